@@ -1,0 +1,186 @@
+"""Every error that Darkroom raises on purpose.
+
+DarkroomError
+├── RequestError              the caller can put it right
+│   ├── InvalidRequest        422  a field is wrong; `faults` names each one
+│   ├── NotFound              404
+│   ├── Conflict              409  the photo or job is not in a state that allows it
+│   └── TooLarge              413  more bytes than the settings allow
+├── PhotoError                the photo itself is at fault; trying again cannot help
+│   ├── UnsupportedPhoto      415  not a format that we take
+│   ├── UnreadablePhoto       422  damaged or cut short
+│   └── TooManyPixels         422  more pixels than the settings allow
+├── ProcessError              a child process was lost while it worked on a job
+│   ├── TimeLimitExceeded     it ran longer than the time limit
+│   └── ChildDied             it crashed, or ran out of memory
+├── Unavailable               503  AWS is down, slow or throttling; worth trying again
+├── ClaimLost                 somebody else holds the order now
+├── LeaseLost                 the message's visibility ran out
+├── MessageError              a queue message that nobody can read
+├── FutureMessage             a message of a newer release; not for this worker
+├── AttemptsExhausted         the order was tried as often as the settings allow
+└── SettingsError             the environment is wrong; names every faulty variable
+
+`code` is stable and for programs, the message is for people. `status` is the HTTP
+status that the API answers with. `retryable` says whether the same job may succeed
+when it is tried again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class DarkroomError(Exception):
+    """Something went wrong inside Darkroom."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = True
+
+    @property
+    def detail(self) -> str:
+        """The message for people; an error raised without one says what its class is for."""
+        return str(self) or (type(self).__doc__ or "").strip().partition("\n")[0]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a request: where, what, and a stable code."""
+
+    field: str
+    detail: str
+    code: str
+
+
+class RequestError(DarkroomError):
+    """The request cannot be carried out as it stands."""
+
+    code = "bad_request"
+    status = 400
+    retryable = False
+
+
+class InvalidRequest(RequestError):
+    """The request does not say what to do, or says it wrongly."""
+
+    code = "invalid_request"
+    status = 422
+
+    def __init__(self, detail: str, faults: list[Fault] | None = None) -> None:
+        super().__init__(detail)
+        self.faults = faults or []
+
+
+class NotFound(RequestError):
+    """There is nothing under this address."""
+
+    code = "not_found"
+    status = 404
+
+
+class Conflict(RequestError):
+    """The photo or job is not in a state that allows this."""
+
+    code = "conflict"
+    status = 409
+
+
+class TooLarge(RequestError):
+    """The upload has more bytes than are allowed."""
+
+    code = "too_large"
+    status = 413
+
+
+class PhotoError(DarkroomError):
+    """The photo cannot be processed, however often it is tried."""
+
+    code = "photo_error"
+    status = 422
+    retryable = False
+
+
+class UnsupportedPhoto(PhotoError):
+    """The file is not a photo of a format that Darkroom takes."""
+
+    code = "unsupported_photo"
+    status = 415
+
+
+class UnreadablePhoto(PhotoError):
+    """The photo is damaged or cut short."""
+
+    code = "unreadable_photo"
+
+
+class TooManyPixels(PhotoError):
+    """The photo has more pixels than are allowed."""
+
+    code = "too_many_pixels"
+
+
+class ProcessError(DarkroomError):
+    """The process that held the pixels was lost."""
+
+    code = "process_error"
+    retryable = False
+
+
+class TimeLimitExceeded(ProcessError):
+    """The job ran longer than the time limit."""
+
+    code = "time_limit_exceeded"
+
+
+class ChildDied(ProcessError):
+    """The process that held the pixels died."""
+
+    code = "child_died"
+
+
+class Unavailable(DarkroomError):
+    """A service that Darkroom depends on does not answer as it should."""
+
+    code = "unavailable"
+    status = 503
+
+
+class ClaimLost(DarkroomError):
+    """Another worker has claimed the order."""
+
+    code = "claim_lost"
+
+
+class LeaseLost(DarkroomError):
+    """The message became visible to other workers."""
+
+    code = "lease_lost"
+
+
+class MessageError(DarkroomError):
+    """The queue message cannot be read."""
+
+    code = "undecodable_message"
+    retryable = False
+
+
+class FutureMessage(DarkroomError):
+    """The queue message was written by a newer release."""
+
+    code = "future_message"
+
+
+class AttemptsExhausted(DarkroomError):
+    """The order was tried as often as the settings allow."""
+
+    code = "attempts_exhausted"
+    retryable = False
+
+
+class SettingsError(DarkroomError):
+    """The environment does not hold working settings."""
+
+    code = "invalid_settings"
+    retryable = False

@@ -1,0 +1,345 @@
+"""What can be asked for from a photo: the specs of jobs and steps.
+
+The API validates with these models and the worker obeys them; neither needs the other's
+libraries for it. A job is one deliverable: a step with an `output`, a `pipeline` of steps
+with an `output`, or `metadata`, whose result is JSON. Parameter names are sharp's; note that
+`fit: fill` stretches here, as in sharp, while in imgproxy and Cloudinary it crops.
+
+A new operation is a step class, its job class and an entry in `Step` and `Job` here, and
+its function in worker/photo's registry.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from darkroom.errors import Fault
+
+MAX_SIDE = 16_384
+"""Longest side of a result in pixels. WebP ends at 16,383; the encoder says so itself."""
+
+MAX_JOBS = 50
+"""Jobs of one photo. A DynamoDB item holds 400 KB, and each job keeps its spec, errors and result there."""
+
+MAX_STEPS = 20
+
+CSS_COLOURS = {
+    "black": "#000000",
+    "white": "#ffffff",
+    "gray": "#808080",
+    "grey": "#808080",
+    "red": "#ff0000",
+    "green": "#008000",
+    "blue": "#0000ff",
+    "yellow": "#ffff00",
+    "transparent": "#00000000",
+}
+
+
+def _hex_colour(value: str) -> str:
+    """Bring a colour into the form #rrggbb, or #rrggbbaa when it is not opaque."""
+    text = CSS_COLOURS.get(value.lower(), value.lower())
+    if not re.fullmatch(r"#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})", text):
+        raise ValueError(f"use #rgb, #rrggbb, #rrggbbaa or one of {', '.join(CSS_COLOURS)}")
+    digits = text[1:]
+    if len(digits) < 6:
+        digits = "".join(digit * 2 for digit in digits)
+    return "#" + digits.removesuffix("ff") if len(digits) == 8 else "#" + digits
+
+
+Colour = Annotated[
+    str,
+    AfterValidator(_hex_colour),
+    Field(max_length=16, description="#rgb, #rrggbb, #rrggbbaa or a basic colour name", examples=["#ffffff"]),
+]
+Share = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE, description="pixels")]
+
+
+class Spec(BaseModel):
+    """Base of all specs: unknown fields are errors, and a spec never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Output(Spec):
+    """How a result is encoded."""
+
+    format: Literal["jpeg", "png", "webp", "avif"] | None = Field(
+        None, description="default: the input's format where we write it, else JPEG, or PNG for photos with alpha"
+    )
+    quality: int | None = Field(
+        None, ge=1, le=100, description="JPEG, WebP and AVIF; default: JPEG 82, WebP 80, AVIF 60. PNG is lossless."
+    )
+    progressive: bool = Field(True, description="JPEG only")
+    background: Colour = Field("#ffffff", description="laid under transparent pixels where the format has no alpha")
+    keep_metadata: bool = Field(False, description="keep EXIF, GPS position included, in the result")
+
+
+# --- steps -------------------------------------------------------------------------------------------------------
+
+Gravity = Literal[
+    "centre",
+    "north",
+    "northeast",
+    "east",
+    "southeast",
+    "south",
+    "southwest",
+    "west",
+    "northwest",
+    "entropy",
+    "attention",
+]
+
+
+class FocalPoint(Spec):
+    """The point that stays in view when a photo is cropped, as shares of width and height."""
+
+    x: Share
+    y: Share
+
+
+class Resize(Spec):
+    """Change the size. With one side given, the other follows the aspect ratio."""
+
+    type: Literal["resize"] = "resize"
+    width: Side | None = None
+    height: Side | None = None
+    fit: Literal["cover", "contain", "fill", "inside", "outside"] = Field(
+        "cover",
+        description="cover crops, contain pads, fill STRETCHES, inside fits within, outside is at least as large",
+    )
+    position: Gravity | FocalPoint = Field("centre", description="what cover keeps, or where contain puts the photo")
+    without_enlargement: bool = Field(False, description="never make the photo larger than it is")
+    background: Colour = Field("#000000", description="the padding of contain")
+    kernel: Literal["nearest", "box", "linear", "hamming", "cubic", "lanczos3"] = "lanczos3"
+
+    @model_validator(mode="after")
+    def _has_a_side(self) -> Resize:
+        if self.width is None and self.height is None:
+            raise ValueError("give width, height or both")
+        return self
+
+
+class Filter(Spec):
+    """Base of all filters."""
+
+    type: Literal["filter"] = "filter"
+
+
+class Grayscale(Filter):
+    """Take the colour away."""
+
+    filter: Literal["grayscale"] = "grayscale"
+
+
+class Sepia(Filter):
+    """Tone like an old print."""
+
+    filter: Literal["sepia"] = "sepia"
+    amount: Share = 1.0
+
+
+class Invert(Filter):
+    """Turn into a negative; alpha stays."""
+
+    filter: Literal["invert"] = "invert"
+
+
+class AutoContrast(Filter):
+    """Stretch the tones over the whole range."""
+
+    filter: Literal["auto-contrast"] = "auto-contrast"
+    cutoff: float = Field(0.0, ge=0, lt=50, description="percent of the darkest and lightest pixels to ignore")
+
+
+class Posterize(Filter):
+    """Reduce the number of tones of each channel."""
+
+    filter: Literal["posterize"] = "posterize"
+    bits: int = Field(4, ge=1, le=8, description="bits kept of each channel")
+
+
+class Blur(Filter):
+    """Gaussian blur."""
+
+    filter: Literal["blur"] = "blur"
+    sigma: float = Field(2.0, ge=0.3, le=100, description="standard deviation in pixels")
+
+
+class Sharpen(Filter):
+    """Unsharp mask."""
+
+    filter: Literal["sharpen"] = "sharpen"
+    sigma: float = Field(1.0, ge=0.3, le=10, description="standard deviation of the mask in pixels")
+    amount: float = Field(1.0, ge=0, le=5, description="strength; 0 changes nothing")
+    threshold: int = Field(2, ge=0, le=255, description="smallest difference in tone that is sharpened")
+
+
+class Brightness(Filter):
+    """Make lighter or darker."""
+
+    filter: Literal["brightness"] = "brightness"
+    amount: float = Field(ge=0, le=4, description="factor; 1 changes nothing, 0 is black")
+
+
+class Contrast(Filter):
+    """Raise or lower the contrast."""
+
+    filter: Literal["contrast"] = "contrast"
+    amount: float = Field(ge=0, le=4, description="factor; 1 changes nothing, 0 is plain gray")
+
+
+class Saturation(Filter):
+    """Make colours stronger or weaker."""
+
+    filter: Literal["saturation"] = "saturation"
+    amount: float = Field(ge=0, le=4, description="factor; 1 changes nothing, 0 is grayscale")
+
+
+AnyFilter = Annotated[
+    Grayscale
+    | Sepia
+    | Invert
+    | AutoContrast
+    | Posterize
+    | Blur
+    | Sharpen
+    | Brightness
+    | Contrast
+    | Saturation,
+    Field(discriminator="filter"),
+]
+Step = Annotated[Resize | AnyFilter, Field(discriminator="type")]
+
+
+# --- jobs --------------------------------------------------------------------------------------------------------
+
+
+class PictureJob(Spec):
+    """Base of the jobs whose result is a picture."""
+
+    output: Output = Output()
+
+
+class ResizeJob(Resize, PictureJob):
+    pass
+
+
+class GrayscaleJob(Grayscale, PictureJob):
+    pass
+
+
+class SepiaJob(Sepia, PictureJob):
+    pass
+
+
+class InvertJob(Invert, PictureJob):
+    pass
+
+
+class AutoContrastJob(AutoContrast, PictureJob):
+    pass
+
+
+class PosterizeJob(Posterize, PictureJob):
+    pass
+
+
+class BlurJob(Blur, PictureJob):
+    pass
+
+
+class SharpenJob(Sharpen, PictureJob):
+    pass
+
+
+class BrightnessJob(Brightness, PictureJob):
+    pass
+
+
+class ContrastJob(Contrast, PictureJob):
+    pass
+
+
+class SaturationJob(Saturation, PictureJob):
+    pass
+
+
+class PipelineJob(PictureJob):
+    """Several steps, one result."""
+
+    type: Literal["pipeline"] = "pipeline"
+    steps: list[Step] = Field(min_length=1, max_length=MAX_STEPS)
+
+
+class MetadataJob(Spec):
+    """What the photo says of itself, as JSON: size, format, EXIF, position, colours."""
+
+    type: Literal["metadata"] = "metadata"
+    colours: int = Field(5, ge=0, le=16, description="how many dominant colours to name")
+
+
+FilterJob = Annotated[
+    GrayscaleJob
+    | SepiaJob
+    | InvertJob
+    | AutoContrastJob
+    | PosterizeJob
+    | BlurJob
+    | SharpenJob
+    | BrightnessJob
+    | ContrastJob
+    | SaturationJob,
+    Field(discriminator="filter"),
+]
+Job = Annotated[ResizeJob | FilterJob | PipelineJob | MetadataJob, Field(discriminator="type")]
+Jobs = Annotated[list[Job], Field(min_length=1, max_length=MAX_JOBS)]
+
+jobs_adapter: TypeAdapter[list[Job]] = TypeAdapter(Jobs)
+
+
+def steps_of(job: PictureJob) -> list[Step]:
+    """The steps that lead to a picture job's result; a job that is no pipeline is its own only step."""
+    return list(job.steps) if isinstance(job, PipelineJob) else [job]  # type: ignore[list-item]
+
+
+# --- faults ------------------------------------------------------------------------------------------------------
+
+_UNION_LISTS = {"jobs", "steps"}
+
+
+def faults_of(error: ValidationError, root: str = "") -> list[Fault]:
+    """Say of each fault where the caller finds it: `jobs[0].steps[2].width`.
+
+    `root` names what was validated when that was not an object with names of its own.
+    """
+    return [
+        Fault(field=_path((root, *fault["loc"]) if root else fault["loc"]), detail=_plain(fault), code=fault["type"])
+        for fault in error.errors(include_url=False)
+    ]
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    """Write a pydantic location as a path, without the union tags that stand in it."""
+    path = ""
+    parts = iter(loc)
+    previous: int | str = ""
+    for part in parts:
+        if isinstance(part, int):
+            path += f"[{part}]"
+            if previous in _UNION_LISTS and next(parts, None) == "filter":
+                next(parts, None)
+        elif part not in {"FocalPoint"} and not part.startswith("literal["):
+            path += f".{part}" if path else part
+        previous = part
+    return path
+
+
+def _plain(fault: Any) -> str:
+    """pydantic's message without its prefix for our own ValueErrors."""
+    return str(fault["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,176 @@
+"""Settings: one frozen object, read from the environment once, at an entry point.
+
+Every variable starts with `DARKROOM_`; region, credentials and endpoint are boto3's own
+`AWS_*` variables and are read by boto3. `.env.example` lists them all.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from darkroom.errors import SettingsError
+
+PREFIX = "DARKROOM_"
+PROJECT = Path(__file__).parent.parent
+
+CLIENT_VARIABLES = {"DARKROOM_URL"}
+"""Read by the command line, not by the services."""
+
+MIB = 1024 * 1024
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,46}[a-z0-9]$")]
+
+
+class Settings(BaseModel):
+    """What can be set, with its default. Durations are in seconds, sizes in bytes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    # AWS resources: the names under which `darkroom provision` makes them and the services find them
+    stack: Name = Field("darkroom", description="CloudFormation stack; also the prefix of queue and table names")
+    bucket: str = Field("darkroom-photos", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="S3 bucket")
+    queue_type: Literal["standard", "fifo"] = Field("standard", description="type of the photos queue")
+    s3_public_endpoint_url: AnyHttpUrl | None = Field(
+        None, description="S3 endpoint in presigned links, when callers reach S3 under another host than we do"
+    )
+
+    # API
+    auth: Literal["off"] = Field("off", description="off: every caller is the owner `default`; keep it on a private network")
+    host: str = Field("127.0.0.1", description="address the API binds to")
+    port: int = Field(8080, ge=1, le=65535)
+    api_processes: int = Field(2, ge=1, le=64, description="gunicorn worker processes")
+    api_threads: int = Field(16, ge=2, le=256, description="threads of each process; one request each")
+    public_url: AnyHttpUrl | None = Field(None, description="prefix of every link; without it links are relative")
+    presets_file: Path = Field(PROJECT / "presets.toml", description="named lists of jobs")
+    default_preset: str = Field("web", description="what an upload without jobs gets")
+    max_upload_bytes: int = Field(64 * MIB, ge=1024, description="one photo")
+    max_request_bytes: int = Field(512 * MIB, ge=1024, description="one request; a batch holds several photos")
+    max_photos: int = Field(50, ge=1, le=1000, description="photos in one request")
+    max_wait: float = Field(60, ge=0, le=300, description="longest ?wait=")
+    wait_share: float = Field(0.5, ge=0, le=1, description="share of the threads that ?wait= may hold")
+    link_ttl: int = Field(3600, ge=60, le=604_800, description="how long a presigned link works")
+
+    # Photos
+    max_pixels: int = Field(100_000_000, ge=1, le=1_000_000_000, description="width x height, in and out")
+    spool_dir: Path = Field(Path("/var/tmp/darkroom"), description="uploads and originals on disk; not a tmpfs")
+    retention_days: int | None = Field(None, ge=1, le=3650, description="delete photos after this; default: keep")
+
+    # Worker
+    concurrency: int | None = Field(None, ge=1, le=256, description="photos at a time; default: the CPUs we may use")
+    prefetch: int | None = Field(None, ge=0, le=256, description="messages that may wait, leased; default: one a slot")
+    poll_wait: int = Field(20, ge=0, le=20, description="long polling; a stop waits for a poll to return")
+    lease: int = Field(60, ge=6, le=43_200, description="visibility timeout set on every receive")
+    heartbeat: float = Field(20, ge=1, description="a lease is renewed when it is this old")
+    time_limit: int = Field(90, ge=1, le=3600, description="of one message, and of each job that is run alone after a crash")
+    stop_grace: int = Field(105, ge=1, description="after SIGTERM, work may go on this long before it is given back")
+    max_attempts: int = Field(5, ge=1, le=100, description="claims of an order, less those given back")
+    backoff_base: float = Field(2, gt=0, le=900, description="first retry waits up to this; each further one twice as long")
+    backoff_cap: float = Field(900, gt=0, le=43_200, description="longest wait before a retry")
+    child_orders: int = Field(200, ge=1, description="a child process is replaced after so many orders")
+    job_events: bool = Field(False, description="send job.succeeded and job.failed beside photo.completed")
+
+    # Sweep
+    sweep_interval: float = Field(60, gt=0, description="how often a worker looks for what is overdue")
+    resend_after: float = Field(300, gt=0, description="an order not claimed by then is sent again")
+
+    # Logs
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON")
+
+    @field_validator("public_url", "s3_public_endpoint_url")
+    @classmethod
+    def _without_query(cls, url: AnyHttpUrl | None) -> AnyHttpUrl | None:
+        if url is not None and (url.query or url.fragment):
+            raise ValueError("give an address without ? or #")
+        return url
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Settings:
+        faults = []
+        if self.heartbeat > self.lease / 2:
+            faults.append(
+                f"{PREFIX}HEARTBEAT ({self.heartbeat:g}) must be at most half of {PREFIX}LEASE ({self.lease}), "
+                "so that one failed renewal does not lose the lease"
+            )
+        if self.max_request_bytes < self.max_upload_bytes:
+            faults.append(f"{PREFIX}MAX_REQUEST_BYTES must be at least {PREFIX}MAX_UPLOAD_BYTES ({self.max_upload_bytes})")
+        if self.backoff_cap < self.backoff_base:
+            faults.append(f"{PREFIX}BACKOFF_CAP must be at least {PREFIX}BACKOFF_BASE ({self.backoff_base:g})")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    # Names of the resources, as deploy/aws/data.yaml makes them.
+
+    @property
+    def table(self) -> str:
+        return self.stack
+
+    @property
+    def photos_queue(self) -> str:
+        return f"{self.stack}-photos" + self._fifo
+
+    @property
+    def photos_dlq(self) -> str:
+        return f"{self.stack}-photos-dlq" + self._fifo
+
+    @property
+    def events_queue(self) -> str:
+        return f"{self.stack}-photo-events"
+
+    @property
+    def ingest_queue(self) -> str:
+        return f"{self.stack}-photo-ingest"
+
+    @property
+    def webhooks_queue(self) -> str:
+        return f"{self.stack}-photo-webhooks"
+
+    @property
+    def _fifo(self) -> str:
+        return ".fifo" if self.queue_type == "fifo" else ""
+
+    @property
+    def base_url(self) -> str:
+        """What links start with: the public URL without its last slash, or nothing."""
+        return str(self.public_url).rstrip("/") if self.public_url else ""
+
+
+def read_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
+    """Read the settings; an entry point calls this once.
+
+    Raises SettingsError with every faulty variable by name, misspelt ones included.
+    """
+    faults = [
+        _unknown(variable)
+        for variable in environ
+        if variable.startswith(PREFIX) and variable not in CLIENT_VARIABLES and _field(variable) not in Settings.model_fields
+    ]
+    # An empty value means "not set": compose files and .env files write ${NAME:-} for it.
+    values = {_field(variable): value for variable, value in environ.items() if variable.startswith(PREFIX) and value}
+    settings = None
+    try:
+        settings = Settings.model_validate(values | overrides)
+    except ValidationError as error:
+        for fault in error.errors(include_url=False):
+            name = PREFIX + str(fault["loc"][0]).upper() + ": " if fault["loc"] else ""
+            given = f" (it is {fault['input']!r})" if fault["loc"] else ""
+            faults.append(name + str(fault["msg"]).removeprefix("Value error, ") + given)
+    if faults or settings is None:
+        raise SettingsError("settings are wrong:\n" + "\n".join(f"  {fault}" for fault in faults))
+    return settings
+
+
+def _field(variable: str) -> str:
+    return variable.removeprefix(PREFIX).lower()
+
+
+def _unknown(variable: str) -> str:
+    near = difflib.get_close_matches(_field(variable), Settings.model_fields, n=1)
+    return f"{variable}: there is no such setting" + (f"; did you mean {PREFIX}{near[0].upper()}?" if near else "")

@@ -1,0 +1,1 @@
+"""Pixels only: no AWS, no Flask, no global Pillow state."""
