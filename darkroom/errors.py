@@ -141,10 +141,18 @@ class ChildDied(ProcessError):
 
 
 class Unavailable(DarkroomError):
-    """A service that Darkroom depends on does not answer as it should."""
+    """A service that Darkroom depends on does not answer as it should.
+
+    `certain` is True when the request was for sure not carried out. False means nobody knows:
+    the answer was lost, and a message may well have been sent or a record written.
+    """
 
     code = "unavailable"
     status = 503
+
+    def __init__(self, detail: str = "", *, certain: bool = False) -> None:
+        super().__init__(*([detail] if detail else []))
+        self.certain = certain
 
 
 class ClaimLost(DarkroomError):

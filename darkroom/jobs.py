@@ -202,16 +202,7 @@ class Saturation(Filter):
 
 
 AnyFilter = Annotated[
-    Grayscale
-    | Sepia
-    | Invert
-    | AutoContrast
-    | Posterize
-    | Blur
-    | Sharpen
-    | Brightness
-    | Contrast
-    | Saturation,
+    Grayscale | Sepia | Invert | AutoContrast | Posterize | Blur | Sharpen | Brightness | Contrast | Saturation,
     Field(discriminator="filter"),
 ]
 Step = Annotated[Resize | AnyFilter, Field(discriminator="type")]

@@ -41,7 +41,9 @@ class Settings(BaseModel):
     )
 
     # API
-    auth: Literal["off"] = Field("off", description="off: every caller is the owner `default`; keep it on a private network")
+    auth: Literal["off"] = Field(
+        "off", description="off: every caller is the owner `default`; keep it on a private network"
+    )
     host: str = Field("127.0.0.1", description="address the API binds to")
     port: int = Field(8080, ge=1, le=65535)
     api_processes: int = Field(2, ge=1, le=64, description="gunicorn worker processes")
@@ -67,10 +69,14 @@ class Settings(BaseModel):
     poll_wait: int = Field(20, ge=0, le=20, description="long polling; a stop waits for a poll to return")
     lease: int = Field(60, ge=6, le=43_200, description="visibility timeout set on every receive")
     heartbeat: float = Field(20, ge=1, description="a lease is renewed when it is this old")
-    time_limit: int = Field(90, ge=1, le=3600, description="of one message, and of each job that is run alone after a crash")
+    time_limit: int = Field(
+        90, ge=1, le=3600, description="of one message, and of each job that is run alone after a crash"
+    )
     stop_grace: int = Field(105, ge=1, description="after SIGTERM, work may go on this long before it is given back")
     max_attempts: int = Field(5, ge=1, le=100, description="claims of an order, less those given back")
-    backoff_base: float = Field(2, gt=0, le=900, description="first retry waits up to this; each further one twice as long")
+    backoff_base: float = Field(
+        2, gt=0, le=900, description="first retry waits up to this; each further one twice as long"
+    )
     backoff_cap: float = Field(900, gt=0, le=43_200, description="longest wait before a retry")
     child_orders: int = Field(200, ge=1, description="a child process is replaced after so many orders")
     job_events: bool = Field(False, description="send job.succeeded and job.failed beside photo.completed")
@@ -99,7 +105,9 @@ class Settings(BaseModel):
                 "so that one failed renewal does not lose the lease"
             )
         if self.max_request_bytes < self.max_upload_bytes:
-            faults.append(f"{PREFIX}MAX_REQUEST_BYTES must be at least {PREFIX}MAX_UPLOAD_BYTES ({self.max_upload_bytes})")
+            faults.append(
+                f"{PREFIX}MAX_REQUEST_BYTES must be at least {PREFIX}MAX_UPLOAD_BYTES ({self.max_upload_bytes})"
+            )
         if self.backoff_cap < self.backoff_base:
             faults.append(f"{PREFIX}BACKOFF_CAP must be at least {PREFIX}BACKOFF_BASE ({self.backoff_base:g})")
         if faults:
@@ -150,7 +158,9 @@ def read_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> 
     faults = [
         _unknown(variable)
         for variable in environ
-        if variable.startswith(PREFIX) and variable not in CLIENT_VARIABLES and _field(variable) not in Settings.model_fields
+        if variable.startswith(PREFIX)
+        and variable not in CLIENT_VARIABLES
+        and _field(variable) not in Settings.model_fields
     ]
     # An empty value means "not set": compose files and .env files write ${NAME:-} for it.
     values = {_field(variable): value for variable, value in environ.items() if variable.startswith(PREFIX) and value}

@@ -1,0 +1,118 @@
+"""Originals and results in S3.
+
+Keys: `originals/{photo}` and `results/{photo}/{job}/{claim}.{extension}`. A PUT cannot be fenced,
+so each claim writes under its own key and the record's update is the publication.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+
+from botocore.exceptions import ClientError
+
+from darkroom.aws import Clients, aws_errors, error_code
+from darkroom.errors import NotFound, Unavailable
+from darkroom.settings import Settings
+
+DELETE_BATCH = 1000
+"""DeleteObjects' own limit."""
+
+
+class Bucket:
+    def __init__(self, settings: Settings, clients: Clients) -> None:
+        self._name = settings.bucket
+        self._s3 = clients.s3
+        self._s3_public = clients.s3_public
+        self._link_ttl = settings.link_ttl
+
+    def put(self, key: str, source: Path | BinaryIO, content_type: str) -> None:
+        """Store a file, read from its beginning."""
+        with aws_errors(f"storing {key}"):
+            if isinstance(source, Path):
+                with source.open("rb") as file:
+                    self._s3.put_object(Bucket=self._name, Key=key, Body=file, ContentType=content_type)
+            else:
+                source.seek(0)
+                self._s3.put_object(Bucket=self._name, Key=key, Body=source, ContentType=content_type)
+
+    def fetch(self, key: str, target: Path) -> None:
+        """Copy an object into a file. Raises NotFound when there is none."""
+        with aws_errors(f"fetching {key}"), _not_found(key), target.open("wb") as file:
+            # The body knows its length and raises when the connection ends early.
+            shutil.copyfileobj(self._s3.get_object(Bucket=self._name, Key=key)["Body"], file, 1024 * 1024)
+
+    def read(self, key: str) -> bytes:
+        """An object's whole content; for small ones. Raises NotFound when there is none."""
+        with aws_errors(f"reading {key}"), _not_found(key):
+            return self._s3.get_object(Bucket=self._name, Key=key)["Body"].read()
+
+    def exists(self, key: str) -> bool:
+        try:
+            with aws_errors(f"looking for {key}"), _not_found(key):
+                self._s3.head_object(Bucket=self._name, Key=key)
+        except NotFound:
+            return False
+        return True
+
+    def link(self, key: str, filename: str, content_type: str) -> str:
+        """A presigned URL under which a browser downloads the object by that file name."""
+        return self._s3_public.generate_presigned_url(
+            "get_object",
+            Params={
+                "Bucket": self._name,
+                "Key": key,
+                "ResponseContentType": content_type,
+                "ResponseContentDisposition": content_disposition(filename),
+            },
+            ExpiresIn=self._link_ttl,
+        )
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Remove objects; those that are not there count as removed."""
+        remaining = list(keys)
+        while remaining:
+            batch, remaining = remaining[:DELETE_BATCH], remaining[DELETE_BATCH:]
+            with aws_errors("removing objects"):
+                answer = self._s3.delete_objects(
+                    Bucket=self._name, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
+                )
+            for error in answer.get("Errors", []):
+                raise Unavailable(f"removing {error.get('Key')}: {error.get('Code')} {error.get('Message')}")
+
+    def remove_photo(self, photo_id: str) -> None:
+        """Remove a photo's original and every result, published or not."""
+        keys = [original_key(photo_id)]
+        with aws_errors(f"listing the results of photo {photo_id}"):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=f"results/{photo_id}/")
+            keys += [found["Key"] for page in pages for found in page.get("Contents", [])]
+        self.remove(keys)
+
+
+def original_key(photo_id: str) -> str:
+    return f"originals/{photo_id}"
+
+
+def result_key(photo_id: str, job_id: str, claim: int, extension: str) -> str:
+    return f"results/{photo_id}/{job_id}/{claim}.{extension}"
+
+
+def content_disposition(filename: str) -> str:
+    """RFC 6266: a plain name for old clients, the true one for all others."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%;' else "_" for c in filename)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+@contextmanager
+def _not_found(key: str) -> Iterator[None]:
+    """Say NotFound for S3's several ways to say that there is no such object."""
+    try:
+        yield
+    except ClientError as error:
+        if error_code(error) in ("404", "NoSuchKey", "NotFound"):
+            raise NotFound(f"there is no object {key}") from error
+        raise

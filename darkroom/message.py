@@ -1,0 +1,58 @@
+"""The body of an SQS message: ids, never pixels.
+
+`VERSION` is raised when an old worker could not obey a new message. A body of a higher
+version is not an error of its sender: in a rolling upgrade old workers give it back.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from darkroom.errors import FutureMessage, MessageError
+from darkroom.jobs import MAX_JOBS
+
+VERSION = 1
+
+Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+
+
+class Message(BaseModel):
+    """One order of one photo, to be worked on."""
+
+    # Fields that a later release of the same version adds are not for us: they are ignored.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    v: Literal[1] = VERSION
+    kind: Literal["work"] = "work"
+    photo: Id
+    owner: str = Field(min_length=1, max_length=128)
+    order: Id
+    jobs: list[Id] = Field(min_length=1, max_length=MAX_JOBS)
+    cost: float = Field(0, ge=0, description="megapixels to decode times the jobs: a rough measure of the work")
+    priority: int = Field(0, ge=0, le=9)
+    trace: str = Field("", max_length=64, description="the id of the request that caused it; stands in every log line")
+
+
+class _Envelope(BaseModel):
+    v: int
+
+
+def read_message(body: str) -> Message:
+    """Read a message body.
+
+    Raises FutureMessage for a version that we do not know yet, MessageError for anything
+    else that is not a message, naming what is wrong with it.
+    """
+    try:
+        version = _Envelope.model_validate_json(body).v
+        if version > VERSION:
+            raise FutureMessage(f"the message has version {version}, this worker reads up to {VERSION}")
+        return Message.model_validate_json(body)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False)[:5]
+        )
+        raise MessageError(f"not a message of ours: {faults}") from error

@@ -1,0 +1,405 @@
+"""The record of a photo: what is known of it, and every change that its jobs can go through.
+
+Pure data and rules; darkroom/table.py stores it. A change is a method: it checks whether it
+is allowed, raises if not, and leaves the record in its new state. The table writes the whole
+record back under the condition that nobody else has written it since it was read, and
+otherwise reads it again and repeats the change, so each method may rely on what it sees.
+
+An order's `claims` number is the fence: each receive raises it, and only the holder of the
+newest number may publish, give back or bury.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID, uuid5
+
+import uuid_utils
+from pydantic import BaseModel, ConfigDict
+
+from darkroom.errors import ClaimLost, Conflict, DarkroomError, InvalidRequest, NotFound
+from darkroom.jobs import MAX_JOBS, Job
+from darkroom.message import Message
+
+JobStatus = Literal["queued", "processing", "succeeded", "failed", "cancelled"]
+PhotoStatus = Literal[
+    "awaiting_upload", "processing", "succeeded", "failed", "cancelled", "expired", "deleted"
+]  # fmt: skip
+
+UNFINISHED = ("queued", "processing")
+
+MAX_ERROR_CHARS = 300
+"""An error's text in the record: 50 jobs with 5 attempts each must fit an item of 400 KB."""
+
+TOMBSTONE_DAYS = 20
+"""A tombstone outlives every message that may still name its photo: 4 days in the queue, 14 in the dead letters."""
+
+RESEND_FACTOR = 5
+"""Each further wait of the sweep is so many times as long: in a long backlog a few cheap duplicates, never a flood."""
+
+
+def new_id() -> str:
+    """A UUIDv7: sorts by the time it was made."""
+    return str(uuid_utils.uuid7())
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_assignment=False)
+
+
+class Original(Data):
+    """The uploaded file. Width and height are in pixels as stored, before EXIF orientation."""
+
+    key: str
+    filename: str
+    content_type: str
+    size: int
+    sha256: str
+    width: int
+    height: int
+
+
+class Result(Data):
+    """A file that a job left in the bucket, and its receipt. Sizes in bytes and pixels, times in seconds."""
+
+    key: str
+    filename: str
+    content_type: str
+    size: int
+    sha256: str
+    width: int | None = None
+    height: int | None = None
+    seconds: dict[str, float] = {}
+    versions: dict[str, str] = {}
+
+
+class AttemptError(Data):
+    """What went wrong in one attempt."""
+
+    attempt: int
+    code: str
+    detail: str
+    at: datetime
+
+    @classmethod
+    def of(cls, error: DarkroomError, attempt: int, at: datetime) -> AttemptError:
+        return cls(attempt=attempt, code=error.code, detail=error.detail[:MAX_ERROR_CHARS], at=at)
+
+
+class JobRecord(Data):
+    id: str
+    order: str
+    spec: Job
+    status: JobStatus = "queued"
+    attempts: int = 0
+    errors: list[AttemptError] = []
+    result: Result | None = None
+    queued_at: datetime
+    ended_at: datetime | None = None
+
+    @property
+    def unfinished(self) -> bool:
+        return self.status in UNFINISHED
+
+    def end(self, status: JobStatus, at: datetime) -> None:
+        self.status, self.ended_at = status, at
+
+    def add_error(self, error: DarkroomError, at: datetime) -> None:
+        self.errors.append(AttemptError.of(error, self.attempts, at))
+
+
+class DeadLetter(Data):
+    """Why an order was buried."""
+
+    code: str
+    detail: str
+    at: datetime
+
+
+class Order(Data):
+    """Jobs that travel in one message. `due_at`: when the sweep shall look after it."""
+
+    id: str
+    claims: int = 0
+    given_back: int = 0
+    sends: int = 1
+    due_at: datetime
+    trace: str = ""
+    dead: DeadLetter | None = None
+
+    @property
+    def attempts(self) -> int:
+        return self.claims - self.given_back
+
+
+class Claim(BaseModel):
+    """A worker's right to an order, as of the receive that raised its number."""
+
+    model_config = ConfigDict(frozen=True)
+
+    order: str
+    number: int
+    attempt: int
+    jobs: dict[str, Job]
+
+
+class PhotoRecord(Data):
+    """Everything that is known of a photo."""
+
+    id: str
+    owner: str
+    created_at: datetime
+    original: Original | None = None
+    reference: str | None = None
+    metadata: dict[str, Any] = {}
+    batch: str | None = None
+    generation: int = 1
+    jobs: dict[str, JobRecord] = {}
+    orders: dict[str, Order] = {}
+    expires_at: datetime | None = None
+    deleted_at: datetime | None = None
+    purged: bool = False
+    version: int = 0
+
+    # --- what it says of itself ---------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> PhotoStatus:
+        if self.deleted_at:
+            return "deleted"
+        if self.expires_at and self.expires_at <= now():
+            return "expired"
+        if self.original is None:
+            return "awaiting_upload"
+        if self.unfinished:
+            return "processing"
+        statuses = set(self.counts)
+        # "succeeded" promises that everything asked for is there.
+        return "failed" if "failed" in statuses else "cancelled" if "cancelled" in statuses else "succeeded"
+
+    @property
+    def counts(self) -> dict[JobStatus, int]:
+        return dict(Counter(job.status for job in self.jobs.values()))
+
+    @property
+    def unfinished(self) -> bool:
+        return any(job.unfinished for job in self.jobs.values())
+
+    @property
+    def gone(self) -> bool:
+        return self.status in ("deleted", "expired")
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When the sweep shall look at this photo; None when there is nothing to look after."""
+        if self.deleted_at:
+            return None if self.purged else self.deleted_at + timedelta(minutes=5)
+        orders = {job.order for job in self.jobs.values() if job.unfinished}
+        return min((self.orders[order].due_at for order in orders), default=None)
+
+    @property
+    def dead_at(self) -> datetime | None:
+        """When the photo's first order that is still dead was buried."""
+        return min((order.dead.at for order in self.orders.values() if order.dead), default=None)
+
+    def jobs_of(self, order: str, unfinished: bool = False) -> list[JobRecord]:
+        return [job for job in self.jobs.values() if job.order == order and (job.unfinished or not unfinished)]
+
+    def job(self, job_id: str) -> JobRecord:
+        try:
+            return self.jobs[job_id]
+        except KeyError:
+            raise NotFound(f"photo {self.id} has no job {job_id}") from None
+
+    def message(self, order_id: str) -> Message:
+        """The message that asks for what is unfinished of an order."""
+        jobs = self.jobs_of(order_id, unfinished=True)
+        pixels = self.original.width * self.original.height if self.original else 0
+        return Message(
+            photo=self.id,
+            owner=self.owner,
+            order=order_id,
+            jobs=[job.id for job in jobs],
+            cost=round(pixels / 1e6 * len(jobs), 2),
+            trace=self.orders[order_id].trace,
+        )
+
+    def deduplication_id(self, order_id: str) -> str:
+        return f"{self.id}-{order_id}-{self.orders[order_id].sends}"
+
+    def event_id(self, kind: str, job: JobRecord | None = None) -> str:
+        """The same for every repetition of an event: one per photo and generation, or per job and order."""
+        what = f"{job.id}/{job.order}" if job else str(self.generation)
+        return str(uuid5(UUID(self.id), f"{kind}/{what}"))
+
+    # --- changes that callers ask for ---------------------------------------------------------------------------
+
+    def add_order(self, jobs: Iterable[Job], resend_after: float, trace: str = "") -> Order:
+        """Ask for jobs: the first ones of an upload, or more later."""
+        at = now()
+        self._begin_generation()
+        order = Order(id=new_id(), due_at=at + timedelta(seconds=resend_after), trace=trace)
+        self.orders[order.id] = order
+        for spec in jobs:
+            job = JobRecord(id=new_id(), order=order.id, spec=spec, queued_at=at)
+            self.jobs[job.id] = job
+        if len(self.jobs) > MAX_JOBS:
+            raise InvalidRequest(f"a photo has at most {MAX_JOBS} jobs; this would make {len(self.jobs)}")
+        return order
+
+    def retry(self, job_id: str, resend_after: float, trace: str = "") -> Order:
+        """Run a job that failed or was cancelled again, in an order of its own with fresh attempts."""
+        job = self.job(job_id)
+        if job.status not in ("failed", "cancelled"):
+            raise Conflict(f"job {job_id} is {job.status}; only a failed or cancelled job can be retried")
+        at = now()
+        self._begin_generation()
+        order = Order(id=new_id(), due_at=at + timedelta(seconds=resend_after), trace=trace)
+        self.orders[order.id] = order
+        self.jobs[job_id] = JobRecord(id=job.id, order=order.id, spec=job.spec, queued_at=at, errors=job.errors)
+        self._drop_empty_orders()
+        return order
+
+    def cancel(self) -> None:
+        """End every job that has not finished."""
+        unfinished = [job for job in self.jobs.values() if job.unfinished]
+        if not unfinished:
+            raise Conflict(f"photo {self.id} is {self.status}: there is nothing left to cancel")
+        for job in unfinished:
+            job.end("cancelled", now())
+
+    def delete(self) -> None:
+        """Turn into a tombstone; what is stored is removed afterwards and then `purged` is set."""
+        if not self.deleted_at:
+            self.deleted_at = now()
+            self.expires_at = self.deleted_at + timedelta(days=TOMBSTONE_DAYS)
+
+    # --- changes that workers make ------------------------------------------------------------------------------
+
+    def claim(self, order_id: str, allowance: float) -> Claim:
+        """Take the right to an order; whoever held it before is fenced out from now on.
+
+        `allowance`: seconds after which the sweep may take the worker for dead.
+        Returns a claim without jobs when all of them have ended. Raises NotFound when the
+        photo is gone or has no such order.
+        """
+        if self.gone:
+            raise NotFound(f"photo {self.id} is {self.status}")
+        order = self._order(order_id)
+        jobs = self.jobs_of(order_id, unfinished=True)
+        if jobs:
+            order.claims += 1
+            order.due_at = now() + timedelta(seconds=allowance)
+            for job in jobs:
+                job.status, job.attempts = "processing", order.attempts
+        return Claim(
+            order=order_id,
+            number=order.claims,
+            attempt=order.attempts,
+            jobs={job.id: job.spec for job in jobs},
+        )
+
+    def publish(self, claim: Claim, outcomes: Mapping[str, Result | DarkroomError]) -> set[str]:
+        """Write down how jobs ended. Returns the jobs that it counts for: not those cancelled meanwhile."""
+        self._hold(claim)
+        at = now()
+        counted = set()
+        for job_id, outcome in outcomes.items():
+            job = self.jobs[job_id]
+            if job.order != claim.order or not job.unfinished:
+                continue
+            counted.add(job_id)
+            if isinstance(outcome, DarkroomError):
+                job.add_error(outcome, at)
+                job.end("failed", at)
+            else:
+                job.result = outcome
+                job.end("succeeded", at)
+        return counted
+
+    def postpone(self, claim: Claim, error: DarkroomError, delay: float, resend_after: float) -> None:
+        """Put unfinished jobs back into the queue after an attempt that failed."""
+        order = self._hold(claim)
+        at = now()
+        order.due_at = at + timedelta(seconds=delay + resend_after)
+        for job in self.jobs_of(claim.order, unfinished=True):
+            job.add_error(error, at)
+            job.status = "queued"
+
+    def give_back(self, claim: Claim, delay: float, resend_after: float) -> None:
+        """Put unfinished jobs back through no fault of theirs: the attempt does not count."""
+        order = self._hold(claim)
+        order.given_back += 1
+        order.due_at = now() + timedelta(seconds=delay + resend_after)
+        for job in self.jobs_of(claim.order, unfinished=True):
+            job.status, job.attempts = "queued", order.attempts
+
+    def bury(self, claim: Claim, error: DarkroomError) -> None:
+        """End an order that cannot be carried out: its unfinished jobs fail, and it is a dead letter."""
+        order = self._hold(claim)
+        at = now()
+        order.dead = DeadLetter(code=error.code, detail=error.detail[:MAX_ERROR_CHARS], at=at)
+        for job in self.jobs_of(claim.order, unfinished=True):
+            job.add_error(error, at)
+            job.end("failed", at)
+
+    # --- changes that the sweep and a failed upload make --------------------------------------------------------
+
+    def overdue_orders(self) -> list[str]:
+        at = now()
+        return [
+            order.id for order in self.orders.values() if order.due_at <= at and self.jobs_of(order.id, unfinished=True)
+        ]
+
+    def resend(self, order_id: str, resend_after: float) -> Order:
+        """Count a further send; the next one waits longer. The message goes out after this is written."""
+        order = self._order(order_id)
+        if order_id not in self.overdue_orders():
+            raise Conflict(f"order {order_id} is not overdue")
+        wait = resend_after * RESEND_FACTOR**order.sends
+        order.sends += 1
+        order.due_at = now() + timedelta(seconds=wait)
+        return order
+
+    def fail_order(self, order_id: str, error: DarkroomError, unclaimed_only: bool = False) -> bool:
+        """End an order without a claim: it was never sent, or its original is missing. False if a worker was faster."""
+        order = self._order(order_id)
+        if unclaimed_only and order.claims:
+            return False
+        at = now()
+        for job in self.jobs_of(order_id, unfinished=True):
+            job.add_error(error, at)
+            job.end("failed", at)
+        return True
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _order(self, order_id: str) -> Order:
+        try:
+            return self.orders[order_id]
+        except KeyError:
+            raise NotFound(f"photo {self.id} has no order {order_id}") from None
+
+    def _hold(self, claim: Claim) -> Order:
+        if self.gone:
+            raise NotFound(f"photo {self.id} is {self.status}")
+        order = self._order(claim.order)
+        if order.claims != claim.number:
+            raise ClaimLost(f"order {claim.order} was claimed again: we hold {claim.number}, it is at {order.claims}")
+        return order
+
+    def _begin_generation(self) -> None:
+        """Jobs added to a photo that had ended make it end again, with events of their own."""
+        if self.jobs and not self.unfinished:
+            self.generation += 1
+
+    def _drop_empty_orders(self) -> None:
+        used = {job.order for job in self.jobs.values()}
+        self.orders = {order_id: order for order_id, order in self.orders.items() if order_id in used}

@@ -1,0 +1,71 @@
+"""Everything outside the process that the API and the workers use, wired once at an entry point.
+
+Beside the wiring: the three things that both sides do with more than one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from darkroom.aws import Clients, make_clients
+from darkroom.bucket import Bucket
+from darkroom.queue import PhotosQueue, Queue
+from darkroom.record import JobRecord, PhotoRecord
+from darkroom.settings import Settings
+from darkroom.table import Table
+from darkroom.views import job_ended, photo_completed
+
+
+@dataclass(frozen=True)
+class Services:
+    settings: Settings
+    clients: Clients
+    table: Table
+    bucket: Bucket
+    photos: PhotosQueue
+    events: Queue
+
+    @classmethod
+    def connect(cls, settings: Settings) -> Services:
+        """Raises SettingsError when region, credentials or endpoint make no sense. Sends nothing yet."""
+        clients = make_clients(settings)
+        return cls(
+            settings=settings,
+            clients=clients,
+            table=Table(settings, clients),
+            bucket=Bucket(settings, clients),
+            photos=PhotosQueue(settings, clients),
+            events=Queue(settings.events_queue, clients),
+        )
+
+    def send_order(self, photo: PhotoRecord, order_id: str) -> None:
+        """Put what is unfinished of an order on the queue. The record names the order already."""
+        self.photos.send(
+            photo.message(order_id).model_dump_json(),
+            group=photo.owner,
+            deduplication_id=photo.deduplication_id(order_id),
+        )
+
+    def announce(self, photo: PhotoRecord, jobs: Iterable[JobRecord] = ()) -> None:
+        """Tell whoever waits what has ended: the photo, if nothing of it is unfinished, and these jobs if asked for.
+
+        Events are at least once and their ids stable, so this may be repeated after any crash.
+        """
+        base_url = self.settings.base_url
+        events = []
+        if self.settings.job_events:
+            events = [job_ended(photo, job, base_url) for job in jobs if job.status in ("succeeded", "failed")]
+        if not photo.unfinished:
+            events.append(photo_completed(photo, base_url))
+        for event in events:
+            self.events.send(event.model_dump_json(), group=photo.owner, deduplication_id=event.id)
+
+    def purge(self, photo: PhotoRecord) -> PhotoRecord:
+        """Remove what is stored of a deleted photo; its tombstone stays. May be repeated after any crash."""
+        self.bucket.remove_photo(photo.id)
+
+        def purged(record: PhotoRecord) -> None:
+            record.purged = True
+
+        return self.table.update(photo.id, purged, known=photo)[0]

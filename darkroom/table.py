@@ -1,0 +1,207 @@
+"""The photos' records in DynamoDB.
+
+One item a photo: `pk` = `photo#{id}`, the record itself under `record`, and beside it only what
+the indexes and conditions need. Every write is a compare-and-swap on `version`: read, change,
+write under the condition that the version is still the one that was read, else begin again.
+That demands that the item exists, and a fenced-out or late writer always sees what beat it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from darkroom.aws import Clients, aws_errors
+from darkroom.errors import InvalidRequest, NotFound
+from darkroom.record import PhotoRecord, now
+from darkroom.settings import Settings
+
+T = TypeVar("T")
+
+SHARDS = 8
+"""Partitions of the `due` index; each takes about 1,000 writes a second."""
+
+BATCH_GET = 100
+"""BatchGetItem's own limit."""
+
+TTL_MARGIN = timedelta(days=1)
+"""The item outlives the objects' expiry a little, so that a late reader finds `expired` and not a riddle."""
+
+
+class Table:
+    def __init__(self, settings: Settings, clients: Clients) -> None:
+        self._name = settings.table
+        self._dynamodb = clients.dynamodb
+
+    def create(self, photo: PhotoRecord) -> None:
+        """Write a new record."""
+        self._put(photo, "attribute_not_exists(pk)")
+
+    def get(self, photo_id: str) -> PhotoRecord | None:
+        """Read a record, strongly consistent; tombstones and expired ones too."""
+        with aws_errors(f"reading photo {photo_id}"):
+            answer = self._dynamodb.get_item(TableName=self._name, Key=_key(photo_id), ConsistentRead=True)
+        return _record(answer["Item"]) if "Item" in answer else None
+
+    def update(
+        self, photo_id: str, change: Callable[[PhotoRecord], T], known: PhotoRecord | None = None
+    ) -> tuple[PhotoRecord, T]:
+        """Apply a change to a record and write it; a change that raises leaves the record as it was.
+
+        `known`: the record as last seen, which saves a read when nobody has written it since.
+        Raises NotFound when there is no such photo. Returns the record as written, and what the change returned.
+        """
+        photo = known.model_copy(deep=True) if known else self._read(photo_id)
+        tries = 0
+        while True:
+            value = change(photo)
+            try:
+                self._put(photo, "version = :version", {":version": photo.version})
+            except _VersionConflict:
+                tries += 1
+                time.sleep(random.uniform(0, min(1.0, 0.01 * 2**tries)))  # noqa: S311 - jitter, not a secret
+                photo = self._read(photo_id)
+            else:
+                return photo, value
+
+    def photos_of(self, owner: str, limit: int, cursor: str | None = None) -> tuple[list[PhotoRecord], str | None]:
+        """An owner's photos, newest first, and the cursor of what follows. Raises InvalidRequest for a bad cursor."""
+        query: dict[str, Any] = {
+            "TableName": self._name,
+            "IndexName": "by_owner",
+            "KeyConditionExpression": "#owner = :owner",
+            "ExpressionAttributeNames": {"#owner": "owner"},
+            "ExpressionAttributeValues": {":owner": owner},
+            "ScanIndexForward": False,
+            "Limit": limit,
+        }
+        if cursor:
+            after = _read_cursor(cursor)
+            query["ExclusiveStartKey"] = {"pk": _key(after)["pk"], "owner": owner, "photo": after}
+        with aws_errors("listing photos"):
+            answer = self._dynamodb.query(**query)
+        ids = [str(item["photo"]) for item in answer["Items"]]
+        last = answer.get("LastEvaluatedKey")
+        # The index is eventually consistent and knows keys only: the records say what is still there.
+        photos = [photo for photo in self._get_many(ids) if not photo.deleted_at]
+        return photos, _write_cursor(str(last["photo"])) if last else None
+
+    def due(self, limit: int = 25) -> Iterator[PhotoRecord]:
+        """Photos that the sweep shall look at, a few of each shard, in random order of shards."""
+        at = Decimal(str(now().timestamp()))
+        for shard in random.sample(range(SHARDS), SHARDS):
+            with aws_errors("looking for what is due"):
+                answer = self._dynamodb.query(
+                    TableName=self._name,
+                    IndexName="due",
+                    KeyConditionExpression="shard = :shard AND due_at <= :now",
+                    ExpressionAttributeValues={":shard": shard, ":now": at},
+                    Limit=limit,
+                )
+            for item in answer["Items"]:
+                photo = self.get(str(item["pk"]).removeprefix("photo#"))
+                if photo is not None:
+                    yield photo
+
+    def _read(self, photo_id: str) -> PhotoRecord:
+        photo = self.get(photo_id)
+        if photo is None:
+            raise NotFound(f"there is no photo {photo_id}")
+        return photo
+
+    def _get_many(self, ids: list[str]) -> list[PhotoRecord]:
+        found: dict[str, PhotoRecord] = {}
+        for start in range(0, len(ids), BATCH_GET):
+            wanted: Any = {
+                self._name: {
+                    "Keys": [_key(photo_id) for photo_id in ids[start : start + BATCH_GET]],
+                    "ConsistentRead": True,
+                }
+            }
+            while wanted:  # DynamoDB may answer a part and name the rest
+                with aws_errors("reading photos"):
+                    answer = self._dynamodb.batch_get_item(RequestItems=wanted)
+                for item in answer["Responses"].get(self._name, []):
+                    photo = _record(item)
+                    found[photo.id] = photo
+                wanted = answer.get("UnprocessedKeys")
+        return [found[photo_id] for photo_id in ids if photo_id in found]
+
+    def _put(self, photo: PhotoRecord, condition: str, values: dict[str, Any] | None = None) -> None:
+        """Write a record under a condition; its version is raised when that succeeds."""
+        item = _item(photo.model_copy(update={"version": photo.version + 1}))
+        query: dict[str, Any] = {"ExpressionAttributeValues": values} if values else {}
+        with aws_errors(f"writing photo {photo.id}"):
+            try:
+                self._dynamodb.put_item(TableName=self._name, Item=item, ConditionExpression=condition, **query)
+            except self._dynamodb.exceptions.ConditionalCheckFailedException:
+                raise _VersionConflict from None
+        photo.version += 1
+
+
+class _VersionConflict(Exception):
+    """Somebody else has written the record since it was read."""
+
+
+def _key(photo_id: str) -> dict[str, str]:
+    return {"pk": f"photo#{photo_id}"}
+
+
+def _item(photo: PhotoRecord) -> dict[str, Any]:
+    item: dict[str, Any] = _key(photo.id) | {
+        "version": photo.version,
+        "photo": photo.id,
+        # DynamoDB takes no floats; ids and times are text anyway.
+        "record": json.loads(photo.model_dump_json(exclude_none=True), parse_float=Decimal),
+    }
+    if not photo.deleted_at:  # a tombstone stands in no list
+        item["owner"] = photo.owner
+    if photo.expires_at:
+        item["ttl"] = int((photo.expires_at + TTL_MARGIN).timestamp())
+    if photo.due_at:
+        item |= {"shard": zlib.crc32(photo.id.encode()) % SHARDS, "due_at": _number(photo.due_at)}
+    if photo.dead_at and not photo.deleted_at:
+        item |= {"dead_owner": photo.owner, "dead_at": _number(photo.dead_at)}
+    return item
+
+
+def _record(item: dict[str, Any]) -> PhotoRecord:
+    photo = PhotoRecord.model_validate(_plain(item["record"]))
+    photo.version = int(item["version"])
+    return photo
+
+
+def _number(time_: datetime) -> Decimal:
+    return Decimal(f"{time_.timestamp():.3f}")
+
+
+def _plain(value: Any) -> Any:
+    """DynamoDB's Decimals as the ints and floats that went in."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value
+
+
+def _write_cursor(photo_id: str) -> str:
+    return base64.urlsafe_b64encode(photo_id.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> str:
+    try:
+        photo_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except ValueError:
+        photo_id = ""
+    if len(photo_id) != 36:
+        raise InvalidRequest("cursor: give the `next` cursor of an earlier answer, unchanged")
+    return photo_id
