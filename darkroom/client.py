@@ -262,7 +262,7 @@ def safe_name(name: str) -> str | None:
     if re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", stem):
         stem = "_" + stem  # devices on Windows, whatever the extension
     suffix = suffix[:16]
-    while len((stem + dot + suffix).encode(errors="surrogateescape")) > 200:
+    while len((stem + dot + suffix).encode(errors="surrogatepass")) > 200:
         stem = stem[:-1]
     return stem + dot + suffix or None
 

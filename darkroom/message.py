@@ -24,7 +24,7 @@ class Message(BaseModel):
     # Fields that a later release of the same version adds are not for us: they are ignored.
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    v: Literal[1] = VERSION
+    v: Literal[1] = 1
     kind: Literal["work"] = "work"
     photo: Id
     owner: str = Field(min_length=1, max_length=128)

@@ -132,9 +132,8 @@ def _parameters(settings: Settings, current: StackTypeDef | None) -> list[Parame
     }
     parameters: list[ParameterTypeDef] = [{"ParameterKey": key, "ParameterValue": ours[key]} for key in ours]
     # What somebody set by hand, such as the visibility timeout, stays.
-    for parameter in (current or {}).get("Parameters", []):
-        if parameter["ParameterKey"] not in ours:
-            parameters.append({"ParameterKey": parameter["ParameterKey"], "UsePreviousValue": True})
+    known = {parameter["ParameterKey"] for parameter in current.get("Parameters", [])} if current else set()
+    parameters += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(known - ours.keys())]
     return parameters
 
 
@@ -179,7 +178,7 @@ def _wait_for(
 ) -> None:
     try:
         # Stand-ins are done within seconds; AWS takes a minute or two.
-        cloudformation.get_waiter(state).wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 900})  # type: ignore[call-overload]
+        cloudformation.get_waiter(state).wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 900})
     except WaiterError as error:
         raise ProvisionError(f"the stack {stack} was not deployed: {_first_failure(cloudformation, stack)}") from error
 

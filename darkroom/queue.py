@@ -139,7 +139,7 @@ class Queue:
     def _in_batches(
         self, action: str, handles: Sequence[str], request: Callable[[list[tuple[str, str]]], Any]
     ) -> dict[str, str]:
-        refused = {}
+        refused: dict[str, str] = {}
         for batch in _batches(handles, BATCH):
             entries = [(str(number), handle) for number, handle in enumerate(batch)]
             with aws_errors(f"{action} {self.name}"):

@@ -41,9 +41,7 @@ class Settings(BaseModel):
     )
 
     # API
-    auth: Literal["off"] = Field(
-        "off", description="off: every caller is the owner `default`; keep it on a private network"
-    )
+    auth: Literal["off"] = Field("off", description="off: every caller is the owner `default`")
     host: str = Field("127.0.0.1", description="address the API binds to")
     port: int = Field(8080, ge=1, le=65535)
     api_processes: int = Field(2, ge=1, le=64, description="gunicorn worker processes")
@@ -60,7 +58,7 @@ class Settings(BaseModel):
 
     # Photos
     max_pixels: int = Field(100_000_000, ge=1, le=1_000_000_000, description="width x height, in and out")
-    spool_dir: Path = Field(Path("/var/tmp/darkroom"), description="uploads and originals on disk; not a tmpfs")
+    spool_dir: Path = Field(Path(".darkroom/spool"), description="uploads and originals on disk; not a tmpfs")
     retention_days: int | None = Field(None, ge=1, le=3650, description="delete photos after this; default: keep")
 
     # Worker
@@ -69,14 +67,10 @@ class Settings(BaseModel):
     poll_wait: int = Field(20, ge=0, le=20, description="long polling; a stop waits for a poll to return")
     lease: int = Field(60, ge=6, le=43_200, description="visibility timeout set on every receive")
     heartbeat: float = Field(20, ge=1, description="a lease is renewed when it is this old")
-    time_limit: int = Field(
-        90, ge=1, le=3600, description="of one message, and of each job that is run alone after a crash"
-    )
+    time_limit: int = Field(90, ge=1, le=3600, description="of one message; also of a job run alone after a crash")
     stop_grace: int = Field(105, ge=1, description="after SIGTERM, work may go on this long before it is given back")
     max_attempts: int = Field(5, ge=1, le=100, description="claims of an order, less those given back")
-    backoff_base: float = Field(
-        2, gt=0, le=900, description="first retry waits up to this; each further one twice as long"
-    )
+    backoff_base: float = Field(2, gt=0, le=900, description="longest first wait before a retry; doubles each time")
     backoff_cap: float = Field(900, gt=0, le=43_200, description="longest wait before a retry")
     child_orders: int = Field(200, ge=1, description="a child process is replaced after so many orders")
     job_events: bool = Field(False, description="send job.succeeded and job.failed beside photo.completed")

@@ -126,7 +126,8 @@ def photo_completed(photo: PhotoRecord, base_url: str) -> Event:
         id=photo.event_id("photo.completed"),
         type="photo.completed",
         timestamp=ended,
-        data=photo_view(photo, base_url).model_dump(mode="json"),
+        # The specs of 50 jobs could be larger than a message may be; the link leads to them.
+        data=photo_view(photo, base_url).model_dump(mode="json", exclude={"jobs": {"__all__": {"spec"}}}),
     )
 
 
