@@ -67,6 +67,7 @@ class Job(TypedDict):
     spec: dict[str, Any]
     result: dict[str, Any] | None
     error: JobError | None
+    links: dict[str, str]
 
 
 class Photo(TypedDict):

@@ -16,6 +16,7 @@ DarkroomError
 ├── Unavailable               503  AWS is down, slow or throttling; worth trying again
 ├── ClaimLost                 somebody else holds the order now
 ├── LeaseLost                 the message's visibility ran out
+├── Interrupted               the worker has to stop; another one goes on
 ├── MessageError              a queue message that nobody can read
 ├── FutureMessage             a message of a newer release; not for this worker
 ├── AttemptsExhausted         the order was tried as often as the settings allow
@@ -165,6 +166,12 @@ class LeaseLost(DarkroomError):
     """The message became visible to other workers."""
 
     code = "lease_lost"
+
+
+class Interrupted(DarkroomError):
+    """The worker was stopped before the work was done."""
+
+    code = "interrupted"
 
 
 class MessageError(DarkroomError):

@@ -89,7 +89,7 @@ def _fault(what: str, check: Callable[[], object]) -> str | None:
                     raise
                 return f"the {what} does not exist; run `darkroom provision`"
     except Unavailable as error:
-        return f"the {what} cannot be reached: {error.detail}"
+        return error.detail
     return None
 
 
@@ -191,9 +191,21 @@ def _first_failure(cloudformation: CloudFormationClient, stack: str) -> str:
         resource, reason = event.get("LogicalResourceId", "?"), event.get("ResourceStatusReason", "")
         if event.get("ResourceStatus", "").endswith("FAILED") and "cancelled" not in reason:
             failure = f"{resource} ({event.get('ResourceType')}): {reason or 'no reason given'}"
+            if "DescribeEvents" in reason:
+                failure = _refusal(cloudformation, stack) or failure
         if resource == stack and event.get("ResourceStatus") in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"):
             break  # older events belong to an earlier deployment
     return failure
+
+
+def _refusal(cloudformation: CloudFormationClient, stack: str) -> str:
+    """What CloudFormation found wrong before it touched anything, such as a bucket that exists already."""
+    events = cloudformation.describe_events(StackName=stack, Filters={"FailedEvents": True})["OperationEvents"]
+    return "; ".join(
+        f"{event.get('LogicalResourceId', '?')}: {event['ValidationStatusReason']}"
+        for event in events
+        if event.get("ValidationStatusReason")
+    )
 
 
 def main() -> None:

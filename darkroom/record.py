@@ -112,7 +112,9 @@ class JobRecord(Data):
         self.status, self.ended_at = status, at
 
     def add_error(self, error: DarkroomError, at: datetime) -> None:
-        self.errors.append(AttemptError.of(error, self.attempts, at))
+        """Note what ended an attempt; of an attempt that did not count and is made again, the last one stays."""
+        kept = [earlier for earlier in self.errors if earlier.attempt != self.attempts]
+        self.errors = [*kept, AttemptError.of(error, self.attempts, at)]
 
 
 class DeadLetter(Data):
@@ -263,7 +265,7 @@ class PhotoRecord(Data):
         self._begin_generation()
         order = Order(id=new_id(), due_at=at + timedelta(seconds=resend_after), trace=trace)
         self.orders[order.id] = order
-        self.jobs[job_id] = JobRecord(id=job.id, order=order.id, spec=job.spec, queued_at=at, errors=job.errors)
+        self.jobs[job_id] = JobRecord(id=job.id, order=order.id, spec=job.spec, queued_at=at)
         self._drop_empty_orders()
         return order
 
@@ -283,11 +285,11 @@ class PhotoRecord(Data):
 
     # --- changes that workers make ------------------------------------------------------------------------------
 
-    def claim(self, order_id: str, allowance: float) -> Claim:
+    def claim(self, order_id: str, time_limit: float, resend_after: float) -> Claim:
         """Take the right to an order; whoever held it before is fenced out from now on.
 
-        `allowance`: seconds after which the sweep may take the worker for dead.
-        Returns a claim without jobs when all of them have ended. Raises NotFound when the
+        The sweep takes the worker for dead when the order is not done long after its longest possible
+        time: all jobs together, then each alone after a crash. Returns a claim without jobs when all of them have ended. Raises NotFound when the
         photo is gone or has no such order.
         """
         if self.gone:
@@ -296,7 +298,7 @@ class PhotoRecord(Data):
         jobs = self.jobs_of(order_id, unfinished=True)
         if jobs:
             order.claims += 1
-            order.due_at = now() + timedelta(seconds=allowance)
+            order.due_at = now() + timedelta(seconds=time_limit * (1 + len(jobs)) + resend_after)
             for job in jobs:
                 job.status, job.attempts = "processing", order.attempts
         return Claim(
@@ -324,21 +326,14 @@ class PhotoRecord(Data):
                 job.end("succeeded", at)
         return counted
 
-    def postpone(self, claim: Claim, error: DarkroomError, delay: float, resend_after: float) -> None:
-        """Put unfinished jobs back into the queue after an attempt that failed."""
+    def postpone(self, claim: Claim, error: DarkroomError, counts: bool, delay: float, resend_after: float) -> None:
+        """Put unfinished jobs back into the queue. An attempt that failed through no fault of theirs does not count."""
         order = self._hold(claim)
         at = now()
+        order.given_back += not counts
         order.due_at = at + timedelta(seconds=delay + resend_after)
         for job in self.jobs_of(claim.order, unfinished=True):
             job.add_error(error, at)
-            job.status = "queued"
-
-    def give_back(self, claim: Claim, delay: float, resend_after: float) -> None:
-        """Put unfinished jobs back through no fault of theirs: the attempt does not count."""
-        order = self._hold(claim)
-        order.given_back += 1
-        order.due_at = now() + timedelta(seconds=delay + resend_after)
-        for job in self.jobs_of(claim.order, unfinished=True):
             job.status, job.attempts = "queued", order.attempts
 
     def bury(self, claim: Claim, error: DarkroomError) -> None:

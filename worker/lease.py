@@ -1,0 +1,186 @@
+"""Leases: the visibility timeouts that keep messages from other workers.
+
+One thread renews every lease and settles every message, in batches of ten. Because it does both
+one after the other, a renewal can never overwrite the backoff or follow the delete of a message.
+The visibility clock starts at the receive, so a message that only waits is held here, too.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from darkroom.errors import Unavailable
+from darkroom.queue import Queue, Received
+from worker.verdict import Delete, Leave, Retry, Verdict
+
+log = structlog.get_logger()
+
+RETRY_PAUSE = 1.0
+"""Seconds before a renewal or settlement that failed is tried again."""
+
+MARGIN = 2.0
+"""A lease counts as lost so many seconds before SQS ends it: its clock started a little before ours."""
+
+
+class Lease:
+    """The right to one message for as long as it is renewed."""
+
+    def __init__(self, received: Received, until: float) -> None:
+        self.received = received
+        self.until = until
+        self._lost = False
+        self._on_loss: Callable[[], None] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def lost(self) -> bool:
+        return self._lost
+
+    def on_loss(self, action: Callable[[], None] | None) -> None:
+        """Do something when the lease is lost: at once if it is lost already."""
+        with self._lock:
+            self._on_loss = action
+            if self._lost and action:
+                action()
+
+    def lose(self) -> None:
+        with self._lock:
+            self._lost = True
+            if self._on_loss:
+                self._on_loss()
+
+
+class LeaseKeeper:
+    """Renews what is held and settles what is done. `lease` and `heartbeat` in seconds."""
+
+    def __init__(self, queue: Queue, lease: int, heartbeat: float) -> None:
+        self._queue = queue
+        self._seconds = lease
+        self._heartbeat = heartbeat
+        self._held: dict[str, Lease] = {}
+        self._to_settle: dict[str, tuple[Lease, Verdict]] = {}
+        self._pause_until = 0.0
+        self._closing = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="leases")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def hold(self, received: Received, since: float) -> Lease:
+        """Begin to hold a message. `since`: monotonic time before the receive was asked for."""
+        lease = Lease(received, since + self._seconds)
+        with self._changed:
+            self._held[received.receipt_handle] = lease
+            self._changed.notify()
+        return lease
+
+    def settle(self, lease: Lease, verdict: Verdict) -> None:
+        """Let go of a message, in the way of the verdict. Returns at once; the thread carries it out."""
+        handle = lease.received.receipt_handle
+        with self._changed:
+            if self._held.pop(handle, None) and not isinstance(verdict, Leave) and not lease.lost:
+                self._to_settle[handle] = (lease, verdict)
+                self._changed.notify()
+
+    @property
+    def held(self) -> int:
+        with self._changed:
+            return len(self._held)
+
+    def close(self) -> None:
+        """Settle what is left, and end."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    # --- in the thread ------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(self._has_work, timeout=self._until_next())
+                if self._closing and not self._to_settle and not self._held:
+                    return
+                settling, due = list(self._to_settle.values()), self._due()
+            try:
+                self._settle(settling)
+                self._renew(due)
+            except Unavailable as error:
+                log.warning("lease.unavailable", detail=error.detail)
+                self._pause_until = time.monotonic() + RETRY_PAUSE
+            self._drop_expired()
+
+    def _has_work(self) -> bool:
+        if time.monotonic() < self._pause_until:
+            return False
+        return bool(self._to_settle or self._due()) or (self._closing and not self._held)
+
+    def _until_next(self) -> float:
+        """Seconds until something may have to be done, should nobody call before."""
+        at = time.monotonic()
+        renewals = [self._renew_at(lease) for lease in self._held.values()]
+        next_ = min([*renewals, at + self._seconds])
+        return max(0.05, (max(next_, self._pause_until) if not self._to_settle else self._pause_until) - at)
+
+    def _renew_at(self, lease: Lease) -> float:
+        return lease.until - self._seconds + self._heartbeat
+
+    def _due(self) -> list[Lease]:
+        at = time.monotonic()
+        return [lease for lease in self._held.values() if self._renew_at(lease) <= at]
+
+    def _settle(self, settling: list[tuple[Lease, Verdict]]) -> None:
+        """Delete and give back; whatever fails stays to be tried again until its lease ends."""
+        delays = {
+            lease.received.receipt_handle: verdict.delay for lease, verdict in settling if isinstance(verdict, Retry)
+        }
+        deletes = [
+            lease.received.receipt_handle for lease, verdict in settling if not isinstance(verdict, Retry)
+        ]  # Delete, and Bury once its copy lies with the dead letters
+        refused = self._queue.set_visibility(delays) if delays else {}
+        self._settled(delays)
+        refused |= self._queue.delete(deletes) if deletes else {}
+        self._settled(deletes)
+        for handle, reason in refused.items():
+            # The message will come again; a receive that finds its jobs ended only deletes it.
+            log.warning("lease.settle_refused", receipt_handle=handle[:40], reason=reason)
+
+    def _settled(self, handles: object) -> None:
+        with self._changed:
+            for handle in list(handles):  # type: ignore[call-overload]
+                self._to_settle.pop(handle, None)
+
+    def _renew(self, due: list[Lease]) -> None:
+        if not due:
+            return
+        at = time.monotonic()
+        refused = self._queue.set_visibility({lease.received.receipt_handle: self._seconds for lease in due})
+        for lease in due:
+            if lease.received.receipt_handle in refused:
+                self._lose(lease, refused[lease.received.receipt_handle])
+            else:
+                lease.until = at + self._seconds
+
+    def _drop_expired(self) -> None:
+        """A lease that could not be renewed in time is lost: somebody else may have the message."""
+        at = time.monotonic()
+        with self._changed:
+            late = [lease for lease in self._held.values() if lease.until - MARGIN <= at]
+            for handle, (lease, _) in list(self._to_settle.items()):
+                if lease.until <= at:
+                    del self._to_settle[handle]
+        for lease in late:
+            self._lose(lease, "it could not be renewed in time")
+
+    def _lose(self, lease: Lease, reason: str) -> None:
+        with self._changed:
+            still_held = self._held.pop(lease.received.receipt_handle, None)
+        if still_held:  # not settled in the meantime
+            log.warning("lease.lost", message=lease.received.id, reason=reason)
+            lease.lose()

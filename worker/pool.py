@@ -1,0 +1,109 @@
+"""Child processes that hold pixels.
+
+Pixels live in a child so that a decoder's crash, an endless loop or a leak costs one child and not
+the worker, and because Pillow's rank filters hold the GIL for many seconds, which would starve the
+heartbeats. The parent keeps the leases and talks to AWS.
+
+Only multiprocessing's Process, Pipe and sentinel are used: its queues, locks and pools need
+/dev/shm, which AWS Lambda has not. The fork server starts clean and has Pillow loaded, so a fresh
+child costs a few milliseconds and inherits no thread, lock or connection of the parent.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from pydantic import ValidationError
+
+from darkroom.errors import ChildDied, TimeLimitExceeded
+from worker.child import OUT_OF_MEMORY, Outcome, Work, outcome_adapter, serve
+from worker.photo.pipeline import Result
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["worker.child"])
+
+
+class Child:
+    """One child process, started when it is needed and replaced after so many orders. Owned by one slot."""
+
+    def __init__(self, max_pixels: int, orders: int) -> None:
+        self._max_pixels = max_pixels
+        self._orders = orders
+        self._orders_left = 0
+        self._process: BaseProcess | None = None
+        self._pipe: Connection | None = None
+
+    def run(self, work: Work, time_limit: float) -> Iterator[Outcome]:
+        """Have the jobs done, one outcome after another; `time_limit` is for all of them, in seconds.
+
+        Raises TimeLimitExceeded or ChildDied; outcomes that came before stand. A child that has not
+        finished what it was asked for, for whatever reason, is stopped.
+        """
+        deadline = time.monotonic() + time_limit
+        process, pipe = self._ready()
+        finished = False
+        try:
+            pipe.send(work)
+            for _ in work.jobs:
+                if not wait([pipe, process.sentinel], max(0.0, deadline - time.monotonic())):
+                    raise TimeLimitExceeded(f"not done within {time_limit:g} seconds")
+                yield _read(pipe, work)
+            finished = True
+        except (EOFError, ConnectionError):
+            process.join()
+            raise ChildDied(_cause_of_death(process.exitcode)) from None
+        finally:
+            self._orders_left -= 1
+            if not finished or self._orders_left <= 0:
+                self.stop()
+
+    def interrupt(self) -> None:
+        """Kill the child in the middle of its work: `run` raises ChildDied. For threads other than the owner."""
+        if process := self._process:
+            process.kill()
+
+    def stop(self) -> None:
+        """Stop the child, if there is one; the next order gets a fresh one."""
+        process, self._process = self._process, None
+        pipe, self._pipe = self._pipe, None
+        if process is not None:
+            process.kill()
+            process.join()
+        if pipe is not None:
+            pipe.close()
+
+    def _ready(self) -> tuple[BaseProcess, Connection]:
+        process, pipe = self._process, self._pipe
+        if process is None or pipe is None or not process.is_alive():
+            self.stop()
+            pipe, childs_end = _processes.Pipe()
+            process = _processes.Process(target=serve, args=(childs_end, self._max_pixels), daemon=True)
+            process.start()
+            childs_end.close()  # else the pipe would stay open when the child dies
+            self._process, self._pipe, self._orders_left = process, pipe, self._orders
+        return process, pipe
+
+
+def _read(pipe: Connection, work: Work) -> Outcome:
+    try:
+        outcome = outcome_adapter.validate_json(pipe.recv_bytes())
+    except ValidationError as error:
+        raise ChildDied(f"the process that held the pixels spoke nonsense: {error}") from error
+    if outcome.job not in work.jobs or (
+        isinstance(outcome.result, Result) and outcome.result.path.parent != work.directory
+    ):
+        raise ChildDied("the process that held the pixels named a job or a file that is not its own")
+    return outcome
+
+
+def _cause_of_death(exitcode: int | None) -> str:
+    if exitcode == OUT_OF_MEMORY:
+        return "the decoder or an operation ran out of memory"
+    if exitcode is not None and exitcode < 0:
+        return f"the process that held the pixels was killed by {signal.Signals(-exitcode).name}"
+    return f"the process that held the pixels ended with status {exitcode}"

@@ -1,0 +1,73 @@
+"""What becomes of a message after an attempt. Pure: no queue, no clock."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from darkroom.errors import (
+    ClaimLost,
+    DarkroomError,
+    FutureMessage,
+    Interrupted,
+    LeaseLost,
+    MessageError,
+    NotFound,
+    Unavailable,
+)
+from darkroom.settings import Settings
+
+
+@dataclass(frozen=True)
+class Delete:
+    """The message has served: everything it asked for has ended and is written down."""
+
+
+@dataclass(frozen=True)
+class Retry:
+    """The message becomes visible again in `delay` seconds. `counts`: whether it was an attempt."""
+
+    delay: int
+    counts: bool = True
+
+
+@dataclass(frozen=True)
+class Bury:
+    """The message goes to the dead letters, and what it asked for has failed."""
+
+
+@dataclass(frozen=True)
+class Leave:
+    """The message is no longer ours: touching it could harm whoever holds it now."""
+
+
+Verdict = Delete | Retry | Bury | Leave
+
+
+def judge(error: DarkroomError | None, attempt: int, settings: Settings) -> Verdict:
+    """Decide by how the attempt ended and which attempt it was, counted from 1."""
+    match error:
+        case None | NotFound():
+            return Delete()
+        case ClaimLost() | LeaseLost():
+            return Leave()
+        case Interrupted():
+            return Retry(0, counts=False)
+        case Unavailable() | FutureMessage():
+            # Not the photo's fault, so not an attempt: an outage of hours must not use up any photo's chances.
+            return Retry(_backoff(attempt, settings), counts=False)
+        case MessageError():
+            return Bury()
+        case _ if not error.retryable or attempt >= settings.max_attempts:
+            return Bury()
+        case _:
+            return Retry(_backoff(attempt, settings))
+
+
+def _backoff(attempt: int, settings: Settings) -> int:
+    """Capped exponential backoff with full jitter.
+
+    Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. SQS takes whole seconds.
+    """
+    ceiling = min(settings.backoff_cap, settings.backoff_base * 2 ** min(attempt - 1, 30))
+    return round(random.uniform(0, ceiling))  # noqa: S311 - jitter, not a secret
