@@ -25,7 +25,7 @@ from uuid import uuid4
 import click
 
 from darkroom import __version__
-from darkroom.errors import DarkroomError
+from darkroom.errors import DarkroomError, Unavailable
 
 if TYPE_CHECKING:
     from darkroom.client import Client, Job, Photo
@@ -166,7 +166,7 @@ def upload(
     sources = _sources(paths, out)
     if not sources:
         raise click.UsageError("there are no photos in " + ", ".join(str(path) for path in paths))
-    with Client(url) as client:
+    with Client(url, patience=2) as client:
         client.check()
 
     started = time.monotonic()
@@ -203,6 +203,8 @@ class Task:
     out: Path | None
     partial: Path
     """Downloads grow here, on the same file system, and move to their place when they are complete."""
+    gone: threading.Event = field(default_factory=threading.Event)
+    """Set when the API has gone: a thousand photos need not find that out one after the other."""
 
 
 @dataclass
@@ -308,13 +310,20 @@ def _in_parallel(sources: list[Source], task: Task, url: str, threads: int) -> I
 
 
 def _process(client: Client, source: Source, task: Task) -> Outcome:
+    from darkroom.client import Unreachable
+
     outcome = Outcome(source)
+    if task.gone.is_set():
+        outcome.problems.append("not sent, as Darkroom does not answer any more")
+        return outcome
     try:
         photo = client.upload(source.path, preset=task.preset, jobs=task.jobs, reference=task.reference)
         outcome.photo = photo
         outcome.photo = photo = client.wait(photo["id"], task.timeout)
     except (DarkroomError, OSError) as error:
         outcome.problems.append(_reason(error))
+        if isinstance(error, Unreachable):
+            task.gone.set()
         return outcome
     if photo["status"] not in {"succeeded", "failed"}:
         outcome.problems.append(f"the photo is {photo['status']}")
@@ -421,7 +430,7 @@ def status(photo_id: str, url: str, as_json: bool) -> None:
     """
     with _cli_extra():
         from darkroom.client import ApiError, Client
-    with Client(url) as client:
+    with Client(url, patience=2) as client:
         try:
             photo = client.photo(photo_id)
         except ApiError as error:
@@ -473,10 +482,15 @@ def queue() -> None:
     from darkroom.settings import read_settings
 
     settings = read_settings()
-    rows = [
-        [depth.queue, str(depth.visible), str(depth.in_flight), str(depth.delayed)]
-        for depth in depths(settings, make_clients(settings))
-    ]
+    clients = make_clients(settings)
+    try:
+        found = depths(settings, clients)
+    except Unavailable as error:
+        raise DarkroomError(
+            f"{error.detail}\nAsked {clients.sqs.meta.endpoint_url}: AWS_ENDPOINT_URL and the region say where SQS is, "
+            "and `darkroom provision` makes the queues."
+        ) from error
+    rows = [[depth.queue, str(depth.visible), str(depth.in_flight), str(depth.delayed)] for depth in found]
     _table([["QUEUE", "WAITING", "IN FLIGHT", "DELAYED"], *rows], right=True)
     click.echo("\nSQS counts approximately, and up to a minute late. What waits in a queue named -dlq was given up.")
 

@@ -112,14 +112,18 @@ class NotFinished(DarkroomError):
 
 
 class Client:
-    """A connection to the API at `url`. Busy answers and lost connections are tried again, some seconds long."""
+    """A connection to the API at `url`.
 
-    def __init__(self, url: str) -> None:
+    Busy answers are asked again when they say. `patience` is how often a connection is tried again when nobody
+    answers: 6 is half a minute, in which a restart goes unnoticed; 2 is for people who wait at a terminal.
+    """
+
+    def __init__(self, url: str, patience: int = 6) -> None:
         self.url = url.rstrip("/")
-        self._api = _session()
+        self._api = _session(patience)
         # Results come from another host, and their links are signed: nothing that belongs to the API goes there,
         # and no password of a .netrc, which S3 would take for a second signature and refuse.
-        self._storage = _session()
+        self._storage = _session(2)
         self._storage.auth = lambda request: request
 
     def __enter__(self) -> Client:
@@ -137,8 +141,10 @@ class Client:
         self, path: Path, *, preset: str | None = None, jobs: str | None = None, reference: str | None = None
     ) -> Photo:
         """Send a file as it is read, so that its size does not matter. `jobs` is JSON, as in the API's docs."""
-        given = {"preset": preset, "jobs": jobs, "reference": reference, "filename": _text(path.name)}
-        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in given.items() if value is not None)
+        given = {"preset": preset, "jobs": jobs, "reference": reference, "filename": path.name}
+        # File names may hold bytes that are no text; they become question marks.
+        pairs = [f"{name}={quote(value, safe='', errors='replace')}" for name, value in given.items() if value]
+        query = "&".join(pairs)
         if len(query) > LONGEST_QUERY:
             raise DarkroomError("the jobs are too long for an address; save them as a preset and name it")
         # The key makes it safe to send again after an answer that was lost on the way: it stays the same photo.
@@ -268,12 +274,12 @@ def safe_name(name: str) -> str | None:
     return stem + dot + suffix or None
 
 
-def _session() -> requests.Session:
+def _session(patience: int) -> requests.Session:
     session = requests.Session()
     session.headers["User-Agent"] = f"darkroom-cli/{__version__}"
     retry = Retry(
         total=6,
-        connect=3,
+        connect=patience,
         status_forcelist=(429, 502, 503, 504),
         allowed_methods=None,  # POST too: uploads carry an Idempotency-Key
         backoff_factor=0.5,
@@ -289,11 +295,6 @@ def _session() -> requests.Session:
 
 def _path(photo_id: str, wait: float = 0) -> str:
     return f"/v1/photos/{quote(photo_id, safe='')}" + (f"?wait={wait:g}" if wait else "")
-
-
-def _text(name: str) -> str:
-    """A file name as Unicode: bytes that are none become question marks."""
-    return name.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _retry_after(response: requests.Response) -> float:

@@ -289,7 +289,8 @@ class PhotoRecord(Data):
         """Take the right to an order; whoever held it before is fenced out from now on.
 
         The sweep takes the worker for dead when the order is not done long after its longest possible
-        time: all jobs together, then each alone after a crash. Returns a claim without jobs when all of them have ended. Raises NotFound when the
+        time: all jobs together, then each alone after a crash.
+        Returns a claim without jobs when all of them have ended. Raises NotFound when the
         photo is gone or has no such order.
         """
         if self.gone:
@@ -315,6 +316,8 @@ class PhotoRecord(Data):
         counted = set()
         for job_id, outcome in outcomes.items():
             job = self.jobs[job_id]
+            if job.result and isinstance(outcome, Result) and job.result.key == outcome.key:
+                counted.add(job_id)  # written down already, by a request whose answer was lost
             if job.order != claim.order or not job.unfinished:
                 continue
             counted.add(job_id)

@@ -9,6 +9,7 @@ That demands that the item exists, and a fenced-out or late writer always sees w
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import random
 import time
@@ -20,7 +21,7 @@ from typing import Any, TypeVar
 
 from darkroom.aws import Clients, aws_errors
 from darkroom.errors import InvalidRequest, NotFound
-from darkroom.record import PhotoRecord, now
+from darkroom.record import PhotoRecord, new_id, now
 from darkroom.settings import Settings
 
 T = TypeVar("T")
@@ -42,13 +43,16 @@ class Table:
 
     def create(self, photo: PhotoRecord) -> None:
         """Write a new record."""
-        self._put(photo, "attribute_not_exists(pk)")
+        try:
+            self._put(photo, new_id(), "attribute_not_exists(pk)")
+        except _VersionConflict:
+            # Ids are unique: a repetition of our own request, whose first answer was lost, found it done.
+            photo.version += 1
 
     def get(self, photo_id: str) -> PhotoRecord | None:
         """Read a record, strongly consistent; tombstones and expired ones too."""
-        with aws_errors(f"reading photo {photo_id}"):
-            answer = self._dynamodb.get_item(TableName=self._name, Key=_key(photo_id), ConsistentRead=True)
-        return _record(answer["Item"]) if "Item" in answer else None
+        item = self._item(photo_id)
+        return _record(item) if item else None
 
     def update(
         self, photo_id: str, change: Callable[[PhotoRecord], T], known: PhotoRecord | None = None
@@ -58,18 +62,21 @@ class Table:
         `known`: the record as last seen, which saves a read when nobody has written it since.
         Raises NotFound when there is no such photo. Returns the record as written, and what the change returned.
         """
-        photo = known.model_copy(deep=True) if known else self._read(photo_id)
-        tries = 0
-        while True:
+        photo = known.model_copy(deep=True) if known else self._read(photo_id)[0]
+        writer = new_id()
+        for tries in itertools.count():
             value = change(photo)
             try:
-                self._put(photo, "version = :version", {":version": photo.version})
+                self._put(photo, writer, "version = :version", {":version": photo.version})
             except _VersionConflict:
-                tries += 1
                 time.sleep(random.uniform(0, min(1.0, 0.01 * 2**tries)))  # noqa: S311 - jitter, not a secret
-                photo = self._read(photo_id)
+                photo, last_writer = self._read(photo_id)
+                # A write whose answer was lost is sent again by the SDK, and then loses against itself.
+                if last_writer == writer:
+                    return photo, value
             else:
                 return photo, value
+        raise AssertionError("unreachable")
 
     def photos_of(self, owner: str, limit: int, cursor: str | None = None) -> tuple[list[PhotoRecord], str | None]:
         """An owner's photos, newest first, and the cursor of what follows. Raises InvalidRequest for a bad cursor."""
@@ -110,11 +117,17 @@ class Table:
                 if photo is not None:
                     yield photo
 
-    def _read(self, photo_id: str) -> PhotoRecord:
-        photo = self.get(photo_id)
-        if photo is None:
+    def _read(self, photo_id: str) -> tuple[PhotoRecord, str]:
+        """A record, and which update wrote it."""
+        item = self._item(photo_id)
+        if item is None:
             raise NotFound(f"there is no photo {photo_id}")
-        return photo
+        return _record(item), str(item["writer"])
+
+    def _item(self, photo_id: str) -> dict[str, Any] | None:
+        with aws_errors(f"reading photo {photo_id}"):
+            answer = self._dynamodb.get_item(TableName=self._name, Key=_key(photo_id), ConsistentRead=True)
+        return answer.get("Item")
 
     def _get_many(self, ids: list[str]) -> list[PhotoRecord]:
         found: dict[str, PhotoRecord] = {}
@@ -134,9 +147,9 @@ class Table:
                 wanted = answer.get("UnprocessedKeys")
         return [found[photo_id] for photo_id in ids if photo_id in found]
 
-    def _put(self, photo: PhotoRecord, condition: str, values: dict[str, Any] | None = None) -> None:
+    def _put(self, photo: PhotoRecord, writer: str, condition: str, values: dict[str, Any] | None = None) -> None:
         """Write a record under a condition; its version is raised when that succeeds."""
-        item = _item(photo.model_copy(update={"version": photo.version + 1}))
+        item = _item(photo) | {"version": photo.version + 1, "writer": writer}
         query: dict[str, Any] = {"ExpressionAttributeValues": values} if values else {}
         with aws_errors(f"writing photo {photo.id}"):
             try:
@@ -156,10 +169,9 @@ def _key(photo_id: str) -> dict[str, str]:
 
 def _item(photo: PhotoRecord) -> dict[str, Any]:
     item: dict[str, Any] = _key(photo.id) | {
-        "version": photo.version,
         "photo": photo.id,
         # DynamoDB takes no floats; ids and times are text anyway.
-        "record": json.loads(photo.model_dump_json(exclude_none=True), parse_float=Decimal),
+        "record": json.loads(photo.model_dump_json(exclude_none=True, exclude={"version"}), parse_float=Decimal),
     }
     if not photo.deleted_at:  # a tombstone stands in no list
         item["owner"] = photo.owner

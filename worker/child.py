@@ -10,13 +10,21 @@ import os
 import signal
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from darkroom.errors import DarkroomError, PhotoError, TooManyPixels, UnreadablePhoto, UnsupportedPhoto
+from darkroom.errors import (
+    ChildDied,
+    DarkroomError,
+    PhotoError,
+    TimeLimitExceeded,
+    TooManyPixels,
+    UnreadablePhoto,
+    UnsupportedPhoto,
+)
 from darkroom.jobs import Job
 from darkroom.sniff import set_pixel_limit
 from worker.photo.decode import open_photo
@@ -25,7 +33,11 @@ from worker.photo.pipeline import Result, produce
 OUT_OF_MEMORY = 77
 """Exit status of a child that got no more memory; it dies rather than go on with what is left."""
 
-PHOTO_ERRORS = {error.code: error for error in (PhotoError, UnreadablePhoto, UnsupportedPhoto, TooManyPixels)}
+JOB_ERRORS = {
+    error.code: error
+    for error in (PhotoError, UnreadablePhoto, UnsupportedPhoto, TooManyPixels, TimeLimitExceeded, ChildDied)
+}
+"""What fails a job for good, by code; anything else was not foreseen and is tried again."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,7 @@ class Failure:
 
     @property
     def error(self) -> DarkroomError:
-        return PHOTO_ERRORS.get(self.code, DarkroomError)(self.detail)
+        return JOB_ERRORS.get(self.code, DarkroomError)(self.detail)
 
 
 @dataclass(frozen=True)
@@ -87,12 +99,12 @@ def do(work: Work, max_pixels: int) -> Iterator[Outcome]:
         failure = _failure(error)
         yield from (Outcome(job_id, failure) for job_id in work.jobs)
         return
-    with photo:
-        for job_id, job in work.jobs.items():
-            try:
-                yield Outcome(job_id, produce(photo, job, work.directory / job_id, max_pixels))
-            except Exception as error:  # noqa: BLE001 - one job's bug is not the other jobs' problem
-                yield Outcome(job_id, _failure(error))
+    for job_id, job in work.jobs.items():
+        try:
+            result = produce(photo, job, work.directory / job_id, max_pixels)
+            yield Outcome(job_id, replace(result, seconds={"decode": photo.seconds} | result.seconds))
+        except Exception as error:  # noqa: BLE001 - one job's bug is not the other jobs' problem
+            yield Outcome(job_id, _failure(error))
 
 
 def _failure(error: Exception) -> Failure:

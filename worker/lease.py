@@ -15,7 +15,7 @@ import structlog
 
 from darkroom.errors import Unavailable
 from darkroom.queue import Queue, Received
-from worker.verdict import Delete, Leave, Retry, Verdict
+from worker.verdict import Leave, Retry, Verdict
 
 log = structlog.get_logger()
 
@@ -66,17 +66,13 @@ class LeaseKeeper:
         self._pause_until = 0.0
         self._closing = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="leases")
-
-    def start(self) -> None:
-        self._thread.start()
 
     def hold(self, received: Received, since: float) -> Lease:
         """Begin to hold a message. `since`: monotonic time before the receive was asked for."""
         lease = Lease(received, since + self._seconds)
         with self._changed:
             self._held[received.receipt_handle] = lease
-            self._changed.notify()
+            self._changed.notify_all()
         return lease
 
     def settle(self, lease: Lease, verdict: Verdict) -> None:
@@ -85,23 +81,28 @@ class LeaseKeeper:
         with self._changed:
             if self._held.pop(handle, None) and not isinstance(verdict, Leave) and not lease.lost:
                 self._to_settle[handle] = (lease, verdict)
-                self._changed.notify()
+            self._changed.notify_all()
 
     @property
     def held(self) -> int:
         with self._changed:
             return len(self._held)
 
+    def wait_for_fewer(self, held: int, timeout: float) -> None:
+        """Wait until fewer than so many messages are held, or so many seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._held) < held, timeout)
+
     def close(self) -> None:
-        """Settle what is left, and end."""
+        """Settle what is left; then `run` ends."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
 
     # --- in the thread ------------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Renew and settle until closed."""
         while True:
             with self._changed:
                 self._changed.wait_for(self._has_work, timeout=self._until_next())

@@ -1,0 +1,227 @@
+"""The embedded run: API, workers and an AWS emulator in one command, without Docker.
+
+`python -m darkroom.local` (or `make run`) starts them, `Ctrl-C` stops them in the order that loses
+nothing: first the API, so that nothing more comes in; then the workers, which finish what they hold or
+give it back; the emulator last, because it saves queues and records only when it ends by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from darkroom.aws import make_clients
+from darkroom.emulator import HOST, Child, Emulator, StartFailed, is_taken, wait_until_answers
+from darkroom.errors import DarkroomError
+from darkroom.provision import provision
+from darkroom.settings import Settings, read_settings
+
+HOME = Path(".darkroom")
+
+AWS_PORT = 4566
+"""LocalStack's port: what looks into LocalStack finds the emulator without being told."""
+
+API_STARTS_WITHIN = 60.0
+API_STOPS_WITHIN = 40.0
+KILLED_WITHIN = 10.0
+"""A process that should be gone; a little more than a busy machine takes."""
+
+EXAMPLE_JOBS = '[{"type":"resize","width":800},{"type":"filter","filter":"sepia"},{"type":"metadata"}]'
+
+
+class Stopped(Exception):
+    """Somebody wants the run to end."""
+
+
+class Run:
+    """The processes of one embedded run, in the order in which they were started."""
+
+    def __init__(self, workers: int, aws_port: int) -> None:
+        # Who names an endpoint means it: LocalStack, perhaps, which then gets no emulator beside it.
+        self.emulator = None if os.environ.get("AWS_ENDPOINT_URL") else Emulator(HOME, aws_port)
+        self.workers = workers
+        self.children: list[Child] = []
+        self.signals = 0
+        self.own_environ: dict[str, str] = {}
+        self.stop_grace = float(Settings().stop_grace)
+
+    def start(self) -> Settings:
+        """Start everything and wait until the API answers. Raises Stopped when that is not wanted any more."""
+        self.own_environ = _defaults(self.emulator)
+        os.environ.update(self.own_environ)
+        settings = read_settings()
+        self.stop_grace = settings.stop_grace
+        self._check_ports(settings)
+        settings.spool_dir.mkdir(parents=True, exist_ok=True)
+        if self.emulator:
+            self.children.append(self.emulator.start(_log("emulator"), give_up=self.stop_wanted))
+            self.check()
+        provision(settings, make_clients(settings))
+        self.check()
+        api = Child("api", "api", _log("api"), os.environ)
+        self.children.append(api)
+        for number in range(1, self.workers + 1):
+            name = f"worker-{number}"
+            # One photo at a time each: the workers share the machine, and there are several to be seen.
+            self.children.append(Child(name, "worker", _log(name), {"DARKROOM_CONCURRENCY": "1", **os.environ}))
+        wait_until_answers(api, settings.host, settings.port, "/healthz", API_STARTS_WITHIN, give_up=self.stop_wanted)
+        self.check()
+        return settings
+
+    def check(self) -> None:
+        """Raise Stopped when the run shall end, StartFailed when one of its processes ended by itself."""
+        if self.stop_wanted():
+            raise Stopped
+        for child in self.children:
+            if child.ended:
+                raise StartFailed(f"{child.name} {child.how_it_ended()}; the end of {child.log}:\n{child.last_lines()}")
+
+    def stop(self) -> None:
+        """Stop everything, in the order that loses nothing."""
+        self._stop([child for child in self.children if child.name == "api"], API_STOPS_WITHIN)
+        self._stop(
+            [child for child in self.children if child.name.startswith("worker")], self.stop_grace + KILLED_WITHIN
+        )
+        if self.emulator and not self.emulator.stop():
+            _say("the emulator did not end by itself: what was in the queue is lost")
+
+    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.signals += 1
+
+    def stop_wanted(self) -> bool:
+        return self.signals > 0
+
+    def _stop(self, children: list[Child], within: float) -> None:
+        for child in children:
+            child.tell_to_stop()
+        for child in children:
+            if not child.wait(within, give_up=lambda: self.signals > 1):
+                _say(f"{child.name} was killed; its photos are taken up again when their lease is over")
+
+    def _check_ports(self, settings: Settings) -> None:
+        if is_taken(settings.host, settings.port):
+            raise StartFailed(
+                f"{settings.host}:{settings.port} is in use by another program; end that one, or take another port: "
+                f"DARKROOM_PORT={settings.port + 1} make run"
+            )
+        if self.emulator and is_taken(HOST, self.emulator.port):
+            raise StartFailed(
+                f"{HOST}:{self.emulator.port}, for the AWS emulator, is in use by another program, perhaps LocalStack; "
+                f"end that one, or take another port: make run ARGS='--aws-port {self.emulator.port + 1}'"
+            )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    HOME.mkdir(exist_ok=True)
+    with (HOME / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            sys.exit(f"darkroom: {HOME.absolute()} is in use by another run")
+        sys.exit(_run(Run(options.workers, options.aws_port)))
+
+
+def _run(run: Run) -> int:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, run.on_signal)
+    failed = False
+    try:
+        settings = run.start()
+        _say(_welcome(settings, run))
+        while True:
+            run.check()
+            time.sleep(0.2)
+    except Stopped:
+        _say("\nstopping; Ctrl-C once more does not wait for photos in work")
+    except DarkroomError as error:
+        failed = True
+        print(f"\ndarkroom: {error.detail}", file=sys.stderr)
+    finally:
+        run.stop()
+    _say("stopped")
+    return 1 if failed else 0
+
+
+def _defaults(emulator: Emulator | None) -> dict[str, str]:
+    """The environment of an embedded run; what the user has set wins."""
+    environ = os.environ
+    port = environ.get("DARKROOM_PORT") or Settings().port
+    wanted = {
+        "DARKROOM_AUTH": "off",
+        "DARKROOM_PUBLIC_URL": f"http://{HOST}:{port}",
+        "DARKROOM_SPOOL_DIR": str((HOME / "spool").absolute()),
+        # A worker that stops waits for its poll to return.
+        "DARKROOM_POLL_WAIT": "2",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    if emulator:
+        wanted["AWS_ENDPOINT_URL"] = emulator.url
+    if not environ.get("AWS_REGION"):
+        wanted["AWS_DEFAULT_REGION"] = "us-east-1"
+    if environ.get("AWS_ACCESS_KEY_ID") or environ.get("AWS_PROFILE"):
+        del wanted["AWS_ACCESS_KEY_ID"], wanted["AWS_SECRET_ACCESS_KEY"]
+    return {name: value for name, value in wanted.items() if not environ.get(name)}
+
+
+def _welcome(settings: Settings, run: Run) -> str:
+    base = settings.base_url
+    environ = " ".join(f"{name}={value}" for name, value in run.own_environ.items() if name.startswith("AWS_"))
+    command = Path(sys.executable).with_name("darkroom")
+    if command.is_relative_to(Path.cwd()):
+        command = command.relative_to(Path.cwd())
+    state = (
+        f"{HOME}/: queues, records and photos. Ctrl-C saves them and the next run goes on;\n"
+        "        kill -9 of the emulator loses the queue. `make clean` removes everything."
+        if run.emulator
+        else f"at {os.environ['AWS_ENDPOINT_URL']}, which you have set."
+    )
+    return f"""
+Darkroom runs with {run.workers} worker{"s"[: run.workers != 1]}. Ctrl-C stops it.
+
+  API   {base}
+  docs  {base}/docs
+  logs  {HOME / "logs"}/
+  state {state}
+
+Try it with a photo of yours:
+
+  curl -F photo=@photo.jpg -F 'jobs={EXAMPLE_JOBS}' {base}/v1/photos
+
+Look into the queue:
+
+  {environ} {command} queue
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("darkroom.local", description="Run Darkroom on this machine, without Docker.")
+    parser.add_argument("--workers", type=_at_least_one, default=2, help="worker processes (default: 2)")
+    parser.add_argument("--aws-port", type=int, default=AWS_PORT, help=f"the AWS emulator's port (default: {AWS_PORT})")
+    return parser
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def _log(name: str) -> Path:
+    return HOME / "logs" / f"{name}.log"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()

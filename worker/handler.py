@@ -1,0 +1,210 @@
+"""One message: claim -> fetch -> process -> store -> publish -> announce -> verdict.
+
+The consumer's loop feeds it, and so can anything else that receives messages. Results are stored
+before the record names them, the record is written before anybody is told, and the message is
+deleted last: a death between any two steps leaves a message, or an overdue record, that leads
+back here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import structlog
+
+from darkroom.errors import (
+    AttemptsExhausted,
+    DarkroomError,
+    Interrupted,
+    LeaseLost,
+    MessageError,
+    NotFound,
+    ProcessError,
+    Unavailable,
+    UnreadablePhoto,
+)
+from darkroom.message import Message, read_message
+from darkroom.queue import Received
+from darkroom.record import Claim, PhotoRecord
+from darkroom.services import Services
+from worker.child import Failure, Outcome, Work
+from worker.lease import Lease
+from worker.pool import Child
+from worker.publication import Publication
+from worker.verdict import Bury, Delete, Retry, Verdict, judge
+
+log = structlog.get_logger()
+
+
+class Handler:
+    """Handles one message at a time; owned by one slot, with a child process of its own."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._settings = services.settings
+        self._child = Child(self._settings.max_pixels, self._settings.child_orders)
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """Give up what is in work; it goes back to the queue. For threads other than the slot's."""
+        self._interrupted = True
+        self._child.interrupt()
+
+    def close(self) -> None:
+        self._child.stop()
+
+    def handle(self, received: Received, lease: Lease) -> Verdict:
+        """Handle a message to its end and say what shall become of it."""
+        try:
+            message = read_message(received.body)
+        except DarkroomError as error:
+            return self._refuse(received, error)
+        with structlog.contextvars.bound_contextvars(
+            photo=message.photo, order=message.order, owner=message.owner, trace=message.trace
+        ):
+            started = time.monotonic()
+            lease.on_loss(self._child.interrupt)
+            try:
+                verdict = self._handle(message, received, lease)
+            finally:
+                lease.on_loss(None)
+            log.info("order.settled", verdict=str(verdict), seconds=round(time.monotonic() - started, 3))
+            return verdict
+
+    def _handle(self, message: Message, received: Received, lease: Lease) -> Verdict:
+        settings, claim = self._settings, None
+        try:
+            photo, claim = self._services.table.update(
+                message.photo,
+                lambda record: record.claim(message.order, settings.time_limit, settings.resend_after),
+            )
+            if claim.attempt > settings.max_attempts:
+                raise AttemptsExhausted(_history(photo, claim, settings.max_attempts))
+            if claim.jobs:  # else all of them have ended, and only the message or an event was left over
+                photo = self._work(photo, claim, lease)
+            self._services.announce(photo, photo.jobs_of(message.order))
+            return Delete()
+        except DarkroomError as error:
+            return self._give_up(message, received, claim, error)
+        except Exception as error:
+            log.exception("order.unexpected_error")
+            return self._give_up(message, received, claim, DarkroomError(f"{type(error).__name__}: {error}"))
+
+    # --- the work -----------------------------------------------------------------------------------------------
+
+    def _work(self, photo: PhotoRecord, claim: Claim, lease: Lease) -> PhotoRecord:
+        """Do a claim's jobs and publish what comes of them.
+
+        Raises DarkroomError when an unforeseen error leaves a job unfinished; all others are published then.
+        """
+        with (
+            TemporaryDirectory(dir=self._settings.spool_dir, prefix="work-") as directory,
+            Publication(self._services, photo, claim) as publication,
+        ):
+            work = Work(Path(directory, "original"), claim.jobs, Path(directory))
+            unforeseen: Failure | None = None
+            for outcome in self._fetch_and_process(photo, work, lease):
+                self._check(lease)
+                if isinstance(outcome.result, Failure) and outcome.result.error.retryable:
+                    unforeseen = outcome.result
+                    log.error("job.unexpected_error", job=outcome.job, detail=unforeseen.detail, trace=unforeseen.trace)
+                else:
+                    publication.add(outcome)
+            publication.publish()
+            if unforeseen:
+                raise unforeseen.error
+            return publication.photo
+
+    def _fetch_and_process(self, photo: PhotoRecord, work: Work, lease: Lease) -> Iterator[Outcome]:
+        try:
+            if photo.original is None:
+                raise NotFound
+            self._services.bucket.fetch(photo.original.key, work.original)
+        except NotFound:
+            missing = UnreadablePhoto("the original is missing from the bucket")
+            yield from (Outcome(job_id, Failure(missing.code, missing.detail)) for job_id in work.jobs)
+        else:
+            yield from self._process(work, lease)
+
+    def _process(self, work: Work, lease: Lease) -> Iterator[Outcome]:
+        """All jobs in one child, with one decode. If it dies, what is unfinished runs once more, each job
+        alone in a fresh child, so that only the culprit fails."""
+        unfinished = dict(work.jobs)
+        try:
+            for outcome in self._child.run(work, self._settings.time_limit):
+                del unfinished[outcome.job]
+                yield outcome
+            return
+        except ProcessError as error:
+            self._check(lease)
+            log.warning("child.lost", code=error.code, detail=error.detail, unfinished=len(unfinished))
+        for job_id, job in unfinished.items():
+            try:
+                alone = Work(work.original, {job_id: job}, work.directory)
+                yield from self._child.run(alone, self._settings.time_limit)
+            except ProcessError as error:
+                self._check(lease)
+                yield Outcome(job_id, Failure(error.code, error.detail))
+            finally:
+                self._child.stop()
+
+    def _check(self, lease: Lease) -> None:
+        """Stop when the work is no longer ours, or not to be finished here."""
+        if lease.lost:
+            raise LeaseLost
+        if self._interrupted:
+            raise Interrupted
+
+    # --- when it did not end well -------------------------------------------------------------------------------
+
+    def _give_up(self, message: Message, received: Received, claim: Claim | None, error: DarkroomError) -> Verdict:
+        """Judge an attempt that failed, and write down what follows from it."""
+        verdict = judge(error, claim.attempt if claim else received.receives, self._settings)
+        log.warning("order.attempt_failed", verdict=str(verdict), code=error.code, detail=error.detail)
+        try:
+            if isinstance(error, NotFound):
+                # Deleted or expired: whatever a late worker left there is removed once more.
+                self._services.bucket.remove_photo(message.photo)
+            elif isinstance(verdict, Retry) and claim:
+                self._postpone(message, claim, error, verdict)
+            elif isinstance(verdict, Bury) and claim:
+                self._bury(message, received, claim, error)
+        except NotFound:
+            return Delete()
+        except DarkroomError as fault:
+            # It could not be written down: the message comes back, and it is tried again then.
+            log.warning("order.not_written_down", code=fault.code, detail=fault.detail)
+            return judge(fault, received.receives, self._settings)
+        return verdict
+
+    def _postpone(self, message: Message, claim: Claim, error: DarkroomError, verdict: Retry) -> None:
+        resend_after = self._settings.resend_after
+        self._services.table.update(
+            message.photo,
+            lambda record: record.postpone(claim, error, verdict.counts, verdict.delay, resend_after),
+        )
+
+    def _bury(self, message: Message, received: Received, claim: Claim, error: DarkroomError) -> None:
+        self._services.photos.bury(received, error)
+        photo, _ = self._services.table.update(message.photo, lambda record: record.bury(claim, error))
+        self._services.announce(photo, photo.jobs_of(message.order))
+
+    def _refuse(self, received: Received, error: DarkroomError) -> Verdict:
+        """What becomes of a message that we cannot read."""
+        verdict = judge(error, received.receives, self._settings)
+        log.error("message.refused", message=received.id, verdict=str(verdict), code=error.code, detail=error.detail)
+        if isinstance(error, MessageError):
+            try:
+                self._services.photos.bury(received, error)
+            except Unavailable as fault:
+                return judge(fault, received.receives, self._settings)
+        return verdict
+
+
+def _history(photo: PhotoRecord, claim: Claim, attempts: int) -> str:
+    errors = [error for job in photo.jobs_of(claim.order, unfinished=True) for error in job.errors]
+    last = f"the last error was: {errors[-1].detail}" if errors else "the worker died each time, without a word"
+    return f"tried {attempts} times; {last}"

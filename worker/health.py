@@ -1,0 +1,34 @@
+"""Liveness: `python -m worker.health` exits 0 while the worker's poller goes round."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ALIVE = Path(tempfile.gettempdir(), "darkroom-worker-alive")
+
+OLDEST = 90.0
+"""Seconds. A round takes a poll of 20 s and, while SQS does not answer, a pause of 30 s and the client's timeout."""
+
+
+def touch() -> None:
+    """Say that the poller goes round."""
+    ALIVE.touch()
+
+
+def main() -> int:
+    try:
+        age = time.time() - ALIVE.stat().st_mtime
+    except FileNotFoundError:
+        print("the worker has not polled yet", file=sys.stderr)
+        return 1
+    if age > OLDEST:
+        print(f"the worker last polled {age:.0f} s ago", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

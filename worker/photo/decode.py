@@ -1,0 +1,88 @@
+"""A photo from its file: decoded once, upright, in sRGB, and shared by all jobs of an order."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import TiffImageFile
+
+from darkroom.sniff import Sniffed, check_pixels, open_header, reading
+from worker.photo.colour import profile_name, profile_of, to_srgb
+from worker.photo.exif import Exif, read_exif
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation (EXIF 2.32, tag 0x0112) -> what makes the photo upright."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A decoded photo. Jobs read it and never change it: every operation makes an image of its own.
+
+    `image` is upright, 8-bit sRGB, RGB or (where something is really transparent) RGBA, first frame, and carries no
+    `info`, so that nothing of the original slips into a result. The rest says how the original was stored: `mode` is
+    Pillow's, `orientation` the EXIF number 1 to 8, `icc` the profile's name. `seconds` is the time of decoding.
+    """
+
+    path: Path
+    source: Sniffed
+    image: Image.Image
+    mode: str
+    has_alpha: bool
+    orientation: int
+    icc: str | None
+    exif: Exif
+    seconds: float
+
+
+def open_photo(path: Path, max_pixels: int) -> Photo:
+    """Decode the photo at `path`.
+
+    Raises UnsupportedPhoto, UnreadablePhoto or TooManyPixels (above `max_pixels`, width x height); OSError when the
+    file itself cannot be read; MemoryError.
+    """
+    started = time.perf_counter()
+    with path.open("rb") as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what matters is raised
+        source, image = open_header(stream, max_pixels)
+        with reading(f"The {source.format.upper()} data", max_pixels):
+            turned = image.tag_v2.get(ExifTags.Base.Orientation) if isinstance(image, TiffImageFile) else None
+            image.load()
+            check_pixels(image.width, image.height, max_pixels)  # a HEIC header may have told another size
+            # EXIF only now: a PNG may hold it behind the pixels, and asking for it would load them and hide the errors.
+            exif = read_exif(image)
+            orientation = _stored_orientation(turned or image.info.get("original_orientation"), exif)
+            mode, has_alpha = image.mode, image.has_transparency_data
+            profile = profile_of(image.info.get("icc_profile"))
+            turn = _UPRIGHT.get(exif.orientation)
+            upright = to_srgb(image if turn is None else image.transpose(turn), profile)
+    if upright is image:
+        upright = image.copy()  # not a file's image any more
+    upright.info = {}
+    return Photo(
+        path=path,
+        source=source,
+        image=upright,
+        mode=mode,
+        has_alpha=has_alpha,
+        orientation=orientation,
+        icc=profile_name(profile),
+        exif=exif,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _stored_orientation(moved: object, exif: Exif) -> int:
+    """As stored. Pillow turns a TIFF while loading, a HEIC's container turns it, and both move the number aside."""
+    return moved if isinstance(moved, int) and 1 <= moved <= 8 else exif.orientation

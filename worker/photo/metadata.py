@@ -1,0 +1,214 @@
+"""What a photo says of itself, as JSON. A broken tag is left out; it never fails the job."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from PIL import ExifTags, Image
+
+from darkroom.errors import PhotoError
+from darkroom.jobs import MetadataJob
+from darkroom.sniff import open_header
+from worker.photo.decode import Photo
+from worker.photo.exif import Exif, Tags
+
+Json = dict[str, Any]
+
+_TEXT_LENGTH = 1000
+_LIST_LENGTH = 32
+_WINDOWS_TEXT = range(0x9C9B, 0x9CA0)
+"""XPTitle, XPComment, XPAuthor, XPKeywords, XPSubject: UTF-16 in bytes (Microsoft's own tags)."""
+
+_CHARSETS = {b"ASCII\0\0\0": "ascii", b"UNICODE\0": "utf-16"}
+"""First eight bytes of UserComment -> encoding (EXIF 2.32, table 9)."""
+
+_COLOUR_PROXY = 128
+
+
+def metadata(photo: Photo, job: MetadataJob, max_pixels: int) -> Json:
+    """The metadata job's result.
+
+    `width` and `height` are of the upright photo; `mode`, `has_alpha`, `orientation` and `frames` are as stored.
+    `gps` holds decimal degrees, south and west negative, and metres, below the sea negative.
+    """
+    return {
+        "format": photo.source.format,
+        "content_type": photo.source.content_type,
+        "width": photo.image.width,
+        "height": photo.image.height,
+        "orientation": photo.orientation,
+        "mode": photo.mode,
+        "has_alpha": photo.has_alpha,
+        "frames": _frames(photo, max_pixels),
+        "bytes": photo.path.stat().st_size,
+        "icc": photo.icc,
+        "taken_at": taken_at(photo.exif),
+        "gps": position(photo.exif.gps),
+        "exif": readable_tags(photo.exif),
+        "dominant_colours": dominant_colours(photo.image, job.colours),
+    }
+
+
+def readable_tags(exif: Exif) -> Json:
+    """Tags by their names in the EXIF standard; rationals are floats, bytes only where they hold text."""
+    tags: Json = {}
+    for tag, value in (exif.image | exif.photo).items():
+        name = ExifTags.TAGS.get(tag)
+        safe = _json(value, tag)
+        if name is not None and safe is not None:
+            tags[name] = safe
+    return tags
+
+
+def taken_at(exif: Exif) -> str | None:
+    """When the photo was taken, ISO 8601; with an offset from UTC only where the camera wrote one."""
+    base = ExifTags.Base
+    for date, offset, fraction in (
+        (exif.photo.get(base.DateTimeOriginal), base.OffsetTimeOriginal, base.SubsecTimeOriginal),
+        (exif.photo.get(base.DateTimeDigitized), base.OffsetTimeDigitized, base.SubsecTimeDigitized),
+        (exif.image.get(base.DateTime), base.OffsetTime, base.SubsecTime),
+    ):
+        try:
+            moment = datetime.strptime(str(date).strip("\0 ")[:19], "%Y:%m:%d %H:%M:%S")
+        except ValueError:
+            continue
+        digits = str(exif.photo.get(fraction, "")).strip("\0 ")
+        if digits.isascii() and digits.isdigit():
+            moment = moment.replace(microsecond=int(digits[:6].ljust(6, "0")))
+        return moment.replace(tzinfo=_zone(exif.photo.get(offset))).isoformat()
+    return None
+
+
+def position(gps: Tags) -> Json | None:
+    """Where the photo was taken; None without a usable latitude and longitude."""
+    tag = ExifTags.GPS
+    latitude = _degrees(gps.get(tag.GPSLatitude), gps.get(tag.GPSLatitudeRef), "S", 90)
+    longitude = _degrees(gps.get(tag.GPSLongitude), gps.get(tag.GPSLongitudeRef), "W", 180)
+    if latitude is None or longitude is None:
+        return None
+    altitude = _number(gps.get(tag.GPSAltitude))
+    if altitude is not None and gps.get(tag.GPSAltitudeRef) in {1, b"\1", b"\1\0"}:
+        altitude = 0.0 - altitude  # not -0.0
+    return {
+        "latitude": latitude,
+        "longitude": longitude,
+        "altitude": altitude if altitude is None else round(altitude, 3),
+        "timestamp": _gps_time(gps),
+    }
+
+
+def dominant_colours(image: Image.Image, count: int) -> list[Json]:
+    """At most `count` colours with their shares of the visible pixels, largest first.
+
+    Median cut (P. Heckbert, 1982) on a small copy, its clusters refined by a few rounds of k-means.
+    """
+    if not count:
+        return []
+    scale = min(1.0, _COLOUR_PROXY / max(image.size))
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    small = image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+    if small.mode == "RGBA":
+        data = small.tobytes()
+        visible = b"".join(data[at : at + 3] for at in range(0, len(data), 4) if data[at + 3] >= 128)
+        if not visible:
+            return []
+        small = Image.frombytes("RGB", (len(visible) // 3, 1), visible)
+    palette = small.quantize(count, Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE)
+    values = palette.getpalette() or []
+    shares: dict[str, int] = {}
+    for index, pixels in enumerate(palette.histogram()):
+        if pixels:
+            colour = "#{:02x}{:02x}{:02x}".format(*values[index * 3 : index * 3 + 3])
+            shares[colour] = shares.get(colour, 0) + pixels
+    total = small.width * small.height
+    ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
+    return [{"colour": colour, "share": round(pixels / total, 4)} for colour, pixels in ordered]
+
+
+def _frames(photo: Photo, max_pixels: int) -> int:
+    """Counted only here, since a GIF has to be walked through for it."""
+    with photo.path.open("rb") as stream:
+        try:
+            return int(getattr(open_header(stream, max_pixels)[1], "n_frames", 1))
+        except (PhotoError, EOFError, OSError, ValueError, SyntaxError, IndexError):
+            return 1  # the first frame was decoded; damage behind it does not matter
+
+
+def _json(value: object, tag: int = 0) -> Any:
+    """A value that JSON can hold, or None."""
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        return _clean(value)
+    if isinstance(value, bytes):
+        return _text(value, tag)
+    if isinstance(value, tuple | list):
+        return [safe for safe in map(_json, value[:_LIST_LENGTH]) if safe is not None] or None
+    return _number(value)
+
+
+def _number(value: object) -> float | None:
+    """A finite float; a rational may have a denominator of 0."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _text(value: bytes, tag: int) -> str | None:
+    """Text in bytes, None when they hold something else."""
+    if tag in _WINDOWS_TEXT:
+        encoding = "utf-16-le"
+    else:
+        encoding = _CHARSETS.get(value[:8], "ascii")
+        value = value[8:] if value[:8] in _CHARSETS else value
+    try:
+        text = value.decode(encoding).rstrip("\0 ")
+    except UnicodeDecodeError:
+        return None
+    return _clean(text) if all(char.isprintable() or char.isspace() for char in text) else None
+
+
+def _clean(text: str) -> str | None:
+    text = "".join(char for char in text if char.isprintable() or char in "\n\t").strip()
+    return text[:_TEXT_LENGTH] or None
+
+
+def _degrees(value: object, reference: object, negative: str, limit: int) -> float | None:
+    """Degrees, minutes and seconds as signed decimal degrees."""
+    parts = [_number(part) for part in value] if isinstance(value, tuple | list) else [_number(value)]
+    if not 1 <= len(parts) <= 3 or parts[0] is None:
+        return None
+    degrees = math.fsum((part or 0.0) / 60**power for power, part in enumerate(parts))
+    if not 0 <= degrees <= limit:
+        return None
+    letter = reference.decode(errors="ignore") if isinstance(reference, bytes) else str(reference or "")
+    return round(-degrees if letter.strip("\0 ").upper().startswith(negative) else degrees, 7)
+
+
+def _gps_time(gps: Tags) -> str | None:
+    """The satellites' time, which is UTC."""
+    clock = gps.get(ExifTags.GPS.GPSTimeStamp)
+    if not isinstance(clock, tuple | list) or len(clock) != 3:
+        return None
+    hours, minutes, seconds = (_number(part) for part in clock)
+    if hours is None or minutes is None or seconds is None:
+        return None
+    try:
+        day = datetime.strptime(str(gps.get(ExifTags.GPS.GPSDateStamp)).strip("\0 ")[:10], "%Y:%m:%d")
+        moment = day.replace(tzinfo=UTC) + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    except (ValueError, OverflowError):
+        return None
+    return moment.isoformat()
+
+
+def _zone(offset: object) -> timezone | None:
+    """`+01:00` as EXIF 2.31 writes it."""
+    try:
+        parsed = datetime.strptime(str(offset).strip("\0 "), "%z").utcoffset()
+    except ValueError:
+        return None
+    return None if parsed is None else timezone(parsed)

@@ -1,0 +1,74 @@
+"""The sweep: what is overdue in the record is put right.
+
+One mechanism for every crash that leaves no message: an API that died between record and message,
+a message that was lost or purged, a deletion that was not finished. Every worker sweeps now and
+then; two that find the same photo at once do no harm, since each change checks what it finds.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+
+import structlog
+
+from darkroom.errors import Conflict, DarkroomError, NotFound, UnreadablePhoto
+from darkroom.record import PhotoRecord
+from darkroom.services import Services
+
+log = structlog.get_logger()
+
+
+class Sweeper:
+    def __init__(self, services: Services, stopping: threading.Event) -> None:
+        self._services = services
+        self._resend_after = services.settings.resend_after
+        self._stopping = stopping
+
+    def run(self) -> None:
+        """Sweep until the worker stops; workers started together do not sweep together."""
+        interval = self._services.settings.sweep_interval
+        while not self._stopping.wait(random.uniform(0.5, 1.5) * interval):  # noqa: S311 - jitter, not a secret
+            try:
+                self.sweep()
+            except DarkroomError as error:
+                log.warning("sweep.unavailable", detail=error.detail)
+
+    def sweep(self) -> None:
+        """Look at everything that is due, once."""
+        for photo in self._services.table.due():
+            if self._stopping.is_set():
+                return
+            with structlog.contextvars.bound_contextvars(photo=photo.id, owner=photo.owner):
+                try:
+                    self.mend(photo)
+                except (NotFound, Conflict) as error:
+                    log.info("sweep.overtaken", detail=error.detail)  # somebody was faster
+
+    def mend(self, photo: PhotoRecord) -> None:
+        """Put one photo right. Raises NotFound or Conflict when it was put right in the meantime."""
+        if photo.deleted_at:
+            if not photo.purged:
+                self._services.purge(photo)
+                log.info("sweep.purged")
+            return
+        for order_id in photo.overdue_orders():
+            if photo.original is None or not self._services.bucket.exists(photo.original.key):
+                photo = self._fail(photo, order_id)
+            else:
+                photo = self._resend(photo, order_id)
+
+    def _resend(self, photo: PhotoRecord, order_id: str) -> PhotoRecord:
+        photo, order = self._services.table.update(
+            photo.id, lambda record: record.resend(order_id, self._resend_after), known=photo
+        )
+        self._services.send_order(photo, order_id)
+        log.warning("sweep.resent", order=order_id, sends=order.sends)
+        return photo
+
+    def _fail(self, photo: PhotoRecord, order_id: str) -> PhotoRecord:
+        error = UnreadablePhoto("the upload was not finished: its original is missing from the bucket")
+        photo, _ = self._services.table.update(photo.id, lambda record: record.fail_order(order_id, error), known=photo)
+        self._services.announce(photo, photo.jobs_of(order_id))
+        log.warning("sweep.failed", order=order_id, code=error.code, detail=error.detail)
+        return photo
