@@ -1,0 +1,304 @@
+"""Every change that a photo's jobs can go through, and who is fenced out of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from darkroom.errors import (
+    AttemptsExhausted,
+    ClaimLost,
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    Unavailable,
+    UnreadablePhoto,
+)
+from darkroom.jobs import MAX_JOBS, MAX_STEPS, jobs_adapter
+from darkroom.record import Claim, JobRecord, Order, Original, PhotoRecord, Result, new_id, now
+
+RESEND = 300.0
+LIMIT = 90.0
+
+
+def photo(*jobs: dict[str, Any]) -> PhotoRecord:
+    record = PhotoRecord(
+        id=new_id(),
+        owner="ann",
+        created_at=now(),
+        original=Original(
+            key="originals/x",
+            filename="x.jpg",
+            content_type="image/jpeg",
+            size=1,
+            sha256="0" * 64,
+            width=4000,
+            height=3000,
+        ),
+    )
+    record.add_order(jobs_adapter.validate_python(list(jobs) or [{"type": "metadata"}] * 2), RESEND)
+    return record
+
+
+def result(key: str = "results/x") -> Result:
+    return Result(key=key, filename="x.json", content_type="application/json", size=2, sha256="0" * 64)
+
+
+def only_order(record: PhotoRecord) -> Order:
+    (order,) = record.orders.values()
+    return order
+
+
+def claim(record: PhotoRecord, order: str = "") -> Claim:
+    return record.claim(order or only_order(record).id, LIMIT, RESEND)
+
+
+def job_list(record: PhotoRecord) -> list[JobRecord]:
+    return list(record.jobs.values())
+
+
+def make_overdue(record: PhotoRecord) -> None:
+    for order in record.orders.values():
+        order.due_at = now() - timedelta(seconds=1)
+
+
+class TestALife:
+    def test_begins_queued_with_a_time_for_the_sweep(self) -> None:
+        record = photo()
+        assert record.status == "processing"
+        assert record.counts == {"queued": 2}
+        assert record.due_at is not None
+        assert timedelta(0) < record.due_at - now() <= timedelta(seconds=RESEND)
+
+    def test_a_claim_takes_all_unfinished_jobs(self) -> None:
+        record = photo()
+        held = claim(record)
+        assert (held.number, held.attempt, list(held.jobs)) == (1, 1, list(record.jobs))
+        assert record.counts == {"processing": 2}
+
+    def test_ends_succeeded_and_is_due_no_more(self) -> None:
+        record = photo()
+        held = claim(record)
+        assert record.publish(held, {job: result() for job in record.jobs}) == set(record.jobs)
+        assert record.status == "succeeded"
+        assert record.due_at is None
+
+    def test_one_failed_job_makes_a_failed_photo_and_the_others_keep_their_results(self) -> None:
+        record = photo()
+        good, bad = job_list(record)
+        record.publish(claim(record), {good.id: result(), bad.id: UnreadablePhoto("cut short")})
+        assert record.status == "failed"
+        assert good.result is not None
+        assert [(error.code, error.detail) for error in bad.errors] == [("unreadable_photo", "cut short")]
+
+    def test_can_be_published_in_parts(self) -> None:
+        record = photo()
+        first, second = record.jobs
+        held = claim(record)
+        record.publish(held, {first: result()})
+        assert record.status == "processing"
+        record.publish(held, {second: result()})
+        assert record.status == "succeeded"
+
+
+class TestFences:
+    def test_the_last_receiver_wins(self) -> None:
+        record = photo()
+        slow, fast = claim(record), claim(record)
+        job = next(iter(record.jobs))
+        for late in (
+            lambda: record.publish(slow, {job: result()}),
+            lambda: record.postpone(slow, Unavailable("x"), True, 1, RESEND),
+            lambda: record.bury(slow, AttemptsExhausted()),
+        ):
+            with pytest.raises(ClaimLost):
+                late()
+        assert record.publish(fast, {job: result()}) == {job}
+
+    def test_a_receive_after_the_end_claims_nothing_and_fences_nobody(self) -> None:
+        record = photo()
+        held = claim(record)
+        record.publish(held, {job: result() for job in record.jobs})
+        assert claim(record).jobs == {}
+        assert only_order(record).claims == 1
+
+    def test_a_deleted_photo_refuses_workers(self) -> None:
+        record = photo()
+        held = claim(record)
+        record.delete()
+        for refused in (lambda: claim(record), lambda: record.publish(held, {})):
+            with pytest.raises(NotFound, match="deleted"):
+                refused()
+
+    def test_an_expired_photo_refuses_workers(self) -> None:
+        record = photo()
+        record.expires_at = now() - timedelta(seconds=1)
+        with pytest.raises(NotFound, match="expired"):
+            claim(record)
+
+    def test_a_cancelled_job_stays_cancelled(self) -> None:
+        record = photo()
+        held = claim(record)
+        record.cancel()
+        assert record.publish(held, {job: result() for job in record.jobs}) == set()
+        assert record.status == "cancelled"
+        assert all(job.result is None for job in job_list(record))
+
+    def test_what_was_written_already_counts_when_its_answer_was_lost(self) -> None:
+        record = photo()
+        held = claim(record)
+        outcomes = {job: result(f"results/{job}") for job in record.jobs}
+        assert record.publish(held, outcomes) == record.publish(held, outcomes) == set(record.jobs)
+
+
+class TestAttempts:
+    def test_are_claims_less_those_given_back(self) -> None:
+        record = photo()
+        record.postpone(claim(record), Unavailable("throttled"), False, 1, RESEND)
+        assert only_order(record).attempts == 0
+        record.postpone(claim(record), Unavailable("bug"), True, 1, RESEND)
+        held = claim(record)
+        assert (held.number, held.attempt) == (3, 2)
+
+    def test_each_leaves_its_last_error(self) -> None:
+        record = photo()
+        for detail in ("one", "two"):
+            record.postpone(claim(record), Unavailable(detail), False, 1, RESEND)
+        record.postpone(claim(record), Unavailable("three"), True, 1, RESEND)
+        record.postpone(claim(record), Unavailable("four"), True, 1, RESEND)
+        assert [(error.attempt, error.detail) for error in job_list(record)[0].errors] == [(1, "three"), (2, "four")]
+
+    def test_a_job_in_backoff_is_queued_with_its_error_and_not_yet_due(self) -> None:
+        record = photo()
+        record.postpone(claim(record), Unavailable("slow down"), True, 60, RESEND)
+        assert record.counts == {"queued": 2}
+        assert record.due_at is not None
+        assert record.due_at > now() + timedelta(seconds=RESEND)
+
+    def test_a_buried_order_is_a_dead_letter_with_its_reason(self) -> None:
+        record = photo()
+        record.bury(claim(record), AttemptsExhausted("tried 5 times"))
+        dead = only_order(record).dead
+        assert dead is not None
+        assert dead.detail == "tried 5 times"
+        assert record.dead_at == dead.at
+        assert record.status == "failed"
+
+
+class TestGenerations:
+    def test_more_jobs_on_an_ended_photo_make_a_new_one(self) -> None:
+        record = photo()
+        first = record.event_id("photo.completed")
+        record.publish(claim(record), {job: result() for job in record.jobs})
+        assert record.event_id("photo.completed") == first
+        record.add_order(jobs_adapter.validate_python([{"type": "metadata"}]), RESEND)
+        assert record.generation == 2
+        assert record.event_id("photo.completed") != first
+
+    def test_more_jobs_on_an_unfinished_photo_do_not(self) -> None:
+        record = photo()
+        record.add_order(jobs_adapter.validate_python([{"type": "metadata"}]), RESEND)
+        assert record.generation == 1
+
+    def test_a_retried_job_gets_an_order_of_its_own_with_fresh_attempts(self) -> None:
+        record = photo()
+        good, bad = job_list(record)
+        record.publish(claim(record), {good.id: result(), bad.id: UnreadablePhoto()})
+        before = record.event_id("job.failed", bad)
+        order = record.retry(bad.id, RESEND)
+        assert record.generation == 2
+        assert record.event_id("job.failed", record.jobs[bad.id]) != before
+        held = claim(record, order.id)
+        assert (held.attempt, list(held.jobs)) == (1, [bad.id])
+
+    def test_a_retry_takes_the_job_away_from_the_order_that_still_runs(self) -> None:
+        record = photo()
+        first, second = record.jobs
+        held = claim(record)
+        record.publish(held, {first: UnreadablePhoto()})
+        order = record.retry(first, RESEND)
+        again = claim(record, order.id)
+        record.publish(held, {second: result("results/2")})
+        assert record.publish(again, {first: result("results/1")}) == {first}
+        assert record.status == "succeeded"
+
+    @pytest.mark.parametrize("status", ["queued", "processing", "succeeded"])
+    def test_only_what_failed_or_was_cancelled_is_retried(self, status: Any) -> None:
+        record = photo()
+        job = job_list(record)[0]
+        job.status = status
+        with pytest.raises(Conflict, match=status):
+            record.retry(job.id, RESEND)
+
+    def test_there_are_at_most_so_many_jobs(self) -> None:
+        record = photo()
+        with pytest.raises(InvalidRequest, match="at most 50"):
+            record.add_order(jobs_adapter.validate_python([{"type": "metadata"}] * (MAX_JOBS - 1)), RESEND)
+
+
+class TestTheSweepsView:
+    def test_resends_wait_longer_each_time(self) -> None:
+        record = photo()
+        waits = []
+        for _ in range(3):
+            make_overdue(record)
+            order = record.resend(only_order(record).id, RESEND)
+            waits.append(round((order.due_at - now()).total_seconds()))
+        assert waits == [1500, 7500, 37500]
+        assert only_order(record).sends == 4
+
+    def test_each_send_has_a_deduplication_id_of_its_own(self) -> None:
+        record = photo()
+        order = only_order(record).id
+        before = record.deduplication_id(order)
+        make_overdue(record)
+        record.resend(order, RESEND)
+        assert record.deduplication_id(order) != before
+
+    def test_what_is_not_overdue_is_not_sent_again(self) -> None:
+        record = photo()
+        with pytest.raises(Conflict):
+            record.resend(only_order(record).id, RESEND)
+
+    def test_a_claim_gives_the_worker_its_time(self) -> None:
+        record = photo()
+        make_overdue(record)
+        claim(record)
+        assert record.overdue_orders() == []
+
+    def test_a_send_that_failed_ends_the_order_unless_a_worker_was_faster(self) -> None:
+        record = photo()
+        order = only_order(record).id
+        claim(record)
+        assert not record.fail_order(order, Unavailable("SQS"), unclaimed_only=True)
+        assert record.fail_order(order, UnreadablePhoto("missing"))
+        assert record.status == "failed"
+
+    def test_a_deleted_photo_is_due_until_it_is_purged(self) -> None:
+        record = photo()
+        record.delete()
+        assert record.due_at is not None
+        record.purged = True
+        assert record.due_at is None
+
+
+def test_the_largest_record_fits_into_an_item() -> None:
+    """DynamoDB takes 400 KB an item."""
+    step = {
+        "type": "resize",
+        "width": 10_000,
+        "height": 10_000,
+        "fit": "outside",
+        "position": {"x": 0.123456789, "y": 0.123456789},
+        "background": "#12345678",
+    }
+    record = photo(*[{"type": "pipeline", "steps": [step] * MAX_STEPS} for _ in range(MAX_JOBS)])
+    record.metadata = {"m": "x" * 2048}
+    for attempt in range(1, 6):
+        held = claim(record)
+        assert held.attempt == attempt
+        record.postpone(held, Unavailable("x" * 1000), True, 1, RESEND)
+    assert len(json.dumps(record.model_dump(mode="json", exclude_none=True))) < 400_000

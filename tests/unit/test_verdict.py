@@ -1,0 +1,62 @@
+"""(error, attempt) -> what becomes of the message."""
+
+from __future__ import annotations
+
+import pytest
+
+from darkroom.errors import (
+    AttemptsExhausted,
+    ClaimLost,
+    DarkroomError,
+    FutureMessage,
+    Interrupted,
+    LeaseLost,
+    MessageError,
+    NotFound,
+    Unavailable,
+    UnreadablePhoto,
+)
+from darkroom.settings import Settings
+from worker.verdict import Bury, Delete, Leave, Retry, judge
+
+SETTINGS = Settings(max_attempts=5, backoff_base=2, backoff_cap=60)
+
+
+@pytest.mark.parametrize(
+    ("error", "attempt", "verdict"),
+    [
+        (None, 1, Delete()),
+        (NotFound(), 1, Delete()),
+        (ClaimLost(), 1, Leave()),
+        (LeaseLost(), 1, Leave()),
+        (Interrupted(), 3, Retry(0, counts=False)),
+        (MessageError(), 1, Bury()),
+        (AttemptsExhausted(), 6, Bury()),
+        (UnreadablePhoto(), 1, Bury()),
+        (DarkroomError("a bug"), 5, Bury()),
+    ],
+)
+def test_verdicts(error: DarkroomError | None, attempt: int, verdict: object) -> None:
+    assert judge(error, attempt, SETTINGS) == verdict
+
+
+def test_what_nobody_foresaw_is_tried_again_and_counts() -> None:
+    verdict = judge(DarkroomError("a bug"), 4, SETTINGS)
+    assert isinstance(verdict, Retry)
+    assert verdict.counts
+
+
+@pytest.mark.parametrize("error", [Unavailable("S3 is down"), FutureMessage()])
+@pytest.mark.parametrize("attempt", [1, 50])
+def test_what_is_not_the_photos_fault_never_counts(error: DarkroomError, attempt: int) -> None:
+    verdict = judge(error, attempt, SETTINGS)
+    assert isinstance(verdict, Retry)
+    assert not verdict.counts
+
+
+@pytest.mark.parametrize(("attempt", "ceiling"), [(1, 2), (2, 4), (4, 16), (6, 60), (5000, 60)])
+def test_the_backoff_is_jittered_below_a_ceiling_that_doubles_up_to_a_cap(attempt: int, ceiling: int) -> None:
+    delays = {judge(Unavailable(), attempt, SETTINGS).delay for _ in range(500)}  # type: ignore[union-attr]
+    assert min(delays) >= 0
+    assert max(delays) <= ceiling
+    assert len(delays) > 1
