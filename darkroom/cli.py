@@ -325,11 +325,9 @@ def _process(client: Client, source: Source, task: Task) -> Outcome:
         if isinstance(error, Unreachable):
             task.gone.set()
         return outcome
-    if photo["status"] not in {"succeeded", "failed"}:
-        outcome.problems.append(f"the photo is {photo['status']}")
+    outcome.problems += _why(photo)
     for number, job in enumerate(photo["jobs"], 1):
         if job["status"] != "succeeded":
-            outcome.problems.append(_why(job))
             continue
         outcome.links.append(f"{job['type']:<8}  {client.result_url(photo['id'], job['id'])}")
         if task.out:
@@ -337,6 +335,8 @@ def _process(client: Client, source: Source, task: Task) -> Outcome:
                 outcome.files.append(_save(client, outcome, photo["id"], job, f"{number}-{job['type']}", task))
             except (DarkroomError, OSError) as error:
                 outcome.problems.append(f"{job['type']}: {_reason(error)}")
+    if photo["status"] != "succeeded" and not outcome.problems:  # deleted, perhaps, while we waited
+        outcome.problems.append(f"the photo is {photo['status']}")
     return outcome
 
 
@@ -540,8 +540,13 @@ def _reason(error: Exception) -> str:
     return _printable("\n  ".join([error.detail, *faults]))
 
 
-def _why(job: Job) -> str:
-    return _printable(f"{job['type']}: {_error(job) or 'the job is ' + job['status']}")
+def _why(photo: Photo) -> list[str]:
+    """Each reason for which jobs have no result, once, with those jobs: a damaged photo fails them all alike."""
+    jobs: dict[str, list[str]] = {}
+    for job in photo["jobs"]:
+        if job["status"] != "succeeded":
+            jobs.setdefault(_error(job) or f"the job is {job['status']}", []).append(job["type"])
+    return [_printable(f"{', '.join(types)}: {reason}") for reason, types in jobs.items()]
 
 
 def _error(job: Job) -> str:

@@ -59,6 +59,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE, description="pixels")]
 
 
+def _flat_discriminator(schema: dict[str, Any]) -> None:
+    """Leave out the mapping of a union that holds another: OpenAPI takes names there, pydantic writes schemas."""
+    discriminator = schema.get("discriminator", {})
+    if any(not isinstance(target, str) for target in discriminator.get("mapping", {}).values()):
+        del schema["discriminator"]
+
+
 class Spec(BaseModel):
     """Base of all specs: unknown fields are errors, and a spec never changes."""
 
@@ -104,7 +111,7 @@ class FocalPoint(Spec):
 
 
 class Resize(Spec):
-    """Change the size. With one side given, the other follows the aspect ratio."""
+    """Change the size. With one side given, the other follows the aspect ratio, but with `fill` it stays as it is."""
 
     type: Literal["resize"] = "resize"
     width: Side | None = None
@@ -205,7 +212,7 @@ AnyFilter = Annotated[
     Grayscale | Sepia | Invert | AutoContrast | Posterize | Blur | Sharpen | Brightness | Contrast | Saturation,
     Field(discriminator="filter"),
 ]
-Step = Annotated[Resize | AnyFilter, Field(discriminator="type")]
+Step = Annotated[Resize | AnyFilter, Field(discriminator="type", json_schema_extra=_flat_discriminator)]
 
 
 # --- jobs --------------------------------------------------------------------------------------------------------
@@ -288,7 +295,10 @@ FilterJob = Annotated[
     | SaturationJob,
     Field(discriminator="filter"),
 ]
-Job = Annotated[ResizeJob | FilterJob | PipelineJob | MetadataJob, Field(discriminator="type")]
+Job = Annotated[
+    ResizeJob | FilterJob | PipelineJob | MetadataJob,
+    Field(discriminator="type", json_schema_extra=_flat_discriminator),
+]
 Jobs = Annotated[list[Job], Field(min_length=1, max_length=MAX_JOBS)]
 
 jobs_adapter: TypeAdapter[list[Job]] = TypeAdapter(Jobs)

@@ -12,6 +12,7 @@ import base64
 import itertools
 import json
 import random
+import re
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from darkroom.aws import Clients, aws_errors
-from darkroom.errors import InvalidRequest, NotFound
+from darkroom.errors import Fault, InvalidRequest, NotFound
 from darkroom.record import PhotoRecord, new_id, now
 from darkroom.settings import Settings
 
@@ -28,6 +29,8 @@ T = TypeVar("T")
 
 SHARDS = 8
 """Partitions of the `due` index; each takes about 1,000 writes a second."""
+
+SMALLEST = Decimal("1E-100")
 
 BATCH_GET = 100
 """BatchGetItem's own limit."""
@@ -98,7 +101,7 @@ class Table:
         last = answer.get("LastEvaluatedKey")
         # The index is eventually consistent and knows keys only: the records say what is still there.
         photos = [photo for photo in self._get_many(ids) if not photo.deleted_at]
-        return photos, _write_cursor(str(last["photo"])) if last else None
+        return photos, cursor_after(str(last["photo"])) if last else None
 
     def due(self, limit: int = 25) -> Iterator[PhotoRecord]:
         """Photos that the sweep shall look at, a few of each shard, in random order of shards."""
@@ -108,7 +111,8 @@ class Table:
                 answer = self._dynamodb.query(
                     TableName=self._name,
                     IndexName="due",
-                    KeyConditionExpression="shard = :shard AND due_at <= :now",
+                    KeyConditionExpression="#shard = :shard AND due_at <= :now",
+                    ExpressionAttributeNames={"#shard": "shard"},
                     ExpressionAttributeValues={":shard": shard, ":now": at},
                     Limit=limit,
                 )
@@ -171,7 +175,7 @@ def _item(photo: PhotoRecord) -> dict[str, Any]:
     item: dict[str, Any] = _key(photo.id) | {
         "photo": photo.id,
         # DynamoDB takes no floats; ids and times are text anyway.
-        "record": json.loads(photo.model_dump_json(exclude_none=True, exclude={"version"}), parse_float=Decimal),
+        "record": json.loads(photo.model_dump_json(exclude_none=True, exclude={"version"}), parse_float=_decimal),
     }
     if not photo.deleted_at:  # a tombstone stands in no list
         item["owner"] = photo.owner
@@ -190,6 +194,12 @@ def _record(item: dict[str, Any]) -> PhotoRecord:
     return photo
 
 
+def _decimal(text: str) -> Decimal:
+    """A float for DynamoDB, which refuses those closer to zero than 1E-130."""
+    value = Decimal(text)
+    return value if abs(value) > SMALLEST else Decimal(0)
+
+
 def _number(time_: datetime) -> Decimal:
     return Decimal(f"{time_.timestamp():.3f}")
 
@@ -205,7 +215,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _write_cursor(photo_id: str) -> str:
+def cursor_after(photo_id: str) -> str:
+    """The cursor of what follows this photo in its owner's list."""
     return base64.urlsafe_b64encode(photo_id.encode()).decode().rstrip("=")
 
 
@@ -214,6 +225,7 @@ def _read_cursor(cursor: str) -> str:
         photo_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
     except ValueError:
         photo_id = ""
-    if len(photo_id) != 36:
-        raise InvalidRequest("cursor: give the `next` cursor of an earlier answer, unchanged")
+    if not re.fullmatch(r"[0-9a-f-]{36}", photo_id):
+        detail = "give the `next` cursor of an earlier answer, unchanged"
+        raise InvalidRequest(f"cursor: {detail}", [Fault("cursor", detail, "bad_cursor")])
     return photo_id

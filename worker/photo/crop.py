@@ -43,9 +43,9 @@ def entropy(image: Image.Image, width: float, height: float) -> Shares:
 def attention(image: Image.Image, width: float, height: float) -> Shares:
     """Keep the part that draws the eye: edges, strong colours and skin.
 
-    The worth of a pixel is 2 * edge + saturation + 2 * skin, each 0..1: edge is the strength of a Laplacian of luma;
-    saturation is HSV's above 0.4, weighed by value, since dark pixels have no colour to speak of; skin is how near the pixel's
-    hue is to that of human skin of any tone (direction 0.78, 0.57, 0.44 in RGB, as libvips and smartcrop.js use it).
+    The worth of a pixel is 2 * edge + saturation + 2 * skin, each 0..1. Edge is the strength of a Laplacian of luma.
+    Saturation is HSV's above 0.4, weighed by value, since dark pixels have no colour to speak of. Skin is how near
+    the pixel's hue is to that of human skin of any tone: direction (0.78, 0.57, 0.44) in RGB, as in smartcrop.js.
     A window counts pixels near its middle more (a raised cosine), so that the subject does not end up at its border.
     """
     proxy = _proxy(image)
@@ -132,7 +132,7 @@ def _attention_map(image: Image.Image) -> Image.Image:
 
 
 def _skin(red: int, green: int, blue: int) -> float:
-    """0..1: how near a colour's direction is to skin's; nothing below a luma of 5 percent, where hue is noise."""
+    """0..1: how near a colour's direction is to skin's; 0 for the darkest twentieth, where hue is noise."""
     length = math.sqrt(red * red + green * green + blue * blue)
     if length < 22:
         return 0.0

@@ -76,9 +76,14 @@ def blur(image: Image.Image, spec: Blur) -> Image.Image:
 
 
 def sharpen(image: Image.Image, spec: Sharpen) -> Image.Image:
-    sharp = _premultiplied(image, ImageFilter.UnsharpMask(spec.sigma, round(spec.amount * 100), spec.threshold))
-    if image.mode == "RGBA":
-        sharp.putalpha(image.getchannel("A"))
+    mask = ImageFilter.UnsharpMask(spec.sigma, round(spec.amount * 100), spec.threshold)
+    if image.mode == "RGB":
+        return image.filter(mask)
+    # Where nothing is visible, the colours around it go on, so that no edge is sharpened against what is hidden.
+    around = _premultiplied(image, ImageFilter.GaussianBlur(2 * spec.sigma)).convert("RGB")
+    alpha = image.getchannel("A")
+    sharp = Image.composite(image.convert("RGB"), around, alpha).filter(mask)
+    sharp.putalpha(alpha)
     return sharp
 
 

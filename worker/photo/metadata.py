@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -10,7 +11,7 @@ from PIL import ExifTags, Image
 
 from darkroom.errors import PhotoError
 from darkroom.jobs import MetadataJob
-from darkroom.sniff import open_header
+from darkroom.sniff import open_header, reading
 from worker.photo.decode import Photo
 from worker.photo.exif import Exif, Tags
 
@@ -129,10 +130,12 @@ def dominant_colours(image: Image.Image, count: int) -> list[Json]:
 
 def _frames(photo: Photo, max_pixels: int) -> int:
     """Counted only here, since a GIF has to be walked through for it."""
-    with photo.path.open("rb") as stream:
+    with photo.path.open("rb") as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
-            return int(getattr(open_header(stream, max_pixels)[1], "n_frames", 1))
-        except (PhotoError, EOFError, OSError, ValueError, SyntaxError, IndexError):
+            with reading("A later frame", max_pixels):
+                return int(getattr(open_header(stream, max_pixels)[1], "n_frames", 1))
+        except PhotoError:
             return 1  # the first frame was decoded; damage behind it does not matter
 
 

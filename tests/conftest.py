@@ -1,0 +1,132 @@
+"""What every test may use: an AWS to talk to, Darkroom's resources in it, and the rule that CI skips nothing."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import localstack_client.session
+import pytest
+
+from darkroom.aws import Clients, make_clients
+from darkroom.emulator import Emulator, free_port
+from darkroom.provision import provision
+from darkroom.settings import PREFIX, Settings, read_settings
+
+REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Darkroom's bucket, queues and table under names of their own, so that test modules leave each other alone."""
+
+    settings: Settings
+    clients: Clients
+    environ: dict[str, str]
+    """The whole environment for processes that a test starts."""
+
+
+Deploy = Callable[..., Deployment]
+
+
+def pytest_configure() -> None:
+    # Tests say themselves what they set; a developer's own settings must not reach them.
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where AWS is: at AWS_ENDPOINT_URL when that is set (LocalStack), else in an emulator of our own."""
+    with pytest.MonkeyPatch.context() as environ:
+        environ.setenv("AWS_DEFAULT_REGION", REGION)
+        environ.delenv("AWS_REGION", raising=False)
+        environ.setenv("AWS_ACCESS_KEY_ID", "test")
+        environ.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        environ.delenv("AWS_PROFILE", raising=False)
+        if given := os.environ.get("AWS_ENDPOINT_URL"):
+            yield given
+            return
+        with Emulator(tmp_path_factory.mktemp("aws")) as emulator:
+            environ.setenv("AWS_ENDPOINT_URL", emulator.url)
+            yield emulator.url
+
+
+@pytest.fixture(scope="module")
+def deploy(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
+    """Make a deployment of one's own: `deploy(DARKROOM_QUEUE_TYPE="fifo")`."""
+    made: list[Deployment] = []
+
+    def make(**variables: str) -> Deployment:
+        name = f"test-{uuid.uuid4().hex[:12]}"
+        port = free_port()
+        ours = {
+            "DARKROOM_STACK": name,
+            "DARKROOM_BUCKET": name,
+            "DARKROOM_SPOOL_DIR": str(tmp_path_factory.mktemp("spool")),
+            "DARKROOM_PORT": str(port),
+            "DARKROOM_PUBLIC_URL": f"http://127.0.0.1:{port}",
+            "DARKROOM_POLL_WAIT": "1",
+            **variables,
+        }
+        settings = read_settings(ours)
+        clients = make_clients(settings)
+        provision(settings, clients)
+        made.append(Deployment(settings, clients, {**os.environ, **ours}))
+        return made[-1]
+
+    yield make
+    for deployment in made:
+        deployment.clients.cloudformation.delete_stack(StackName=deployment.settings.stack)
+
+
+@pytest.fixture(scope="module")
+def deployment(deploy: Deploy) -> Deployment:
+    """The module's own deployment with default settings."""
+    return deploy()
+
+
+@pytest.fixture(scope="module")
+def settings(deployment: Deployment) -> Settings:
+    return deployment.settings
+
+
+@pytest.fixture(scope="module")
+def clients(deployment: Deployment) -> Clients:
+    return deployment.clients
+
+
+@pytest.fixture(scope="module")
+def aws_env(deployment: Deployment) -> dict[str, str]:
+    """The environment for API, worker and command line processes that a test starts."""
+    return deployment.environ
+
+
+@pytest.fixture(scope="session")
+def aws(endpoint: str) -> localstack_client.session.Session:
+    """A session that looks into AWS from outside, as a user would: `aws.client("sqs")`."""
+    return localstack_client.session.Session(region_name=REGION)
+
+
+# On a laptop a missing service skips what needs it. In CI everything must be there: a skip is a failure.
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
+    return _no_skips_in_ci((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[Any]:
+    return _no_skips_in_ci((yield))
+
+
+def _no_skips_in_ci(report: Any) -> Any:
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") == "true":
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"In CI nothing may be skipped. {reason}"
+    return report

@@ -1,0 +1,137 @@
+"""deploy/aws/data.yaml on the endpoint set: made, left alone, changed, refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import darkroom.provision
+from darkroom.aws import Clients, make_clients
+from darkroom.errors import Unavailable
+from darkroom.provision import TEMPLATE, ProvisionError, missing, provision
+from darkroom.settings import Settings
+
+if TYPE_CHECKING:
+    from tests.conftest import Deploy, Deployment
+
+
+def test_everything_that_the_settings_name_is_made(settings: Settings, clients: Clients, aws: Any) -> None:
+    urls = aws.client("sqs").list_queues(QueueNamePrefix=settings.stack)["QueueUrls"]
+    made = {url.rpartition("/")[2] for url in urls}
+
+    fifo = settings.model_copy(update={"queue_type": "fifo"})
+    assert made == {
+        settings.photos_queue,
+        settings.photos_dlq,
+        fifo.photos_queue,
+        fifo.photos_dlq,
+        settings.ingest_queue,
+        settings.ingest_queue + "-dlq",
+        settings.webhooks_queue,
+        settings.webhooks_queue + "-dlq",
+        settings.events_queue,
+    }
+    table = aws.client("dynamodb").describe_table(TableName=settings.table)["Table"]
+    assert {index["IndexName"] for index in table["GlobalSecondaryIndexes"]} == {"by_owner", "due", "dead_letters"}
+    assert aws.client("s3").head_bucket(Bucket=settings.bucket)
+    assert missing(settings, clients) == []
+
+
+def test_a_second_run_changes_nothing(settings: Settings, clients: Clients) -> None:
+    assert provision(settings, clients) == "unchanged"
+
+
+def test_an_update_keeps_what_is_stored_and_waits(deploy: Deploy) -> None:
+    settings, clients = (deployment := deploy()).settings, deployment.clients
+    queue = clients.sqs.get_queue_url(QueueName=settings.photos_queue)["QueueUrl"]
+    clients.sqs.send_message(QueueUrl=queue, MessageBody="waits")
+    clients.s3.put_object(Bucket=settings.bucket, Key="originals/x", Body=b"pixels")
+    clients.dynamodb.put_item(TableName=settings.table, Item={"pk": "photo#x"})
+
+    kept_a_week = settings.model_copy(update={"retention_days": 7})
+    assert provision(kept_a_week, clients) == "updated"
+    assert provision(kept_a_week, clients) == "unchanged"
+
+    assert clients.sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"][0]["Body"] == "waits"
+    assert clients.s3.get_object(Bucket=settings.bucket, Key="originals/x")["Body"].read() == b"pixels"
+    assert clients.dynamodb.get_item(TableName=settings.table, Key={"pk": "photo#x"})["Item"] == {"pk": "photo#x"}
+
+
+def test_what_somebody_set_by_hand_stays(deploy: Deploy) -> None:
+    settings, clients = (deployment := deploy()).settings, deployment.clients
+    clients.cloudformation.update_stack(
+        StackName=settings.stack,
+        TemplateBody=TEMPLATE.read_text(),
+        Parameters=[
+            {"ParameterKey": "Name", "UsePreviousValue": True},
+            {"ParameterKey": "Bucket", "UsePreviousValue": True},
+            {"ParameterKey": "VisibilityTimeout", "ParameterValue": "77"},
+        ],
+    )
+    clients.cloudformation.get_waiter("stack_update_complete").wait(
+        StackName=settings.stack, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+
+    provision(settings.model_copy(update={"retention_days": 7}), clients)
+
+    queue = clients.sqs.get_queue_url(QueueName=settings.photos_queue)["QueueUrl"]
+    attributes = clients.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    assert attributes == {"VisibilityTimeout": "77"}
+
+
+def test_a_refused_template_names_the_resource_and_can_be_put_right(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = deployment.settings.stack + "-bad"
+    settings = deployment.settings.model_copy(update={"stack": name, "bucket": name})
+    bad = tmp_path / "data.yaml"
+    # Two faults, because each of the stand-ins lets one of them pass.
+    faulty = TEMPLATE.read_text().replace("${Name}-photo-webhooks\n", "${Name}-photo-webhooks!\n")
+    bad.write_text(faulty.replace("!GetAtt WebhooksDeadLetters.Arn", "!GetAtt WebhooksDeadLetters.Nothing"))
+    monkeypatch.setattr(darkroom.provision, "TEMPLATE", bad)
+
+    with pytest.raises(ProvisionError, match="Webhooks"):
+        provision(settings, deployment.clients)
+
+    monkeypatch.undo()
+    assert provision(settings, deployment.clients) in ("created", "updated")
+    assert missing(settings, deployment.clients) == []
+    assert deployment.clients.sqs.get_queue_url(QueueName=settings.webhooks_queue)
+
+
+def test_missing_names_each_thing_that_is_not_there(settings: Settings, clients: Clients) -> None:
+    elsewhere = settings.model_copy(update={"stack": "nowhere", "bucket": "nowhere-either"})
+
+    assert missing(elsewhere, clients) == [
+        "the queue nowhere-photos does not exist; run `darkroom provision`",
+        "the bucket nowhere-either does not exist; run `darkroom provision`",
+        "the table nowhere does not exist; run `darkroom provision`",
+    ]
+
+
+@pytest.fixture
+def nobody_answers(endpoint: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Clients:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    return make_clients(settings)
+
+
+def test_missing_says_that_aws_cannot_be_reached(settings: Settings, nobody_answers: Clients) -> None:
+    faults = missing(settings, nobody_answers)
+
+    assert [fault.split(" failed")[0] for fault in faults] == [
+        f"looking for the queue {settings.photos_queue}",
+        f"looking for the bucket {settings.bucket}",
+        f"looking for the table {settings.table}",
+    ]
+
+
+def test_waiting_for_the_endpoint_has_an_end(
+    settings: Settings, nobody_answers: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(darkroom.provision, "REACHABLE_WITHIN", 1)
+
+    with pytest.raises(Unavailable, match="looking for the stack") as caught:
+        provision(settings, nobody_answers)
+    assert caught.value.certain

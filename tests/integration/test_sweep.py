@@ -1,0 +1,74 @@
+"""Crashes that leave no message are mended from the record."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from darkroom.record import PhotoRecord, now
+from tests.integration.conftest import Stack, wait_until
+
+RESIZE = {"type": "resize", "width": 160}
+OFTEN = {"DARKROOM_SWEEP_INTERVAL": "0.5"}
+
+
+def overdue(photo: PhotoRecord) -> PhotoRecord:
+    for order in photo.orders.values():
+        order.due_at = now() - timedelta(minutes=1)
+    return photo
+
+
+def test_an_api_that_died_before_the_message(stack: Stack, picture: bytes) -> None:
+    photo = overdue(stack.record(picture, [RESIZE]))
+    stack.services.table.create(photo)
+    stack.store(photo, picture)
+    worker = stack.worker(**OFTEN)
+    ended = stack.wait_for(photo)
+    assert ended.status == "succeeded"
+    assert [order.sends for order in ended.orders.values()] == [2]
+    assert worker.logged("sweep.resent")
+
+
+def test_an_api_that_died_before_the_original(stack: Stack, picture: bytes) -> None:
+    photo = overdue(stack.record(picture, [RESIZE]))
+    stack.services.table.create(photo)
+    stack.worker(**OFTEN)
+    (job,) = stack.wait_for(photo).jobs.values()
+    assert (job.status, job.errors[0].code) == ("failed", "unreadable_photo")
+    assert "was not finished" in job.errors[0].detail
+    (event,) = wait_until("the event is there", stack.events)
+    assert event["data"]["status"] == "failed"
+
+
+def test_an_api_that_died_while_it_deleted(stack: Stack, picture: bytes) -> None:
+    photo = stack.record(picture, [RESIZE])
+    photo.delete()
+    photo.deleted_at = now() - timedelta(hours=1)
+    stack.services.table.create(photo)
+    stack.store(photo, picture)
+    stack.worker(**OFTEN)
+    wait_until("the deletion is finished", lambda: stack.look(photo).purged)
+    assert photo.original is not None
+    assert not stack.services.bucket.exists(photo.original.key)
+
+
+def test_a_worker_that_vanished_with_its_message(stack: Stack, picture: bytes) -> None:
+    photo = stack.record(picture, [RESIZE])
+    (order,) = photo.orders
+    photo.claim(order, time_limit=90, resend_after=300)
+    stack.services.table.create(overdue(photo))
+    stack.store(photo, picture)
+    stack.worker(**OFTEN)
+    (job,) = stack.wait_for(photo).jobs.values()
+    assert (job.status, job.attempts) == ("succeeded", 2)
+
+
+def test_what_is_not_overdue_is_left_alone(stack: Stack, picture: bytes) -> None:
+    waiting = stack.record(picture, [RESIZE])
+    stack.services.table.create(waiting)
+    stack.store(waiting, picture)
+    late = overdue(stack.record(picture, [RESIZE]))
+    stack.services.table.create(late)
+    stack.store(late, picture)
+    stack.worker(**OFTEN)
+    stack.wait_for(late)
+    assert stack.look(waiting) == waiting

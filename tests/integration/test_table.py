@@ -1,0 +1,102 @@
+"""The table's promises: one writer at a time, newest first, nothing reappears."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from darkroom.errors import Conflict, InvalidRequest, NotFound
+from darkroom.record import PhotoRecord, new_id, now
+from tests.integration.conftest import Stack
+
+METADATA = {"type": "metadata"}
+MANY = [
+    {"type": "resize", "width": 5, "position": {"x": 0.25, "y": 1}},
+    {"type": "filter", "filter": "blur", "sigma": 1.5},
+]
+
+
+def test_a_record_comes_back_as_it_went_in(stack: Stack, picture: bytes) -> None:
+    photo = stack.record(picture, [METADATA, *MANY], reference="r-1")
+    photo.metadata = {"shot": 7, "ratio": 1.5, "good": True, "note": "", "none": None}
+    stack.services.table.create(photo)
+    found = stack.look(photo)
+    assert found.metadata == {"shot": 7, "ratio": 1.5, "good": True, "note": "", "none": None}
+    assert found == photo
+
+
+def test_no_update_of_many_at_once_is_lost(stack: Stack, picture: bytes) -> None:
+    photo = stack.record(picture, [METADATA])
+    stack.services.table.create(photo)
+    (order,) = photo.orders
+
+    def claim() -> None:
+        stack.services.table.update(photo.id, lambda record: record.claim(order, 90, 300))
+
+    threads = [threading.Thread(target=claim) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert stack.look(photo).orders[order].claims == 10
+
+
+def test_a_stale_view_is_read_again(stack: Stack, picture: bytes) -> None:
+    photo = stack.record(picture, [METADATA])
+    stack.services.table.create(photo)
+    (order,) = photo.orders
+    stack.services.table.update(photo.id, lambda record: record.claim(order, 90, 300))
+    newest, _ = stack.services.table.update(photo.id, lambda record: record.claim(order, 90, 300), known=photo)
+    assert newest.orders[order].claims == 2
+    assert photo.orders[order].claims == 0
+
+
+def test_a_change_that_is_refused_changes_nothing(stack: Stack, picture: bytes) -> None:
+    photo = stack.record(picture, [METADATA])
+    stack.services.table.create(photo)
+    with pytest.raises(Conflict):
+        stack.services.table.update(photo.id, lambda record: record.retry(next(iter(record.jobs)), 300))
+    assert stack.look(photo) == photo
+
+
+def test_an_update_does_not_create(stack: Stack) -> None:
+    with pytest.raises(NotFound):
+        stack.services.table.update(new_id(), lambda record: record.delete())
+
+
+def test_lists_are_newest_first_in_pages_and_of_one_owner(stack: Stack, picture: bytes) -> None:
+    table = stack.services.table
+    ids = []
+    for _ in range(5):
+        photo = stack.record(picture, [METADATA], owner="ann")
+        table.create(photo)
+        ids.append(photo.id)
+    table.create(stack.record(picture, [METADATA], owner="bob"))
+    table.update(ids[2], PhotoRecord.delete)
+
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page, cursor = table.photos_of("ann", 2, cursor)
+        seen += [photo.id for photo in page]
+        if cursor is None:
+            break
+    assert seen == [photo_id for photo_id in reversed(ids) if photo_id != ids[2]]
+
+
+@pytest.mark.parametrize("cursor", ["x", "!!!", "a" * 48])
+def test_a_cursor_that_is_not_ours_is_refused(stack: Stack, cursor: str) -> None:
+    with pytest.raises(InvalidRequest, match="cursor"):
+        stack.services.table.photos_of("ann", 2, cursor)
+
+
+def test_only_what_is_due_is_found_by_the_sweep(stack: Stack, picture: bytes) -> None:
+    late, waiting, ended = (stack.record(picture, [METADATA]) for _ in range(3))
+    for order in late.orders.values():
+        order.due_at = now() - timedelta(seconds=1)
+    ended.cancel()
+    for photo in (late, waiting, ended):
+        stack.services.table.create(photo)
+    assert [photo.id for photo in stack.services.table.due()] == [late.id]

@@ -1,0 +1,335 @@
+"""What a worker makes of messages: real worker processes on a real queue."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+from typing import Any
+
+from PIL import Image
+
+from darkroom.record import PhotoRecord, new_id
+from tests.integration.conftest import Stack, wait_until
+
+RESIZE = {"type": "resize", "width": 160}
+METADATA = {"type": "metadata"}
+
+
+def only_job(photo: PhotoRecord) -> Any:
+    (job,) = photo.jobs.values()
+    return job
+
+
+def picture_of(stack: Stack, job: Any) -> Image.Image:
+    return Image.open(io.BytesIO(stack.services.bucket.read(job.result.key)))
+
+
+class TestWork:
+    def test_every_job_leaves_its_result(self, stack: Stack, picture: bytes) -> None:
+        photo = stack.submit(picture, RESIZE, {"type": "filter", "filter": "grayscale"}, METADATA)
+        stack.worker()
+        ended = stack.wait_for(photo)
+        resized, gray, metadata = ended.jobs.values()
+        assert ended.status == "succeeded"
+        assert picture_of(stack, resized).size == (160, 120)
+        red, green, blue = picture_of(stack, gray).convert("RGB").getpixel((10, 10))  # type: ignore[misc]
+        assert max(red, green, blue) - min(red, green, blue) <= 2
+        assert json.loads(stack.services.bucket.read(metadata.result.key))["width"] == 640
+        assert resized.result.filename == "photo-160.jpg"
+
+    def test_the_message_is_deleted_and_one_event_sent(self, stack: Stack, picture: bytes) -> None:
+        photo = stack.submit(picture, RESIZE)
+        stack.worker()
+        stack.wait_for(photo)
+        stack.wait_until_empty()
+        (event,) = stack.events()
+        assert (event["type"], event["id"]) == ("photo.completed", photo.event_id("photo.completed"))
+        assert (event["data"]["id"], event["data"]["status"]) == (photo.id, "succeeded")
+
+    def test_job_events_come_when_a_setting_asks_for_them(self, stack: Stack, picture: bytes) -> None:
+        good, bad = stack.submit(picture, RESIZE), stack.submit(picture[:2000], RESIZE)
+        stack.worker(DARKROOM_JOB_EVENTS="true")
+        stack.wait_for(good)
+        stack.wait_for(bad)
+        stack.wait_until_empty()
+        kinds = sorted(event["type"] for event in stack.events())
+        assert kinds == ["job.failed", "job.succeeded", "photo.completed", "photo.completed"]
+
+    def test_more_photos_than_slots_all_complete(self, stack: Stack, picture: bytes) -> None:
+        photos = [stack.submit(picture, RESIZE, METADATA) for _ in range(30)]
+        stack.worker(DARKROOM_CONCURRENCY="2")
+        stack.worker(DARKROOM_CONCURRENCY="1")
+        assert {stack.wait_for(photo).status for photo in photos} == {"succeeded"}
+        stack.wait_until_empty()
+
+    def test_the_same_message_twice_does_no_harm(self, stack: Stack, picture: bytes) -> None:
+        photo = stack.submit(picture, RESIZE)
+        (order,) = photo.orders
+        stack.services.send_order(photo, order)
+        stack.worker(DARKROOM_CONCURRENCY="1")
+        first = only_job(stack.wait_for(photo))
+        stack.wait_until_empty()
+        assert only_job(stack.look(photo)) == first
+        assert {event["id"] for event in stack.events()} == {photo.event_id("photo.completed")}
+
+    def test_a_fifo_queue_works_in_the_order_sent(self, make_stack: Any, picture: bytes) -> None:
+        stack = make_stack(DARKROOM_QUEUE_TYPE="fifo")
+        photos = [stack.submit(picture, RESIZE, owner="ann") for _ in range(6)]
+        stack.worker(DARKROOM_CONCURRENCY="3")
+        ended = [only_job(stack.wait_for(photo)).ended_at for photo in photos]
+        assert ended == sorted(ended)
+
+
+class TestWhatIsAtFault:
+    """The rows of the failure table that are about a photo or a message."""
+
+    def test_a_damaged_photo_fails_with_its_reason_and_others_go_on(self, stack: Stack, picture: bytes) -> None:
+        bad, good = stack.submit(picture[:2000], RESIZE), stack.submit(picture, RESIZE)
+        stack.worker()
+        job = only_job(stack.wait_for(bad))
+        assert (job.status, job.attempts, job.errors[0].code) == ("failed", 1, "unreadable_photo")
+        assert "damaged or cut short" in job.errors[0].detail
+        assert stack.wait_for(good).status == "succeeded"
+        stack.wait_until_empty()
+        assert stack.receive(stack.services.photos.dead_letters) == []
+
+    def test_an_original_that_is_missing_fails_the_photo(self, stack: Stack, picture: bytes) -> None:
+        photo = stack.submit(picture, RESIZE)
+        stack.services.bucket.remove_photo(photo.id)
+        stack.worker()
+        assert "missing" in only_job(stack.wait_for(photo)).errors[0].detail
+
+    def test_an_undecodable_body_is_buried_with_the_reason_and_the_worker_lives(
+        self, stack: Stack, picture: bytes
+    ) -> None:
+        stack.services.photos.send("what is this?", group="x", deduplication_id=new_id())
+        worker = stack.worker()
+        photo = stack.submit(picture, RESIZE)
+        assert stack.wait_for(photo).status == "succeeded"
+        stack.wait_until_empty()
+        clients, dlq = stack.services.clients, stack.services.photos.dead_letters
+        (dead,) = clients.sqs.receive_message(QueueUrl=dlq.url, MessageAttributeNames=["All"])["Messages"]
+        assert dead["Body"] == "what is this?"
+        assert dead["MessageAttributes"]["code"]["StringValue"] == "undecodable_message"
+        assert "Invalid JSON" in dead["MessageAttributes"]["reason"]["StringValue"]
+        assert worker.process.poll() is None
+
+    def test_a_body_of_a_later_version_is_given_back_and_not_buried(self, stack: Stack, picture: bytes) -> None:
+        stack.services.photos.send(json.dumps({"v": 99}), group="x", deduplication_id=new_id())
+        worker = stack.worker(DARKROOM_BACKOFF_BASE="1", DARKROOM_BACKOFF_CAP="1")
+        wait_until("it was received several times", lambda: len(worker.logged("message.refused")) > 6)
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+        assert stack.receive(stack.services.photos.dead_letters) == []
+        (body,) = wait_until("it is back", lambda: stack.receive(stack.services.photos))
+        assert json.loads(body)["v"] == 99
+
+    def test_an_unexpected_error_is_tried_again_up_to_the_limit_and_buried(self, stack: Stack, picture: bytes) -> None:
+        spool = stack.directory / "spool"
+        worker = stack.worker(
+            DARKROOM_SPOOL_DIR=str(spool),
+            DARKROOM_MAX_ATTEMPTS="2",
+            DARKROOM_BACKOFF_BASE="1",
+            DARKROOM_BACKOFF_CAP="1",
+        )
+        spool.rmdir()
+        spool.write_text("in the way")
+        photo = stack.submit(picture, RESIZE)
+        job = only_job(stack.wait_for(photo))
+        assert (job.status, [error.attempt for error in job.errors]) == ("failed", [1, 2])
+        assert "NotADirectoryError" in job.errors[-1].detail
+        assert stack.look(photo).dead_at is not None
+        stack.wait_until_empty()
+        assert len(stack.receive(stack.services.photos.dead_letters)) == 1
+        assert [event["type"] for event in stack.events()] == ["photo.completed"]
+        assert worker.process.poll() is None
+
+    def test_a_message_whose_worker_died_at_every_attempt_is_buried_by_the_next_claim(
+        self, stack: Stack, picture: bytes
+    ) -> None:
+        photo = stack.submit(picture, RESIZE)
+        (order,) = photo.orders
+        for _ in range(5):  # five workers that claimed it and were heard of no more
+            stack.services.table.update(photo.id, lambda record: record.claim(order, 90, 300))
+        stack.worker()
+        job = only_job(stack.wait_for(photo))
+        assert (job.status, job.errors[-1].code) == ("failed", "attempts_exhausted")
+        assert "tried 5 times" in job.errors[-1].detail
+
+    def test_when_s3_is_down_the_photo_waits_and_loses_no_attempt(self, stack: Stack, picture: bytes) -> None:
+        photo = stack.submit(picture, RESIZE)
+        worker = stack.worker(AWS_ENDPOINT_URL_S3="http://127.0.0.1:1")
+        wait_until("an attempt failed", lambda: worker.logged("order.attempt_failed"))
+        job = wait_until(
+            "its error is written down", lambda: only_job(stack.look(photo)).errors and only_job(stack.look(photo))
+        )
+        assert (job.status, job.attempts, job.errors[0].code) == ("queued", 0, "unavailable")
+        worker.send(signal.SIGTERM)
+        worker.wait()
+        stack.worker()
+        assert stack.wait_for(photo).status == "succeeded"
+
+
+class TestTheChild:
+    """Pixels are held by a child process; what happens to it stays there."""
+
+    def test_a_job_over_the_time_limit_fails_alone(
+        self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
+    ) -> None:
+        photo = stack.submit(picture, RESIZE, slow_job, METADATA)
+        worker = stack.worker(DARKROOM_TIME_LIMIT="2")
+        resize, slow, metadata = stack.wait_for(photo).jobs.values()
+        assert (resize.status, slow.status, metadata.status) == ("succeeded", "failed", "succeeded")
+        assert slow.errors[0].code == "time_limit_exceeded"
+        assert "2 seconds" in slow.errors[0].detail
+        assert worker.process.poll() is None
+
+    def test_a_crash_costs_nothing_but_the_child(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
+        photo = stack.submit(picture, RESIZE, slow_job)
+        worker = stack.worker(DARKROOM_CONCURRENCY="1")
+        stack.wait_in_work(photo)
+        (child,) = wait_until("a child is there", worker.children)
+        os.kill(child, signal.SIGSEGV)
+        ended = stack.wait_for(photo)
+        assert ended.status == "succeeded"
+        assert "SIGSEGV" in worker.logged("child.lost")[0]["detail"]
+        assert [job.attempts for job in ended.jobs.values()] == [1, 1]
+
+    def test_children_are_replaced_now_and_then(self, stack: Stack, picture: bytes) -> None:
+        worker = stack.worker(DARKROOM_CHILD_ORDERS="1", DARKROOM_CONCURRENCY="1")
+        for _ in range(3):
+            assert stack.wait_for(stack.submit(picture, RESIZE)).status == "succeeded"
+        wait_until("the last child is gone", lambda: not worker.children())
+
+
+class TestLeasesAndClaims:
+    def test_a_job_longer_than_the_lease_is_done_once(
+        self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
+    ) -> None:
+        photo = stack.submit(picture, slow_job)
+        workers = [stack.worker(DARKROOM_LEASE="4", DARKROOM_CONCURRENCY="1") for _ in range(2)]
+        assert only_job(stack.wait_for(photo)).attempts == 1
+        stack.wait_until_empty()
+        (order,) = stack.look(photo).orders.values()
+        assert order.claims == 1
+        assert sum(len(worker.logged("job.stored")) for worker in workers) == 1
+
+    def test_the_photo_of_a_killed_worker_is_done_by_another(
+        self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
+    ) -> None:
+        photo = stack.submit(picture, slow_job, RESIZE)
+        victim = stack.worker()
+        stack.wait_in_work(photo)
+        victim.send(signal.SIGKILL)
+        stack.worker()
+        ended = stack.wait_for(photo)
+        assert ended.status == "succeeded"
+        assert {job.attempts for job in ended.jobs.values()} == {2}
+
+    def test_a_worker_that_lost_its_claim_publishes_nothing(
+        self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
+    ) -> None:
+        photo = stack.submit(picture, slow_job)
+        (order,) = photo.orders
+        worker = stack.worker()
+        stack.wait_in_work(photo)
+        stack.services.table.update(photo.id, lambda record: record.claim(order, 90, 300))
+        (settled,) = wait_until("the worker has ended", lambda: worker.logged("order.settled"))
+        assert settled["verdict"] == "Leave()"
+        job = only_job(stack.look(photo))
+        assert (job.status, job.result) == ("processing", None)
+        wait_until("what it stored is removed", lambda: not stack.objects(photo))
+
+
+class TestStopping:
+    def test_sigterm_finishes_what_runs_and_gives_back_what_waits(
+        self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
+    ) -> None:
+        running, *waiting = [stack.submit(picture, slow_job) for _ in range(3)]
+        worker = stack.worker(DARKROOM_CONCURRENCY="1", DARKROOM_PREFETCH="2", DARKROOM_LEASE="600")
+        photos = [running, *waiting]
+        wait_until("one is in work", lambda: any("processing" in stack.look(photo).counts for photo in photos))
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+        statuses = sorted(stack.look(photo).status for photo in photos)
+        assert statuses == ["processing", "processing", "succeeded"]
+        depth = stack.services.photos.depth()
+        assert (depth.visible, depth.in_flight) == (2, 0)  # although the lease was ten minutes
+        assert sum(order.claims for photo in photos for order in stack.look(photo).orders.values()) == 1
+
+    def test_when_the_grace_is_over_work_is_given_back(
+        self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
+    ) -> None:
+        photo = stack.submit(picture, slow_job)
+        worker = stack.worker(DARKROOM_STOP_GRACE="1", DARKROOM_LEASE="600")
+        stack.wait_in_work(photo)
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+        self.is_back(stack, photo)
+
+    def test_a_second_sigterm_gives_everything_back(
+        self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
+    ) -> None:
+        photo = stack.submit(picture, slow_job)
+        worker = stack.worker(DARKROOM_LEASE="600")
+        stack.wait_in_work(photo)
+        worker.send(signal.SIGTERM)
+        wait_until("it drains", lambda: worker.logged("worker.draining"))
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+        self.is_back(stack, photo)
+
+    @staticmethod
+    def is_back(stack: Stack, photo: PhotoRecord) -> None:
+        found = stack.look(photo)
+        (order,) = found.orders.values()
+        assert found.counts == {"queued": 1}
+        assert (order.claims, order.attempts) == (1, 0)
+        assert stack.services.photos.depth().visible == 1
+
+    def test_a_wrong_setting_is_named_without_a_traceback(self, stack: Stack) -> None:
+        worker = stack.worker(DARKROOM_LEASE="soon", DARKROOM_HEARTBEET="1")
+        assert worker.wait() == 2
+        said = worker._log.read_text()
+        assert "DARKROOM_LEASE" in said
+        assert "did you mean DARKROOM_HEARTBEAT?" in said
+        assert "Traceback" not in said
+
+
+class TestWhileInWork:
+    def test_a_cancelled_photo_stays_cancelled(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
+        photo = stack.submit(picture, slow_job)
+        stack.worker()
+        stack.wait_in_work(photo)
+        stack.services.table.update(photo.id, lambda record: record.cancel())
+        stack.wait_until_empty()
+        assert stack.look(photo).status == "cancelled"
+        assert stack.objects(photo) == []
+
+    def test_nothing_of_a_deleted_photo_reappears(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
+        photo = stack.submit(picture, RESIZE, slow_job)
+        stack.worker()
+        stack.wait_in_work(photo)
+        tombstone, _ = stack.services.table.update(photo.id, lambda record: record.delete())
+        stack.services.purge(tombstone)
+        stack.wait_until_empty()
+        assert stack.look(photo).status == "deleted"
+        assert stack.objects(photo) == []
+        assert photo.original is not None
+        assert not stack.services.bucket.exists(photo.original.key)
+
+    def test_more_jobs_on_a_photo_in_work_make_an_order_of_their_own(
+        self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
+    ) -> None:
+        photo = stack.submit(picture, slow_job)
+        stack.worker()
+        stack.wait_in_work(photo)
+        more = stack.record(picture, [RESIZE])
+        jobs = [job.spec for job in more.jobs.values()]
+        photo, order = stack.services.table.update(photo.id, lambda record: record.add_order(jobs, 300))
+        stack.services.send_order(photo, order.id)
+        ended = stack.wait_for(photo)
+        assert ended.counts == {"succeeded": 2}
+        assert {job.attempts for job in ended.jobs.values()} == {1}

@@ -1,0 +1,46 @@
+"""Small images made in code, and ways to get them through files."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from worker.photo.decode import Photo, open_photo
+
+LIMIT = 1_000_000
+
+QUARTERS = {"nw": (220, 30, 30), "ne": (30, 200, 30), "sw": (30, 30, 220), "se": (230, 230, 30)}
+
+
+@pytest.fixture
+def quarters() -> Image.Image:
+    """60 x 40, each quarter in a colour of its own: it shows every turn, cut and stretch."""
+    image = Image.new("RGB", (60, 40))
+    for name, colour in QUARTERS.items():
+        image.paste(colour, (30 * ("e" in name), 20 * ("s" in name), 30 + 30 * ("e" in name), 20 + 20 * ("s" in name)))
+    return image
+
+
+@pytest.fixture
+def noise() -> Image.Image:
+    """90 x 70 pixels of seeded noise."""
+    return Image.frombytes("RGB", (90, 70), random.Random(7).randbytes(90 * 70 * 3))
+
+
+OpenImage = Callable[..., Photo]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> OpenImage:
+    """Save an image as a format, and open it as a photo."""
+
+    def save_and_open(image: Image.Image, format_: str = "PNG", **options: object) -> Photo:
+        path = tmp_path / "original"
+        image.save(path, format_, **options)
+        return open_photo(path, LIMIT)
+
+    return save_and_open

@@ -1,0 +1,140 @@
+"""darkroom/sniff.py: what a header tells, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from darkroom.errors import TooManyPixels, UnreadablePhoto, UnsupportedPhoto
+from darkroom.sniff import INPUT_FORMATS, set_pixel_limit, sniff
+
+LIMIT = 1_000_000
+
+
+def encoded(format_: str, size: tuple[int, int] = (40, 30), **options: object) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, (200, 100, 50)).save(file, format_, **options)
+    return file.getvalue()
+
+
+def one_colour_png(width: int, height: int) -> bytes:
+    """A PNG whose header promises many pixels; its rows are compressed to nearly nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = zlib.compress(bytes((width // 8 + 1) * min(height, 100)))
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def pillow_limit() -> Iterator[None]:
+    before = Image.MAX_IMAGE_PIXELS
+    with warnings.catch_warnings():
+        yield
+    Image.MAX_IMAGE_PIXELS = before
+
+
+@pytest.mark.parametrize(("format_", "content_type"), INPUT_FORMATS.items())
+def test_every_format_taken_is_recognised(format_: str, content_type: str) -> None:
+    sniffed = sniff(io.BytesIO(encoded(format_)), LIMIT)
+    assert (sniffed.content_type, sniffed.width, sniffed.height) == (content_type, 40, 30)
+    assert sniffed.format == content_type.removeprefix("image/")
+
+
+def test_a_path_is_taken_too_and_a_stream_is_left_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "photo"
+    path.write_bytes(encoded("PNG"))
+    assert sniff(path, LIMIT).format == "png"
+    with path.open("rb") as stream:
+        stream.seek(7)
+        assert sniff(stream, LIMIT).format == "png"
+        assert stream.tell() == 7
+
+
+def test_a_second_picture_behind_the_first_does_not_change_the_format() -> None:
+    file = io.BytesIO()
+    frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "blue")]
+    frames[0].save(file, "MPO", save_all=True, append_images=frames[1:])
+    assert sniff(file, LIMIT).content_type == "image/jpeg"
+
+
+def test_orientation_is_not_applied_to_the_size() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert sniff(io.BytesIO(encoded("JPEG", exif=exif)), LIMIT).width == 40
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"just some words, renamed to .jpg\n" * 40, "a text file"),
+        (b"", "an empty file"),
+        (b"%PDF-1.7 ...", "a PDF"),
+        (b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0", "a BMP"),
+        (b"\0\0\x01\0\x01\0", "an icon (ICO)"),
+        (b"\0\0\0\x18ftypisom....", "a video (MP4 or QuickTime)"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG drawing"),
+        (bytes(range(128, 256)), "not a photo that we know"),
+    ],
+)
+def test_anything_else_is_refused_by_name(data: bytes, found: str) -> None:
+    with pytest.raises(UnsupportedPhoto, match="JPEG, PNG, WebP, GIF, TIFF, AVIF and HEIC") as caught:
+        sniff(io.BytesIO(data), LIMIT)
+    assert found in caught.value.detail
+
+
+def test_formats_that_pillow_knows_but_we_do_not_take_are_not_opened() -> None:
+    for format_ in ("BMP", "PPM", "TGA", "PCX", "ICO"):
+        with pytest.raises(UnsupportedPhoto):
+            sniff(io.BytesIO(encoded(format_)), LIMIT)
+
+
+@pytest.mark.parametrize("format_", INPUT_FORMATS)
+def test_a_header_cut_short_is_unreadable(format_: str) -> None:
+    with pytest.raises(UnreadablePhoto, match="damaged or cut short"):
+        sniff(io.BytesIO(encoded(format_)[:14]), LIMIT)
+
+
+@pytest.mark.parametrize("size", [(1001, 1000), (12_000, 10_000), (20_000, 15_000)])
+def test_too_many_pixels_are_refused_with_both_numbers(size: tuple[int, int]) -> None:
+    """Just above our limit, above Pillow's warning, above Pillow's error."""
+    with pytest.raises(TooManyPixels) as caught:
+        sniff(io.BytesIO(one_colour_png(*size)), LIMIT)
+    assert f"{size[0] * size[1]:,} pixels" in caught.value.detail
+    assert "at most 1,000,000" in caught.value.detail
+
+
+def test_as_many_pixels_as_allowed_are_taken() -> None:
+    assert sniff(io.BytesIO(one_colour_png(1000, 1000)), LIMIT).width == 1000
+
+
+@pytest.mark.usefixtures("pillow_limit")
+def test_pillows_own_limit_follows_ours() -> None:
+    set_pixel_limit(2 * LIMIT)
+    assert Image.MAX_IMAGE_PIXELS == 2 * LIMIT
+    for size in [(2001, 1000), (5000, 1000)]:
+        with pytest.raises(TooManyPixels, match=f"{size[0] * 1000:,} pixels.* at most 2,000,000"):
+            sniff(io.BytesIO(one_colour_png(*size)), 2 * LIMIT)
+
+
+def test_a_failing_disk_is_not_blamed_on_the_photo() -> None:
+    class Broken(io.BytesIO):
+        reads = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            self.reads += 1
+            if self.reads > 1:
+                raise OSError(5, "Input/output error")
+            return super().read(size)
+
+    with pytest.raises(OSError, match="Input/output error"):
+        sniff(Broken(encoded("JPEG")), LIMIT)
