@@ -36,6 +36,10 @@ def pytest_configure() -> None:
     # Tests say themselves what they set; a developer's own settings must not reach them.
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
+    # What runs on this machine is not asked for through a proxy.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(
+        filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1,localhost"])
+    )
 
 
 @pytest.fixture(scope="session")

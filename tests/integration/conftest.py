@@ -47,7 +47,8 @@ class WorkerProcess:
         self._log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen([sys.executable, "-m", "worker"], env=environ, stderr=output)
-        wait_until("the worker has started", lambda: self.logged("worker.started") or self.process.poll() is not None)
+        wait_until("the worker has started or ended", lambda: self.logged("worker.started") or self.process.poll())
+        assert self.process.poll() is None, log.read_text()
 
     def logged(self, action: str) -> list[dict[str, Any]]:
         lines = self._log.read_text().splitlines()

@@ -1,0 +1,207 @@
+"""The real compose file: our image, LocalStack, as many workers as we like."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import localstack_client.session
+import pytest
+from PIL import Image, ImageStat
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Stack
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+MakePhoto = Callable[[int, int], bytes]
+Photo = dict[str, Any]
+
+QUICK = [{"type": "resize", "width": 64}]
+# AVIF takes its time, so that there is work to be interrupted.
+SLOW = [{"type": "resize", "width": 1600 - n, "output": {"format": "avif"}} for n in range(10)]
+
+
+def test_an_upload_becomes_results_that_the_host_can_fetch(stack: Stack, make_photo: MakePhoto) -> None:
+    jobs = [{"type": "resize", "width": 160}, {"type": "filter", "filter": "sepia"}, {"type": "metadata"}]
+    photo = stack.upload(make_photo(640, 480), jobs)
+    assert photo["links"]["self"] == f"{stack.url}/v1/photos/{photo['id']}"
+
+    photo = stack.ended(photo)
+
+    assert photo["status"] == "succeeded"
+    # In the order in which they were asked for.
+    assert [job["type"] for job in photo["jobs"]] == ["resize", "filter", "metadata"]
+    resize, sepia, metadata = photo["jobs"]
+    resized, toned = fetch(stack, resize), fetch(stack, sepia)
+    assert (resized.format, resized.size) == ("JPEG", (160, 120))
+    assert (toned.format, toned.size) == ("JPEG", (640, 480))
+    red, _, blue = ImageStat.Stat(toned).mean
+    assert red > blue + 20
+    read = stack.http.get(metadata["links"]["result"], timeout=60)
+    assert read.status_code == 200
+    assert (read.json()["width"], read.json()["height"], read.json()["format"]) == (640, 480, "jpeg")
+
+
+def test_three_workers_share_the_work(stack: Stack, make_photo: MakePhoto) -> None:
+    stack.up(workers=3)
+    workers = stack.containers("worker")
+    assert [worker["State"]["Health"]["Status"] for worker in workers] == ["healthy"] * 3
+
+    photos = [stack.upload(make_photo(1200, 900), QUICK) for _ in range(30)]
+
+    assert Counter(stack.ended(photo)["status"] for photo in photos) == {"succeeded": 30}
+    ids = {photo["id"] for photo in photos}
+    worked = [worker["Name"] for worker in workers if ids & {line.get("photo") for line in stack.logs(worker)}]
+    assert len(worked) > 1, "one worker did everything"
+
+
+def test_a_killed_worker_costs_no_photo(stack: Stack, make_photo: MakePhoto) -> None:
+    stack.up(workers=2)
+    photos = [stack.upload(make_photo(1600, 1200), SLOW) for _ in range(6)]
+    stack.until("both workers have a photo in hand", lambda: len(in_hand(stack, photos)) >= 2)
+
+    stack.docker("kill", "--signal", "KILL", stack.containers("worker")[0]["Id"])
+
+    ended = [stack.ended(photo) for photo in photos]
+    assert Counter(photo["status"] for photo in ended) == {"succeeded": 6}
+    assert any(job["attempts"] > 1 for photo in ended for job in photo["jobs"]), "nothing was lost by the kill"
+    for photo in ended:
+        assert [fetch(stack, job).size[0] for job in photo["jobs"]] == [job["spec"]["width"] for job in photo["jobs"]]
+
+
+def test_stop_lets_the_workers_finish_what_they_have_in_hand(
+    stack: Stack, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", stack.storage_url)  # where localstack_client looks
+    sqs = localstack_client.session.Session().client("sqs")
+    stack.up(workers=2)
+    photos = [stack.upload(make_photo(1600, 1200), SLOW) for _ in range(8)]
+    stack.until("both workers have a photo in hand", lambda: len(in_hand(stack, photos)) >= 2)
+
+    stack.compose("stop", "worker")
+
+    assert {worker["State"]["ExitCode"] for worker in stack.containers("worker")} == {0}
+    queued = {photo["id"] for photo in photos if stack.photo(photo)["status"] != "succeeded"}
+    assert not in_hand(stack, photos)
+    assert 0 < len(queued) < len(photos), "the stop came too early or too late to show anything"
+    # The counts of a queue lag behind a little.
+    stack.until(
+        "what is left waits in the queue, and nothing is in flight",
+        lambda: queue_counts(sqs) == {"waiting": len(queued), "in flight": 0},
+    )
+
+    stack.up(workers=2)
+
+    assert Counter(stack.ended(photo)["status"] for photo in photos) == {"succeeded": 8}
+
+
+def test_the_containers_are_locked_down(stack: Stack) -> None:
+    stack.up(workers=1)
+    status = "import pathlib; print(pathlib.Path('/proc/self/status').read_text())"
+    for service in ("api", "worker"):
+        (container,) = stack.containers(service)
+        assert container["Config"]["User"] == "10001:10001"
+        assert container["HostConfig"]["ReadonlyRootfs"]
+        assert container["HostConfig"]["CapDrop"] == ["ALL"]
+        assert not container["HostConfig"]["CapAdd"]
+        assert not container["HostConfig"]["Privileged"]
+
+        # And as the kernel sees it.
+        lines = stack.compose("exec", "-T", service, "python", "-c", status).stdout.splitlines()
+        seen = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+        assert set(seen["Uid"].split() + seen["Gid"].split()) == {"10001"}
+        assert int(seen["CapEff"], 16) == int(seen["CapBnd"], 16) == 0
+        assert seen["NoNewPrivs"] == "1"
+        for path, writable in {"/tmp/x": True, "/var/lib/darkroom/spool/x": True, "/app/x": False}.items():
+            assert (stack.compose("exec", "-T", service, "touch", path, check=False).returncode == 0) == writable
+
+
+def test_only_the_loopback_address_is_published(stack: Stack) -> None:
+    addresses = {
+        binding["HostIp"]
+        for service in ("api", "worker", "localstack")
+        for container in stack.containers(service)
+        for bindings in container["NetworkSettings"]["Ports"].values()
+        for binding in bindings or []
+    }
+    assert addresses == {"127.0.0.1"}
+
+
+def test_the_image_holds_no_secrets(stack: Stack) -> None:
+    layers = stack.docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", stack.name).stdout
+    environment = stack.docker("image", "inspect", "--format", "{{json .Config.Env}}", stack.name).stdout
+    for word in ("AWS_", "SECRET", "PASSWORD", "TOKEN", "CREDENTIAL"):
+        assert word not in (layers + environment).upper()
+    files = stack.compose("exec", "-T", "api", "find", "/app", "-name", ".*").stdout
+    assert files == "", "nothing hidden, such as .env or .git, belongs into the image"
+
+
+def test_provision_may_run_again(stack: Stack) -> None:
+    (first,) = stack.containers("provision")
+    assert first["State"]["ExitCode"] == 0
+
+    again = stack.compose("run", "--rm", "-T", "provision")
+
+    assert "unchanged" in again.stdout
+
+
+@pytest.mark.parametrize("service", ["api", "worker", "provision"])
+def test_a_wrong_setting_is_named(stack: Stack, service: str) -> None:
+    run = stack.compose("run", "--rm", "-T", "--no-deps", "-e", "DARKROOM_PORT=x", service, check=False)
+
+    assert run.returncode != 0
+    assert "DARKROOM_PORT" in run.stdout + run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+
+
+# playwright's own event loop is still open when Python collects what it left
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_the_docs_page_in_a_browser(stack: Stack) -> None:
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not there: the docs page needs a browser to be looked at")
+    from playwright.sync_api import expect, sync_playwright
+
+    faults: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        page.on("requestfailed", lambda request: faults.append(f"{request.url}: {request.failure}"))
+        page.on("response", lambda answer: answer.ok or faults.append(f"{answer.url}: {answer.status}"))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(f"{stack.url}/docs")
+        expect(page.get_by_text("/v1/photos", exact=True).first).to_be_visible()
+        assert page.locator(".opblock").count() >= 10
+        browser.close()
+
+    assert not faults
+
+
+def fetch(stack: Stack, job: Photo) -> Image.Image:
+    """A job's picture, as a browser on the host gets it."""
+    redirect = stack.http.get(job["links"]["result"], allow_redirects=False, timeout=60)
+    assert redirect.status_code == 302, redirect.text
+    assert redirect.headers["Location"].startswith(stack.storage_url + "/")
+    picture = stack.http.get(redirect.headers["Location"], timeout=60)
+    assert picture.status_code == 200, picture.text
+    image = Image.open(io.BytesIO(picture.content))
+    image.load()
+    return image
+
+
+def in_hand(stack: Stack, photos: list[Photo]) -> list[Photo]:
+    """The photos that a worker is at."""
+    now = [stack.photo(photo) for photo in photos]
+    return [photo for photo in now if any(job["status"] == "processing" for job in photo["jobs"])]
+
+
+def queue_counts(sqs: Any) -> dict[str, int]:
+    url = sqs.get_queue_url(QueueName="darkroom-photos")["QueueUrl"]
+    names = {"waiting": "ApproximateNumberOfMessages", "in flight": "ApproximateNumberOfMessagesNotVisible"}
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(names.values()))["Attributes"]
+    return {what: int(found[name]) for what, name in names.items()}

@@ -1,0 +1,144 @@
+"""A real API to test with: gunicorn as `python -m api` starts it, on a port of its own. No worker: jobs stay queued."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import requests
+from PIL import Image
+
+from darkroom.record import PhotoRecord
+from darkroom.services import Services
+
+T = TypeVar("T")
+
+PATIENCE = 120.0
+"""Seconds until a test stops waiting. It ends a hanging test and says nothing of speed."""
+
+
+class Api:
+    def __init__(self, deployment: Any, log: Path, variables: dict[str, str]) -> None:
+        self.settings = deployment.settings
+        self.services = Services.connect(deployment.settings)
+        self.url = f"http://127.0.0.1:{self.settings.port}"
+        self._log = log
+        self._session = requests.Session()
+        environ = deployment.environ | {"DARKROOM_LOG_FORMAT": "json", "PYTHONWARNINGS": "error"} | variables
+        with log.open("wb") as output:
+            self.process = subprocess.Popen([sys.executable, "-m", "api"], env=environ, stderr=output)
+        self.wait_until("the API answers", self._answers)
+
+    def ask(self, method: str, path: str, **request: Any) -> requests.Response:
+        """Send a request, by path or by a link of an earlier answer."""
+        url = path if path.startswith("http") else self.url + path
+        return self._session.request(method, url, timeout=PATIENCE, allow_redirects=False, **request)
+
+    def get(self, path: str, **request: Any) -> requests.Response:
+        return self.ask("GET", path, **request)
+
+    def post(self, path: str, **request: Any) -> requests.Response:
+        return self.ask("POST", path, **request)
+
+    def upload(self, *photos: tuple[str, bytes], **fields: Any) -> requests.Response:
+        """Photos as (name, content) in a form; fields that are no text are sent as JSON."""
+        data = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
+        return self.post("/v1/photos", files=[("photo", photo) for photo in photos], data=data)
+
+    def taken(self, picture: bytes, **fields: Any) -> dict[str, Any]:
+        """A photo that was uploaded and taken."""
+        answer = self.upload(("photo.jpg", picture), **(fields or {"jobs": [{"type": "metadata"}]}))
+        assert answer.status_code == 202, answer.text
+        photo: dict[str, Any] = answer.json()
+        return photo
+
+    def record(self, photo_id: str) -> PhotoRecord:
+        photo = self.services.table.get(photo_id)
+        assert photo is not None
+        return photo
+
+    def end(self, photo_id: str, change: Callable[[PhotoRecord], object]) -> None:
+        """Do to a record what a worker would."""
+        self.services.table.update(photo_id, change)
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Everything on the photos queue, which is taken from it."""
+        bodies = []
+        while received := self.services.photos.receive(10, wait=0, visibility=60):
+            bodies += [json.loads(message.body) for message in received]
+            self.services.photos.delete([message.receipt_handle for message in received])
+        return bodies
+
+    def logged(self, action: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["action"] == action]
+
+    def processes(self) -> list[int]:
+        """gunicorn's workers."""
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(child) for child in path.read_text().split()]
+
+    def wait_until(self, what: str, look: Callable[[], T]) -> T:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if seen := look():
+                return seen
+            assert self.process.poll() is None, f"the API ended:\n{self.log_text()}"
+            time.sleep(0.05)
+        raise AssertionError(f"waited {PATIENCE:g} s in vain until {what}:\n{self.log_text()[-3000:]}")
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(PATIENCE)
+        self._session.close()
+        return code
+
+    def log_text(self) -> str:
+        return self._log.read_text()
+
+    def _answers(self) -> bool:
+        try:
+            return self.get("/healthz").ok
+        except requests.ConnectionError:
+            return False
+
+
+StartApi = Callable[..., Api]
+
+
+@pytest.fixture(scope="module")
+def start_api(deploy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartApi]:
+    """Start an API on a deployment of its own: `start_api(DARKROOM_MAX_PHOTOS="3")`."""
+    started: list[Api] = []
+
+    def start(**variables: str) -> Api:
+        log = tmp_path_factory.mktemp("api") / "api.log"
+        ours = {name: value for name, value in variables.items() if name.startswith("DARKROOM_")}
+        started.append(Api(deploy(**ours), log, variables))
+        return started[-1]
+
+    yield start
+    for api in started:
+        api.stop()
+
+
+@pytest.fixture(scope="module")
+def api(start_api: StartApi) -> Api:
+    """The module's own API, with default settings."""
+    return start_api()
+
+
+@pytest.fixture(scope="session")
+def webp() -> bytes:
+    data = io.BytesIO()
+    Image.new("RGBA", (40, 30), "green").save(data, "WEBP")
+    return data.getvalue()

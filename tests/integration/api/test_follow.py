@@ -1,0 +1,280 @@
+"""Looking at a photo, waiting for it, cancelling and deleting it, and its jobs."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import requests
+
+from darkroom.bucket import result_key
+from darkroom.errors import UnreadablePhoto
+from darkroom.record import PhotoRecord, Result
+
+
+def succeed(result: dict[str, Any] | None = None) -> Any:
+    """A change that ends every job of a photo well, as a worker would."""
+
+    def change(photo: PhotoRecord) -> None:
+        (order,) = {job.order for job in photo.jobs.values() if job.unfinished}
+        claim = photo.claim(order, 60, 60)
+        outcomes = {}
+        for job_id in claim.jobs:
+            kind = {"filename": "photo.json", "content_type": "application/json"} if result is None else result
+            key = result_key(photo.id, job_id, claim.number, "bin")
+            outcomes[job_id] = Result(key=key, size=4, sha256="0" * 64, **kind)
+        photo.publish(claim, outcomes)
+
+    return change
+
+
+def fail(photo: PhotoRecord) -> None:
+    (order,) = {job.order for job in photo.jobs.values() if job.unfinished}
+    photo.fail_order(order, UnreadablePhoto("the photo ends in the middle"))
+
+
+REFUSED = "2"
+"""Retry-After of an answer that would not wait."""
+
+
+def wait(photo: dict[str, Any], answers: list[requests.Response]) -> None:
+    """Wait for a photo, if need be until there is a place to wait."""
+    while (answer := requests.get(photo["links"]["self"] + "?wait=60", timeout=120)).headers.get(
+        "Retry-After"
+    ) == REFUSED:
+        pass
+    answers.append(answer)
+
+
+def test_an_unfinished_photo_says_when_to_ask_again(api: Any, picture: bytes) -> None:
+    photo = api.taken(picture)
+
+    answer = api.get(f"/v1/photos/{photo['id']}")
+
+    assert answer.status_code == 200
+    assert answer.json() == photo
+    assert answer.headers["Retry-After"] == "1"
+
+
+def test_waiting_ends_when_the_jobs_have_ended(api: Any, picture: bytes) -> None:
+    photo = api.taken(picture)
+    ender = threading.Timer(0.3, api.end, (photo["id"], succeed()))
+    ender.start()
+
+    answer = api.get(f"/v1/photos/{photo['id']}?wait=60")
+
+    ender.join()
+    assert answer.json()["status"] == "succeeded"
+    assert "Retry-After" not in answer.headers
+
+
+def test_waiting_ends_when_the_time_is_over(api: Any, picture: bytes) -> None:
+    photo = api.taken(picture)
+
+    answer = api.get(f"/v1/photos/{photo['id']}?wait=0.2")
+
+    assert answer.json()["status"] == "processing"
+    assert answer.headers["Retry-After"] == "1"
+
+
+def test_a_photo_deleted_meanwhile_ends_the_wait(api: Any, picture: bytes) -> None:
+    photo = api.taken(picture)
+    remover = threading.Timer(0.3, requests.delete, (photo["links"]["self"],))
+    remover.start()
+
+    answer = api.get(f"/v1/photos/{photo['id']}?wait=60")
+
+    remover.join()
+    assert answer.status_code == 404
+
+
+def test_waits_take_a_share_of_the_threads_only(start_api: Any, picture: bytes) -> None:
+    api = start_api(DARKROOM_API_PROCESSES="1", DARKROOM_API_THREADS="4", DARKROOM_WAIT_SHARE="0.5")
+    photo = api.taken(picture)
+    answers: list[requests.Response] = []
+    waiting = [threading.Thread(target=wait, args=(photo, answers)) for _ in range(2)]
+    for thread in waiting:
+        thread.start()
+
+    def refused() -> bool:
+        return bool(api.get(f"/v1/photos/{photo['id']}?wait=0.1").headers["Retry-After"] == REFUSED)
+
+    api.wait_until("a third wait is refused", refused)
+    assert not answers
+    api.end(photo["id"], succeed())
+    for thread in waiting:
+        thread.join()
+    assert [answer.json()["status"] for answer in answers] == ["succeeded", "succeeded"]
+
+
+def test_sigterm_ends_waits_and_lets_requests_finish(start_api: Any, picture: bytes) -> None:
+    api = start_api(DARKROOM_API_PROCESSES="1", DARKROOM_API_THREADS="2")
+    photo = api.taken(picture)
+    answers: list[requests.Response] = []
+    waiting = threading.Thread(target=wait, args=(photo, answers))
+    waiting.start()
+    api.wait_until("it waits", lambda: api.get(f"/v1/photos/{photo['id']}?wait=0.1").headers["Retry-After"] == REFUSED)
+
+    api.process.send_signal(signal.SIGTERM)
+
+    waiting.join()
+    assert answers[0].json()["status"] == "processing"
+    assert api.process.wait(120) == 0
+
+
+def test_unknown_deleted_and_expired_photos_are_not_found(api: Any, picture: bytes) -> None:
+    deleted, expired = api.taken(picture), api.taken(picture)
+    api.ask("DELETE", f"/v1/photos/{deleted['id']}")
+
+    def expire(photo: PhotoRecord) -> None:
+        photo.expires_at = photo.created_at
+
+    api.end(expired["id"], expire)
+
+    for photo_id in (deleted["id"], expired["id"], str(uuid4()), "1", "not-an-id", deleted["id"] + "0"):
+        for method, path in (
+            ("GET", ""),
+            ("GET", "/jobs"),
+            ("POST", "/cancel"),
+            ("GET", f"/jobs/{uuid4()}"),
+            ("GET", f"/jobs/{uuid4()}/result"),
+            ("POST", f"/jobs/{uuid4()}/retry"),
+        ):
+            answer = api.ask(method, f"/v1/photos/{photo_id}{path}")
+            assert answer.status_code == 404, (method, photo_id, path)
+            assert answer.json()["type"] == "urn:darkroom:problem:not_found"
+        answer = api.post(f"/v1/photos/{photo_id}/jobs", json={"preset": "web"})
+        assert answer.status_code == 404
+    photo = api.taken(picture)
+    assert api.get(f"/v1/photos/{photo['id']}/jobs/{uuid4()}").status_code == 404
+
+
+def test_cancel_ends_what_has_not_finished_and_announces_it(api: Any, picture: bytes) -> None:
+    photo = api.taken(picture)
+
+    answer = api.post(photo["links"]["cancel"])
+
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "cancelled"
+    assert "Retry-After" not in answer.headers
+    events = [json.loads(message.body) for message in api.services.events.receive(10, 0, 60)]
+    assert photo["id"] in [event["data"]["id"] for event in events]
+    again = api.post(photo["links"]["cancel"])
+    assert again.status_code == 409
+    assert "nothing left to cancel" in again.json()["detail"]
+
+
+def test_delete_removes_everything_also_while_work_is_going_on(api: Any, picture: bytes) -> None:
+    photo = api.taken(picture)
+    record = api.record(photo["id"])
+    api.end(photo["id"], lambda record: record.claim(next(iter(record.orders)), 60, 60))
+    result = result_key(photo["id"], photo["jobs"][0]["id"], 1, "jpg")
+    api.services.clients.s3.put_object(Bucket=api.settings.bucket, Key=result, Body=b"result")
+
+    answer = api.ask("DELETE", photo["links"]["self"])
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert not api.services.bucket.exists(record.original.key)
+    assert not api.services.bucket.exists(result)
+    assert api.record(photo["id"]).purged
+    assert api.ask("DELETE", photo["links"]["self"]).status_code == 204, "a repetition whose first answer was lost"
+    assert api.ask("DELETE", f"/v1/photos/{uuid4()}").status_code == 404
+
+
+@pytest.mark.parametrize("body", [{"jobs": [{"type": "resize", "width": 9}]}, {"preset": "thumbnail"}])
+def test_more_jobs_travel_in_an_order_of_their_own(api: Any, picture: bytes, body: dict[str, Any]) -> None:
+    photo = api.taken(picture)
+    api.end(photo["id"], succeed())
+    api.messages()
+
+    answer = api.post(photo["links"]["jobs"], json=body)
+
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == photo["links"]["self"]
+    (job,) = answer.json()["jobs"]
+    assert (job["type"], job["status"]) == ("resize", "queued")
+    (message,) = api.messages()
+    assert message["jobs"] == [job["id"]]
+    listed = api.get(photo["links"]["jobs"])
+    assert [found["id"] for found in listed.json()["jobs"]] == [photo["jobs"][0]["id"], job["id"]]
+    assert api.get(job["links"]["self"]).json() == job
+    assert api.record(photo["id"]).generation == 2
+
+
+def test_a_photo_has_at_most_50_jobs(api: Any, picture: bytes) -> None:
+    photo = api.taken(picture, jobs=[{"type": "metadata"}] * 50)
+
+    answer = api.post(photo["links"]["jobs"], json={"preset": "metadata"})
+
+    assert answer.status_code == 422
+    assert "at most 50 jobs" in answer.json()["detail"]
+
+
+def test_a_failed_job_can_be_run_again(api: Any, picture: bytes) -> None:
+    photo = api.taken(picture)
+    (job,) = photo["jobs"]
+    assert api.post(f"{job['links']['self']}/retry").status_code == 409
+    api.end(photo["id"], fail)
+    api.messages()
+    failed = api.get(job["links"]["self"]).json()
+    assert failed["error"] == {"code": "unreadable_photo", "detail": "the photo ends in the middle"}
+
+    answer = api.post(failed["links"]["retry"])
+
+    assert answer.status_code == 202
+    assert answer.json()["status"] == "queued"
+    assert answer.headers["Location"] == job["links"]["self"]
+    (message,) = api.messages()
+    assert message["jobs"] == [job["id"]]
+
+
+def test_a_picture_is_fetched_through_a_link_that_works(api: Any, picture: bytes) -> None:
+    photo = api.taken(picture, preset="thumbnail")
+    (job,) = photo["jobs"]
+    api.end(photo["id"], succeed({"filename": "ünt-200.jpg", "content_type": "image/jpeg", "width": 2, "height": 2}))
+    key = api.record(photo["id"]).jobs[job["id"]].result.key
+    api.services.clients.s3.put_object(Bucket=api.settings.bucket, Key=key, Body=b"pixels")
+
+    answer = api.get(api.get(job["links"]["self"]).json()["links"]["result"])
+
+    assert answer.status_code == 302
+    assert answer.headers["Cache-Control"] == "no-store"
+    picture_answer = requests.get(answer.headers["Location"], timeout=60)
+    assert picture_answer.content == b"pixels"
+    assert picture_answer.headers["Content-Type"] == "image/jpeg"
+    assert "filename*=UTF-8''%C3%BCnt-200.jpg" in picture_answer.headers["Content-Disposition"]
+
+
+def test_metadata_is_answered_itself(api: Any, picture: bytes) -> None:
+    photo = api.taken(picture)
+    (job,) = photo["jobs"]
+    api.end(photo["id"], succeed())
+    key = api.record(photo["id"]).jobs[job["id"]].result.key
+    api.services.clients.s3.put_object(Bucket=api.settings.bucket, Key=key, Body=b'{"a":1}')
+
+    answer = api.get(f"{job['links']['self']}/result")
+
+    assert (answer.status_code, answer.json()) == (200, {"a": 1})
+    assert answer.headers["Content-Type"] == "application/json"
+    assert "photo.json" in answer.headers["Content-Disposition"]
+
+
+def test_there_is_no_result_before_the_end_after_a_failure_or_a_cancel(api: Any, picture: bytes) -> None:
+    queued, failed, cancelled = api.taken(picture), api.taken(picture), api.taken(picture)
+    api.end(failed["id"], fail)
+    api.post(cancelled["links"]["cancel"])
+
+    def result(photo: dict[str, Any]) -> requests.Response:
+        answer = api.get(f"{photo['jobs'][0]['links']['self']}/result")
+        assert answer.status_code == 409
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        return answer  # type: ignore[no-any-return]
+
+    assert result(queued).headers["Retry-After"] == "1"
+    assert "the photo ends in the middle" in result(failed).json()["detail"]
+    assert "Retry-After" not in result(failed).headers
+    assert "cancelled" in result(cancelled).json()["detail"]

@@ -1,0 +1,304 @@
+"""The embedded run, as a process that gets signals.
+
+Most tests put small stand-ins in the place of API and worker, which write down what happens to them, so
+that the order can be seen; the last one runs the real ones.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+import requests
+from PIL import Image
+
+from darkroom.emulator import Emulator, StartFailed, free_port
+from darkroom.settings import PROJECT
+
+API = """
+import http.server, os, signal, sys
+def stop(*_):
+    print("api stops", file=open("order", "a")); sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers()
+        self.wfile.write(os.environ["DARKROOM_SPOOL_DIR"].encode())
+    def log_message(self, *_): pass
+http.server.HTTPServer(("127.0.0.1", int(os.environ["DARKROOM_PORT"])), Handler).serve_forever()
+"""
+
+WORKER = """
+import os, signal, sys, time
+def stop(*_):
+    time.sleep(0.3)
+    print("worker stops", file=open("order", "a")); sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+print("worker starts with", os.environ["DARKROOM_CONCURRENCY"], os.environ["DARKROOM_AUTH"], flush=True)
+while True: time.sleep(0.1)
+"""
+
+STUBBORN_WORKER = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while True: time.sleep(0.1)
+"""
+
+BROKEN_WORKER = """
+import sys
+print("the reason why it ended"); sys.exit(3)
+"""
+
+HANGS = 60
+
+
+class LocalRun:
+    """`python -m darkroom.local` in a folder of its own, in which `-m api` and `-m worker` are the stand-ins."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.api_port, self.aws_port = free_port(), free_port()
+        self.aws_url = f"http://127.0.0.1:{self.aws_port}"
+        self._started: list[subprocess.Popen[str]] = []
+
+    def with_stand_ins(self) -> LocalRun:
+        self.write("api", API)
+        self.write("worker", WORKER)
+        return self
+
+    def write(self, module: str, source: str) -> None:
+        (self.folder / f"{module}.py").write_text(source)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "darkroom.local", "--aws-port", str(self.aws_port), *arguments],
+            cwd=self.folder,
+            env={**environ, "PYTHONPATH": str(PROJECT), "DARKROOM_PORT": str(self.api_port)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._started.append(process)
+        return process
+
+    def ready(self, *arguments: str) -> tuple[subprocess.Popen[str], str]:
+        """Start it, and read what it prints until it is ready."""
+        process = self.start(*arguments)
+        printed = ""
+        assert process.stdout
+        for line in process.stdout:
+            printed += line
+            if "darkroom queue" in line:
+                return process, printed
+        pytest.fail(f"it ended instead:\n{printed}")
+
+    def processes(self) -> dict[str, int]:
+        lines = (self.folder / ".darkroom/processes").read_text().splitlines()
+        return {name: int(number) for name, number in map(str.split, lines)}
+
+    def end(self) -> None:
+        for process in self._started:
+            process.terminate()
+            with process:  # closes its output, also after a test that failed
+                process.wait(timeout=HANGS)
+
+
+@pytest.fixture
+def real_run(tmp_path: Path) -> Iterator[LocalRun]:
+    run = LocalRun(tmp_path)
+    yield run
+    run.end()
+
+
+@pytest.fixture
+def run(real_run: LocalRun) -> LocalRun:
+    return real_run.with_stand_ins()
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    printed, _ = process.communicate(timeout=HANGS)
+    return process.returncode, printed
+
+
+def until(what: str, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + HANGS
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"it did not happen that {what}")
+        time.sleep(0.05)
+
+
+def nobody_listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_it_says_where_everything_is_and_stops_in_order(run: LocalRun) -> None:
+    process, printed = run.ready("--workers", "3")
+    base = f"http://127.0.0.1:{run.api_port}"
+
+    assert f"{base}\n" in printed
+    assert f"{base}/docs" in printed
+    assert "kill -9" in printed
+    assert f"AWS_ENDPOINT_URL={run.aws_url}" in printed
+    curl = re.search(rf"curl -F photo=@photo.jpg -F 'jobs=(.*)' {base}/v1/photos", printed)
+    assert curl
+    assert [job["type"] for job in json.loads(curl[1])] == ["resize", "filter", "metadata"]
+    assert (run.folder / ".darkroom/logs/worker-3.log").read_text() == "worker starts with 1 off\n"
+
+    process.send_signal(signal.SIGINT)
+    status, printed = ended(process)
+
+    assert (status, printed.splitlines()[-1]) == (0, "stopped")
+    assert (run.folder / "order").read_text().splitlines() == ["api stops"] + 3 * ["worker stops"]
+    assert nobody_listens(run.aws_port)
+
+
+def test_what_was_in_the_queue_is_there_in_the_next_run(run: LocalRun, endpoint: str) -> None:
+    process, _ = run.ready()
+    sqs = boto3.client("sqs", endpoint_url=run.aws_url)
+    queue = sqs.get_queue_url(QueueName="darkroom-photos")["QueueUrl"]
+    sqs.send_message(QueueUrl=queue, MessageBody="not lost", MessageGroupId="default")
+    s3 = boto3.client("s3", endpoint_url=run.aws_url)
+    s3.put_object(Bucket="darkroom-photos", Key="originals/x", Body=b"pixels")
+    process.send_signal(signal.SIGTERM)
+    assert ended(process)[0] == 0
+
+    run.ready()
+
+    assert sqs.receive_message(QueueUrl=queue)["Messages"][0]["Body"] == "not lost"
+    assert s3.get_object(Bucket="darkroom-photos", Key="originals/x")["Body"].read() == b"pixels"
+
+
+def test_a_worker_that_ends_by_itself_ends_the_run_and_shows_its_log(run: LocalRun) -> None:
+    run.write("worker", BROKEN_WORKER)
+
+    status, printed = ended(run.start())
+
+    assert status == 1
+    assert "worker-1 ended with exit code 3" in printed
+    assert "the reason why it ended" in printed
+    assert nobody_listens(run.api_port)
+    assert nobody_listens(run.aws_port)
+
+
+def test_a_killed_worker_ends_the_run_as_well(run: LocalRun) -> None:
+    process, _ = run.ready()
+    os.kill(run.processes()["worker-1"], signal.SIGKILL)
+
+    status, printed = ended(process)
+
+    assert status == 1
+    assert "was ended by SIGKILL" in printed
+
+
+def test_a_second_ctrl_c_does_not_wait(run: LocalRun) -> None:
+    run.write("worker", STUBBORN_WORKER)
+    process, _ = run.ready()
+
+    process.send_signal(signal.SIGINT)
+    until("the API stops", lambda: (run.folder / "order").exists())
+    process.send_signal(signal.SIGINT)
+    status, printed = ended(process)
+
+    assert status == 0
+    assert "worker-1 was killed" in printed
+    assert (run.folder / ".darkroom/state/sqs.json").exists()
+
+
+@pytest.mark.parametrize("taken", ["api", "aws"])
+def test_a_port_that_is_taken_is_said_without_a_traceback(run: LocalRun, taken: str) -> None:
+    port = run.api_port if taken == "api" else run.aws_port
+    with socket.create_server(("127.0.0.1", port)):
+        status, printed = ended(run.start())
+
+    assert status == 1
+    assert f"127.0.0.1:{port}" in printed
+    assert "in use" in printed
+    assert "Traceback" not in printed
+
+
+def test_what_a_killed_run_left_behind_is_named(run: LocalRun) -> None:
+    process, _ = run.ready()
+    left = run.processes()
+    process.kill()
+    ended(process)
+
+    status, printed = ended(run.start())
+    for number in left.values():
+        os.kill(number, signal.SIGTERM)
+
+    assert status == 1
+    for name, number in left.items():
+        assert f"{name} {number}" in printed
+
+
+def test_two_runs_do_not_share_a_folder(run: LocalRun) -> None:
+    run.ready()
+
+    status, printed = ended(run.start())
+
+    assert status == 1
+    assert "in use by another run" in printed
+
+
+def test_wrong_settings_are_said_without_a_traceback(run: LocalRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_LEASE", "a while")
+
+    status, printed = ended(run.start())
+
+    assert status == 1
+    assert "DARKROOM_LEASE" in printed
+    assert "Traceback" not in printed
+
+
+def test_an_emulator_that_was_killed_at_its_first_run_starts_again(run: LocalRun, endpoint: str) -> None:
+    """Its photos are on disk then, the rest is lost: nothing of it may stand in the way."""
+    process, _ = run.ready()
+    boto3.client("s3", endpoint_url=run.aws_url).put_object(Bucket="darkroom-photos", Key="originals/x", Body=b"pixels")
+    os.kill(run.processes()["emulator"], signal.SIGKILL)
+    assert ended(process)[0] == 1
+
+    run.ready()
+
+
+def test_the_emulator_says_when_its_port_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(StartFailed, match="in use"):
+        Emulator(tmp_path, taken.getsockname()[1]).start()
+
+
+def test_photos_in_work_at_ctrl_c_are_finished_by_the_next_run(real_run: LocalRun) -> None:
+    """Nothing is lost: what is in work is finished or given back, what waits is saved."""
+    base = f"http://127.0.0.1:{real_run.api_port}"
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((2000, 1500)).convert("RGB").save(file, "JPEG")
+    blurs = json.dumps([{"type": "filter", "filter": "blur", "sigma": 20}, {"type": "metadata"}])
+    process, _ = real_run.ready()
+    photos = []
+    for _ in range(12):
+        answer = requests.post(
+            f"{base}/v1/photos", files={"photo": file.getvalue()}, data={"jobs": blurs}, timeout=HANGS
+        )
+        assert answer.status_code == 202, answer.text
+        photos.append(answer.json()["links"]["self"])
+    process.send_signal(signal.SIGINT)
+    assert ended(process)[0] == 0
+
+    real_run.ready()
+
+    for photo in photos:
+        until(
+            "the photo is done", lambda photo=photo: requests.get(photo, timeout=HANGS).json()["status"] == "succeeded"
+        )

@@ -1,0 +1,140 @@
+"""Settings: all faults at once and by name, and an example file that tells the truth."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from darkroom.errors import SettingsError
+from darkroom.settings import PREFIX, PROJECT, Settings, read_settings
+
+EXAMPLE = (PROJECT / ".env.example").read_text()
+
+
+def faults_of(**environ: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(environ)
+    return [line.strip() for line in str(caught.value).splitlines()[1:]]
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert read_settings({}) == Settings()
+
+
+def test_values_are_read_as_what_they_are() -> None:
+    settings = read_settings(
+        {
+            "DARKROOM_PORT": "9000",
+            "DARKROOM_JOB_EVENTS": "true",
+            "DARKROOM_HEARTBEAT": "7.5",
+            "DARKROOM_SPOOL_DIR": "/data/spool",
+            "DARKROOM_RETENTION_DAYS": "30",
+        }
+    )
+
+    assert settings.port == 9000
+    assert settings.job_events is True
+    assert settings.heartbeat == 7.5
+    assert settings.spool_dir == Path("/data/spool")
+    assert settings.retention_days == 30
+
+
+def test_an_empty_value_means_not_set() -> None:
+    assert read_settings({"DARKROOM_PORT": "", "DARKROOM_PUBLIC_URL": ""}) == Settings()
+
+
+def test_what_is_not_ours_is_left_alone() -> None:
+    assert read_settings({"PATH": "/bin", "AWS_REGION": "eu-central-1", "DARKROOM_URL": "http://x"}) == Settings()
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().port = 1  # type: ignore[misc]
+
+
+def test_all_faults_are_reported_at_once_by_the_names_that_were_set() -> None:
+    faults = faults_of(
+        DARKROOM_PORT="eighty",
+        DARKROOM_POLL_WAIT="21",
+        DARKROOM_BUCKET="No Bucket",
+        DARKROOM_QUEUE_TYPE="lifo",
+        DARKROOM_CONCURENCY="3",
+    )
+
+    assert {fault.split(":")[0] for fault in faults} == {
+        "DARKROOM_PORT",
+        "DARKROOM_POLL_WAIT",
+        "DARKROOM_BUCKET",
+        "DARKROOM_QUEUE_TYPE",
+        "DARKROOM_CONCURENCY",
+    }
+
+
+def test_a_fault_shows_what_was_given() -> None:
+    assert "(it is 'eighty')" in faults_of(DARKROOM_PORT="eighty")[0]
+
+
+def test_a_misspelt_name_is_a_fault_that_names_the_near_one() -> None:
+    assert faults_of(DARKROOM_CONCURENCY="3") == [
+        "DARKROOM_CONCURENCY: there is no such setting; did you mean DARKROOM_CONCURRENCY?"
+    ]
+
+
+def test_a_name_that_is_like_no_other_is_a_fault_as_well() -> None:
+    assert faults_of(DARKROOM_XYZZY="3") == ["DARKROOM_XYZZY: there is no such setting"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"DARKROOM_LEASE": "30", "DARKROOM_HEARTBEAT": "16"}, ["DARKROOM_HEARTBEAT", "DARKROOM_LEASE"]),
+        ({"DARKROOM_MAX_REQUEST_BYTES": "2000000"}, ["DARKROOM_MAX_REQUEST_BYTES", "DARKROOM_MAX_UPLOAD_BYTES"]),
+        (
+            {"DARKROOM_BACKOFF_BASE": "60", "DARKROOM_BACKOFF_CAP": "30"},
+            ["DARKROOM_BACKOFF_CAP", "DARKROOM_BACKOFF_BASE"],
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_together_name_both(environ: dict[str, str], named: list[str]) -> None:
+    (fault,) = faults_of(**environ)
+
+    for name in named:
+        assert name in fault
+
+
+@pytest.mark.parametrize(
+    "url", ["photos.example.com", "ftp://photos.example.com", "https://x.example/?a=b", "https://x/#y"]
+)
+def test_a_public_url_is_an_address_to_which_a_path_can_be_added(url: str) -> None:
+    (fault,) = faults_of(DARKROOM_PUBLIC_URL=url)
+
+    assert fault.startswith("DARKROOM_PUBLIC_URL: ")
+
+
+def test_links_have_no_double_slash() -> None:
+    assert read_settings({"DARKROOM_PUBLIC_URL": "https://x.example/photos/"}).base_url == "https://x.example/photos"
+    assert Settings().base_url == ""
+
+
+def test_the_queue_type_names_another_queue() -> None:
+    assert Settings().photos_queue == "darkroom-photos"
+    assert Settings(queue_type="fifo").photos_queue == "darkroom-photos.fifo"
+    assert Settings(queue_type="fifo").photos_dlq == "darkroom-photos-dlq.fifo"
+
+
+def test_the_example_file_names_every_setting_once() -> None:
+    names = re.findall(rf"^#({PREFIX}\w+)=", EXAMPLE, re.MULTILINE)
+
+    assert sorted(names) == sorted(PREFIX + field.upper() for field in Settings.model_fields)
+
+
+def test_the_example_file_works_and_changes_nothing() -> None:
+    taken = re.findall(r"^#([A-Z_0-9]+)=(.*)$", EXAMPLE, re.MULTILINE)
+
+    assert read_settings(dict(taken)) == Settings()
+
+
+def test_the_example_file_sets_nothing_by_itself() -> None:
+    assert [line for line in EXAMPLE.splitlines() if line and not line.startswith("#")] == []
