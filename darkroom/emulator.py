@@ -6,6 +6,7 @@ It saves queues and records when it ends by a signal, and photos as they come.
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import importlib.util
 import os
@@ -172,12 +173,12 @@ def _answers(host: str, port: int, path: str) -> bool:
 
 
 def is_taken(host: str, port: int) -> bool:
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return True
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE  # what else may be wrong is said better by who binds in earnest
     return False
 
 

@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 from darkroom.aws import make_clients
 from darkroom.emulator import HOST, Child, Emulator, StartFailed, is_taken, wait_until_answers
@@ -42,7 +43,8 @@ class Stopped(Exception):
 class Run:
     """The processes of one embedded run, in the order in which they were started."""
 
-    def __init__(self, workers: int, aws_port: int) -> None:
+    def __init__(self, workers: int, aws_port: int, processes: TextIO) -> None:
+        self.processes = processes
         # Who names an endpoint means it: LocalStack, perhaps, which then gets no emulator beside it.
         self.emulator = None if os.environ.get("AWS_ENDPOINT_URL") else Emulator(HOME, aws_port)
         self.workers = workers
@@ -58,18 +60,19 @@ class Run:
         settings = read_settings()
         self.stop_grace = settings.stop_grace
         self._check_ports(settings)
+        self.processes.truncate(0)
         settings.spool_dir.mkdir(parents=True, exist_ok=True)
         if self.emulator:
-            self.children.append(self.emulator.start(_log("emulator"), give_up=self.stop_wanted))
+            self._note(self.emulator.start(_log("emulator"), give_up=self.stop_wanted))
             self.check()
         provision(settings, make_clients(settings))
         self.check()
         api = Child("api", "api", _log("api"), os.environ)
-        self.children.append(api)
+        self._note(api)
         for number in range(1, self.workers + 1):
             name = f"worker-{number}"
             # One photo at a time each: the workers share the machine, and there are several to be seen.
-            self.children.append(Child(name, "worker", _log(name), {"DARKROOM_CONCURRENCY": "1", **os.environ}))
+            self._note(Child(name, "worker", _log(name), {"DARKROOM_CONCURRENCY": "1", **os.environ}))
         wait_until_answers(api, settings.host, settings.port, "/healthz", API_STARTS_WITHIN, give_up=self.stop_wanted)
         self.check()
         return settings
@@ -97,6 +100,10 @@ class Run:
     def stop_wanted(self) -> bool:
         return self.signals > 0
 
+    def _note(self, child: Child) -> None:
+        self.children.append(child)
+        print(child.name, child.process.pid, file=self.processes, flush=True)
+
     def _stop(self, children: list[Child], within: float) -> None:
         for child in children:
             child.tell_to_stop()
@@ -105,27 +112,40 @@ class Run:
                 _say(f"{child.name} was killed; its photos are taken up again when their lease is over")
 
     def _check_ports(self, settings: Settings) -> None:
+        left = self._left_by_an_earlier_run()
         if is_taken(settings.host, settings.port):
             raise StartFailed(
-                f"{settings.host}:{settings.port} is in use by another program; end that one, or take another port: "
-                f"DARKROOM_PORT={settings.port + 1} make run"
+                f"{settings.host}:{settings.port} is in use by another program{left}; "
+                f"end that one, or take another port: DARKROOM_PORT={settings.port + 1} make run"
             )
         if self.emulator and is_taken(HOST, self.emulator.port):
             raise StartFailed(
-                f"{HOST}:{self.emulator.port}, for the AWS emulator, is in use by another program, perhaps LocalStack; "
-                f"end that one, or take another port: make run ARGS='--aws-port {self.emulator.port + 1}'"
+                f"{HOST}:{self.emulator.port}, for the AWS emulator, is in use by another program, "
+                f"perhaps LocalStack{left}; end that one, or take another port: "
+                f"make run ARGS='--aws-port {self.emulator.port + 1}'"
             )
+
+    def _left_by_an_earlier_run(self) -> str:
+        """A run that was killed could not take its processes along; they are named, not ended: numbers are reused."""
+        self.processes.seek(0)
+        listed = ", ".join(line.strip() for line in self.processes)
+        return f" (a run that was killed had these processes: {listed})" if listed else ""
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     HOME.mkdir(exist_ok=True)
-    with (HOME / "lock").open("a") as lock:
+    # The list of our processes is also the lock: two emulators must not save into one folder.
+    with (HOME / "processes").open("a+") as processes:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(processes, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             sys.exit(f"darkroom: {HOME.absolute()} is in use by another run")
-        sys.exit(_run(Run(options.workers, options.aws_port)))
+        run = Run(options.workers, options.aws_port, processes)
+        status = _run(run)
+        if run.children:
+            processes.truncate(0)
+    sys.exit(status)
 
 
 def _run(run: Run) -> int:
@@ -168,7 +188,12 @@ def _defaults(emulator: Emulator | None) -> dict[str, str]:
         wanted["AWS_DEFAULT_REGION"] = "us-east-1"
     if environ.get("AWS_ACCESS_KEY_ID") or environ.get("AWS_PROFILE"):
         del wanted["AWS_ACCESS_KEY_ID"], wanted["AWS_SECRET_ACCESS_KEY"]
-    return {name: value for name, value in wanted.items() if not environ.get(name)}
+    # What runs on this machine is not asked for through a proxy.
+    direct = ",".join(filter(None, [environ.get("no_proxy") or environ.get("NO_PROXY"), HOST]))
+    return {name: value for name, value in wanted.items() if not environ.get(name)} | {
+        "NO_PROXY": direct,
+        "no_proxy": direct,
+    }
 
 
 def _welcome(settings: Settings, run: Run) -> str:

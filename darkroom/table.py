@@ -189,8 +189,10 @@ def _item(photo: PhotoRecord) -> dict[str, Any]:
 
 
 def _record(item: dict[str, Any]) -> PhotoRecord:
-    photo = PhotoRecord.model_validate(_plain(item["record"]))
-    photo.version = int(item["version"])
+    photo = PhotoRecord.model_validate(_plain(item["record"]) | {"version": int(item["version"])})
+    # DynamoDB's maps have no order; ids sort by the time they were made.
+    photo.jobs = dict(sorted(photo.jobs.items()))
+    photo.orders = dict(sorted(photo.orders.items()))
     return photo
 
 

@@ -1,0 +1,65 @@
+# Needs Python 3.11 or newer and make, nothing else. `make` alone says what there is.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(READY) ## API, workers and an AWS emulator on this machine (ARGS='--workers 4')
+	@exec $(BIN)/python -m darkroom.local $(ARGS)
+
+test: $(READY) ## every test; the compose ones are skipped where there is no Docker (ARGS='-k resize')
+	$(BIN)/python -m pytest $(ARGS)
+
+test-unit: $(READY) ## the tests that need neither network nor processes
+	$(BIN)/python -m pytest tests/unit $(ARGS)
+
+test-integration: $(READY) ## real processes on the emulator, or on AWS_ENDPOINT_URL
+	$(BIN)/python -m pytest tests/integration $(ARGS)
+
+test-e2e: $(READY) ## docker compose up, as the README says it
+	$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+lint: $(READY) ## what CI checks before it runs the tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## put the code into its form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+install: $(READY) ## only set up .venv
+
+# One stamp for "installed as locked": touched last, so that an install that was cut short starts over.
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Darkroom needs Python 3.11 or newer; this is %d.%d. Name another one: make PYTHON=python3.12" % sys.version_info[:2])'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+# First everything, then the image's part of it in the same versions.
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock"
+
+lock: ## choose versions anew: requirements/*.txt from pyproject.toml (needs uv; ARGS=--upgrade for the newest)
+	$(LOCK) $(ARGS) --extra cli --extra local --group dev pyproject.toml -o requirements/dev.txt
+	$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/app.txt
+
+clean: ## remove what runs and tests left behind: .darkroom and caches; .venv stays (make distclean)
+	rm -rf .darkroom .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## clean, and remove .venv as well
+	rm -rf $(VENV) *.egg-info
+
+.PHONY: help run test test-unit test-integration test-e2e lint format install lock clean distclean

@@ -1,0 +1,106 @@
+"""`python -m api`: settings, logs, gunicorn."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import sys
+from typing import Any
+
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+
+from api.app import DarkroomApi, create_app
+from api.presets import read_presets
+from darkroom.errors import SettingsError
+from darkroom.logs import set_up_logs
+from darkroom.services import Services
+from darkroom.settings import PREFIX, Settings, read_settings
+from darkroom.sniff import set_pixel_limit
+
+GRACE = 30
+"""Seconds that requests under way have after SIGTERM; waits end at once."""
+
+KEEP_ALIVE = 75
+"""Longer than the 60 s of usual load balancers: the one who reuses a connection must not find it closed."""
+
+REQUEST_LINE = 8190
+"""Jobs may stand in the address of a raw upload."""
+
+OPEN_FILES = 65_536
+"""Every photo of an upload is an open file until it is stored, and every caller a socket."""
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn, with everything that it has to know from our settings instead of a file."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in {
+            "bind": f"{self.settings.host}:{self.settings.port}",
+            "worker_class": "gthread",
+            "workers": self.settings.api_processes,
+            "threads": self.settings.api_threads,
+            "graceful_timeout": GRACE,
+            "keepalive": KEEP_ALIVE,
+            "limit_request_line": REQUEST_LINE,
+            "logger_class": GunicornLog,
+            "post_worker_init": _end_waits_with,
+            # The root may be read-only, and nobody talks to gunicorn but by signals.
+            "control_socket_disable": True,
+            "proc_name": "darkroom-api",
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> DarkroomApi:
+        """Called in each worker process after the fork: clients and their connections are never shared."""
+        return create_app(self.settings, Services.connect(self.settings))
+
+
+class GunicornLog(Logger):  # type: ignore[misc]
+    """gunicorn's own lines in our form. The app writes a line for each request itself."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for logger in (self.error_log, self.access_log):
+            logger.handlers.clear()
+            logger.propagate = True
+            logger.setLevel(logging.NOTSET)
+
+
+def _end_waits_with(worker: Any) -> None:
+    worker.app.callable.context().waits.stopping = lambda: not worker.alive
+
+
+def main() -> None:
+    try:
+        settings = read_settings()
+        set_up_logs(settings, "api")
+        check(settings)
+    except SettingsError as error:
+        sys.stderr.write(f"darkroom api: {error.detail}\n")
+        sys.exit(2)
+    set_pixel_limit(settings.max_pixels)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    Server(settings).run()
+
+
+def check(settings: Settings) -> None:
+    """Whatever can be wrong with the environment, before anything is started. Sends nothing."""
+    read_presets(settings)
+    Services.connect(settings)
+    try:
+        settings.spool_dir.mkdir(parents=True, exist_ok=True)
+        (settings.spool_dir / ".writable").touch()
+        (settings.spool_dir / ".writable").unlink()
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}SPOOL_DIR: cannot write to {settings.spool_dir}: {error.strerror}") from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The Flask app: the resources, and what holds for all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, jsonify, redirect, request
+from flask_openapi3.models.info import Info
+from flask_openapi3.models.server import Server
+from flask_openapi3.openapi import OpenAPI
+
+from api import documents, problems, tracing
+from api.batches import BatchProblem, BatchView
+from api.context import EXTENSION, Context
+from api.docs import docs
+from api.health import health
+from api.jobs import jobs
+from api.operations import operations
+from api.photos import photos
+from api.presets import read_presets
+from api.spool import SpooledRequest
+from api.waits import Waits
+from darkroom import __version__
+from darkroom.services import Services
+from darkroom.settings import Settings
+
+MIB = 1024 * 1024
+
+FEW_FIELDS = 20
+"""Parts of a form beside its photos."""
+
+
+class DarkroomApi(OpenAPI):
+    request_class = SpooledRequest
+
+    def context(self) -> Context:
+        made: Context = self.extensions[EXTENSION]
+        return made
+
+
+def create_app(settings: Settings, services: Services) -> DarkroomApi:
+    """Raises SettingsError when the presets are wrong or the spool folder cannot be made."""
+    app = DarkroomApi(
+        __name__,
+        info=Info(title="Darkroom", version=__version__, description="Photos in, results out; the work is queued."),
+        servers=[Server(url=settings.base_url or "/")],
+        doc_ui=False,
+        # Every operation documents "default", so that the library adds nothing of its own for faults.
+        validation_error_status="default",
+        validation_error_model=problems.Problem,
+        validation_error_callback=problems.refuse,
+        security_schemes={},
+        static_folder=None,
+    )
+    app.extensions[EXTENSION] = Context(
+        settings, services, read_presets(settings), Waits(settings.api_threads, settings.wait_share)
+    )
+    # werkzeug counts a body of exactly this length as too long.
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes + 1
+    app.config["MAX_FORM_MEMORY_SIZE"] = MIB
+    app.config["MAX_FORM_PARTS"] = settings.max_photos + FEW_FIELDS
+    settings.spool_dir.mkdir(parents=True, exist_ok=True)
+    app.before_request(_limit_body)
+    problems.register(app)
+    tracing.register(app)
+    for resource in (photos, jobs, operations, health):
+        app.register_api(resource)
+    app.components_schemas |= documents.components(BatchView, BatchProblem)
+    app.register_blueprint(docs)
+    app.add_url_rule("/", "root", lambda: redirect("docs"))
+    app.add_url_rule("/openapi.json", "openapi", lambda: _document(app))
+    return app
+
+
+def _limit_body() -> None:
+    """Only uploads may be large; other bodies are read into memory."""
+    if request.endpoint != "photos.upload":
+        request.max_content_length = MIB
+
+
+def _document(app: OpenAPI) -> Response:
+    document: dict[str, Any] = app.api_doc
+    return jsonify(document)

@@ -1,0 +1,48 @@
+"""The page at /docs: Swagger UI from its Python package, so that it works without the internet."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import flask_openapi3_swagger  # type: ignore[import-untyped]
+from flask import Blueprint, Response, render_template_string
+
+ASSETS = Path(flask_openapi3_swagger.__file__).parent / "templates" / "swagger"
+
+# Addresses are relative: before us may be a gateway that adds a prefix.
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Darkroom API</title>
+<link rel="icon" href="docs/images/swagger.svg">
+<link rel="stylesheet" href="docs/css/swagger-ui.css">
+</head>
+<body>
+<div id="page"></div>
+<script src="docs/js/swagger-ui-bundle.js"></script>
+<script nonce="{{ nonce }}">
+SwaggerUIBundle({
+  url: new URL("openapi.json", window.location.href).href,
+  dom_id: "#page",
+  deepLinking: true,
+  defaultModelsExpandDepth: 0,
+});
+</script>
+</body>
+</html>
+"""
+
+docs = Blueprint("docs", __name__, static_folder=ASSETS, static_url_path="/docs")
+
+
+@docs.get("/docs")
+def page() -> Response:
+    nonce = secrets.token_urlsafe(16)
+    response = Response(render_template_string(PAGE, nonce=nonce), content_type="text/html; charset=utf-8")
+    response.headers["Content-Security-Policy"] = (
+        f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; frame-ancestors 'none'"
+    )
+    return response

@@ -1,0 +1,86 @@
+"""The parts of the OpenAPI document that its library cannot take from a function's signature."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask_openapi3.models.schema import Schema
+from flask_openapi3.types import ResponseDict
+from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
+
+from api import problems
+from darkroom.jobs import Spec
+
+SCHEMAS = "#/components/schemas/"
+
+_RETRY_AFTER = {"Retry-After": {"description": "seconds after which to ask again", "schema": {"type": "integer"}}}
+_LOCATION = {"Location": {"description": "where to follow the work", "schema": {"type": "string"}}}
+
+
+class PhotoPath(BaseModel):
+    photo_id: UUID = Field(description="the photo's id")
+
+
+class JobPath(PhotoPath):
+    job_id: UUID = Field(description="the job's id")
+
+
+def problem(description: str, *models: type[problems.Problem], retry: bool = False) -> dict[str, Any]:
+    """An answer that says what went wrong."""
+    told = [ref(problems.Problem), *map(ref, models)]
+    content = {problems.MEDIA_TYPE: {"schema": {"anyOf": told} if models else told[0]}}
+    return {"description": description, "content": content} | ({"headers": _RETRY_AFTER} if retry else {})
+
+
+def accepted(schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": schema}},
+        "headers": _LOCATION | _RETRY_AFTER,
+    }
+
+
+def ref(model: type[BaseModel]) -> dict[str, Any]:
+    return {"$ref": SCHEMAS + model.__name__}
+
+
+def components(*models: type[BaseModel]) -> dict[str, Schema]:
+    """Models that stand in no signature, and what they refer to, for the document's components."""
+    _, written = models_json_schema([(model, "serialization") for model in models], ref_template=SCHEMAS + "{model}")
+    return {name: Schema(**definition) for name, definition in written["$defs"].items()}
+
+
+def schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The model's own schema; what it refers to stands among the document's components."""
+    written = model.model_json_schema(ref_template=SCHEMAS + "{model}", mode="serialization")
+    written.pop("$defs", None)
+    return written
+
+
+def form_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of what is left out, never null: a form and an address know no null."""
+    written = schema(model)
+    written["properties"] = {name: _without_null(field) for name, field in written["properties"].items()}
+    return written
+
+
+def _without_null(field: dict[str, Any]) -> dict[str, Any]:
+    options = [option for option in field.pop("anyOf", []) if option != {"type": "null"}]
+    return field if len(options) != 1 else {"description": field.get("description", "")} | options[0]
+
+
+def query_parameters(model: type[Spec], as_json: set[str]) -> list[dict[str, Any]]:
+    """A model's fields as parameters of the address; those in `as_json` hold JSON."""
+    parameters = []
+    for name, field in form_schema(model)["properties"].items():
+        written = {"content": {"application/json": {"schema": field}}} if name in as_json else {"schema": field}
+        parameters.append({"name": name, "in": "query", "description": field.pop("description", ""), **written})
+    return parameters
+
+
+COMMON: ResponseDict = {"default": problem("Any other error"), "503": problem("AWS is down or throttled", retry=True)}
+NOT_FOUND = problem("There is no such photo, or no longer")
+NO_JOB = problem("There is no such photo or job, or no longer")
+INVALID = problem("Something in the request is wrong; `errors` names each field")

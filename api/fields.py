@@ -1,0 +1,131 @@
+"""What can be said along with a photo, in a form's fields or in the address, and how it is checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import pydantic_core
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WithJsonSchema
+from pydantic_core import PydanticCustomError
+from werkzeug.datastructures import MultiDict
+
+from api.presets import Presets
+from darkroom.errors import Fault
+from darkroom.jobs import Job, Jobs, Spec, faults_of
+
+MAX_KEYS = 20
+MAX_METADATA = 2048
+MAX_NUMBER = 1e100
+
+_UNSENDABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""SQS refuses a message with any of these, and events carry what callers say."""
+
+
+def _from_json(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return pydantic_core.from_json(value, allow_inf_nan=False)
+    except ValueError as error:
+        raise PydanticCustomError("json_invalid", "not valid JSON: {reason}", {"reason": str(error)}) from None
+
+
+def _sendable(text: str) -> str:
+    if _UNSENDABLE.search(text):
+        raise PydanticCustomError("string_characters", "control characters are not taken")
+    return text
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, str):
+        return _sendable(value)
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        # DynamoDB keeps 38 digits, and JSON's readers fewer.
+        if abs(value) > (2**53 if isinstance(value, int) else MAX_NUMBER):
+            raise PydanticCustomError("number_too_large", "the number is too large; give it as text")
+        return value
+    raise PydanticCustomError("scalar_type", "give a string, a number, true or false")
+
+
+def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+    size = len(pydantic_core.to_json(metadata))
+    if size > MAX_METADATA:
+        raise PydanticCustomError(
+            "too_long", "at most {limit} bytes as JSON, not {size}", {"limit": MAX_METADATA, "size": size}
+        )
+    return metadata
+
+
+Text = Annotated[str, AfterValidator(_sendable)]
+Scalar = Annotated[
+    Any,
+    AfterValidator(_scalar),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}),
+]
+Metadata = Annotated[
+    dict[Annotated[Text, Field(min_length=1, max_length=64)], Scalar],
+    Field(max_length=MAX_KEYS),
+    AfterValidator(_small),
+]
+
+
+class UploadFields(Spec):
+    """What is asked for, and what the caller wants to find again."""
+
+    jobs: Annotated[Jobs | None, BeforeValidator(_from_json)] = Field(
+        None, description="what to make of each photo, as JSON; without jobs and preset the default preset is used"
+    )
+    preset: str | None = Field(None, description="a named list of jobs instead, as GET /v1/operations lists them")
+    reference: Text | None = Field(None, max_length=256, description="the caller's own id, kept and sent with events")
+    metadata: Annotated[Metadata | None, BeforeValidator(_from_json)] = Field(
+        None, description=f"JSON object of the caller's, kept and sent with events; at most {MAX_METADATA} bytes"
+    )
+
+
+class RawFields(UploadFields):
+    """The same in the address of a raw upload."""
+
+    filename: Text | None = Field(None, max_length=1024, description="the photo's file name")
+
+
+def read_fields(model: type[UploadFields], given: Iterable[MultiDict[str, str]]) -> tuple[UploadFields, list[Fault]]:
+    """Read the fields from wherever they stand; faulty ones are left out, so that the others can be checked further."""
+    values: dict[str, list[str]] = {}
+    for part in given:
+        for name, several in part.lists():
+            values.setdefault(name, []).extend(several)
+    faults = [
+        Fault(name, "given more than once", "duplicate_field") for name, several in values.items() if len(several) > 1
+    ] + one_choice(values)
+    first = {name: several[0] for name, several in values.items()}
+    try:
+        return model.model_validate(first), faults
+    except ValidationError as error:
+        wrong = {fault["loc"][0] for fault in error.errors()}
+        sound = {name: text for name, text in first.items() if name not in wrong}
+        return model.model_validate(sound), faults + faults_of(error)
+
+
+def one_choice(given: Iterable[str]) -> list[Fault]:
+    """Jobs or a preset: whoever gives both means something that we do not know."""
+    both = {"jobs", "preset"} <= set(given)
+    return [Fault("preset", "give jobs or a preset, not both", "jobs_and_preset")] if both else []
+
+
+def jobs_asked_for(
+    jobs: list[Job] | None, preset: str | None, presets: Presets, default: str | None
+) -> tuple[list[Job], list[Fault]]:
+    """The jobs themselves, those of the preset, or those of the default one; and what is wrong with the choice."""
+    faults = []
+    name = preset if preset is not None else default
+    if preset is not None and preset not in presets:
+        faults.append(Fault("preset", f"there is no such preset; there are {', '.join(presets)}", "unknown_preset"))
+    if jobs is None and name is None:
+        faults.append(Fault("jobs", "give jobs or a preset", "missing"))
+    if faults:
+        return [], faults
+    return (jobs if jobs is not None else presets[str(name)].jobs), []

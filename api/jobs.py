@@ -1,0 +1,170 @@
+"""The jobs of a photo: look at, ask for more, run again, fetch what they left."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flask import Response, g
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, Field
+
+from api import documents
+from api.answers import RETRY_SOON, json_answer
+from api.context import Context, context, present
+from api.documents import JobPath, PhotoPath
+from api.fields import jobs_asked_for, one_choice
+from api.intake import send
+from api.problems import invalid, problem, respond
+from darkroom.bucket import content_disposition
+from darkroom.errors import Conflict
+from darkroom.jobs import Jobs, Spec
+from darkroom.record import JobRecord, Order, PhotoRecord
+from darkroom.views import JobView, job_view, photo_view
+
+jobs = APIBlueprint(
+    "jobs",
+    __name__,
+    abp_tags=[Tag(name="jobs", description="What is made from a photo")],
+    abp_responses=documents.COMMON,
+)
+
+
+class JobsBody(Spec):
+    """More jobs for a photo that is there: give jobs or a preset."""
+
+    jobs: Jobs | None = None
+    preset: str | None = Field(None, description="a named list of jobs, as GET /v1/operations lists them")
+
+
+class JobsView(BaseModel):
+    jobs: list[JobView]
+    links: dict[str, str]
+
+
+@jobs.get(
+    "/v1/photos/<uuid:photo_id>/jobs",
+    operation_id="listJobs",
+    summary="The jobs of a photo",
+    responses={200: JobsView, 404: documents.NOT_FOUND},
+)
+def list_jobs(path: PhotoPath) -> Response:
+    here = context()
+    photo = here.photo(path.photo_id)
+    return _jobs_answer(here, photo, list(photo.jobs.values()), HTTPStatus.OK)
+
+
+@jobs.post(
+    "/v1/photos/<uuid:photo_id>/jobs",
+    operation_id="addJobs",
+    summary="Ask for more jobs",
+    responses={
+        202: documents.accepted(documents.ref(JobsView), "Queued; these are the new jobs"),
+        404: documents.NOT_FOUND,
+        422: documents.INVALID,
+    },
+)
+def add_jobs(path: PhotoPath, body: JobsBody) -> Response:
+    here = context()
+    asked, faults = jobs_asked_for(body.jobs, body.preset, here.presets, default=None)
+    if faults := one_choice(body.model_dump(exclude_none=True)) + faults:
+        raise invalid(faults)
+
+    def change(record: PhotoRecord) -> Order:
+        return present(record, path.photo_id).add_order(asked, here.settings.resend_after, g.request_id)
+
+    photo, order = here.services.table.update(str(path.photo_id), change)
+    send(here, photo, order.id)
+    return _jobs_answer(here, photo, photo.jobs_of(order.id), HTTPStatus.ACCEPTED)
+
+
+@jobs.get(
+    "/v1/photos/<uuid:photo_id>/jobs/<uuid:job_id>",
+    operation_id="getJob",
+    summary="Look at a job",
+    responses={200: JobView, 404: documents.NO_JOB},
+)
+def get_job(path: JobPath) -> Response:
+    here = context()
+    photo = here.photo(path.photo_id)
+    return _job_answer(here, photo, photo.job(str(path.job_id)), HTTPStatus.OK)
+
+
+@jobs.post(
+    "/v1/photos/<uuid:photo_id>/jobs/<uuid:job_id>/retry",
+    operation_id="retryJob",
+    summary="Run a failed or cancelled job again",
+    responses={
+        202: documents.accepted(documents.ref(JobView), "Queued again"),
+        404: documents.NO_JOB,
+        409: documents.problem("The job has neither failed nor been cancelled"),
+    },
+)
+def retry_job(path: JobPath) -> Response:
+    here = context()
+
+    def change(record: PhotoRecord) -> Order:
+        return present(record, path.photo_id).retry(str(path.job_id), here.settings.resend_after, g.request_id)
+
+    photo, order = here.services.table.update(str(path.photo_id), change)
+    send(here, photo, order.id)
+    return _job_answer(here, photo, photo.job(str(path.job_id)), HTTPStatus.ACCEPTED)
+
+
+@jobs.get(
+    "/v1/photos/<uuid:photo_id>/jobs/<uuid:job_id>/result",
+    operation_id="getResult",
+    summary="Fetch what a job left",
+    responses={
+        200: {
+            "description": "The result of a metadata job",
+            "content": {"application/json": {"schema": {"type": "object"}}},
+        },
+        302: {
+            "description": "Where the picture is; the link works for a limited time",
+            "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
+        },
+        404: documents.NO_JOB,
+        409: documents.problem("The job has not finished, or has left no result", retry=True),
+    },
+)
+def get_result(path: JobPath) -> Response:
+    here = context()
+    job = here.photo(path.photo_id).job(str(path.job_id))
+    if job.unfinished:
+        told = problem(HTTPStatus.CONFLICT, "not_finished", f"job {job.id} is {job.status}; ask again later")
+        return respond(told, retry_after=RETRY_SOON)
+    result = job.result
+    if job.status != "succeeded" or result is None:
+        reason = f": {job.errors[-1].detail}" if job.status == "failed" and job.errors else ""
+        raise Conflict(f"job {job.id} has {'failed' if job.status == 'failed' else 'been cancelled'}{reason}")
+    bucket = here.services.bucket
+    if job.spec.type == "metadata":
+        response = Response(bucket.read(result.key), content_type=result.content_type)
+        response.headers["Content-Disposition"] = content_disposition(result.filename)
+        return response
+    link = bucket.link(result.key, result.filename, result.content_type)
+    response = Response(status=HTTPStatus.FOUND)
+    response.headers["Location"] = link
+    return response
+
+
+def _jobs_answer(here: Context, photo: PhotoRecord, shown: list[JobRecord], status: HTTPStatus) -> Response:
+    base = here.settings.base_url
+    links = photo_view(photo, base).links
+    view = JobsView(
+        jobs=[job_view(photo, job, base) for job in shown],
+        links={"self": links["jobs"], "photo": links["self"]},
+    )
+    response = json_answer(view, status, RETRY_SOON if any(job.unfinished for job in shown) else None)
+    if status == HTTPStatus.ACCEPTED:
+        response.headers["Location"] = links["self"]
+    return response
+
+
+def _job_answer(here: Context, photo: PhotoRecord, job: JobRecord, status: HTTPStatus) -> Response:
+    view = job_view(photo, job, here.settings.base_url)
+    response = json_answer(view, status, RETRY_SOON if job.unfinished else None)
+    if status == HTTPStatus.ACCEPTED:
+        response.headers["Location"] = view.links["self"]
+    return response

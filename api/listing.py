@@ -1,0 +1,49 @@
+"""Lists of photos, newest first, page by page."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from api.context import OWNER, Context
+from darkroom.jobs import Spec
+from darkroom.record import PhotoRecord
+from darkroom.table import cursor_after
+from darkroom.views import PhotoView
+
+MAX_PAGES = 10
+"""Index pages that one filtered list may read; what is beyond them comes with the next cursor."""
+
+PAGE = 100
+
+
+class ListQuery(Spec):
+    limit: int = Field(20, ge=1, le=100)
+    cursor: str | None = Field(None, max_length=100, description="`next` of the page before")
+    status: Literal["awaiting_upload", "processing", "succeeded", "failed", "cancelled"] | None = None
+
+
+class PhotosView(BaseModel):
+    """A page of photos, newest first. With a status asked for, a page may be short and yet not the last one."""
+
+    photos: list[PhotoView]
+    next: str | None = Field(description="cursor of the next page; null at the end")
+    links: dict[str, str]
+
+
+def find(here: Context, query: ListQuery) -> tuple[list[PhotoRecord], str | None]:
+    """A page of photos with the status asked for, and the cursor after it; a full page ends at its last photo."""
+    found: list[PhotoRecord] = []
+    cursor = query.cursor
+    for _ in range(MAX_PAGES):
+        size = PAGE if query.status else query.limit - len(found)
+        page, cursor = here.services.table.photos_of(OWNER, size, cursor)
+        for number, photo in enumerate(page, 1):
+            if not photo.gone and query.status in (None, photo.status):
+                found.append(photo)
+            if len(found) == query.limit:
+                return found, cursor_after(photo.id) if number < len(page) else cursor
+        if cursor is None:
+            break
+    return found, cursor

@@ -1,0 +1,176 @@
+"""Photos: upload, look at, list, cancel, delete."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from uuid import UUID
+
+import structlog
+from flask import Response, g
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import Field
+
+from api import documents
+from api.answers import RETRY_SOON, json_answer, no_content
+from api.batches import BatchProblem, BatchView, take_in_all
+from api.context import OWNER, Context, context, present
+from api.documents import PhotoPath
+from api.fields import RawFields, UploadFields
+from api.intake import take_in
+from api.listing import ListQuery, PhotosView, find
+from api.uploads import PART, read_upload
+from darkroom.errors import NotFound, Unavailable
+from darkroom.jobs import Spec
+from darkroom.record import PhotoRecord
+from darkroom.sniff import INPUT_FORMATS
+from darkroom.views import PhotoView, photo_view
+
+log = structlog.get_logger()
+
+photos = APIBlueprint(
+    "photos",
+    __name__,
+    abp_tags=[Tag(name="photos", description="Originals, and what is known of them")],
+    abp_responses=documents.COMMON,
+)
+
+BUSY_RETRY = 2
+
+
+class WaitQuery(Spec):
+    wait: float = Field(0, ge=0, description="seconds to wait for the jobs to end, as far as the settings allow")
+
+
+_FORM = documents.form_schema(UploadFields)
+_FORM["properties"] = {
+    PART: {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "one photo or several"}
+} | _FORM["properties"]
+_FORM["required"] = [PART]
+_UPLOAD = {
+    "parameters": documents.query_parameters(RawFields, as_json={"jobs", "metadata"}),
+    "requestBody": {
+        "description": "A form with photos, or one photo as it is; then the fields stand in the address.",
+        "content": {
+            "multipart/form-data": {
+                "schema": _FORM,
+                "encoding": {
+                    "jobs": {"contentType": "application/json"},
+                    "metadata": {"contentType": "application/json"},
+                },
+            },
+        }
+        | {
+            media_type: {"schema": {"type": "string", "format": "binary"}}
+            for media_type in (*INPUT_FORMATS.values(), "application/octet-stream")
+        },
+    },
+}
+
+
+@photos.post(
+    "/v1/photos",
+    operation_id="uploadPhotos",
+    summary="Upload photos",
+    description="One photo is answered with the photo itself, several with a batch in the order sent.",
+    openapi_extensions=_UPLOAD,
+    responses={
+        202: documents.accepted(
+            {"anyOf": [documents.ref(PhotoView), documents.ref(BatchView)]}, "Taken in; the jobs are queued"
+        ),
+        413: documents.problem("More bytes than are allowed"),
+        415: documents.problem("Not a photo of a format that we take"),
+        422: documents.problem(
+            "A field is wrong, the photo is damaged, or no photo of the batch could be taken", BatchProblem
+        ),
+    },
+)
+def upload() -> Response:
+    here = context()
+    asked = read_upload(here)
+    if len(asked.photos) > 1:
+        return take_in_all(here, asked, g.request_id)
+    photo = take_in(here, asked.photos[0], asked, batch=None, trace=g.request_id)
+    return _photo_answer(here, photo, HTTPStatus.ACCEPTED)
+
+
+@photos.get(
+    "/v1/photos",
+    operation_id="listPhotos",
+    summary="List photos, newest first",
+    responses={200: PhotosView, 422: documents.INVALID},
+)
+def list_photos(query: ListQuery) -> Response:
+    here = context()
+    found, after = find(here, query)
+    base = here.settings.base_url
+    links = {"self": f"{base}/v1/photos"}
+    if after:
+        status = f"&status={query.status}" if query.status else ""
+        links["next"] = f"{base}/v1/photos?limit={query.limit}&cursor={after}{status}"
+    return json_answer(PhotosView(photos=[photo_view(photo, base) for photo in found], next=after, links=links))
+
+
+@photos.get(
+    "/v1/photos/<uuid:photo_id>",
+    operation_id="getPhoto",
+    summary="Look at a photo and its jobs",
+    description="With `wait`, the answer comes as soon as all jobs have ended, or after so many seconds.",
+    responses={200: PhotoView, 404: documents.NOT_FOUND, 422: documents.INVALID},
+)
+def get_photo(path: PhotoPath, query: WaitQuery) -> Response:
+    here = context()
+    photo, waited = here.waits.until_ended(lambda: here.photo(path.photo_id), min(query.wait, here.settings.max_wait))
+    return _photo_answer(here, photo, HTTPStatus.OK, RETRY_SOON if waited else BUSY_RETRY)
+
+
+@photos.post(
+    "/v1/photos/<uuid:photo_id>/cancel",
+    operation_id="cancelPhoto",
+    summary="End every job that has not finished",
+    responses={200: PhotoView, 404: documents.NOT_FOUND, 409: documents.problem("Nothing is left to cancel")},
+)
+def cancel_photo(path: PhotoPath) -> Response:
+    here = context()
+    photo, _ = here.services.table.update(
+        str(path.photo_id), lambda record: present(record, path.photo_id).cancel(), known=here.photo(path.photo_id)
+    )
+    try:
+        here.services.announce(photo)
+    except Unavailable as error:
+        # The worker that receives the photo's message finds its jobs ended, and announces that.
+        log.warning("photo.not_announced", photo=photo.id, detail=error.detail)
+    return _photo_answer(here, photo, HTTPStatus.OK)
+
+
+@photos.delete(
+    "/v1/photos/<uuid:photo_id>",
+    operation_id="deletePhoto",
+    summary="Delete a photo and all results",
+    description="Also while jobs are running. Deleting once more is answered in the same way.",
+    responses={204: None, 404: documents.NOT_FOUND},
+)
+def delete_photo(path: PhotoPath) -> Response:
+    here = context()
+    photo, _ = here.services.table.update(str(path.photo_id), lambda record: _delete(record, path.photo_id))
+    if not photo.purged:
+        try:
+            here.services.purge(photo)
+        except Unavailable as error:
+            log.warning("photo.not_purged", photo=photo.id, detail=error.detail)  # the sweep goes on with it
+    return no_content()
+
+
+def _delete(record: PhotoRecord, photo_id: UUID) -> None:
+    # A tombstone may be deleted again: a caller whose answer was lost asks twice.
+    if record.owner != OWNER or (record.gone and not record.deleted_at):
+        raise NotFound(f"there is no photo {photo_id}")
+    record.delete()
+
+
+def _photo_answer(here: Context, photo: PhotoRecord, status: HTTPStatus, retry_after: int = RETRY_SOON) -> Response:
+    view = photo_view(photo, here.settings.base_url)
+    response = json_answer(view, status, retry_after if photo.unfinished else None)
+    if status == HTTPStatus.ACCEPTED:
+        response.headers["Location"] = view.links["self"]
+    return response

@@ -1,0 +1,52 @@
+"""presets.toml: named lists of jobs, read and checked when the API starts."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from darkroom.errors import SettingsError
+from darkroom.jobs import Jobs, Spec, faults_of
+from darkroom.settings import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Preset(Spec):
+    """Jobs under a name."""
+
+    description: str = ""
+    jobs: Jobs
+
+
+Presets = Mapping[str, Preset]
+
+_Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+_presets: TypeAdapter[dict[str, Preset]] = TypeAdapter(dict[_Name, Preset])
+
+
+def read_presets(settings: Settings) -> Presets:
+    """Raises SettingsError that names the preset and the field, for every fault of the file at once."""
+    path = settings.presets_file
+    presets = _read(path)
+    if settings.default_preset not in presets:
+        raise SettingsError(
+            f"{PREFIX}DEFAULT_PRESET is {settings.default_preset!r}, but {path} has only {', '.join(presets) or 'none'}"
+        )
+    return presets
+
+
+def _read(path: Path) -> dict[str, Preset]:
+    try:
+        return _presets.validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}PRESETS_FILE: cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        if isinstance(error, ValidationError):
+            faults = [f"  {fault.field}: {fault.detail}" for fault in faults_of(error)]
+            raise SettingsError(f"{path} is wrong:\n" + "\n".join(faults)) from error
+        raise SettingsError(f"{PREFIX}PRESETS_FILE: {path} is not TOML: {error}") from error

@@ -1,0 +1,145 @@
+"""Uploads on their way in: from the socket to a nameless file on disk, hashed and counted, never held in memory."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import tempfile
+from io import BufferedRandom
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from flask import Request, current_app
+from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.formparser import FormDataParser
+
+from api.context import context
+from darkroom.errors import TooLarge, Unavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from werkzeug.datastructures import FileStorage, ImmutableMultiDict
+
+CHUNK = 256 * 1024
+
+SILENCE = 60
+"""A caller that sends nothing for so many seconds is taken for gone; its thread is wanted by others."""
+
+
+class Spool(BufferedRandom):
+    """One file of an upload, on disk without a name: whatever happens to us, the kernel removes it.
+
+    What goes beyond `limit` bytes is not written. It is still read from the caller: the other photos of
+    the request want their verdicts, and few clients hear an answer that is given while they send.
+    """
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        # The standard library's wrapper of a nameless file is the file itself where it is opened unbuffered.
+        super().__init__(cast(Any, tempfile.TemporaryFile(dir=folder, buffering=0)))  # noqa: SIM115 - closed as one
+        self.size = 0
+        self.limit = limit
+        self._hash = hashlib.sha256()
+
+    @property
+    def too_large(self) -> bool:
+        return self.size > self.limit
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    def write(self, data: Any) -> int:
+        self.size += len(data)
+        if self.too_large:
+            return len(data)
+        self._hash.update(data)
+        try:
+            written = super().write(data)
+            self.flush()  # the chunks are large; nothing is left to fail in a later seek or close
+        except OSError as error:
+            raise _disk_error(error) from error
+        return written
+
+
+class SpooledRequest(Request):
+    """A request whose files go to the spool folder, and that leaves nothing behind when it ends."""
+
+    def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
+        return self._spool()
+
+    def make_form_data_parser(self) -> FormDataParser:
+        # werkzeug would hide a broken multipart body behind an empty form.
+        return FormDataParser(
+            stream_factory=self._get_file_stream,
+            max_form_memory_size=self.max_form_memory_size,
+            max_content_length=self.max_content_length,
+            max_form_parts=self.max_form_parts,
+            cls=self.parameter_storage_class,
+            silent=False,
+        )
+
+    def spool_form(self) -> tuple[ImmutableMultiDict[str, str], ImmutableMultiDict[str, FileStorage]]:
+        """Read a multipart body: its fields, and its files, each on a Spool."""
+        self._hear_silence()
+        most = context().settings.max_request_bytes
+        try:
+            return self.form, self.files
+        except RequestEntityTooLarge as error:
+            if (self.content_length or most + 1) > most:
+                raise TooLarge(f"the request has more than {most:,} bytes") from error
+            raise TooLarge("the form has too many fields, or too much text in them") from error
+        except ValueError as error:
+            raise BadRequest(f"the multipart body is broken or cut short: {error}") from error
+
+    def spool_body(self) -> Spool:
+        """Read the whole body as one file, as far as the limit goes."""
+        self._hear_silence()
+        spool = self._spool()
+        if self.content_length is not None and self.content_length > spool.limit:
+            spool.size = self.content_length
+            return spool
+        while chunk := self.stream.read(CHUNK):
+            spool.write(chunk)
+            if spool.too_large:
+                break
+        if self.content_length is not None and spool.size < self.content_length:
+            raise ClientDisconnected
+        return spool
+
+    def on_json_loading_failure(self, e: ValueError | None) -> Any:
+        if e is None:
+            raise UnsupportedMediaType("send the body as application/json")
+        raise BadRequest(f"the body is not valid JSON: {e}")
+
+    def close(self) -> None:
+        for spool in self._spools:
+            spool.close()
+        super().close()
+
+    @property
+    def _spools(self) -> list[Spool]:
+        spools: list[Spool] = self.__dict__.setdefault("_all_spools", [])
+        return spools
+
+    def _spool(self) -> Spool:
+        settings = context().settings
+        # More photos than are allowed are counted, not kept.
+        limit = settings.max_upload_bytes if len(self._spools) < settings.max_photos else 0
+        try:
+            spool = Spool(settings.spool_dir, limit)
+        except OSError as error:
+            raise _disk_error(error) from error
+        self._spools.append(spool)
+        return spool
+
+    def _hear_silence(self) -> None:
+        """gunicorn reads a body without any time limit, and a caller may vanish without a word."""
+        if socket := self.environ.get("gunicorn.socket"):
+            socket.settimeout(SILENCE)
+
+
+def _disk_error(error: OSError) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE):
+        current_app.logger.error("no room to take in an upload: %s", error.strerror)
+        return Unavailable("there is no room to take in the upload", certain=True)
+    return error

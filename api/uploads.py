@@ -1,0 +1,76 @@
+"""An upload request, multipart or raw, read into photos on the spool and what is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from api.context import Context
+from api.fields import RawFields, UploadFields, jobs_asked_for, read_fields
+from api.problems import invalid
+from api.spool import Spool, SpooledRequest
+from darkroom.errors import Fault
+from darkroom.jobs import Job
+
+PART = "photo"
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A file as it came in; nobody has looked into it yet."""
+
+    spool: Spool
+    filename: str | None
+
+
+@dataclass(frozen=True)
+class Upload:
+    photos: list[Incoming]
+    jobs: list[Job]
+    reference: str | None
+    metadata: dict[str, str | int | float | bool]
+
+
+def read_upload(context: Context) -> Upload:
+    """Raises InvalidRequest with every fault of the request's fields; the photos themselves are judged one by one."""
+    incoming = cast(SpooledRequest, request)
+    photos: list[Incoming] = []
+    if as_form := incoming.mimetype == "multipart/form-data":
+        fields, photos, faults = _read_form(incoming, context.settings.max_photos)
+    elif incoming.mimetype.startswith("image/") or incoming.mimetype in ("", "application/octet-stream"):
+        fields, faults = read_fields(RawFields, [incoming.args])
+    else:
+        raise UnsupportedMediaType(
+            f"a body of type {incoming.mimetype} is not taken: send multipart/form-data with photo parts, "
+            "or the photo itself as image/* or application/octet-stream"
+        )
+    jobs, more = jobs_asked_for(fields.jobs, fields.preset, context.presets, context.settings.default_preset)
+    if faults := faults + more:
+        raise invalid(faults)
+    if not as_form:  # only now: faults of the address are said before the photo is read
+        photos = [Incoming(incoming.spool_body(), cast(RawFields, fields).filename)]
+    return Upload(photos, jobs, fields.reference, fields.metadata or {})
+
+
+def _read_form(incoming: SpooledRequest, max_photos: int) -> tuple[UploadFields, list[Incoming], list[Fault]]:
+    form, files = incoming.spool_form()
+    texts = form.copy()
+    faults = []
+    if texts.poplist(PART):
+        faults.append(Fault(PART, "send the photo as a file, with a file name", "not_a_file"))
+    for name in files:
+        if name in UploadFields.model_fields:
+            faults.append(Fault(name, "send it as text, without a file name", "not_text"))
+        elif name != PART:
+            faults.append(Fault(name, f"files are taken under the name {PART} only", "extra_forbidden"))
+    # FileStorage wraps the stream that the request made for it.
+    photos = [Incoming(cast(Spool, file.stream), file.filename) for file in files.getlist(PART)]
+    if not photos and not faults:
+        faults.append(Fault(PART, "send at least one photo", "missing"))
+    if len(photos) > max_photos:
+        faults.append(Fault(PART, f"at most {max_photos} photos in one request, not {len(photos)}", "too_many_photos"))
+    fields, more = read_fields(UploadFields, [incoming.args, texts])
+    return fields, photos, faults + more

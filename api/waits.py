@@ -1,0 +1,50 @@
+"""`?wait=`: how many requests may wait for a photo at the same time, and how they do it.
+
+A waiting request holds a thread. Only a share of the threads may be held so, or a few patient
+callers would leave none for uploads and health checks.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from darkroom.record import PhotoRecord
+
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 1.0
+
+
+class Waits:
+    def __init__(self, threads: int, share: float) -> None:
+        # At least one thread stays free, whatever the share.
+        self.limit = min(int(threads * share), threads - 1)
+        self._places = threading.BoundedSemaphore(self.limit) if self.limit else None
+        self.stopping: Callable[[], bool] = lambda: False
+        """Says whether the server is being stopped: then every wait ends, so that it need not be cut off."""
+
+    def until_ended(
+        self, read: Callable[[], PhotoRecord], seconds: float, sleep: Callable[[float], None] = time.sleep
+    ) -> tuple[PhotoRecord, bool]:
+        """Read a photo until its jobs have ended or the time is over.
+
+        Returns the photo as last read, and False when the wait was refused because too many wait already.
+        """
+        photo = read()
+        if not photo.unfinished or seconds <= 0:
+            return photo, True
+        if self._places is None or not self._places.acquire(blocking=False):
+            return photo, False
+        try:
+            deadline, pause = time.monotonic() + seconds, FIRST_PAUSE
+            while photo.unfinished and not self.stopping():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                sleep(min(pause, left))
+                pause = min(pause * 1.5, LONGEST_PAUSE)
+                photo = read()
+            return photo, True
+        finally:
+            self._places.release()

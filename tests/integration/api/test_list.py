@@ -1,0 +1,65 @@
+"""GET /v1/photos: newest first, page by page, by status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def photos(api: Any, picture: bytes) -> list[str]:
+    """Ids of nine photos, newest first; every third one is cancelled, and a tenth is deleted."""
+    ids = [api.taken(picture)["id"] for _ in range(10)][::-1]
+    for photo_id in ids[::3]:
+        assert api.post(f"/v1/photos/{photo_id}/cancel").status_code == 200
+    api.ask("DELETE", f"/v1/photos/{ids[4]}")
+    return ids[:4] + ids[5:]
+
+
+def pages(api: Any, query: str) -> list[list[str]]:
+    found = []
+    url = f"/v1/photos?{query}"
+    while True:
+        answer = api.get(url)
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        found.append([photo["id"] for photo in page["photos"]])
+        if page["next"] is None:
+            assert "next" not in page["links"]
+            return found
+        assert page["next"] in page["links"]["next"]
+        url = page["links"]["next"]
+
+
+def test_newest_first(api: Any, photos: list[str]) -> None:
+    assert pages(api, "") == [photos]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 4, 9, 100])
+def test_pages_follow_each_other_without_gaps(api: Any, photos: list[str], limit: int) -> None:
+    found = pages(api, f"limit={limit}")
+
+    assert sum(found, []) == photos
+    assert all(len(page) <= limit for page in found)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+@pytest.mark.parametrize("status", ["cancelled", "processing", "failed"])
+def test_a_status_shows_only_its_photos_and_all_of_them(api: Any, photos: list[str], limit: int, status: str) -> None:
+    wanted = [photo for photo in photos if api.get(f"/v1/photos/{photo}").json()["status"] == status]
+
+    found = pages(api, f"limit={limit}&status={status}")
+
+    assert sum(found, []) == wanted
+    assert all(len(page) <= limit for page in found)
+
+
+def test_a_cursor_stays_good_when_its_photo_is_deleted(api: Any, picture: bytes, photos: list[str]) -> None:
+    newest = api.taken(picture)["id"]
+    page = api.get("/v1/photos?limit=1").json()
+    assert [photo["id"] for photo in page["photos"]] == [newest]
+
+    api.ask("DELETE", f"/v1/photos/{newest}")
+
+    assert sum(pages(api, f"cursor={page['next']}"), []) == photos

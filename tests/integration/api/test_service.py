@@ -1,0 +1,170 @@
+"""What the API says of itself, how it starts, and what every answer has in common."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from darkroom.jobs import Job, Step
+
+
+def test_it_is_alive_and_ready(api: Any) -> None:
+    for path in ("/healthz", "/readyz"):
+        answer = api.get(path)
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_operations_name_everything_that_can_be_asked_for(api: Any) -> None:
+    known = api.get("/v1/operations").json()
+
+    assert known["jobs"].keys() == types(Job)
+    assert known["steps"].keys() == types(Step)
+    assert {"grayscale", "sepia", "blur", "auto-contrast", "posterize"} <= known["filters"].keys()
+    assert known["filters"]["blur"]["properties"]["sigma"]["maximum"] == 100
+    assert known["default_preset"] == "web"
+    assert [job["type"] for job in known["presets"]["web"]["jobs"]] == ["resize", "resize", "resize", "metadata"]
+    assert known["presets"]["web"]["description"]
+
+
+def types(union: Any) -> set[str]:
+    """The values of `type` that the specs themselves know."""
+    text = json.dumps(TypeAdapter(union).json_schema())
+    return set(re.findall(r'"const": "(\w+)", "default": "\w+", "title": "Type"', text)) - (
+        {"filter"} if "FilterJob" in text else set()
+    ) | {"filter"}
+
+
+def test_the_document_describes_every_route(api: Any) -> None:
+    document = api.get("/openapi.json").json()
+
+    operations = {
+        f"{method.upper()} {path}": operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert operations.keys() == {
+        "POST /v1/photos",
+        "GET /v1/photos",
+        "GET /v1/photos/{photo_id}",
+        "DELETE /v1/photos/{photo_id}",
+        "POST /v1/photos/{photo_id}/cancel",
+        "GET /v1/photos/{photo_id}/jobs",
+        "POST /v1/photos/{photo_id}/jobs",
+        "GET /v1/photos/{photo_id}/jobs/{job_id}",
+        "GET /v1/photos/{photo_id}/jobs/{job_id}/result",
+        "POST /v1/photos/{photo_id}/jobs/{job_id}/retry",
+        "GET /v1/operations",
+        "GET /healthz",
+        "GET /readyz",
+    }
+    ids = [operation["operationId"] for operation in operations.values()]
+    assert len(set(ids)) == len(ids)
+    for name, operation in operations.items():
+        assert operation["tags"], name
+        assert operation["summary"], name
+        assert "application/problem+json" in operation["responses"]["default"]["content"], name
+    upload = operations["POST /v1/photos"]
+    assert {"multipart/form-data", "image/jpeg", "image/heic", "application/octet-stream"} <= upload["requestBody"][
+        "content"
+    ].keys()
+    assert {"jobs", "preset", "filename"} <= {parameter["name"] for parameter in upload["parameters"]}
+
+
+def test_every_reference_in_the_document_leads_somewhere(api: Any) -> None:
+    text = api.get("/openapi.json").text
+
+    wanted = set(re.findall(r'"#/components/schemas/([^"]+)"', text))
+    assert wanted <= json.loads(text)["components"]["schemas"].keys()
+
+
+def test_the_docs_page_needs_nothing_from_elsewhere(api: Any) -> None:
+    assert api.get("/").headers["Location"] == "docs"
+    page = api.get("/docs")
+    assert page.headers["Content-Type"].startswith("text/html")
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(sources) == 3
+    for source in sources:
+        assert "//" not in source
+        assert api.get(f"/{source}").status_code == 200
+
+
+def test_a_sane_request_id_is_kept_and_another_replaced(api: Any) -> None:
+    assert api.get("/healthz", headers={"X-Request-Id": "caller-7.1"}).headers["X-Request-Id"] == "caller-7.1"
+    for bad in ("x" * 65, "a b", "né", ""):
+        given = api.get("/healthz", headers={"X-Request-Id": bad.encode()}).headers["X-Request-Id"]
+        assert re.fullmatch(r"[0-9a-f-]{36}", given)
+
+
+def test_requests_are_logged_with_photo_status_and_duration(api: Any, picture: bytes) -> None:
+    answer = api.upload(("a.jpg", picture), preset="metadata")
+    photo = answer.json()["id"]
+    api.get(f"/v1/photos/{photo}", headers={"X-Request-Id": "look-1"})
+
+    (taken,) = [line for line in api.logged("photo.accepted") if line["photo"] == photo]
+    assert taken["trace"] == answer.headers["X-Request-Id"]
+    (looked,) = [line for line in api.logged("request.answered") if line["trace"] == "look-1"]
+    assert (looked["method"], looked["status"], looked["photo"]) == ("GET", 200, photo)
+    assert looked["seconds"] >= 0
+    assert not [line for line in api.logged("request.answered") if line["path"] == "/healthz"]
+
+
+def test_answers_tell_browsers_to_be_careful(api: Any) -> None:
+    headers = api.get("/v1/photos").headers
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert headers["Cache-Control"] == "no-store"
+
+
+def test_links_are_relative_without_a_public_url(start_api: Any, picture: bytes) -> None:
+    api = start_api(DARKROOM_PUBLIC_URL="")
+
+    answer = api.upload(("a.jpg", picture))
+
+    assert answer.headers["Location"] == f"/v1/photos/{answer.json()['id']}"
+    assert api.get(answer.headers["Location"]).status_code == 200
+
+
+# --- starting and stopping ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"DARKROOM_PORT": "99999", "DARKROOM_API_THREADS": "0"}, ["DARKROOM_PORT", "DARKROOM_API_THREADS"]),
+        ({"DARKROOM_DEFAULT_PRESET": "nope"}, ["DARKROOM_DEFAULT_PRESET", "web"]),
+        ({"DARKROOM_PRESETS_FILE": "/nowhere.toml"}, ["DARKROOM_PRESETS_FILE", "/nowhere.toml"]),
+        ({"DARKROOM_SPOOL_DIR": "/dev/null/spool"}, ["DARKROOM_SPOOL_DIR"]),
+        ({"AWS_ENDPOINT_URL": "nonsense"}, ["AWS_ENDPOINT_URL"]),
+    ],
+)
+def test_a_wrong_setting_ends_it_with_a_plain_message(
+    aws_env: dict[str, str], variables: dict[str, str], said: list[str]
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "api"], env=aws_env | variables, capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    for word in said:
+        assert word in ended.stderr
+
+
+def test_it_needs_no_home_and_no_other_folder_than_its_spool(start_api: Any, tmp_path: Path, picture: bytes) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    api = start_api(HOME=str(home), XDG_RUNTIME_DIR=str(home))
+
+    assert api.upload(("a.jpg", picture)).status_code == 202
+    assert api.stop() == 0
+    assert not list(home.iterdir())
+    assert "Traceback" not in api.log_text()
+    assert "Warning" not in api.log_text()

@@ -1,0 +1,113 @@
+"""Uploads go to disk as they come, never into memory, and leave nothing behind."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MIB = 1024 * 1024
+SIZE = 60 * MIB
+CHUNK = b"\0" * MIB
+MANNERS = 24
+"""Mebibytes that a process may grow by for other reasons."""
+
+
+def large(picture: bytes) -> Iterator[bytes]:
+    """A photo with much behind its end, which readers of JPEG do not mind."""
+    yield picture
+    for _ in range(SIZE // MIB):
+        yield CHUNK
+
+
+def as_form(body: Iterator[bytes]) -> Iterator[bytes]:
+    yield b'--frontier\r\nContent-Disposition: form-data; name="preset"\r\n\r\nmetadata\r\n'
+    yield b'--frontier\r\nContent-Disposition: form-data; name="photo"; filename="large.jpg"\r\n\r\n'
+    yield from body
+    yield b"\r\n--frontier--\r\n"
+
+
+def peak_memory(api: Any) -> int:
+    """The most memory, in mebibytes, that a process of the API ever had."""
+    peaks = []
+    for process in api.processes():
+        status = Path(f"/proc/{process}/status").read_text()
+        peaks.append(next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM")))
+    return max(peaks)
+
+
+def spooled(api: Any) -> list[str]:
+    """Files in the spool folder that a process of the API holds open; they have no names."""
+    found = []
+    for process in api.processes():
+        for link in Path(f"/proc/{process}/fd").iterdir():
+            try:
+                target = os.readlink(link)
+            except FileNotFoundError:
+                continue
+            if target.startswith(str(api.settings.spool_dir)):
+                found.append(target)
+    return found
+
+
+@pytest.mark.parametrize("form", [True, False])
+def test_a_large_photo_is_never_held_in_memory(start_api: Any, picture: bytes, form: bool) -> None:
+    api = start_api(DARKROOM_API_PROCESSES="1")
+    path, content_type, wrap = (
+        ("/v1/photos", "multipart/form-data; boundary=frontier", as_form)
+        if form
+        else ("/v1/photos?preset=metadata", "image/jpeg", iter)
+    )
+    headers = {"Content-Type": content_type}
+    assert api.post(path, data=b"".join(wrap(iter([picture]))), headers=headers).status_code == 202  # libraries loaded
+    before = peak_memory(api)
+
+    answer = api.post(path, data=wrap(large(picture)), headers=headers)
+
+    assert answer.status_code == 202, answer.text
+    assert peak_memory(api) - before < MANNERS
+    original = answer.json()["original"]
+    digest = hashlib.sha256()
+    for chunk in large(picture):
+        digest.update(chunk)
+    assert original["size"] == len(picture) + SIZE
+    assert original["sha256"] == digest.hexdigest()
+    stored = api.services.clients.s3.head_object(Bucket=api.settings.bucket, Key=f"originals/{answer.json()['id']}")
+    assert stored["ContentLength"] == original["size"]
+    assert not spooled(api)
+    assert not list(api.settings.spool_dir.iterdir())
+
+
+@pytest.mark.parametrize("form", [True, False])
+@pytest.mark.parametrize("length", ["Content-Length: 5000000", "Transfer-Encoding: chunked"])
+def test_a_caller_who_goes_away_half_way_leaves_nothing(api: Any, picture: bytes, form: bool, length: str) -> None:
+    content_type = "multipart/form-data; boundary=frontier" if form else "image/jpeg"
+    body = b"".join(as_form(iter([picture])))[:-20] if form else picture
+    if "chunked" in length:
+        body = f"{len(body):x}\r\n".encode() + body + b"\r\n"
+    with socket.create_connection(("127.0.0.1", api.settings.port)) as caller:
+        caller.sendall(
+            f"POST /v1/photos HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\n{length}\r\n\r\n".encode()
+        )
+        caller.sendall(body)
+        api.wait_until("the upload is on disk", lambda: spooled(api))
+        assert not list(api.settings.spool_dir.iterdir()), "a file with a name outlives a crash"
+
+    api.wait_until("the upload is gone", lambda: not spooled(api))
+
+    assert api.get("/v1/photos").json()["photos"] == []
+    assert api.messages() == []
+
+
+def test_refused_uploads_leave_nothing(api: Any, picture: bytes) -> None:
+    api.upload(("a.jpg", b"hello"))
+    api.upload(("a.jpg", picture), jobs="[{")
+    api.upload(("a.jpg", b"hello"), ("b.jpg", b"hello"))
+
+    assert not spooled(api)
+    assert not list(api.settings.spool_dir.iterdir())
