@@ -341,6 +341,20 @@ def _path(loc: tuple[int | str, ...]) -> str:
     return path
 
 
+_SAID = {
+    "extra_forbidden": "there is no such field here",
+    "missing": "is required",
+    "dict_type": "give an object",
+    "model_type": "give an object",
+    "model_attributes_type": "give an object",
+    "list_type": "give a list",
+}
+"""Said instead of pydantic's sentences, which speak of Python."""
+
+
 def _plain(fault: Any) -> str:
-    """pydantic's message without its prefix for our own ValueErrors."""
-    return str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        tag = str(fault["ctx"]["discriminator"]).strip("'")
+        known = fault["ctx"].get("expected_tags")
+        return f"give `{tag}`" + (f", one of {known}; {fault['ctx']['tag']!r} is not known" if known else "")
+    return _SAID.get(fault["type"]) or str(fault["msg"]).removeprefix("Value error, ")

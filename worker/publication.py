@@ -15,6 +15,7 @@ from darkroom.record import Claim, PhotoRecord, Result
 from darkroom.services import Services
 from darkroom.views import result_filename
 from worker.child import Failure, Outcome
+from worker.photo import pipeline
 
 log = structlog.get_logger()
 
@@ -48,26 +49,30 @@ class Publication:
             log.warning("job.failed", job=outcome.job, code=outcome.result.code, detail=outcome.result.detail)
             self._outcomes[outcome.job] = outcome.result.error
         else:
-            started = time.monotonic()
-            result, spec = outcome.result, self._claim.jobs[outcome.job]
-            key = result_key(self.photo.id, outcome.job, self._claim.number, result.extension)
-            self._services.bucket.put(key, result.path, result.content_type)
-            result.path.unlink()
-            filename = self.photo.original.filename if self.photo.original else self.photo.id
-            self._outcomes[outcome.job] = Result(
-                key=key,
-                filename=result_filename(filename, spec, result.extension),
-                content_type=result.content_type,
-                size=result.size,
-                sha256=result.sha256,
-                width=result.width,
-                height=result.height,
-                seconds=result.seconds | {"store": round(time.monotonic() - started, 4)},
-                versions=VERSIONS,
-            )
-            log.info("job.stored", job=outcome.job, type=spec.type, size=result.size, seconds=result.seconds)
+            self._outcomes[outcome.job] = self._store(outcome.job, outcome.result)
         if time.monotonic() - self._last_publish > PUBLISH_EVERY:
             self.publish()
+
+    def _store(self, job_id: str, made: pipeline.Result) -> Result:
+        started = time.monotonic()
+        key = result_key(self.photo.id, job_id, self._claim.number, made.extension)
+        self._services.bucket.put(key, made.path, made.content_type)
+        made.path.unlink()
+        seconds = made.seconds | {"store": time.monotonic() - started}
+        filename = self.photo.original.filename if self.photo.original else self.photo.id
+        result = Result(
+            key=key,
+            filename=result_filename(filename, self._claim.jobs[job_id], made.extension),
+            content_type=made.content_type,
+            size=made.size,
+            sha256=made.sha256,
+            width=made.width,
+            height=made.height,
+            seconds={part: round(value, 4) for part, value in seconds.items()},
+            versions=VERSIONS,
+        )
+        log.info("job.stored", job=job_id, type=self._claim.jobs[job_id].type, size=made.size, seconds=result.seconds)
+        return result
 
     def publish(self) -> None:
         """Write down what has ended. Raises ClaimLost when the order is somebody else's now, NotFound when the
