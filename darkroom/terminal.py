@@ -1,0 +1,33 @@
+"""What the command line prints, in words and columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import click
+
+COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Characters that could command a terminal, and halves of characters, which nothing can print."""
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print text that may come from elsewhere: file names, answers."""
+    click.echo(COMMANDS.sub("\ufffd", text), err=err)
+
+
+def say_table(rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as their widest entry; numbers stand to the right."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    numbers = [column[-1].isdigit() for column in columns]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, numbers, strict=True)
+        ]
+        say("  ".join(cells).rstrip())
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
