@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, cast
 
-from flask import Response, jsonify, redirect, request
+from flask import Response, redirect, request
 from flask_openapi3.models.info import Info
 from flask_openapi3.models.server import Server
 from flask_openapi3.openapi import OpenAPI
 
-from api import documents, problems, tracing
+from api import openapi, problems, tracing
 from api.batches import BatchProblem, BatchView
 from api.context import EXTENSION, Context
-from api.docs import docs
+from api.docs_page import docs
 from api.health import health
 from api.jobs import jobs
 from api.operations import operations
@@ -49,7 +50,6 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
         validation_error_status="default",
         validation_error_model=problems.Problem,
         validation_error_callback=problems.refuse,
-        security_schemes={},
         static_folder=None,
     )
     app.extensions[EXTENSION] = Context(
@@ -61,11 +61,12 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     app.config["MAX_FORM_PARTS"] = settings.max_photos + FEW_FIELDS
     settings.spool_dir.mkdir(parents=True, exist_ok=True)
     app.before_request(_limit_body)
+    app.after_request(_drain_body)
     problems.register(app)
     tracing.register(app)
     for resource in (photos, jobs, operations, health):
         app.register_api(resource)
-    app.components_schemas |= documents.components(BatchView, BatchProblem)
+    app.components_schemas |= openapi.components(BatchView, BatchProblem)
     app.register_blueprint(docs)
     app.add_url_rule("/", "root", lambda: redirect("docs"))
     app.add_url_rule("/openapi.json", "openapi", lambda: _document(app))
@@ -78,6 +79,12 @@ def _limit_body() -> None:
         request.max_content_length = MIB
 
 
+def _drain_body(response: Response) -> Response:
+    cast(SpooledRequest, request).drain()
+    return response
+
+
 def _document(app: OpenAPI) -> Response:
     document: dict[str, Any] = app.api_doc
-    return jsonify(document)
+    document["components"].pop("securitySchemes", None)  # there are none, and a page would offer to log in
+    return Response(json.dumps(document), content_type="application/json")  # in our order, not the alphabet's

@@ -49,6 +49,8 @@ def take_in_all(context: Context, upload: Upload, trace: str) -> Response:
                 raise down
             photo = take_in(context, incoming, upload, batch, trace)
         except Unavailable as error:
+            if down is None:
+                log.warning("batch.unavailable", batch=batch, detail=error.detail)
             down = error
             verdicts.append(problem_of(error, filename))
         except (PhotoError, TooLarge) as error:

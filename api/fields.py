@@ -77,7 +77,9 @@ class UploadFields(Spec):
     """What is asked for, and what the caller wants to find again."""
 
     jobs: Annotated[Jobs | None, BeforeValidator(_from_json)] = Field(
-        None, description="what to make of each photo, as JSON; without jobs and preset the default preset is used"
+        None,
+        description="what to make of each photo: a JSON list as in POST /v1/photos/{photo_id}/jobs; "
+        "without jobs and preset the default preset is used",
     )
     preset: str | None = Field(None, description="a named list of jobs instead, as GET /v1/operations lists them")
     reference: Text | None = Field(None, max_length=256, description="the caller's own id, kept and sent with events")
@@ -97,7 +99,8 @@ def read_fields(model: type[UploadFields], given: Iterable[MultiDict[str, str]])
     values: dict[str, list[str]] = {}
     for part in given:
         for name, several in part.lists():
-            values.setdefault(name, []).extend(several)
+            if any(several):  # a form in a browser sends what was left empty too
+                values.setdefault(name, []).extend(several)
     faults = [
         Fault(name, "given more than once", "duplicate_field") for name, several in values.items() if len(several) > 1
     ] + one_choice(values)

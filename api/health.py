@@ -9,7 +9,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel
 
-from api import documents
+from api import openapi
 from api.answers import json_answer
 from api.context import context
 from darkroom.errors import Unavailable
@@ -19,7 +19,7 @@ health = APIBlueprint(
     "health",
     __name__,
     abp_tags=[Tag(name="health", description="Is it alive, and can it work")],
-    abp_responses={"default": documents.COMMON["default"]},
+    abp_responses={"default": openapi.COMMON["default"]},
 )
 
 
@@ -36,7 +36,7 @@ def healthz() -> Response:
     "/readyz",
     operation_id="isReady",
     summary="Are the queue, the bucket and the table there?",
-    responses={200: HealthView, 503: documents.problem("Something is missing; the detail names it", retry=True)},
+    responses={200: HealthView, 503: openapi.problem("Something is missing; the detail names it", retry=True)},
 )
 def readyz() -> Response:
     here = context()

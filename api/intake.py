@@ -6,6 +6,7 @@ later point leaves something that is put right.
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import BinaryIO, cast
 
@@ -21,6 +22,9 @@ from darkroom.sniff import Sniffed, sniff
 
 log = structlog.get_logger()
 
+_SNIFFING = threading.BoundedSemaphore(2)
+"""The readers of WebP, AVIF and HEIC take a whole file into memory for its header: a few at a time are enough."""
+
 EXTENSIONS = {"jpeg": "jpg", "tiff": "tif"}
 
 
@@ -29,7 +33,8 @@ def take_in(context: Context, incoming: Incoming, upload: Upload, batch: str | N
     limit = context.settings.max_upload_bytes
     if incoming.spool.too_large:
         raise TooLarge(f"the photo has more than {limit:,} bytes")
-    sniffed = sniff(cast(BinaryIO, incoming.spool), context.settings.max_pixels)
+    with _SNIFFING:
+        sniffed = sniff(cast(BinaryIO, incoming.spool), context.settings.max_pixels)
     photo = _record(context, incoming, upload, sniffed, batch)
     order = photo.add_order(upload.jobs, context.settings.resend_after, trace)
     context.services.table.create(photo)

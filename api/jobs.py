@@ -9,12 +9,12 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from api import documents
+from api import openapi
 from api.answers import RETRY_SOON, json_answer
 from api.context import Context, context, present
-from api.documents import JobPath, PhotoPath
 from api.fields import jobs_asked_for, one_choice
 from api.intake import send
+from api.openapi import JobPath, PhotoPath
 from api.problems import invalid, problem, respond
 from darkroom.bucket import content_disposition
 from darkroom.errors import Conflict
@@ -26,7 +26,7 @@ jobs = APIBlueprint(
     "jobs",
     __name__,
     abp_tags=[Tag(name="jobs", description="What is made from a photo")],
-    abp_responses=documents.COMMON,
+    abp_responses=openapi.COMMON,
 )
 
 
@@ -46,7 +46,7 @@ class JobsView(BaseModel):
     "/v1/photos/<uuid:photo_id>/jobs",
     operation_id="listJobs",
     summary="The jobs of a photo",
-    responses={200: JobsView, 404: documents.NOT_FOUND},
+    responses={200: JobsView, 404: openapi.NOT_FOUND},
 )
 def list_jobs(path: PhotoPath) -> Response:
     here = context()
@@ -59,9 +59,9 @@ def list_jobs(path: PhotoPath) -> Response:
     operation_id="addJobs",
     summary="Ask for more jobs",
     responses={
-        202: documents.accepted(documents.ref(JobsView), "Queued; these are the new jobs"),
-        404: documents.NOT_FOUND,
-        422: documents.INVALID,
+        202: openapi.accepted(openapi.ref(JobsView), "Queued; these are the new jobs"),
+        404: openapi.NOT_FOUND,
+        422: openapi.INVALID,
     },
 )
 def add_jobs(path: PhotoPath, body: JobsBody) -> Response:
@@ -82,7 +82,7 @@ def add_jobs(path: PhotoPath, body: JobsBody) -> Response:
     "/v1/photos/<uuid:photo_id>/jobs/<uuid:job_id>",
     operation_id="getJob",
     summary="Look at a job",
-    responses={200: JobView, 404: documents.NO_JOB},
+    responses={200: JobView, 404: openapi.NO_JOB},
 )
 def get_job(path: JobPath) -> Response:
     here = context()
@@ -95,9 +95,9 @@ def get_job(path: JobPath) -> Response:
     operation_id="retryJob",
     summary="Run a failed or cancelled job again",
     responses={
-        202: documents.accepted(documents.ref(JobView), "Queued again"),
-        404: documents.NO_JOB,
-        409: documents.problem("The job has neither failed nor been cancelled"),
+        202: openapi.accepted(openapi.ref(JobView), "Queued again"),
+        404: openapi.NO_JOB,
+        409: openapi.problem("The job has neither failed nor been cancelled"),
     },
 )
 def retry_job(path: JobPath) -> Response:
@@ -124,8 +124,8 @@ def retry_job(path: JobPath) -> Response:
             "description": "Where the picture is; the link works for a limited time",
             "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
         },
-        404: documents.NO_JOB,
-        409: documents.problem("The job has not finished, or has left no result", retry=True),
+        404: openapi.NO_JOB,
+        409: openapi.problem("The job has not finished, or has left no result", retry=True),
     },
 )
 def get_result(path: JobPath) -> Response:

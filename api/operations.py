@@ -9,7 +9,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field, TypeAdapter
 
-from api import documents
+from api import openapi
 from api.answers import json_answer
 from api.context import context
 from api.presets import Preset
@@ -19,7 +19,7 @@ operations = APIBlueprint(
     "operations",
     __name__,
     abp_tags=[Tag(name="operations", description="What can be asked for")],
-    abp_responses=documents.COMMON,
+    abp_responses=openapi.COMMON,
 )
 
 Schema = dict[str, Any]

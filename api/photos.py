@@ -11,14 +11,14 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
-from api import documents
+from api import openapi
 from api.answers import RETRY_SOON, json_answer, no_content
 from api.batches import BatchProblem, BatchView, take_in_all
 from api.context import OWNER, Context, context, present
-from api.documents import PhotoPath
 from api.fields import RawFields, UploadFields
 from api.intake import take_in
 from api.listing import ListQuery, PhotosView, find
+from api.openapi import PhotoPath
 from api.uploads import PART, read_upload
 from darkroom.errors import NotFound, Unavailable
 from darkroom.jobs import Spec
@@ -32,7 +32,7 @@ photos = APIBlueprint(
     "photos",
     __name__,
     abp_tags=[Tag(name="photos", description="Originals, and what is known of them")],
-    abp_responses=documents.COMMON,
+    abp_responses=openapi.COMMON,
 )
 
 BUSY_RETRY = 2
@@ -42,24 +42,19 @@ class WaitQuery(Spec):
     wait: float = Field(0, ge=0, description="seconds to wait for the jobs to end, as far as the settings allow")
 
 
-_FORM = documents.form_schema(UploadFields)
-_FORM["properties"] = {
-    PART: {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "one photo or several"}
-} | _FORM["properties"]
-_FORM["required"] = [PART]
+_EXAMPLES = {
+    "jobs": '[{"type": "resize", "width": 800}, {"type": "metadata"}]',
+    "metadata": '{"album": "Rome"}',
+    "preset": "",
+    "reference": "",
+}
+_FILES = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "one photo or several"}
+_FORM = {"type": "object", "properties": {PART: _FILES} | openapi.fields(UploadFields, _EXAMPLES), "required": [PART]}
 _UPLOAD = {
-    "parameters": documents.query_parameters(RawFields, as_json={"jobs", "metadata"}),
+    "parameters": openapi.query_parameters(RawFields),
     "requestBody": {
         "description": "A form with photos, or one photo as it is; then the fields stand in the address.",
-        "content": {
-            "multipart/form-data": {
-                "schema": _FORM,
-                "encoding": {
-                    "jobs": {"contentType": "application/json"},
-                    "metadata": {"contentType": "application/json"},
-                },
-            },
-        }
+        "content": {"multipart/form-data": {"schema": _FORM}}
         | {
             media_type: {"schema": {"type": "string", "format": "binary"}}
             for media_type in (*INPUT_FORMATS.values(), "application/octet-stream")
@@ -75,12 +70,12 @@ _UPLOAD = {
     description="One photo is answered with the photo itself, several with a batch in the order sent.",
     openapi_extensions=_UPLOAD,
     responses={
-        202: documents.accepted(
-            {"anyOf": [documents.ref(PhotoView), documents.ref(BatchView)]}, "Taken in; the jobs are queued"
+        202: openapi.accepted(
+            {"anyOf": [openapi.ref(PhotoView), openapi.ref(BatchView)]}, "Taken in; the jobs are queued"
         ),
-        413: documents.problem("More bytes than are allowed"),
-        415: documents.problem("Not a photo of a format that we take"),
-        422: documents.problem(
+        413: openapi.problem("More bytes than are allowed"),
+        415: openapi.problem("Not a photo of a format that we take"),
+        422: openapi.problem(
             "A field is wrong, the photo is damaged, or no photo of the batch could be taken", BatchProblem
         ),
     },
@@ -98,7 +93,7 @@ def upload() -> Response:
     "/v1/photos",
     operation_id="listPhotos",
     summary="List photos, newest first",
-    responses={200: PhotosView, 422: documents.INVALID},
+    responses={200: PhotosView, 422: openapi.INVALID},
 )
 def list_photos(query: ListQuery) -> Response:
     here = context()
@@ -116,7 +111,7 @@ def list_photos(query: ListQuery) -> Response:
     operation_id="getPhoto",
     summary="Look at a photo and its jobs",
     description="With `wait`, the answer comes as soon as all jobs have ended, or after so many seconds.",
-    responses={200: PhotoView, 404: documents.NOT_FOUND, 422: documents.INVALID},
+    responses={200: PhotoView, 404: openapi.NOT_FOUND, 422: openapi.INVALID},
 )
 def get_photo(path: PhotoPath, query: WaitQuery) -> Response:
     here = context()
@@ -128,7 +123,7 @@ def get_photo(path: PhotoPath, query: WaitQuery) -> Response:
     "/v1/photos/<uuid:photo_id>/cancel",
     operation_id="cancelPhoto",
     summary="End every job that has not finished",
-    responses={200: PhotoView, 404: documents.NOT_FOUND, 409: documents.problem("Nothing is left to cancel")},
+    responses={200: PhotoView, 404: openapi.NOT_FOUND, 409: openapi.problem("Nothing is left to cancel")},
 )
 def cancel_photo(path: PhotoPath) -> Response:
     here = context()
@@ -148,7 +143,7 @@ def cancel_photo(path: PhotoPath) -> Response:
     operation_id="deletePhoto",
     summary="Delete a photo and all results",
     description="Also while jobs are running. Deleting once more is answered in the same way.",
-    responses={204: None, 404: documents.NOT_FOUND},
+    responses={204: None, 404: openapi.NOT_FOUND},
 )
 def delete_photo(path: PhotoPath) -> Response:
     here = context()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 
 import structlog
@@ -27,7 +28,9 @@ DETAILS = {
 """Said instead of werkzeug's sentences, which speak of browsers and of URLs typed by hand."""
 
 
-NOT_AN_OBJECT = Fault("body", "send a JSON object", "object_type")
+MOST_FAULTS = 100
+LONGEST_TEXT = 500
+"""Whoever sends a megabyte of nonsense is not sent it back."""
 
 
 class FaultView(BaseModel):
@@ -78,12 +81,20 @@ def problem(
         type=f"urn:darkroom:problem:{code}",
         title=HTTPStatus(status).phrase,
         status=status,
-        detail=detail,
-        instance=request.path,
+        detail=_bounded(detail),
+        instance=_bounded(request.path),
         request_id=g.get("request_id", ""),
-        errors=[FaultView(field=fault.field, detail=fault.detail, code=fault.code) for fault in faults or []],
+        errors=[
+            FaultView(field=_bounded(fault.field), detail=_bounded(fault.detail), code=fault.code)
+            for fault in (faults or [])[:MOST_FAULTS]
+        ],
         filename=filename,
     )
+
+
+def _bounded(text: str) -> str:
+    """What the caller sent may stand in it: of any length, and with characters that no answer can carry."""
+    return text.encode(errors="replace").decode()[:LONGEST_TEXT]
 
 
 def respond(told: Problem, retry_after: int | None = None) -> Response:
@@ -100,7 +111,7 @@ def refuse(error: ValidationError) -> InvalidRequest:
     if request.method == "POST":
         request.get_json()  # it was read silently before: now it says why, if it is no JSON at all
     # A fault without a place is one of the whole body: a list, say, where an object belongs.
-    raise invalid([fault if fault.field else NOT_AN_OBJECT for fault in faults_of(error)])
+    raise invalid([fault if fault.field else replace(fault, field="body") for fault in faults_of(error)])
 
 
 def invalid(faults: list[Fault]) -> InvalidRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import tempfile
@@ -82,11 +83,14 @@ class SpooledRequest(Request):
         """Read a multipart body: its fields, and its files, each on a Spool."""
         self._hear_silence()
         most = context().settings.max_request_bytes
+        too_long = TooLarge(f"the request has more than {most:,} bytes")
+        if (self.content_length or 0) > most:
+            raise too_long
         try:
             return self.form, self.files
         except RequestEntityTooLarge as error:
-            if (self.content_length or most + 1) > most:
-                raise TooLarge(f"the request has more than {most:,} bytes") from error
+            if self.content_length is None:
+                raise too_long from error
             raise TooLarge("the form has too many fields, or too much text in them") from error
         except ValueError as error:
             raise BadRequest(f"the multipart body is broken or cut short: {error}") from error
@@ -106,7 +110,21 @@ class SpooledRequest(Request):
             raise ClientDisconnected
         return spool
 
-    def on_json_loading_failure(self, e: ValueError | None) -> Any:
+    def drain(self) -> None:
+        """Read what is left of the body, as far as a request may be long.
+
+        Few clients hear an answer that is given while they still send, and gunicorn would close the
+        connection that it has just promised to keep.
+        """
+        left = context().settings.max_request_bytes
+        if (self.content_length or 0) > left:
+            return
+        self._hear_silence()
+        with contextlib.suppress(OSError, ValueError):  # the caller is gone, or sends no HTTP
+            while left > 0 and (chunk := self.environ["wsgi.input"].read(min(CHUNK, left))):
+                left -= len(chunk)
+
+    def on_json_loading_failed(self, e: ValueError | None) -> Any:
         if e is None:
             raise UnsupportedMediaType("send the body as application/json")
         raise BadRequest(f"the body is not valid JSON: {e}")

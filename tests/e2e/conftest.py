@@ -103,7 +103,7 @@ class Stack:
             time.sleep(0.2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     for command in (["docker", "compose", "version"], ["docker", "info"]):
         try:

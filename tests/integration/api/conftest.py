@@ -96,11 +96,10 @@ class Api:
         raise AssertionError(f"waited {PATIENCE:g} s in vain until {what}:\n{self.log_text()[-3000:]}")
 
     def stop(self) -> int:
+        self._session.close()  # gunicorn lingers a while for callers who keep a connection
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(PATIENCE)
-        self._session.close()
-        return code
+        return self.process.wait(PATIENCE)
 
     def log_text(self) -> str:
         return self._log.read_text()

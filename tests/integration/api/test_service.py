@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
-
-from darkroom.jobs import Job, Step
 
 
 def test_it_is_alive_and_ready(api: Any) -> None:
@@ -24,21 +21,13 @@ def test_it_is_alive_and_ready(api: Any) -> None:
 def test_operations_name_everything_that_can_be_asked_for(api: Any) -> None:
     known = api.get("/v1/operations").json()
 
-    assert known["jobs"].keys() == types(Job)
-    assert known["steps"].keys() == types(Step)
+    assert known["jobs"].keys() == {"resize", "filter", "pipeline", "metadata"}
+    assert known["steps"].keys() == {"resize", "filter"}
     assert {"grayscale", "sepia", "blur", "auto-contrast", "posterize"} <= known["filters"].keys()
     assert known["filters"]["blur"]["properties"]["sigma"]["maximum"] == 100
     assert known["default_preset"] == "web"
     assert [job["type"] for job in known["presets"]["web"]["jobs"]] == ["resize", "resize", "resize", "metadata"]
     assert known["presets"]["web"]["description"]
-
-
-def types(union: Any) -> set[str]:
-    """The values of `type` that the specs themselves know."""
-    text = json.dumps(TypeAdapter(union).json_schema())
-    return set(re.findall(r'"const": "(\w+)", "default": "\w+", "title": "Type"', text)) - (
-        {"filter"} if "FilterJob" in text else set()
-    ) | {"filter"}
 
 
 def test_the_document_describes_every_route(api: Any) -> None:

@@ -62,6 +62,14 @@ def test_without_jobs_and_preset_the_default_preset_is_used(api: Any, picture: b
     assert [job["type"] for job in answer.json()["jobs"]] == WEB
 
 
+def test_fields_left_empty_in_a_form_are_not_given(api: Any, picture: bytes) -> None:
+    answer = api.upload(("photo.jpg", picture), jobs="", preset="", reference="", metadata="")
+
+    assert answer.status_code == 202
+    assert answer.json()["reference"] is None
+    assert [job["type"] for job in answer.json()["jobs"]] == WEB
+
+
 def test_form_fields_may_stand_in_the_address(api: Any, picture: bytes) -> None:
     answer = api.post("/v1/photos?preset=metadata&reference=r1", files={"photo": ("photo.jpg", picture)})
 

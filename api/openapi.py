@@ -11,7 +11,6 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 from api import problems
-from darkroom.jobs import Spec
 
 SCHEMAS = "#/components/schemas/"
 
@@ -59,25 +58,24 @@ def schema(model: type[BaseModel]) -> dict[str, Any]:
     return written
 
 
-def form_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The schema of what is left out, never null: a form and an address know no null."""
-    written = schema(model)
-    written["properties"] = {name: _without_null(field) for name, field in written["properties"].items()}
-    return written
+def fields(model: type[BaseModel], as_json: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """A model's fields as they stand in a form: text, left out rather than null, some of it JSON, with an example."""
+    return {name: _as_text(field, as_json.get(name)) for name, field in schema(model)["properties"].items()}
 
 
-def _without_null(field: dict[str, Any]) -> dict[str, Any]:
-    options = [option for option in field.pop("anyOf", []) if option != {"type": "null"}]
-    return field if len(options) != 1 else {"description": field.get("description", "")} | options[0]
+def query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """The same fields in an address; without examples, which a page would send twice."""
+    return [
+        {"name": name, "in": "query", "description": field.pop("description"), "schema": field}
+        for name, field in fields(model, {}).items()
+    ]
 
 
-def query_parameters(model: type[Spec], as_json: set[str]) -> list[dict[str, Any]]:
-    """A model's fields as parameters of the address; those in `as_json` hold JSON."""
-    parameters = []
-    for name, field in form_schema(model)["properties"].items():
-        written = {"content": {"application/json": {"schema": field}}} if name in as_json else {"schema": field}
-        parameters.append({"name": name, "in": "query", "description": field.pop("description", ""), **written})
-    return parameters
+def _as_text(field: dict[str, Any], example: str | None) -> dict[str, Any]:
+    # JSON stands here as text: OpenAPI would send each item of a list as a part of its own.
+    text = [option for option in field["anyOf"] if option.get("type") == "string"]
+    written = text[0] if text else {"type": "string"}
+    return written | {"description": field["description"]} | ({} if example is None else {"example": example})
 
 
 COMMON: ResponseDict = {"default": problem("Any other error"), "503": problem("AWS is down or throttled", retry=True)}

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from api.presets import read_presets
+from darkroom.errors import SettingsError
+from darkroom.settings import Settings
+
+
+def presets_file(folder: Path, text: str) -> Settings:
+    path = folder / "presets.toml"
+    path.write_text(text)
+    return Settings(presets_file=path)
+
+
+def test_our_own_presets_are_right() -> None:
+    presets = read_presets(Settings())
+
+    assert [job.type for job in presets["web"].jobs] == ["resize", "resize", "resize", "metadata"]
+    assert all(preset.description for preset in presets.values())
+
+
+def test_every_fault_names_preset_and_field(tmp_path: Path) -> None:
+    settings = presets_file(
+        tmp_path,
+        """
+        [web]
+        jobs = [{ type = "metadata" }, { type = "resize", width = 0 }]
+        [other]
+        text = "?"
+        jobs = []
+        """,
+    )
+
+    with pytest.raises(SettingsError) as told:
+        read_presets(settings)
+
+    assert str(settings.presets_file) in str(told.value)
+    for place in ("web.jobs[1].width: ", "other.text: ", "other.jobs: "):
+        assert place in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[web]\njobs = [", "is not TOML"),
+        ('[thumbs]\njobs = [{ type = "metadata" }]', "DARKROOM_DEFAULT_PRESET is 'web', but"),
+        ('["no spaces"]\njobs = [{ type = "metadata" }]', "no spaces"),
+    ],
+)
+def test_a_file_that_is_no_use_is_named(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        read_presets(presets_file(tmp_path, text))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="DARKROOM_PRESETS_FILE: cannot read"):
+        read_presets(Settings(presets_file=tmp_path / "none.toml"))
