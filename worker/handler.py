@@ -38,6 +38,9 @@ from worker.verdict import Bury, Delete, Retry, Verdict, judge
 
 log = structlog.get_logger()
 
+WORK_PREFIX = "work-"
+"""Begins the names of the folders on the spool in which orders are worked on."""
+
 
 class Handler:
     """Handles one message at a time; owned by one slot, with a child process of its own."""
@@ -101,7 +104,7 @@ class Handler:
         Raises DarkroomError when an unforeseen error leaves a job unfinished; all others are published then.
         """
         with (
-            TemporaryDirectory(dir=self._settings.spool_dir, prefix="work-") as directory,
+            TemporaryDirectory(dir=self._settings.spool_dir, prefix=WORK_PREFIX) as directory,
             Publication(self._services, photo, claim) as publication,
         ):
             work = Work(Path(directory, "original"), claim.jobs, Path(directory))

@@ -104,6 +104,9 @@ def _read(pipe: Connection, work: Work) -> Outcome:
 def _cause_of_death(exitcode: int | None) -> str:
     if exitcode == OUT_OF_MEMORY:
         return "the decoder or an operation ran out of memory"
+    if exitcode == -signal.SIGKILL:
+        # Nobody else kills it: our own kills are not asked for their cause.
+        return "the process that held the pixels was killed, most likely because the container ran out of memory"
     if exitcode is not None and exitcode < 0:
         return f"the process that held the pixels was killed by {signal.Signals(-exitcode).name}"
     return f"the process that held the pixels ended with status {exitcode}"

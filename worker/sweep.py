@@ -1,4 +1,4 @@
-"""The sweep: what is overdue in the record is put right.
+"""The sweep: what is overdue in the record is put right, and what a killed worker left on the disk is removed.
 
 One mechanism for every crash that leaves no message: an API that died between record and message,
 a message that was lost or purged, a deletion that was not finished. Every worker sweeps now and
@@ -8,13 +8,17 @@ then; two that find the same photo at once do no harm, since each change checks 
 from __future__ import annotations
 
 import random
+import shutil
 import threading
+import time
 
 import structlog
 
 from darkroom.errors import Conflict, DarkroomError, NotFound, UnreadablePhoto
+from darkroom.jobs import MAX_JOBS
 from darkroom.record import PhotoRecord
 from darkroom.services import Services
+from worker.handler import WORK_PREFIX
 
 log = structlog.get_logger()
 
@@ -31,6 +35,7 @@ class Sweeper:
         while not self._stopping.wait(random.uniform(0.5, 1.5) * interval):  # noqa: S311 - jitter, not a secret
             try:
                 self.sweep()
+                self.clean_spool()
             except DarkroomError as error:
                 log.warning("sweep.unavailable", detail=error.detail)
 
@@ -44,6 +49,18 @@ class Sweeper:
                     self.mend(photo)
                 except (NotFound, Conflict) as error:
                     log.info("sweep.overtaken", detail=error.detail)  # somebody was faster
+
+    def clean_spool(self) -> None:
+        """Remove the folders of workers that were killed: older than any order can be in work."""
+        settings = self._services.settings
+        oldest = time.time() - settings.time_limit * (1 + MAX_JOBS)
+        for folder in settings.spool_dir.glob(f"{WORK_PREFIX}*"):
+            try:
+                if folder.stat().st_mtime < oldest:
+                    shutil.rmtree(folder)
+                    log.warning("spool.removed", folder=folder.name)
+            except FileNotFoundError:
+                pass  # another worker that shares the disk was faster
 
     def mend(self, photo: PhotoRecord) -> None:
         """Put one photo right. Raises NotFound or Conflict when it was put right in the meantime."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 from darkroom.record import PhotoRecord, now
@@ -72,3 +73,15 @@ def test_what_is_not_overdue_is_left_alone(stack: Stack, picture: bytes) -> None
     stack.worker(**OFTEN)
     stack.wait_for(late)
     assert stack.look(waiting) == waiting
+
+
+def test_a_worker_that_was_killed_and_left_files(stack: Stack) -> None:
+    spool = stack.services.settings.spool_dir
+    old, fresh = spool / "work-old", spool / "work-fresh"
+    for folder in (old, fresh):
+        folder.mkdir(parents=True)
+        (folder / "original").write_text("pixels")
+    os.utime(old, (0, 0))
+    stack.worker(**OFTEN)
+    wait_until("it is removed", lambda: not old.exists())
+    assert fresh.exists()
