@@ -15,7 +15,7 @@ from api.presets import read_presets
 from darkroom.errors import SettingsError
 from darkroom.logs import set_up_logs
 from darkroom.services import Services
-from darkroom.settings import PREFIX, Settings, read_settings
+from darkroom.settings import Settings, prepare_spool, read_settings
 from darkroom.sniff import set_pixel_limit
 
 GRACE = 30
@@ -94,12 +94,7 @@ def check(settings: Settings) -> None:
     """Whatever can be wrong with the environment, before anything is started. Sends nothing."""
     read_presets(settings)
     Services.connect(settings)
-    try:
-        settings.spool_dir.mkdir(parents=True, exist_ok=True)
-        (settings.spool_dir / ".writable").touch()
-        (settings.spool_dir / ".writable").unlink()
-    except OSError as error:
-        raise SettingsError(f"{PREFIX}SPOOL_DIR: cannot write to {settings.spool_dir}: {error.strerror}") from error
+    prepare_spool(settings)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class DarkroomApi(OpenAPI):
 
 
 def create_app(settings: Settings, services: Services) -> DarkroomApi:
-    """Raises SettingsError when the presets are wrong or the spool folder cannot be made."""
+    """Raises SettingsError when the presets are wrong."""
     app = DarkroomApi(
         __name__,
         info=Info(title="Darkroom", version=__version__, description="Photos in, results out; the work is queued."),
@@ -59,7 +59,6 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes + 1
     app.config["MAX_FORM_MEMORY_SIZE"] = MIB
     app.config["MAX_FORM_PARTS"] = settings.max_photos + FEW_FIELDS
-    settings.spool_dir.mkdir(parents=True, exist_ok=True)
     app.before_request(_limit_body)
     app.after_request(_drain_body)
     problems.register(app)

@@ -67,7 +67,7 @@ def give_up(context: Context, photo: PhotoRecord, order_id: str, error: Unavaila
     """Mark an order failed that will not reach a worker. False if one has it all the same."""
     try:
         _, failed = context.services.table.update(
-            photo.id, lambda record: record.fail_order(order_id, error, unclaimed_only=True), known=photo
+            photo.id, lambda record: record.fail_order(order_id, error), known=photo
         )
     except Unavailable as second:
         # The sweep will find it: it sends what has its original, and fails what has not.

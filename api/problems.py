@@ -10,7 +10,7 @@ from flask import Flask, Response, g, request
 from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 
-from darkroom.errors import DarkroomError, Fault, InvalidRequest, Unavailable
+from darkroom.errors import DarkroomError, Fault, InvalidRequest
 from darkroom.jobs import faults_of
 
 log = structlog.get_logger()
@@ -62,8 +62,8 @@ def register(app: Flask) -> None:
 
 def answer(error: DarkroomError) -> Response:
     """The answer to a request that failed as a whole."""
-    if isinstance(error, Unavailable):
-        log.warning("request.unavailable", detail=error.detail, certain=error.certain)
+    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        log.warning("request.unavailable", code=error.code, detail=error.detail)
     elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _unexpected(error)
     return respond(problem_of(error))

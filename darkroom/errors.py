@@ -4,6 +4,7 @@ DarkroomError
 ├── RequestError              the caller can put it right
 │   ├── InvalidRequest        422  a field is wrong; `faults` names each one
 │   ├── NotFound              404
+│   │   └── PhotoGone              the photo was deleted or has expired
 │   ├── Conflict              409  the photo or job is not in a state that allows it
 │   └── TooLarge              413  more bytes than the settings allow
 ├── PhotoError                the photo itself is at fault; trying again cannot help
@@ -19,6 +20,7 @@ DarkroomError
 ├── Interrupted               the worker has to stop; another one goes on
 ├── MessageError              a queue message that nobody can read
 ├── FutureMessage             a message of a newer release; not for this worker
+├── FutureRecord         503  a record of a newer release; not for this process
 ├── AttemptsExhausted         the order was tried as often as the settings allow
 └── SettingsError             the environment is wrong; names every faulty variable
 
@@ -79,6 +81,10 @@ class NotFound(RequestError):
 
     code = "not_found"
     status = 404
+
+
+class PhotoGone(NotFound):
+    """The photo was deleted or has expired."""
 
 
 class Conflict(RequestError):
@@ -185,6 +191,13 @@ class FutureMessage(DarkroomError):
     """The queue message was written by a newer release."""
 
     code = "future_message"
+
+
+class FutureRecord(DarkroomError):
+    """The photo's record was written by a newer release."""
+
+    code = "future_record"
+    status = 503
 
 
 class AttemptsExhausted(DarkroomError):

@@ -8,14 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from darkroom.aws import Clients, aws_errors
-from darkroom.errors import DarkroomError
+from darkroom.errors import DarkroomError, Unavailable
 from darkroom.settings import Settings
 
 BATCH = 10
 """Entries in one SQS batch request, and messages in one receive."""
-
-MAX_VISIBILITY = 43_200
-"""Longest visibility timeout in seconds, counted from the receive."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ class Queue:
             lambda entries: self._sqs.change_message_visibility_batch(
                 QueueUrl=self.url,
                 Entries=[
-                    {"Id": id_, "ReceiptHandle": handle, "VisibilityTimeout": min(seconds[handle], MAX_VISIBILITY)}
+                    {"Id": id_, "ReceiptHandle": handle, "VisibilityTimeout": seconds[handle]}
                     for id_, handle in entries
                 ],
             ),
@@ -144,8 +141,12 @@ class Queue:
             entries = [(str(number), handle) for number, handle in enumerate(batch)]
             with aws_errors(f"{action} {self.name}"):
                 answer = request(entries)
+            failed = answer.get("Failed", [])
+            for fault in failed:
+                if not fault["SenderFault"]:  # SQS's own trouble, for one entry of the batch
+                    raise Unavailable(f"{action} {self.name} failed: {fault['Code']}")
             handle_of = dict(entries)
-            refused |= {handle_of[fault["Id"]]: fault["Code"] for fault in answer.get("Failed", [])}
+            refused |= {handle_of[fault["Id"]]: fault["Code"] for fault in failed}
         return refused
 
 

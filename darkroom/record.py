@@ -5,8 +5,9 @@ is allowed, raises if not, and leaves the record in its new state. The table wri
 record back under the condition that nobody else has written it since it was read, and
 otherwise reads it again and repeats the change, so each method may rely on what it sees.
 
-An order's `claims` number is the fence: each receive raises it, and only the holder of the
-newest number may publish, give back or bury.
+An order's `claim` number is the fence: each receive raises it, and only the holder of the newest
+number may publish, give back or bury. It is counted for the whole photo, so that two orders which a
+job went through never write under the same key.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from uuid import UUID, uuid5
 import uuid_utils
 from pydantic import BaseModel, ConfigDict
 
-from darkroom.errors import ClaimLost, Conflict, DarkroomError, InvalidRequest, NotFound
+from darkroom.errors import ClaimLost, Conflict, DarkroomError, InvalidRequest, NotFound, PhotoGone
 from darkroom.jobs import MAX_JOBS, Job
 from darkroom.message import Message
 
@@ -31,8 +32,9 @@ PhotoStatus = Literal[
 
 UNFINISHED = ("queued", "processing")
 
+MAX_ERRORS = 5
 MAX_ERROR_CHARS = 300
-"""An error's text in the record: 50 jobs with 5 attempts each must fit an item of 400 KB."""
+"""What is kept of a job's errors: 50 jobs, each with that many, must fit an item of 400 KB."""
 
 TOMBSTONE_DAYS = 20
 """A tombstone outlives every message that may still name its photo: 4 days in the queue, 14 in the dead letters."""
@@ -112,9 +114,9 @@ class JobRecord(Data):
         self.status, self.ended_at = status, at
 
     def add_error(self, error: DarkroomError, at: datetime) -> None:
-        """Note what ended an attempt; of an attempt that did not count and is made again, the last one stays."""
+        """Note what ended an attempt, the last few of them; an attempt that did not count is made again."""
         kept = [earlier for earlier in self.errors if earlier.attempt != self.attempts]
-        self.errors = [*kept, AttemptError.of(error, self.attempts, at)]
+        self.errors = [*kept, AttemptError.of(error, self.attempts, at)][-MAX_ERRORS:]
 
 
 class DeadLetter(Data):
@@ -126,9 +128,14 @@ class DeadLetter(Data):
 
 
 class Order(Data):
-    """Jobs that travel in one message. `due_at`: when the sweep shall look after it."""
+    """Jobs that travel in one message.
+
+    `claim` is the number that its holder has, `claims` how often it was claimed. `due_at`: when the sweep
+    shall look after it.
+    """
 
     id: str
+    claim: int = 0
     claims: int = 0
     given_back: int = 0
     sends: int = 1
@@ -142,14 +149,20 @@ class Order(Data):
 
 
 class Claim(BaseModel):
-    """A worker's right to an order, as of the receive that raised its number."""
+    """A worker's right to an order, as of the receive that raised its number.
+
+    Without jobs there is nothing left to do. `tries` counts all claims of the order, `attempt` those that were not
+    given back. When it is `exhausted` there was no attempt left, and the order is to be buried.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     order: str
-    number: int
-    attempt: int
-    jobs: dict[str, Job]
+    jobs: dict[str, Job] = {}
+    number: int = 0
+    attempt: int = 0
+    tries: int = 0
+    exhausted: bool = False
 
 
 class PhotoRecord(Data):
@@ -163,6 +176,7 @@ class PhotoRecord(Data):
     metadata: dict[str, Any] = {}
     batch: str | None = None
     generation: int = 1
+    claims: int = 0
     jobs: dict[str, JobRecord] = {}
     orders: dict[str, Order] = {}
     expires_at: datetime | None = None
@@ -285,28 +299,34 @@ class PhotoRecord(Data):
 
     # --- changes that workers make ------------------------------------------------------------------------------
 
-    def claim(self, order_id: str, time_limit: float, resend_after: float) -> Claim:
+    def claim(self, order_id: str, max_attempts: int, time_limit: float, resend_after: float) -> Claim:
         """Take the right to an order; whoever held it before is fenced out from now on.
 
         The sweep takes the worker for dead when the order is not done long after its longest possible
         time: all jobs together, then each alone after a crash.
-        Returns a claim without jobs when all of them have ended. Raises NotFound when the
-        photo is gone or has no such order.
+        Raises PhotoGone when the photo was deleted or has expired.
         """
-        if self.gone:
-            raise NotFound(f"photo {self.id} is {self.status}")
-        order = self._order(order_id)
+        self._be_there()
         jobs = self.jobs_of(order_id, unfinished=True)
-        if jobs:
-            order.claims += 1
-            order.due_at = now() + timedelta(seconds=time_limit * (1 + len(jobs)) + resend_after)
-            for job in jobs:
-                job.status, job.attempts = "processing", order.attempts
+        if not jobs:  # all have ended, or moved to another order when they were retried
+            return Claim(order=order_id)
+        order = self.orders[order_id]
+        self.claims += 1
+        order.claim = self.claims
+        order.claims += 1
+        exhausted = order.attempts > max_attempts
+        if exhausted:
+            order.given_back += 1
+        order.due_at = now() + timedelta(seconds=time_limit * (1 + len(jobs)) + resend_after)
+        for job in jobs:
+            job.status, job.attempts = "processing", order.attempts
         return Claim(
             order=order_id,
-            number=order.claims,
-            attempt=order.attempts,
             jobs={job.id: job.spec for job in jobs},
+            number=order.claim,
+            attempt=order.attempts,
+            tries=order.claims,
+            exhausted=exhausted,
         )
 
     def publish(self, claim: Claim, outcomes: Mapping[str, Result | DarkroomError]) -> set[str]:
@@ -366,10 +386,9 @@ class PhotoRecord(Data):
         order.due_at = now() + timedelta(seconds=wait)
         return order
 
-    def fail_order(self, order_id: str, error: DarkroomError, unclaimed_only: bool = False) -> bool:
-        """End an order without a claim: it was never sent, or its original is missing. False if a worker was faster."""
-        order = self._order(order_id)
-        if unclaimed_only and order.claims:
+    def fail_order(self, order_id: str, error: DarkroomError) -> bool:
+        """End an order that was for sure never sent. False if a worker has it all the same."""
+        if self._order(order_id).claims:
             return False
         at = now()
         for job in self.jobs_of(order_id, unfinished=True):
@@ -385,12 +404,15 @@ class PhotoRecord(Data):
         except KeyError:
             raise NotFound(f"photo {self.id} has no order {order_id}") from None
 
-    def _hold(self, claim: Claim) -> Order:
+    def _be_there(self) -> None:
         if self.gone:
-            raise NotFound(f"photo {self.id} is {self.status}")
-        order = self._order(claim.order)
-        if order.claims != claim.number:
-            raise ClaimLost(f"order {claim.order} was claimed again: we hold {claim.number}, it is at {order.claims}")
+            raise PhotoGone(f"photo {self.id} is {self.status}")
+
+    def _hold(self, claim: Claim) -> Order:
+        self._be_there()
+        order = self.orders.get(claim.order)
+        if order is None or order.claim != claim.number:
+            raise ClaimLost(f"order {claim.order} was claimed or its jobs retried since we took claim {claim.number}")
         return order
 
     def _begin_generation(self) -> None:

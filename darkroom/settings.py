@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -65,13 +66,13 @@ class Settings(BaseModel):
     concurrency: int | None = Field(None, ge=1, le=256, description="photos at a time; default: the CPUs we may use")
     prefetch: int | None = Field(None, ge=0, le=256, description="messages that may wait, leased; default: one a slot")
     poll_wait: int = Field(20, ge=0, le=20, description="long polling; a stop waits for a poll to return")
-    lease: int = Field(60, ge=6, le=43_200, description="visibility timeout set on every receive")
+    lease: int = Field(60, ge=6, le=21_600, description="visibility timeout set on every receive")
     heartbeat: float = Field(20, ge=1, description="a lease is renewed when it is this old")
     time_limit: int = Field(90, ge=1, le=3600, description="of one message; also of a job run alone after a crash")
     stop_grace: int = Field(105, ge=1, description="after SIGTERM, work may go on this long before it is given back")
     max_attempts: int = Field(5, ge=1, le=100, description="claims of an order, less those given back")
     backoff_base: float = Field(2, gt=0, le=900, description="longest first wait before a retry; doubles each time")
-    backoff_cap: float = Field(900, gt=0, le=43_200, description="longest wait before a retry")
+    backoff_cap: float = Field(900, gt=0, le=21_600, description="longest wait before a retry")
     child_orders: int = Field(200, ge=1, description="a child process is replaced after so many orders")
     job_events: bool = Field(False, description="send job.succeeded and job.failed beside photo.completed")
 
@@ -169,6 +170,15 @@ def read_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> 
     if faults or settings is None:
         raise SettingsError("settings are wrong:\n" + "\n".join(f"  {fault}" for fault in faults))
     return settings
+
+
+def prepare_spool(settings: Settings) -> None:
+    """Make the spool folder. Raises SettingsError when it cannot be written to: better now than at the first photo."""
+    try:
+        settings.spool_dir.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=settings.spool_dir).close()
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}SPOOL_DIR: cannot write to {settings.spool_dir}: {error.strerror}") from error
 
 
 def _field(variable: str) -> str:

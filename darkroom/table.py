@@ -20,8 +20,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from darkroom.aws import Clients, aws_errors
-from darkroom.errors import Fault, InvalidRequest, NotFound
+from darkroom.errors import Fault, FutureRecord, InvalidRequest, NotFound
 from darkroom.record import PhotoRecord, new_id, now
 from darkroom.settings import Settings
 
@@ -65,10 +67,13 @@ class Table:
         `known`: the record as last seen, which saves a read when nobody has written it since.
         Raises NotFound when there is no such photo. Returns the record as written, and what the change returned.
         """
-        photo = known.model_copy(deep=True) if known else self._read(photo_id)[0]
+        photo = known or self._read(photo_id)[0]
         writer = new_id()
         for tries in itertools.count():
+            before, photo = photo, photo.model_copy(deep=True)
             value = change(photo)
+            if photo == before:
+                return photo, value
             try:
                 self._put(photo, writer, "version = :version", {":version": photo.version})
             except _VersionConflict:
@@ -103,8 +108,8 @@ class Table:
         photos = [photo for photo in self._get_many(ids) if not photo.deleted_at]
         return photos, cursor_after(str(last["photo"])) if last else None
 
-    def due(self, limit: int = 25) -> Iterator[PhotoRecord]:
-        """Photos that the sweep shall look at, a few of each shard, in random order of shards."""
+    def due(self, limit: int = 25) -> Iterator[str]:
+        """Ids of photos that the sweep shall look at, a few of each shard, in random order of shards."""
         at = Decimal(str(now().timestamp()))
         for shard in random.sample(range(SHARDS), SHARDS):
             with aws_errors("looking for what is due"):
@@ -117,9 +122,7 @@ class Table:
                     Limit=limit,
                 )
             for item in answer["Items"]:
-                photo = self.get(str(item["pk"]).removeprefix("photo#"))
-                if photo is not None:
-                    yield photo
+                yield str(item["pk"]).removeprefix("photo#")
 
     def _read(self, photo_id: str) -> tuple[PhotoRecord, str]:
         """A record, and which update wrote it."""
@@ -148,7 +151,8 @@ class Table:
                 for item in answer["Responses"].get(self._name, []):
                     photo = _record(item)
                     found[photo.id] = photo
-                wanted = answer.get("UnprocessedKeys")
+                if wanted := answer.get("UnprocessedKeys"):
+                    time.sleep(random.uniform(0.05, 0.2))  # noqa: S311 - jitter, not a secret
         return [found[photo_id] for photo_id in ids if photo_id in found]
 
     def _put(self, photo: PhotoRecord, writer: str, condition: str, values: dict[str, Any] | None = None) -> None:
@@ -189,7 +193,11 @@ def _item(photo: PhotoRecord) -> dict[str, Any]:
 
 
 def _record(item: dict[str, Any]) -> PhotoRecord:
-    photo = PhotoRecord.model_validate(_plain(item["record"]) | {"version": int(item["version"])})
+    try:
+        photo = PhotoRecord.model_validate(_plain(item["record"]) | {"version": int(item["version"])})
+    except ValidationError as error:
+        # Not read in part either: a write of what is left would drop what the newer release has added.
+        raise FutureRecord(f"the record {item['pk']} was written by a newer release") from error
     # DynamoDB's maps have no order; ids sort by the time they were made.
     photo.jobs = dict(sorted(photo.jobs.items()))
     photo.orders = dict(sorted(photo.orders.items()))

@@ -9,23 +9,25 @@ import threading
 from darkroom.errors import DarkroomError
 from darkroom.logs import set_up_logs
 from darkroom.services import Services
-from darkroom.settings import read_settings
+from darkroom.settings import prepare_spool, read_settings
 from worker.consumer import Consumer
 from worker.cpus import usable_cpus
+from worker.pool import start_fork_server
 
 STOP = {signal.SIGTERM, signal.SIGINT}
 
 
 def main() -> int:
+    start_fork_server()
     # Waited for in a thread: a handler would run between any two lines, in the middle of a lock.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
     try:
         settings = read_settings()
         set_up_logs(settings, "worker")
         services = Services.connect(settings)
-        settings.spool_dir.mkdir(parents=True, exist_ok=True)
-    except (DarkroomError, OSError) as error:
-        print(f"worker: {error}", file=sys.stderr)
+        prepare_spool(settings)
+    except DarkroomError as error:
+        print(f"darkroom worker: {error.detail}", file=sys.stderr)
         return 2
     consumer = Consumer(services, settings.concurrency or usable_cpus())
     threading.Thread(target=_obey_signals, args=[consumer], name="signals", daemon=True).start()

@@ -22,6 +22,7 @@ from darkroom.errors import (
     PhotoError,
     TimeLimitExceeded,
     TooManyPixels,
+    Unavailable,
     UnreadablePhoto,
     UnsupportedPhoto,
 )
@@ -35,9 +36,17 @@ OUT_OF_MEMORY = 77
 
 JOB_ERRORS = {
     error.code: error
-    for error in (PhotoError, UnreadablePhoto, UnsupportedPhoto, TooManyPixels, TimeLimitExceeded, ChildDied)
+    for error in (
+        PhotoError,
+        UnreadablePhoto,
+        UnsupportedPhoto,
+        TooManyPixels,
+        TimeLimitExceeded,
+        ChildDied,
+        Unavailable,
+    )
 }
-"""What fails a job for good, by code; anything else was not foreseen and is tried again."""
+"""What was foreseen, by code; anything else is a bug."""
 
 
 @dataclass(frozen=True)
@@ -112,4 +121,6 @@ def _failure(error: Exception) -> Failure:
         raise error
     if isinstance(error, DarkroomError):
         return Failure(error.code, error.detail)
+    if isinstance(error, OSError) and error.errno:
+        return Failure(Unavailable.code, f"the worker's disk: {error}")
     return Failure(DarkroomError.code, f"{type(error).__name__}: {error}", traceback.format_exc())

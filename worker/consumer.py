@@ -22,7 +22,7 @@ from worker.handler import Handler
 from worker.inbox import Inbox
 from worker.lease import Lease, LeaseKeeper
 from worker.sweep import Sweeper
-from worker.verdict import Bury, Delete, Retry
+from worker.verdict import Bury, Delete, Leave, Retry, Verdict
 
 log = structlog.get_logger()
 
@@ -79,7 +79,6 @@ class Consumer:
             if room <= 0:
                 self._leases.wait_for_fewer(self._room, timeout=5)
                 continue
-            asked_at = time.monotonic()
             try:
                 messages = self._queue.receive(min(room, BATCH), self._settings.poll_wait, self._settings.lease)
                 failures = 0
@@ -90,16 +89,21 @@ class Consumer:
                 self._stopping.wait(pause)
                 continue
             for received in messages:
-                lease = self._leases.hold(received, since=asked_at)
+                lease = self._leases.hold(received)
                 if not self._inbox.put(lease):  # the poll was under way when the stop came
                     self._leases.settle(lease, GIVE_BACK)
 
     def _work(self, handler: Handler) -> None:
-        while lease := self._inbox.take():
-            verdict = handler.handle(lease.received, lease)
-            self._leases.settle(lease, verdict)
-            self._give_back(self._inbox.done(lease, settled=isinstance(verdict, Delete | Bury)))
-        handler.close()
+        try:
+            while lease := self._inbox.take():
+                verdict: Verdict = Leave()  # if the handler itself fails, nobody renews the lease any more
+                try:
+                    verdict = handler.handle(lease.received, lease)
+                finally:
+                    self._leases.settle(lease, verdict)
+                    self._give_back(self._inbox.done(lease, settled=isinstance(verdict, Delete | Bury)))
+        finally:
+            handler.close()
 
     def _give_back(self, leases: list[Lease]) -> None:
         for lease in leases:
@@ -113,8 +117,10 @@ class Consumer:
         log.info("worker.draining", held=self._leases.held)
         deadline = time.monotonic() + self._settings.stop_grace
         self._give_back(self._inbox.close())
-        for slot in self._slots:
-            slot.join(max(0.0, deadline - time.monotonic()))
+        while any(slot.is_alive() for slot in self._slots) and time.monotonic() < deadline:
+            health.touch()
+            for slot in self._slots:
+                slot.join(min(1.0, max(0.0, deadline - time.monotonic())))
         if any(slot.is_alive() for slot in self._slots):
             log.warning("worker.grace_over", held=self._leases.held)
             self.interrupt()

@@ -20,8 +20,8 @@ from darkroom.errors import (
     DarkroomError,
     Interrupted,
     LeaseLost,
-    MessageError,
     NotFound,
+    PhotoGone,
     ProcessError,
     Unavailable,
     UnreadablePhoto,
@@ -34,7 +34,7 @@ from worker.child import Failure, Outcome, Work
 from worker.lease import Lease
 from worker.pool import Child
 from worker.publication import Publication
-from worker.verdict import Bury, Delete, Retry, Verdict, judge
+from worker.verdict import Bury, Delete, Retry, Verdict, backoff, judge
 
 log = structlog.get_logger()
 
@@ -80,13 +80,16 @@ class Handler:
     def _handle(self, message: Message, received: Received, lease: Lease) -> Verdict:
         settings, claim = self._settings, None
         try:
+            self._check(lease)  # it may have waited too long for its renewals
             photo, claim = self._services.table.update(
                 message.photo,
-                lambda record: record.claim(message.order, settings.time_limit, settings.resend_after),
+                lambda record: record.claim(
+                    message.order, settings.max_attempts, settings.time_limit, settings.resend_after
+                ),
             )
-            if claim.attempt > settings.max_attempts:
-                raise AttemptsExhausted(_history(photo, claim, settings.max_attempts))
-            if claim.jobs:  # else all of them have ended, and only the message or an event was left over
+            if claim.exhausted:
+                raise AttemptsExhausted(_history(photo, claim))
+            if claim.jobs:  # else only the message, or an event, was left over
                 photo = self._work(photo, claim, lease)
             self._services.announce(photo, photo.jobs_of(message.order))
             return Delete()
@@ -94,7 +97,7 @@ class Handler:
             return self._give_up(message, received, claim, error)
         except Exception as error:
             log.exception("order.unexpected_error")
-            return self._give_up(message, received, claim, DarkroomError(f"{type(error).__name__}: {error}"))
+            return self._give_up(message, received, claim, _unexpected(error))
 
     # --- the work -----------------------------------------------------------------------------------------------
 
@@ -126,6 +129,7 @@ class Handler:
             if photo.original is None:
                 raise NotFound
             self._services.bucket.fetch(photo.original.key, work.original)
+            self._check(lease)
         except NotFound:
             missing = UnreadablePhoto("the original is missing from the bucket")
             yield from (Outcome(job_id, Failure(missing.code, missing.detail)) for job_id in work.jobs)
@@ -137,7 +141,7 @@ class Handler:
         alone in a fresh child, so that only the culprit fails."""
         unfinished = dict(work.jobs)
         try:
-            for outcome in self._child.run(work, self._settings.time_limit):
+            for outcome in self._run(work, lease):
                 del unfinished[outcome.job]
                 yield outcome
             return
@@ -146,13 +150,17 @@ class Handler:
             log.warning("child.lost", code=error.code, detail=error.detail, unfinished=len(unfinished))
         for job_id, job in unfinished.items():
             try:
-                alone = Work(work.original, {job_id: job}, work.directory)
-                yield from self._child.run(alone, self._settings.time_limit)
+                yield from self._run(Work(work.original, {job_id: job}, work.directory), lease)
             except ProcessError as error:
                 self._check(lease)
                 yield Outcome(job_id, Failure(error.code, error.detail))
             finally:
                 self._child.stop()
+
+    def _run(self, work: Work, lease: Lease) -> Iterator[Outcome]:
+        self._child.start()
+        self._check(lease)  # an interrupt that came before there was a child to kill
+        return self._child.run(work, self._settings.time_limit)
 
     def _check(self, lease: Lease) -> None:
         """Stop when the work is no longer ours, or not to be finished here."""
@@ -165,23 +173,28 @@ class Handler:
 
     def _give_up(self, message: Message, received: Received, claim: Claim | None, error: DarkroomError) -> Verdict:
         """Judge an attempt that failed, and write down what follows from it."""
-        verdict = judge(error, claim.attempt if claim else received.receives, self._settings)
+        verdict = self._judge(error, claim, received)
         log.warning("order.attempt_failed", verdict=str(verdict), code=error.code, detail=error.detail)
         try:
-            if isinstance(error, NotFound):
+            if isinstance(error, PhotoGone):
                 # Deleted or expired: whatever a late worker left there is removed once more.
                 self._services.bucket.remove_photo(message.photo)
-            elif isinstance(verdict, Retry) and claim:
+            elif isinstance(verdict, Retry) and claim and claim.jobs:
                 self._postpone(message, claim, error, verdict)
-            elif isinstance(verdict, Bury) and claim:
+            elif isinstance(verdict, Bury):
                 self._bury(message, received, claim, error)
-        except NotFound:
+        except PhotoGone:
             return Delete()
-        except DarkroomError as fault:
+        except Exception as fault:
             # It could not be written down: the message comes back, and it is tried again then.
-            log.warning("order.not_written_down", code=fault.code, detail=fault.detail)
-            return judge(fault, received.receives, self._settings)
+            log.warning("order.not_written_down", exc_info=not isinstance(fault, DarkroomError), detail=str(fault))
+            return Retry(backoff(received.receives, self._settings))
         return verdict
+
+    def _judge(self, error: DarkroomError, claim: Claim | None, received: Received) -> Verdict:
+        if claim and claim.jobs:
+            return judge(error, claim.attempt, claim.tries, self._settings)
+        return judge(error, received.receives, received.receives, self._settings)
 
     def _postpone(self, message: Message, claim: Claim, error: DarkroomError, verdict: Retry) -> None:
         resend_after = self._settings.resend_after
@@ -190,24 +203,31 @@ class Handler:
             lambda record: record.postpone(claim, error, verdict.counts, verdict.delay, resend_after),
         )
 
-    def _bury(self, message: Message, received: Received, claim: Claim, error: DarkroomError) -> None:
+    def _bury(self, message: Message, received: Received, claim: Claim | None, error: DarkroomError) -> None:
         self._services.photos.bury(received, error)
-        photo, _ = self._services.table.update(message.photo, lambda record: record.bury(claim, error))
-        self._services.announce(photo, photo.jobs_of(message.order))
+        if claim and claim.jobs:
+            photo, _ = self._services.table.update(message.photo, lambda record: record.bury(claim, error))
+            self._services.announce(photo, photo.jobs_of(message.order))
 
     def _refuse(self, received: Received, error: DarkroomError) -> Verdict:
         """What becomes of a message that we cannot read."""
-        verdict = judge(error, received.receives, self._settings)
+        verdict = self._judge(error, None, received)
         log.error("message.refused", message=received.id, verdict=str(verdict), code=error.code, detail=error.detail)
-        if isinstance(error, MessageError):
+        if isinstance(verdict, Bury):
             try:
                 self._services.photos.bury(received, error)
             except Unavailable as fault:
-                return judge(fault, received.receives, self._settings)
+                return self._judge(fault, None, received)
         return verdict
 
 
-def _history(photo: PhotoRecord, claim: Claim, attempts: int) -> str:
+def _unexpected(error: Exception) -> DarkroomError:
+    if isinstance(error, OSError):  # a full disk, say: not the photo's fault
+        return Unavailable(f"the worker cannot work: {type(error).__name__}: {error}")
+    return DarkroomError(f"{type(error).__name__}: {error}")
+
+
+def _history(photo: PhotoRecord, claim: Claim) -> str:
     errors = [error for job in photo.jobs_of(claim.order, unfinished=True) for error in job.errors]
     last = f"the last error was: {errors[-1].detail}" if errors else "the worker died each time, without a word"
-    return f"tried {attempts} times; {last}"
+    return f"tried {claim.attempt} times; {last}"

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-ALIVE = Path(tempfile.gettempdir(), "darkroom-worker-alive")
+ALIVE = Path(tempfile.gettempdir(), f"darkroom-worker-{os.getuid()}-alive")
 
 OLDEST = 90.0
 """Seconds. A round takes a poll of 20 s and, while SQS does not answer, a pause of 30 s and the client's timeout."""
 
 
 def touch() -> None:
-    """Say that the poller goes round."""
+    """Say that the worker goes on: the poller in each round, or the drain."""
     ALIVE.touch()
 
 

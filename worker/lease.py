@@ -23,7 +23,7 @@ RETRY_PAUSE = 1.0
 """Seconds before a renewal or settlement that failed is tried again."""
 
 MARGIN = 2.0
-"""A lease counts as lost so many seconds before SQS ends it: its clock started a little before ours."""
+"""A lease counts as lost so many seconds before SQS ends it: SQS's clock started while the answer travelled."""
 
 
 class Lease:
@@ -67,9 +67,9 @@ class LeaseKeeper:
         self._closing = False
         self._changed = threading.Condition()
 
-    def hold(self, received: Received, since: float) -> Lease:
-        """Begin to hold a message. `since`: monotonic time before the receive was asked for."""
-        lease = Lease(received, since + self._seconds)
+    def hold(self, received: Received) -> Lease:
+        """Begin to hold a message that has just come."""
+        lease = Lease(received, time.monotonic() + self._seconds)
         with self._changed:
             self._held[received.receipt_handle] = lease
             self._changed.notify_all()
@@ -105,8 +105,9 @@ class LeaseKeeper:
         """Renew and settle until closed."""
         while True:
             with self._changed:
-                self._changed.wait_for(self._has_work, timeout=self._until_next())
-                if self._closing and not self._to_settle and not self._held:
+                while not self._has_work():
+                    self._changed.wait(self._until_next())
+                if self._closing and not self._to_settle:
                     return
                 settling, due = list(self._to_settle.values()), self._due()
             try:
@@ -120,7 +121,7 @@ class LeaseKeeper:
     def _has_work(self) -> bool:
         if time.monotonic() < self._pause_until:
             return False
-        return bool(self._to_settle or self._due()) or (self._closing and not self._held)
+        return bool(self._to_settle or self._due() or self._closing)
 
     def _until_next(self) -> float:
         """Seconds until something may have to be done, should nobody call before."""

@@ -15,6 +15,7 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -26,6 +27,14 @@ from worker.photo.pipeline import Result
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["worker.child"])
+
+
+def start_fork_server() -> None:
+    """Start what children are forked from; before signals are blocked and threads are there.
+
+    Starting it unblocks SIGINT and SIGTERM in the thread that does it, and takes longer than a small job.
+    """
+    forkserver.ensure_running()
 
 
 class Child:
@@ -45,7 +54,7 @@ class Child:
         finished what it was asked for, for whatever reason, is stopped.
         """
         deadline = time.monotonic() + time_limit
-        process, pipe = self._ready()
+        process, pipe = self.start()
         finished = False
         try:
             pipe.send(work)
@@ -77,7 +86,8 @@ class Child:
         if pipe is not None:
             pipe.close()
 
-    def _ready(self) -> tuple[BaseProcess, Connection]:
+    def start(self) -> tuple[BaseProcess, Connection]:
+        """The child, a fresh one if there is none. From here on `interrupt` finds it."""
         process, pipe = self._process, self._pipe
         if process is None or pipe is None or not process.is_alive():
             self.stop()

@@ -10,7 +10,7 @@ import structlog
 
 import darkroom
 from darkroom.bucket import result_key
-from darkroom.errors import DarkroomError, Unavailable
+from darkroom.errors import DarkroomError
 from darkroom.record import Claim, PhotoRecord, Result
 from darkroom.services import Services
 from darkroom.views import result_filename
@@ -39,9 +39,7 @@ class Publication:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
-        # What is left here never reached the record, unless the last write's answer was lost.
-        if not isinstance(error, Unavailable):
-            self._remove(self._outcomes)
+        self._remove_unpublished(self._outcomes)
 
     def add(self, outcome: Outcome) -> None:
         """Store a job's result, and publish now and then."""
@@ -82,14 +80,20 @@ class Publication:
         self.photo, counted = self._services.table.update(
             self.photo.id, lambda record: record.publish(self._claim, self._outcomes), known=self.photo
         )
-        cancelled = {job_id: outcome for job_id, outcome in self._outcomes.items() if job_id not in counted}
+        not_counted = {job_id: outcome for job_id, outcome in self._outcomes.items() if job_id not in counted}
         self._outcomes = {}
-        self._remove(cancelled)
+        self._remove_unpublished(not_counted)
         self._last_publish = time.monotonic()
 
-    def _remove(self, outcomes: dict[str, Result | DarkroomError]) -> None:
-        keys = [outcome.key for outcome in outcomes.values() if isinstance(outcome, Result)]
+    def _remove_unpublished(self, outcomes: dict[str, Result | DarkroomError]) -> None:
+        """Remove what was stored in vain: the order was lost or given back, or the job cancelled."""
+        keys = {outcome.key for outcome in outcomes.values() if isinstance(outcome, Result)}
+        if not keys:
+            return
         try:
-            self._services.bucket.remove(keys)
-        except Unavailable as error:
-            log.warning("result.not_removed", keys=keys, detail=error.detail)  # deleting the photo removes it
+            # Read anew: a write whose answer was lost may have published them all the same.
+            photo = self._services.table.get(self.photo.id)
+            jobs = photo.jobs.values() if photo else []
+            self._services.bucket.remove(keys - {job.result.key for job in jobs if job.result})
+        except DarkroomError as error:
+            log.warning("result.not_removed", keys=sorted(keys), detail=error.detail)  # deleting the photo removes it

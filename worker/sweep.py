@@ -14,7 +14,7 @@ import time
 
 import structlog
 
-from darkroom.errors import Conflict, DarkroomError, NotFound, UnreadablePhoto
+from darkroom.errors import Conflict, DarkroomError, NotFound
 from darkroom.jobs import MAX_JOBS
 from darkroom.record import PhotoRecord
 from darkroom.services import Services
@@ -41,14 +41,17 @@ class Sweeper:
 
     def sweep(self) -> None:
         """Look at everything that is due, once."""
-        for photo in self._services.table.due():
+        for photo_id in self._services.table.due():
             if self._stopping.is_set():
                 return
-            with structlog.contextvars.bound_contextvars(photo=photo.id, owner=photo.owner):
+            with structlog.contextvars.bound_contextvars(photo=photo_id):
                 try:
-                    self.mend(photo)
+                    self.mend(photo_id)
                 except (NotFound, Conflict) as error:
                     log.info("sweep.overtaken", detail=error.detail)  # somebody was faster
+                except DarkroomError as error:
+                    # One that cannot be mended now must not hide those behind it.
+                    log.warning("sweep.failed", code=error.code, detail=error.detail)
 
     def clean_spool(self) -> None:
         """Remove the folders of workers that were killed: older than any order can be in work."""
@@ -62,30 +65,24 @@ class Sweeper:
             except FileNotFoundError:
                 pass  # another worker that shares the disk was faster
 
-    def mend(self, photo: PhotoRecord) -> None:
+    def mend(self, photo_id: str) -> None:
         """Put one photo right. Raises NotFound or Conflict when it was put right in the meantime."""
+        photo = self._services.table.get(photo_id)
+        if photo is None:
+            return
         if photo.deleted_at:
             if not photo.purged:
                 self._services.purge(photo)
                 log.info("sweep.purged")
             return
         for order_id in photo.overdue_orders():
-            if photo.original is None or not self._services.bucket.exists(photo.original.key):
-                photo = self._fail(photo, order_id)
-            else:
-                photo = self._resend(photo, order_id)
+            photo = self._resend(photo, order_id)
 
     def _resend(self, photo: PhotoRecord, order_id: str) -> PhotoRecord:
+        """Send an order again. Should its original be missing, the worker that gets it says so."""
         photo, order = self._services.table.update(
             photo.id, lambda record: record.resend(order_id, self._resend_after), known=photo
         )
         self._services.send_order(photo, order_id)
         log.warning("sweep.resent", order=order_id, sends=order.sends)
-        return photo
-
-    def _fail(self, photo: PhotoRecord, order_id: str) -> PhotoRecord:
-        error = UnreadablePhoto("the upload was not finished: its original is missing from the bucket")
-        photo, _ = self._services.table.update(photo.id, lambda record: record.fail_order(order_id, error), known=photo)
-        self._services.announce(photo, photo.jobs_of(order_id))
-        log.warning("sweep.failed", order=order_id, code=error.code, detail=error.detail)
         return photo

@@ -9,10 +9,12 @@ from darkroom.errors import (
     ClaimLost,
     DarkroomError,
     FutureMessage,
+    FutureRecord,
     Interrupted,
     LeaseLost,
     MessageError,
     NotFound,
+    PhotoGone,
     Unavailable,
 )
 from darkroom.settings import Settings
@@ -44,30 +46,33 @@ class Leave:
 Verdict = Delete | Retry | Bury | Leave
 
 
-def judge(error: DarkroomError | None, attempt: int, settings: Settings) -> Verdict:
-    """Decide by how the attempt ended and which attempt it was, counted from 1."""
+def judge(error: DarkroomError | None, attempt: int, tries: int, settings: Settings) -> Verdict:
+    """Decide by how the attempt ended, which one it was, and how often it was tried in all, both counted from 1.
+
+    The attempts decide when to give up, the tries how long to wait: an outage of hours uses up no attempt, and
+    must not be met with a retry every second either.
+    """
     match error:
-        case None | NotFound():
+        case None | PhotoGone():
             return Delete()
         case ClaimLost() | LeaseLost():
             return Leave()
         case Interrupted():
             return Retry(0, counts=False)
-        case Unavailable() | FutureMessage():
-            # Not the photo's fault, so not an attempt: an outage of hours must not use up any photo's chances.
-            return Retry(_backoff(attempt, settings), counts=False)
-        case MessageError():
+        case Unavailable() | FutureMessage() | FutureRecord():
+            return Retry(backoff(tries, settings), counts=False)
+        case MessageError() | NotFound():  # NotFound: no record says what the message asks for
             return Bury()
         case _ if not error.retryable or attempt >= settings.max_attempts:
             return Bury()
         case _:
-            return Retry(_backoff(attempt, settings))
+            return Retry(backoff(tries, settings))
 
 
-def _backoff(attempt: int, settings: Settings) -> int:
+def backoff(tries: int, settings: Settings) -> int:
     """Capped exponential backoff with full jitter.
 
     Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. SQS takes whole seconds.
     """
-    ceiling = min(settings.backoff_cap, settings.backoff_base * 2 ** min(attempt - 1, 30))
+    ceiling = min(settings.backoff_cap, settings.backoff_base * 2 ** min(tries - 1, 30))
     return round(random.uniform(0, ceiling))  # noqa: S311 - jitter, not a secret

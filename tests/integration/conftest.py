@@ -122,6 +122,16 @@ class Stack:
         assert photo.original is not None
         self.services.bucket.put(photo.original.key, io.BytesIO(image), "image/jpeg")
 
+    def as_a_newer_release(self, photo: PhotoRecord) -> None:
+        """Add something to a record that this release does not know."""
+        self.services.clients.dynamodb.update_item(
+            TableName=self.services.settings.table,
+            Key={"pk": f"photo#{photo.id}"},
+            UpdateExpression="SET #record.colour = :blue",
+            ExpressionAttributeNames={"#record": "record"},
+            ExpressionAttributeValues={":blue": "blue"},
+        )
+
     def look(self, photo: PhotoRecord) -> PhotoRecord:
         found = self.services.table.get(photo.id)
         assert found is not None

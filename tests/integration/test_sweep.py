@@ -35,7 +35,7 @@ def test_an_api_that_died_before_the_original(stack: Stack, picture: bytes) -> N
     stack.worker(**OFTEN)
     (job,) = stack.wait_for(photo).jobs.values()
     assert (job.status, job.errors[0].code) == ("failed", "unreadable_photo")
-    assert "was not finished" in job.errors[0].detail
+    assert "missing" in job.errors[0].detail
     (event,) = wait_until("the event is there", stack.events)
     assert event["data"]["status"] == "failed"
 
@@ -55,12 +55,24 @@ def test_an_api_that_died_while_it_deleted(stack: Stack, picture: bytes) -> None
 def test_a_worker_that_vanished_with_its_message(stack: Stack, picture: bytes) -> None:
     photo = stack.record(picture, [RESIZE])
     (order,) = photo.orders
-    photo.claim(order, time_limit=90, resend_after=300)
+    photo.claim(order, max_attempts=5, time_limit=90, resend_after=300)
     stack.services.table.create(overdue(photo))
     stack.store(photo, picture)
     stack.worker(**OFTEN)
     (job,) = stack.wait_for(photo).jobs.values()
     assert (job.status, job.attempts) == ("succeeded", 2)
+
+
+def test_one_that_cannot_be_mended_does_not_hide_the_others(stack: Stack, picture: bytes) -> None:
+    photos = [overdue(stack.record(picture, [RESIZE])) for _ in range(20)]
+    for photo in photos:
+        stack.services.table.create(photo)
+        stack.store(photo, picture)
+    for photo in photos[:10]:
+        stack.as_a_newer_release(photo)
+    worker = stack.worker(**OFTEN)
+    assert {stack.wait_for(photo).status for photo in photos[10:]} == {"succeeded"}
+    assert worker.process.poll() is None
 
 
 def test_what_is_not_overdue_is_left_alone(stack: Stack, picture: bytes) -> None:

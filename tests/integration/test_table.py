@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from darkroom.errors import Conflict, InvalidRequest, NotFound
+from darkroom.errors import Conflict, FutureRecord, InvalidRequest, NotFound
 from darkroom.record import PhotoRecord, new_id, now
 from tests.integration.conftest import Stack
 
@@ -34,7 +34,7 @@ def test_no_update_of_many_at_once_is_lost(stack: Stack, picture: bytes) -> None
     (order,) = photo.orders
 
     def claim() -> None:
-        stack.services.table.update(photo.id, lambda record: record.claim(order, 90, 300))
+        stack.services.table.update(photo.id, lambda record: record.claim(order, 100, 90, 300))
 
     threads = [threading.Thread(target=claim) for _ in range(10)]
     for thread in threads:
@@ -48,10 +48,25 @@ def test_a_stale_view_is_read_again(stack: Stack, picture: bytes) -> None:
     photo = stack.record(picture, [METADATA])
     stack.services.table.create(photo)
     (order,) = photo.orders
-    stack.services.table.update(photo.id, lambda record: record.claim(order, 90, 300))
-    newest, _ = stack.services.table.update(photo.id, lambda record: record.claim(order, 90, 300), known=photo)
+    stack.services.table.update(photo.id, lambda record: record.claim(order, 100, 90, 300))
+    newest, _ = stack.services.table.update(photo.id, lambda record: record.claim(order, 100, 90, 300), known=photo)
     assert newest.orders[order].claims == 2
     assert photo.orders[order].claims == 0
+
+
+def test_a_change_that_changes_nothing_is_not_written(stack: Stack, picture: bytes) -> None:
+    photo = stack.record(picture, [METADATA])
+    stack.services.table.create(photo)
+    stack.services.table.update(photo.id, lambda record: record.jobs_of("none"))
+    assert stack.look(photo).version == photo.version
+
+
+def test_a_record_of_a_newer_release_is_not_read_in_part(stack: Stack, picture: bytes) -> None:
+    photo = stack.record(picture, [METADATA])
+    stack.services.table.create(photo)
+    stack.as_a_newer_release(photo)
+    with pytest.raises(FutureRecord):
+        stack.services.table.get(photo.id)
 
 
 def test_a_change_that_is_refused_changes_nothing(stack: Stack, picture: bytes) -> None:
@@ -100,4 +115,4 @@ def test_only_what_is_due_is_found_by_the_sweep(stack: Stack, picture: bytes) ->
     ended.cancel()
     for photo in (late, waiting, ended):
         stack.services.table.create(photo)
-    assert [photo.id for photo in stack.services.table.due()] == [late.id]
+    assert list(stack.services.table.due()) == [late.id]

@@ -129,24 +129,65 @@ class TestWhatIsAtFault:
         assert json.loads(body)["v"] == 99
 
     def test_an_unexpected_error_is_tried_again_up_to_the_limit_and_buried(self, stack: Stack, picture: bytes) -> None:
-        spool = stack.directory / "spool"
-        worker = stack.worker(
-            DARKROOM_SPOOL_DIR=str(spool),
-            DARKROOM_MAX_ATTEMPTS="2",
-            DARKROOM_BACKOFF_BASE="1",
-            DARKROOM_BACKOFF_CAP="1",
-        )
-        spool.rmdir()
-        spool.write_text("in the way")
-        photo = stack.submit(picture, RESIZE)
+        worker = stack.worker(DARKROOM_MAX_ATTEMPTS="2", DARKROOM_BACKOFF_BASE="1", DARKROOM_BACKOFF_CAP="1")
+        photo = stack.record(picture, [RESIZE])
+        assert photo.original is not None
+        photo.original.key = ""  # nobody foresees that
+        (order,) = photo.orders
+        stack.services.table.create(photo)
+        stack.services.send_order(photo, order)
         job = only_job(stack.wait_for(photo))
         assert (job.status, [error.attempt for error in job.errors]) == ("failed", [1, 2])
-        assert "NotADirectoryError" in job.errors[-1].detail
+        assert "ParamValidationError" in job.errors[-1].detail
         assert stack.look(photo).dead_at is not None
         stack.wait_until_empty()
         assert len(stack.receive(stack.services.photos.dead_letters)) == 1
         assert [event["type"] for event in stack.events()] == ["photo.completed"]
         assert worker.process.poll() is None
+
+    def test_a_disk_that_fails_is_not_the_photos_fault(self, stack: Stack, picture: bytes) -> None:
+        spool = stack.directory / "spool"
+        worker = stack.worker(DARKROOM_SPOOL_DIR=str(spool), DARKROOM_BACKOFF_BASE="1", DARKROOM_BACKOFF_CAP="1")
+        spool.rmdir()
+        photo = stack.submit(picture, RESIZE)
+        wait_until("it was tried several times", lambda: len(worker.logged("order.attempt_failed")) > 6)
+        spool.mkdir()
+        job = only_job(stack.wait_for(photo))
+        assert (job.status, job.attempts) == ("succeeded", 1)
+
+    def test_a_message_without_a_record_is_buried(self, stack: Stack, picture: bytes) -> None:
+        photo = stack.record(picture, [RESIZE])
+        stack.store(photo, picture)
+        (order,) = photo.orders
+        stack.services.send_order(photo, order)
+        stack.worker()
+        stack.wait_until_empty()
+        assert len(stack.receive(stack.services.photos.dead_letters)) == 1
+        assert photo.original is not None
+        assert stack.services.bucket.exists(photo.original.key)
+
+    def test_a_record_of_a_newer_release_waits_for_a_newer_worker(self, stack: Stack, picture: bytes) -> None:
+        photo = stack.submit(picture, RESIZE)
+        stack.as_a_newer_release(photo)
+        worker = stack.worker(DARKROOM_BACKOFF_BASE="1", DARKROOM_BACKOFF_CAP="1")
+        wait_until("it was tried several times", lambda: len(worker.logged("order.attempt_failed")) > 6)
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+        assert stack.receive(stack.services.photos.dead_letters) == []
+        assert len(wait_until("it is back", lambda: stack.receive(stack.services.photos))) == 1
+
+    def test_an_event_that_could_not_be_sent_is_sent_later(self, stack: Stack, picture: bytes) -> None:
+        sqs, events = stack.services.clients.sqs, stack.services.events
+        sqs.delete_queue(QueueUrl=events.url)
+        photo = stack.submit(picture, RESIZE)
+        worker = stack.worker(DARKROOM_BACKOFF_BASE="1", DARKROOM_BACKOFF_CAP="1")
+        ended = stack.wait_for(photo)
+        wait_until("it was tried several times", lambda: len(worker.logged("order.attempt_failed")) > 3)
+        assert stack.look(photo) == ended  # nothing is written while nothing changes
+        sqs.create_queue(QueueName=events.name)
+        assert [event["id"] for event in wait_until("the event comes", stack.events)] == [
+            photo.event_id("photo.completed")
+        ]
 
     def test_a_message_whose_worker_died_at_every_attempt_is_buried_by_the_next_claim(
         self, stack: Stack, picture: bytes
@@ -154,7 +195,7 @@ class TestWhatIsAtFault:
         photo = stack.submit(picture, RESIZE)
         (order,) = photo.orders
         for _ in range(5):  # five workers that claimed it and were heard of no more
-            stack.services.table.update(photo.id, lambda record: record.claim(order, 90, 300))
+            stack.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300))
         stack.worker()
         job = only_job(stack.wait_for(photo))
         assert (job.status, job.errors[-1].code) == ("failed", "attempts_exhausted")
@@ -235,7 +276,7 @@ class TestLeasesAndClaims:
         (order,) = photo.orders
         worker = stack.worker()
         stack.wait_in_work(photo)
-        stack.services.table.update(photo.id, lambda record: record.claim(order, 90, 300))
+        stack.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300))
         (settled,) = wait_until("the worker has ended", lambda: worker.logged("order.settled"))
         assert settled["verdict"] == "Leave()"
         job = only_job(stack.look(photo))
@@ -321,6 +362,33 @@ class TestWhileInWork:
         assert stack.objects(photo) == []
         assert photo.original is not None
         assert not stack.services.bucket.exists(photo.original.key)
+
+    def test_a_retry_while_the_first_message_still_waits(self, stack: Stack, picture: bytes) -> None:
+        photo = stack.submit(picture, RESIZE)
+        (job,) = photo.jobs
+        stack.services.table.update(photo.id, lambda record: record.cancel())
+        photo, order = stack.services.table.update(photo.id, lambda record: record.retry(job, 300))
+        stack.services.send_order(photo, order.id)
+        stack.worker(DARKROOM_CONCURRENCY="1")
+        ended = only_job(stack.wait_for(photo))
+        stack.wait_until_empty()
+        assert (ended.status, ended.attempts) == ("succeeded", 1)
+        assert stack.objects(photo) == [ended.result.key]
+
+    def test_a_retry_while_the_first_order_is_in_work(
+        self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
+    ) -> None:
+        photo = stack.submit(picture, slow_job)
+        (job,) = photo.jobs
+        stack.worker(DARKROOM_CONCURRENCY="2")
+        stack.wait_in_work(photo)
+        stack.services.table.update(photo.id, lambda record: record.cancel())
+        photo, order = stack.services.table.update(photo.id, lambda record: record.retry(job, 300))
+        stack.services.send_order(photo, order.id)
+        ended = only_job(stack.wait_for(photo))
+        stack.wait_until_empty()
+        assert ended.status == "succeeded"
+        assert stack.objects(photo) == [ended.result.key]
 
     def test_more_jobs_on_a_photo_in_work_make_an_order_of_their_own(
         self, stack: Stack, picture: bytes, slow_job: dict[str, Any]

@@ -66,7 +66,7 @@ def test_perhaps_sent_stays_queued_and_the_request_succeeds(photo: PhotoRecord) 
 
 
 def test_sent_all_the_same_if_a_worker_has_claimed_it(photo: PhotoRecord) -> None:
-    photo.claim(order(photo), 60, 60)
+    photo.claim(order(photo), 5, 60, 60)
 
     send(Aws(photo, Unavailable("down", certain=True)).context, photo, order(photo))
 

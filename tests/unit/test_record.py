@@ -13,7 +13,7 @@ from darkroom.errors import (
     ClaimLost,
     Conflict,
     InvalidRequest,
-    NotFound,
+    PhotoGone,
     Unavailable,
     UnreadablePhoto,
 )
@@ -22,6 +22,7 @@ from darkroom.record import Claim, JobRecord, Order, Original, PhotoRecord, Resu
 
 RESEND = 300.0
 LIMIT = 90.0
+MAX_ATTEMPTS = 5
 
 
 def photo(*jobs: dict[str, Any]) -> PhotoRecord:
@@ -53,7 +54,7 @@ def only_order(record: PhotoRecord) -> Order:
 
 
 def claim(record: PhotoRecord, order: str = "") -> Claim:
-    return record.claim(order or only_order(record).id, LIMIT, RESEND)
+    return record.claim(order or only_order(record).id, MAX_ATTEMPTS, LIMIT, RESEND)
 
 
 def job_list(record: PhotoRecord) -> list[JobRecord]:
@@ -130,13 +131,13 @@ class TestFences:
         held = claim(record)
         record.delete()
         for refused in (lambda: claim(record), lambda: record.publish(held, {})):
-            with pytest.raises(NotFound, match="deleted"):
+            with pytest.raises(PhotoGone, match="deleted"):
                 refused()
 
     def test_an_expired_photo_refuses_workers(self) -> None:
         record = photo()
         record.expires_at = now() - timedelta(seconds=1)
-        with pytest.raises(NotFound, match="expired"):
+        with pytest.raises(PhotoGone, match="expired"):
             claim(record)
 
     def test_a_cancelled_job_stays_cancelled(self) -> None:
@@ -187,6 +188,23 @@ class TestAttempts:
         assert record.dead_at == dead.at
         assert record.status == "failed"
 
+    def test_when_none_is_left_the_claim_says_so_and_counts_no_further_one(self) -> None:
+        record = photo()
+        for _ in range(MAX_ATTEMPTS):
+            assert not claim(record).exhausted
+        held = claim(record)
+        assert held.exhausted
+        assert (held.attempt, held.tries) == (MAX_ATTEMPTS, MAX_ATTEMPTS + 1)
+        assert {job.attempts for job in job_list(record)} == {MAX_ATTEMPTS}
+
+    def test_only_the_last_errors_are_kept(self) -> None:
+        record = photo()
+        for number in range(20):
+            record.postpone(
+                record.claim(only_order(record).id, 100, LIMIT, RESEND), Unavailable(str(number)), True, 1, RESEND
+            )
+        assert [error.detail for error in job_list(record)[0].errors] == ["15", "16", "17", "18", "19"]
+
 
 class TestGenerations:
     def test_more_jobs_on_an_ended_photo_make_a_new_one(self) -> None:
@@ -224,6 +242,20 @@ class TestGenerations:
         record.publish(held, {second: result("results/2")})
         assert record.publish(again, {first: result("results/1")}) == {first}
         assert record.status == "succeeded"
+
+    def test_a_message_of_an_order_whose_jobs_were_retried_has_nothing_to_do(self) -> None:
+        record = photo({"type": "metadata"})
+        (job,) = record.jobs
+        (first,) = record.orders
+        held = claim(record)
+        record.cancel()
+        second = record.retry(job, RESEND)
+        assert claim(record, first).jobs == {}
+        with pytest.raises(ClaimLost):
+            record.publish(held, {job: result()})
+        again = claim(record, second.id)
+        assert again.number > held.number  # so that the two never write under the same key
+        assert record.publish(again, {job: result()}) == {job}
 
     @pytest.mark.parametrize("status", ["queued", "processing", "succeeded"])
     def test_only_what_failed_or_was_cancelled_is_retried(self, status: Any) -> None:
@@ -271,10 +303,11 @@ class TestTheSweepsView:
 
     def test_a_send_that_failed_ends_the_order_unless_a_worker_was_faster(self) -> None:
         record = photo()
-        order = only_order(record).id
-        claim(record)
-        assert not record.fail_order(order, Unavailable("SQS"), unclaimed_only=True)
-        assert record.fail_order(order, UnreadablePhoto("missing"))
+        claimed = photo()
+        claim(claimed)
+        assert not claimed.fail_order(only_order(claimed).id, Unavailable("SQS"))
+        assert claimed.status == "processing"
+        assert record.fail_order(only_order(record).id, Unavailable("SQS"))
         assert record.status == "failed"
 
     def test_a_deleted_photo_is_due_until_it_is_purged(self) -> None:
@@ -297,8 +330,15 @@ def test_the_largest_record_fits_into_an_item() -> None:
     }
     record = photo(*[{"type": "pipeline", "steps": [step] * MAX_STEPS} for _ in range(MAX_JOBS)])
     record.metadata = {"m": "x" * 2048}
-    for attempt in range(1, 6):
+    for _ in range(MAX_ATTEMPTS):
         held = claim(record)
-        assert held.attempt == attempt
         record.postpone(held, Unavailable("x" * 1000), True, 1, RESEND)
+    for job in job_list(record):
+        job.result = result(f"results/{record.id}/{job.id}/1000.jpeg").model_copy(
+            update={
+                "filename": "f" * 255,
+                "seconds": dict.fromkeys(["decode", "resize", "encode", "store"], 1.2345),
+                "versions": {"darkroom": "10.10.10", "pillow": "13.10.10"},
+            }
+        )
     assert len(json.dumps(record.model_dump(mode="json", exclude_none=True))) < 400_000

@@ -13,6 +13,7 @@ from darkroom.errors import (
     LeaseLost,
     MessageError,
     NotFound,
+    PhotoGone,
     Unavailable,
     UnreadablePhoto,
 )
@@ -26,7 +27,8 @@ SETTINGS = Settings(max_attempts=5, backoff_base=2, backoff_cap=60)
     ("error", "attempt", "verdict"),
     [
         (None, 1, Delete()),
-        (NotFound(), 1, Delete()),
+        (PhotoGone(), 1, Delete()),
+        (NotFound(), 1, Bury()),
         (ClaimLost(), 1, Leave()),
         (LeaseLost(), 1, Leave()),
         (Interrupted(), 3, Retry(0, counts=False)),
@@ -37,11 +39,11 @@ SETTINGS = Settings(max_attempts=5, backoff_base=2, backoff_cap=60)
     ],
 )
 def test_verdicts(error: DarkroomError | None, attempt: int, verdict: object) -> None:
-    assert judge(error, attempt, SETTINGS) == verdict
+    assert judge(error, attempt, attempt, SETTINGS) == verdict
 
 
 def test_what_nobody_foresaw_is_tried_again_and_counts() -> None:
-    verdict = judge(DarkroomError("a bug"), 4, SETTINGS)
+    verdict = judge(DarkroomError("a bug"), 4, 4, SETTINGS)
     assert isinstance(verdict, Retry)
     assert verdict.counts
 
@@ -49,14 +51,15 @@ def test_what_nobody_foresaw_is_tried_again_and_counts() -> None:
 @pytest.mark.parametrize("error", [Unavailable("S3 is down"), FutureMessage()])
 @pytest.mark.parametrize("attempt", [1, 50])
 def test_what_is_not_the_photos_fault_never_counts(error: DarkroomError, attempt: int) -> None:
-    verdict = judge(error, attempt, SETTINGS)
+    verdict = judge(error, attempt, attempt, SETTINGS)
     assert isinstance(verdict, Retry)
     assert not verdict.counts
 
 
-@pytest.mark.parametrize(("attempt", "ceiling"), [(1, 2), (2, 4), (4, 16), (6, 60), (5000, 60)])
-def test_the_backoff_is_jittered_below_a_ceiling_that_doubles_up_to_a_cap(attempt: int, ceiling: int) -> None:
-    delays = {judge(Unavailable(), attempt, SETTINGS).delay for _ in range(500)}  # type: ignore[union-attr]
+@pytest.mark.parametrize(("tries", "ceiling"), [(1, 2), (2, 4), (4, 16), (6, 60), (5000, 60)])
+def test_the_backoff_is_jittered_below_a_ceiling_that_doubles_up_to_a_cap(tries: int, ceiling: int) -> None:
+    """Whatever the attempts: in an outage they stay at one."""
+    delays = {judge(Unavailable(), 1, tries, SETTINGS).delay for _ in range(500)}  # type: ignore[union-attr]
     assert min(delays) >= 0
     assert max(delays) <= ceiling
     assert len(delays) > 1

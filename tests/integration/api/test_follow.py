@@ -21,7 +21,7 @@ def succeed(result: dict[str, Any] | None = None) -> Any:
 
     def change(photo: PhotoRecord) -> None:
         (order,) = {job.order for job in photo.jobs.values() if job.unfinished}
-        claim = photo.claim(order, 60, 60)
+        claim = photo.claim(order, 5, 60, 60)
         outcomes = {}
         for job_id in claim.jobs:
             kind = {"filename": "photo.json", "content_type": "application/json"} if result is None else result
@@ -171,7 +171,7 @@ def test_cancel_ends_what_has_not_finished_and_announces_it(api: Any, picture: b
 def test_delete_removes_everything_also_while_work_is_going_on(api: Any, picture: bytes) -> None:
     photo = api.taken(picture)
     record = api.record(photo["id"])
-    api.end(photo["id"], lambda record: record.claim(next(iter(record.orders)), 60, 60))
+    api.end(photo["id"], lambda record: record.claim(next(iter(record.orders)), 5, 60, 60))
     result = result_key(photo["id"], photo["jobs"][0]["id"], 1, "jpg")
     api.services.clients.s3.put_object(Bucket=api.settings.bucket, Key=result, Body=b"result")
 
