@@ -13,7 +13,8 @@ DarkroomError
 │   └── TooManyPixels         422  more pixels than the settings allow
 ├── ProcessError              a child process was lost while it worked on a job
 │   ├── TimeLimitExceeded     it ran longer than the time limit
-│   └── ChildDied             it crashed, or ran out of memory
+│   ├── OutOfMemory           it got no more memory
+│   └── ChildDied             it crashed
 ├── Unavailable               503  AWS is down, slow or throttling; worth trying again
 ├── ClaimLost                 somebody else holds the order now
 ├── LeaseLost                 the message's visibility ran out
@@ -139,6 +140,12 @@ class TimeLimitExceeded(ProcessError):
     """The job ran longer than the time limit."""
 
     code = "time_limit_exceeded"
+
+
+class OutOfMemory(ProcessError):
+    """The job needed more memory than there is."""
+
+    code = "out_of_memory"
 
 
 class ChildDied(ProcessError):

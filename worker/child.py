@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 from darkroom.errors import (
     ChildDied,
     DarkroomError,
+    OutOfMemory,
     PhotoError,
     TimeLimitExceeded,
     TooManyPixels,
@@ -42,6 +43,7 @@ JOB_ERRORS = {
         UnsupportedPhoto,
         TooManyPixels,
         TimeLimitExceeded,
+        OutOfMemory,
         ChildDied,
         Unavailable,
     )

@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 
 from pydantic import ValidationError
 
-from darkroom.errors import ChildDied, TimeLimitExceeded
+from darkroom.errors import ChildDied, OutOfMemory, ProcessError, TimeLimitExceeded
 from worker.child import OUT_OF_MEMORY, Outcome, Work, outcome_adapter, serve
 from worker.photo.pipeline import Result
 
@@ -50,7 +50,7 @@ class Child:
     def run(self, work: Work, time_limit: float) -> Iterator[Outcome]:
         """Have the jobs done, one outcome after another; `time_limit` is for all of them, in seconds.
 
-        Raises TimeLimitExceeded or ChildDied; outcomes that came before stand. A child that has not
+        Raises ProcessError; outcomes that came before stand. A child that has not
         finished what it was asked for, for whatever reason, is stopped.
         """
         deadline = time.monotonic() + time_limit
@@ -65,14 +65,14 @@ class Child:
             finished = True
         except (EOFError, ConnectionError):
             process.join()
-            raise ChildDied(_cause_of_death(process.exitcode)) from None
+            raise _cause_of_death(process.exitcode) from None
         finally:
             self._orders_left -= 1
             if not finished or self._orders_left <= 0:
                 self.stop()
 
     def interrupt(self) -> None:
-        """Kill the child in the middle of its work: `run` raises ChildDied. For threads other than the owner."""
+        """Kill the child in the middle of its work: `run` raises ProcessError. For threads other than the owner."""
         if process := self._process:
             process.kill()
 
@@ -111,12 +111,12 @@ def _read(pipe: Connection, work: Work) -> Outcome:
     return outcome
 
 
-def _cause_of_death(exitcode: int | None) -> str:
+def _cause_of_death(exitcode: int | None) -> ProcessError:
     if exitcode == OUT_OF_MEMORY:
-        return "the decoder or an operation ran out of memory"
+        return OutOfMemory("the decoder or an operation ran out of memory")
     if exitcode == -signal.SIGKILL:
         # Nobody else kills it: our own kills are not asked for their cause.
-        return "the process that held the pixels was killed, most likely because the container ran out of memory"
+        return OutOfMemory("the process that held the pixels was killed, most likely for want of memory")
     if exitcode is not None and exitcode < 0:
-        return f"the process that held the pixels was killed by {signal.Signals(-exitcode).name}"
-    return f"the process that held the pixels ended with status {exitcode}"
+        return ChildDied(f"the process that held the pixels was ended by {signal.Signals(-exitcode).name}")
+    return ChildDied(f"the process that held the pixels ended with status {exitcode}")

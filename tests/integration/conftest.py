@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -65,6 +66,12 @@ class WorkerProcess:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+    def limit_memory(self, spare: int) -> None:
+        """Let children that are started from now on map so many bytes more than the fork server does."""
+        for server in _children_of(self.process.pid):
+            mapped = int(Path(f"/proc/{server}/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.prlimit(server, resource.RLIMIT_AS, (mapped + spare, mapped + spare))
 
     def children(self) -> list[int]:
         """The processes that hold pixels: grandchildren, started by the fork server."""

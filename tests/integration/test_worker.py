@@ -238,6 +238,18 @@ class TestTheChild:
         assert "SIGSEGV" in worker.logged("child.lost")[0]["detail"]
         assert [job.attempts for job in ended.jobs.values()] == [1, 1]
 
+    def test_a_job_that_runs_out_of_memory_fails_alone(
+        self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
+    ) -> None:
+        worker = stack.worker()
+        worker.limit_memory(100_000_000)  # less than two pictures of 6000x4500 need
+        photo = stack.submit(picture, RESIZE, slow_job, METADATA)
+        resize, large, metadata = stack.wait_for(photo).jobs.values()
+        assert (resize.status, large.status, metadata.status) == ("succeeded", "failed", "succeeded")
+        assert large.errors[0].code == "out_of_memory"
+        assert "ran out of memory" in large.errors[0].detail
+        assert worker.process.poll() is None
+
     def test_children_are_replaced_now_and_then(self, stack: Stack, picture: bytes) -> None:
         worker = stack.worker(DARKROOM_CHILD_ORDERS="1", DARKROOM_CONCURRENCY="1")
         for _ in range(3):
