@@ -175,7 +175,9 @@ def run(*arguments: str | Path, url: str | None = None, env: dict[str, str | Non
 def in_process(*arguments: str | Path, code: str = "import runpy; runpy.run_module('darkroom')", **options: Any) -> Any:
     env = {**os.environ, "PYTHONPATH": str(ROOT)} | options.pop("env", {})
     arguments = (sys.executable, "-c", f"import sys; sys.argv[0] = 'darkroom'; {code}", *map(str, arguments))
-    return subprocess.Popen(arguments, env=env, stdout=-1, text=True, **{"stderr": -1} | options)
+    # Whoever runs the tests in the background has Ctrl-C ignored, and so would have every process of theirs.
+    options = {"stderr": -1, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)} | options
+    return subprocess.Popen(arguments, env=env, stdout=-1, text=True, **options)
 
 
 def files_below(folder: Path) -> set[str]:
