@@ -352,10 +352,13 @@ class PhotoRecord(Data):
     def postpone(self, claim: Claim, error: DarkroomError, counts: bool, delay: float, resend_after: float) -> None:
         """Put unfinished jobs back into the queue. An attempt that failed through no fault of theirs does not count."""
         order = self._hold(claim)
+        jobs = self.jobs_of(claim.order, unfinished=True)
+        if not jobs:  # only an event is still to be sent
+            return
         at = now()
         order.given_back += not counts
         order.due_at = at + timedelta(seconds=delay + resend_after)
-        for job in self.jobs_of(claim.order, unfinished=True):
+        for job in jobs:
             job.add_error(error, at)
             job.status, job.attempts = "queued", order.attempts
 

@@ -179,6 +179,13 @@ class TestAttempts:
         assert record.due_at is not None
         assert record.due_at > now() + timedelta(seconds=RESEND)
 
+    def test_are_not_given_back_for_an_event_that_could_not_be_sent(self) -> None:
+        record = photo()
+        held = claim(record)
+        record.publish(held, {job: result() for job in record.jobs})
+        record.postpone(held, Unavailable("the events queue"), False, 1, RESEND)
+        assert only_order(record).attempts == 1
+
     def test_a_buried_order_is_a_dead_letter_with_its_reason(self) -> None:
         record = photo()
         record.bury(claim(record), AttemptsExhausted("tried 5 times"))
