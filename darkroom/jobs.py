@@ -19,7 +19,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from darkroom.errors import Fault
 
 MAX_SIDE = 16_384
-"""Longest side of a result in pixels. WebP ends at 16,383; the encoder says so itself."""
+"""Longest side that can be asked for, in pixels. A side that follows the aspect ratio may come out longer, as long as
+the result keeps within the pixels allowed. WebP ends at 16,383; the encoder says so itself."""
 
 MAX_JOBS = 50
 """Jobs of one photo. A DynamoDB item holds 400 KB, and each job keeps its spec, errors and result there."""

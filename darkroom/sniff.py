@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import re
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pillow_heif
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from darkroom.errors import DarkroomError, TooManyPixels, UnreadablePhoto, UnsupportedPhoto
 
@@ -58,7 +59,14 @@ _SIGNATURES = [
 ]
 """First bytes -> what the file is, and Pillow's name where it is taken (from the formats' specifications)."""
 
+MAX_TAG_VALUES = 100_000
+"""Values of one TIFF tag. A tag of strip offsets holds one for each strip: no photo has as many rows."""
+
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+
+# A printer's colour profile and an editor's XMP inflate to more than the 1 MiB that Pillow allows a chunk of a PNG, and
+# the whole photo would count as damaged. This can only be said globally; all texts of a file still end at 64 MiB.
+PngImagePlugin.MAX_TEXT_CHUNK = 8 * 2**20
 
 
 @dataclass(frozen=True)
@@ -97,10 +105,14 @@ def open_header(stream: BinaryIO, max_pixels: int) -> tuple[Sniffed, ImageFile.I
     stream.seek(0)
     head = stream.read(512)
     with reading("The header", max_pixels):
+        if head.startswith(tuple(TiffImagePlugin.PREFIXES)):
+            _check_tag_values(stream, head)
         try:
             image = Image.open(stream, formats=list(INPUT_FORMATS))
         except UnidentifiedImageError:
             raise _refusal(stream, head) from None
+        if isinstance(image, TiffImagePlugin.TiffImageFile) and _is_raw(image, head):
+            raise UnsupportedPhoto(f"This is a camera raw file; photos are taken as {TAKEN}.")
     # A camera's second picture (MPO) makes a JPEG no other format.
     content_type = INPUT_FORMATS["JPEG" if image.format == "MPO" else image.format or ""]
     check_pixels(image.width, image.height, max_pixels)
@@ -144,6 +156,34 @@ def reading(what: str, max_pixels: int) -> Iterator[None]:
         raise UnreadablePhoto(f"{what} is damaged or cut short: {reason}.") from error
 
 
+def _check_tag_values(stream: BinaryIO, head: bytes) -> None:
+    """Refuse a TIFF with a tag of very many values, before Pillow opens it.
+
+    Opening makes a Python object of each value and a tile of each strip, and only then are the pixels counted: 12 MB
+    of strip offsets took 4 s and 0.9 GB. Bytes, text and undefined data (types 1, 2, 7) stay what they are.
+    """
+    order = "<" if head[:2] == b"II" else ">"
+    big = head[2] == 43  # BigTIFF, told apart as Pillow does it, so that both look at the same tags
+    stream.seek(struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)[0])
+    (tags,) = struct.unpack(order + ("Q" if big else "H"), stream.read(8 if big else 2))
+    entry = struct.Struct(order + ("HHQ8x" if big else "HHI4x"))
+    table = stream.read(min(tags, MAX_TAG_VALUES) * entry.size)
+    entries = entry.iter_unpack(table[: len(table) // entry.size * entry.size])
+    values = max((count for _tag, kind, count in entries if kind not in {1, 2, 7}), default=0)
+    if max(tags, values) > MAX_TAG_VALUES:
+        raise UnreadablePhoto(f"The TIFF's header lists {max(tags, values):,} strips or values, as no photo does.")
+
+
+def _is_raw(image: TiffImagePlugin.TiffImageFile, head: bytes) -> bool:
+    """DNG has a tag of its own and CR2 a mark; NEF and ARW are small pictures with the photo in a sub-directory.
+
+    All are TIFFs whose first picture is a preview: taken for the photo, the caller would get a thumbnail.
+    """
+    tags = image.tag_v2
+    dng_version, new_subfile_type, sub_ifds = 50706, 254, 330
+    return dng_version in tags or head[8:10] == b"CR" or (sub_ifds in tags and tags.get(new_subfile_type) == 1)
+
+
 def _bomb(message: str, max_pixels: int) -> TooManyPixels:
     """Pillow's own limit was met before ours; its message begins with the photo's pixels."""
     found = re.search(r"(\d+) pixels", message)
@@ -158,7 +198,12 @@ def _refusal(stream: BinaryIO, head: bytes) -> DarkroomError:
     _, what, name = next(matching, (b"", _unknown(head), None))
     if name is None:
         return UnsupportedPhoto(f"This is {what}; photos are taken as {TAKEN}.")
-    reason = _reason(stream, name)
+    complaint = _complaint(stream, name)
+    if complaint == "unknown pixel mode":  # intact, says Pillow's reader of TIFF, but nothing that it can hold
+        return UnsupportedPhoto(
+            "This is a TIFF with pixels of a kind that is not taken; gray, RGB and CMYK of 8 or 16 bits are."
+        )
+    reason = f": {complaint}" if complaint else ""
     return UnreadablePhoto(f"This begins as {what} photo, but its header is damaged or cut short{reason}.")
 
 
@@ -172,7 +217,7 @@ def _unknown(head: bytes) -> str:
     return "a text file" if all(char.isprintable() or char.isspace() for char in text) else "not a photo that we know"
 
 
-def _reason(stream: BinaryIO, name: str) -> str:
+def _complaint(stream: BinaryIO, name: str) -> str:
     """Ask the format's reader once more, because Image.open keeps its complaint to itself."""
     stream.seek(0)
     try:
@@ -180,5 +225,5 @@ def _reason(stream: BinaryIO, name: str) -> str:
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - it is asked for its complaint, whatever that is
-        return f": {error}".rstrip(".") if str(error) else ""
+        return str(error).rstrip(".")
     return ""

@@ -35,6 +35,14 @@ def one_colour_png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
+def tiff_header(order: str, tag: int, kind: int, count: int, *, big: bool = False) -> bytes:
+    """A TIFF up to its table of tags, which holds one."""
+    mark = b"II" if order == "<" else b"MM"
+    if big:
+        return mark + struct.pack(order + "HHHQQHHQQ", 43, 8, 0, 16, 1, tag, kind, count, 0)
+    return mark + struct.pack(order + "HIHHHII", 42, 8, 1, tag, kind, count, 0)
+
+
 @pytest.fixture
 def pillow_limit() -> Iterator[None]:
     before = Image.MAX_IMAGE_PIXELS
@@ -138,3 +146,60 @@ def test_a_failing_disk_is_not_blamed_on_the_photo() -> None:
 
     with pytest.raises(OSError, match="Input/output error"):
         sniff(Broken(encoded("JPEG")), LIMIT)
+
+
+@pytest.mark.parametrize(("order", "big"), [("<", False), (">", False), ("<", True)])
+@pytest.mark.parametrize("kind", [3, 4, 12, 16])
+def test_a_tiff_of_very_many_strips_is_refused_before_pillow_opens_it(
+    order: str, big: bool, kind: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "open", None)
+    with pytest.raises(UnreadablePhoto, match="lists 100,001 strips or values"):
+        sniff(io.BytesIO(tiff_header(order, 273, kind, 100_001, big=big)), LIMIT)
+
+
+def test_a_bigtiff_that_promises_endless_tags_is_refused() -> None:
+    data = b"II" + struct.pack("<HHHQQ", 43, 8, 0, 16, 2**60)
+    with pytest.raises(UnreadablePhoto, match="strips or values"):
+        sniff(io.BytesIO(data), LIMIT)
+
+
+def test_long_tags_of_bytes_and_a_strip_for_each_row_are_taken() -> None:
+    file = io.BytesIO()
+    Image.new("L", (2, 5000)).save(file, "TIFF", icc_profile=bytes(200_000), compression="packbits", strip_size=2)
+    with Image.open(file) as image:
+        assert len(image.tag_v2[273]) == 5000  # type: ignore[attr-defined]
+    assert sniff(file, LIMIT).height == 5000
+
+
+def canon_raw() -> bytes:
+    """A TIFF with its tags at the end, to make room for Canon's mark behind the header."""
+    data = encoded("TIFF")
+    table = data[8 : 8 + 2 + 12 * data[8] + 4]
+    return data[:4] + struct.pack("<I", len(data)) + b"CR" + data[10:] + table
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded("TIFF", tiffinfo={50706: b"\1\4\0\0"}),
+        encoded("TIFF", tiffinfo={254: 1, 330: 8}),
+        canon_raw(),
+    ],
+    ids=["DNG", "NEF", "CR2"],
+)
+def test_camera_raw_is_not_taken_for_its_thumbnail(data: bytes) -> None:
+    with pytest.raises(UnsupportedPhoto, match="a camera raw file"):
+        sniff(io.BytesIO(data), LIMIT)
+
+
+@pytest.mark.parametrize("tags", [{254: 1}, {330: 8}])
+def test_a_tiff_with_one_sign_of_a_raw_file_is_a_photo(tags: dict[int, int]) -> None:
+    assert sniff(io.BytesIO(encoded("TIFF", tiffinfo=tags)), LIMIT).format == "tiff"
+
+
+def test_pixels_of_an_unknown_kind_are_not_called_damage() -> None:
+    rgb8 = struct.pack("<3H", 8, 8, 8)
+    rgb32 = encoded("TIFF").replace(rgb8, struct.pack("<3H", 32, 32, 32), 1)
+    with pytest.raises(UnsupportedPhoto, match="TIFF with pixels of a kind that is not taken"):
+        sniff(io.BytesIO(rgb32), LIMIT)

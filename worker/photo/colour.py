@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import dataclass
 
-from PIL import Image, ImageChops, ImageCms
+from PIL import Image, ImageChops, ImageCms, ImageFile, ImageMath
+from PIL.TiffImagePlugin import TiffImageFile
 
 SRGB = ImageCms.createProfile("sRGB")
 
@@ -14,6 +16,38 @@ _MODES_OF_SPACE = {"GRAY": {"L", "LA"}, "RGB": {"RGB", "RGBA"}, "CMYK": {"CMYK"}
 
 _SAME = 2
 """A profile that moves no colour of a coarse grid by more than this, of 255, counts as sRGB."""
+
+
+@dataclass(frozen=True)
+class GrayLevels:
+    """What the levels of gray mean, where Pillow's mode does not tell: it gives 12 bits as I;16, and so on.
+
+    `white` is the highest level of I;16, `inverted` says that 0 is white in a mode of more than 8 bits, `unsigned`
+    that what is negative in mode I lies above 2**31. `step` lies between two levels of a PNG of 2 or 4 bits once
+    Pillow has spread them over 0 to 255, which it does not do with the number of the transparent one.
+    """
+
+    white: float = 65535.0
+    inverted: bool = False
+    unsigned: bool = False
+    step: int = 1
+
+
+_PLAIN_LEVELS = GrayLevels()
+
+
+def gray_levels(image: ImageFile.ImageFile) -> GrayLevels:
+    """To be asked before the pixels are loaded: afterwards the file's own description of them is gone."""
+    if isinstance(image, TiffImageFile):
+        bits_per_sample, photometric, sample_format = (image.tag_v2.get(tag) for tag in (258, 262, 339))
+        return GrayLevels(
+            white=4095.0 if bits_per_sample == (12,) else 65535.0,
+            inverted=not photometric,  # WhiteIsZero, and what Pillow takes a missing tag for
+            unsigned=sample_format in {None, (1,)},
+        )
+    if image.format == "PNG" and image.tile:
+        return GrayLevels(step={"L;2": 85, "L;4": 17}.get(str(image.tile[0].args), 1))
+    return _PLAIN_LEVELS
 
 
 def profile_of(icc: object) -> ImageCms.ImageCmsProfile | None:
@@ -37,12 +71,14 @@ def profile_name(profile: ImageCms.ImageCmsProfile | None) -> str | None:
     return name[:200] or None
 
 
-def to_srgb(image: Image.Image, profile: ImageCms.ImageCmsProfile | None) -> Image.Image:
-    """The same picture in sRGB, as RGB or RGBA, 8 bits a channel.
+def to_srgb(
+    image: Image.Image, profile: ImageCms.ImageCmsProfile | None, levels: GrayLevels = _PLAIN_LEVELS
+) -> Image.Image:
+    """The same picture in sRGB, as RGB or RGBA, 8 bits a channel; the image itself when it is that already.
 
     A profile that is broken or belongs to another kind of pixels is ignored, and the numbers are kept as they are.
     """
-    image = _plain(image)
+    image = _plain(image, levels)
     if image.mode == "LAB":
         profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
         image = _transformed(image, profile, "RGB")
@@ -63,45 +99,74 @@ def has_real_alpha(image: Image.Image) -> bool:
     return image.mode == "RGBA" and image.getchannel("A").getextrema()[0] != 255
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def _plain(image: Image.Image, levels: GrayLevels) -> Image.Image:
     """Without palette, odd depth or premultiplied alpha: L, LA, RGB, RGBA, CMYK or LAB."""
     if image.mode in {"I", "F"} or image.mode.startswith("I;"):
-        return _eight_bit(image)
+        return _eight_bit(image, levels)
     if image.mode in {"La", "RGBa"}:
         return image.convert(image.mode.upper())
-    if image.mode in {"L", "LA"}:
-        return image.convert("LA") if image.has_transparency_data else image
+    if image.mode in {"L", "1"} and image.has_transparency_data:
+        image.info["transparency"] *= levels.step
+        return image.convert("LA")
     if image.mode == "1":
         return image.convert("L")
-    if image.mode in {"CMYK", "LAB"}:
+    if image.mode in {"L", "LA", "CMYK", "LAB"}:
         return image
-    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    wanted = "RGBA" if image.has_transparency_data else "RGB"
+    return image if image.mode == wanted else image.convert(wanted)  # converting to the same mode is a whole copy
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Scale a deep gray image to L; Pillow's own conversion clips everything above 255 to white.
+def _eight_bit(image: Image.Image, levels: GrayLevels) -> Image.Image:
+    """Scale a deep gray image to L, or LA where a level is transparent; Pillow's conversion clips above 255 to white.
 
     16 bits are scaled by their full range. For 32-bit integers and floats no range is certain: the smallest of
     0..1 (floats), 0..255 and 0..65535 that holds all values is taken, else the values' own range.
     """
     if image.mode == "F":
         deep, ranges = image, [1.0, 255.0, 65535.0]
+    elif image.mode == "I":
+        deep, ranges = _unsigned(image) if levels.unsigned else image, [255.0, 65535.0]
     else:
-        deep, ranges = image.convert("I"), [255.0, 65535.0] if image.mode == "I" else [65535.0]
-    low, high = (float(value) for value in deep.getextrema())  # type: ignore[arg-type]
-    if not (math.isfinite(low) and math.isfinite(high)):
+        deep, ranges = image.convert("I"), [levels.white]
+    if image.mode == "F" and not _is_finite(image):
         raise ValueError("pixel values are not finite")
+    low, high = (float(value) for value in deep.getextrema())  # type: ignore[arg-type]
     black, white = 0.0, next((top for top in ranges if low >= 0 and high <= top), 0.0)
     if not white:
         black, white = low, high
     scale = 255.0 / (white - black) if white > black else 0.0
     rounding = 0.5  # conversion to L cuts the fraction off
     # Pillow only accepts this form for deep images: it is read as a scale and an offset, not run for each pixel.
-    return deep.point(lambda value: value * scale + (rounding - black * scale)).convert("L")
+    gray = deep.point(lambda value: value * scale + (rounding - black * scale)).convert("L")
+    if levels.inverted:
+        gray = ImageChops.invert(gray)
+    clear = image.info.get("transparency")
+    if clear is not None:
+        gray.putalpha(ImageMath.lambda_eval(lambda args: (args["deep"] != clear) * 255, deep=deep).convert("L"))
+    return gray
+
+
+def _is_finite(image: Image.Image) -> bool:
+    """One value that is no number makes the mean none; getextrema passes over NaN."""
+    mean = image.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
+    return isinstance(mean, float) and math.isfinite(mean)
+
+
+def _unsigned(image: Image.Image) -> Image.Image:
+    """Mode I is signed: its negative levels put back above the others, as floats."""
+    if image.getextrema()[0] >= 0:  # type: ignore[operator]
+        return image
+    lifted: Image.Image = ImageMath.lambda_eval(
+        lambda args: args["f"] + (args["f"] < 0) * 2.0**32, f=image.convert("F")
+    )
+    return lifted
 
 
 def _with_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    space = profile.profile.xcolor_space.strip()
+    try:
+        space = profile.profile.xcolor_space.strip()
+    except UnicodeDecodeError:
+        return image
     if space == "RGB" and image.mode in {"L", "LA"}:
         image = image.convert("RGB" if image.mode == "L" else "RGBA")
     if image.mode not in _MODES_OF_SPACE.get(space, set()) or (space == "RGB" and _is_srgb(profile)):

@@ -11,7 +11,7 @@ from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from darkroom.sniff import Sniffed, check_pixels, open_header, reading
-from worker.photo.colour import profile_name, profile_of, to_srgb
+from worker.photo.colour import gray_levels, profile_name, profile_of, to_srgb
 from worker.photo.exif import Exif, read_exif
 
 _UPRIGHT = {
@@ -57,7 +57,11 @@ def open_photo(path: Path, max_pixels: int) -> Photo:
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what matters is raised
         source, image = open_header(stream, max_pixels)
         with reading(f"The {source.format.upper()} data", max_pixels):
-            turned = image.tag_v2.get(ExifTags.Base.Orientation) if isinstance(image, TiffImageFile) else None
+            turned = None
+            if isinstance(image, TiffImageFile):  # Pillow turns it while loading
+                turned = image.tag_v2.get(ExifTags.Base.Orientation)
+                image.info.pop("xmp", None)  # by an orientation in there too, which nobody else obeys
+            levels = gray_levels(image)
             image.load()
             check_pixels(image.width, image.height, max_pixels)  # a HEIC header may have told another size
             # EXIF only now: a PNG may hold it behind the pixels, and asking for it would load them and hide the errors.
@@ -66,9 +70,10 @@ def open_photo(path: Path, max_pixels: int) -> Photo:
             mode, has_alpha = image.mode, image.has_transparency_data
             profile = profile_of(image.info.get("icc_profile"))
             turn = _UPRIGHT.get(exif.orientation)
-            upright = to_srgb(image if turn is None else image.transpose(turn), profile)
-    if upright is image:
-        upright = image.copy()  # not a file's image any more
+            # _new hands the pixels on without the file; a copy, the public way, costs as much again as they take.
+            upright = image._new(image.im) if turn is None else image.transpose(turn)
+            del image  # or the pixels as stored would outlive the turn
+            upright = to_srgb(upright, profile, levels)
     upright.info = {}
     return Photo(
         path=path,

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from PIL import ExifTags, Image
@@ -26,6 +27,12 @@ _MAKER_NOTES = {0x927C, 0xC634}
 
 _MAX_VALUE = 4096
 """Longest text, bytes or list of numbers that is kept of one tag: real ones are far shorter."""
+
+_MAX_TAGS = 1000
+"""Tags of one IFD that are read: real photos have well under 200, and each costs time."""
+
+_MAX_READ = 1_000_000
+"""Bytes of EXIF that are looked into at all; Pillow turns them into objects of many times the size."""
 
 _MAX_BYTES = 60_000
 """A JPEG holds EXIF in one segment of at most 65,533 bytes."""
@@ -51,6 +58,11 @@ def read_exif(image: Image.Image) -> Exif:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of every broken tag
         with _leaving_out_what_is_broken():
+            if len(image.info.get("exif") or b"") > _MAX_READ:
+                return Exif()
+            # Pillow takes a missing orientation from there; browsers do not, and the pixels may be upright long since.
+            image.info.pop("xmp", None)
+            image.info.pop("XML:com.adobe.xmp", None)
             raw = image.getexif()
             return Exif(_readable(raw, raw), _ifd(raw, ExifTags.IFD.Exif), _ifd(raw, ExifTags.IFD.GPSInfo))
     return Exif()
@@ -59,11 +71,16 @@ def read_exif(image: Image.Image) -> Exif:
 def exif_bytes(exif: Exif, width: int, height: int) -> bytes:
     """Write EXIF for an upright result of this size in pixels; empty when there is nothing to say.
 
-    Orientation and size are put right, the embedded thumbnail and maker notes are gone, and the longest values are
-    left out until the rest fits into a JPEG's segment.
+    Orientation, size and colour space are put right, the embedded thumbnail and maker notes are gone, and the
+    longest values are left out until the rest fits into a JPEG's segment.
     """
     image = {**exif.image, int(ExifTags.Base.Orientation): 1}
-    photo = {**exif.photo, int(ExifTags.Base.ExifImageWidth): width, int(ExifTags.Base.ExifImageHeight): height}
+    photo = {
+        **exif.photo,
+        int(ExifTags.Base.ExifImageWidth): width,
+        int(ExifTags.Base.ExifImageHeight): height,
+        int(ExifTags.Base.ColorSpace): 1,  # sRGB
+    }
     if not (exif.image or exif.photo or exif.gps):
         return b""
     ifds = (image, photo, dict(exif.gps))
@@ -87,7 +104,7 @@ def _ifd(raw: Image.Exif, number: int) -> Tags:
 
 def _readable(tags: Iterable[int], values: Mapping[int, Any] | Image.Exif) -> Tags:
     kept: Tags = {}
-    for tag in list(tags):
+    for tag in islice(tags, _MAX_TAGS):
         if tag in _STRUCTURE or tag in _MAKER_NOTES:
             continue
         with _leaving_out_what_is_broken():
@@ -104,14 +121,25 @@ def _length(value: object) -> int:
 def _written(image: Tags, photo: Tags | None = None, gps: Tags | None = None) -> bytes | None:
     """EXIF as bytes, None when a value does not fit its tag's type."""
     exif = Image.Exif()
-    for tag, value in image.items():
+    for tag, value in _as_read(image).items():
         exif[tag] = value
     for number, ifd in ((ExifTags.IFD.Exif, photo), (ExifTags.IFD.GPSInfo, gps)):
         if ifd:
-            exif.get_ifd(number).update(ifd)
+            exif.get_ifd(number).update(_as_read(ifd))
     with _leaving_out_what_is_broken():
         return exif.tobytes()
     return None
+
+
+class _Text(str):
+    """Pillow reads text as Latin-1, which keeps every byte, but writes ASCII, which most names do not survive."""
+
+    def encode(self, *_: object) -> bytes:
+        return super().encode("latin-1", "replace")
+
+
+def _as_read(tags: Tags) -> Tags:
+    return {tag: _Text(value) if isinstance(value, str) else value for tag, value in tags.items()}
 
 
 @contextmanager

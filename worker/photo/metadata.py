@@ -90,7 +90,8 @@ def position(gps: Tags) -> Json | None:
     if latitude is None or longitude is None:
         return None
     altitude = _number(gps.get(tag.GPSAltitude))
-    if altitude is not None and gps.get(tag.GPSAltitudeRef) in {1, b"\1", b"\1\0"}:
+    # 1: below the sea's level, 3: below the ellipsoid (EXIF 3.0)
+    if altitude is not None and gps.get(tag.GPSAltitudeRef) in {1, 3, b"\1", b"\3", b"\1\0"}:
         altitude = 0.0 - altitude  # not -0.0
     return {
         "latitude": latitude,
@@ -144,7 +145,7 @@ def _json(value: object, tag: int = 0) -> Any:
     if isinstance(value, bool | int):
         return value
     if isinstance(value, str):
-        return _clean(value)
+        return _clean(_utf8(value))
     if isinstance(value, bytes):
         return _text(value, tag)
     if isinstance(value, tuple | list):
@@ -168,11 +169,22 @@ def _text(value: bytes, tag: int) -> str | None:
     else:
         encoding = _CHARSETS.get(value[:8], "ascii")
         value = value[8:] if value[:8] in _CHARSETS else value
+    if encoding == "utf-16" and not value.startswith((b"\xff\xfe", b"\xfe\xff")):
+        # It follows the file's byte order, which nobody tells us; the high bytes of most texts are 0.
+        encoding = "utf-16-be" if value[::2].count(0) > value[1::2].count(0) else "utf-16-le"
     try:
         text = value.decode(encoding).rstrip("\0 ")
     except UnicodeDecodeError:
         return None
     return _clean(text) if all(char.isprintable() or char.isspace() for char in text) else None
+
+
+def _utf8(text: str) -> str:
+    """Pillow reads text as Latin-1; where the bytes are UTF-8, as most software writes them, that is what they are."""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 def _clean(text: str) -> str | None:
@@ -183,7 +195,8 @@ def _clean(text: str) -> str | None:
 def _degrees(value: object, reference: object, negative: str, limit: int) -> float | None:
     """Degrees, minutes and seconds as signed decimal degrees."""
     parts = [_number(part) for part in value] if isinstance(value, tuple | list) else [_number(value)]
-    if not 1 <= len(parts) <= 3 or parts[0] is None:
+    # Without seconds a position is a little off, without minutes by up to 100 km.
+    if not 1 <= len(parts) <= 3 or None in parts[:2]:
         return None
     degrees = math.fsum((part or 0.0) / 60**power for power, part in enumerate(parts))
     if not 0 <= degrees <= limit:

@@ -39,9 +39,11 @@ GRAVITY = {
 }
 """Position -> share of the free space that lies left of and above the picture."""
 
-REDUCING_GAP = 3.0
-"""A picture made many times smaller is first averaged by whole factors down to 3 times the wanted size. At 3 the
-result differs from the slow way by less than a level on average (measured: 0.2 of 255) and costs a tenth."""
+REDUCING_GAP = 2.0
+"""A picture made many times smaller is first averaged by whole factors, down to at least 2 times the wanted size.
+Measured on photos of 12 and 16 megapixels and one core: 800 pixels wide takes 40 to 50 ms instead of 110 to 120, and
+differs from the slow way by 0.2 to 0.3 of 255 levels on average, 5 at most; at 150 pixels by up to 0.7, and 10. A gap
+of 3 does nothing for those 800 pixels."""
 
 
 @dataclass(frozen=True)

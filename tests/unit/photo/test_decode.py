@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import random
 import struct
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from darkroom.errors import PhotoError, TooManyPixels, UnreadablePhoto, UnsupportedPhoto
 from worker.photo.decode import open_photo
@@ -123,6 +125,97 @@ def test_floats_that_are_no_numbers_are_damage(opened):
         opened(Image.frombytes("F", (2, 1), struct.pack("<2f", 0.0, float("inf"))), "TIFF")
 
 
+@pytest.mark.parametrize("at", range(4))
+def test_a_float_that_is_no_number_is_damage_wherever_it_stands(opened, at):
+    values = [0.5] * 4
+    values[at] = float("nan")
+    with pytest.raises(UnreadablePhoto, match="not finite"):
+        opened(Image.frombytes("F", (2, 2), struct.pack("<4f", *values)), "TIFF")
+
+
+@pytest.fixture
+def opened_tiff(tmp_path):
+    """Save an image as a TIFF, give tags of one SHORT other values than Pillow writes, and open it as a photo."""
+
+    def save_and_open(image: Image.Image, tags: dict[int, int]) -> list[int]:
+        file = io.BytesIO()
+        image.save(file, "TIFF")
+        data = bytearray(file.getvalue())
+        for tag, value in tags.items():
+            struct.pack_into("<H", data, data.index(struct.pack("<HHI", tag, 3, 1)) + 8, value)
+        path = tmp_path / "original"
+        path.write_bytes(data)
+        return [pixel[0] for pixel in open_photo(path, LIMIT).image.get_flattened_data()]
+
+    return save_and_open
+
+
+BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
+
+
+def test_twelve_bits_are_scaled_to_white(opened_tiff):
+    packed = bytes.fromhex("000555aaafff0000")  # two pixels share three bytes; Pillow writes them as 16 bits
+    assert opened_tiff(Image.frombytes("I;16", (4, 1), packed), {BITS: 12}) == [0, 85, 170, 255]
+
+
+@pytest.mark.parametrize(("mode", "code", "white"), [("L", "B", 255), ("I;16", "H", 65535), ("F", "f", 1.0)])
+def test_a_tiff_whose_zero_is_white_is_no_negative(opened_tiff, mode, code, white):
+    image = Image.frombytes(mode, (2, 1), struct.pack(f"<2{code}", 0, white))
+    assert opened_tiff(image, {PHOTOMETRIC: 0}) == [255, 0]
+
+
+def test_the_highest_unsigned_integer_is_white(opened_tiff):
+    image = Image.frombytes("I", (3, 1), struct.pack("<3I", 0, 2**31, 2**32 - 1))
+    assert opened_tiff(image, {SAMPLE_FORMAT: 1}) == [0, 128, 255]
+
+
+def gray_png(bits: int, levels: list[int], clear: int) -> bytes:
+    """A gray PNG of one row, up to 8 bits of it, in which one level is transparent."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    row = int("".join(f"{level:0{bits}b}" for level in levels), 2) << -bits * len(levels) % 8
+    header = struct.pack(">IIBBBBB", len(levels), 1, bits, 0, 0, 0, 0)
+    pixels = zlib.compress(b"\0" + row.to_bytes((bits * len(levels) + 7) // 8, "big"))
+    parts = [(b"IHDR", header), (b"tRNS", struct.pack(">H", clear)), (b"IDAT", pixels), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("position", [0, 1])
+def test_the_transparent_level_of_a_gray_png_is_kept(tmp_path, bits, position):
+    levels = [0, 2**bits - 1]
+    path = tmp_path / "gray.png"
+    path.write_bytes(gray_png(bits, levels, clear=levels[position]))
+    photo = open_photo(path, LIMIT)
+    assert photo.has_alpha
+    clear, solid = photo.image.getpixel((position, 0)), photo.image.getpixel((1 - position, 0))
+    assert clear[3] == 0
+    assert solid == ((0, 0, 0, 255) if position else (255, 255, 255, 255))
+
+
+def test_only_the_very_level_is_transparent(tmp_path):
+    path = tmp_path / "gray.png"
+    for bits in (2, 4, 16):
+        path.write_bytes(gray_png(bits, [0, 1, 2, 3], clear=2))
+        image = open_photo(path, LIMIT).image
+        assert [image.getpixel((x, 0))[3] for x in range(4)] == [255, 255, 0, 255]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("format_", ["PNG", "WEBP", "TIFF"])
+def test_pixels_that_are_right_already_are_not_copied(quarters, opened, monkeypatch, mode, format_):
+    def copied(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    image = quarters.convert(mode)
+    image.putpixel((0, 0), (0, 0, 0, 0)[: len(mode)])
+    monkeypatch.setattr(Image.Image, "copy", copied)
+    monkeypatch.setattr(Image.Image, "convert", copied)
+    assert opened(image, format_, lossless=True).image.mode == mode
+
+
 def test_an_embedded_profile_is_converted(opened):
     """A profile with red and green swapped shows whether it is used."""
     photo = opened(Image.new("RGB", (4, 4), (250, 10, 10)), icc_profile=swapped_profile())
@@ -141,6 +234,19 @@ def swapped_profile() -> bytes:
 def test_a_profile_that_does_not_fit_is_ignored(opened, icc):
     icc = icc if isinstance(icc, bytes) else icc.tobytes()
     assert opened(Image.new("RGB", (4, 4), (250, 10, 10)), icc_profile=icc).image.getpixel((0, 0)) == (250, 10, 10)
+
+
+def test_a_profile_of_an_unspeakable_colour_space_is_ignored(opened):
+    profile = swapped_profile()
+    profile = profile[:16] + b"\xe9GB " + profile[20:]
+    assert opened(Image.new("RGB", (4, 4), (250, 10, 10)), icc_profile=profile).image.getpixel((0, 0)) == (250, 10, 10)
+
+
+def test_a_png_with_long_texts_is_whole(quarters, opened):
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", " " * 3 * 2**20, zip=True)
+    profile = swapped_profile() + bytes(2 * 2**20)
+    assert opened(quarters, pnginfo=text, icc_profile=profile).image.size == quarters.size
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "TIFF"])

@@ -8,10 +8,12 @@ import random
 
 import pytest
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
-from darkroom.jobs import MetadataJob
+from darkroom.jobs import MetadataJob, Output
 from worker.photo.decode import open_photo
+from worker.photo.encode import encode
 from worker.photo.exif import Exif
 from worker.photo.metadata import dominant_colours, metadata, position, readable_tags, taken_at
 
@@ -98,6 +100,7 @@ def test_profile_alpha_mode_and_frames_as_stored(opened):
         ({1: "N", 2: (91.0, 0.0, 0.0), 3: "E", 4: (1.0, 0.0, 0.0)}, None),
         ({1: "N", 2: (1.0, 0.0, 0.0), 3: "E", 4: (181.0, 0.0, 0.0)}, None),
         ({1: "N", 2: (1.0, 0.0, 0.0)}, None),
+        ({1: "N", 2: (51.0, IFDRational(0, 0), 0.0), 3: "E", 4: (1.0, 0.0, 0.0)}, None),
         ({1: "N", 2: "text", 3: "E", 4: ()}, None),
         ({}, None),
     ],
@@ -107,7 +110,7 @@ def test_positions(gps, expected):
     assert (found and (found["latitude"], found["longitude"])) == (expected and pytest.approx(expected))
 
 
-@pytest.mark.parametrize("reference", [1, b"\1"])
+@pytest.mark.parametrize("reference", [1, 3, b"\1", b"\3"])
 def test_below_the_sea_is_negative(reference):
     place = {1: "N", 2: (1.0, 0.0, 0.0), 3: "E", 4: (1.0, 0.0, 0.0), 5: reference, 6: 12.25}
     assert position(place)["altitude"] == -12.25
@@ -143,6 +146,56 @@ def test_tags_are_safe_for_json_and_bounded():
     assert told["ImageDescription"].startswith("abcd")
     assert len(told["LensSpecification"]) == 32
     assert told.keys() == {"ImageDescription", "LensSpecification"}
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "latin-1"])
+def test_names_are_read_as_they_were_written_and_kept_so(opened, quarters, tmp_path, codec):
+    exif = Image.Exif()
+    exif[0x013B] = "Artist_Name"  # of the same length
+    data = exif.tobytes().replace(b"Artist_Name", "Jürgen Mül".encode(codec).ljust(11, b"\0")[:11])
+    photo = opened(quarters, "JPEG", exif=data)
+    assert readable_tags(photo.exif)["Artist"].startswith("Jürgen M")
+    kept = encode(photo.image, photo, Output(format="jpeg", keep_metadata=True), tmp_path / "kept")
+    assert readable_tags(open_photo(kept.path, LIMIT).exif)["Artist"].startswith("Jürgen M")
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_a_comment_in_either_byte_order(codec):
+    comment = Exif(photo={0x9286: b"UNICODE\0" + "hello ü".encode(codec)})
+    assert readable_tags(comment) == {"UserComment": "hello ü"}
+
+
+def test_results_that_keep_exif_say_srgb_and_upright(opened, quarters, tmp_path):
+    exif = tags()
+    exif.get_ifd(0x8769)[0xA001] = 65535
+    photo = opened(quarters, "JPEG", exif=exif.tobytes())
+    kept = encode(photo.image, photo, Output(format="jpeg", keep_metadata=True), tmp_path / "kept")
+    again = open_photo(kept.path, LIMIT).exif
+    assert (again.orientation, again.photo[0xA001]) == (1, 1)
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_xmp_does_not_turn_a_photo(opened, quarters, format_):
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    options = {"tiffinfo": {700: xmp}} if format_ == "TIFF" else {"xmp": xmp}
+    if format_ == "PNG":
+        text = PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        options = {"pnginfo": text}
+    photo = opened(quarters, format_, **options)
+    assert (photo.image.size, photo.orientation) == (quarters.size, 1)
+
+
+def test_no_exif_is_so_large_that_it_costs_the_photo(opened, quarters, tmp_path):
+    many = Image.Exif()
+    for tag in range(0xC000, 0xC000 + 8000):
+        many[tag] = tag
+    photo = opened(quarters, "PNG", exif=many.tobytes())
+    assert len(photo.exif.image) <= 1000
+    encode(photo.image, photo, Output(format="jpeg", keep_metadata=True), tmp_path / "kept")
+    huge = Image.Exif()
+    huge[0x010E] = "x" * 2_000_000
+    assert opened(quarters, "PNG", exif=huge.tobytes()).exif == Exif()
 
 
 def test_broken_exif_never_fails_the_job(tmp_path, quarters):
