@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import resource
+import socket
+import struct
 import sys
 from typing import Any
 
@@ -15,7 +17,7 @@ from api.presets import read_presets
 from darkroom.errors import SettingsError
 from darkroom.logs import set_up_logs
 from darkroom.services import Services
-from darkroom.settings import Settings, prepare_spool, read_settings
+from darkroom.settings import PREFIX, Settings, prepare_spool, read_settings
 from darkroom.sniff import set_pixel_limit
 
 GRACE = 30
@@ -40,7 +42,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         for name, value in {
-            "bind": f"{self.settings.host}:{self.settings.port}",
+            "bind": bind_address(self.settings),
             "worker_class": "gthread",
             "workers": self.settings.api_processes,
             "threads": self.settings.api_threads,
@@ -48,7 +50,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "keepalive": KEEP_ALIVE,
             "limit_request_line": REQUEST_LINE,
             "logger_class": GunicornLog,
-            "post_worker_init": _end_waits_with,
+            "post_worker_init": _when_worker_starts,
             # The root may be read-only, and nobody talks to gunicorn but by signals.
             "control_socket_disable": True,
             "proc_name": "darkroom-api",
@@ -70,9 +72,27 @@ class GunicornLog(Logger):  # type: ignore[misc]
             logger.propagate = True
             logger.setLevel(logging.NOTSET)
 
+    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        if isinstance(sys.exc_info()[1], BlockingIOError):  # the limit that _when_worker_starts sets
+            self.debug("a caller has fallen silent")
+        else:
+            super().exception(msg, *args, **kwargs)
 
-def _end_waits_with(worker: Any) -> None:
-    worker.app.callable.context().waits.stopping = lambda: not worker.alive
+
+def bind_address(settings: Settings) -> str:
+    """An IPv6 address stands in brackets, or its end would be taken for the port."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{host}:{settings.port}"
+
+
+def _when_worker_starts(worker: Any) -> None:
+    context = worker.app.callable.context()
+    context.waits.stopping = lambda: not worker.alive
+    # gunicorn reads without any time limit, and resets the one that Python keeps. The kernel's own
+    # stays, and whatever a listening socket accepts inherits it.
+    limit = struct.pack("ll", context.settings.silence, 0)
+    for listener in worker.sockets:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
 
 
 def main() -> None:
@@ -91,8 +111,15 @@ def main() -> None:
 
 
 def check(settings: Settings) -> None:
-    """Whatever can be wrong with the environment, before anything is started. Sends nothing."""
+    """Whatever can be wrong with the environment, before anything is started.
+
+    Asks for nothing but the host's address and, where boto3 has to ask for them, credentials.
+    """
     read_presets(settings)
+    try:
+        socket.getaddrinfo(settings.host, settings.port, socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(f"{PREFIX}HOST: {settings.host!r} is no address and no name of a host: {error}") from error
     Services.connect(settings)
     prepare_spool(settings)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, cast
+from typing import cast
 
 from flask import Response, redirect, request
 from flask_openapi3.models.info import Info
@@ -11,10 +10,10 @@ from flask_openapi3.models.server import Server
 from flask_openapi3.openapi import OpenAPI
 
 from api import openapi, problems, tracing
-from api.batches import BatchProblem, BatchView
 from api.context import EXTENSION, Context
-from api.docs_page import docs
+from api.docs_page import docs, document
 from api.health import health
+from api.intake import BatchProblem, BatchView
 from api.jobs import jobs
 from api.operations import operations
 from api.photos import photos
@@ -44,7 +43,7 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     app = DarkroomApi(
         __name__,
         info=Info(title="Darkroom", version=__version__, description="Photos in, results out; the work is queued."),
-        servers=[Server(url=settings.base_url or "/")],
+        servers=[Server(url=".")],  # where the document itself stands, whichever name of ours the caller used
         doc_ui=False,
         # Every operation documents "default", so that the library adds nothing of its own for faults.
         validation_error_status="default",
@@ -67,8 +66,8 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
         app.register_api(resource)
     app.components_schemas |= openapi.components(BatchView, BatchProblem)
     app.register_blueprint(docs)
-    app.add_url_rule("/", "root", lambda: redirect("docs"))
-    app.add_url_rule("/openapi.json", "openapi", lambda: _document(app))
+    app.add_url_rule("/", "root", lambda: redirect(f"{settings.base_url}/docs"))
+    app.add_url_rule("/openapi.json", "openapi", lambda: document(app))
     return app
 
 
@@ -81,9 +80,3 @@ def _limit_body() -> None:
 def _drain_body(response: Response) -> Response:
     cast(SpooledRequest, request).drain()
     return response
-
-
-def _document(app: OpenAPI) -> Response:
-    document: dict[str, Any] = app.api_doc
-    document["components"].pop("securitySchemes", None)  # there are none, and a page would offer to log in
-    return Response(json.dumps(document), content_type="application/json")  # in our order, not the alphabet's

@@ -1,12 +1,14 @@
-"""What the routes work with: made once by create_app, kept by the Flask app."""
+"""What the routes work with: a context, made once by create_app and kept by the Flask app, and plain answers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import cast
 from uuid import UUID
 
-from flask import current_app
+from flask import Response, current_app
+from pydantic import BaseModel
 
 from api.presets import Presets
 from api.waits import Waits
@@ -16,6 +18,9 @@ from darkroom.services import Services
 from darkroom.settings import Settings
 
 EXTENSION = "darkroom"
+
+RETRY_SOON = 1
+"""Seconds after which to ask again for work that is under way."""
 
 OWNER = "default"
 """Whose photos these are while there are no API keys (DARKROOM_AUTH=off)."""
@@ -42,3 +47,10 @@ def present(photo: PhotoRecord | None, photo_id: UUID) -> PhotoRecord:
     if photo is None or photo.gone or photo.owner != OWNER:
         raise NotFound(f"there is no photo {photo_id}")
     return photo
+
+
+def json_answer(body: BaseModel, status: int = HTTPStatus.OK, retry_after: int | None = None) -> Response:
+    response = Response(body.model_dump_json(), status, content_type="application/json")
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response

@@ -10,8 +10,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel
 
 from api import openapi
-from api.answers import json_answer
-from api.context import context
+from api.context import context, json_answer
 from darkroom.errors import Unavailable
 from darkroom.provision import missing
 

@@ -10,14 +10,13 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from api import openapi
-from api.answers import RETRY_SOON, json_answer
-from api.context import Context, context, present
+from api.context import RETRY_SOON, Context, context, json_answer, present
 from api.fields import jobs_asked_for, one_choice
 from api.intake import send
 from api.openapi import JobPath, PhotoPath
 from api.problems import invalid, problem, respond
 from darkroom.bucket import content_disposition
-from darkroom.errors import Conflict
+from darkroom.errors import Conflict, NotFound
 from darkroom.jobs import Jobs, Spec
 from darkroom.record import JobRecord, Order, PhotoRecord
 from darkroom.views import JobView, job_view, photo_view
@@ -124,7 +123,7 @@ def retry_job(path: JobPath) -> Response:
             "description": "Where the picture is; the link works for a limited time",
             "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
         },
-        404: openapi.NO_JOB,
+        404: openapi.problem("There is no such photo or job, or no longer, or its result has expired"),
         409: openapi.problem("The job has not finished, or has left no result", retry=True),
     },
 )
@@ -139,6 +138,8 @@ def get_result(path: JobPath) -> Response:
         reason = f": {job.errors[-1].detail}" if job.status == "failed" and job.errors else ""
         raise Conflict(f"job {job.id} has {'failed' if job.status == 'failed' else 'been cancelled'}{reason}")
     bucket = here.services.bucket
+    if not bucket.exists(result.key):  # the bucket's own rules may remove results earlier than we do
+        raise NotFound("the result has expired")
     if job.spec.type == "metadata":
         response = Response(bucket.read(result.key), content_type=result.content_type)
         response.headers["Content-Disposition"] = content_disposition(result.filename)

@@ -25,7 +25,7 @@ class ListQuery(Spec):
 
 
 class PhotosView(BaseModel):
-    """A page of photos, newest first. With a status asked for, a page may be short and yet not the last one."""
+    """A page of photos, newest first. It may be short, even empty, and yet not the last one: `next` tells."""
 
     photos: list[PhotoView]
     next: str | None = Field(description="cursor of the next page; null at the end")

@@ -58,16 +58,16 @@ def schema(model: type[BaseModel]) -> dict[str, Any]:
     return written
 
 
-def fields(model: type[BaseModel], as_json: dict[str, str]) -> dict[str, dict[str, Any]]:
+def fields(model: type[BaseModel], examples: dict[str, str]) -> dict[str, dict[str, Any]]:
     """A model's fields as they stand in a form: text, left out rather than null, some of it JSON, with an example."""
-    return {name: _as_text(field, as_json.get(name)) for name, field in schema(model)["properties"].items()}
+    return {name: _as_text(field, examples.get(name)) for name, field in schema(model)["properties"].items()}
 
 
 def query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
     """The same fields in an address; without examples, which a page would send twice."""
     return [
         {"name": name, "in": "query", "description": field.pop("description"), "schema": field}
-        for name, field in fields(model, {}).items()
+        for name, field in fields(model, examples={}).items()
     ]
 
 
@@ -78,7 +78,8 @@ def _as_text(field: dict[str, Any], example: str | None) -> dict[str, Any]:
     return written | {"description": field["description"]} | ({} if example is None else {"example": example})
 
 
-COMMON: ResponseDict = {"default": problem("Any other error"), "503": problem("AWS is down or throttled", retry=True)}
+DOWN = "AWS is down or throttled"
+COMMON: ResponseDict = {"default": problem("Any other error"), "503": problem(DOWN, retry=True)}
 NOT_FOUND = problem("There is no such photo, or no longer")
 NO_JOB = problem("There is no such photo or job, or no longer")
 INVALID = problem("Something in the request is wrong; `errors` names each field")

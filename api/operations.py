@@ -10,8 +10,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field, TypeAdapter
 
 from api import openapi
-from api.answers import json_answer
-from api.context import context
+from api.context import context, json_answer
 from api.presets import Preset
 from darkroom.jobs import AnyFilter, FilterJob, MetadataJob, PipelineJob, Resize, ResizeJob
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from urllib.parse import urlencode
 from uuid import UUID
 
 import structlog
@@ -12,11 +13,9 @@ from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
 from api import openapi
-from api.answers import RETRY_SOON, json_answer, no_content
-from api.batches import BatchProblem, BatchView, take_in_all
-from api.context import OWNER, Context, context, present
+from api.context import OWNER, RETRY_SOON, Context, context, json_answer, present
 from api.fields import RawFields, UploadFields
-from api.intake import take_in
+from api.intake import BatchProblem, BatchView, take_in, take_in_all
 from api.listing import ListQuery, PhotosView, find
 from api.openapi import PhotoPath
 from api.uploads import PART, read_upload
@@ -49,10 +48,15 @@ _EXAMPLES = {
     "reference": "",
 }
 _FILES = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "one photo or several"}
-_FORM = {"type": "object", "properties": {PART: _FILES} | openapi.fields(UploadFields, _EXAMPLES), "required": [PART]}
+_FORM = {
+    "type": "object",
+    "properties": {PART: _FILES} | openapi.fields(UploadFields, examples=_EXAMPLES),
+    "required": [PART],
+}
 _UPLOAD = {
     "parameters": openapi.query_parameters(RawFields),
     "requestBody": {
+        "required": True,
         "description": "A form with photos, or one photo as it is; then the fields stand in the address.",
         "content": {"multipart/form-data": {"schema": _FORM}}
         | {
@@ -78,6 +82,8 @@ _UPLOAD = {
         422: openapi.problem(
             "A field is wrong, the photo is damaged, or no photo of the batch could be taken", BatchProblem
         ),
+        500: openapi.problem("A fault of ours; no photo of the batch could be taken", BatchProblem),
+        503: openapi.problem(openapi.DOWN, BatchProblem, retry=True),
     },
 )
 def upload() -> Response:
@@ -99,10 +105,9 @@ def list_photos(query: ListQuery) -> Response:
     here = context()
     found, after = find(here, query)
     base = here.settings.base_url
-    links = {"self": f"{base}/v1/photos"}
+    links = {"self": _list_link(base, query)}
     if after:
-        status = f"&status={query.status}" if query.status else ""
-        links["next"] = f"{base}/v1/photos?limit={query.limit}&cursor={after}{status}"
+        links["next"] = _list_link(base, query.model_copy(update={"cursor": after}))
     return json_answer(PhotosView(photos=[photo_view(photo, base) for photo in found], next=after, links=links))
 
 
@@ -153,7 +158,14 @@ def delete_photo(path: PhotoPath) -> Response:
             here.services.purge(photo)
         except Unavailable as error:
             log.warning("photo.not_purged", photo=photo.id, detail=error.detail)  # the sweep goes on with it
-    return no_content()
+    response = Response(status=HTTPStatus.NO_CONTENT)
+    del response.headers["Content-Type"]  # of nothing
+    return response
+
+
+def _list_link(base: str, query: ListQuery) -> str:
+    asked = query.model_dump(exclude_unset=True, exclude_none=True)
+    return f"{base}/v1/photos" + (f"?{urlencode(asked)}" if asked else "")
 
 
 def _delete(record: PhotoRecord, photo_id: UUID) -> None:

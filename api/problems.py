@@ -92,6 +92,12 @@ def problem(
     )
 
 
+def fault_of_ours(filename: str | None = None) -> Problem:
+    """The caller learns an id; the log has the rest under it."""
+    detail = f"an unexpected error; it is in the logs under the request id {g.get('request_id', '')}"
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, DarkroomError.code, detail, filename=filename)
+
+
 def _bounded(text: str) -> str:
     """What the caller sent may stand in it: of any length, and with characters that no answer can carry."""
     return text.encode(errors="replace").decode()[:LONGEST_TEXT]
@@ -134,7 +140,5 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    """A fault of ours: the caller learns an id, the log everything."""
     log.error("request.failed", error=type(error).__name__, exc_info=error)
-    detail = f"an unexpected error; it is in the logs under the request id {g.get('request_id', '')}"
-    return respond(problem(HTTPStatus.INTERNAL_SERVER_ERROR, DarkroomError.code, detail))
+    return respond(fault_of_ours())

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 CHUNK = 256 * 1024
 
-SILENCE = 60
-"""A caller that sends nothing for so many seconds is taken for gone; its thread is wanted by others."""
-
 
 class Spool(BufferedRandom):
     """One file of an upload, on disk without a name: whatever happens to us, the kernel removes it.
@@ -81,8 +78,8 @@ class SpooledRequest(Request):
 
     def spool_form(self) -> tuple[ImmutableMultiDict[str, str], ImmutableMultiDict[str, FileStorage]]:
         """Read a multipart body: its fields, and its files, each on a Spool."""
-        self._hear_silence()
-        most = context().settings.max_request_bytes
+        settings = context().settings
+        most = settings.max_request_bytes
         too_long = TooLarge(f"the request has more than {most:,} bytes")
         if (self.content_length or 0) > most:
             raise too_long
@@ -91,13 +88,14 @@ class SpooledRequest(Request):
         except RequestEntityTooLarge as error:
             if self.content_length is None:
                 raise too_long from error
-            raise TooLarge("the form has too many fields, or too much text in them") from error
+            raise TooLarge(
+                f"the form has more than {settings.max_photos} photos, too many fields, or too much text in them"
+            ) from error
         except ValueError as error:
             raise BadRequest(f"the multipart body is broken or cut short: {error}") from error
 
     def spool_body(self) -> Spool:
         """Read the whole body as one file, as far as the limit goes."""
-        self._hear_silence()
         spool = self._spool()
         if self.content_length is not None and self.content_length > spool.limit:
             spool.size = self.content_length
@@ -119,7 +117,6 @@ class SpooledRequest(Request):
         left = context().settings.max_request_bytes
         if (self.content_length or 0) > left:
             return
-        self._hear_silence()
         with contextlib.suppress(OSError, ValueError):  # the caller is gone, or sends no HTTP
             while left > 0 and (chunk := self.environ["wsgi.input"].read(min(CHUNK, left))):
                 left -= len(chunk)
@@ -149,11 +146,6 @@ class SpooledRequest(Request):
             raise _disk_error(error) from error
         self._spools.append(spool)
         return spool
-
-    def _hear_silence(self) -> None:
-        """gunicorn reads a body without any time limit, and a caller may vanish without a word."""
-        if socket := self.environ.get("gunicorn.socket"):
-            socket.settimeout(SILENCE)
 
 
 def _disk_error(error: OSError) -> Exception:

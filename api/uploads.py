@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,13 +19,25 @@ from darkroom.jobs import Job
 
 PART = "photo"
 
+MAX_FILENAME = 200
+"""Bytes. File systems take 255; a result's name adds to it."""
+
+MAX_EXTENSION = 16
+
+LOOKED_AT = 1024
+"""Characters from the end of a name; making a name safe costs time for each."""
+
+_DIRECTION_MARKS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""They make `gpj.exe` look like `exe.jpg`."""
+
 
 @dataclass(frozen=True)
 class Incoming:
     """A file as it came in; nobody has looked into it yet."""
 
     spool: Spool
-    filename: str | None
+    filename: str
+    """Safe to keep, to show and to download by; empty when the caller gave none."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +65,7 @@ def read_upload(context: Context) -> Upload:
     if faults := faults + more:
         raise invalid(faults)
     if not as_form:  # only now: faults of the address are said before the photo is read
-        photos = [Incoming(incoming.spool_body(), cast(RawFields, fields).filename)]
+        photos = [Incoming(incoming.spool_body(), safe_filename(cast(RawFields, fields).filename))]
     return Upload(photos, jobs, fields.reference, fields.metadata or {})
 
 
@@ -67,10 +81,26 @@ def _read_form(incoming: SpooledRequest, max_photos: int) -> tuple[UploadFields,
         elif name != PART:
             faults.append(Fault(name, f"files are taken under the name {PART} only", "extra_forbidden"))
     # FileStorage wraps the stream that the request made for it.
-    photos = [Incoming(cast(Spool, file.stream), file.filename) for file in files.getlist(PART)]
+    photos = [Incoming(cast(Spool, file.stream), safe_filename(file.filename)) for file in files.getlist(PART)]
     if not photos and not faults:
         faults.append(Fault(PART, "send at least one photo", "missing"))
     if len(photos) > max_photos:
         faults.append(Fault(PART, f"at most {max_photos} photos in one request, not {len(photos)}", "too_many_photos"))
     fields, more = read_fields(UploadFields, [incoming.args, texts])
     return fields, photos, faults + more
+
+
+def safe_filename(given: str | None) -> str:
+    """The last part of the name, printable and of bounded length; empty when nothing is left of it."""
+    name = unicodedata.normalize("NFC", re.split(r"[/\\]", (given or "")[-LOOKED_AT:])[-1])
+    name = _DIRECTION_MARKS.sub("", name)
+    # Categories C*: control characters, surrogates, unassigned; but Cf joins emoji.
+    name = "".join(char for char in name if unicodedata.category(char) in ("Cf", "Co") or char.isprintable())
+    stem, dot, ending = name.strip(" .").rpartition(".")
+    if not dot:
+        stem, ending = ending, ""
+    ending = ending[:MAX_EXTENSION]
+    while len(f"{stem}{dot}{ending}".encode()) > MAX_FILENAME:
+        stem = stem[:-1]
+    stem = stem.strip()
+    return f"{stem}{dot}{ending}" if stem else ""

@@ -32,8 +32,7 @@ class Commands(click.Group):
         except ModuleNotFoundError as error:
             if error.name != "requests":
                 raise
-            install = "pip install 'darkroom[cli]', or in a checkout: pip install '.[cli]'"
-            say(f"Error: this command needs what the services do without; install it with: {install}", err=True)
+            say("Error: this command needs what the services do without; in the checkout: make install", err=True)
         except BrokenPipeError:  # `darkroom ... | head`: click ends quietly
             raise
         except OSError as error:

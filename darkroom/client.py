@@ -12,16 +12,21 @@ Needs the `cli` extra. A client is for one thread; give each thread its own.
 
 from __future__ import annotations
 
+import os
 import re
 import time
+from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, BinaryIO, TypedDict, cast
 from urllib.parse import quote, urlencode, urljoin, urlsplit
+from uuid import uuid4
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 from urllib3.exceptions import MaxRetryError
+from urllib3.filepost import encode_multipart_formdata
 
 from darkroom import __version__
 from darkroom.errors import DarkroomError
@@ -33,7 +38,7 @@ PAUSE = 1.0
 DOWNLOAD_TRIES = 3
 CHUNK = 256 * 1024
 LONGEST_QUERY = 7_500
-"""gunicorn takes request lines of 8,190 bytes at most."""
+"""gunicorn takes request lines of 8,190 bytes at most; what is longer is sent as a form."""
 
 
 class Job(TypedDict):
@@ -61,6 +66,12 @@ class ApiError(DarkroomError):
     def __init__(self, http_status: int, detail: str) -> None:
         super().__init__(detail)
         self.http_status = http_status
+
+
+class NotDarkroom(DarkroomError):
+    """Something else answers at an address."""
+
+    code = "not_darkroom"
 
 
 class Unreachable(DarkroomError):
@@ -108,6 +119,13 @@ class Client:
         """Raise Unreachable when nobody answers at the address."""
         self._ask(self._api, "GET", "/healthz", timeout=5).close()
 
+    def presets(self) -> list[str]:
+        """The names of the presets that the API has."""
+        try:
+            return list(self._ask(self._api, "GET", "/v1/operations", timeout=30).json()["presets"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise self._not_darkroom() from error
+
     def upload(
         self, path: Path, *, preset: str | None = None, jobs: str | None = None, reference: str | None = None
     ) -> Photo:
@@ -115,17 +133,19 @@ class Client:
 
         Raises AnswerLost when the connection ends after the photo was sent: to send it again could make two of it.
         """
-        fields = {"filename": path.name, "preset": preset, "jobs": jobs, "reference": reference}
+        given = {"preset": preset, "jobs": jobs, "reference": reference}
+        fields = {name: value for name, value in given.items() if value}
         # File names may hold bytes that are no text; they become question marks.
-        query = urlencode({name: value for name, value in fields.items() if value}, errors="replace")
-        if len(query) > LONGEST_QUERY:
-            raise DarkroomError("the jobs are too long for an address; save them as a preset and name it")
+        query = urlencode({"filename": path.name, **fields}, errors="replace")
         # Each upload has its own connection: the API may just be hanging up one that was kept.
         with path.open("rb") as file, _session(self._patience, upload=True) as session:
-            headers = {"Content-Type": "application/octet-stream"}  # the API looks into the file itself
-            return self._photo(
-                self._ask(session, "POST", f"/v1/photos?{query}", data=file, headers=headers, timeout=120)
-            )
+            body: BinaryIO | _Form = file
+            address, content_type = f"/v1/photos?{query}", "application/octet-stream"  # the API looks into it itself
+            if len(query) > LONGEST_QUERY:
+                body = _Form(fields, path.name.encode(errors="replace").decode(), file)
+                address, content_type = "/v1/photos", body.content_type
+            headers = {"Content-Type": content_type}
+            return self._photo(self._ask(session, "POST", address, data=body, headers=headers, timeout=120))
 
     def photo(self, photo_id: str, wait: float = 0) -> Photo:
         """The photo as it is now, or as soon as its jobs have ended, at the latest after `wait` seconds."""
@@ -185,7 +205,7 @@ class Client:
     def _ask(
         self, session: requests.Session, method: str, path: str, *, timeout: float, **request: Any
     ) -> requests.Response:
-        """Send a request to the API; raises ApiError for every answer that is an error."""
+        """Send a request to the API; raises ApiError or NotDarkroom for every answer that is an error."""
         try:
             response = session.request(method, self.url + path, timeout=(5, timeout), allow_redirects=False, **request)
         except requests.RequestException as error:
@@ -210,11 +230,16 @@ class Client:
         except ValueError:
             body = None
         if not isinstance(body, dict) or not {"id", "status", "jobs"} <= body.keys():
-            raise ApiError(response.status_code, f"what answers at {self.url} is not Darkroom")
+            raise self._not_darkroom()
         return cast(Photo, body)
 
-    def _problem(self, response: requests.Response) -> ApiError:
+    def _not_darkroom(self) -> NotDarkroom:
+        return NotDarkroom(f"what answers at {self.url} is not Darkroom")
+
+    def _problem(self, response: requests.Response) -> DarkroomError:
         """The API's own words (RFC 9457), or the status line of whatever stands before the API."""
+        if response.status_code == 404 and "problem+json" not in response.headers.get("Content-Type", ""):
+            return self._not_darkroom()
         try:
             body = response.json()
             faults = [f"{fault['field']}: {fault['detail']}" for fault in body.get("errors", [])]
@@ -222,6 +247,37 @@ class Client:
         except (ValueError, LookupError, AttributeError, TypeError):
             detail = f"{self.url} answered {response.status_code} {response.reason}"
         return ApiError(response.status_code, detail)
+
+
+class _Form:
+    """A multipart body with a file in it: read as it is sent, and again from its start when it is sent again."""
+
+    def __init__(self, fields: dict[str, str], filename: str, file: BinaryIO) -> None:
+        boundary = uuid4().hex
+        place = f"<{boundary}>".encode()  # of the file, between what comes before it and after it
+        photo = {"photo": (filename, place, "application/octet-stream")}
+        text, self.content_type = encode_multipart_formdata({**fields, **photo}, boundary)
+        head, _, tail = text.partition(place)
+        self._parts: list[BinaryIO] = [BytesIO(head), file, BytesIO(tail)]
+        self._length = len(head) + os.fstat(file.fileno()).st_size + len(tail)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Only for requests, which knows by it that this is no string."""
+        return iter(lambda: self.read(CHUNK), b"")
+
+    def read(self, size: int) -> bytes:
+        return next(filter(None, (part.read(size) for part in self._parts)), b"")
+
+    def tell(self) -> int:
+        return sum(part.tell() for part in self._parts)
+
+    def seek(self, start: int) -> None:
+        """urllib3 goes back to where it began, which is the start."""
+        for part in self._parts:
+            part.seek(start)
 
 
 def _session(patience: int, upload: bool = False) -> requests.Session:

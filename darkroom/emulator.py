@@ -97,10 +97,22 @@ class Emulator:
         self._directory = directory.absolute()
         self._child: Child | None = None
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """What leads boto3 here, when no other AWS_* variable but a region is set."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            # A user's files may name other endpoints, or a way to log in.
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+
     def start(self, log: Path | None = None, give_up: Callable[[], bool] = lambda: False) -> Child:
         """Start it and wait until it answers. Raises StartFailed."""
         if importlib.util.find_spec("ministack") is None:
-            raise StartFailed("the AWS emulator is not installed: pip install 'darkroom[local]'")
+            raise StartFailed("the AWS emulator is not installed; in the checkout: make install")
         if is_taken(HOST, self.port):
             raise StartFailed(f"{HOST}:{self.port} is in use by another program")
         state, photos = self._directory / "state", self._directory / "s3"

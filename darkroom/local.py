@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -27,6 +28,8 @@ HOME = Path(".darkroom")
 
 AWS_PORT = 4566
 """LocalStack's port: what looks into LocalStack finds the emulator without being told."""
+
+REGION = {"AWS_REGION", "AWS_DEFAULT_REGION"}
 
 API_STARTS_WITHIN = 60.0
 API_STOPS_WITHIN = 40.0
@@ -51,10 +54,17 @@ class Run:
         self.children: list[Child] = []
         self.signals = 0
         self.own_environ: dict[str, str] = {}
+        self.left_out: list[str] = []
+        """The user's AWS_* variables that do not reach our processes."""
         self.stop_grace = float(Settings().stop_grace)
 
     def start(self) -> Settings:
         """Start everything and wait until the API answers. Raises Stopped when that is not wanted any more."""
+        if self.emulator:
+            # A profile, or an endpoint for S3 alone, would lead past the emulator: to an account of the user's.
+            self.left_out = [name for name in os.environ if name.startswith("AWS_") and name not in REGION]
+            for name in self.left_out:
+                del os.environ[name]
         self.own_environ = _defaults(self.emulator)
         os.environ.update(self.own_environ)
         settings = read_settings()
@@ -179,15 +189,13 @@ def _defaults(emulator: Emulator | None) -> dict[str, str]:
         "DARKROOM_SPOOL_DIR": str((HOME / "spool").absolute()),
         # A worker that stops waits for its poll to return.
         "DARKROOM_POLL_WAIT": "2",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
     }
     if emulator:
-        wanted["AWS_ENDPOINT_URL"] = emulator.url
+        wanted |= emulator.environ
+    elif not environ.get("AWS_ACCESS_KEY_ID") and not environ.get("AWS_PROFILE"):
+        wanted |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     if not environ.get("AWS_REGION"):
         wanted["AWS_DEFAULT_REGION"] = "us-east-1"
-    if environ.get("AWS_ACCESS_KEY_ID") or environ.get("AWS_PROFILE"):
-        del wanted["AWS_ACCESS_KEY_ID"], wanted["AWS_SECRET_ACCESS_KEY"]
     # What runs on this machine is not asked for through a proxy.
     direct = ",".join(filter(None, [environ.get("no_proxy") or environ.get("NO_PROXY"), HOST]))
     return {name: value for name, value in wanted.items() if not environ.get(name)} | {
@@ -199,6 +207,8 @@ def _defaults(emulator: Emulator | None) -> dict[str, str]:
 def _welcome(settings: Settings, run: Run) -> str:
     base = settings.base_url
     environ = " ".join(f"{name}={value}" for name, value in run.own_environ.items() if name.startswith("AWS_"))
+    if run.left_out:
+        environ = " ".join(["env", *(f"-u {name}" for name in run.left_out), environ])
     command = Path(sys.executable).with_name("darkroom")
     if command.is_relative_to(Path.cwd()):
         command = command.relative_to(Path.cwd())
@@ -228,16 +238,20 @@ Look into the queue:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("darkroom.local", description="Run Darkroom on this machine, without Docker.")
-    parser.add_argument("--workers", type=_at_least_one, default=2, help="worker processes (default: 2)")
-    parser.add_argument("--aws-port", type=int, default=AWS_PORT, help=f"the AWS emulator's port (default: {AWS_PORT})")
+    parser.add_argument("--workers", type=_number(1, 1000), default=2, help="worker processes (default: 2)")
+    parser.add_argument(
+        "--aws-port", type=_number(1, 65_535), default=AWS_PORT, help=f"the AWS emulator's port (default: {AWS_PORT})"
+    )
     return parser
 
 
-def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def checked(text: str) -> int:
+        if not (text.isdecimal() and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} to {most}")
+        return int(text)
+
+    return checked
 
 
 def _log(name: str) -> Path:

@@ -96,7 +96,7 @@ def _fault(what: str, check: Callable[[], object]) -> str | None:
 def _create(cloudformation: CloudFormationClient, settings: Settings) -> Outcome:
     cloudformation.create_stack(
         StackName=settings.stack,
-        TemplateBody=TEMPLATE.read_text(),
+        TemplateBody=_template(),
         Parameters=_parameters(settings, current=None),
         Tags=[{"Key": "application", "Value": "darkroom"}],
     )
@@ -108,7 +108,7 @@ def _update(cloudformation: CloudFormationClient, settings: Settings, current: S
     try:
         cloudformation.update_stack(
             StackName=settings.stack,
-            TemplateBody=TEMPLATE.read_text(),
+            TemplateBody=_template(),
             Parameters=_parameters(settings, current),
             Tags=[{"Key": "application", "Value": "darkroom"}],
         )
@@ -123,11 +123,21 @@ def _update(cloudformation: CloudFormationClient, settings: Settings, current: S
     return "updated"
 
 
+def _template() -> str:
+    try:
+        return TEMPLATE.read_text()
+    except FileNotFoundError:
+        raise ProvisionError(
+            "deploy/aws/data.yaml is missing: install Darkroom from a checkout with `make install`"
+        ) from None
+
+
 def _parameters(settings: Settings, current: StackTypeDef | None) -> list[ParameterTypeDef]:
     ours = {
         "Name": settings.stack,
         "Bucket": settings.bucket,
-        # A day later than the record says, so that nobody is given a link to nothing.
+        # A day later than the records of uploads from now on say, so that those give nobody a link to nothing. Those
+        # of earlier uploads keep the expiry they were given: the bucket's rule may take their files sooner.
         "ObjectLifetimeDays": str(settings.retention_days + 1 if settings.retention_days else 0),
     }
     parameters: list[ParameterTypeDef] = [{"ParameterKey": key, "ParameterValue": ours[key]} for key in ours]

@@ -31,7 +31,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,46}[a-z0-9]$")]
 class Settings(BaseModel):
     """What can be set, with its default. Durations are in seconds, sizes in bytes."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     # AWS resources: the names under which `darkroom provision` makes them and the services find them
     stack: Name = Field("darkroom", description="CloudFormation stack; also the prefix of queue and table names")
@@ -47,6 +47,7 @@ class Settings(BaseModel):
     port: int = Field(8080, ge=1, le=65535)
     api_processes: int = Field(2, ge=1, le=64, description="gunicorn worker processes")
     api_threads: int = Field(16, ge=2, le=256, description="threads of each process; one request each")
+    silence: int = Field(60, ge=1, le=3600, description="a caller that sends nothing for so long is taken for gone")
     public_url: AnyHttpUrl | None = Field(None, description="prefix of every link; without it links are relative")
     presets_file: Path = Field(PROJECT / "presets.toml", description="named lists of jobs")
     default_preset: str = Field("web", description="what an upload without jobs gets")
@@ -67,18 +68,20 @@ class Settings(BaseModel):
     prefetch: int | None = Field(None, ge=0, le=256, description="messages that may wait, leased; default: one a slot")
     poll_wait: int = Field(20, ge=0, le=20, description="long polling; a stop waits for a poll to return")
     lease: int = Field(60, ge=6, le=21_600, description="visibility timeout set on every receive")
-    heartbeat: float = Field(20, ge=1, description="a lease is renewed when it is this old")
+    heartbeat: float = Field(20, ge=1, le=10_800, description="a lease is renewed when it is this old")
     time_limit: int = Field(90, ge=1, le=3600, description="of one message; also of a job run alone after a crash")
-    stop_grace: int = Field(105, ge=1, description="after SIGTERM, work may go on this long before it is given back")
+    stop_grace: int = Field(
+        105, ge=1, le=3700, description="after SIGTERM, work may go on so long before it is given back"
+    )
     max_attempts: int = Field(5, ge=1, le=100, description="claims of an order, less those given back")
     backoff_base: float = Field(2, gt=0, le=900, description="longest first wait before a retry; doubles each time")
     backoff_cap: float = Field(900, gt=0, le=21_600, description="longest wait before a retry")
-    child_orders: int = Field(200, ge=1, description="a child process is replaced after so many orders")
+    child_orders: int = Field(200, ge=1, le=100_000, description="a child process is replaced after so many orders")
     job_events: bool = Field(False, description="send job.succeeded and job.failed beside photo.completed")
 
     # Sweep
-    sweep_interval: float = Field(60, gt=0, description="how often a worker looks for what is overdue")
-    resend_after: float = Field(300, gt=0, description="an order not claimed by then is sent again")
+    sweep_interval: float = Field(60, gt=0, le=3600, description="how often a worker looks for what is overdue")
+    resend_after: float = Field(300, gt=0, le=86_400, description="an order not claimed by then is sent again")
 
     # Logs
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -202,6 +202,9 @@ def upload_all(sources: Sequence[Source], task: Task, parallel: int) -> bool:
     """Upload the photos and say what becomes of each; True if all went well."""
     with Client(task.url, patience=2) as client:
         client.check()
+        # Otherwise the whole folder would be sent, to be told with each photo.
+        if task.preset and task.preset not in (presets := client.presets()):
+            raise click.UsageError(f"there is no preset {task.preset!r} at {task.url}, only {', '.join(presets)}")
     if task.out:
         task.out.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()

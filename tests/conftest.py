@@ -34,8 +34,9 @@ Deploy = Callable[..., Deployment]
 
 def pytest_configure() -> None:
     # Tests say themselves what they set; a developer's own settings must not reach them.
-    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+    for name in [name for name in os.environ if name.startswith((PREFIX, "AWS_")) and name != "AWS_ENDPOINT_URL"]:
         del os.environ[name]
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     # What runs on this machine is not asked for through a proxy.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(
         filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1,localhost"])
@@ -47,10 +48,8 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where AWS is: at AWS_ENDPOINT_URL when that is set (LocalStack), else in an emulator of our own."""
     with pytest.MonkeyPatch.context() as environ:
         environ.setenv("AWS_DEFAULT_REGION", REGION)
-        environ.delenv("AWS_REGION", raising=False)
         environ.setenv("AWS_ACCESS_KEY_ID", "test")
         environ.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        environ.delenv("AWS_PROFILE", raising=False)
         if given := os.environ.get("AWS_ENDPOINT_URL"):
             yield given
             return

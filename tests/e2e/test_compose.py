@@ -174,9 +174,15 @@ def test_the_docs_page_in_a_browser(stack: Stack) -> None:
         page.on("requestfailed", lambda request: faults.append(f"{request.url}: {request.failure}"))
         page.on("response", lambda answer: answer.ok or faults.append(f"{answer.url}: {answer.status}"))
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.goto(f"{stack.url}/docs")
+        # Not the name of DARKROOM_PUBLIC_URL, but one that people type.
+        page.goto(f"{stack.url.replace('127.0.0.1', 'localhost')}/docs")
         expect(page.get_by_text("/v1/photos", exact=True).first).to_be_visible()
         assert page.locator(".opblock").count() >= 10
+        operation = page.locator("#operations-operations-listOperations")
+        operation.locator(".opblock-summary-control").click()
+        operation.get_by_role("button", name="Try it out").click()
+        operation.get_by_role("button", name="Execute").click()
+        expect(operation.locator(".live-responses-table tbody td.response-col_status").first).to_have_text("200")
         browser.close()
 
     assert not faults

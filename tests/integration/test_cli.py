@@ -47,7 +47,11 @@ class Api:
 
     def app(self) -> Flask:
         app = Flask("api")
+        app.register_error_handler(404, lambda _: problem(404, "There is nothing at this address."))
         app.add_url_rule("/healthz", view_func=lambda: "ok", endpoint="healthz")
+        app.add_url_rule(
+            "/v1/operations", view_func=lambda: {"presets": {"web": {}, "print": {}}}, endpoint="operations"
+        )
         app.add_url_rule("/v1/photos", view_func=self.upload, methods=["POST"])
         app.add_url_rule("/v1/photos/<photo>", view_func=self.photo)
         app.add_url_rule("/v1/photos/<photo>/jobs/<job>/result", view_func=self.result)
@@ -59,10 +63,15 @@ class Api:
         return app
 
     def upload(self) -> Any:
-        body = request.get_data()
-        name = request.args["filename"]
+        given: dict[str, Any] = {**request.args, **request.form}
+        if request.files:
+            (file,) = request.files.values()
+            body, given["filename"] = file.read(), file.filename
+        else:
+            body = request.get_data()
+        name = given["filename"]
         tries = sum(upload["filename"] == name for upload in self.uploads) + 1
-        self.uploads.append({**request.args, "headers": request.headers, "bytes": body})
+        self.uploads.append({**given, "headers": request.headers, "bytes": body})
         if name == "busy.jpg" and tries < 3:
             return problem(429 if tries == 1 else 503, "The queue is not reachable.", {"Retry-After": "1"})
         if name == "bad-gateway.jpg":
@@ -321,12 +330,25 @@ def test_jobs_come_from_the_command_line_or_a_file(api: Api, photos: Path, tmp_p
     assert [json.loads(upload["jobs"]) for upload in api.uploads] == [jobs, jobs]
 
 
+def test_jobs_too_long_for_an_address_are_sent_as_a_form(api: Api, photos: Path, tmp_path: Path) -> None:
+    write(photos, "busy.jpg")
+    blur = {"type": "filter", "filter": "blur", "sigma": 1.5}
+    jobs = [{"type": "pipeline", "steps": [blur] * 10}] * 50
+    (tmp_path / "jobs.json").write_text(json.dumps(jobs))
+    result = run("upload", photos, "--jobs", f"@{tmp_path}/jobs.json", "--reference", "é", url=api.url)
+    assert result.exit_code == 0, result.output
+    assert [upload["bytes"] for upload in api.uploads] == [JPEG] * 3  # it is busy twice
+    assert {upload["reference"] for upload in api.uploads} == {"é"}
+    assert [json.loads(upload["jobs"]) for upload in api.uploads] == [jobs] * 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["a.jpg", "--preset", "web", "--jobs", '[{"type": "metadata"}]'], "not both"),
         (["a.jpg", "--jobs", '[{"type": "resize", "widht": 8}]'], "jobs[0].widht"),
         (["a.jpg", "--jobs", "{"], "jobs: Invalid JSON"),
+        (["a.jpg", "--preset", "wbe"], "only print, web"),
         (["a.jpg", "--jobs", "@nowhere.json"], "cannot read nowhere.json"),
         (["a.jpg", "--jobs", "@a.jpg"], "jobs: Invalid JSON"),
         (["a.jpg", "--url", "127.0.0.1:8080"], "http://"),
@@ -423,7 +445,7 @@ def test_without_the_cli_extra_it_says_what_to_install(photos: Path) -> None:
         process = in_process(*arguments, code=without)
         _, stderr = process.communicate(timeout=30)
         assert process.returncode == 1
-        assert "darkroom[cli]" in stderr
+        assert "in the checkout: make install" in stderr
         assert "Traceback" not in stderr
 
 
@@ -448,6 +470,17 @@ def test_status_of_an_unknown_photo_says_so(api: Api) -> None:
     result = run("status", "nobody/else", url=api.url)
     assert result.exit_code == 1
     assert result.stderr == f"Error: there is no photo nobody/else at {api.url}\n"
+
+
+@pytest.mark.parametrize("arguments", [["status", "photo-0"], ["upload", "a.jpg"]])
+def test_another_server_at_the_address_is_not_taken_for_darkroom(
+    api: Api, photos: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    write(photos, "a.jpg")
+    monkeypatch.chdir(photos)
+    result = run(*arguments, url=api.storage_url)
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: what answers at {api.storage_url} is not Darkroom\n"
 
 
 @pytest.mark.parametrize("command", ["queue", "provision"])

@@ -6,6 +6,7 @@ that the order can be seen; the last one runs the real ones.
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import os
@@ -24,6 +25,7 @@ import requests
 from PIL import Image
 
 from darkroom.emulator import Emulator, StartFailed, free_port
+from darkroom.local import main
 from darkroom.settings import PROJECT
 
 API = """
@@ -70,6 +72,8 @@ class LocalRun:
         self.folder = folder
         self.api_port, self.aws_port = free_port(), free_port()
         self.aws_url = f"http://127.0.0.1:{self.aws_port}"
+        self.environ: dict[str, str] = {}
+        """What the user has set; the AWS_* variables of the tests are not the user's."""
         self._started: list[subprocess.Popen[str]] = []
 
     def with_stand_ins(self) -> LocalRun:
@@ -81,7 +85,7 @@ class LocalRun:
         (self.folder / f"{module}.py").write_text(source)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | self.environ
         process = subprocess.Popen(
             [sys.executable, "-m", "darkroom.local", "--aws-port", str(self.aws_port), *arguments],
             cwd=self.folder,
@@ -166,6 +170,32 @@ def test_it_says_where_everything_is_and_stops_in_order(run: LocalRun) -> None:
     assert nobody_listens(run.aws_port)
 
 
+def test_a_user_of_aws_stays_with_the_emulator(run: LocalRun, tmp_path: Path) -> None:
+    """Neither a profile nor an endpoint of theirs may lead the run, or the command that it prints, elsewhere."""
+    run.write("worker", "import os; print(sorted(n for n in os.environ if n[:4] == 'AWS_'), flush=True)" + WORKER)
+    config = tmp_path / "config"
+    config.write_text("[profile work]\nsso_session = work\n[sso-session work]\nsso_region = eu-central-1\n")
+    run.environ = {
+        "AWS_PROFILE": "work",
+        "AWS_CONFIG_FILE": str(config),
+        "AWS_SESSION_TOKEN": "of another account",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+        "AWS_ENDPOINT_URL_SQS": "http://127.0.0.1:1",
+        "AWS_REGION": "eu-central-1",
+    }
+
+    _, printed = run.ready()
+
+    seen = {*ast.literal_eval((run.folder / ".darkroom/logs/worker-1.log").read_text().splitlines()[0])}
+    assert seen == {"AWS_REGION", *Emulator(tmp_path).environ}
+    command = printed.rstrip().splitlines()[-1].strip()
+    asked = subprocess.run(
+        command, shell=True, env={**os.environ, **run.environ}, capture_output=True, text=True, timeout=HANGS
+    )
+    assert asked.returncode == 0, asked.stderr
+    assert "darkroom-photos " in asked.stdout
+
+
 def test_what_was_in_the_queue_is_there_in_the_next_run(run: LocalRun, endpoint: str) -> None:
     process, _ = run.ready()
     sqs = boto3.client("sqs", endpoint_url=run.aws_url)
@@ -216,6 +246,23 @@ def test_a_second_ctrl_c_does_not_wait(run: LocalRun) -> None:
     assert status == 0
     assert "worker-1 was killed" in printed
     assert (run.folder / ".darkroom/state/sqs.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--workers", "abc"], "'abc' is no number from 1 to 1000"),
+        (["--workers", "0"], "'0' is no number from 1 to 1000"),
+        (["--aws-port", "70000"], "'70000' is no number from 1 to 65535"),
+    ],
+)
+def test_wrong_arguments_are_said_in_words(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("taken", ["api", "aws"])
@@ -302,3 +349,57 @@ def test_photos_in_work_at_ctrl_c_are_finished_by_the_next_run(real_run: LocalRu
         until(
             "the photo is done", lambda photo=photo: requests.get(photo, timeout=HANGS).json()["status"] == "succeeded"
         )
+
+
+def test_the_command_line_processes_a_folder(real_run: LocalRun, tmp_path: Path) -> None:
+    """Against the real API: uploads, results on disk, a photo that fails, the status of one, and the queue."""
+    folder, out = tmp_path / "photos", tmp_path / "results"
+    (folder / "day").mkdir(parents=True)
+    photo = Image.linear_gradient("L").resize((1200, 900)).convert("RGB")
+    photo.save(folder / "a.jpg")
+    photo.save(folder / "day" / "b.png")
+    photo.save(folder / "damaged.png")
+    with (folder / "damaged.png").open("r+b") as file:
+        file.truncate((folder / "damaged.png").stat().st_size // 2)
+    _, printed = real_run.ready()
+    base = f"http://127.0.0.1:{real_run.api_port}"
+
+    def darkroom(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "darkroom", *map(str, arguments)]
+        environ = {**os.environ, "PYTHONPATH": str(PROJECT), "DARKROOM_URL": base}
+        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=HANGS)
+
+    jobs = '[{"type": "resize", "width": 300}, {"type": "metadata"}]'
+    uploaded = darkroom("upload", folder, "--jobs", jobs, "--out", out)
+    assert uploaded.returncode == 1, uploaded.stderr
+    assert "2 of 3 photos succeeded, 1 failed, 4 files in" in uploaded.stderr
+    assert f"failed: {folder}/damaged.png" in uploaded.stderr
+    results = sorted(path for path in out.rglob("*") if path.is_file())
+    assert {path.parent.relative_to(out).as_posix() for path in results} == {"a", "day/b"}
+    pictures = [path for path in results if path.suffix != ".json"]
+    for path in pictures:
+        with Image.open(path) as picture:
+            assert picture.size == (300, 225)
+    assert [json.loads(path.read_text())["width"] for path in results if path.suffix == ".json"] == [1200, 1200]
+
+    many = [{"type": "pipeline", "steps": [{"type": "resize", "width": 8 + n}] * 10} for n in range(50)]
+    (tmp_path / "many.json").write_text(json.dumps(many))
+    with_many_jobs = darkroom("upload", folder / "a.jpg", "--jobs", f"@{tmp_path}/many.json")
+    assert with_many_jobs.returncode == 0, with_many_jobs.stderr
+
+    misspelt = darkroom("upload", folder, "--preset", "wbe")
+    assert misspelt.returncode == 2
+    assert "web" in misspelt.stderr
+
+    photos = requests.get(f"{base}/v1/photos?status=succeeded", timeout=HANGS).json()["photos"]
+    assert len(photos) == 3
+    status = darkroom("status", photos[-1]["id"])
+    assert status.returncode == 0, status.stderr
+    assert ["status", "succeeded"] in [line.split() for line in status.stdout.splitlines()]
+    assert "300x225" in status.stdout
+    assert darkroom("status", "0198c5f2-6a7e-7c3d-9a51-1f0c6b2d4e88").stderr.startswith("Error: there is no photo ")
+
+    command = printed.rstrip().splitlines()[-1].strip()
+    queue = subprocess.run(command, shell=True, env=os.environ, capture_output=True, text=True, timeout=HANGS)
+    assert queue.returncode == 0, queue.stderr
+    assert "darkroom-photos-dlq " in queue.stdout

@@ -101,6 +101,15 @@ def test_a_refused_template_names_the_resource_and_can_be_put_right(
     assert deployment.clients.sqs.get_queue_url(QueueName=settings.webhooks_queue)
 
 
+def test_an_installation_without_the_template_says_so(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(darkroom.provision, "TEMPLATE", tmp_path / "data.yaml")
+
+    with pytest.raises(ProvisionError, match=r"data\.yaml is missing: .* `make install`"):
+        provision(deployment.settings, deployment.clients)
+
+
 def test_missing_names_each_thing_that_is_not_there(settings: Settings, clients: Clients) -> None:
     elsewhere = settings.model_copy(update={"stack": "nowhere", "bucket": "nowhere-either"})
 

@@ -72,6 +72,16 @@ def test_all_faults_are_reported_at_once_by_the_names_that_were_set() -> None:
     }
 
 
+@pytest.mark.parametrize("name", [name for name, field in Settings.model_fields.items() if field.annotation is float])
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e9"])
+def test_every_duration_has_an_end(name: str, value: str) -> None:
+    assert [fault.split(":")[0] for fault in faults_of(**{PREFIX + name.upper(): value})] == [PREFIX + name.upper()]
+
+
+def test_a_stop_has_an_end_too() -> None:
+    assert faults_of(DARKROOM_STOP_GRACE="100000")[0].startswith("DARKROOM_STOP_GRACE: ")
+
+
 def test_a_fault_shows_what_was_given() -> None:
     assert "(it is 'eighty')" in faults_of(DARKROOM_PORT="eighty")[0]
 

@@ -118,6 +118,12 @@ def test_too_much_text_in_a_form_is_too_large(api: Any, picture: bytes) -> None:
     assert "too much text" in problem(api.upload(("a.jpg", picture), reference="x" * 2_000_000), 413)["detail"]
 
 
+def test_far_too_many_photos_in_a_form_are_named_as_a_reason(strict: Any) -> None:
+    answer = strict.upload(*[("a.jpg", b"hello")] * (3 + 25))
+
+    assert "more than 3 photos" in problem(answer, 413)["detail"]
+
+
 def test_other_bodies_are_small(api: Any, picture: bytes) -> None:
     photo = api.taken(picture)
 

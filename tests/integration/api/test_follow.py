@@ -249,6 +249,17 @@ def test_a_picture_is_fetched_through_a_link_that_works(api: Any, picture: bytes
     assert "filename*=UTF-8''%C3%BCnt-200.jpg" in picture_answer.headers["Content-Disposition"]
 
 
+@pytest.mark.parametrize("preset", ["thumbnail", "metadata"])
+def test_a_result_that_the_bucket_no_longer_has_is_not_found(api: Any, picture: bytes, preset: str) -> None:
+    photo = api.taken(picture, preset=preset)
+    (job,) = photo["jobs"]
+    api.end(photo["id"], succeed())
+
+    answer = api.get(f"{job['links']['self']}/result")
+
+    assert (answer.status_code, answer.json()["detail"]) == (404, "the result has expired")
+
+
 def test_metadata_is_answered_itself(api: Any, picture: bytes) -> None:
     photo = api.taken(picture)
     (job,) = photo["jobs"]

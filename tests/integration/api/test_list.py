@@ -36,6 +36,15 @@ def flat(found: list[list[str]]) -> list[str]:
     return [photo for page in found for photo in page]
 
 
+def test_a_page_links_to_itself_and_to_the_next_with_all_that_was_asked_for(api: Any, photos: list[str]) -> None:
+    for query in ("", "?limit=2", "?limit=1&status=cancelled"):
+        page = api.get(f"/v1/photos{query}").json()
+        assert page["links"]["self"] == f"{api.settings.base_url}/v1/photos{query}"
+        assert api.get(page["links"]["self"]).json() == page
+        if page["next"]:
+            assert api.get(page["links"]["next"]).json()["links"]["self"] == page["links"]["next"]
+
+
 def test_newest_first(api: Any, photos: list[str]) -> None:
     assert pages(api, "") == [photos]
 

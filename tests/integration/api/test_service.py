@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -59,7 +60,12 @@ def test_the_document_describes_every_route(api: Any) -> None:
         assert operation["tags"], name
         assert operation["summary"], name
         assert "application/problem+json" in operation["responses"]["default"]["content"], name
+    assert [server["url"] for server in document["servers"]] == ["."], "beside the document, under any name of ours"
     upload = operations["POST /v1/photos"]
+    assert upload["requestBody"]["required"]
+    for status in ("422", "500", "503"):
+        described = upload["responses"][status]["content"]["application/problem+json"]["schema"]
+        assert {"$ref": "#/components/schemas/BatchProblem"} in described["anyOf"], status
     assert {"multipart/form-data", "image/jpeg", "image/heic", "application/octet-stream"} <= upload["requestBody"][
         "content"
     ].keys()
@@ -74,7 +80,7 @@ def test_every_reference_in_the_document_leads_somewhere(api: Any) -> None:
 
 
 def test_the_docs_page_needs_nothing_from_elsewhere(api: Any) -> None:
-    assert api.get("/").headers["Location"] == "docs"
+    assert api.get("/").headers["Location"] == f"{api.settings.base_url}/docs"
     page = api.get("/docs")
     assert page.headers["Content-Type"].startswith("text/html")
     sources = re.findall(r'(?:src|href)="([^"]+)"', page.text)
@@ -132,6 +138,7 @@ def test_links_are_relative_without_a_public_url(start_api: Any, picture: bytes)
         ({"DARKROOM_PRESETS_FILE": "/nowhere.toml"}, ["DARKROOM_PRESETS_FILE", "/nowhere.toml"]),
         ({"DARKROOM_SPOOL_DIR": "/dev/null/spool"}, ["DARKROOM_SPOOL_DIR"]),
         ({"AWS_ENDPOINT_URL": "nonsense"}, ["AWS_ENDPOINT_URL"]),
+        ({"DARKROOM_HOST": "nowhere.invalid"}, ["DARKROOM_HOST", "nowhere.invalid"]),
     ],
 )
 def test_a_wrong_setting_ends_it_with_a_plain_message(
@@ -145,6 +152,17 @@ def test_a_wrong_setting_ends_it_with_a_plain_message(
     assert "Traceback" not in ended.stderr
     for word in said:
         assert word in ended.stderr
+
+
+def test_it_listens_on_ipv6(start_api: Any) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+
+    api = start_api(DARKROOM_HOST="::")
+
+    assert api.get(f"http://[::1]:{api.settings.port}/healthz").status_code == 200
 
 
 def test_it_needs_no_home_and_no_other_folder_than_its_spool(start_api: Any, tmp_path: Path, picture: bytes) -> None:
