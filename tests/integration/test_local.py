@@ -84,12 +84,14 @@ class LocalRun:
     def write(self, module: str, source: str) -> None:
         (self.folder / f"{module}.py").write_text(source)
 
+    def users_environ(self) -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | self.environ
+
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | self.environ
         process = subprocess.Popen(
             [sys.executable, "-m", "darkroom.local", "--aws-port", str(self.aws_port), *arguments],
             cwd=self.folder,
-            env={**environ, "PYTHONPATH": str(PROJECT), "DARKROOM_PORT": str(self.api_port)},
+            env={**self.users_environ(), "PYTHONPATH": str(PROJECT), "DARKROOM_PORT": str(self.api_port)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -189,9 +191,7 @@ def test_a_user_of_aws_stays_with_the_emulator(run: LocalRun, tmp_path: Path) ->
     seen = {*ast.literal_eval((run.folder / ".darkroom/logs/worker-1.log").read_text().splitlines()[0])}
     assert seen == {"AWS_REGION", *Emulator(tmp_path).environ}
     command = printed.rstrip().splitlines()[-1].strip()
-    asked = subprocess.run(
-        command, shell=True, env={**os.environ, **run.environ}, capture_output=True, text=True, timeout=HANGS
-    )
+    asked = subprocess.run(command, shell=True, env=run.users_environ(), capture_output=True, text=True, timeout=HANGS)
     assert asked.returncode == 0, asked.stderr
     assert "darkroom-photos " in asked.stdout
 
