@@ -259,12 +259,9 @@ class PhotoRecord(Data):
 
     def add_order(self, jobs: Iterable[Job], resend_after: float, trace: str = "") -> Order:
         """Ask for jobs: the first ones of an upload, or more later."""
-        at = now()
-        self._begin_generation()
-        order = Order(id=new_id(), due_at=at + timedelta(seconds=resend_after), trace=trace)
-        self.orders[order.id] = order
+        order = self._begin_order(resend_after, trace)
         for spec in jobs:
-            job = JobRecord(id=new_id(), order=order.id, spec=spec, queued_at=at)
+            job = JobRecord(id=new_id(), order=order.id, spec=spec, queued_at=now())
             self.jobs[job.id] = job
         if len(self.jobs) > MAX_JOBS:
             raise InvalidRequest(f"a photo has at most {MAX_JOBS} jobs; this would make {len(self.jobs)}")
@@ -275,11 +272,8 @@ class PhotoRecord(Data):
         job = self.job(job_id)
         if job.status not in ("failed", "cancelled"):
             raise Conflict(f"job {job_id} is {job.status}; only a failed or cancelled job can be retried")
-        at = now()
-        self._begin_generation()
-        order = Order(id=new_id(), due_at=at + timedelta(seconds=resend_after), trace=trace)
-        self.orders[order.id] = order
-        self.jobs[job_id] = JobRecord(id=job.id, order=order.id, spec=job.spec, queued_at=at)
+        order = self._begin_order(resend_after, trace)
+        self.jobs[job_id] = JobRecord(id=job.id, order=order.id, spec=job.spec, queued_at=now())
         self._drop_empty_orders()
         return order
 
@@ -418,10 +412,13 @@ class PhotoRecord(Data):
             raise ClaimLost(f"order {claim.order} was claimed or its jobs retried since we took claim {claim.number}")
         return order
 
-    def _begin_generation(self) -> None:
-        """Jobs added to a photo that had ended make it end again, with events of their own."""
+    def _begin_order(self, resend_after: float, trace: str) -> Order:
+        """An order without jobs as yet. On a photo that had ended it begins a generation, with events of its own."""
         if self.jobs and not self.unfinished:
             self.generation += 1
+        order = Order(id=new_id(), due_at=now() + timedelta(seconds=resend_after), trace=trace)
+        self.orders[order.id] = order
+        return order
 
     def _drop_empty_orders(self) -> None:
         used = {job.order for job in self.jobs.values()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -153,9 +153,9 @@ class LeaseKeeper:
             # The message will come again; a receive that finds its jobs ended only deletes it.
             log.warning("lease.settle_refused", receipt_handle=handle[:40], reason=reason)
 
-    def _settled(self, handles: object) -> None:
+    def _settled(self, handles: Iterable[str]) -> None:
         with self._changed:
-            for handle in list(handles):  # type: ignore[call-overload]
+            for handle in handles:
                 self._to_settle.pop(handle, None)
 
     def _renew(self, due: list[Lease]) -> None:
