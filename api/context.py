@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import cast
 from uuid import UUID
 
-from flask import Response, current_app
+from flask import Response, current_app, g
 from pydantic import BaseModel
 
 from api.presets import Presets
@@ -23,7 +23,7 @@ RETRY_SOON = 1
 """Seconds after which to ask again for work that is under way."""
 
 OWNER = "default"
-"""Whose photos these are while there are no API keys (DARKROOM_AUTH=off)."""
+"""Whose photos these are where there are no API keys (DARKROOM_AUTH=off)."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,14 @@ def context() -> Context:
     return cast(Context, current_app.extensions[EXTENSION])
 
 
+def caller() -> str:
+    """The owner for whom this request is made."""
+    return cast(str, g.get("owner", OWNER))
+
+
 def present(photo: PhotoRecord | None, photo_id: UUID) -> PhotoRecord:
     """The record, if the caller may see it; one answer for all reasons, so that nobody learns others' ids."""
-    if photo is None or photo.gone or photo.owner != OWNER:
+    if photo is None or photo.gone or photo.owner != caller():
         raise NotFound(f"there is no photo {photo_id}")
     return photo
 

@@ -15,7 +15,7 @@ import structlog
 from flask import Response
 from pydantic import BaseModel, Field
 
-from api.context import OWNER, RETRY_SOON, Context, json_answer
+from api.context import RETRY_SOON, Context, caller, json_answer
 from api.problems import Problem, fault_of_ours, problem_of, respond
 from api.uploads import Incoming, Upload
 from darkroom.bucket import original_key
@@ -139,7 +139,7 @@ def _record(context: Context, incoming: Incoming, upload: Upload, sniffed: Sniff
     days = context.settings.retention_days
     return PhotoRecord(
         id=photo_id,
-        owner=OWNER,
+        owner=caller(),
         created_at=at,
         original=Original(
             key=original_key(photo_id),

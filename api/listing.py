@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from api.context import OWNER, Context
+from api.context import Context, caller
 from darkroom.jobs import Spec
 from darkroom.record import PhotoRecord
 from darkroom.table import cursor_after
@@ -38,7 +38,7 @@ def find(here: Context, query: ListQuery) -> tuple[list[PhotoRecord], str | None
     cursor = query.cursor
     for _ in range(MAX_PAGES):
         size = PAGE if query.status else query.limit - len(found)
-        page, cursor = here.services.table.photos_of(OWNER, size, cursor)
+        page, cursor = here.services.table.photos_of(caller(), size, cursor)
         for number, photo in enumerate(page, 1):
             if not photo.gone and query.status in (None, photo.status):
                 found.append(photo)

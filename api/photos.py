@@ -13,7 +13,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
 from api import openapi
-from api.context import OWNER, RETRY_SOON, Context, context, json_answer, present
+from api.context import RETRY_SOON, Context, caller, context, json_answer, present
 from api.fields import RawFields, UploadFields
 from api.intake import BatchProblem, BatchView, take_in, take_in_all
 from api.listing import ListQuery, PhotosView, find
@@ -170,7 +170,7 @@ def _list_link(base: str, query: ListQuery) -> str:
 
 def _delete(record: PhotoRecord, photo_id: UUID) -> None:
     # A tombstone may be deleted again: a caller whose answer was lost asks twice.
-    if record.owner != OWNER or (record.gone and not record.deleted_at):
+    if record.owner != caller() or (record.gone and not record.deleted_at):
         raise NotFound(f"there is no photo {photo_id}")
     record.delete()
 
