@@ -37,6 +37,7 @@ class Settings(BaseModel):
     stack: Name = Field("darkroom", description="CloudFormation stack; also the prefix of queue and table names")
     bucket: str = Field("darkroom-photos", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="S3 bucket")
     queue_type: Literal["standard", "fifo"] = Field("standard", description="type of the photos queue")
+    events_queue_type: Literal["standard", "fifo"] = Field("standard", description="type of the events queue")
     s3_public_endpoint_url: AnyHttpUrl | None = Field(
         None, description="S3 endpoint in presigned links, when callers reach S3 under another host than we do"
     )
@@ -120,15 +121,15 @@ class Settings(BaseModel):
 
     @property
     def photos_queue(self) -> str:
-        return f"{self.stack}-photos" + self._fifo
+        return _typed(f"{self.stack}-photos", self.queue_type)
 
     @property
     def photos_dlq(self) -> str:
-        return f"{self.stack}-photos-dlq" + self._fifo
+        return _typed(f"{self.stack}-photos-dlq", self.queue_type)
 
     @property
     def events_queue(self) -> str:
-        return f"{self.stack}-photo-events"
+        return _typed(f"{self.stack}-photo-events", self.events_queue_type)
 
     @property
     def ingest_queue(self) -> str:
@@ -137,10 +138,6 @@ class Settings(BaseModel):
     @property
     def webhooks_queue(self) -> str:
         return f"{self.stack}-photo-webhooks"
-
-    @property
-    def _fifo(self) -> str:
-        return ".fifo" if self.queue_type == "fifo" else ""
 
     @property
     def base_url(self) -> str:
@@ -182,6 +179,10 @@ def prepare_spool(settings: Settings) -> None:
         tempfile.TemporaryFile(dir=settings.spool_dir).close()
     except OSError as error:
         raise SettingsError(f"{PREFIX}SPOOL_DIR: cannot write to {settings.spool_dir}: {error.strerror}") from error
+
+
+def _typed(queue: str, queue_type: str) -> str:
+    return f"{queue}.fifo" if queue_type == "fifo" else queue
 
 
 def _field(variable: str) -> str:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, OrderedDict, deque
 
 from worker.lease import Lease
 
+OWNERS_REMEMBERED = 1000
+
 
 class Inbox:
-    """Hands leases to slots. `in_order`: never two of one group at a time, as a FIFO queue promises."""
+    """Hands leases to slots, fairly: the owner who has the fewest in work is next, and of several the one whose
+    last turn is the longest ago. A message's group is its owner.
+
+    `in_order`: never two of one group at a time, as a FIFO queue promises.
+    """
 
     def __init__(self, in_order: bool) -> None:
         self._in_order = in_order
         self._waiting: deque[Lease] = deque()
-        self._groups_in_work: set[str | None] = set()
+        self._in_work: Counter[str | None] = Counter()
+        self._turns = 0
+        self._last_turn: OrderedDict[str | None, int] = OrderedDict()
         self._closed = False
         self._changed = threading.Condition()
 
@@ -30,11 +38,12 @@ class Inbox:
         """The next message that may be worked on, as soon as there is one. None when the inbox is closed."""
         with self._changed:
             while not self._closed:
-                for lease in self._waiting:
-                    if not (self._in_order and lease.received.group in self._groups_in_work):
-                        self._waiting.remove(lease)
-                        self._groups_in_work.add(lease.received.group)
-                        return lease
+                eligible = [lease for lease in self._waiting if not (self._in_order and self._in_work[_owner(lease)])]
+                if eligible:
+                    lease = min(eligible, key=self._share)  # of equal ones the first that came
+                    self._waiting.remove(lease)
+                    self._count_turn(_owner(lease))
+                    return lease
                 self._changed.wait()
             return None
 
@@ -42,12 +51,12 @@ class Inbox:
         """A message is out of work. Unless it is `settled` for good, those that follow it in its group must not
         overtake it: they are taken out and returned, to be given back."""
         with self._changed:
-            group = lease.received.group
-            self._groups_in_work.discard(group)
+            owner = _owner(lease)
+            self._in_work -= Counter({owner: 1})  # which forgets whoever has none left
             self._changed.notify_all()
             if settled or not self._in_order:
                 return []
-            return self._take_out([waiting for waiting in self._waiting if waiting.received.group == group])
+            return self._take_out([waiting for waiting in self._waiting if _owner(waiting) == owner])
 
     def close(self) -> list[Lease]:
         """Hand out nothing more; what waited is returned, to be given back."""
@@ -56,7 +65,24 @@ class Inbox:
             self._changed.notify_all()
             return self._take_out(list(self._waiting))
 
+    def _share(self, lease: Lease) -> tuple[int, int]:
+        """What its owner has had: the least comes first."""
+        owner = _owner(lease)
+        return self._in_work[owner], self._last_turn.get(owner, 0)
+
+    def _count_turn(self, owner: str | None) -> None:
+        self._in_work[owner] += 1
+        self._turns += 1
+        self._last_turn[owner] = self._turns
+        self._last_turn.move_to_end(owner)
+        if len(self._last_turn) > OWNERS_REMEMBERED:
+            self._last_turn.popitem(last=False)
+
     def _take_out(self, leases: list[Lease]) -> list[Lease]:
         for lease in leases:
             self._waiting.remove(lease)
         return leases
+
+
+def _owner(lease: Lease) -> str | None:
+    return lease.received.group

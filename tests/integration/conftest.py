@@ -139,6 +139,15 @@ class Stack:
             ExpressionAttributeValues={":blue": "blue"},
         )
 
+    def as_this_release(self, photo: PhotoRecord) -> None:
+        """Take that away again."""
+        self.services.clients.dynamodb.update_item(
+            TableName=self.services.settings.table,
+            Key={"pk": f"photo#{photo.id}"},
+            UpdateExpression="REMOVE #record.colour",
+            ExpressionAttributeNames={"#record": "record"},
+        )
+
     def look(self, photo: PhotoRecord) -> PhotoRecord:
         found = self.services.table.get(photo.id)
         assert found is not None

@@ -21,7 +21,7 @@ def test_everything_that_the_settings_name_is_made(settings: Settings, clients: 
     urls = aws.client("sqs").list_queues(QueueNamePrefix=settings.stack)["QueueUrls"]
     made = {url.rpartition("/")[2] for url in urls}
 
-    fifo = settings.model_copy(update={"queue_type": "fifo"})
+    fifo = settings.model_copy(update={"queue_type": "fifo", "events_queue_type": "fifo"})
     assert made == {
         settings.photos_queue,
         settings.photos_dlq,
@@ -32,6 +32,7 @@ def test_everything_that_the_settings_name_is_made(settings: Settings, clients: 
         settings.webhooks_queue,
         settings.webhooks_queue + "-dlq",
         settings.events_queue,
+        fifo.events_queue,
     }
     table = aws.client("dynamodb").describe_table(TableName=settings.table)["Table"]
     assert {index["IndexName"] for index in table["GlobalSecondaryIndexes"]} == {"by_owner", "due", "dead_letters"}

@@ -83,6 +83,28 @@ class TestWork:
         ended = [only_job(stack.wait_for(photo)).ended_at for photo in photos]
         assert ended == sorted(ended)
 
+    def test_nothing_overtakes_a_failed_message_of_its_owner(self, make_stack: Any, picture: bytes) -> None:
+        stack = make_stack(DARKROOM_QUEUE_TYPE="fifo", DARKROOM_BACKOFF_BASE="1", DARKROOM_BACKOFF_CAP="1")
+        first, *others = [stack.submit(picture, RESIZE, owner="ann") for _ in range(4)]
+        another = stack.submit(picture, RESIZE, owner="bob")
+        stack.as_a_newer_release(first)  # cannot be worked on for now
+        worker = stack.worker(DARKROOM_CONCURRENCY="3")
+        assert stack.wait_for(another).status == "succeeded"
+        wait_until("it was tried several times", lambda: len(worker.logged("order.attempt_failed")) > 4)
+        assert all(stack.look(photo).jobs_of(next(iter(photo.orders)), unfinished=True) for photo in others)
+        stack.as_this_release(first)
+        ended = [only_job(stack.wait_for(photo)).ended_at for photo in (first, *others)]
+        assert ended == sorted(ended)
+
+    def test_a_fifo_events_queue_takes_repeated_events_out(self, make_stack: Any, picture: bytes) -> None:
+        stack = make_stack(DARKROOM_EVENTS_QUEUE_TYPE="fifo")
+        photo = stack.submit(picture, RESIZE)
+        stack.worker()
+        ended = stack.wait_for(photo)
+        stack.wait_until_empty()
+        stack.services.announce(ended)
+        assert [event["id"] for event in stack.events()] == [photo.event_id("photo.completed")]
+
 
 class TestWhatIsAtFault:
     """The rows of the failure table that are about a photo or a message."""

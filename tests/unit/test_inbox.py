@@ -24,6 +24,32 @@ def test_a_standard_queue_hands_out_in_the_order_received() -> None:
     assert names([inbox.take() or lease("", "") for _ in range(3)]) == ["a", "b", "c"]
 
 
+def test_owners_take_turns_however_much_one_of_them_sends() -> None:
+    inbox = Inbox(in_order=False)
+    for name, group in (("a1", "ann"), ("a2", "ann"), ("a3", "ann"), ("b1", "bob"), ("b2", "bob"), ("c1", "cy")):
+        inbox.put(lease(name, group))
+    order = []
+    while len(order) < 6:
+        taken = inbox.take()
+        assert taken is not None
+        order.append(taken.received.id)
+        inbox.done(taken, settled=True)
+    assert order == ["a1", "b1", "c1", "a2", "b2", "a3"]
+
+
+def test_who_has_the_fewest_in_work_is_next() -> None:
+    inbox = Inbox(in_order=False)
+    for name, group in (("a1", "ann"), ("a2", "ann"), ("a3", "ann"), ("a4", "ann")):
+        inbox.put(lease(name, group))
+    held = [inbox.take() for _ in range(3)]
+    inbox.put(lease("b1", "bob"))
+    inbox.put(lease("b2", "bob"))
+    assert held[0] is not None
+    inbox.done(held[0], settled=True)
+    following = [inbox.take(), inbox.take()]
+    assert [taken.received.id for taken in following if taken] == ["b1", "b2"]
+
+
 def test_a_fifo_queue_has_one_of_a_group_in_work() -> None:
     inbox = Inbox(in_order=True)
     for name, group in (("a1", "ann"), ("a2", "ann"), ("b1", "bob")):
