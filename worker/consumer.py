@@ -29,8 +29,6 @@ log = structlog.get_logger()
 LONGEST_PAUSE = 30.0
 """Seconds between polls while SQS does not answer."""
 
-GIVE_BACK = Retry(0, counts=False)
-
 
 class Consumer:
     """A worker: one poller, `slots` slots that handle messages, one lease keeper, one sweeper."""
@@ -91,7 +89,7 @@ class Consumer:
             for received in messages:
                 lease = self._leases.hold(received)
                 if not self._inbox.put(lease):  # the poll was under way when the stop came
-                    self._leases.settle(lease, GIVE_BACK)
+                    self._give_back([lease])
 
     def _work(self, handler: Handler) -> None:
         try:
@@ -101,13 +99,15 @@ class Consumer:
                     verdict = handler.handle(lease.received, lease)
                 finally:
                     self._leases.settle(lease, verdict)
-                    self._give_back(self._inbox.done(lease, settled=isinstance(verdict, Delete | Bury)))
+                    followers = self._inbox.done(lease, settled=isinstance(verdict, Delete | Bury))
+                    # Not before the one they follow: not every stand-in for SQS blocks the group until then.
+                    self._give_back(followers, verdict.delay if isinstance(verdict, Retry) else 0)
         finally:
             handler.close()
 
-    def _give_back(self, leases: list[Lease]) -> None:
+    def _give_back(self, leases: list[Lease], delay: int = 0) -> None:
         for lease in leases:
-            self._leases.settle(lease, GIVE_BACK)
+            self._leases.settle(lease, Retry(delay, counts=False))
 
     # --- the end ------------------------------------------------------------------------------------------------
 
