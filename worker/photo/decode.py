@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import time
 import warnings
 from dataclasses import dataclass
@@ -46,6 +48,18 @@ class Photo:
     seconds: float
 
 
+class _File(io.BufferedReader):
+    """Never makes room for more than there is: a damaged length lets Pillow ask for gigabytes of a small file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._size = os.fstat(self.fileno()).st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(0, self._size - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
 def open_photo(path: Path, max_pixels: int) -> Photo:
     """Decode the photo at `path`.
 
@@ -53,7 +67,7 @@ def open_photo(path: Path, max_pixels: int) -> Photo:
     file itself cannot be read; MemoryError.
     """
     started = time.perf_counter()
-    with path.open("rb") as stream, warnings.catch_warnings():
+    with _File(path) as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what matters is raised
         source, image = open_header(stream, max_pixels)
         with reading(f"The {source.format.upper()} data", max_pixels):

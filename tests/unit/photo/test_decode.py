@@ -14,6 +14,7 @@ from PIL import Image, ImageChops, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from darkroom.errors import PhotoError, TooManyPixels, UnreadablePhoto, UnsupportedPhoto
+from worker.photo import decode
 from worker.photo.decode import open_photo
 
 LIMIT = 1_000_000
@@ -323,3 +324,13 @@ def test_memory_that_runs_out_is_not_blamed_on_the_photo(tmp_path, quarters, mon
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load_prepare", no_memory)
     with pytest.raises(MemoryError):
         open_photo(path, LIMIT)
+
+
+def test_a_file_is_never_read_beyond_its_end(tmp_path: Path) -> None:
+    # Python makes room for all that is asked for, and a damaged PNG lets Pillow ask for 2 GB.
+    path = tmp_path / "photo"
+    path.write_bytes(b"four")
+    with decode._File(path) as file:
+        assert file.read(2**62) == b"four"
+        file.seek(1)
+        assert (file.read(1), file.read(), file.read(5)) == (b"o", b"ur", b"")
