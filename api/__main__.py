@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import socket
 import struct
@@ -12,10 +13,12 @@ from typing import Any
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
+from api import auth
 from api.app import DarkroomApi, create_app
 from api.presets import read_presets
 from darkroom.errors import SettingsError
 from darkroom.logs import set_up_logs
+from darkroom.owners import read_owners
 from darkroom.services import Services
 from darkroom.settings import PREFIX, Settings, prepare_spool, read_settings
 from darkroom.sniff import set_pixel_limit
@@ -103,6 +106,7 @@ def main() -> None:
     except SettingsError as error:
         sys.stderr.write(f"darkroom api: {error.detail}\n")
         sys.exit(2)
+    auth.warn_if_off(settings, read_owners(settings), os.environ)
     set_pixel_limit(settings.max_pixels)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
@@ -116,6 +120,7 @@ def check(settings: Settings) -> None:
     Asks for nothing but the host's address and, where boto3 has to ask for them, credentials.
     """
     read_presets(settings)
+    auth.mode(settings, read_owners(settings))
     try:
         socket.getaddrinfo(settings.host, settings.port, socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     except (OSError, UnicodeError) as error:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import cast
 
-from flask import Response, redirect, request
+from flask import Response, g, redirect, request
 from flask_openapi3.models.info import Info
 from flask_openapi3.models.server import Server
 from flask_openapi3.openapi import OpenAPI
 
-from api import openapi, problems, tracing
+from api import auth, openapi, problems, tracing
 from api.context import EXTENSION, Context
+from api.dead_letters import dead_letters
 from api.docs_page import docs, document
 from api.health import health
 from api.intake import BatchProblem, BatchView
@@ -21,6 +22,8 @@ from api.presets import read_presets
 from api.spool import SpooledRequest
 from api.waits import Waits
 from darkroom import __version__
+from darkroom.aws import wait_once_for_each_service
+from darkroom.owners import read_owners
 from darkroom.services import Services
 from darkroom.settings import Settings
 
@@ -39,7 +42,8 @@ class DarkroomApi(OpenAPI):
 
 
 def create_app(settings: Settings, services: Services) -> DarkroomApi:
-    """Raises SettingsError when the presets are wrong."""
+    """Raises SettingsError when the presets, or the owners and their keys, are wrong."""
+    owners = read_owners(settings)
     app = DarkroomApi(
         __name__,
         info=Info(title="Darkroom", version=__version__, description="Photos in, results out; the work is queued."),
@@ -52,31 +56,36 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
         static_folder=None,
     )
     app.extensions[EXTENSION] = Context(
-        settings, services, read_presets(settings), Waits(settings.api_threads, settings.wait_share)
+        settings, services, read_presets(settings), Waits(settings.api_threads, settings.wait_share), owners
     )
     # werkzeug counts a body of exactly this length as too long.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes + 1
     app.config["MAX_FORM_MEMORY_SIZE"] = MIB
     app.config["MAX_FORM_PARTS"] = settings.max_photos + FEW_FIELDS
     app.before_request(_limit_body)
+    app.before_request(wait_once_for_each_service)
     app.after_request(_drain_body)
     problems.register(app)
     tracing.register(app)
-    for resource in (photos, jobs, operations, health):
+    auth.register(app, settings, owners)
+    for resource in (photos, jobs, dead_letters, operations, health):
         app.register_api(resource)
     app.components_schemas |= openapi.components(BatchView, BatchProblem)
     app.register_blueprint(docs)
+    keys_needed = auth.mode(settings, owners) == "keys"
     app.add_url_rule("/", "root", lambda: redirect(f"{settings.base_url}/docs"))
-    app.add_url_rule("/openapi.json", "openapi", lambda: document(app))
+    app.add_url_rule("/openapi.json", "openapi", lambda: document(app, keys_needed))
     return app
 
 
 def _limit_body() -> None:
     """Only uploads may be large; other bodies are read into memory."""
-    if request.endpoint != "photos.upload":
+    if request.endpoint != auth.UPLOAD:
         request.max_content_length = MIB
 
 
 def _drain_body(response: Response) -> Response:
-    cast(SpooledRequest, request).drain()
+    # A caller refused before the body was read does not get to send it: gunicorn reads a little more, and hangs up.
+    if g.get("admitted", True):
+        cast(SpooledRequest, request).drain()
     return response

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import cast
 from uuid import UUID
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from api.presets import Presets
 from api.waits import Waits
 from darkroom.errors import NotFound
+from darkroom.owners import Owners
 from darkroom.record import PhotoRecord
 from darkroom.services import Services
 from darkroom.settings import Settings
@@ -32,6 +33,7 @@ class Context:
     services: Services
     presets: Presets
     waits: Waits
+    owners: Owners = field(default_factory=Owners)
 
     def photo(self, photo_id: UUID) -> PhotoRecord:
         """The caller's photo. Raises NotFound when it is unknown, deleted, expired or somebody else's."""

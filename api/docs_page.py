@@ -11,6 +11,8 @@ import flask_openapi3_swagger  # type: ignore[import-untyped]
 from flask import Blueprint, Response, render_template_string
 from flask_openapi3.openapi import OpenAPI
 
+from api.auth import describe
+
 ASSETS = Path(flask_openapi3_swagger.__file__).parent / "templates" / "swagger"
 
 # Addresses are relative: before us may be a gateway that adds a prefix.
@@ -51,7 +53,7 @@ def page() -> Response:
     return response
 
 
-def document(app: OpenAPI) -> Response:
+def document(app: OpenAPI, keys_needed: bool) -> Response:
     written: dict[str, Any] = app.api_doc
-    written["components"].pop("securitySchemes", None)  # there are none, and a page would offer to log in
+    describe(written, keys_needed)
     return Response(json.dumps(written), content_type="application/json")  # in our order, not the alphabet's

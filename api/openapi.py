@@ -33,6 +33,10 @@ def problem(description: str, *models: type[problems.Problem], retry: bool = Fal
     return {"description": description, "content": content} | ({"headers": _RETRY_AFTER} if retry else {})
 
 
+def answer(schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
 def accepted(schema: dict[str, Any], description: str) -> dict[str, Any]:
     return {
         "description": description,
@@ -73,13 +77,21 @@ def query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
 
 def _as_text(field: dict[str, Any], example: str | None) -> dict[str, Any]:
     # JSON stands here as text: OpenAPI would send each item of a list as a part of its own.
-    text = [option for option in field["anyOf"] if option.get("type") == "string"]
+    text = [option for option in field["anyOf"] if option.get("type") in ("string", "boolean")]
     written = text[0] if text else {"type": "string"}
     return written | {"description": field["description"]} | ({} if example is None else {"example": example})
 
 
 DOWN = "AWS is down or throttled"
-COMMON: ResponseDict = {"default": problem("Any other error"), "503": problem(DOWN, retry=True)}
+COMMON: ResponseDict = {
+    "default": problem("Any other error"),
+    "401": problem("An API key is needed, and none that is known came along")
+    | {"headers": {"WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}}}},
+    "429": problem("More requests or uploads than are allowed", retry=True),
+    "503": problem(DOWN, retry=True),
+}
 NOT_FOUND = problem("There is no such photo, or no longer")
 NO_JOB = problem("There is no such photo or job, or no longer")
+IN_FLIGHT = "The request with this Idempotency-Key is under way"
+REUSED = "the Idempotency-Key came with another request before"
 INVALID = problem("Something in the request is wrong; `errors` names each field")

@@ -66,7 +66,10 @@ def answer(error: DarkroomError) -> Response:
         log.warning("request.unavailable", code=error.code, detail=error.detail)
     elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _unexpected(error)
-    return respond(problem_of(error))
+    response = respond(problem_of(error), getattr(error, "retry_after", None))
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def problem_of(error: DarkroomError, filename: str | None = None) -> Problem:

@@ -132,6 +132,11 @@ class SpooledRequest(Request):
         super().close()
 
     @property
+    def received(self) -> int:
+        """Bytes of the files that came in."""
+        return sum(spool.size for spool in self._spools)
+
+    @property
     def _spools(self) -> list[Spool]:
         spools: list[Spool] = self.__dict__.setdefault("_all_spools", [])
         return spools

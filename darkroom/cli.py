@@ -1,12 +1,13 @@
 """The `darkroom` command.
 
-`upload` and `status` talk to the API and need the `cli` extra; `queue` and `provision` talk to AWS
+`upload` and `status` talk to the API and need the `cli` extra; `queue`, `dead-letters` and `provision` talk to AWS
 and run in the container image too. So each command imports what it needs when it runs.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import click
 
 from darkroom import __version__
+from darkroom.dead_letters_cli import dead_letters
 from darkroom.errors import DarkroomError, Unavailable
 from darkroom.terminal import say, say_table
 
@@ -55,6 +57,9 @@ def main() -> None:
     """
 
 
+main.add_command(dead_letters)
+
+
 def _checked_url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise click.BadParameter(f"{value!r} is no address; it starts with http:// or https://")
@@ -91,6 +96,25 @@ _url_option: Callable[[Callable[..., None]], Callable[..., None]] = click.option
 )
 
 
+def _checked_key(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """Never says the value: it may be a key with a slip of the pen in it."""
+    if value and re.fullmatch(r"(.+:)?[0-9a-fA-F]{64}", value):
+        raise click.BadParameter("that is the hash, for DARKROOM_API_KEYS of the API; the key itself begins with dk_")
+    if value and not re.fullmatch(r"[!-~]+", value):
+        raise click.BadParameter("an API key has no spaces, and no characters beyond ASCII")
+    return value or None
+
+
+_key_option: Callable[[Callable[..., None]], Callable[..., None]] = click.option(
+    "--api-key",
+    metavar="KEY",
+    envvar="DARKROOM_API_KEY",
+    show_envvar=True,
+    callback=_checked_key,
+    help="Who you are, where the API wants to know; better in the variable, as other users see a command's options.",
+)
+
+
 @main.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--preset", metavar="NAME", help="A named list of jobs. Default: the API's default preset.")
@@ -99,6 +123,7 @@ _url_option: Callable[[Callable[..., None]], Callable[..., None]] = click.option
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Download the results into this folder.")
 @_url_option
+@_key_option
 @click.option("--parallel", type=click.IntRange(1, 64), default=4, show_default=True, help="Photos at a time.")
 @click.option(
     "--timeout",
@@ -115,6 +140,7 @@ def upload(
     jobs: str | None,
     out: Path | None,
     url: str,
+    api_key: str | None,
     parallel: int,
     timeout: float,
     reference: str | None,
@@ -153,15 +179,16 @@ def upload(
     sources = find_photos(paths, out)
     if not sources:
         raise click.UsageError("there are no photos in " + ", ".join(str(path) for path in paths))
-    if not upload_all(sources, Task(url, preset, jobs, reference, timeout, out), parallel):
+    if not upload_all(sources, Task(url, preset, jobs, reference, timeout, out, api_key), parallel):
         raise click.exceptions.Exit(1)
 
 
 @main.command()
 @click.argument("photo_id", metavar="ID")
 @_url_option
+@_key_option
 @click.option("--json", "as_json", is_flag=True, help="Print what the API says, for programs.")
-def status(photo_id: str, url: str, as_json: bool) -> None:
+def status(photo_id: str, url: str, api_key: str | None, as_json: bool) -> None:
     """Show a photo and its jobs.
 
     \b
@@ -171,7 +198,7 @@ def status(photo_id: str, url: str, as_json: bool) -> None:
     """
     from darkroom.client import ApiError, Client
 
-    with Client(url, patience=2) as client:
+    with Client(url, patience=2, api_key=api_key) as client:
         try:
             photo = client.photo(photo_id)
         except ApiError as error:
@@ -205,6 +232,55 @@ def _picture(facts: dict[str, Any]) -> str:
     pixels = [f"{facts['width']}x{facts['height']}"] if facts["width"] else []
     size = f"{facts['size'] / 1000:,.0f} KB" if facts["size"] >= 1000 else f"{facts['size']} bytes"
     return " ".join([*pixels, facts["content_type"], size])
+
+
+@main.command()
+@click.argument("owner")
+def key(owner: str) -> None:
+    """Make an API key for OWNER.
+
+    Nothing is stored: the key is for the owner alone, and the line with its hash is for the API's settings, which are
+    read at its start. An owner may have several keys; whoever changes one adds the new one, and takes the old one away
+    when nobody sends it any more.
+
+    \b
+    Example (two lines go to standard output: the key, and owner:hash):
+      darkroom key alice
+    """
+    from darkroom.owners import OWNER_RULE, hash_of, is_owner, new_key
+
+    if not is_owner(owner):
+        raise click.UsageError(f"{owner!r} cannot be an owner; take {OWNER_RULE}")
+    made = new_key()
+    say(f"The key of {owner}, for `Authorization: Bearer` or DARKROOM_API_KEY. Nobody can show it again:", err=True)
+    say(made)
+    say("\nFor DARKROOM_API_KEYS of the API, after the keys that are there:", err=True)
+    say(f"{owner}:{hash_of(made)}")
+
+
+@main.command("webhook-secret")
+@click.argument("owner")
+def webhook_secret(owner: str) -> None:
+    """Print the secret with which OWNER's receiver verifies webhooks.
+
+    It is derived from DARKROOM_WEBHOOK_SECRET; nothing is stored or asked. While that setting holds several, there is
+    a line for each, the current one first; every webhook is signed with all of them.
+
+    \b
+    Example, where there are no API keys:
+      darkroom webhook-secret default
+    """
+    from darkroom.owners import OWNER_RULE, is_owner
+    from darkroom.settings import read_settings
+    from darkroom.signing import secrets_of
+
+    if not is_owner(owner):
+        raise click.UsageError(f"{owner!r} cannot be an owner; take {OWNER_RULE}")
+    secret = read_settings().webhook_secret
+    if secret is None:
+        raise DarkroomError("DARKROOM_WEBHOOK_SECRET is not set; this makes one: echo whsec_$(openssl rand -base64 32)")
+    for line in secrets_of(owner, secret):
+        click.echo(line)
 
 
 @main.command()

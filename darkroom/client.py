@@ -16,16 +16,18 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, TypedDict, cast
+from typing import Any, BinaryIO, Self, TypedDict, cast
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 from uuid import uuid4
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 from urllib3 import Retry
-from urllib3.exceptions import MaxRetryError
+from urllib3.exceptions import MaxRetryError, ProtocolError, ReadTimeoutError
 from urllib3.filepost import encode_multipart_formdata
 
 from darkroom import __version__
@@ -36,7 +38,14 @@ POLL = 20.0
 PAUSE = 1.0
 """Between two such requests: an API with too many of them answers at once."""
 DOWNLOAD_TRIES = 3
+STATUS_TRIES = 6
+READ_TRIES = 3
+"""Of an upload. An API that is there and says nothing takes two minutes each time."""
 CHUNK = 256 * 1024
+LONGEST_WAIT = 60
+"""Seconds. An API that says to come back later than this is not waited for."""
+BUSY_TRIES = 150
+"""How often a request is repeated that the API has no room for now."""
 LONGEST_QUERY = 7_500
 """gunicorn takes request lines of 8,190 bytes at most; what is longer is sent as a form."""
 
@@ -81,7 +90,7 @@ class Unreachable(DarkroomError):
 
 
 class AnswerLost(DarkroomError):
-    """A photo was sent, and nobody knows whether it was taken."""
+    """A photo was sent, several times if need be, and nobody knows whether it was taken."""
 
     code = "answer_lost"
 
@@ -95,14 +104,16 @@ class NotFinished(DarkroomError):
 class Client:
     """A connection to the API at `url`.
 
-    A busy API is asked again when it says. `patience` is how often it is called again when nobody is there:
-    6 times take half a minute, in which a restart goes unnoticed; 2 are for people who wait at a terminal.
+    A busy API is asked again when it says. `patience` is how often it is called again when nobody is there, or when
+    the connection breaks: 6 times take half a minute, in which a restart goes unnoticed; 2 are for people who wait at
+    a terminal.
     """
 
-    def __init__(self, url: str, patience: int = 6) -> None:
+    def __init__(self, url: str, patience: int = 6, api_key: str | None = None) -> None:
         self.url = url.rstrip("/")
         self._patience = patience
-        self._api = _session(patience)
+        self._api_key = api_key
+        self._api = _session(patience, api_key)
         # Results come from another host, and their links are signed: a password of a .netrc, which S3 would take
         # for a second signature, must not go there.
         self._storage = _session(2)
@@ -127,24 +138,31 @@ class Client:
             raise self._not_darkroom() from error
 
     def upload(
-        self, path: Path, *, preset: str | None = None, jobs: str | None = None, reference: str | None = None
+        self,
+        path: Path,
+        *,
+        preset: str | None = None,
+        jobs: str | None = None,
+        reference: str | None = None,
+        key: str | None = None,
     ) -> Photo:
         """Send a file as it is read, so that its size does not matter. `jobs` is JSON, as in the API's docs.
 
-        Raises AnswerLost when the connection ends after the photo was sent: to send it again could make two of it.
+        When the answer is lost it is sent again, under one Idempotency-Key, so that no second photo is made of it.
+        A `key` of the caller's own lets another process do so too. Raises AnswerLost when all patience is used up.
         """
         given = {"preset": preset, "jobs": jobs, "reference": reference}
         fields = {name: value for name, value in given.items() if value}
         # File names may hold bytes that are no text; they become question marks.
         query = urlencode({"filename": path.name, **fields}, errors="replace")
         # Each upload has its own connection: the API may just be hanging up one that was kept.
-        with path.open("rb") as file, _session(self._patience, upload=True) as session:
+        with path.open("rb") as file, _session(self._patience, self._api_key, upload=True) as session:
             body: BinaryIO | _Form = file
             address, content_type = f"/v1/photos?{query}", "application/octet-stream"  # the API looks into it itself
             if len(query) > LONGEST_QUERY:
                 body = _Form(fields, path.name.encode(errors="replace").decode(), file)
                 address, content_type = "/v1/photos", body.content_type
-            headers = {"Content-Type": content_type}
+            headers = {"Content-Type": content_type, "Idempotency-Key": f'"{key or uuid4()}"'}
             return self._photo(self._ask(session, "POST", address, data=body, headers=headers, timeout=120))
 
     def photo(self, photo_id: str, wait: float = 0) -> Photo:
@@ -209,11 +227,10 @@ class Client:
         try:
             response = session.request(method, self.url + path, timeout=(5, timeout), allow_redirects=False, **request)
         except requests.RequestException as error:
-            # urllib3 gives up calling with MaxRetryError; anything else came after it had got through.
-            if method == "POST" and not isinstance(error.args[0], MaxRetryError):
+            if method == "POST" and _may_be_done(error):
                 raise AnswerLost(
-                    f"the answer was lost ({_cause(error)}). Darkroom may have taken the photo or not, "
-                    f"so it was not sent again; {self.url}/v1/photos lists what is there"
+                    f"the answer was lost ({_cause(error)}), however often it was asked for. Darkroom may have taken "
+                    f"the photo or not; {self.url}/v1/photos lists what is there"
                 ) from error
             raise Unreachable(
                 f"Darkroom does not answer at {self.url} ({_cause(error)}).\n"
@@ -246,6 +263,12 @@ class Client:
             detail = "\n".join(faults) or str(body["detail"])
         except (ValueError, LookupError, AttributeError, TypeError):
             detail = f"{self.url} answered {response.status_code} {response.reason}"
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            detail = (
+                f"{self.url} takes no request without an API key that it knows, and "
+                f"{'does not know the one that was sent' if self._api_key else 'none was sent'}.\n"
+                "Give it with --api-key or DARKROOM_API_KEY. (DARKROOM_API_KEYS is the API's and holds hashes of keys.)"
+            )
         return ApiError(response.status_code, detail)
 
 
@@ -280,21 +303,51 @@ class _Form:
             part.seek(start)
 
 
-def _session(patience: int, upload: bool = False) -> requests.Session:
-    """Asks again where that is safe: an upload only if nobody was there, or the answer says that it was not taken."""
+class _Retry(Retry):
+    """Waits for an API that is busy, as long as that is not for long."""
+
+    def increment(self, method: Any = None, url: Any = None, response: Any = None, *more: Any, **named: Any) -> Self:
+        if response is not None and (self.get_retry_after(response) or 0) > LONGEST_WAIT:
+            raise MaxRetryError(cast(Any, named.get("_pool")), url or "")
+        left = super().increment(method, url, response, *more, **named)
+        refused = sum(one.status == 429 for one in left.history)
+        if response is not None and response.status == 429 and refused <= BUSY_TRIES:
+            return left.new(total=self.total, status=self.status)  # it does not count among those that failed
+        return left
+
+
+class _Key(AuthBase):
+    """Sends the API key; as requests' own kind of password it is not replaced by one of a .netrc."""
+
+    def __init__(self, api_key: str) -> None:
+        self._header = f"Bearer {api_key}"
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._header
+        return request
+
+
+def _session(patience: int, api_key: str | None = None, upload: bool = False) -> requests.Session:
+    """Asks again where that is safe: an upload has a key by which Darkroom knows it again.
+
+    After a 409 the first try is still under way, or its API has died and the lock has to run out.
+    """
     session = requests.Session()
     session.headers["User-Agent"] = f"darkroom-cli/{__version__}"
-    retry = Retry(
-        total=6,
+    if api_key:
+        session.auth = _Key(api_key)
+    retry = _Retry(
+        total=None if upload else 6,
         connect=patience,
-        read=False if upload else None,
+        read=min(patience, READ_TRIES) if upload else None,
+        status=STATUS_TRIES if upload else None,
         other=0,
-        status_forcelist=(429, 503) if upload else (429, 502, 503, 504),
+        status_forcelist=(409, 429, 502, 503, 504) if upload else (429, 502, 503, 504),
         allowed_methods=["POST"] if upload else ["GET"],
         backoff_factor=0.5,
         backoff_max=15,
         backoff_jitter=0.5,
-        retry_after_max=60,
+        retry_after_max=LONGEST_WAIT + 1,  # longer ones are cut down to it, and can still be told from it
         raise_on_status=False,  # the last answer says why
     )
     for scheme in ("http://", "https://"):
@@ -302,8 +355,19 @@ def _session(patience: int, upload: bool = False) -> requests.Session:
     return session
 
 
+def _may_be_done(error: requests.RequestException) -> bool:
+    """Whether the last try had got through when it failed: urllib3 says so by what it gives up with."""
+    last = error.args[0] if error.args else None
+    return not isinstance(last, MaxRetryError) or isinstance(last.reason, ReadTimeoutError | ProtocolError)
+
+
 def _cause(error: BaseException) -> str:
     """The system's own words, which requests and urllib3 wrap several times: `Connection refused`."""
-    while inner := error.__cause__ or error.__context__:
+    while inner := error.__cause__ or error.__context__ or _named_in(error):
         error = inner
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _named_in(error: BaseException) -> BaseException | None:
+    """What urllib3 gives up with holds the error that it is about as a mere argument."""
+    return next((named for named in error.args if isinstance(named, BaseException)), None)

@@ -3,10 +3,17 @@
 DarkroomError
 ├── RequestError              the caller can put it right
 │   ├── InvalidRequest        422  a field is wrong; `faults` names each one
+│   ├── Unauthorized          401  no API key, or one that nobody has
 │   ├── NotFound              404
 │   │   └── PhotoGone              the photo was deleted or has expired
 │   ├── Conflict              409  the photo or job is not in a state that allows it
-│   └── TooLarge              413  more bytes than the settings allow
+│   │   └── RequestInFlight        the same request, by its Idempotency-Key, is under way
+│   ├── MalformedKey          400  the Idempotency-Key is none
+│   ├── KeyReused             422  the Idempotency-Key belongs to another request
+│   ├── TooLarge              413  more bytes than the settings allow
+│   └── TooManyRequests       429  more requests than the settings allow; `retry_after` says when again
+│       ├── TooManyUploads         more at the same time
+│       └── UploadQuotaSpent       more bytes in an hour
 ├── PhotoError                the photo itself is at fault; trying again cannot help
 │   ├── UnsupportedPhoto      415  not a format that we take
 │   ├── UnreadablePhoto       422  damaged or cut short
@@ -14,15 +21,19 @@ DarkroomError
 ├── ProcessError              a child process was lost while it worked on a job
 │   ├── TimeLimitExceeded     it ran longer than the time limit
 │   ├── OutOfMemory           it got no more memory
-│   └── ChildDied             it crashed
+│   ├── ChildDied             it crashed
+│   └── NotPermitted          it tried what a child must not do
 ├── Unavailable               503  AWS is down, slow or throttling; worth trying again
 ├── ClaimLost                 somebody else holds the order now
 ├── LeaseLost                 the message's visibility ran out
 ├── Interrupted               the worker has to stop; another one goes on
+├── DeliveryFailed            a webhook did not reach its receiver
+│   └── CallbackRefused            its address is none that may be asked
 ├── MessageError              a queue message that nobody can read
 ├── FutureMessage             a message of a newer release; not for this worker
 ├── FutureRecord         503  a record of a newer release; not for this process
 ├── AttemptsExhausted         the order was tried as often as the settings allow
+├── MessageGivenUp            SQS itself moved the order's message to the dead letters
 └── SettingsError             the environment is wrong; names every faulty variable
 
 `code` is stable and for programs, the message is for people. `status` is the HTTP
@@ -77,6 +88,13 @@ class InvalidRequest(RequestError):
         self.faults = faults or []
 
 
+class Unauthorized(RequestError):
+    """Send an API key that this service knows: `Authorization: Bearer dk_...`."""
+
+    code = "unauthorized"
+    status = 401
+
+
 class NotFound(RequestError):
     """There is nothing under this address."""
 
@@ -95,11 +113,61 @@ class Conflict(RequestError):
     status = 409
 
 
+class RequestInFlight(Conflict):
+    """The same request is under way. `retry_after`: seconds after which to ask again for its answer."""
+
+    code = "request_in_flight"
+
+    def __init__(self, detail: str, retry_after: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class MalformedKey(RequestError):
+    """The Idempotency-Key is none."""
+
+    code = "malformed_idempotency_key"
+
+
+class KeyReused(RequestError):
+    """The Idempotency-Key came with another request before."""
+
+    code = "idempotency_key_reused"
+    status = 422
+
+
 class TooLarge(RequestError):
     """The upload has more bytes than are allowed."""
 
     code = "too_large"
     status = 413
+
+
+class TooManyRequests(RequestError):
+    """The caller asks more often than is allowed.
+
+    `retry_after` is in whole seconds.
+    """
+
+    code = "too_many_requests"
+    status = 429
+    retryable = True
+
+    def __init__(self, detail: str = "", retry_after: int = 1) -> None:
+        super().__init__(*([detail] if detail else []))
+        self.retry_after = retry_after
+
+
+class TooManyUploads(TooManyRequests):
+    """The caller uploads more at the same time than is allowed."""
+
+    code = "too_many_uploads"
+
+
+class UploadQuotaSpent(TooManyRequests):
+    """The caller has uploaded as many bytes as are allowed in an hour."""
+
+    code = "upload_quota_spent"
 
 
 class PhotoError(DarkroomError):
@@ -154,6 +222,12 @@ class ChildDied(ProcessError):
     code = "child_died"
 
 
+class NotPermitted(ProcessError):
+    """The process that held the pixels tried what it must not."""
+
+    code = "not_permitted"
+
+
 class Unavailable(DarkroomError):
     """A service that Darkroom depends on does not answer as it should.
 
@@ -187,6 +261,19 @@ class Interrupted(DarkroomError):
     code = "interrupted"
 
 
+class DeliveryFailed(DarkroomError):
+    """A webhook did not reach its receiver."""
+
+    code = "delivery_failed"
+
+
+class CallbackRefused(DeliveryFailed):
+    """The callback URL is none that may be asked."""
+
+    code = "callback_refused"
+    retryable = False
+
+
 class MessageError(DarkroomError):
     """The queue message cannot be read."""
 
@@ -211,6 +298,13 @@ class AttemptsExhausted(DarkroomError):
     """The order was tried as often as the settings allow."""
 
     code = "attempts_exhausted"
+    retryable = False
+
+
+class MessageGivenUp(DarkroomError):
+    """SQS itself gave up the order's message: it was received too often."""
+
+    code = "message_given_up"
     retryable = False
 
 

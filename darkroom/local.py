@@ -184,7 +184,6 @@ def _defaults(emulator: Emulator | None) -> dict[str, str]:
     environ = os.environ
     port = environ.get("DARKROOM_PORT") or Settings().port
     wanted = {
-        "DARKROOM_AUTH": "off",
         "DARKROOM_PUBLIC_URL": f"http://{HOST}:{port}",
         "DARKROOM_SPOOL_DIR": str((HOME / "spool").absolute()),
         # A worker that stops waits for its poll to return.

@@ -8,24 +8,44 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AnyHttpUrl,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from darkroom.errors import SettingsError
+from darkroom.signing import masters_of
 
 PREFIX = "DARKROOM_"
 PROJECT = Path(__file__).parent.parent
 
-CLIENT_VARIABLES = {"DARKROOM_URL"}
+CLIENT_VARIABLES = {"DARKROOM_URL", "DARKROOM_API_KEY"}
 """Read by the command line, not by the services."""
 
 MIB = 1024 * 1024
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,46}[a-z0-9]$")]
+
+
+_HOST = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
+
+
+def _listed(given: object) -> object:
+    """`a, b` of the environment as a tuple."""
+    return tuple(part.strip().lower() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
 
 
 class Settings(BaseModel):
@@ -38,12 +58,28 @@ class Settings(BaseModel):
     bucket: str = Field("darkroom-photos", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="S3 bucket")
     queue_type: Literal["standard", "fifo"] = Field("standard", description="type of the photos queue")
     events_queue_type: Literal["standard", "fifo"] = Field("standard", description="type of the events queue")
+    aws_timeout: float = Field(
+        10, gt=0, le=60, description="AWS may leave us waiting so long; then we try again, three times in all"
+    )
     s3_public_endpoint_url: AnyHttpUrl | None = Field(
         None, description="S3 endpoint in presigned links, when callers reach S3 under another host than we do"
     )
 
     # API
-    auth: Literal["off"] = Field("off", description="off: every caller is the owner `default`")
+    auth: Literal["keys", "off"] | None = Field(
+        None,
+        description="keys, or off: every caller is the owner `default`; default: keys where there are any, "
+        "off where the API is on a loopback address",
+    )
+    api_keys: str | None = Field(None, repr=False, description="owner:hash of each key, as `darkroom key` prints it")
+    owners_file: Path | None = Field(None, description="owners and the hashes of their API keys (TOML)")
+    rate_limit: str = Field("600/minute", description="requests of one API key in one API process; off: no limit")
+    upload_share: float = Field(
+        0.5, gt=0, le=1, description="share of the threads that uploads of one owner may hold, where there are API keys"
+    )
+    upload_bytes_per_hour: int | None = Field(
+        None, ge=1, description="of one owner, to one API process, where there are API keys; default: no limit"
+    )
     host: str = Field("127.0.0.1", description="address the API binds to")
     port: int = Field(8080, ge=1, le=65535)
     api_processes: int = Field(2, ge=1, le=64, description="gunicorn worker processes")
@@ -57,6 +93,7 @@ class Settings(BaseModel):
     max_photos: int = Field(50, ge=1, le=1000, description="photos in one request")
     max_wait: float = Field(60, ge=0, le=300, description="longest ?wait=")
     wait_share: float = Field(0.5, ge=0, le=1, description="share of the threads that ?wait= may hold")
+    idempotency_hours: int = Field(24, ge=1, le=336, description="how long an Idempotency-Key is remembered")
     link_ttl: int = Field(3600, ge=60, le=604_800, description="how long a presigned link works")
 
     # Photos
@@ -77,8 +114,20 @@ class Settings(BaseModel):
     max_attempts: int = Field(5, ge=1, le=100, description="claims of an order, less those given back")
     backoff_base: float = Field(2, gt=0, le=900, description="longest first wait before a retry; doubles each time")
     backoff_cap: float = Field(900, gt=0, le=21_600, description="longest wait before a retry")
+    child_memory: int | None = Field(
+        None, ge=64 * MIB, description="of each child process; default: its share of the container's or the machine's"
+    )
     child_orders: int = Field(200, ge=1, le=100_000, description="a child process is replaced after so many orders")
     job_events: bool = Field(False, description="send job.succeeded and job.failed beside photo.completed")
+
+    # Webhooks
+    webhook_secret: SecretStr | None = Field(
+        None, repr=False, description="signs webhooks (whsec_...); several for a change of it; default: no webhooks"
+    )
+    webhook_timeout: float = Field(15, ge=1, le=30, description="of one delivery, from looking up the host to its end")
+    webhook_private_hosts: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        (), description="host or host:port that webhooks may go to although it is not public, and without TLS"
+    )
 
     # Sweep
     sweep_interval: float = Field(60, gt=0, le=3600, description="how often a worker looks for what is overdue")
@@ -94,6 +143,35 @@ class Settings(BaseModel):
         if url is not None and (url.query or url.fragment):
             raise ValueError("give an address without ? or #")
         return url
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate(cls, text: str) -> str:
+        from limits import parse_many  # only the API needs it
+
+        if text == "off":
+            return text
+        try:
+            good = all(limit.amount > 0 for limit in parse_many(text))
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError("say it as 600/minute or as 20/second; 600/minute, or switch it off: off")
+        return text
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _secrets(cls, given: SecretStr | None) -> SecretStr | None:
+        if given:
+            masters_of(given.get_secret_value())
+        return given
+
+    @field_validator("webhook_private_hosts")
+    @classmethod
+    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [host for host in hosts if not _HOST.fullmatch(host)]:
+            raise ValueError(f"{wrong[0]!r} is no host; write names such as localhost:9000, separated by commas")
+        return hosts
 
     @model_validator(mode="after")
     def _fit_together(self) -> Settings:
@@ -140,6 +218,10 @@ class Settings(BaseModel):
         return f"{self.stack}-photo-webhooks"
 
     @property
+    def webhooks_dlq(self) -> str:
+        return f"{self.stack}-photo-webhooks-dlq"
+
+    @property
     def base_url(self) -> str:
         """What links start with: the public URL without its last slash, or nothing."""
         return str(self.public_url).rstrip("/") if self.public_url else ""
@@ -165,7 +247,8 @@ def read_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> 
     except ValidationError as error:
         for fault in error.errors(include_url=False):
             name = PREFIX + str(fault["loc"][0]).upper() + ": " if fault["loc"] else ""
-            given = f" (it is {fault['input']!r})" if fault["loc"] else ""
+            shown = bool(fault["loc"]) and Settings.model_fields[str(fault["loc"][0])].repr  # no secret
+            given = f" (it is {fault['input']!r})" if shown else ""
             faults.append(name + str(fault["msg"]).removeprefix("Value error, ") + given)
     if faults or settings is None:
         raise SettingsError("settings are wrong:\n" + "\n".join(f"  {fault}" for fault in faults))

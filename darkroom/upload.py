@@ -45,6 +45,7 @@ class Task:
     reference: str | None
     timeout: float
     out: Path | None
+    api_key: str | None = field(default=None, repr=False)
 
 
 @dataclass
@@ -136,7 +137,7 @@ class Run:
             todo.put(source)
 
         def work() -> None:
-            with Client(self._task.url) as client, suppress(Empty):
+            with Client(self._task.url, api_key=self._task.api_key) as client, suppress(Empty):
                 while True:
                     done.put(self._process(client, todo.get_nowait()))
 
@@ -200,10 +201,11 @@ def _words(error: Exception) -> str:
 
 def upload_all(sources: Sequence[Source], task: Task, parallel: int) -> bool:
     """Upload the photos and say what becomes of each; True if all went well."""
-    with Client(task.url, patience=2) as client:
+    with Client(task.url, patience=2, api_key=task.api_key) as client:
         client.check()
-        # Otherwise the whole folder would be sent, to be told with each photo.
-        if task.preset and task.preset not in (presets := client.presets()):
+        # Otherwise the whole folder would be sent, to be told with each photo; that a key is wrong, too.
+        presets = client.presets()
+        if task.preset and task.preset not in presets:
             raise click.UsageError(f"there is no preset {task.preset!r} at {task.url}, only {', '.join(presets)}")
     if task.out:
         task.out.mkdir(parents=True, exist_ok=True)

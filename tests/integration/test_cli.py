@@ -74,9 +74,11 @@ class Api:
         self.uploads.append({**given, "headers": request.headers, "bytes": body})
         if name == "busy.jpg" and tries < 3:
             return problem(429 if tries == 1 else 503, "The queue is not reachable.", {"Retry-After": "1"})
-        if name == "bad-gateway.jpg":
+        if name == "bad-gateway.jpg" and tries < 2:
             return Response("<h1>502</h1>", 502)
-        if name == "lost.jpg":
+        if name == "in-flight.jpg" and tries < 3:
+            return problem(409, "The request with this Idempotency-Key is under way.", {"Retry-After": "1"})
+        if name == "lost.jpg" or (name == "torn-off.jpg" and tries < 2):
             request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             return ""
         if name.endswith(".txt"):
@@ -238,15 +240,33 @@ def test_a_busy_api_is_asked_again_when_it_says_with_the_whole_photo(api: Api, p
     assert [upload["bytes"] for upload in api.uploads] == [JPEG] * 3
 
 
-def test_a_photo_that_may_have_been_taken_is_not_sent_again(api: Api, photos: Path) -> None:
-    write(photos, "a.jpg", "bad-gateway.jpg", "lost.jpg")
-    result = run("upload", photos, "--parallel", "1", url=api.url)
+def test_a_photo_that_may_have_been_taken_is_sent_again_under_the_same_key(api: Api, photos: Path) -> None:
+    write(photos, "a.jpg", "bad-gateway.jpg", "in-flight.jpg", "torn-off.jpg")
+    result = run("upload", photos, url=api.url)
+    assert result.exit_code == 0, result.output
+    sent = Counter(upload["filename"] for upload in api.uploads)
+    assert sent == {"a.jpg": 1, "bad-gateway.jpg": 2, "in-flight.jpg": 3, "torn-off.jpg": 2}
+    keys = {(upload["filename"], upload["headers"]["Idempotency-Key"]) for upload in api.uploads}
+    assert len({key for _, key in keys}) == len(keys) == len(sent)
+    assert all(upload["bytes"] == JPEG for upload in api.uploads)
+
+
+def test_an_answer_that_stays_lost_is_said(api: Api, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("darkroom.client.READ_TRIES", 1)
+    write(photos, "a.jpg", "lost.jpg")
+    result = run("upload", photos, url=api.url)
     assert result.exit_code == 1
-    assert Counter(upload["filename"] for upload in api.uploads) == {"a.jpg": 1, "bad-gateway.jpg": 1, "lost.jpg": 1}
-    assert "lost.jpg\n  the answer was lost (Remote end closed connection without response). Darkroom" in result.stderr
+    assert Counter(upload["filename"] for upload in api.uploads) == {"a.jpg": 1, "lost.jpg": 2}
+    assert "lost.jpg\n  the answer was lost (Remote end closed connection without response), however" in result.stderr
     assert f"{api.url}/v1/photos lists what is there" in result.stderr
-    assert f"bad-gateway.jpg\n  {api.url} answered 502 BAD GATEWAY\n" in result.stderr
-    assert "1 of 3 photos succeeded, 2 failed" in result.stderr
+    assert "1 of 2 photos succeeded, 1 failed" in result.stderr
+
+
+def test_a_key_of_the_callers_own_is_sent(api: Api, photos: Path) -> None:
+    write(photos, "a.jpg")
+    with Client(api.url) as client:
+        client.upload(photos / "a.jpg", key="order-7")
+    assert api.uploads[0]["headers"]["Idempotency-Key"] == '"order-7"'
 
 
 def test_an_api_that_starts_late_gets_its_photo(photos: Path) -> None:
@@ -386,7 +406,7 @@ def test_an_api_that_is_not_there_is_named_with_how_to_start_it(photos: Path) ->
 def test_when_the_api_goes_away_the_rest_is_named_and_not_tried_one_by_one(
     api: Api, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Client.__init__, "__defaults__", (0,))
+    monkeypatch.setattr(Client.__init__, "__defaults__", (0, None))
     write(photos, "a.jpg", "last.jpg", "never.jpg")
     result = run("upload", photos, "--parallel", "1", url=api.url)
     assert result.exit_code == 1

@@ -47,7 +47,7 @@ def stop(*_):
     time.sleep(0.3)
     print("worker stops", file=open("order", "a")); sys.exit(0)
 signal.signal(signal.SIGTERM, stop)
-print("worker starts with", os.environ["DARKROOM_CONCURRENCY"], os.environ["DARKROOM_AUTH"], flush=True)
+print("worker starts with", os.environ["DARKROOM_CONCURRENCY"], os.environ["DARKROOM_POLL_WAIT"], flush=True)
 while True: time.sleep(0.1)
 """
 
@@ -162,7 +162,7 @@ def test_it_says_where_everything_is_and_stops_in_order(run: LocalRun) -> None:
     curl = re.search(rf"curl -F photo=@photo.jpg -F 'jobs=(.*)' {base}/v1/photos", printed)
     assert curl
     assert [job["type"] for job in json.loads(curl[1])] == ["resize", "filter", "metadata"]
-    assert (run.folder / ".darkroom/logs/worker-3.log").read_text() == "worker starts with 1 off\n"
+    assert (run.folder / ".darkroom/logs/worker-3.log").read_text() == "worker starts with 1 2\n"
 
     process.send_signal(signal.SIGINT)
     status, printed = ended(process)

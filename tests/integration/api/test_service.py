@@ -50,6 +50,12 @@ def test_the_document_describes_every_route(api: Any) -> None:
         "GET /v1/photos/{photo_id}/jobs/{job_id}",
         "GET /v1/photos/{photo_id}/jobs/{job_id}/result",
         "POST /v1/photos/{photo_id}/jobs/{job_id}/retry",
+        "GET /v1/dead-letters",
+        "DELETE /v1/dead-letters",
+        "POST /v1/dead-letters/redrive",
+        "GET /v1/dead-letters/{photo_id}/{order_id}",
+        "DELETE /v1/dead-letters/{photo_id}/{order_id}",
+        "POST /v1/dead-letters/{photo_id}/{order_id}/redrive",
         "GET /v1/operations",
         "GET /healthz",
         "GET /readyz",
@@ -160,7 +166,7 @@ def test_it_listens_on_ipv6(start_api: Any) -> None:
     except OSError:
         pytest.skip("this machine has no IPv6")
 
-    api = start_api(DARKROOM_HOST="::")
+    api = start_api(DARKROOM_HOST="::", DARKROOM_AUTH="off")
 
     assert api.get(f"http://[::1]:{api.settings.port}/healthz").status_code == 200
 

@@ -1,0 +1,127 @@
+"""Who calls: every request but a few needs an API key, and the key's owner sees nothing but their own photos.
+
+It is settled before the first byte of a body is read, and so are the caller's limits.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+import structlog
+from flask import Flask, g, request
+
+from api.context import OWNER
+from api.limits import Limits
+from api.spool import SpooledRequest
+from darkroom.errors import SettingsError, Unauthorized
+from darkroom.owners import Owners, hash_of
+from darkroom.settings import PREFIX, Settings
+
+Mode = Literal["keys", "off"]
+
+UPLOAD = "photos.upload"
+
+OPEN = {"root", "openapi", "docs.page", "docs.static", "health.healthz", "health.readyz"}
+"""Endpoints that need no key: what balances load has none, and the docs say how one is sent."""
+
+SCHEME = "apiKey"
+
+
+def mode(settings: Settings, owners: Owners) -> Mode:
+    """Whether callers need a key. Raises SettingsError when that is not settled, or settled in two ways."""
+    if settings.auth == "off" and owners.keys:
+        raise SettingsError(
+            f"{PREFIX}AUTH is off, but there are API keys, which would protect nothing: "
+            f"set {PREFIX}AUTH=keys, or take away {_KEYS}"
+        )
+    if settings.auth == "keys" and not owners.keys:
+        raise SettingsError(f"{PREFIX}AUTH is keys, but there are none: {_HOW}")
+    if settings.auth:
+        return settings.auth
+    if owners.keys:
+        return "keys"
+    if not _is_loopback(settings.host):
+        raise SettingsError(
+            f"whoever reaches {settings.host} ({PREFIX}HOST) could do everything, because there are no API keys: "
+            f"{_HOW}; or set {PREFIX}AUTH=off, where only those reach it who may"
+        )
+    return "off"
+
+
+def register(app: Flask, settings: Settings, owners: Owners) -> None:
+    """Raises SettingsError as `mode` does. Comes after what gives the request its id."""
+    if mode(settings, owners) == "off":
+        return
+    limits = Limits(settings)
+
+    def identify() -> None:
+        if request.endpoint in OPEN:
+            return
+        g.admitted = False
+        given = request.authorization
+        token = given.token if given and given.type == "bearer" else None
+        key = hash_of(token) if token else ""
+        owner = owners.owner_of(key)
+        if owner is None:
+            raise Unauthorized
+        g.owner = owner
+        structlog.contextvars.bind_contextvars(owner=owner)
+        limits.request(key)
+        if request.endpoint == UPLOAD:
+            limits.begin_upload(owner, request.content_length)
+            g.uploading = True
+        g.admitted = True
+
+    def end_upload(_: BaseException | None) -> None:
+        if g.pop("uploading", False):
+            if request.content_length is None:
+                limits.received(g.owner, cast(SpooledRequest, request).received)
+            limits.end_upload(g.owner)
+
+    app.before_request(identify)
+    app.teardown_request(end_upload)
+
+
+def describe(document: dict[str, Any], needed: bool) -> None:
+    """Say in the OpenAPI document whether a key is needed, and where not."""
+    if not needed:
+        document["components"].pop("securitySchemes", None)
+        return
+    document["components"]["securitySchemes"] = {
+        SCHEME: {"type": "http", "scheme": "bearer", "description": "an API key: `Authorization: Bearer dk_...`"}
+    }
+    document["security"] = [{SCHEME: []}]
+    for path in ("/healthz", "/readyz"):
+        for operation in document["paths"][path].values():
+            operation["security"] = []
+
+
+def warn_if_off(settings: Settings, owners: Owners, environ: Mapping[str, str]) -> None:
+    """A line in the log: nobody should run an open service without having read it."""
+    if mode(settings, owners) == "off":
+        misplaced = f"; {PREFIX}API_KEY does not change that, {_NOT_IT}" if environ.get(f"{PREFIX}API_KEY") else ""
+        structlog.get_logger().warning(
+            "auth.off",
+            detail=f"there are no API keys: whoever reaches {settings.host}:{settings.port} may do everything, "
+            f"as the owner `{OWNER}`{misplaced}",
+        )
+
+
+_KEYS = f"{PREFIX}API_KEYS and {PREFIX}OWNERS_FILE"
+_NOT_IT = "it is only what the command line sends"
+_HOW = (
+    f"`darkroom key OWNER` makes one and prints what to put into {PREFIX}API_KEYS "
+    f"({PREFIX}API_KEY does not help here: {_NOT_IT})"
+)
+
+
+def _is_loopback(host: str) -> bool:
+    """Every address of the host; a name that nobody knows is nobody's loopback."""
+    try:
+        found = socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return False
+    return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)

@@ -1,0 +1,304 @@
+"""API keys: who has none gets nothing, and who has one sees nothing of the others."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from api.app import create_app
+from api.auth import OPEN
+from darkroom.errors import ChildDied
+from darkroom.owners import hash_of, new_key
+from darkroom.record import PhotoRecord
+
+ALICE, ALICES_OTHER, BOB = new_key(), new_key(), new_key()
+PAIRS = [f"alice:{hash_of(ALICE)}", f"alice:{hash_of(ALICES_OTHER)}", f"bob:{hash_of(BOB)}"]
+
+UNKNOWN = "01890000-0000-7000-8000-000000000000"
+
+REFUSED = {
+    "no key": {},
+    "an unknown key": {"Authorization": f"Bearer {new_key()}"},
+    "an empty key": {"Authorization": "Bearer "},
+    "a hash": {"Authorization": f"Bearer {hash_of(BOB)}"},
+    "a name": {"Authorization": "Bearer bob"},
+    "another scheme": {"Authorization": f"Basic {BOB}"},
+    "another header": {"X-Api-Key": BOB},
+    "no text": {"Authorization": b"Bearer \xff\xfe"},
+}
+
+
+def key(of: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {of}"}
+
+
+@pytest.fixture(scope="module")
+def keyed(start_api: Any) -> Any:
+    # It binds to all addresses: with keys it may.
+    return start_api(DARKROOM_API_KEYS=" ".join(PAIRS), DARKROOM_HOST="0.0.0.0", DARKROOM_RATE_LIMIT="off")
+
+
+def taken(api: Any, picture: bytes, of: str) -> dict[str, Any]:
+    headers = key(of) | {"Content-Type": "image/jpeg"}
+    answer = api.post("/v1/photos?preset=metadata", data=picture, headers=headers)
+    assert answer.status_code == 202, answer.text
+    photo: dict[str, Any] = answer.json()
+    return photo
+
+
+def rules(api: Any) -> Iterator[tuple[str, str, set[str]]]:
+    """Every route of the app that is not open: method, path with {names} in it, and the names."""
+    app = create_app(api.settings, api.services)
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint not in OPEN:
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+                yield method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), rule.arguments
+
+
+def without_ids(answer: requests.Response) -> tuple[int, str, str]:
+    """An answer, and nothing of what differs from request to request."""
+    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", answer.text)
+    return answer.status_code, answer.headers.get("Content-Type", ""), text
+
+
+# --- who gets in -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+def test_every_refusal_is_the_same_and_says_nothing_of_the_key(keyed: Any, refused: str) -> None:
+    answer = keyed.get("/v1/photos", headers=REFUSED[refused])
+
+    assert without_ids(answer) == without_ids(keyed.get("/v1/photos"))
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["type"] == "urn:darkroom:problem:unauthorized"
+
+
+def test_all_keys_of_an_owner_lead_to_the_same_photos(keyed: Any, picture: bytes) -> None:
+    photo = taken(keyed, picture, ALICE)
+
+    for one in (ALICE, ALICES_OTHER):
+        for scheme in ("Bearer", "bearer"):
+            assert keyed.get(photo["links"]["self"], headers={"Authorization": f"{scheme} {one}"}).status_code == 200
+    assert keyed.record(photo["id"]).owner == "alice"
+
+
+def test_what_is_open_is_open(keyed: Any) -> None:
+    for path in ("/healthz", "/readyz", "/docs", "/docs/css/swagger-ui.css", "/openapi.json"):
+        assert keyed.get(path).status_code == 200, path
+    assert keyed.get("/").status_code == 302
+
+
+def test_every_other_route_needs_a_key(keyed: Any) -> None:
+    for method, path, names in rules(keyed):
+        answer = keyed.ask(method, path.format(**dict.fromkeys(names, UNKNOWN)), json={})
+        assert answer.status_code == 401, f"{method} {path}"
+    for method, path in (("GET", "/nowhere"), ("PUT", "/v1/photos"), ("OPTIONS", "/v1/photos"), ("GET", "/docs/nope")):
+        assert keyed.ask(method, path).status_code == (404 if path.startswith("/docs") else 401), f"{method} {path}"
+
+
+def test_a_key_that_was_taken_away_is_refused_and_the_others_still_work(start_api: Any, keyed: Any) -> None:
+    fewer = start_api(DARKROOM_API_KEYS=" ".join(pair for pair in PAIRS if hash_of(ALICE) not in pair))
+
+    assert keyed.get("/v1/photos", headers=key(ALICE)).status_code == 200
+    assert fewer.get("/v1/photos", headers=key(ALICE)).status_code == 401
+    assert fewer.get("/v1/photos", headers=key(ALICES_OTHER)).status_code == 200
+
+
+def test_logs_name_the_owner_and_never_the_key(keyed: Any, picture: bytes) -> None:
+    photo = taken(keyed, picture, BOB)
+    stranger = new_key()
+    refused = keyed.get("/v1/photos", headers=key(stranger))
+
+    (line,) = [line for line in keyed.logged("photo.accepted") if line["photo"] == photo["id"]]
+    assert line["owner"] == "bob"
+    (line,) = [line for line in keyed.logged("request.answered") if line["trace"] == refused.headers["X-Request-Id"]]
+    assert (line["status"], line.get("owner")) == (401, None)
+    for secret in (ALICE, BOB, stranger):
+        assert secret not in keyed.log_text()
+        assert hash_of(secret) not in keyed.log_text()
+
+
+# --- bodies of whoever has no key --------------------------------------------------------------------------------
+
+LARGE = 100_000_000
+
+
+def test_a_large_body_without_a_key_is_refused_before_it_is_read(keyed: Any) -> None:
+    """Only the head is sent: the answer comes although nothing follows."""
+    head = (
+        "POST /v1/photos HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nAuthorization: Bearer dk_no\r\n"
+        f"Content-Length: {LARGE}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", keyed.settings.port), timeout=60) as caller:
+        caller.sendall(head.encode())
+        answer = caller.recv(65536)
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+
+
+@pytest.mark.parametrize("framing", [f"Content-Length: {LARGE}", "Transfer-Encoding: chunked"])
+def test_large_bodies_without_a_key_do_no_harm(keyed: Any, framing: str) -> None:
+    """A caller that sends without listening is cut off, and still finds the answer when it looks."""
+    head = f"POST /v1/photos HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n{framing}\r\n\r\n"
+    part = b"186a0\r\n" + bytes(100_000) + b"\r\n" if "chunked" in framing else bytes(100_000)
+    sent = 0
+    with socket.create_connection(("127.0.0.1", keyed.settings.port), timeout=60) as caller:
+        caller.sendall(head.encode())
+        with contextlib.suppress(ConnectionError):
+            while sent < LARGE:
+                caller.sendall(part)
+                sent += len(part)
+        answer = caller.recv(65536)
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert sent < LARGE / 2, "most of it was never taken off the wire"
+    assert keyed.get("/v1/photos", headers=key(ALICE)).status_code == 200
+    assert not list(keyed.settings.spool_dir.iterdir())
+
+
+def test_a_small_body_without_a_key_leaves_the_connection_good(keyed: Any) -> None:
+    with requests.Session() as caller:
+        assert caller.post(keyed.url + "/v1/photos", data=bytes(10_000), timeout=60).status_code == 401
+        assert caller.get(keyed.url + "/v1/photos", headers=key(ALICE), timeout=60).status_code == 200
+
+
+# --- owners among themselves -------------------------------------------------------------------------------------
+
+
+def test_another_owners_ids_are_answered_like_unknown_ones_on_every_route(keyed: Any, picture: bytes) -> None:
+    photo = taken(keyed, picture, ALICE)["id"]
+    buried: list[str] = []
+
+    def bury(record: PhotoRecord) -> None:
+        (order,) = record.orders
+        record.bury(record.claim(order, 5, 90, 300), ChildDied())
+        buried[:] = [order]
+
+    keyed.end(photo, bury)
+    before = keyed.record(photo)
+    (job,) = before.jobs
+    alices = {"photo_id": photo, "job_id": job, "order_id": buried[0]}
+    asked = 0
+    for method, path, names in rules(keyed):
+        body = {"json": {"preset": "metadata"}} if method == "POST" and path.endswith("/jobs") else {}
+        if not names:
+            continue
+        hers = path.format(**{name: alices[name] for name in names})
+        nobodys = path.format(**dict.fromkeys(names, UNKNOWN))
+        refused = keyed.ask(method, hers, headers=key(BOB), **body)
+        unknown = keyed.ask(method, nobodys, headers=key(BOB), **body)
+        assert refused.status_code == 404, f"{method} {path}: {refused.text}"
+        assert without_ids(refused) == without_ids(unknown), f"{method} {path}"
+        if method == "GET":
+            assert keyed.get(hers, headers=key(ALICE)).status_code != 404, f"{path}: its owner sees it"
+        asked += 1
+    assert asked >= 8
+    assert keyed.record(photo) == before
+
+
+def test_what_concerns_all_photos_concerns_those_of_the_caller_only(keyed: Any, picture: bytes) -> None:
+    hers, his = taken(keyed, picture, ALICE)["id"], taken(keyed, picture, BOB)["id"]
+    for photo in (hers, his):
+        keyed.end(photo, lambda record: record.bury(record.claim(next(iter(record.orders)), 5, 90, 300), ChildDied()))
+    before = keyed.record(hers)
+    for method, path, names in rules(keyed):
+        if not names and path != "/v1/photos":
+            all_of_them: dict[str, Any] = {"json": {"all": True}} if method == "POST" else {}
+            if method == "DELETE":
+                all_of_them = {"params": {"all": "true"}}
+            answer = keyed.ask(method, path, headers=key(BOB), **all_of_them)
+            assert answer.ok, f"{method} {path}: {answer.text}"
+            assert hers not in answer.text, f"{method} {path}"
+    assert keyed.record(hers) == before
+
+    listed = keyed.get("/v1/photos?limit=100", headers=key(BOB))
+    assert his in listed.text
+    assert hers not in listed.text
+
+
+def test_a_cursor_of_another_owner_leads_to_ones_own_photos(keyed: Any, picture: bytes) -> None:
+    for of in (ALICE, BOB, ALICE, BOB):
+        taken(keyed, picture, of)
+    cursor = keyed.get("/v1/photos?limit=1", headers=key(ALICE)).json()["next"]
+
+    answer = keyed.get("/v1/photos", params={"cursor": cursor, "limit": "100"}, headers=key(BOB))
+
+    assert answer.status_code == 200
+    assert {keyed.record(photo["id"]).owner for photo in answer.json()["photos"]} == {"bob"}
+
+
+def test_the_same_idempotency_key_of_two_owners_makes_two_photos(keyed: Any, picture: bytes) -> None:
+    same = {"Idempotency-Key": f'"{uuid.uuid4()}"', "Content-Type": "image/jpeg"}
+
+    answers = [keyed.post("/v1/photos", data=picture, headers=key(of) | same) for of in (ALICE, BOB)]
+
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert [keyed.record(answer.json()["id"]).owner for answer in answers] == ["alice", "bob"]
+
+
+# --- the document, and the start ---------------------------------------------------------------------------------
+
+
+def test_the_document_says_that_keys_are_needed_and_where_not(keyed: Any, api: Any) -> None:
+    document = keyed.get("/openapi.json").json()
+
+    ((name, scheme),) = document["components"]["securitySchemes"].items()
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    assert document["security"] == [{name: []}]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if path in ("/healthz", "/readyz"):
+                assert operation["security"] == []
+            else:
+                assert "security" not in operation
+                assert {"401", "429"} <= operation["responses"].keys(), f"{method} {path}"
+    without = api.get("/openapi.json").json()
+    assert "security" not in without
+    assert "securitySchemes" not in without["components"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"DARKROOM_HOST": "0.0.0.0"}, ["0.0.0.0", "darkroom key", "DARKROOM_AUTH=off"]),
+        ({"DARKROOM_HOST": "0.0.0.0", "DARKROOM_API_KEY": ALICE}, ["DARKROOM_API_KEYS"]),
+        ({"DARKROOM_AUTH": "off", "DARKROOM_API_KEYS": PAIRS[0]}, ["DARKROOM_AUTH=keys"]),
+        ({"DARKROOM_AUTH": "keys"}, ["DARKROOM_API_KEYS"]),
+        ({"DARKROOM_API_KEYS": f"alice:{ALICE}"}, ["alice", "the key itself"]),
+    ],
+)
+def test_without_a_decision_on_keys_it_does_not_start(
+    aws_env: dict[str, str], variables: dict[str, str], said: list[str]
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "api"], env=aws_env | variables, capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    assert ALICE not in ended.stderr
+    for word in said:
+        assert word in ended.stderr
+
+
+def test_an_open_api_says_so_in_its_log(start_api: Any, keyed: Any) -> None:
+    open_api = start_api(DARKROOM_API_KEY=ALICE)
+
+    (line,) = open_api.logged("auth.off")
+    assert "may do everything" in line["detail"]
+    assert "DARKROOM_API_KEY does not change that" in line["detail"]
+    assert line["level"] == "warning"
+    assert ALICE not in json.dumps(line)
+    assert open_api.get("/v1/photos").status_code == 200
+    assert not keyed.logged("auth.off")

@@ -1,0 +1,180 @@
+"""Limits of one caller: they are told when to come back, and the others notice nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import socket
+import threading
+from typing import Any
+
+import pytest
+import requests
+
+from darkroom.owners import hash_of, new_key
+
+ALICE, ALICES_OTHER, BOB = new_key(), new_key(), new_key()
+KEYS = f"alice:{hash_of(ALICE)} alice:{hash_of(ALICES_OTHER)} bob:{hash_of(BOB)}"
+HOUR = 3600
+BYTES = 200_000
+
+
+def key(of: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {of}"}
+
+
+def told(answer: requests.Response, code: str, most: int) -> dict[str, Any]:
+    """A 429 that says when to come back, in whole seconds."""
+    assert answer.status_code == 429, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert 1 <= int(answer.headers["Retry-After"]) <= most
+    problem: dict[str, Any] = answer.json()
+    assert problem["type"] == f"urn:darkroom:problem:{code}"
+    return problem
+
+
+def heard(caller: socket.socket) -> tuple[int, str]:
+    """The answer that comes to a request written by hand."""
+    answer = http.client.HTTPResponse(caller)
+    answer.begin()
+    return answer.status, answer.read().decode()
+
+
+def upload(api: Any, of: str, body: Any) -> requests.Response:
+    answer: requests.Response = api.post(
+        "/v1/photos?preset=metadata", data=body, headers=key(of) | {"Content-Type": "image/jpeg"}
+    )
+    return answer
+
+
+# One process in all of them: each counts for itself.
+
+
+@pytest.fixture(scope="module")
+def rated(start_api: Any) -> Any:
+    return start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_RATE_LIMIT="1000/second; 3/hour")
+
+
+@pytest.fixture(scope="module")
+def rationed(start_api: Any) -> Any:
+    return start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_UPLOAD_BYTES_PER_HOUR=str(BYTES))
+
+
+@pytest.fixture(scope="module")
+def shared(start_api: Any) -> Any:
+    """Of four threads one owner's uploads may hold two."""
+    return start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_API_THREADS="4")
+
+
+def test_a_key_that_asks_too_often_is_told_when_to_come_back(rated: Any) -> None:
+    answers = [rated.get("/v1/photos", headers=key(ALICE)) for _ in range(3)]
+    fourth = rated.get("/v1/photos", headers=key(ALICE))
+
+    assert [answer.status_code for answer in answers] == [200] * 3
+    detail = told(fourth, "too_many_requests", HOUR)["detail"]
+    assert "3 per 1 hour" in detail
+    assert f"in {fourth.headers['Retry-After']} s" in detail
+    for other in (ALICES_OTHER, BOB):
+        assert rated.get("/v1/photos", headers=key(other)).status_code == 200, "each key has its own limit"
+    for _ in range(5):
+        assert rated.get("/v1/photos").status_code == 401
+        assert rated.get("/healthz").status_code == 200, "what is open is not limited"
+
+
+def test_the_wait_that_is_told_is_long_enough(start_api: Any) -> None:
+    """Whoever waits as long as it says is let in."""
+    api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_RATE_LIMIT="2/3 seconds")
+    answers = [api.get("/v1/photos", headers=key(ALICE)) for _ in range(9)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+
+    threading.Event().wait(int(refused[-1].headers["Retry-After"]))
+
+    assert api.get("/v1/photos", headers=key(ALICE)).status_code == 200
+
+
+def test_bytes_of_an_owner_are_counted_over_all_their_keys(rationed: Any, picture: bytes) -> None:
+    large = picture + bytes(BYTES // 2 + 1 - len(picture))
+
+    assert upload(rationed, ALICE, large).status_code == 202
+    detail = told(upload(rationed, ALICES_OTHER, large), "upload_quota_spent", HOUR)["detail"]
+    assert "200,000 bytes in an hour" in detail
+    assert upload(rationed, ALICE, picture).status_code == 202, "what still fits is taken"
+    assert rationed.get("/v1/photos", headers=key(ALICE)).status_code == 200, "looking is not uploading"
+    assert upload(rationed, BOB, large).status_code == 202
+
+
+def test_bytes_are_refused_before_they_are_read(rationed: Any) -> None:
+    head = (
+        f"POST /v1/photos HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nAuthorization: Bearer {BOB}\r\n"
+        f"Content-Length: {BYTES + 1}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", rationed.settings.port), timeout=60) as caller:
+        caller.sendall(head.encode())
+        status, text = heard(caller)
+
+    # It would not fit into any hour, so there is no time to come back at.
+    assert status == 413
+    assert "at most 200,000 bytes may be uploaded in an hour" in text
+
+
+def test_bytes_without_a_length_are_counted_when_they_have_come(start_api: Any, picture: bytes) -> None:
+    api = start_api(
+        DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_UPLOAD_BYTES_PER_HOUR=str(len(picture) + 10)
+    )
+
+    assert upload(api, ALICE, iter([picture])).status_code == 202
+    told(upload(api, ALICE, picture), "upload_quota_spent", HOUR)
+    assert upload(api, ALICE, iter([bytes(8), bytes(8)])).status_code == 415
+    told(upload(api, ALICE, iter([picture])), "upload_quota_spent", HOUR)
+
+
+def test_one_owners_slow_uploads_leave_threads_for_the_others(shared: Any, picture: bytes) -> None:
+    head = (
+        "POST /v1/photos?preset=metadata HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
+        f"Authorization: Bearer {ALICE}\r\nContent-Length: {len(picture)}\r\n\r\n"
+    )
+
+    def full() -> list[requests.Response]:
+        answer = upload(shared, ALICES_OTHER, io.BytesIO(picture))
+        return [answer] if answer.status_code == 429 else []
+
+    with contextlib.ExitStack() as slow:
+        address = ("127.0.0.1", shared.settings.port)
+        callers = [slow.enter_context(socket.create_connection(address, timeout=60)) for _ in range(2)]
+        for caller in callers:
+            caller.sendall(head.encode() + picture[:100])
+
+        (refused,) = shared.wait_until("both of alice's uploads are under way", full)
+
+        assert "2 uploads of yours are under way" in told(refused, "too_many_uploads", 5)["detail"]
+        assert upload(shared, BOB, picture).status_code == 202
+        assert shared.get("/v1/photos", headers=key(ALICE)).status_code == 200, "looking is not uploading"
+        for caller in callers:
+            caller.sendall(picture[100:])
+            status, text = heard(caller)
+            assert status == 202, text
+    assert upload(shared, ALICE, picture).status_code == 202, "their places are free again"
+
+
+@pytest.mark.parametrize("rest", [b"", b"not a photo"])
+def test_an_upload_that_fails_gives_its_place_back(shared: Any, rest: bytes) -> None:
+    """Three of them are more than there are places."""
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", shared.settings.port), timeout=60) as caller:
+            caller.sendall(
+                b"POST /v1/photos HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nAuthorization: Bearer "
+                + BOB.encode()
+                + b"\r\nContent-Length: 11\r\n\r\n"
+                + rest
+            )
+            caller.shutdown(socket.SHUT_WR)
+            status, text = heard(caller)
+        assert status == (415 if rest else 400), text
+
+
+def test_without_keys_nothing_is_limited(start_api: Any) -> None:
+    api = start_api(DARKROOM_RATE_LIMIT="1/hour", DARKROOM_API_PROCESSES="1")
+
+    assert [api.get("/v1/photos").status_code for _ in range(3)] == [200] * 3
