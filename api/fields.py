@@ -12,8 +12,10 @@ from pydantic_core import PydanticCustomError
 from werkzeug.datastructures import MultiDict
 
 from api.presets import Presets
-from darkroom.errors import Fault
+from darkroom.callback import MAX_URL, read_callback
+from darkroom.errors import CallbackRefused, Fault
 from darkroom.jobs import Job, Jobs, Spec, faults_of
+from darkroom.settings import Settings
 
 MAX_KEYS = 20
 MAX_METADATA = 2048
@@ -86,6 +88,17 @@ class UploadFields(Spec):
     metadata: Annotated[Metadata | None, BeforeValidator(_from_json)] = Field(
         None, description=f"JSON object of the caller's, kept and sent with events; at most {MAX_METADATA} bytes"
     )
+    callback_url: Text | None = Field(
+        None,
+        max_length=MAX_URL,
+        description="https address that is told when all jobs have ended, by a webhook as in Standard Webhooks; "
+        "without it, the owner's own if there is one. A photo found by dedupe keeps the address that it has",
+    )
+    dedupe: bool | None = Field(
+        None,
+        description="true: if you have a photo of the same bytes with the same jobs, and it is neither gone nor failed "
+        "nor cancelled, it is answered as it is, and no other one is made",
+    )
 
 
 class RawFields(UploadFields):
@@ -117,6 +130,19 @@ def one_choice(given: Iterable[str]) -> list[Fault]:
     """Jobs or a preset: whoever gives both means something that we do not know."""
     both = {"jobs", "preset"} <= set(given)
     return [Fault("preset", "give jobs or a preset, not both", "jobs_and_preset")] if both else []
+
+
+def callback_asked_for(url: str | None, settings: Settings) -> tuple[str | None, list[Fault]]:
+    """The address as the URL standard writes it, and what is wrong with it. Nothing is looked up or asked for that."""
+    if url is None:
+        return None, []
+    if settings.webhook_secret is None:
+        detail = "no webhooks are sent here: DARKROOM_WEBHOOK_SECRET is not set"
+        return None, [Fault("callback_url", detail, "webhooks_off")]
+    try:
+        return read_callback(url, settings.webhook_private_hosts).url, []
+    except CallbackRefused as error:
+        return None, [Fault("callback_url", error.detail, error.code)]
 
 
 def jobs_asked_for(

@@ -7,6 +7,7 @@ later point leaves something that is put right.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import BinaryIO, cast
@@ -20,7 +21,9 @@ from api.problems import Problem, fault_of_ours, problem_of, respond
 from api.uploads import Incoming, Upload
 from darkroom.bucket import original_key
 from darkroom.errors import InvalidRequest, PhotoError, TooLarge, Unavailable
-from darkroom.record import Original, PhotoRecord, new_id, now
+from darkroom.idempotency import Reserved
+from darkroom.record import Callback, Original, PhotoRecord, now
+from darkroom.services import Services
 from darkroom.sniff import Sniffed, sniff
 from darkroom.views import PhotoView, photo_view
 
@@ -48,37 +51,52 @@ class BatchProblem(Problem):
     photos: list[Problem] = Field([], description="each photo's own problem, in the order sent")
 
 
-def take_in(context: Context, incoming: Incoming, upload: Upload, batch: str | None, trace: str) -> PhotoRecord:
-    """Raises PhotoError or TooLarge for a photo that we do not take, Unavailable when AWS does not take it."""
+def take_in(
+    context: Context, incoming: Incoming, upload: Upload, reserved: Reserved, batch: str | None, trace: str
+) -> PhotoRecord:
+    """Make a photo under the first id reserved, or go on with what an earlier try has left there.
+
+    Raises PhotoError or TooLarge for a photo that we do not take, Unavailable when AWS does not take it.
+    """
+    services = context.services
     limit = context.settings.max_upload_bytes
     if incoming.spool.too_large:
         raise TooLarge(f"the photo has more than {limit:,} bytes")
     with _SNIFFING:
         sniffed = sniff(cast(BinaryIO, incoming.spool), context.settings.max_pixels)
-    photo = _record(context, incoming, upload, sniffed, batch)
-    order = photo.add_order(upload.jobs, context.settings.resend_after, trace)
-    context.services.table.create(photo)
-    try:
-        context.services.bucket.put(original_key(photo.id), cast(BinaryIO, incoming.spool), sniffed.content_type)
-    except Unavailable as error:
-        give_up(context, photo, order.id, error)
-        raise
-    sent = send(context, photo, order.id)
+    fresh = _record(context, incoming, upload, sniffed, reserved.ids[0], batch)
+    fresh.add_order(upload.jobs, context.settings.resend_after, trace)
+    photo = _write(services, fresh, upload, reserved)
+    missing = photo is fresh
+    if photo is not fresh:
+        missing = not photo.gone and not services.bucket.exists(original_key(photo.id))
+        if photo.gone or (photo.id != fresh.id and not missing):
+            log.info("photo.found", photo=photo.id, status=photo.status, batch=batch)
+            return photo
+        photo = _go_on(context, photo, missing)
+    order_id = _first_order(photo)
+    if missing:
+        try:
+            services.bucket.put(original_key(photo.id), cast(BinaryIO, incoming.spool), sniffed.content_type)
+        except Unavailable as error:
+            give_up(context, photo, order_id, error)
+            raise
+    sent = send(context, photo, order_id)
     log.info("photo.accepted", photo=photo.id, jobs=len(upload.jobs), size=incoming.spool.size, batch=batch)
     return sent
 
 
-def take_in_all(context: Context, upload: Upload, trace: str) -> Response:
+def take_in_all(context: Context, upload: Upload, reserved: Reserved, trace: str) -> Response:
     """202 when at least one photo was taken; else 503 when trying again may help, 500 after a fault of ours, or 422."""
-    batch = new_id()
+    *photo_ids, batch = reserved.ids
     verdicts: list[Verdict] = []
     down: Unavailable | None = None
-    for incoming in upload.photos:
+    for incoming, photo_id in zip(upload.photos, photo_ids, strict=True):
         filename = incoming.filename or "photo"
         try:
             if down:  # the others would only wait for the same time-outs
                 raise down
-            photo = take_in(context, incoming, upload, batch, trace)
+            photo = take_in(context, incoming, upload, replace(reserved, ids=(photo_id,)), batch, trace)
         except Unavailable as error:
             if down is None:
                 log.warning("batch.unavailable", batch=batch, detail=error.detail)
@@ -110,7 +128,10 @@ def send(context: Context, photo: PhotoRecord, order_id: str) -> PhotoRecord:
     """Put an order on the queue. One that was for sure not sent is marked failed, and Unavailable is raised.
 
     When nobody knows, it stays queued: it may be worked on already, and if not, the sweep sends it again.
+    Of an order that a repeated request finds done there is nothing to send.
     """
+    if not photo.jobs_of(order_id, unfinished=True):
+        return photo
     try:
         context.services.send_order(photo, order_id)
     except Unavailable as error:
@@ -134,12 +155,39 @@ def give_up(context: Context, photo: PhotoRecord, order_id: str, error: Unavaila
     return failed
 
 
-def _record(context: Context, incoming: Incoming, upload: Upload, sniffed: Sniffed, batch: str | None) -> PhotoRecord:
-    photo_id, at = new_id(), now()
+def _write(services: Services, fresh: PhotoRecord, upload: Upload, reserved: Reserved) -> PhotoRecord:
+    """Write the record of a photo, unless an earlier try of this upload, or an earlier upload, has made it.
+
+    Returns the one that is there then.
+    """
+    earlier = services.table.get(fresh.id) if reserved.again else None
+    return earlier or (services.dedupe if upload.dedupe else services.table).create(fresh)
+
+
+def _go_on(context: Context, photo: PhotoRecord, lost: bool) -> PhotoRecord:
+    """Go on with an upload that broke off: what failed of it for that reason begins anew."""
+    photo, _ = context.services.table.update(
+        photo.id,
+        lambda record: record.go_on(_first_order(record), context.settings.resend_after, lost),
+        known=photo,
+    )
+    return photo
+
+
+def _first_order(photo: PhotoRecord) -> str:
+    """The order that the upload made: ids sort by time."""
+    return min(photo.orders)
+
+
+def _record(
+    context: Context, incoming: Incoming, upload: Upload, sniffed: Sniffed, photo_id: str, batch: str | None
+) -> PhotoRecord:
+    at, owner = now(), caller()
+    callback_url = upload.callback_url or context.owners.callback_url(owner)
     days = context.settings.retention_days
     return PhotoRecord(
         id=photo_id,
-        owner=caller(),
+        owner=owner,
         created_at=at,
         original=Original(
             key=original_key(photo_id),
@@ -153,5 +201,6 @@ def _record(context: Context, incoming: Incoming, upload: Upload, sniffed: Sniff
         reference=upload.reference,
         metadata=upload.metadata,
         batch=batch,
+        callback=Callback(url=callback_url) if callback_url else None,
         expires_at=at + timedelta(days=days) if days else None,
     )

@@ -12,11 +12,13 @@ from pydantic import BaseModel, Field
 from api import openapi
 from api.context import RETRY_SOON, Context, context, json_answer, present
 from api.fields import jobs_asked_for, one_choice
+from api.idempotency import KeyHeader, content_of_json, once, read_key
 from api.intake import send
 from api.openapi import JobPath, PhotoPath
 from api.problems import invalid, problem, respond
 from darkroom.bucket import content_disposition
 from darkroom.errors import Conflict, NotFound
+from darkroom.idempotency import Reserved
 from darkroom.jobs import Jobs, Spec
 from darkroom.record import JobRecord, Order, PhotoRecord
 from darkroom.views import JobView, job_view, photo_view
@@ -60,21 +62,26 @@ def list_jobs(path: PhotoPath) -> Response:
     responses={
         202: openapi.accepted(openapi.ref(JobsView), "Queued; these are the new jobs"),
         404: openapi.NOT_FOUND,
-        422: openapi.INVALID,
+        409: openapi.problem(openapi.IN_FLIGHT, retry=True),
+        422: openapi.problem(f"Something in the request is wrong; `errors` names each field. Or {openapi.REUSED}"),
     },
 )
-def add_jobs(path: PhotoPath, body: JobsBody) -> Response:
+def add_jobs(header: KeyHeader, path: PhotoPath, body: JobsBody) -> Response:
     here = context()
     asked, faults = jobs_asked_for(body.jobs, body.preset, here.presets, default=None)
     if faults := one_choice(body.model_dump(exclude_none=True)) + faults:
         raise invalid(faults)
 
-    def change(record: PhotoRecord) -> Order:
-        return present(record, path.photo_id).add_order(asked, here.settings.resend_after, g.request_id)
+    def act(reserved: Reserved) -> Response:
+        def change(record: PhotoRecord) -> Order:
+            present(record, path.photo_id)
+            return record.add_order(asked, here.settings.resend_after, g.request_id, reserved.ids[0])
 
-    photo, order = here.services.table.update(str(path.photo_id), change)
-    send(here, photo, order.id)
-    return _jobs_answer(here, photo, photo.jobs_of(order.id), HTTPStatus.ACCEPTED)
+        photo, order = here.services.table.update(str(path.photo_id), change)
+        send(here, photo, order.id)
+        return _jobs_answer(here, photo, photo.jobs_of(order.id), HTTPStatus.ACCEPTED)
+
+    return once(read_key(header.key), content_of_json(), 1, act)
 
 
 @jobs.get(
@@ -96,18 +103,23 @@ def get_job(path: JobPath) -> Response:
     responses={
         202: openapi.accepted(openapi.ref(JobView), "Queued again"),
         404: openapi.NO_JOB,
-        409: openapi.problem("The job has neither failed nor been cancelled"),
+        409: openapi.problem(f"The job has neither failed nor been cancelled. Or: {openapi.IN_FLIGHT}", retry=True),
+        422: openapi.problem(openapi.REUSED[0].upper() + openapi.REUSED[1:]),
     },
 )
-def retry_job(path: JobPath) -> Response:
+def retry_job(header: KeyHeader, path: JobPath) -> Response:
     here = context()
 
-    def change(record: PhotoRecord) -> Order:
-        return present(record, path.photo_id).retry(str(path.job_id), here.settings.resend_after, g.request_id)
+    def act(reserved: Reserved) -> Response:
+        def change(record: PhotoRecord) -> Order:
+            present(record, path.photo_id)
+            return record.retry(str(path.job_id), here.settings.resend_after, g.request_id, reserved.ids[0])
 
-    photo, order = here.services.table.update(str(path.photo_id), change)
-    send(here, photo, order.id)
-    return _job_answer(here, photo, photo.job(str(path.job_id)), HTTPStatus.ACCEPTED)
+        photo, order = here.services.table.update(str(path.photo_id), change)
+        send(here, photo, order.id)
+        return _job_answer(here, photo, photo.job(str(path.job_id)), HTTPStatus.ACCEPTED)
+
+    return once(read_key(header.key), content_of_json(), 1, act)
 
 
 @jobs.get(

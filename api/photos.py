@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import structlog
-from flask import Response, g
+from flask import Response, g, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field
@@ -15,11 +15,13 @@ from pydantic import Field
 from api import openapi
 from api.context import RETRY_SOON, Context, caller, context, json_answer, present
 from api.fields import RawFields, UploadFields
+from api.idempotency import HEADER, content_of_upload, once, parameter, read_key
 from api.intake import BatchProblem, BatchView, take_in, take_in_all
 from api.listing import ListQuery, PhotosView, find
 from api.openapi import PhotoPath
 from api.uploads import PART, read_upload
 from darkroom.errors import NotFound, Unavailable
+from darkroom.idempotency import Reserved
 from darkroom.jobs import Spec
 from darkroom.record import PhotoRecord
 from darkroom.sniff import INPUT_FORMATS
@@ -45,6 +47,7 @@ _EXAMPLES = {
     "jobs": '[{"type": "resize", "width": 800}, {"type": "metadata"}]',
     "metadata": '{"album": "Rome"}',
     "preset": "",
+    "callback_url": "",
     "reference": "",
 }
 _FILES = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "one photo or several"}
@@ -54,7 +57,7 @@ _FORM = {
     "required": [PART],
 }
 _UPLOAD = {
-    "parameters": openapi.query_parameters(RawFields),
+    "parameters": [parameter(), *openapi.query_parameters(RawFields)],
     "requestBody": {
         "required": True,
         "description": "A form with photos, or one photo as it is; then the fields stand in the address.",
@@ -74,13 +77,18 @@ _UPLOAD = {
     description="One photo is answered with the photo itself, several with a batch in the order sent.",
     openapi_extensions=_UPLOAD,
     responses={
+        200: openapi.answer(
+            openapi.ref(PhotoView), "The photo was there already (`dedupe`, or a repetition), and its jobs have ended"
+        ),
         202: openapi.accepted(
             {"anyOf": [openapi.ref(PhotoView), openapi.ref(BatchView)]}, "Taken in; the jobs are queued"
         ),
+        409: openapi.problem(openapi.IN_FLIGHT, retry=True),
         413: openapi.problem("More bytes than are allowed"),
         415: openapi.problem("Not a photo of a format that we take"),
         422: openapi.problem(
-            "A field is wrong, the photo is damaged, or no photo of the batch could be taken", BatchProblem
+            f"A field is wrong, the photo is damaged, no photo of the batch could be taken, or {openapi.REUSED}",
+            BatchProblem,
         ),
         500: openapi.problem("A fault of ours; no photo of the batch could be taken", BatchProblem),
         503: openapi.problem(openapi.DOWN, BatchProblem, retry=True),
@@ -88,11 +96,16 @@ _UPLOAD = {
 )
 def upload() -> Response:
     here = context()
+    key = read_key(request.headers.get(HEADER))
     asked = read_upload(here)
-    if len(asked.photos) > 1:
-        return take_in_all(here, asked, g.request_id)
-    photo = take_in(here, asked.photos[0], asked, batch=None, trace=g.request_id)
-    return _photo_answer(here, photo, HTTPStatus.ACCEPTED)
+
+    def act(reserved: Reserved) -> Response:
+        if len(asked.photos) > 1:
+            return take_in_all(here, asked, reserved, g.request_id)
+        photo = take_in(here, asked.photos[0], asked, reserved, batch=None, trace=g.request_id)
+        return _photo_answer(here, photo, HTTPStatus.ACCEPTED if photo.unfinished else HTTPStatus.OK)
+
+    return once(key, content_of_upload(asked), len(asked.photos) + 1, act)
 
 
 @photos.get(

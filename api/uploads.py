@@ -11,7 +11,7 @@ from flask import request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from api.context import Context
-from api.fields import RawFields, UploadFields, jobs_asked_for, read_fields
+from api.fields import RawFields, UploadFields, callback_asked_for, jobs_asked_for, read_fields
 from api.problems import invalid
 from api.spool import Spool, SpooledRequest
 from darkroom.errors import Fault
@@ -46,6 +46,8 @@ class Upload:
     jobs: list[Job]
     reference: str | None
     metadata: dict[str, str | int | float | bool]
+    dedupe: bool
+    callback_url: str | None
 
 
 def read_upload(context: Context) -> Upload:
@@ -62,11 +64,12 @@ def read_upload(context: Context) -> Upload:
             "or the photo itself as image/* or application/octet-stream"
         )
     jobs, more = jobs_asked_for(fields.jobs, fields.preset, context.presets, context.settings.default_preset)
-    if faults := faults + more:
+    callback_url, wrong = callback_asked_for(fields.callback_url, context.settings)
+    if faults := faults + more + wrong:
         raise invalid(faults)
     if not as_form:  # only now: faults of the address are said before the photo is read
         photos = [Incoming(incoming.spool_body(), safe_filename(cast(RawFields, fields).filename))]
-    return Upload(photos, jobs, fields.reference, fields.metadata or {})
+    return Upload(photos, jobs, fields.reference, fields.metadata or {}, bool(fields.dedupe), callback_url)
 
 
 def _read_form(incoming: SpooledRequest, max_photos: int) -> tuple[UploadFields, list[Incoming], list[Fault]]:

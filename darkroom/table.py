@@ -15,7 +15,7 @@ import random
 import re
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -46,13 +46,25 @@ class Table:
         self._name = settings.table
         self._dynamodb = clients.dynamodb
 
-    def create(self, photo: PhotoRecord) -> None:
-        """Write a new record."""
+    def create(self, photo: PhotoRecord) -> PhotoRecord:
+        """Write a new record. Returns the one that is there then.
+
+        It is another one only if somebody made it under the same id, as requests with one Idempotency-Key do.
+        """
+        writer = new_id()
         try:
-            self._put(photo, new_id(), "attribute_not_exists(pk)")
+            self._put(photo, writer, "attribute_not_exists(pk)")
         except _VersionConflict:
-            # Ids are unique: a repetition of our own request, whose first answer was lost, found it done.
+            found, last_writer = self._read(photo.id)
+            if last_writer != writer:
+                return found
+            # A repetition of our own request, whose first answer was lost, found it done.
             photo.version += 1
+        return photo
+
+    def new_item(self, photo: PhotoRecord) -> dict[str, Any]:
+        """A new record as `create` writes it, for a transaction that writes more than that."""
+        return _item(photo) | {"version": photo.version + 1, "writer": new_id()}
 
     def get(self, photo_id: str) -> PhotoRecord | None:
         """Read a record, strongly consistent; tombstones and expired ones too."""
@@ -102,11 +114,35 @@ class Table:
             query["ExclusiveStartKey"] = {"pk": _key(after)["pk"], "owner": owner, "photo": after}
         with aws_errors("listing photos"):
             answer = self._dynamodb.query(**query)
-        ids = [str(item["photo"]) for item in answer["Items"]]
+            ids = [str(item["photo"]) for item in answer["Items"]]
         last = answer.get("LastEvaluatedKey")
         # The index is eventually consistent and knows keys only: the records say what is still there.
         photos = [photo for photo in self._get_many(ids) if not photo.deleted_at]
         return photos, cursor_after(str(last["photo"])) if last else None
+
+    def dead_letters(
+        self, owner: str | None, limit: int, cursor: str | None = None
+    ) -> tuple[list[PhotoRecord], str | None]:
+        """Photos with dead letters, and the cursor of what follows: an owner's, the latest buried first, or those
+        of all owners in no order. Raises InvalidRequest for a bad cursor."""
+        query: dict[str, Any] = {"TableName": self._name, "IndexName": "dead_letters", "Limit": limit}
+        if cursor:
+            query["ExclusiveStartKey"] = _read_dead_cursor(cursor, owner)
+        with aws_errors("listing dead letters"):
+            if owner is None:
+                answer: Any = self._dynamodb.scan(**query)
+            else:
+                answer = self._dynamodb.query(
+                    **query,
+                    KeyConditionExpression="dead_owner = :owner",
+                    ExpressionAttributeValues={":owner": owner},
+                    ScanIndexForward=False,
+                )
+        ids = [str(item["pk"]).removeprefix("photo#") for item in answer["Items"]]
+        last = answer.get("LastEvaluatedKey")
+        # The index is eventually consistent: the records say what is still dead.
+        photos = [photo for photo in self._get_many(ids) if photo.dead_at and not photo.gone]
+        return photos, _dead_cursor(last) if last else None
 
     def due(self, limit: int = 25) -> Iterator[str]:
         """Ids of photos that the sweep shall look at, a few of each shard, in random order of shards."""
@@ -121,8 +157,8 @@ class Table:
                     ExpressionAttributeValues={":shard": shard, ":now": at},
                     Limit=limit,
                 )
-            for item in answer["Items"]:
-                yield str(item["pk"]).removeprefix("photo#")
+                ids = [str(item["pk"]).removeprefix("photo#") for item in answer["Items"]]
+            yield from ids
 
     def _read(self, photo_id: str) -> tuple[PhotoRecord, str]:
         """A record, and which update wrote it."""
@@ -236,6 +272,32 @@ def _read_cursor(cursor: str) -> str:
     except ValueError:
         photo_id = ""
     if not re.fullmatch(r"[0-9a-f-]{36}", photo_id):
-        detail = "give the `next` cursor of an earlier answer, unchanged"
-        raise InvalidRequest(f"cursor: {detail}", [Fault("cursor", detail, "bad_cursor")])
+        raise _bad_cursor()
     return photo_id
+
+
+def dead_cursor_after(photo: PhotoRecord) -> str:
+    """The cursor of what follows this photo among the dead letters, as it was when it was read."""
+    assert photo.dead_at is not None
+    return _dead_cursor(_key(photo.id) | {"dead_owner": photo.owner, "dead_at": _number(photo.dead_at)})
+
+
+def _dead_cursor(key: Mapping[str, Any]) -> str:
+    text = json.dumps([key["pk"], key["dead_owner"], str(key["dead_at"])])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_dead_cursor(cursor: str, owner: str | None) -> dict[str, Any]:
+    try:
+        pk, dead_owner, dead_at = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        sound = re.fullmatch(r"photo#[0-9a-f-]{36}", pk) and re.fullmatch(r"\d{1,12}(\.\d{1,3})?", dead_at)
+    except (ValueError, TypeError):
+        raise _bad_cursor() from None
+    if not sound or not isinstance(dead_owner, str) or owner not in (None, dead_owner):
+        raise _bad_cursor()
+    return {"pk": pk, "dead_owner": dead_owner, "dead_at": Decimal(dead_at)}
+
+
+def _bad_cursor() -> InvalidRequest:
+    detail = "give the `next` cursor of an earlier answer, unchanged"
+    return InvalidRequest(f"cursor: {detail}", [Fault("cursor", detail, "bad_cursor")])

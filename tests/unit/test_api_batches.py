@@ -14,6 +14,7 @@ from api import intake
 from api.context import Context
 from api.uploads import Upload
 from darkroom.errors import Unavailable, UnreadablePhoto
+from darkroom.idempotency import Reserved
 from darkroom.jobs import MetadataJob
 from darkroom.record import Original, PhotoRecord, new_id, now
 
@@ -49,7 +50,8 @@ def take_in(monkeypatch: pytest.MonkeyPatch, *outcomes: PhotoRecord | Exception)
     monkeypatch.setattr(intake, "take_in", one)
     spool = SimpleNamespace(close=lambda: None)
     photos = [SimpleNamespace(spool=spool, filename=f"{number}.jpg") for number in range(len(outcomes))]
-    return intake.take_in_all(CONTEXT, cast(Upload, SimpleNamespace(photos=photos)), "r-1")
+    reserved = Reserved.fresh(len(photos) + 1)
+    return intake.take_in_all(CONTEXT, cast(Upload, SimpleNamespace(photos=photos)), reserved, "r-1")
 
 
 def test_the_photos_before_and_after_it_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
