@@ -6,14 +6,19 @@ version is not an error of its sender: in a rolling upgrade old workers give it 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from datetime import datetime
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from darkroom.errors import FutureMessage, MessageError
 from darkroom.jobs import MAX_JOBS
 
 VERSION = 1
+
+LONGEST_DELAY = 900
+"""Seconds for which SQS can keep a message back. What is due later comes, is too early, and is sent again."""
 
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 
@@ -33,23 +38,57 @@ class Message(BaseModel):
     cost: float = Field(0, ge=0, description="megapixels to decode times the jobs: a rough measure of the work")
     priority: int = Field(0, ge=0, le=9)
     trace: str = Field("", max_length=64, description="the id of the request that caused it; stands in every log line")
+    send: int = Field(0, ge=0, description="which send of the order this is; 0 in messages of older releases")
+
+
+class WebhookMessage(BaseModel):
+    """A callback that is to be told that a photo has ended, not before a certain time.
+
+    Where to, and how often that was tried, stands in the record: however many of these there are, one attempt
+    follows the other.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    v: Literal[1] = 1
+    kind: Literal["webhook"]
+    photo: Id
+    owner: str = Field(min_length=1, max_length=128)
+    generation: int = Field(ge=1)
+    not_before: AwareDatetime
+
+    def delay(self, now: datetime) -> int:
+        """Whole seconds for which SQS is to keep this back: until it is due, or as long as SQS can."""
+        return min(max(0, math.ceil((self.not_before - now).total_seconds())), LONGEST_DELAY)
 
 
 class _Envelope(BaseModel):
     v: int
 
 
+M = TypeVar("M", Message, WebhookMessage)
+
+
 def read_message(body: str) -> Message:
-    """Read a message body.
+    """Read a message body of the photos queue.
 
     Raises FutureMessage for a version that we do not know yet, MessageError for anything
     else that is not a message, naming what is wrong with it.
     """
+    return _read(body, Message)
+
+
+def read_webhook(body: str) -> WebhookMessage:
+    """The same for the queue of webhooks."""
+    return _read(body, WebhookMessage)
+
+
+def _read(body: str, kind: type[M]) -> M:
     try:
         version = _Envelope.model_validate_json(body).v
         if version > VERSION:
             raise FutureMessage(f"the message has version {version}, this worker reads up to {VERSION}")
-        return Message.model_validate_json(body)
+        return kind.model_validate_json(body)
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from darkroom.aws import Clients, aws_errors
-from darkroom.errors import DarkroomError, Unavailable
+from darkroom.errors import Unavailable
 from darkroom.settings import Settings
+
+_UNSENDABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""SQS refuses a message with any of these, and errors quote what comes from elsewhere."""
 
 BATCH = 10
 """Entries in one SQS batch request, and messages in one receive."""
@@ -24,6 +29,7 @@ class Received:
     body: str
     group: str | None
     receives: int
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,13 +56,23 @@ class Queue:
         with aws_errors(f"looking up queue {self.name}"):
             return self._sqs.get_queue_url(QueueName=self.name)["QueueUrl"]
 
-    def send(self, body: str, group: str, deduplication_id: str, attributes: Mapping[str, str] | None = None) -> None:
+    def send(
+        self,
+        body: str,
+        group: str,
+        deduplication_id: str,
+        attributes: Mapping[str, str] | None = None,
+        delay: int = 0,
+    ) -> None:
         """Send a message.
 
         `group`: order within it on a FIFO queue, a fair share of the consumers on a standard one.
         `deduplication_id`: a FIFO queue swallows a second one within five minutes, with a 200.
+        `delay`: seconds until anybody can receive it, at most 900; a FIFO queue delays no single message.
         """
         more: dict[str, Any] = {"MessageDeduplicationId": deduplication_id} if self.fifo else {}
+        if delay:
+            more["DelaySeconds"] = delay
         if attributes:
             more["MessageAttributes"] = {
                 name: {"DataType": "String", "StringValue": value or "-"} for name, value in attributes.items()
@@ -76,17 +92,19 @@ class Queue:
                 WaitTimeSeconds=wait,
                 VisibilityTimeout=visibility,
                 MessageSystemAttributeNames=["ApproximateReceiveCount", "MessageGroupId"],
+                MessageAttributeNames=["All"],
             )
-        return [
-            Received(
-                id=message["MessageId"],
-                receipt_handle=message["ReceiptHandle"],
-                body=message["Body"],
-                group=message.get("Attributes", {}).get("MessageGroupId"),
-                receives=int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
-            )
-            for message in answer.get("Messages", [])
-        ]
+            return [
+                Received(
+                    id=message["MessageId"],
+                    receipt_handle=message["ReceiptHandle"],
+                    body=message["Body"],
+                    group=message.get("Attributes", {}).get("MessageGroupId"),
+                    receives=int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
+                    attributes=_texts(message.get("MessageAttributes", {})),
+                )
+                for message in answer.get("Messages", [])
+            ]
 
     def set_visibility(self, seconds: Mapping[str, int]) -> dict[str, str]:
         """Hide messages, by receipt handle, for so many seconds from now; 0 gives one back.
@@ -125,13 +143,13 @@ class Queue:
                     "ApproximateNumberOfMessagesDelayed",
                 ],
             )
-        count = {name: int(value) for name, value in answer["Attributes"].items()}
-        return Depth(
-            queue=self.name,
-            visible=count["ApproximateNumberOfMessages"],
-            in_flight=count["ApproximateNumberOfMessagesNotVisible"],
-            delayed=count["ApproximateNumberOfMessagesDelayed"],
-        )
+            count = {name: int(value) for name, value in answer["Attributes"].items()}
+            return Depth(
+                queue=self.name,
+                visible=count["ApproximateNumberOfMessages"],
+                in_flight=count["ApproximateNumberOfMessagesNotVisible"],
+                delayed=count["ApproximateNumberOfMessagesDelayed"],
+            )
 
     def _in_batches(
         self, action: str, handles: Sequence[str], request: Callable[[list[tuple[str, str]]], Any]
@@ -150,21 +168,49 @@ class Queue:
         return refused
 
 
-class PhotosQueue(Queue):
-    """The queue of work, and the dead letters beside it."""
+class WorkQueue(Queue):
+    """A queue that our workers read, and the dead letters beside it."""
 
-    def __init__(self, settings: Settings, clients: Clients) -> None:
-        super().__init__(settings.photos_queue, clients)
-        self.dead_letters = Queue(settings.photos_dlq, clients)
+    def __init__(self, name: str, dead_letters: str, clients: Clients) -> None:
+        super().__init__(name, clients)
+        self.dead_letters = Queue(dead_letters, clients)
 
-    def bury(self, received: Received, error: DarkroomError) -> None:
-        """Copy a message to the dead letters with the reason. The message itself is deleted when it is settled."""
+    def bury(self, received: Received, code: str, reason: str, claim: int | None = None) -> None:
+        """Copy a message to the dead letters with the reason. The message itself is deleted when it is settled.
+
+        `claim`: the order's claim number; the copy counts as long as the order still has it.
+        """
+        copy_id = f"{received.id}-{claim or 0}"
+        number = {"claim": str(claim)} if claim else {}
         self.dead_letters.send(
             received.body,
-            group=received.group or "dead",
-            deduplication_id=received.id,
-            attributes={"code": error.code, "reason": error.detail[:500], "receives": str(received.receives)},
+            group=copy_id,  # on a FIFO queue one that is looked at must not hold up the others
+            deduplication_id=copy_id,
+            attributes={"code": code, "reason": _UNSENDABLE.sub("\ufffd", reason[:500])}
+            | {"receives": str(received.receives)}
+            | number,
         )
+
+    def max_receives(self) -> int | None:
+        """After how many receives SQS moves a message to the dead letters by itself."""
+        with aws_errors(f"asking about {self.name}"):
+            answer = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["RedrivePolicy"])
+        policy = json.loads(answer.get("Attributes", {}).get("RedrivePolicy", "{}"))
+        return int(policy["maxReceiveCount"]) if "maxReceiveCount" in policy else None
+
+
+class PhotosQueue(WorkQueue):
+    """The queue of orders."""
+
+    def __init__(self, settings: Settings, clients: Clients) -> None:
+        super().__init__(settings.photos_queue, settings.photos_dlq, clients)
+
+
+class WebhooksQueue(WorkQueue):
+    """The queue of webhooks that are to be delivered. It is no FIFO queue, so a message may be delayed."""
+
+    def __init__(self, settings: Settings, clients: Clients) -> None:
+        super().__init__(settings.webhooks_queue, settings.webhooks_dlq, clients)
 
 
 def depths(settings: Settings, clients: Clients) -> list[Depth]:
@@ -177,6 +223,10 @@ def depths(settings: Settings, clients: Clients) -> list[Depth]:
         settings.events_queue,
     ]
     return [Queue(name, clients).depth() for name in names]
+
+
+def _texts(attributes: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value["StringValue"] for name, value in attributes.items() if "StringValue" in value}
 
 
 def _batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:

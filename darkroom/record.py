@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from darkroom.errors import ClaimLost, Conflict, DarkroomError, InvalidRequest, NotFound, PhotoGone
 from darkroom.jobs import MAX_JOBS, Job
-from darkroom.message import Message
+from darkroom.message import Message, WebhookMessage
 
 JobStatus = Literal["queued", "processing", "succeeded", "failed", "cancelled"]
 PhotoStatus = Literal[
@@ -33,11 +33,19 @@ PhotoStatus = Literal[
 UNFINISHED = ("queued", "processing")
 
 MAX_ERRORS = 5
+MAX_EARLIER_ERRORS = 1
 MAX_ERROR_CHARS = 300
-"""What is kept of a job's errors: 50 jobs, each with that many, must fit an item of 400 KB."""
+"""What is kept of a job's errors, since its last redrive and from before it: 50 jobs, each with that many, must fit
+an item of 400 KB."""
 
 TOMBSTONE_DAYS = 20
 """A tombstone outlives every message that may still name its photo: 4 days in the queue, 14 in the dead letters."""
+
+MAX_REDRIVES = 5
+"""How many of an order's redrives are remembered."""
+
+MAX_DELIVERIES = 10
+"""Generations whose webhooks are remembered. Those of older ones that did not arrive yet are dropped."""
 
 RESEND_FACTOR = 5
 """Each further wait of the sweep is so many times as long: in a long backlog a few cheap duplicates, never a flood."""
@@ -89,6 +97,8 @@ class AttemptError(Data):
     code: str
     detail: str
     at: datetime
+    redrive: int = 0
+    """After which redrive of the job: attempts begin anew with each."""
 
     @classmethod
     def of(cls, error: DarkroomError, attempt: int, at: datetime) -> AttemptError:
@@ -102,6 +112,7 @@ class JobRecord(Data):
     status: JobStatus = "queued"
     attempts: int = 0
     errors: list[AttemptError] = []
+    redrives: int = 0
     result: Result | None = None
     queued_at: datetime
     ended_at: datetime | None = None
@@ -115,16 +126,29 @@ class JobRecord(Data):
 
     def add_error(self, error: DarkroomError, at: datetime) -> None:
         """Note what ended an attempt, the last few of them; an attempt that did not count is made again."""
-        kept = [earlier for earlier in self.errors if earlier.attempt != self.attempts]
-        self.errors = [*kept, AttemptError.of(error, self.attempts, at)][-MAX_ERRORS:]
+        earlier = [one for one in self.errors if one.redrive != self.redrives]
+        kept = [one for one in self.errors if one.redrive == self.redrives and one.attempt != self.attempts]
+        noted = AttemptError.of(error, self.attempts, at).model_copy(update={"redrive": self.redrives})
+        self.errors = earlier[-MAX_EARLIER_ERRORS:] + [*kept, noted][-MAX_ERRORS:]
 
 
 class DeadLetter(Data):
-    """Why an order was buried."""
+    """Why an order was buried, and the jobs that this ended."""
 
     code: str
     detail: str
     at: datetime
+    jobs: list[str] = []
+
+
+class Redrive(Data):
+    """An order's return from the dead letters: what had buried it, after how many attempts and sends."""
+
+    at: datetime
+    code: str
+    detail: str
+    attempts: int
+    sends: int
 
 
 class Order(Data):
@@ -142,10 +166,36 @@ class Order(Data):
     due_at: datetime
     trace: str = ""
     dead: DeadLetter | None = None
+    redrives: list[Redrive] = []
 
     @property
     def attempts(self) -> int:
         return self.claims - self.given_back
+
+    @property
+    def sends_since_redrive(self) -> int:
+        return self.sends - (self.redrives[-1].sends if self.redrives else 0)
+
+
+class Delivery(Data):
+    """What became of telling the callback that one generation has ended."""
+
+    attempts: int = 0
+    next_at: datetime | None = None
+    delivered_at: datetime | None = None
+    given_up_at: datetime | None = None
+    last_error: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.delivered_at or self.given_up_at)
+
+
+class Callback(Data):
+    """Where to tell that the photo has ended, and what became of that, by generation."""
+
+    url: str
+    deliveries: dict[int, Delivery] = {}
 
 
 class Claim(BaseModel):
@@ -175,6 +225,7 @@ class PhotoRecord(Data):
     reference: str | None = None
     metadata: dict[str, Any] = {}
     batch: str | None = None
+    callback: Callback | None = None
     generation: int = 1
     claims: int = 0
     jobs: dict[str, JobRecord] = {}
@@ -228,11 +279,26 @@ class PhotoRecord(Data):
     def jobs_of(self, order: str, unfinished: bool = False) -> list[JobRecord]:
         return [job for job in self.jobs.values() if job.order == order and (job.unfinished or not unfinished)]
 
+    def dead_jobs(self, order_id: str) -> list[JobRecord]:
+        """The jobs that an order's burial ended; one that was retried since belongs to another order."""
+        order = self.orders.get(order_id)
+        dead = order.dead.jobs if order and order.dead else []
+        return [job for job in self.jobs_of(order_id) if job.id in dead]
+
     def job(self, job_id: str) -> JobRecord:
         try:
             return self.jobs[job_id]
         except KeyError:
             raise NotFound(f"photo {self.id} has no job {job_id}") from None
+
+    def may_name(self, key: str, job_id: str, claim: int) -> bool:
+        """Whether this record names a stored result, or whoever stored it may still publish it."""
+        job = self.jobs.get(job_id)
+        if job is None:
+            return False
+        if job.unfinished:
+            return self.orders[job.order].claim == claim
+        return job.result is not None and job.result.key == key
 
     def message(self, order_id: str) -> Message:
         """The message that asks for what is unfinished of an order."""
@@ -245,21 +311,41 @@ class PhotoRecord(Data):
             jobs=[job.id for job in jobs],
             cost=round(pixels / 1e6 * len(jobs), 2),
             trace=self.orders[order_id].trace,
+            send=self.orders[order_id].sends,
         )
 
     def deduplication_id(self, order_id: str) -> str:
         return f"{self.id}-{order_id}-{self.orders[order_id].sends}"
 
-    def event_id(self, kind: str, job: JobRecord | None = None) -> str:
+    def webhook(self, generation: int | None = None) -> Delivery | None:
+        """What became of a generation's webhook so far; None when there is none to deliver."""
+        generation = generation or self.generation
+        if self.callback is None or self.gone or generation <= self.generation - MAX_DELIVERIES:
+            return None
+        return self.callback.deliveries.get(generation, Delivery())
+
+    def webhook_message(self) -> WebhookMessage:
+        """The message that asks for telling the callback that the last generation has ended."""
+        return WebhookMessage(
+            kind="webhook", photo=self.id, owner=self.owner, generation=self.generation, not_before=now()
+        )
+
+    def event_id(self, kind: str, job: JobRecord | None = None, generation: int | None = None) -> str:
         """The same for every repetition of an event: one per photo and generation, or per job and order."""
-        what = f"{job.id}/{job.order}" if job else str(self.generation)
+        what = f"{job.id}/{job.order}" if job else str(generation or self.generation)
+        if job and job.redrives:  # it ends once more, in the same order
+            what += f"/{job.redrives}"
         return str(uuid5(UUID(self.id), f"{kind}/{what}"))
 
     # --- changes that callers ask for ---------------------------------------------------------------------------
 
-    def add_order(self, jobs: Iterable[Job], resend_after: float, trace: str = "") -> Order:
-        """Ask for jobs: the first ones of an upload, or more later."""
-        order = self._begin_order(resend_after, trace)
+    def add_order(
+        self, jobs: Iterable[Job], resend_after: float, trace: str = "", order_id: str | None = None
+    ) -> Order:
+        """Ask for jobs: the first ones of an upload, or more later. An `order_id` that is there is gone on with."""
+        if order_id in self.orders:
+            return self.go_on(order_id, resend_after)
+        order = self._begin_order(resend_after, trace, order_id)
         for spec in jobs:
             job = JobRecord(id=new_id(), order=order.id, spec=spec, queued_at=now())
             self.jobs[job.id] = job
@@ -267,14 +353,70 @@ class PhotoRecord(Data):
             raise InvalidRequest(f"a photo has at most {MAX_JOBS} jobs; this would make {len(self.jobs)}")
         return order
 
-    def retry(self, job_id: str, resend_after: float, trace: str = "") -> Order:
-        """Run a job that failed or was cancelled again, in an order of its own with fresh attempts."""
+    def retry(self, job_id: str, resend_after: float, trace: str = "", order_id: str | None = None) -> Order:
+        """Run a job that failed or was cancelled again, in an order of its own with fresh attempts.
+
+        An `order_id` that is there is gone on with.
+        """
+        if order_id in self.orders:
+            return self.go_on(order_id, resend_after)
         job = self.job(job_id)
         if job.status not in ("failed", "cancelled"):
             raise Conflict(f"job {job_id} is {job.status}; only a failed or cancelled job can be retried")
-        order = self._begin_order(resend_after, trace)
+        order = self._begin_order(resend_after, trace, order_id)
         self.jobs[job_id] = JobRecord(id=job.id, order=order.id, spec=job.spec, queued_at=now())
+        if not self.dead_jobs(job.order):  # nothing is left that a redrive could do
+            self.orders[job.order].dead = None
         self._drop_empty_orders()
+        return order
+
+    def redrive(self, order_id: str, resend_after: float, trace: str = "") -> Order:
+        """Queue the jobs that a burial ended again, in the same order with fresh attempts.
+
+        The claim number rises, so that whoever held the order before is fenced out.
+        """
+        self._be_there()
+        order = self._order(order_id)
+        dead = order.dead
+        if dead is None:
+            raise Conflict(f"order {order_id} of photo {self.id} is no dead letter, or no longer")
+        at = now()
+        self._begin_generation()
+        gone = Redrive(at=at, code=dead.code, detail=dead.detail, attempts=order.attempts, sends=order.sends)
+        order.redrives = [*order.redrives, gone][-MAX_REDRIVES:]
+        for job in self.dead_jobs(order_id):
+            job.status, job.attempts, job.queued_at, job.ended_at = "queued", 0, at, None
+            job.redrives += 1
+        self._fence(order)
+        order.claims = order.given_back = 0
+        order.sends += 1
+        order.dead, order.due_at, order.trace = None, at + timedelta(seconds=resend_after), trace or order.trace
+        return order
+
+    def discard(self, order_id: str) -> None:
+        """Leave a dead letter for good: its jobs stay failed."""
+        order = self._order(order_id)
+        if order.dead is None:
+            raise NotFound(f"order {order_id} of photo {self.id} is no dead letter, or no longer")
+        order.dead = None
+
+    def go_on(self, order_id: str, resend_after: float, lost: bool = False) -> Order:
+        """What a repeated request does with the order that it made before.
+
+        Jobs that failed because the order was never sent, or because the original was `lost`, begin anew.
+        """
+        order = self._order(order_id)
+        failed = [job for job in self.jobs_of(order_id) if job.status == "failed"]
+        if failed and not self.gone and (lost or not (order.claims or order.dead)):
+            at = now()
+            self._begin_generation()
+            for job in failed:
+                job.status, job.attempts, job.queued_at, job.ended_at = "queued", 0, at, None
+                job.redrives += 1
+            self._fence(order)
+            order.claims = order.given_back = 0
+            order.sends += 1
+            order.dead, order.due_at = None, at + timedelta(seconds=resend_after)
         return order
 
     def cancel(self) -> None:
@@ -305,14 +447,15 @@ class PhotoRecord(Data):
         if not jobs:  # all have ended, or moved to another order when they were retried
             return Claim(order=order_id)
         order = self.orders[order_id]
-        self.claims += 1
-        order.claim = self.claims
+        self._fence(order)
         order.claims += 1
         exhausted = order.attempts > max_attempts
         if exhausted:
             order.given_back += 1
         order.due_at = now() + timedelta(seconds=time_limit * (1 + len(jobs)) + resend_after)
         for job in jobs:
+            if job.status == "processing":  # whoever had it can no longer say what became of that attempt
+                job.add_error(ClaimLost("the worker that had it died, or lost its lease"), now())
             job.status, job.attempts = "processing", order.attempts
         return Claim(
             order=order_id,
@@ -358,12 +501,23 @@ class PhotoRecord(Data):
 
     def bury(self, claim: Claim, error: DarkroomError) -> None:
         """End an order that cannot be carried out: its unfinished jobs fail, and it is a dead letter."""
-        order = self._hold(claim)
+        self._bury(self._hold(claim), error)
+
+    def note_delivery(self, generation: int, error: str | None = None, next_at: datetime | None = None) -> None:
+        """Write down an attempt to tell the callback. An error without a next time is the end of it."""
+        delivery = self.webhook(generation)
+        if self.callback is None or delivery is None or delivery.ended:  # a later attempt may have been faster
+            return
         at = now()
-        order.dead = DeadLetter(code=error.code, detail=error.detail[:MAX_ERROR_CHARS], at=at)
-        for job in self.jobs_of(claim.order, unfinished=True):
-            job.add_error(error, at)
-            job.end("failed", at)
+        self.callback.deliveries[generation] = Delivery(
+            attempts=delivery.attempts + 1,
+            next_at=next_at,
+            delivered_at=None if error else at,
+            given_up_at=at if error and not next_at else None,
+            last_error=error[:MAX_ERROR_CHARS] if error else delivery.last_error,
+        )
+        for old in [number for number in self.callback.deliveries if number <= self.generation - MAX_DELIVERIES]:
+            del self.callback.deliveries[old]
 
     # --- changes that the sweep and a failed upload make --------------------------------------------------------
 
@@ -378,10 +532,25 @@ class PhotoRecord(Data):
         order = self._order(order_id)
         if order_id not in self.overdue_orders():
             raise Conflict(f"order {order_id} is not overdue")
-        wait = resend_after * RESEND_FACTOR**order.sends
+        wait = resend_after * RESEND_FACTOR**order.sends_since_redrive
         order.sends += 1
         order.due_at = now() + timedelta(seconds=wait)
         return order
+
+    def bury_given_up(self, order_id: str, send: int, error: DarkroomError) -> None:
+        """End an order whose message SQS gave up, and fence out who had it.
+
+        Raises Conflict when it has ended, was sent once more since, or may be in work all the same.
+        """
+        self._be_there()
+        order = self._order(order_id)
+        jobs = self.jobs_of(order_id, unfinished=True)
+        if not jobs or send < order.sends:
+            raise Conflict(f"order {order_id} has ended or was sent again")
+        if any(job.status == "processing" for job in jobs) and order.due_at > now():
+            raise Conflict(f"order {order_id} is in work")
+        self._fence(order)
+        self._bury(order, error)
 
     def fail_order(self, order_id: str, error: DarkroomError) -> bool:
         """End an order that was for sure never sent. False if a worker has it all the same."""
@@ -412,11 +581,29 @@ class PhotoRecord(Data):
             raise ClaimLost(f"order {claim.order} was claimed or its jobs retried since we took claim {claim.number}")
         return order
 
-    def _begin_order(self, resend_after: float, trace: str) -> Order:
-        """An order without jobs as yet. On a photo that had ended it begins a generation, with events of its own."""
+    def _fence(self, order: Order) -> None:
+        """Raise an order's claim number: who has an earlier one can change nothing any more."""
+        self.claims += 1
+        order.claim = self.claims
+
+    def _bury(self, order: Order, error: DarkroomError) -> None:
+        jobs, at = self.jobs_of(order.id, unfinished=True), now()
+        order.dead = DeadLetter(
+            code=error.code, detail=error.detail[:MAX_ERROR_CHARS], at=at, jobs=[job.id for job in jobs]
+        )
+        for job in jobs:
+            job.add_error(error, at)
+            job.end("failed", at)
+
+    def _begin_generation(self) -> None:
+        """What is asked of a photo that had ended begins a generation, with events of its own."""
         if self.jobs and not self.unfinished:
             self.generation += 1
-        order = Order(id=new_id(), due_at=now() + timedelta(seconds=resend_after), trace=trace)
+
+    def _begin_order(self, resend_after: float, trace: str, order_id: str | None = None) -> Order:
+        """An order without jobs as yet."""
+        self._begin_generation()
+        order = Order(id=order_id or new_id(), due_at=now() + timedelta(seconds=resend_after), trace=trace)
         self.orders[order.id] = order
         return order
 

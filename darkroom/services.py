@@ -9,9 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from darkroom.aws import Clients, make_clients
-from darkroom.bucket import Bucket
-from darkroom.queue import PhotosQueue, Queue
-from darkroom.record import JobRecord, PhotoRecord
+from darkroom.bucket import Bucket, job_and_claim
+from darkroom.dedupe import Dedupe
+from darkroom.idempotency import Idempotency
+from darkroom.message import WebhookMessage
+from darkroom.queue import PhotosQueue, Queue, WebhooksQueue
+from darkroom.record import JobRecord, PhotoRecord, now
 from darkroom.settings import Settings
 from darkroom.table import Table
 from darkroom.views import job_ended, photo_completed
@@ -25,18 +28,25 @@ class Services:
     bucket: Bucket
     photos: PhotosQueue
     events: Queue
+    webhooks: WebhooksQueue
+    idempotency: Idempotency
+    dedupe: Dedupe
 
     @classmethod
     def connect(cls, settings: Settings) -> Services:
         """Raises SettingsError when region, credentials or endpoint make no sense. Sends nothing yet."""
         clients = make_clients(settings)
+        table = Table(settings, clients)
         return cls(
             settings=settings,
             clients=clients,
-            table=Table(settings, clients),
+            table=table,
             bucket=Bucket(settings, clients),
             photos=PhotosQueue(settings, clients),
             events=Queue(settings.events_queue, clients),
+            webhooks=WebhooksQueue(settings, clients),
+            idempotency=Idempotency(settings, clients),
+            dedupe=Dedupe(settings, clients, table),
         )
 
     def send_order(self, photo: PhotoRecord, order_id: str) -> None:
@@ -60,6 +70,24 @@ class Services:
             events.append(photo_completed(photo, base_url))
         for event in events:
             self.events.send(event.model_dump_json(), group=photo.owner, deduplication_id=event.id)
+        delivery = photo.webhook()
+        if delivery and not delivery.ended and not photo.unfinished:
+            self.send_webhook(photo.webhook_message())
+
+    def send_webhook(self, message: WebhookMessage) -> None:
+        self.webhooks.send(
+            message.model_dump_json(),
+            group=message.owner,
+            deduplication_id=f"{message.photo}-{message.generation}",
+            delay=message.delay(now()),
+        )
+
+    def remove_leftovers(self, photo_id: str) -> None:
+        """Remove results that workers which died have stored, and that nobody will publish any more."""
+        keys = self.bucket.results(photo_id)
+        # Read after the list: no later claim has anything on it.
+        if photo := self.table.get(photo_id):
+            self.bucket.remove(key for key in keys if not photo.may_name(key, *job_and_claim(key)))
 
     def purge(self, photo: PhotoRecord) -> PhotoRecord:
         """Remove what is stored of a deleted photo; its tombstone stays. May be repeated after any crash."""

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from darkroom.jobs import Job, MetadataJob, PictureJob, PipelineJob, Resize
-from darkroom.record import JobRecord, JobStatus, PhotoRecord, PhotoStatus
+from darkroom.record import JobRecord, JobStatus, Order, PhotoRecord, PhotoStatus
 
 # One form in answers and events: 2026-01-31T12:00:00.123Z
 Time = Annotated[
     datetime, PlainSerializer(lambda at: at.isoformat(timespec="milliseconds").replace("+00:00", "Z"), return_type=str)
 ]
+
+
+DEAD_MESSAGE_KEPT = timedelta(days=14)
+"""How long the dead-letter queue keeps a message: the longest that SQS does."""
+
+
+COMPLETED = "photo.completed"
 
 
 class View(BaseModel):
@@ -47,6 +54,14 @@ class ErrorView(View):
     detail: str
 
 
+class AttemptView(ErrorView):
+    """What ended an attempt; a later redrive counts attempts anew."""
+
+    attempt: int
+    at: Time
+    redrive: int = Field(description="how often the job had been redriven from the dead letters by then")
+
+
 class JobView(View):
     id: str
     type: str
@@ -55,7 +70,24 @@ class JobView(View):
     spec: Job
     result: ResultView | None
     error: ErrorView | None = Field(description="of the last attempt, unless the job succeeded")
+    errors: list[AttemptView] = Field(description="the last error of each attempt; of many attempts, the latest")
     links: dict[str, str]
+
+
+class DeliveryView(View):
+    """A webhook of the photo."""
+
+    event: str = Field(description="its webhook-id")
+    attempts: int
+    next_at: Time | None = Field(description="when it is tried again")
+    delivered_at: Time | None
+    given_up_at: Time | None
+    last_error: str | None
+
+
+class CallbackView(View):
+    url: str
+    deliveries: list[DeliveryView] = Field(description="one each time that all jobs have ended, the last few of them")
 
 
 class PhotoView(View):
@@ -67,6 +99,7 @@ class PhotoView(View):
     reference: str | None
     metadata: dict[str, Any]
     original: OriginalView | None
+    callback: CallbackView | None = Field(description="where a webhook goes when all jobs have ended")
     jobs: list[JobView]
     counts: dict[JobStatus, int] = Field(description="jobs by status")
     expires_at: Time | None
@@ -93,11 +126,22 @@ def photo_view(photo: PhotoRecord, base_url: str) -> PhotoView:
         reference=photo.reference,
         metadata=photo.metadata,
         original=OriginalView.model_validate(photo.original.model_dump()) if photo.original else None,
+        callback=_callback_view(photo),
         jobs=[job_view(photo, job, base_url) for job in photo.jobs.values()],
         counts=photo.counts,
         expires_at=photo.expires_at,
         links={"self": self_link, "jobs": f"{self_link}/jobs", "cancel": f"{self_link}/cancel"},
     )
+
+
+def _callback_view(photo: PhotoRecord) -> CallbackView | None:
+    if photo.callback is None:
+        return None
+    deliveries = [
+        DeliveryView(event=photo.event_id(COMPLETED, generation=number), **delivery.model_dump())
+        for number, delivery in sorted(photo.callback.deliveries.items())
+    ]
+    return CallbackView(url=photo.callback.url, deliveries=deliveries)
 
 
 def job_view(photo: PhotoRecord, job: JobRecord, base_url: str) -> JobView:
@@ -116,18 +160,23 @@ def job_view(photo: PhotoRecord, job: JobRecord, base_url: str) -> JobView:
         spec=job.spec,
         result=ResultView.model_validate(job.result.model_dump()) if job.result else None,
         error=ErrorView(code=error.code, detail=error.detail) if error else None,
+        errors=[AttemptView.model_validate(one.model_dump()) for one in job.errors],
         links=links,
     )
 
 
-def photo_completed(photo: PhotoRecord, base_url: str) -> Event:
+def photo_completed(photo: PhotoRecord, base_url: str, generation: int | None = None) -> Event:
+    """That a generation has ended, by default the last one. The photo is shown as it is now."""
     ended = max((job.ended_at for job in photo.jobs.values() if job.ended_at), default=photo.created_at)
     return Event(
-        id=photo.event_id("photo.completed"),
-        type="photo.completed",
+        id=photo.event_id(COMPLETED, generation=generation),
+        type=COMPLETED,
         timestamp=ended,
-        # The specs of 50 jobs could be larger than a message may be; the link leads to them.
-        data=photo_view(photo, base_url).model_dump(mode="json", exclude={"jobs": {"__all__": {"spec"}}}),
+        # The specs and errors of 50 jobs could be larger than a message may be; the link leads to them. The callback
+        # is the owner's own business: its address may hold a password.
+        data=photo_view(photo, base_url).model_dump(
+            mode="json", exclude={"callback": True, "jobs": {"__all__": {"spec", "errors"}}}
+        ),
     )
 
 
@@ -139,6 +188,78 @@ def job_ended(photo: PhotoRecord, job: JobRecord, base_url: str) -> Event:
         timestamp=job.ended_at or photo.created_at,
         data={"photo": photo.id, "owner": photo.owner, "reference": photo.reference}
         | {"job": job_view(photo, job, base_url).model_dump(mode="json")},
+    )
+
+
+class DeadJobView(View):
+    id: str
+    type: str
+    errors: list[AttemptView] = Field(description="the last error of each attempt; of many attempts, the latest")
+
+
+class RedriveView(View):
+    """An earlier return from the dead letters."""
+
+    at: Time
+    code: str = Field(description="what had buried it")
+    detail: str
+    attempts: int
+
+
+class DeadLetterView(View):
+    """An order that was given up, and what is known of it."""
+
+    id: str = Field(description="photo/order")
+    photo: str
+    order: str
+    owner: str
+    reference: str | None
+    filename: str | None
+    reason: ErrorView
+    attempts: int
+    jobs: list[DeadJobView] = Field(description="the jobs that failed with it, and that a redrive queues again")
+    buried_at: Time
+    expires_at: Time | None = Field(description="when the photo expires; null: it is kept")
+    message_expires_at: Time = Field(description="until then SQS keeps the message; a redrive does not need it")
+    thumbnail: str | None = Field(description="the smallest picture made of the photo, if there is one")
+    redrives: list[RedriveView] = Field(description="the last times that it was redriven before")
+    links: dict[str, str]
+
+
+def dead_letter_view(photo: PhotoRecord, order: Order, base_url: str) -> DeadLetterView:
+    """Of an order that is dead."""
+    dead = order.dead
+    assert dead is not None
+    photo_link = f"{base_url}/v1/photos/{photo.id}"
+    self_link = f"{base_url}/v1/dead-letters/{photo.id}/{order.id}"
+    pictures = [
+        (job.result.size, f"{photo_link}/jobs/{job.id}/result")
+        for job in photo.jobs.values()
+        if job.status == "succeeded" and job.result and job.result.width
+    ]
+    return DeadLetterView(
+        id=f"{photo.id}/{order.id}",
+        photo=photo.id,
+        order=order.id,
+        owner=photo.owner,
+        reference=photo.reference,
+        filename=photo.original.filename if photo.original else None,
+        reason=ErrorView(code=dead.code, detail=dead.detail),
+        attempts=order.attempts,
+        jobs=[
+            DeadJobView(
+                id=job.id,
+                type=job.spec.type,
+                errors=[AttemptView.model_validate(one.model_dump()) for one in job.errors],
+            )
+            for job in photo.dead_jobs(order.id)
+        ],
+        buried_at=dead.at,
+        expires_at=photo.expires_at,
+        message_expires_at=dead.at + DEAD_MESSAGE_KEPT,
+        thumbnail=min(pictures)[1] if pictures else None,
+        redrives=[RedriveView.model_validate(one.model_dump(exclude={"sends"})) for one in order.redrives],
+        links={"self": self_link, "photo": photo_link, "redrive": f"{self_link}/redrive"},
     )
 
 

@@ -18,6 +18,7 @@ from darkroom.errors import Conflict, DarkroomError, NotFound
 from darkroom.jobs import MAX_JOBS
 from darkroom.record import PhotoRecord
 from darkroom.services import Services
+from worker.dead_letters import DeadLetterSweep
 from worker.handler import WORK_PREFIX
 
 log = structlog.get_logger()
@@ -28,6 +29,7 @@ class Sweeper:
         self._services = services
         self._resend_after = services.settings.resend_after
         self._stopping = stopping
+        self._dead_letters = DeadLetterSweep(services, stopping)
 
     def run(self) -> None:
         """Sweep until the worker stops; workers started together do not sweep together."""
@@ -36,6 +38,7 @@ class Sweeper:
             try:
                 self.sweep()
                 self.clean_spool()
+                self._dead_letters.sweep()
             except DarkroomError as error:
                 log.warning("sweep.unavailable", detail=error.detail)
 

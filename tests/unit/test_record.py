@@ -13,6 +13,8 @@ from darkroom.errors import (
     ClaimLost,
     Conflict,
     InvalidRequest,
+    MessageGivenUp,
+    NotFound,
     PhotoGone,
     Unavailable,
     UnreadablePhoto,
@@ -212,6 +214,141 @@ class TestAttempts:
             )
         assert [error.detail for error in job_list(record)[0].errors] == ["15", "16", "17", "18", "19"]
 
+    def test_one_that_ended_without_a_word_leaves_an_error_too(self) -> None:
+        record = photo()
+        claim(record)
+        held = claim(record)
+        record.postpone(held, Unavailable("two"), True, 1, RESEND)
+        assert [(error.attempt, error.code) for error in job_list(record)[0].errors] == [
+            (1, "claim_lost"),
+            (2, "unavailable"),
+        ]
+
+
+class TestDeadLetters:
+    def buried(self) -> tuple[PhotoRecord, Order, list[JobRecord]]:
+        """A good job, one that failed for a reason of its own, and two that the burial ended."""
+        record = photo(*[{"type": "metadata"}] * 4)
+        good, bad, *dead = job_list(record)
+        record.postpone(claim(record), Unavailable("one"), True, 1, RESEND)
+        held = claim(record)
+        record.publish(held, {good.id: result(), bad.id: UnreadablePhoto("cut short")})
+        record.bury(held, AttemptsExhausted("tried 2 times"))
+        return record, only_order(record), dead
+
+    def test_a_redrive_queues_what_the_burial_ended_and_nothing_else(self) -> None:
+        record, order, dead = self.buried()
+        record.redrive(order.id, RESEND)
+        assert [job.status for job in job_list(record)] == ["succeeded", "failed", "queued", "queued"]
+        assert (order.dead, record.dead_at) == (None, None)
+        assert record.message(order.id).jobs == [job.id for job in dead]
+
+    def test_a_redriven_order_has_fresh_attempts_and_the_record_says_so(self) -> None:
+        record, order, dead = self.buried()
+        record.redrive(order.id, RESEND)
+        (redrive,) = order.redrives
+        assert (redrive.code, redrive.detail, redrive.attempts) == ("attempts_exhausted", "tried 2 times", 2)
+        assert {job.attempts for job in dead} == {0}
+        for number in range(1, MAX_ATTEMPTS + 1):
+            held = claim(record)
+            assert (held.attempt, held.exhausted) == (number, False)
+            record.postpone(held, Unavailable(f"again {number}"), True, 1, RESEND)
+        assert [(error.redrive, error.attempt, error.detail) for error in dead[0].errors] == [
+            (0, 2, "tried 2 times"),
+            *((1, number, f"again {number}") for number in range(1, MAX_ATTEMPTS + 1)),
+        ]
+        assert claim(record).exhausted
+
+    def test_whoever_held_it_before_a_redrive_is_fenced_out(self) -> None:
+        record = photo()
+        held = claim(record)
+        record.bury(held, AttemptsExhausted())
+        record.redrive(only_order(record).id, RESEND)
+        with pytest.raises(ClaimLost):
+            record.publish(held, {job: result() for job in record.jobs})
+        assert claim(record).number > held.number
+
+    def test_a_redrive_begins_a_generation_with_events_of_its_own(self) -> None:
+        record, order, dead = self.buried()
+        before = record.event_id("photo.completed"), record.event_id("job.failed", dead[0])
+        record.redrive(order.id, RESEND)
+        assert record.generation == 2
+        record.bury(claim(record), AttemptsExhausted())
+        after = record.event_id("photo.completed"), record.event_id("job.failed", dead[0])
+        assert not set(before) & set(after)
+
+    def test_a_redrive_while_other_jobs_run_does_not(self) -> None:
+        record, order, _ = self.buried()
+        record.add_order(jobs_adapter.validate_python([{"type": "metadata"}]), RESEND)
+        generation = record.generation
+        record.redrive(order.id, RESEND)
+        assert record.generation == generation
+
+    def test_a_redrive_is_sent_by_the_sweep_if_nobody_else_does(self) -> None:
+        record, order, _ = self.buried()
+        sent = record.deduplication_id(order.id)
+        record.redrive(order.id, RESEND)
+        assert record.deduplication_id(order.id) != sent
+        assert record.overdue_orders() == []
+        make_overdue(record)
+        assert record.overdue_orders() == [order.id]
+        record.resend(order.id, RESEND)  # its waits begin anew as well
+        assert round((order.due_at - now()).total_seconds()) == RESEND * 5
+
+    def test_only_a_dead_letter_is_redriven_and_only_once(self) -> None:
+        record, order, _ = self.buried()
+        record.redrive(order.id, RESEND)
+        with pytest.raises(Conflict, match="no dead letter"):
+            record.redrive(order.id, RESEND)
+        with pytest.raises(NotFound):
+            record.redrive(new_id(), RESEND)
+
+    def test_a_deleted_photo_is_not_redriven(self) -> None:
+        record, order, _ = self.buried()
+        record.delete()
+        with pytest.raises(PhotoGone):
+            record.redrive(order.id, RESEND)
+
+    def test_a_discarded_one_is_none_and_its_jobs_stay_failed(self) -> None:
+        record, order, dead = self.buried()
+        record.discard(order.id)
+        assert record.dead_at is None
+        assert {job.status for job in dead} == {"failed"}
+        with pytest.raises(NotFound):
+            record.discard(order.id)
+
+    def test_a_job_that_was_retried_is_no_part_of_it(self) -> None:
+        record, order, dead = self.buried()
+        record.retry(dead[0].id, RESEND)
+        assert record.dead_jobs(order.id) == [dead[1]]
+        record.retry(dead[1].id, RESEND)
+        assert record.dead_at is None
+
+    def test_what_sqs_gave_up_is_one_and_its_last_holder_is_fenced_out(self) -> None:
+        record = photo()
+        held = claim(record)
+        make_overdue(record)
+        record.bury_given_up(only_order(record).id, 1, MessageGivenUp("after 100 receives"))
+        assert record.status == "failed"
+        assert only_order(record).dead is not None
+        with pytest.raises(ClaimLost):
+            record.publish(held, {job: result() for job in record.jobs})
+
+    def test_what_is_in_work_or_was_sent_again_is_not_given_up(self) -> None:
+        record = photo()
+        order = only_order(record).id
+        claim(record)
+        with pytest.raises(Conflict, match="in work"):
+            record.bury_given_up(order, 1, MessageGivenUp())
+        make_overdue(record)
+        record.resend(order, RESEND)
+        make_overdue(record)
+        with pytest.raises(Conflict, match="sent again"):
+            record.bury_given_up(order, 1, MessageGivenUp())
+        record.bury_given_up(order, 2, MessageGivenUp())
+        with pytest.raises(Conflict, match="ended"):
+            record.bury_given_up(order, 2, MessageGivenUp())
+
 
 class TestGenerations:
     def test_more_jobs_on_an_ended_photo_make_a_new_one(self) -> None:
@@ -337,9 +474,14 @@ def test_the_largest_record_fits_into_an_item() -> None:
     }
     record = photo(*[{"type": "pipeline", "steps": [step] * MAX_STEPS} for _ in range(MAX_JOBS)])
     record.metadata = {"m": "x" * 2048}
+    for _ in range(10):  # redrives
+        for _ in range(MAX_ATTEMPTS):
+            record.postpone(claim(record), AttemptsExhausted("x" * 1000), True, 1, RESEND)
+        record.bury(claim(record), AttemptsExhausted("x" * 1000))
+        record.redrive(only_order(record).id, RESEND)
     for _ in range(MAX_ATTEMPTS):
-        held = claim(record)
-        record.postpone(held, Unavailable("x" * 1000), True, 1, RESEND)
+        record.postpone(claim(record), AttemptsExhausted("x" * 1000), True, 1, RESEND)
+    record.bury(claim(record), AttemptsExhausted("x" * 1000))
     for job in job_list(record):
         job.result = result(f"results/{record.id}/{job.id}/1000.jpeg").model_copy(
             update={

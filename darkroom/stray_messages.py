@@ -1,0 +1,52 @@
+"""Messages of the dead-letter queue that no record knows of: unreadable ones, and those of a photo that is not there.
+
+Only these are read from the queue. Reading hides them for a while and counts as a receive, so it is done when somebody
+asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from darkroom.errors import FutureMessage, MessageError
+from darkroom.message import read_message
+from darkroom.queue import BATCH, Received
+from darkroom.services import Services
+
+HOLD = 60
+"""Seconds for which others do not see a message that is read."""
+
+
+def read_strays(services: Services, limit: int, delete: bool = False) -> Iterator[Received]:
+    """Read up to `limit` messages and yield those that no record knows of, which can be deleted on the way.
+
+    All others are given back at the end. Of a FIFO queue's messages of one group only ten are seen unless they are
+    deleted.
+    """
+    queue = services.photos.dead_letters
+    held: list[str] = []
+    try:
+        read = 0
+        while read < limit and (messages := queue.receive(min(BATCH, limit - read), wait=1, visibility=HOLD)):
+            read += len(messages)
+            strays = [received for received in messages if _is_stray(services, received)]
+            gone = [received.receipt_handle for received in strays] if delete else []
+            held += [received.receipt_handle for received in messages if received.receipt_handle not in gone]
+            queue.delete(gone)
+            yield from strays
+    finally:
+        queue.set_visibility(dict.fromkeys(held, 0))
+
+
+def _is_stray(services: Services, received: Received) -> bool:
+    try:
+        message = read_message(received.body)
+    except FutureMessage:
+        return False
+    except MessageError:
+        return True
+    photo = services.table.get(message.photo)
+    if photo is None:
+        return True
+    # Others are an order's, and the sweep looks after them.
+    return "code" in received.attributes and "claim" not in received.attributes and not photo.gone

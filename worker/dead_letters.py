@@ -1,0 +1,146 @@
+"""The dead-letter queue and the records agree: what the sweep does about it.
+
+What a worker buries it copies there with the reason and the order's claim number, and the record says so.
+Two things come about without the records: SQS itself moves a message that was received too often, and a
+copy outlives its dead letter when that is redriven, purged or deleted. A sweep looks at a bounded number of
+messages and gives back those that are in their place.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+
+import structlog
+
+from darkroom.errors import Conflict, DarkroomError, MessageGivenUp, NotFound, Unavailable
+from darkroom.message import Message, read_message
+from darkroom.queue import BATCH, Received
+from darkroom.record import PhotoRecord
+from darkroom.services import Services
+
+log = structlog.get_logger()
+
+RECEIVES = 10
+"""Of one sweep, each of up to ten messages."""
+
+HOLD = 60
+"""Seconds for which others do not see a message that is looked at."""
+
+LONGEST_HIDING = 3600
+
+
+class DeadLetterSweep:
+    def __init__(self, services: Services, stopping: threading.Event) -> None:
+        self._services = services
+        self._queue = services.photos.dead_letters
+        self._stopping = stopping
+
+    def sweep(self) -> None:
+        """Look at messages of the dead-letter queue, once. Raises Unavailable when AWS is down."""
+        kept: list[str] = []
+        deeper = False
+        try:
+            for number in range(RECEIVES):
+                messages = [] if self._stopping.is_set() else self._queue.receive(BATCH, wait=1, visibility=HOLD)
+                if not messages:
+                    break
+                deeper = number == RECEIVES - 1
+                kept += self._look_at(messages)
+        finally:
+            self._give_back(kept, deeper)
+
+    def _look_at(self, messages: list[Received]) -> list[str]:
+        """Delete those that have served. Returns the receipt handles of the others."""
+        done: list[str] = []
+        kept: list[str] = []
+        try:
+            for received in messages:
+                (done if self._is_done(received) else kept).append(received.receipt_handle)
+        finally:
+            self._queue.delete(done)
+        return kept
+
+    def _give_back(self, handles: list[str], deeper: bool) -> None:
+        """At once; but in a deep queue not before the others had their turn, or one that hands out its oldest messages
+        first would show the same ones for ever."""
+        if not handles:
+            return
+        longest = 0
+        if deeper:
+            depth = self._queue.depth()
+            rounds = (depth.visible + depth.in_flight) / (RECEIVES * BATCH)
+            longest = min(LONGEST_HIDING, round(2 * rounds * self._services.settings.sweep_interval))
+        self._queue.set_visibility({handle: random.randint(0, longest) for handle in handles})  # noqa: S311
+
+    def _is_done(self, received: Received) -> bool:
+        """Whether a message has served and can be deleted. Raises Unavailable when AWS is down."""
+        try:
+            message = read_message(received.body)
+            with structlog.contextvars.bound_contextvars(photo=message.photo, order=message.order):
+                photo = self._services.table.get(message.photo)
+                if "code" in received.attributes:
+                    return _is_stale(received, message, photo)
+                return self._take_over(received, message, photo)
+        except Unavailable:
+            raise
+        except Conflict as error:
+            log.info("dead_letter.not_yet", detail=error.detail)  # in work, or somebody was faster
+        except DarkroomError as error:
+            # Nobody can read it, or only a newer release: it stays where it is.
+            log.debug("dead_letter.left", code=error.code, detail=error.detail)
+        return False
+
+    def _take_over(self, received: Received, message: Message, photo: PhotoRecord | None) -> bool:
+        """Do for a message that SQS moved what a worker does when it buries one.
+
+        The record first, then the event, then the copy with the reason; the message is deleted last. A crash in
+        between leaves the message, which leads back here.
+        """
+        if photo is None:
+            reason = NotFound(f"there is no photo {message.photo}")
+            self._services.photos.bury(received, reason.code, reason.detail)
+            return True
+        if photo.gone or message.order not in photo.orders:
+            return True
+        order = photo.orders[message.order]
+        if message.send < order.sends and (message.send or order.redrives):
+            return True  # a later message has taken its place
+        if photo.jobs_of(order.id, unfinished=True):
+            error = MessageGivenUp(self._history(photo, message.order))
+            photo, _ = self._services.table.update(
+                photo.id, lambda record: record.bury_given_up(message.order, message.send or order.sends, error), photo
+            )
+            order = photo.orders[message.order]
+            log.error("dead_letter.found", receives=received.receives, detail=error.detail)
+        # Also of one that had ended: perhaps nobody was told, and the message came back for that.
+        self._services.announce(photo, photo.jobs_of(order.id))
+        if order.dead and order.dead.code == MessageGivenUp.code:
+            self._services.photos.bury(received, order.dead.code, order.dead.detail, order.claim)
+        return True
+
+    def _history(self, photo: PhotoRecord, order_id: str) -> str:
+        receives = self._services.photos.max_receives()
+        often = f"{receives} receives" if receives else "too many receives"
+        attempts = photo.orders[order_id].attempts
+        errors = [error for job in photo.jobs_of(order_id, unfinished=True) for error in job.errors]
+        last = f"; the last error was: {max(errors, key=lambda error: error.at).detail}" if errors else ""
+        return f"SQS gave the message up after {often}, {attempts} of them attempts{last}"
+
+
+def _is_stale(copy: Received, message: Message, photo: PhotoRecord | None) -> bool:
+    """Whether a copy no longer stands for a dead letter.
+
+    While its order is unfinished under the same claim, the burial that made the copy is not written down yet.
+    """
+    code, claim = copy.attributes["code"], copy.attributes.get("claim")
+    if photo is None:
+        return code != NotFound.code  # expired and removed; what never had a record stays for people to look at
+    if photo.gone:
+        return True
+    if claim is None:  # not an order was buried but only a message
+        return False
+    order = photo.orders.get(message.order)
+    if order is None or claim != str(order.claim):
+        return True
+    return not order.dead and not photo.jobs_of(order.id, unfinished=True)
