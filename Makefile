@@ -27,6 +27,17 @@ test-integration: $(READY) ## real processes on the emulator, or on AWS_ENDPOINT
 test-e2e: $(READY) ## docker compose up, as the README says it
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
 
+fuzz: $(READY) ## damaged photos without end in sight (PHOTOS=100000 SEED=1; findings are kept in .darkroom/fuzz)
+	@mkdir -p .darkroom/fuzz
+	FUZZ_PHOTOS=$(or $(PHOTOS),100000) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) FUZZ_KEEP=.darkroom/fuzz \
+		$(BIN)/python -m pytest tests/integration/test_fuzz.py -s $(ARGS)
+
+faults: $(READY) ## tests of processes with a proxy of faults before AWS (SEED=7 ARGS='-k sweep')
+	FAULTS=$(or $(SEED),1) $(BIN)/python -m pytest tests/integration/test_worker.py tests/integration/test_sweep.py tests/integration/api $(ARGS)
+
+chaos: $(READY) ## 500 photos while workers are killed every 2 s (ARGS='--photos 500 --workers 4 --seed 1 --fifo')
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
 lint: $(READY) ## what CI checks before it runs the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -62,4 +73,4 @@ clean: ## remove what runs and tests left behind: .darkroom and caches; .venv st
 distclean: clean ## clean, and remove .venv as well
 	rm -rf $(VENV) *.egg-info
 
-.PHONY: help run test test-unit test-integration test-e2e lint format install lock clean distclean
+.PHONY: help run test test-unit test-integration test-e2e fuzz faults chaos lint format install lock clean distclean

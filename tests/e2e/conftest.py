@@ -56,8 +56,9 @@ class Stack:
             pytest.fail(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
-    def up(self, workers: int) -> None:
-        """As many healthy workers as asked for, and whatever they need."""
+    def up(self, workers: int, lease: int = 12) -> None:
+        """As many healthy workers as asked for, and whatever they need. `lease` in seconds."""
+        self._env["E2E_LEASE"] = str(lease)
         self.compose("up", "-d", "--wait", "--scale", f"worker={workers}")
 
     def containers(self, service: str) -> list[dict[str, Any]]:

@@ -101,6 +101,21 @@ def test_stop_lets_the_workers_finish_what_they_have_in_hand(
     assert Counter(stack.ended(photo)["status"] for photo in photos) == {"succeeded": 8}
 
 
+def test_scaling_in_loses_nothing_and_delays_nothing(stack: Stack, make_photo: MakePhoto) -> None:
+    longer_than_we_wait = 1000
+    stack.up(workers=4, lease=longer_than_we_wait)
+    photos = [stack.upload(make_photo(1600, 1200), SLOW) for _ in range(8)]
+    stack.until("all workers have a photo in hand", lambda: len(in_hand(stack, photos)) >= 4)
+
+    stack.up(workers=1, lease=longer_than_we_wait)
+
+    assert len(stack.containers("worker")) == 1
+    assert any(stack.photo(photo)["status"] != "succeeded" for photo in photos), "it came too late to show anything"
+    ended = [stack.ended(photo) for photo in photos]
+    assert Counter(photo["status"] for photo in ended) == {"succeeded": 8}
+    assert {job["attempts"] for photo in ended for job in photo["jobs"]} == {1}
+
+
 def test_the_containers_are_locked_down(stack: Stack) -> None:
     stack.up(workers=1)
     status = "import pathlib; print(pathlib.Path('/proc/self/status').read_text())"
@@ -120,6 +135,20 @@ def test_the_containers_are_locked_down(stack: Stack) -> None:
         assert seen["NoNewPrivs"] == "1"
         for path, writable in {"/tmp/x": True, "/var/lib/darkroom/spool/x": True, "/app/x": False}.items():
             assert (stack.compose("exec", "-T", service, "touch", path, check=False).returncode == 0) == writable
+
+
+def test_the_children_that_hold_pixels_are_sandboxed(stack: Stack, make_photo: MakePhoto) -> None:
+    stack.up(workers=1)
+    (worker,) = stack.containers("worker")
+    assert stack.ended(stack.upload(make_photo(640, 480), QUICK))["status"] == "succeeded"
+    assert "sandbox.incomplete" not in {line.get("action") for line in stack.logs(worker)}
+
+    # And as the kernel sees it: one process has a filter of its own on top of the container's.
+    look = "import pathlib; print(*(path.read_text() for path in pathlib.Path('/proc').glob('[0-9]*/status')))"
+    lines = stack.compose("exec", "-T", "worker", "python", "-c", look).stdout.splitlines()
+    filters = Counter(line.split()[1] for line in lines if line.startswith("Seccomp_filters:"))
+    assert len(filters) == 2
+    assert filters[max(filters)] == 1
 
 
 def test_only_the_loopback_address_is_published(stack: Stack) -> None:

@@ -1,0 +1,191 @@
+"""SIGTERM: what a worker holds goes back or is finished, and nobody waits for a visibility timeout.
+
+The leases here are far longer than any test waits. Whatever is back has been given back.
+"""
+
+from __future__ import annotations
+
+import signal
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from darkroom.queue import Received
+from darkroom.record import PhotoRecord
+from tests.integration.conftest import Stack, WorkerProcess, wait_until
+
+RESIZE = {"type": "resize", "width": 160}
+LONG_LEASE = {"DARKROOM_LEASE": "600"}
+ONE_SLOT = {"DARKROOM_CONCURRENCY": "1", "DARKROOM_PREFETCH": "0"}
+
+RUNS = 5
+"""Measurements of how soon messages are back."""
+
+
+def wait_until_held(stack: Stack, messages: int) -> None:
+    def held() -> bool:
+        depth = stack.services.photos.depth()
+        return (depth.visible, depth.in_flight) == (0, messages)
+
+    wait_until(f"{messages} messages are held", held)
+
+
+def orders_of(stack: Stack, photos: list[PhotoRecord]) -> list[Any]:
+    return [order for photo in photos for order in stack.look(photo).orders.values()]
+
+
+class TestWhatWaits:
+    """Messages that the worker has received and not begun with."""
+
+    def test_they_go_back_while_what_runs_is_finished(
+        self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
+    ) -> None:
+        running, *waiting = [stack.submit(picture, slow_job) for _ in range(3)]
+        worker = stack.worker(DARKROOM_CONCURRENCY="1", DARKROOM_PREFETCH="2", **LONG_LEASE)
+        photos = [running, *waiting]
+        wait_until("one is in work", lambda: any("processing" in stack.look(photo).counts for photo in photos))
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+        statuses = sorted(stack.look(photo).status for photo in photos)
+        assert statuses == ["processing", "processing", "succeeded"]
+        depth = stack.services.photos.depth()
+        assert (depth.visible, depth.in_flight) == (2, 0)
+        assert sum(order.claims for order in orders_of(stack, photos)) == 1
+
+    def test_how_soon_they_are_visible_again(
+        self, stack: Stack, picture: bytes, slow_job: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Measured, not asserted; what is asserted is that they do not wait for what runs."""
+        delays: list[float] = []
+        for _ in range(RUNS):
+            worker = stack.worker(DARKROOM_CONCURRENCY="1", DARKROOM_PREFETCH="4", **LONG_LEASE)
+            stack.wait_in_work(stack.submit(picture, slow_job))
+            waiting = [stack.submit(picture, RESIZE) for _ in range(4)]
+            wait_until_held(stack, 5)
+            at = time.monotonic()
+            worker.send(signal.SIGTERM)
+            back: list[Received] = []
+            while len(back) < len(waiting):
+                back += stack.services.photos.receive(10, wait=5, visibility=600)
+            delays.append(time.monotonic() - at)
+            assert not worker.logged("order.settled")
+            assert worker.process.poll() is None
+            assert {order.claims for order in orders_of(stack, waiting)} == {0}
+            stack.services.photos.delete([received.receipt_handle for received in back])
+            worker.send(signal.SIGTERM)
+            assert worker.wait() == 0
+            assert len(stack.receive(stack.services.photos)) == 1
+        with capsys.disabled():
+            print(
+                f"\nwaiting messages are visible again {statistics.median(delays) * 1000:.0f} ms after SIGTERM "
+                f"({min(delays) * 1000:.0f} to {max(delays) * 1000:.0f} ms in {RUNS} runs)"
+            )
+
+    def test_those_of_a_poll_in_flight_go_back_too(self, stack: Stack, picture: bytes) -> None:
+        worker = stack.worker(DARKROOM_POLL_WAIT="20", **LONG_LEASE)
+        stack.wait_for(stack.submit(picture, RESIZE))  # the next poll began when this message came
+        wait_until("its message is deleted", lambda: worker.logged("order.settled"))
+        stack.wait_until_empty()
+        worker.send(signal.SIGTERM)
+        wait_until("it drains", lambda: worker.logged("worker.draining"))
+        photo = stack.submit(picture, RESIZE)
+        assert worker.wait() == 0
+        (received,) = stack.services.photos.receive(10, wait=0, visibility=600)
+        assert received.receives == 2, "the poll has not brought it, so this shows nothing"
+        assert [order.claims for order in orders_of(stack, [photo])] == [0]
+
+    def test_nothing_more_is_received(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
+        running = stack.submit(picture, slow_job)
+        worker = stack.worker(**ONE_SLOT, **LONG_LEASE)  # no room: it does not poll
+        stack.wait_in_work(running)
+        worker.send(signal.SIGTERM)
+        wait_until("it drains", lambda: worker.logged("worker.draining"))
+        stack.submit(picture, RESIZE)
+        assert worker.wait() == 0
+        assert stack.look(running).status == "succeeded"
+        (received,) = stack.services.photos.receive(10, wait=0, visibility=600)
+        assert received.receives == 1
+
+
+class TestWhatRuns:
+    """Orders in work when the grace ends, or when SIGTERM comes again."""
+
+    def test_when_the_grace_is_over_it_goes_back(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
+        photo = stack.submit(picture, slow_job)
+        worker = stack.worker(DARKROOM_STOP_GRACE="1", **LONG_LEASE)
+        stack.wait_in_work(photo)
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+        self.is_back(stack, photo)
+
+    def test_a_second_sigterm_gives_everything_back(
+        self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
+    ) -> None:
+        photo = stack.submit(picture, slow_job)
+        worker = stack.worker(**LONG_LEASE)
+        stack.wait_in_work(photo)
+        worker.send(signal.SIGTERM)
+        wait_until("it drains", lambda: worker.logged("worker.draining"))
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+        self.is_back(stack, photo)
+
+    def test_a_worker_that_is_stopped_before_it_has_begun_stops(self, stack: Stack) -> None:
+        worker = stack.worker(DARKROOM_POLL_WAIT="0")
+        worker.send(signal.SIGTERM)
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+
+    @staticmethod
+    def is_back(stack: Stack, photo: PhotoRecord) -> None:
+        found = stack.look(photo)
+        (order,) = found.orders.values()
+        assert found.counts == {"queued": 1}
+        assert (order.claims, order.attempts) == (1, 0)
+        assert stack.services.photos.depth().visible == 1
+        assert stack.objects(photo) == []
+
+
+class TestScalingIn:
+    """From four workers to one under load: nothing is lost, done twice, or delayed by a visibility timeout."""
+
+    def test_on_a_standard_queue(self, stack: Stack, picture: bytes) -> None:
+        photos = self.scale_in(stack, picture, owners=["ann"] * 40)
+        assert {stack.wait_for(photo).status for photo in photos} == {"succeeded"}
+        self.nothing_was_lost(stack, photos)
+
+    def test_on_a_fifo_queue_in_order(self, make_stack: Callable[..., Stack], picture: bytes) -> None:
+        stack = make_stack(DARKROOM_QUEUE_TYPE="fifo")
+        photos = self.scale_in(stack, picture, owners=["ann", "bob", "eve", "joe"] * 10)
+        ended: dict[str, list[Any]] = {}
+        for photo in photos:
+            (job,) = stack.wait_for(photo).jobs.values()
+            assert job.status == "succeeded"
+            ended.setdefault(photo.owner, []).append(job.ended_at)
+        assert all(of_owner == sorted(of_owner) for of_owner in ended.values())
+        self.nothing_was_lost(stack, photos)
+
+    @staticmethod
+    def scale_in(stack: Stack, picture: bytes, owners: list[str]) -> list[PhotoRecord]:
+        blur = {"type": "pipeline", "steps": [{"type": "resize", "width": 2000}, {"type": "filter", "filter": "blur"}]}
+        workers = [stack.worker(DARKROOM_CONCURRENCY="1", **LONG_LEASE) for _ in range(4)]
+        photos = [stack.submit(picture, blur, owner=owner) for owner in owners]
+        wait_until("all have begun", lambda: all(worker.logged("job.stored") for worker in workers))
+        going: list[WorkerProcess] = workers[1:]
+        for worker in going:
+            worker.send(signal.SIGTERM)
+        assert [worker.wait() for worker in going] == [0, 0, 0]
+        assert any(stack.look(photo).unfinished for photo in photos), "it came too late to show anything"
+        return photos
+
+    @staticmethod
+    def nothing_was_lost(stack: Stack, photos: list[PhotoRecord]) -> None:
+        stack.wait_until_empty()
+        assert {(order.claims, order.given_back) for order in orders_of(stack, photos)} == {(1, 0)}
+        assert stack.receive(stack.services.photos.dead_letters) == []
+        assert sorted(event["id"] for event in stack.events()) == sorted(
+            photo.event_id("photo.completed") for photo in photos
+        )
