@@ -6,13 +6,19 @@ import signal
 import sys
 import threading
 
+import structlog
+
 from darkroom.errors import DarkroomError
 from darkroom.logs import set_up_logs
 from darkroom.services import Services
 from darkroom.settings import prepare_spool, read_settings
 from worker.consumer import Consumer
 from worker.cpus import usable_cpus
-from worker.pool import start_fork_server
+from worker.memory import child_memory, usable_memory
+from worker.pool import start_fork_server, try_sandbox
+from worker.sandbox import Limits, guard_the_worker
+
+log = structlog.get_logger()
 
 STOP = {signal.SIGTERM, signal.SIGINT}
 
@@ -21,15 +27,21 @@ def main() -> int:
     start_fork_server()
     # Waited for in a thread: a handler would run between any two lines, in the middle of a lock.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
+    guard_the_worker()
     try:
         settings = read_settings()
+        slots = settings.concurrency or usable_cpus()
+        settings = settings.model_copy(update={"child_memory": child_memory(settings, slots, usable_memory())})
         set_up_logs(settings, "worker")
         services = Services.connect(settings)
         prepare_spool(settings)
+        missing = try_sandbox(Limits(settings.child_memory, settings.spool_dir))
     except DarkroomError as error:
         print(f"darkroom worker: {error.detail}", file=sys.stderr)
         return 2
-    consumer = Consumer(services, settings.concurrency or usable_cpus())
+    if missing:
+        log.warning("sandbox.incomplete", missing=missing, why="this system has no means for it")
+    consumer = Consumer(services, slots)
     threading.Thread(target=_obey_signals, args=[consumer], name="signals", daemon=True).start()
     return 0 if consumer.run() else 1
 

@@ -6,7 +6,9 @@ run code in the process that holds the credentials.
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import signal
 import traceback
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from pydantic import TypeAdapter
 from darkroom.errors import (
     ChildDied,
     DarkroomError,
+    NotPermitted,
     OutOfMemory,
     PhotoError,
     TimeLimitExceeded,
@@ -29,11 +32,15 @@ from darkroom.errors import (
 )
 from darkroom.jobs import Job
 from darkroom.sniff import set_pixel_limit
+from worker import sandbox
 from worker.photo.decode import open_photo
 from worker.photo.pipeline import Result, produce
 
 OUT_OF_MEMORY = 77
 """Exit status of a child that got no more memory; it dies rather than go on with what is left."""
+
+NOT_PERMITTED = 78
+"""Exit status of a child in which something tried what the sandbox refuses: it is not trusted any further."""
 
 JOB_ERRORS = {
     error.code: error
@@ -45,6 +52,7 @@ JOB_ERRORS = {
         TimeLimitExceeded,
         OutOfMemory,
         ChildDied,
+        NotPermitted,
         Unavailable,
     )
 }
@@ -83,31 +91,48 @@ class Outcome:
 
 outcome_adapter: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|memory allocation error(?!: security limit)|cannot allocate memory"
+    r"|unexpected C\+\+ exception"  # libheif: bad_alloc
+    r"|encoding error 1\b",  # libwebp: VP8_ENC_ERROR_OUT_OF_MEMORY
+    re.IGNORECASE,
+)
+"""What libraries say when they get no memory. Others call the photo damaged then, or the result unwritable: a child
+that failed when it was short of memory is taken to have failed for that."""
 
-def serve(pipe: Connection, max_pixels: int) -> None:
-    """The child's whole life: take work until the parent is gone."""
+
+def serve(pipe: Connection, max_pixels: int, limits: sandbox.Limits) -> None:
+    """The child's whole life: take work, and the seconds that it may last, until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+    sandbox.enter(limits)
     set_pixel_limit(max_pixels)
     while True:
         try:
-            work: Work = pipe.recv()
+            work: Work
+            work, time_limit = pipe.recv()
         except EOFError:
             return
         try:
-            for outcome in do(work, max_pixels):
+            sandbox.allow_cpu_time(time_limit)
+            for outcome in do(work, max_pixels, limits):
                 pipe.send_bytes(outcome_adapter.dump_json(outcome))
         except MemoryError:
             os._exit(OUT_OF_MEMORY)
+        except PermissionError:
+            os._exit(NOT_PERMITTED)
         except BrokenPipeError:
             return
 
 
-def do(work: Work, max_pixels: int) -> Iterator[Outcome]:
-    """Decode once, then do each job; a failure is an outcome like any other. MemoryError passes."""
+def do(work: Work, max_pixels: int, limits: sandbox.Limits) -> Iterator[Outcome]:
+    """Decode once, then do each job; a failure is an outcome like any other.
+
+    Raises MemoryError, and PermissionError when the sandbox refused something.
+    """
     try:
         photo = open_photo(work.original, max_pixels)
     except Exception as error:  # noqa: BLE001 - all that a decoder can throw
-        failure = _failure(error)
+        failure = _failure(error, limits)
         yield from (Outcome(job_id, failure) for job_id in work.jobs)
         return
     for job_id, job in work.jobs.items():
@@ -115,12 +140,14 @@ def do(work: Work, max_pixels: int) -> Iterator[Outcome]:
             result = produce(photo, job, work.directory / job_id, max_pixels)
             yield Outcome(job_id, replace(result, seconds={"decode": photo.seconds} | result.seconds))
         except Exception as error:  # noqa: BLE001 - one job's bug is not the other jobs' problem
-            yield Outcome(job_id, _failure(error))
+            yield Outcome(job_id, _failure(error, limits))
 
 
-def _failure(error: Exception) -> Failure:
-    if isinstance(error, MemoryError):
+def _failure(error: Exception, limits: sandbox.Limits) -> Failure:
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.EPERM):
         raise error
+    if _OUT_OF_MEMORY.search(str(error)) or sandbox.is_short_of_memory(limits):
+        raise MemoryError from error
     if isinstance(error, DarkroomError):
         return Failure(error.code, error.detail)
     if isinstance(error, OSError) and error.errno:

@@ -4,9 +4,11 @@ Pixels live in a child so that a decoder's crash, an endless loop or a leak cost
 the worker, and because Pillow's rank filters hold the GIL for many seconds, which would starve the
 heartbeats. The parent keeps the leases and talks to AWS.
 
+What a child may take and do is limited by worker/sandbox.py.
+
 Only multiprocessing's Process, Pipe and sentinel are used: its queues, locks and pools need
 /dev/shm, which AWS Lambda has not. The fork server starts clean and has Pillow loaded, so a fresh
-child costs a few milliseconds and inherits no thread, lock or connection of the parent.
+child costs a few milliseconds and inherits no thread, lock, connection or secret of the parent.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ from multiprocessing.process import BaseProcess
 
 from pydantic import ValidationError
 
-from darkroom.errors import ChildDied, OutOfMemory, ProcessError, TimeLimitExceeded
-from worker.child import OUT_OF_MEMORY, Outcome, Work, outcome_adapter, serve
+from darkroom.errors import ChildDied, NotPermitted, OutOfMemory, ProcessError, TimeLimitExceeded
+from worker import sandbox
+from worker.child import NOT_PERMITTED, OUT_OF_MEMORY, Failure, Outcome, Work, outcome_adapter, serve
 from worker.photo.pipeline import Result
+from worker.sandbox import Limits
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["worker.child"])
@@ -33,16 +37,39 @@ def start_fork_server() -> None:
     """Start what children are forked from; before signals are blocked and threads are there.
 
     Starting it unblocks SIGINT and SIGTERM in the thread that does it, and takes longer than a small job.
+    Should it be killed, the next child starts another one, which has the whole environment; children drop theirs.
     """
-    forkserver.ensure_running()
+    with sandbox.without_secrets():
+        forkserver.ensure_running()
+
+
+def try_sandbox(limits: Limits) -> list[str]:
+    """What children cannot be kept from on this system, as a child finds it when it tries."""
+    pipe, childs_end = _processes.Pipe()
+    with pipe:
+        process = _processes.Process(target=_report, args=(childs_end, limits), daemon=True)
+        process.start()
+        childs_end.close()
+        try:
+            missing: list[str] = pipe.recv()
+        except EOFError:
+            process.join()
+            raise _cause_of_death(process.exitcode, limits) from None
+        process.join()
+    return missing
+
+
+def _report(pipe: Connection, limits: Limits) -> None:
+    pipe.send(sandbox.enter(limits))
 
 
 class Child:
     """One child process, started when it is needed and replaced after so many orders. Owned by one slot."""
 
-    def __init__(self, max_pixels: int, orders: int) -> None:
+    def __init__(self, max_pixels: int, orders: int, limits: Limits) -> None:
         self._max_pixels = max_pixels
         self._orders = orders
+        self._limits = limits
         self._orders_left = 0
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
@@ -50,25 +77,27 @@ class Child:
     def run(self, work: Work, time_limit: float) -> Iterator[Outcome]:
         """Have the jobs done, one outcome after another; `time_limit` is for all of them, in seconds.
 
-        Raises ProcessError; outcomes that came before stand. A child that has not
-        finished what it was asked for, for whatever reason, is stopped.
+        Raises ProcessError; outcomes that came before stand. A child that has not finished what it was asked for,
+        or met an error that nobody foresaw, is stopped: another one may do better.
         """
         deadline = time.monotonic() + time_limit
         process, pipe = self.start()
-        finished = False
+        finished, sound = False, True
         try:
-            pipe.send(work)
+            pipe.send((work, time_limit))
             for _ in work.jobs:
                 if not wait([pipe, process.sentinel], max(0.0, deadline - time.monotonic())):
                     raise TimeLimitExceeded(f"not done within {time_limit:g} seconds")
-                yield _read(pipe, work)
+                outcome = _read(pipe, work)
+                sound = sound and not (isinstance(outcome.result, Failure) and outcome.result.error.retryable)
+                yield outcome
             finished = True
         except (EOFError, ConnectionError):
             process.join()
-            raise _cause_of_death(process.exitcode) from None
+            raise _cause_of_death(process.exitcode, self._limits) from None
         finally:
             self._orders_left -= 1
-            if not finished or self._orders_left <= 0:
+            if not (finished and sound) or self._orders_left <= 0:
                 self.stop()
 
     def interrupt(self) -> None:
@@ -92,7 +121,8 @@ class Child:
         if process is None or pipe is None or not process.is_alive():
             self.stop()
             pipe, childs_end = _processes.Pipe()
-            process = _processes.Process(target=serve, args=(childs_end, self._max_pixels), daemon=True)
+            arguments = (childs_end, self._max_pixels, self._limits)
+            process = _processes.Process(target=serve, args=arguments, daemon=True)
             process.start()
             childs_end.close()  # else the pipe would stay open when the child dies
             self._process, self._pipe, self._orders_left = process, pipe, self._orders
@@ -111,12 +141,19 @@ def _read(pipe: Connection, work: Work) -> Outcome:
     return outcome
 
 
-def _cause_of_death(exitcode: int | None) -> ProcessError:
+def _cause_of_death(exitcode: int | None, limits: Limits) -> ProcessError:
     if exitcode == OUT_OF_MEMORY:
-        return OutOfMemory("the decoder or an operation ran out of memory")
+        cap = f" at {limits.memory / 1e6:.0f} MB" if limits.memory else ""
+        return OutOfMemory(f"the decoder or an operation ran out of memory{cap}")
+    if exitcode == NOT_PERMITTED:
+        return NotPermitted("the decoder or an operation tried to reach the network, another program or process")
+    if exitcode == -signal.SIGXCPU:
+        return TimeLimitExceeded("it used up the CPU time that the time limit stands for")
     if exitcode == -signal.SIGKILL:
         # Nobody else kills it: our own kills are not asked for their cause.
         return OutOfMemory("the process that held the pixels was killed, most likely for want of memory")
     if exitcode is not None and exitcode < 0:
-        return ChildDied(f"the process that held the pixels was ended by {signal.Signals(-exitcode).name}")
+        # Some encoders do not look whether they got the memory they asked for.
+        cap = f"; it had {limits.memory / 1e6:.0f} MB" if limits.memory else ""
+        return ChildDied(f"the process that held the pixels was ended by {signal.Signals(-exitcode).name}{cap}")
     return ChildDied(f"the process that held the pixels ended with status {exitcode}")

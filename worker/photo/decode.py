@@ -16,6 +16,10 @@ from darkroom.sniff import Sniffed, check_pixels, open_header, reading
 from worker.photo.colour import gray_levels, profile_name, profile_of, to_srgb
 from worker.photo.exif import Exif, read_exif
 
+# All of Pillow's readers and writers, once, in the process that children are forked from: later each child would load
+# them, and one that is short of memory could not. Which formats are opened is the sniffer's to say.
+Image.init()
+
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
