@@ -86,11 +86,13 @@ class Bucket:
 
     def remove_photo(self, photo_id: str) -> None:
         """Remove a photo's original and every result, published or not."""
-        keys = [original_key(photo_id)]
+        self.remove([original_key(photo_id), *self.results(photo_id)])
+
+    def results(self, photo_id: str) -> list[str]:
+        """The keys of all results of a photo, published or not."""
         with aws_errors(f"listing the results of photo {photo_id}"):
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=f"results/{photo_id}/")
-            keys += [found["Key"] for page in pages for found in page.get("Contents", [])]
-        self.remove(keys)
+            return [found["Key"] for page in pages for found in page.get("Contents", [])]
 
 
 def original_key(photo_id: str) -> str:
@@ -99,6 +101,12 @@ def original_key(photo_id: str) -> str:
 
 def result_key(photo_id: str, job_id: str, claim: int, extension: str) -> str:
     return f"results/{photo_id}/{job_id}/{claim}.{extension}"
+
+
+def job_and_claim(key: str) -> tuple[str, int]:
+    """Whose result lies under a key that `result_key` made."""
+    _, _, job_id, file = key.split("/")
+    return job_id, int(file.partition(".")[0])
 
 
 def content_disposition(filename: str) -> str:

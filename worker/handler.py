@@ -17,6 +17,7 @@ import structlog
 
 from darkroom.errors import (
     AttemptsExhausted,
+    ClaimLost,
     DarkroomError,
     Interrupted,
     LeaseLost,
@@ -34,7 +35,8 @@ from worker.child import Failure, Outcome, Work
 from worker.lease import Lease
 from worker.pool import Child
 from worker.publication import Publication
-from worker.verdict import Bury, Delete, Retry, Verdict, backoff, judge
+from worker.sandbox import Limits
+from worker.verdict import Bury, Delete, Leave, Retry, Verdict, backoff, judge
 
 log = structlog.get_logger()
 
@@ -48,7 +50,8 @@ class Handler:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._settings = services.settings
-        self._child = Child(self._settings.max_pixels, self._settings.child_orders)
+        limits = Limits(self._settings.child_memory, self._settings.spool_dir)
+        self._child = Child(self._settings.max_pixels, self._settings.child_orders, limits)
         self._interrupted = False
 
     def interrupt(self) -> None:
@@ -74,7 +77,8 @@ class Handler:
                 verdict = self._handle(message, received, lease)
             finally:
                 lease.on_loss(None)
-            log.info("order.settled", verdict=str(verdict), seconds=round(time.monotonic() - started, 3))
+            seconds = round(time.monotonic() - started, 3)
+            log.info("order.settled", verdict=str(verdict), receives=received.receives, seconds=seconds)
             return verdict
 
     def _handle(self, message: Message, received: Received, lease: Lease) -> Verdict:
@@ -92,6 +96,7 @@ class Handler:
             if claim.jobs:  # else only the message, or an event, was left over
                 photo = self._work(photo, claim, lease)
             self._services.announce(photo, photo.jobs_of(message.order))
+            self._clean_up(message, received, claim)
             return Delete()
         except DarkroomError as error:
             return self._give_up(message, received, claim, error)
@@ -185,6 +190,8 @@ class Handler:
                 self._bury(message, received, claim, error)
         except PhotoGone:
             return Delete()
+        except ClaimLost:  # in the meantime: the message is somebody else's, too
+            return Leave()
         except Exception as fault:
             # It could not be written down: the message comes back, and it is tried again then.
             log.warning("order.not_written_down", exc_info=not isinstance(fault, DarkroomError), detail=str(fault))
@@ -204,10 +211,16 @@ class Handler:
         )
 
     def _bury(self, message: Message, received: Received, claim: Claim | None, error: DarkroomError) -> None:
-        self._services.photos.bury(received, error)
+        self._services.photos.bury(received, error.code, error.detail, claim.number if claim and claim.jobs else None)
         if claim and claim.jobs:
             photo, _ = self._services.table.update(message.photo, lambda record: record.bury(claim, error))
             self._services.announce(photo, photo.jobs_of(message.order))
+            self._clean_up(message, received, claim)
+
+    def _clean_up(self, message: Message, received: Received, claim: Claim) -> None:
+        """Remove what an earlier holder of the message stored before it died; most messages had none."""
+        if received.receives > 1 or claim.tries > 1:
+            self._services.remove_leftovers(message.photo)
 
     def _refuse(self, received: Received, error: DarkroomError) -> Verdict:
         """What becomes of a message that we cannot read."""
@@ -215,7 +228,7 @@ class Handler:
         log.error("message.refused", message=received.id, verdict=str(verdict), code=error.code, detail=error.detail)
         if isinstance(verdict, Bury):
             try:
-                self._services.photos.bury(received, error)
+                self._services.photos.bury(received, error.code, error.detail)
             except Unavailable as fault:
                 return self._judge(fault, None, received)
         return verdict

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import structlog
 
@@ -38,7 +39,8 @@ class Lease:
 
     @property
     def lost(self) -> bool:
-        return self._lost
+        """Also when nobody could look after it, as in a process that was halted, or when SQS does not answer."""
+        return self._lost or time.monotonic() >= self.until
 
     def on_loss(self, action: Callable[[], None] | None) -> None:
         """Do something when the lease is lost: at once if it is lost already."""
@@ -107,15 +109,18 @@ class LeaseKeeper:
             with self._changed:
                 while not self._has_work():
                     self._changed.wait(self._until_next())
+            self._drop_expired()  # an expired one may be somebody else's: it is neither renewed nor settled
+            with self._changed:
                 if self._closing and not self._to_settle:
                     return
                 settling, due = list(self._to_settle.values()), self._due()
-            try:
-                self._settle(settling)
-                self._renew(due)
-            except Unavailable as error:
-                log.warning("lease.unavailable", detail=error.detail)
-                self._pause_until = time.monotonic() + RETRY_PAUSE
+            # Renewals cannot wait, and must not fail because something else does.
+            for carry_out in (partial(self._renew, due), partial(self._settle, settling)):
+                try:
+                    carry_out()
+                except Unavailable as error:
+                    log.warning("lease.unavailable", detail=error.detail)
+                    self._pause_until = time.monotonic() + RETRY_PAUSE
             self._drop_expired()
 
     def _has_work(self) -> bool:

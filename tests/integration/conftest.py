@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import io
 import json
-import resource
 import signal
 import subprocess
 import sys
@@ -42,12 +41,12 @@ def wait_until(what: str, look: Callable[[], T | None]) -> T:
 
 
 class WorkerProcess:
-    """`python -m worker`, and what it logs."""
+    """`python -m worker`, or another program that is one, and what it logs."""
 
-    def __init__(self, environ: dict[str, str], log: Path) -> None:
+    def __init__(self, environ: dict[str, str], log: Path, program: str = "worker") -> None:
         self._log = log
         with log.open("wb") as output:
-            self.process = subprocess.Popen([sys.executable, "-m", "worker"], env=environ, stderr=output)
+            self.process = subprocess.Popen([sys.executable, "-m", program], env=environ, stderr=output)
         wait_until("the worker has started or ended", lambda: self.logged("worker.started") or self.process.poll())
         assert self.process.poll() is None, log.read_text()
 
@@ -66,12 +65,6 @@ class WorkerProcess:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-
-    def limit_memory(self, spare: int) -> None:
-        """Let children that are started from now on map so many bytes more than the fork server does."""
-        for server in _children_of(self.process.pid):
-            mapped = int(Path(f"/proc/{server}/statm").read_text().split()[0]) * resource.getpagesize()
-            resource.prlimit(server, resource.RLIMIT_AS, (mapped + spare, mapped + spare))
 
     def children(self) -> list[int]:
         """The processes that hold pixels: grandchildren, started by the fork server."""
@@ -94,9 +87,9 @@ class Stack:
     directory: Path
     workers: contextlib.ExitStack
 
-    def worker(self, **variables: str) -> WorkerProcess:
+    def worker(self, program: str = "worker", **variables: str) -> WorkerProcess:
         log = self.directory / f"worker-{new_id()}.log"
-        worker = WorkerProcess(self.environ | {"DARKROOM_LOG_FORMAT": "json"} | variables, log)
+        worker = WorkerProcess(self.environ | {"DARKROOM_LOG_FORMAT": "json"} | variables, log, program)
         self.workers.callback(worker.stop)
         return worker
 

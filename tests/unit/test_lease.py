@@ -24,6 +24,7 @@ class StandIn:
         self.asked: list[tuple[str, Any]] = []
         self.failures = 0
         self.refused: set[str] = set()
+        self.down: set[str] = set()
 
     def set_visibility(self, seconds: Mapping[str, int]) -> dict[str, str]:
         return self._answer("visibility", dict(seconds), list(seconds))
@@ -32,6 +33,8 @@ class StandIn:
         return self._answer("delete", list(handles), handles)
 
     def _answer(self, action: str, what: Any, handles: Sequence[str]) -> dict[str, str]:
+        if action in self.down:
+            raise Unavailable("SQS is down for this")
         if self.failures:
             self.failures -= 1
             raise Unavailable("SQS is down")
@@ -125,3 +128,33 @@ def test_a_message_that_is_left_is_not_touched(queue: StandIn, keeper: LeaseKeep
     keeper.settle(keeper.hold(received("b")), Delete())
     soon(lambda: len(queue.asked) == 1)
     assert queue.asked == [("delete", ["b"])]
+
+
+def test_deletes_that_fail_do_not_hold_up_renewals(queue: StandIn, keeper: LeaseKeeper) -> None:
+    queue.down = {"delete"}
+    lease = keeper.hold(received())
+    keeper.settle(keeper.hold(received("b")), Delete())
+    soon(lambda: queue.asked.count(("visibility", {"a": LEASE})) >= 3)
+    assert not lease.lost
+    queue.down = set()
+
+
+def test_what_has_expired_is_lost_at_once_even_if_nobody_has_looked_yet() -> None:
+    assert Lease(received(), until=time.monotonic()).lost
+    assert not Lease(received(), until=time.monotonic() + LEASE).lost
+
+
+def test_after_a_halt_nothing_that_has_expired_is_renewed_or_settled(queue: StandIn) -> None:
+    keeper = LeaseKeeper(queue, lease=LEASE, heartbeat=1)  # type: ignore[arg-type]
+    renewing, settling = keeper.hold(received()), keeper.hold(received("b"))
+    keeper.settle(settling, Retry(0))
+    renewing.until = settling.until = time.monotonic()  # as if the process had stood still
+    other = keeper.hold(received("c"))
+    thread = threading.Thread(target=keeper.run)
+    thread.start()
+    soon(lambda: ("visibility", {"c": LEASE}) in queue.asked)
+    keeper.settle(other, Leave())
+    keeper.close()
+    thread.join(30)
+    assert renewing.lost
+    assert all(what == {"c": LEASE} for _, what in queue.asked)

@@ -1,0 +1,406 @@
+"""A process dies between each two steps of what Darkroom does; redelivery or the sweep puts everything right.
+
+The tables name every point. Each run starts the real service with a fault in it (tests/faulty.py), asserts that it was
+killed there, and then lets a healthy worker find what was left behind. Most of a run is waiting for a lease to end:
+several go on at a time, each in a deployment of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image
+
+from darkroom.bucket import result_key
+from darkroom.record import PhotoRecord, now
+from darkroom.services import Services
+from tests.faulty import Fault, start
+from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
+from tests.side_by_side import run_side_by_side
+from worker.publication import PUBLISH_EVERY
+
+JOBS = [{"type": "resize", "width": 160}, {"type": "metadata"}]
+
+CREATE = "darkroom.table:Table.create"
+UPDATE = "darkroom.table:Table.update"
+PUT = "darkroom.bucket:Bucket.put"
+FETCH = "darkroom.bucket:Bucket.fetch"
+REMOVE = "darkroom.bucket:Bucket.remove_photo"
+SEND = "darkroom.queue:Queue.send"
+DELETE = "darkroom.queue:Queue.delete"
+
+PHOTOS, EVENTS, DEAD = "-photos", "-photo-events", "-photos-dlq"
+
+UPLOAD: dict[str, tuple[Fault, list[str]]] = {
+    "nothing-written": (Fault(CREATE, "before"), []),
+    "record-written": (Fault(CREATE, "after"), ["failed"]),
+    "original-stored": (Fault(PUT, "after"), ["succeeded"]),
+    "order-sent-not-answered": (Fault(SEND, "after", queue=PHOTOS), ["succeeded"]),
+    "between-two-photos": (Fault(CREATE, "before", 2), ["succeeded"]),
+    "second-of-two-written": (Fault(CREATE, "after", 2), ["failed", "succeeded"]),
+}
+"""Where the API dies in an upload, and how the photos end that there are then, newest first."""
+
+MORE_JOBS = {
+    "nothing-written": (Fault(UPDATE, "before"), ["succeeded"]),
+    "order-written-not-sent": (Fault(UPDATE, "after"), ["succeeded", "succeeded"]),
+    "order-sent-not-answered": (Fault(SEND, "after", queue=PHOTOS), ["succeeded", "succeeded"]),
+}
+"""Where the API dies when one more job is asked for, and how the jobs end."""
+
+CANCEL = {
+    "nothing-written": (Fault(UPDATE, "before"), "succeeded"),
+    "written-not-announced": (Fault(UPDATE, "after"), "cancelled"),
+    "announced-not-answered": (Fault(SEND, "after", queue=EVENTS), "cancelled"),
+}
+"""Where the API dies when a photo is cancelled, and how that ends."""
+
+ERASE = {
+    "tombstone-written": Fault(UPDATE, "after", 1),
+    "objects-removed": Fault(REMOVE, "after"),
+    "purge-written-not-answered": Fault(UPDATE, "after", 2),
+}
+"""Where the API dies when a photo is deleted, of which its message and a result are still there."""
+
+WORK = {
+    "received": [Fault(UPDATE, "before", 1)],
+    "claimed": [Fault(UPDATE, "after", 1)],
+    "original-about-to-be-fetched": [Fault(FETCH, "before")],
+    "original-fetched": [Fault(FETCH, "after")],
+    "child-started": [Fault("worker.pool:Child.start", "after")],
+    "first-result-about-to-be-stored": [Fault(PUT, "before", 1)],
+    "first-result-stored": [Fault(PUT, "after", 1)],
+    "all-results-stored": [Fault(PUT, "after", 2)],
+    "first-result-published": [Fault(PUT, "before", 1, act="slow", seconds=PUBLISH_EVERY), Fault(UPDATE, "after", 2)],
+    "second-result-stored": [Fault(PUT, "before", 1, act="slow", seconds=PUBLISH_EVERY), Fault(PUT, "after", 2)],
+    "record-written": [Fault(UPDATE, "after", 2)],
+    "event-sent": [Fault(SEND, "after", queue=EVENTS)],
+    "message-about-to-be-deleted": [Fault(DELETE, "before")],
+    "message-deleted": [Fault(DELETE, "after")],
+}
+"""Where a worker dies in the work on a message."""
+
+GIVE_BACK = {
+    "attempt-failed": Fault(UPDATE, "before", 2),
+    "postponed-not-given-back": Fault(UPDATE, "after", 2),
+}
+"""Where a worker dies that cannot reach S3 and wants to give its message back."""
+
+BURY = {
+    "claimed": Fault(UPDATE, "after", 1),
+    "dead-letter-about-to-be-sent": Fault(SEND, "before", queue=DEAD),
+    "dead-letter-sent": Fault(SEND, "after", queue=DEAD),
+    "record-written": Fault(UPDATE, "after", 2),
+    "event-sent": Fault(SEND, "after", queue=EVENTS),
+    "message-about-to-be-deleted": Fault(DELETE, "before"),
+}
+"""Where a worker dies that buries an order with no attempt left."""
+
+RESEND = {
+    "found": Fault(UPDATE, "before", 1),
+    "counted-not-sent": Fault(UPDATE, "after", 1),
+    "sent": Fault(SEND, "after", queue=PHOTOS),
+}
+"""Where a worker dies when its sweep sends an order again."""
+
+PURGE = {
+    "found": Fault(REMOVE, "before"),
+    "objects-removed": Fault(REMOVE, "after"),
+    "purge-written": Fault(UPDATE, "after", 1),
+}
+"""Where a worker dies when its sweep finishes a deletion."""
+
+OFTEN = {"DARKROOM_SWEEP_INTERVAL": "0.5"}
+SELDOM = {"DARKROOM_SWEEP_INTERVAL": "3600"}
+
+
+@dataclass
+class Scene:
+    """A deployment in which a service dies."""
+
+    stack: Stack
+    picture: bytes
+    directory: Path
+    healthy: WorkerProcess | None = None
+
+    @property
+    def services(self) -> Services:
+        return self.stack.services
+
+    # --- what happens -------------------------------------------------------------------------------------------
+
+    def let_worker_die(self, *faults: Fault, **variables: str) -> None:
+        environ = self.stack.environ | {"DARKROOM_CONCURRENCY": "1"} | SELDOM | variables
+        self._see_it_die("worker", faults, environ)
+
+    def let_api_die(self, fault: Fault, method: str, path: str, **request: Any) -> None:
+        environ = self.stack.environ | {"DARKROOM_API_PROCESSES": "1"}
+        self._see_it_die("api", [fault], environ, lambda: self._no_answer(method, path, **request))
+
+    def _see_it_die(
+        self, service: Any, faults: Any, environ: dict[str, str], meanwhile: Callable[[], None] = lambda: None
+    ) -> None:
+        log = self.directory / f"{service}.log"
+        process = start(service, faults, environ, log)
+        self.stack.workers.callback(process.wait)
+        self.stack.workers.callback(process.kill)
+        meanwhile()
+        assert process.wait(PATIENCE) == -signal.SIGKILL, log.read_text()
+        wait_until("its children are gone", lambda: not living(process.pid))
+        for folder in self.services.settings.spool_dir.glob("*"):
+            os.utime(folder, (0, 0))  # as if the hours had passed until nobody can be at work there
+
+    def _no_answer(self, method: str, path: str, **request: Any) -> None:
+        url = f"http://127.0.0.1:{self.services.settings.port}"
+
+        def answers() -> bool:
+            with contextlib.suppress(requests.ConnectionError):
+                return requests.get(f"{url}/healthz", timeout=PATIENCE).ok
+            return False
+
+        wait_until("the API answers", answers)
+        with pytest.raises(requests.ConnectionError):
+            requests.request(method, url + path, timeout=PATIENCE, **request)
+
+    def repair(self) -> None:
+        """A healthy worker comes, and stays until nothing is left to do."""
+        self.healthy = self.stack.worker(DARKROOM_CONCURRENCY="1", **OFTEN)
+        self.wait_until_settled()
+
+    def wait_until_settled(self) -> None:
+        wait_until("nothing is unfinished", lambda: not any(photo.unfinished for photo in self.photos()))
+        self.stack.wait_until_empty()
+        spool = self.services.settings.spool_dir
+        wait_until("the spool is clean", lambda: not list(spool.iterdir()))
+
+    def store_result(self, photo: PhotoRecord, claim: int = 1) -> None:
+        """As a worker does that dies before it can publish."""
+        key = result_key(photo.id, next(iter(photo.jobs)), claim, "jpg")
+        self.services.bucket.put(key, io.BytesIO(self.picture), "image/jpeg")
+
+    def let_time_pass(self, photo: PhotoRecord) -> None:
+        """Until the sweep looks after an unfinished deletion."""
+
+        def earlier(record: PhotoRecord) -> None:
+            if record.deleted_at:
+                record.deleted_at -= timedelta(hours=1)
+
+        self.services.table.update(photo.id, earlier)
+
+    def end_repair(self) -> None:
+        """Its sweep, too, holds messages now and then."""
+        if self.healthy:
+            self.healthy.send(signal.SIGTERM)
+            assert self.healthy.wait() == 0
+            self.healthy = None
+
+    # --- what is there in the end -------------------------------------------------------------------------------
+
+    def photos(self) -> list[PhotoRecord]:
+        return self.services.table.photos_of("default", 10)[0]
+
+    def objects(self) -> set[str]:
+        found = self.services.clients.s3.list_objects_v2(Bucket=self.services.settings.bucket)
+        return {item["Key"] for item in found.get("Contents", [])}
+
+    def check(self, *generations: int) -> None:
+        """Every result is right, nothing lies about, and everybody was told; photos newest first."""
+        self.end_repair()
+        photos = self.photos()
+        named = {job.result.key for photo in photos for job in photo.jobs.values() if job.result}
+        originals = {photo.id: photo.original.key for photo in photos if photo.original}
+        stored = self.objects()
+        assert stored <= named | set(originals.values())
+        # One that failed may have done so for want of its original.
+        assert stored >= named | {originals[photo.id] for photo in photos if photo.status != "failed"}
+        for photo in photos:
+            for job in photo.jobs.values():
+                self._check_result(job)
+        told: dict[str, set[str]] = {photo.id: set() for photo in photos}
+        for event in self.stack.events():
+            assert event["type"] == "photo.completed"
+            told[event["data"]["id"]].add(event["id"])
+        for photo, expected in zip(photos, generations or [1] * len(photos), strict=True):
+            assert photo.generation == expected
+            ids = {photo.model_copy(update={"generation": n + 1}).event_id("photo.completed") for n in range(expected)}
+            assert told[photo.id] == ids
+        assert self.stack.receive(self.services.photos.dead_letters) == []
+
+    def check_erased(self, photo: PhotoRecord) -> None:
+        wait_until("the deletion is finished", lambda: self.stack.look(photo).purged)
+        assert self.stack.look(photo).status == "deleted"
+        assert self.photos() == []
+        self.check()
+
+    def _check_result(self, job: Any) -> None:
+        if job.status != "succeeded":
+            assert job.result is None
+        elif job.spec.type == "metadata":
+            assert json.loads(self.services.bucket.read(job.result.key))["width"] == 640
+        else:
+            image = Image.open(io.BytesIO(self.services.bucket.read(job.result.key))).convert("RGB")
+            assert image.size == (160, 120)
+            red, _, blue = image.getpixel((10, 60))  # type: ignore[misc]
+            assert red > 200 > 50 > blue
+
+
+def living(group: int) -> list[str]:
+    """The processes of a group; one that has ended and was not asked how does not count."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, of = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(of) == group and state != "Z":
+                found.append(stat.parent.name)
+    return found
+
+
+# --- the runs -------------------------------------------------------------------------------------------------------
+
+
+def upload(scene: Scene, fault: Fault, statuses: list[str]) -> None:
+    photos = [("photo", (f"{n}.jpg", scene.picture)) for n in range(fault.nth)]
+    scene.let_api_die(fault, "POST", "/v1/photos", files=photos, data={"jobs": json.dumps(JOBS)})
+    scene.repair()
+    assert [photo.status for photo in scene.photos()] == statuses
+    for photo in scene.photos():
+        errors = {error.code for job in photo.jobs.values() for error in job.errors}
+        assert errors == ({"unreadable_photo"} if photo.status == "failed" else set())
+    scene.check()
+
+
+def more_jobs(scene: Scene, fault: Fault, statuses: list[str]) -> None:
+    photo = scene.stack.submit(scene.picture, JOBS[0])
+    scene.repair()
+    scene.let_api_die(fault, "POST", f"/v1/photos/{photo.id}/jobs", json={"jobs": [JOBS[0]]})
+    scene.wait_until_settled()
+    assert [job.status for job in scene.stack.look(photo).jobs.values()] == statuses
+    scene.check(len(statuses))
+
+
+def cancel(scene: Scene, fault: Fault, status: str) -> None:
+    photo = scene.stack.submit(scene.picture, *JOBS)
+    scene.let_api_die(fault, "POST", f"/v1/photos/{photo.id}/cancel")
+    scene.repair()
+    assert [photo.status for photo in scene.photos()] == [status]
+    scene.check()
+
+
+def erase(scene: Scene, fault: Fault) -> None:
+    photo = scene.stack.submit(scene.picture, *JOBS)
+    scene.store_result(photo)
+    scene.let_api_die(fault, "DELETE", f"/v1/photos/{photo.id}")
+    scene.let_time_pass(photo)
+    scene.repair()
+    scene.check_erased(photo)
+
+
+def work(scene: Scene, *faults: Fault) -> None:
+    photo = scene.stack.submit(scene.picture, *JOBS)
+    scene.let_worker_die(*faults)
+    published = {job.id: job.result for job in scene.stack.look(photo).jobs.values() if job.result}
+    scene.repair()
+    ended = scene.stack.look(photo)
+    assert ended.status == "succeeded"
+    assert {job_id: ended.jobs[job_id].result for job_id in published} == published  # nothing is done or named twice
+    scene.check()
+
+
+def give_back(scene: Scene, fault: Fault) -> None:
+    photo = scene.stack.submit(scene.picture, *JOBS)
+    scene.let_worker_die(fault, AWS_ENDPOINT_URL_S3="http://127.0.0.1:1")
+    scene.repair()
+    assert scene.stack.look(photo).status == "succeeded"
+    scene.check()
+
+
+def bury(scene: Scene, fault: Fault) -> None:
+    photo = scene.stack.submit(scene.picture, *JOBS)
+    (order,) = photo.orders
+    for _ in range(5):  # five workers that claimed it and were heard of no more; one left something
+        _, claim = scene.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300))
+    scene.store_result(photo, claim.number)
+    scene.let_worker_die(fault)
+    scene.repair()
+    ended = scene.stack.look(photo)
+    assert {job.errors[-1].code for job in ended.jobs.values()} == {"attempts_exhausted"}
+    assert ended.dead_at is not None
+    scene.end_repair()
+    # A copy for each death before the record was written: redriving builds its message from the record, once.
+    letters = scene.stack.receive(scene.services.photos.dead_letters)
+    assert {json.loads(letter)["photo"] for letter in letters} == {photo.id}
+    scene.check()
+
+
+def resend(scene: Scene, fault: Fault) -> None:
+    photo = scene.stack.record(scene.picture, JOBS)
+    for order in photo.orders.values():
+        order.due_at = now() - timedelta(hours=1)
+    scene.services.table.create(photo)
+    scene.stack.store(photo, scene.picture)
+    scene.let_worker_die(fault, **OFTEN)
+    scene.repair()
+    assert scene.stack.look(photo).status == "succeeded"
+    scene.check()
+
+
+def purge(scene: Scene, fault: Fault) -> None:
+    photo = scene.stack.record(scene.picture, JOBS)
+    photo.delete()
+    scene.services.table.create(photo)
+    scene.stack.store(photo, scene.picture)
+    scene.store_result(photo)
+    scene.let_time_pass(photo)
+    scene.let_worker_die(fault, **OFTEN)
+    scene.repair()
+    scene.check_erased(photo)
+
+
+RUNS: dict[str, Callable[[Scene], None]] = {}
+for action, points in {
+    upload: UPLOAD,
+    more_jobs: MORE_JOBS,
+    cancel: CANCEL,
+    erase: ERASE,
+    work: WORK,
+    give_back: GIVE_BACK,
+    bury: BURY,
+    resend: RESEND,
+    purge: PURGE,
+}.items():
+    for name, point in points.items():
+        given = point if isinstance(point, tuple | list) else [point]
+        RUNS[f"{action.__name__}-{name}"] = lambda scene, action=action, given=given: action(scene, *given)
+
+
+@pytest.fixture(scope="module")
+def runs(
+    request: pytest.FixtureRequest, deploy: Any, picture: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[None]]]:
+    """The runs of all points that were chosen, each on its way or done."""
+
+    def run(point: str) -> None:
+        directory = tmp_path_factory.mktemp(point)
+        deployment = deploy(**QUICK_LEASE, DARKROOM_RESEND_AFTER="0.5", DARKROOM_LOG_FORMAT="json")
+        with contextlib.ExitStack() as workers:
+            stack = Stack(Services.connect(deployment.settings), deployment.environ, directory, workers)
+            RUNS[point](Scene(stack, picture, directory))
+
+    yield from run_side_by_side(request, "point", run)
+
+
+@pytest.mark.parametrize("point", RUNS)
+def test_a_death_is_put_right(point: str, runs: dict[str, Future[None]]) -> None:
+    runs[point].result()

@@ -1,0 +1,21 @@
+"""Runs that mostly wait, several at a time: each test then asks for the outcome of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+AT_A_TIME = 6
+
+
+def run_side_by_side(
+    request: pytest.FixtureRequest, parameter: str, run: Callable[[str], None]
+) -> Iterator[dict[str, Future[None]]]:
+    """For a fixture of a module: do `run` for each value that the parameter has in the module's chosen tests."""
+    items = [item for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
+    chosen = [item.callspec.params[parameter] for item in items if parameter in item.callspec.params]
+    pool = ThreadPoolExecutor(AT_A_TIME)
+    yield {name: pool.submit(run, name) for name in chosen}
+    pool.shutdown(cancel_futures=True)
