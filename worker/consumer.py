@@ -23,6 +23,7 @@ from worker.inbox import Inbox
 from worker.lease import Lease, LeaseKeeper
 from worker.sweep import Sweeper
 from worker.verdict import Bury, Delete, Leave, Retry, Verdict
+from worker.webhooks import WebhookSender
 
 log = structlog.get_logger()
 
@@ -31,7 +32,8 @@ LONGEST_PAUSE = 30.0
 
 
 class Consumer:
-    """A worker: one poller, `slots` slots that handle messages, one lease keeper, one sweeper."""
+    """A worker: one poller, `slots` slots that handle messages, one lease keeper, one sweeper; with a secret
+    for them, one sender of webhooks."""
 
     def __init__(self, services: Services, slots: int) -> None:
         self._settings = settings = services.settings
@@ -46,10 +48,14 @@ class Consumer:
         self._slots = [self._thread(f"slot-{n}", self._work, handler) for n, handler in enumerate(self._handlers)]
         self._sweeper = self._thread("sweeper", Sweeper(services, self._stopping).run)
         self._keeper = self._thread("leases", self._leases.run)
+        self._beside = [self._sweeper]
+        if settings.webhook_secret:
+            sender = WebhookSender(services, settings.webhook_secret, self._stopping)
+            self._beside.append(self._thread("webhooks", sender.run))
 
     def run(self) -> bool:
         """Work until `stop` is called. False when the worker stopped because a part of it failed."""
-        for thread in (self._keeper, *self._slots, self._poller, self._sweeper):
+        for thread in (self._keeper, *self._slots, self._poller, *self._beside):
             thread.start()
         log.info("worker.started", queue=self._queue.name, slots=len(self._slots), room=self._room)
         self._stopping.wait()
@@ -124,7 +130,7 @@ class Consumer:
         if any(slot.is_alive() for slot in self._slots):
             log.warning("worker.grace_over", held=self._leases.held)
             self.interrupt()
-        for thread in (*self._slots, self._poller, self._sweeper):
+        for thread in (*self._slots, self._poller, *self._beside):
             thread.join()
         self._leases.close()
         self._keeper.join()

@@ -1,0 +1,55 @@
+"""Signatures of webhooks, as Standard Webhooks describes them.
+
+DARKROOM_WEBHOOK_SECRET holds the master secret. Each owner's own is derived from it, HMAC-SHA256(master, owner):
+owners know only theirs, so that none can forge a webhook to another, and none has to be stored. To change the
+master without a gap, set the new one before the old one, separated by a space: every webhook is then signed with
+both, until all receivers have their new secret.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from datetime import UTC, datetime
+
+from pydantic import SecretStr
+from standardwebhooks import Webhook
+
+PREFIX = "whsec_"
+FEWEST_BYTES, MOST_BYTES = 24, 64
+"""What Standard Webhooks asks of a secret."""
+
+
+def masters_of(setting: str) -> list[bytes]:
+    """The master secrets in the setting, the current one first. Raises ValueError; it does not say what was given."""
+    masters = []
+    for text in setting.split():
+        try:
+            master = base64.b64decode(text.removeprefix(PREFIX), validate=True)
+        except binascii.Error:
+            master = b""
+        if not text.startswith(PREFIX) or not FEWEST_BYTES <= len(master) <= MOST_BYTES:
+            raise ValueError(
+                f"each secret is {PREFIX} and {FEWEST_BYTES} to {MOST_BYTES} bytes in base64; "
+                f"this makes one: echo {PREFIX}$(openssl rand -base64 32)"
+            )
+        masters.append(master)
+    return masters
+
+
+def secrets_of(owner: str, setting: SecretStr) -> list[str]:
+    """An owner's secrets, one for each master, in the form in which a receiver needs one."""
+    derived = [hmac.digest(master, owner.encode(), "sha256") for master in masters_of(setting.get_secret_value())]
+    return [PREFIX + base64.b64encode(secret).decode() for secret in derived]
+
+
+def signed_headers(event_id: str, body: str, secrets: list[str], at: datetime | None = None) -> dict[str, str]:
+    """The headers that tell a receiver who sent this, when, and whether it has seen it before."""
+    at = at or datetime.now(UTC)
+    signatures = [Webhook(secret).sign(event_id, at, body) for secret in secrets]
+    return {
+        "webhook-id": event_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }

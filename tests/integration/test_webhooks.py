@@ -1,0 +1,372 @@
+"""Webhooks from end to end: real workers, real receivers, and the record that says what became of each."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from darkroom.queue import Queue
+from darkroom.record import Callback, Delivery, PhotoRecord, now
+from darkroom.signing import secrets_of
+from tests.faulty import Fault, start
+from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
+from tests.integration.receiver import Receiver
+
+MASTER = "whsec_" + "A" * 43 + "="
+RESIZE = {"type": "resize", "width": 160}
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+class Hooked:
+    """A deployment whose webhooks may go to a receiver of the test."""
+
+    def __init__(self, stack: Stack, receiver: Receiver, picture: bytes) -> None:
+        self.stack = stack
+        self.receiver = receiver
+        self.picture = picture
+        self.queue = stack.services.webhooks
+
+    def worker(self, **variables: str) -> WorkerProcess:
+        return self.stack.worker(**variables)
+
+    def submit(self, url: str | None = None, owner: str = "default") -> PhotoRecord:
+        photo = self.stack.record(self.picture, [RESIZE], owner, callback=Callback(url=url or self.receiver.url))
+        self.stack.services.table.create(photo)
+        self.stack.store(photo, self.picture)
+        self.stack.services.send_order(photo, min(photo.orders))
+        return photo
+
+    def ended(self, **more: Any) -> PhotoRecord:
+        """A photo that has ended long ago, and whose callback nobody has been told."""
+        photo = self.stack.record(self.picture, [RESIZE], callback=Callback(url=self.receiver.url), **more)
+        photo.cancel()
+        self.stack.services.table.create(photo)
+        return photo
+
+    def delivery(self, photo: PhotoRecord, generation: int = 1) -> Delivery | None:
+        callback = self.stack.look(photo).callback
+        assert callback is not None
+        return callback.deliveries.get(generation)
+
+    def wait_for(self, photo: PhotoRecord, what: str, look: Callable[[Delivery], object]) -> Delivery:
+        def seen() -> Delivery | None:
+            delivery = self.delivery(photo)
+            return delivery if delivery and look(delivery) else None
+
+        return wait_until(f"the webhook is {what}", seen)
+
+    def wait_until_empty(self) -> None:
+        def empty() -> bool:
+            depth = self.queue.depth()
+            return depth.visible == depth.in_flight == depth.delayed == 0
+
+        wait_until("the queue of webhooks is empty", empty)
+
+    def dead_letters(self) -> Queue:
+        return self.queue.dead_letters
+
+
+@pytest.fixture
+def hooked(make_stack: Callable[..., Stack], receiver: Receiver, picture: bytes) -> Hooked:
+    stack = make_stack(
+        DARKROOM_WEBHOOK_SECRET=MASTER, DARKROOM_WEBHOOK_PRIVATE_HOSTS=receiver.host, DARKROOM_CONCURRENCY="1"
+    )
+    return Hooked(stack, receiver, picture)
+
+
+def delivered(delivery: Delivery) -> object:
+    return delivery.delivered_at
+
+
+def given_up(delivery: Delivery) -> object:
+    return delivery.given_up_at
+
+
+def tried(delivery: Delivery) -> object:
+    return delivery.attempts
+
+
+class TestDelivery:
+    def test_the_receiver_verifies_it_with_the_secret_of_the_owner(self, hooked: Hooked) -> None:
+        photo = hooked.submit(owner="ann")
+        hooked.worker()
+        assert hooked.wait_for(photo, "delivered", delivered).attempts == 1
+        hooked.wait_until_empty()
+        (got,) = hooked.receiver.got
+        printed = subprocess.run(
+            [sys.executable, "-m", "darkroom", "webhook-secret", "ann"],
+            env=hooked.stack.environ,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        event = Webhook(printed.strip()).verify(got.body, got.headers)
+        assert (event["type"], event["data"]["id"], event["data"]["status"]) == (
+            "photo.completed",
+            photo.id,
+            "succeeded",
+        )
+        assert got.id == event["id"] == photo.event_id("photo.completed")
+        assert got.headers["content-type"] == "application/json"
+        assert got.headers["user-agent"].startswith("Darkroom/")
+        assert [event["id"] for event in hooked.stack.events()] == [got.id]
+
+    def test_a_failure_is_tried_again_under_the_same_id(self, hooked: Hooked) -> None:
+        hooked.receiver.answers.append((500, {}))
+        photo = hooked.submit()
+        hooked.worker()
+        assert hooked.wait_for(photo, "delivered", delivered).attempts == 2
+        first, second = hooked.receiver.got
+        assert first.id == second.id
+        assert first.body == second.body
+        (secret,) = secrets_of("default", hooked.stack.services.settings.webhook_secret)  # type: ignore[arg-type]
+        Webhook(secret).verify(second.body, second.headers)
+        hooked.wait_until_empty()
+
+    def test_retry_after_is_honoured(self, hooked: Hooked) -> None:
+        hooked.receiver.answers.append((503, {"Retry-After": "3600"}))
+        photo = hooked.submit()
+        before = now()
+        worker = hooked.worker()
+        delivery = hooked.wait_for(photo, "tried", tried)
+        assert delivery.last_error == "the receiver answered 503 Service Unavailable"
+        assert delivery.next_at is not None
+        assert delivery.next_at >= before + timedelta(hours=1)
+        wait_until("the next message waits", lambda: hooked.queue.depth().delayed == 1)
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+        assert len(hooked.receiver.got) == 1
+
+    def test_410_is_the_end_of_it(self, hooked: Hooked) -> None:
+        hooked.receiver.answers.append((410, {}))
+        photo = hooked.submit()
+        hooked.worker()
+        delivery = hooked.wait_for(photo, "given up", given_up)
+        assert (delivery.attempts, delivery.last_error) == (1, "the receiver answered 410 Gone")
+        hooked.wait_until_empty()
+        assert len(hooked.receiver.got) == 1
+
+    def test_a_redirect_is_a_failure_and_leads_nowhere(self, hooked: Hooked) -> None:
+        with Receiver() as inside:
+            hooked.receiver.answers.append((307, {"Location": inside.url}))
+            photo = hooked.submit()
+            hooked.worker()
+            delivery = hooked.wait_for(photo, "tried", tried)
+            assert delivery.last_error == ("the receiver answered 307 Temporary Redirect; redirects are not followed")
+            assert hooked.wait_for(photo, "delivered", delivered).attempts == 2
+            assert inside.got == []
+
+    def test_what_is_not_public_and_not_allowed_is_not_asked(self, hooked: Hooked) -> None:
+        with Receiver() as inside:
+            photo = hooked.submit(url=f"https://127.0.0.1:{inside.port}/")
+            hooked.worker()
+            delivery = hooked.wait_for(photo, "tried", tried)
+            assert delivery.last_error == "127.0.0.1 is not a public address: it is a loopback one"
+            assert inside.got == []
+
+    def test_attempts_have_an_end(self, hooked: Hooked) -> None:
+        photo = hooked.ended()
+        for _ in range(9):
+            hooked.stack.services.table.update(photo.id, lambda record: record.note_delivery(1, "no answer", now()))
+        hooked.receiver.answers.append((500, {}))
+        hooked.stack.services.announce(hooked.stack.look(photo))
+        hooked.worker()
+        delivery = hooked.wait_for(photo, "given up", given_up)
+        assert delivery.last_error is not None
+        assert delivery.last_error.startswith("given up after 10 attempts: the receiver answered 500")
+        hooked.wait_until_empty()
+
+    def test_each_generation_is_told_of_under_its_own_id(self, hooked: Hooked) -> None:
+        services = hooked.stack.services
+        photo = hooked.ended()
+        services.announce(photo)
+        hooked.worker()
+        hooked.wait_for(photo, "delivered", delivered)
+        again, order = services.table.update(photo.id, lambda record: record.retry(min(record.jobs), 300))
+        hooked.stack.store(photo, hooked.picture)
+        services.send_order(again, order.id)
+        wait_until("the second one is delivered", lambda: hooked.delivery(photo, 2))
+        first, second = hooked.receiver.got
+        assert (first.id, second.id) == (
+            again.event_id("photo.completed", generation=1),
+            again.event_id("photo.completed", generation=2),
+        )
+
+
+class TestMessages:
+    def test_one_that_comes_too_early_is_put_off_until_it_is_due(self, hooked: Hooked) -> None:
+        photo = hooked.ended()
+        due = now() + timedelta(seconds=3)
+        message = photo.webhook_message().model_copy(update={"not_before": due})
+        hooked.queue.send(message.model_dump_json(), group="default", deduplication_id="")  # as after a hop
+        hooked.worker()
+        delivery = hooked.wait_for(photo, "delivered", delivered)
+        assert delivery.delivered_at is not None
+        assert delivery.delivered_at >= due
+        hooked.wait_until_empty()
+
+    def test_a_second_message_makes_no_second_attempt(self, hooked: Hooked) -> None:
+        hooked.receiver.answers.append((500, {"Retry-After": "3600"}))
+        photo = hooked.ended()
+        hooked.stack.services.announce(photo)
+        hooked.worker()
+        hooked.wait_for(photo, "tried", tried)
+        hooked.stack.services.announce(hooked.stack.look(photo))
+        wait_until("both messages wait", lambda: hooked.queue.depth().delayed == 2)
+        assert len(hooked.receiver.got) == 1
+
+    def test_nobody_is_told_what_is_done_or_gone(self, hooked: Hooked) -> None:
+        services = hooked.stack.services
+        told, deleted, without = hooked.ended(), hooked.ended(), hooked.ended()
+        for photo in (told, deleted, without):
+            services.announce(photo)
+        services.table.update(told.id, lambda record: record.note_delivery(1))
+        services.table.update(deleted.id, lambda record: record.delete())
+
+        def forget(record: PhotoRecord) -> None:
+            record.callback = None
+
+        services.table.update(without.id, forget)
+        services.announce(hooked.stack.look(told))
+        hooked.worker()
+        hooked.wait_until_empty()
+        assert hooked.receiver.got == []
+
+    def test_what_nobody_can_read_is_buried_with_its_reason(self, hooked: Hooked) -> None:
+        for body in ("hello", '{"v": 1, "kind": "work"}'):
+            hooked.queue.send(body, group="x", deduplication_id="")
+        worker = hooked.worker()
+        dead = [
+            message
+            for _ in range(2)
+            for message in wait_until("it is buried", lambda: hooked.dead_letters().receive(1, wait=1, visibility=600))
+        ]
+        assert {message.body for message in dead} == {"hello", '{"v": 1, "kind": "work"}'}
+        assert all(message.attributes["reason"].startswith("not a message of ours: ") for message in dead)
+        hooked.wait_until_empty()
+        assert worker.process.poll() is None
+
+    def test_what_a_newer_release_wrote_is_left_to_it(self, hooked: Hooked) -> None:
+        body = '{"v": 2, "everything": "else"}'
+        hooked.queue.send(body, group="x", deduplication_id="")
+        newer = hooked.ended()
+        hooked.stack.as_a_newer_release(newer)
+        hooked.stack.services.announce(newer)
+        worker = hooked.worker()
+        wait_until("both were given back", lambda: len(worker.logged("webhook.postponed")) >= 2)
+        worker.stop()
+        assert {entry["code"] for entry in worker.logged("webhook.postponed")} == {"future_message", "future_record"}
+        assert hooked.receiver.got == []
+        assert hooked.stack.receive(hooked.dead_letters()) == []
+
+
+NOTE = "darkroom.record:PhotoRecord.note_delivery"
+POST = "worker.webhooks:WebhookSender._post"
+SEND = "darkroom.queue:Queue.send"
+DELETE = "darkroom.queue:Queue.delete"
+WEBHOOKS = "-photo-webhooks"
+
+DEATHS = {
+    "record-written-no-webhook-sent": Fault(SEND, "before", queue=WEBHOOKS),
+    "webhook-sent-order-not-deleted": Fault(SEND, "after", queue=WEBHOOKS),
+    "not-yet-delivered": Fault(POST, "before"),
+    "delivered-not-written-down": Fault(NOTE, "before"),
+    "written-down-not-deleted": Fault(DELETE, "before", queue=WEBHOOKS),
+}
+
+
+class TestDeaths:
+    @pytest.mark.parametrize("fault", DEATHS.values(), ids=DEATHS)
+    def test_a_worker_that_dies_leaves_a_webhook_to_another(self, hooked: Hooked, fault: Fault) -> None:
+        photo = hooked.submit()
+        environ = hooked.stack.environ | QUICK_LEASE | {"DARKROOM_WEBHOOK_TIMEOUT": "2"}
+        process = start("worker", [fault], environ, hooked.stack.directory / "dies.log")
+        try:
+            assert process.wait(PATIENCE) == -signal.SIGKILL
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        hooked.worker()
+        hooked.wait_for(photo, "delivered", delivered)
+        assert {got.id for got in hooked.receiver.got} == {photo.event_id("photo.completed")}
+        hooked.stack.wait_until_empty()
+        hooked.wait_until_empty()
+
+    def test_one_that_dies_between_a_failure_and_the_next_attempt(self, hooked: Hooked) -> None:
+        hooked.receiver.answers.append((500, {}))
+        photo = hooked.ended()
+        hooked.stack.services.announce(photo)
+        fault = Fault(SEND, "before", queue=WEBHOOKS)
+        environ = hooked.stack.environ | {"DARKROOM_WEBHOOK_TIMEOUT": "2"}
+        process = start("worker", [fault], environ, hooked.stack.directory / "dies.log")
+        try:
+            assert process.wait(PATIENCE) == -signal.SIGKILL
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        assert hooked.delivery(photo) is not None
+        hooked.worker()
+        assert hooked.wait_for(photo, "delivered", delivered).attempts == 2
+        assert len(hooked.receiver.got) == 2
+
+
+class TestSlowReceivers:
+    def test_they_hold_neither_the_work_on_photos_nor_the_end_of_the_worker(self, hooked: Hooked) -> None:
+        hooked.receiver.open.clear()
+        told = [hooked.ended() for _ in range(30)]  # more than are delivered at a time
+        for photo in told:
+            hooked.stack.services.announce(photo)
+        worker = hooked.worker(DARKROOM_WEBHOOK_TIMEOUT="5")
+        wait_until("receivers are being waited for", lambda: len(hooked.receiver.got) >= 10)
+        photos = [hooked.submit() for _ in range(5)]
+        assert {hooked.stack.wait_for(photo).status for photo in photos} == {"succeeded"}
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+
+    def test_what_was_not_answered_in_time_is_tried_again(self, hooked: Hooked) -> None:
+        hooked.receiver.open.clear()
+        photo = hooked.ended()
+        hooked.stack.services.announce(photo)
+        hooked.worker(DARKROOM_WEBHOOK_TIMEOUT="1")
+        assert hooked.wait_for(photo, "tried", tried).last_error == "no answer within 1 s"
+        hooked.receiver.open.set()
+        assert hooked.wait_for(photo, "delivered", delivered).attempts >= 2
+
+
+def test_without_a_secret_webhooks_wait_for_a_worker_that_has_one(hooked: Hooked) -> None:
+    photo = hooked.submit()
+    silent = hooked.worker(DARKROOM_WEBHOOK_SECRET="")
+    hooked.stack.wait_for(photo)
+    wait_until("the webhook waits", lambda: hooked.queue.depth().visible == 1)
+    silent.send(signal.SIGTERM)
+    assert silent.wait() == 0
+    assert hooked.receiver.got == []
+    hooked.worker()
+    hooked.wait_for(photo, "delivered", delivered)
+
+
+def test_no_log_holds_the_secret_or_the_address(hooked: Hooked) -> None:
+    photo = hooked.submit()
+    worker = hooked.worker(DARKROOM_LOG_LEVEL="debug")
+    hooked.wait_for(photo, "delivered", delivered)
+    wait_until("it is logged", lambda: worker.logged("webhook.delivered"))
+    (log,) = hooked.stack.directory.glob("worker-*.log")
+    text = log.read_text()
+    (secret,) = secrets_of("default", hooked.stack.services.settings.webhook_secret)  # type: ignore[arg-type]
+    for hidden in (MASTER, secret, "from=darkroom"):
+        assert hidden not in text
+    assert datetime.fromisoformat(worker.logged("webhook.delivered")[0]["timestamp"])
