@@ -54,7 +54,14 @@ def _hex_colour(value: str) -> str:
 Colour = Annotated[
     str,
     AfterValidator(_hex_colour),
-    Field(max_length=16, description="#rgb, #rrggbb, #rrggbbaa or a basic colour name", examples=["#ffffff"]),
+    Field(
+        max_length=16,
+        description="#rgb, #rrggbb, #rrggbbaa or a basic colour name",
+        examples=["#ffffff"],
+        json_schema_extra={
+            "pattern": rf"^(#([0-9a-fA-F]{{3,4}}|[0-9a-fA-F]{{6}}|[0-9a-fA-F]{{8}})|{'|'.join(CSS_COLOURS)})$"
+        },
+    ),
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE, description="pixels")]
@@ -113,6 +120,12 @@ class FocalPoint(Spec):
 
 class Resize(Spec):
     """Change the size. With one side given, the other follows the aspect ratio, but with `fill` it stays as it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"required": [side], "properties": {side: {"type": "integer"}}} for side in ("width", "height")]
+        }
+    )
 
     type: Literal["resize"] = "resize"
     width: Side | None = None

@@ -38,6 +38,7 @@ class Message(BaseModel):
     cost: float = Field(0, ge=0, description="megapixels to decode times the jobs: a rough measure of the work")
     priority: int = Field(0, ge=0, le=9)
     trace: str = Field("", max_length=64, description="the id of the request that caused it; stands in every log line")
+    generation: int = Field(0, ge=0, description="the photo's when this was sent; 0 in messages of older releases")
     send: int = Field(0, ge=0, description="which send of the order this is; 0 in messages of older releases")
 
 

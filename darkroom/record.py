@@ -21,7 +21,7 @@ from uuid import UUID, uuid5
 import uuid_utils
 from pydantic import BaseModel, ConfigDict
 
-from darkroom.errors import ClaimLost, Conflict, DarkroomError, InvalidRequest, NotFound, PhotoGone
+from darkroom.errors import ClaimLost, Conflict, DarkroomError, InvalidRequest, NotFound, PhotoGone, ProcessError
 from darkroom.jobs import MAX_JOBS, Job
 from darkroom.message import Message, WebhookMessage
 
@@ -311,6 +311,7 @@ class PhotoRecord(Data):
             jobs=[job.id for job in jobs],
             cost=round(pixels / 1e6 * len(jobs), 2),
             trace=self.orders[order_id].trace,
+            generation=self.generation,
             send=self.orders[order_id].sends,
         )
 
@@ -324,11 +325,9 @@ class PhotoRecord(Data):
             return None
         return self.callback.deliveries.get(generation, Delivery())
 
-    def webhook_message(self) -> WebhookMessage:
-        """The message that asks for telling the callback that the last generation has ended."""
-        return WebhookMessage(
-            kind="webhook", photo=self.id, owner=self.owner, generation=self.generation, not_before=now()
-        )
+    def webhook_message(self, generation: int) -> WebhookMessage:
+        """The message that asks for telling the callback that a generation has ended."""
+        return WebhookMessage(kind="webhook", photo=self.id, owner=self.owner, generation=generation, not_before=now())
 
     def event_id(self, kind: str, job: JobRecord | None = None, generation: int | None = None) -> str:
         """The same for every repetition of an event: one per photo and generation, or per job and order."""
@@ -467,8 +466,11 @@ class PhotoRecord(Data):
         )
 
     def publish(self, claim: Claim, outcomes: Mapping[str, Result | DarkroomError]) -> set[str]:
-        """Write down how jobs ended. Returns the jobs that it counts for: not those cancelled meanwhile."""
-        self._hold(claim)
+        """Write down how jobs ended. Returns the jobs that it counts for: not those cancelled meanwhile.
+
+        Jobs in which the process was lost are dead letters: nobody knows yet whether the photo is at fault.
+        """
+        order = self._hold(claim)
         at = now()
         counted = set()
         for job_id, outcome in outcomes.items():
@@ -478,7 +480,9 @@ class PhotoRecord(Data):
             if job.order != claim.order or not job.unfinished:
                 continue
             counted.add(job_id)
-            if isinstance(outcome, DarkroomError):
+            if isinstance(outcome, ProcessError):
+                self._bury(order, [job], outcome)
+            elif isinstance(outcome, DarkroomError):
                 job.add_error(outcome, at)
                 job.end("failed", at)
             else:
@@ -501,7 +505,7 @@ class PhotoRecord(Data):
 
     def bury(self, claim: Claim, error: DarkroomError) -> None:
         """End an order that cannot be carried out: its unfinished jobs fail, and it is a dead letter."""
-        self._bury(self._hold(claim), error)
+        self._bury(self._hold(claim), self.jobs_of(claim.order, unfinished=True), error)
 
     def note_delivery(self, generation: int, error: str | None = None, next_at: datetime | None = None) -> None:
         """Write down an attempt to tell the callback. An error without a next time is the end of it."""
@@ -550,7 +554,7 @@ class PhotoRecord(Data):
         if any(job.status == "processing" for job in jobs) and order.due_at > now():
             raise Conflict(f"order {order_id} is in work")
         self._fence(order)
-        self._bury(order, error)
+        self._bury(order, jobs, error)
 
     def fail_order(self, order_id: str, error: DarkroomError) -> bool:
         """End an order that was for sure never sent. False if a worker has it all the same."""
@@ -586,10 +590,11 @@ class PhotoRecord(Data):
         self.claims += 1
         order.claim = self.claims
 
-    def _bury(self, order: Order, error: DarkroomError) -> None:
-        jobs, at = self.jobs_of(order.id, unfinished=True), now()
+    def _bury(self, order: Order, jobs: list[JobRecord], error: DarkroomError) -> None:
+        at = now()
+        earlier = [job.id for job in self.dead_jobs(order.id)]
         order.dead = DeadLetter(
-            code=error.code, detail=error.detail[:MAX_ERROR_CHARS], at=at, jobs=[job.id for job in jobs]
+            code=error.code, detail=error.detail[:MAX_ERROR_CHARS], at=at, jobs=earlier + [job.id for job in jobs]
         )
         for job in jobs:
             job.add_error(error, at)

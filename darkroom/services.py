@@ -5,7 +5,6 @@ Beside the wiring: the three things that both sides do with more than one of the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from darkroom.aws import Clients, make_clients
@@ -14,7 +13,7 @@ from darkroom.dedupe import Dedupe
 from darkroom.idempotency import Idempotency
 from darkroom.message import WebhookMessage
 from darkroom.queue import PhotosQueue, Queue, WebhooksQueue
-from darkroom.record import JobRecord, PhotoRecord, now
+from darkroom.record import PhotoRecord, now
 from darkroom.settings import Settings
 from darkroom.table import Table
 from darkroom.views import job_ended, photo_completed
@@ -57,22 +56,26 @@ class Services:
             deduplication_id=photo.deduplication_id(order_id),
         )
 
-    def announce(self, photo: PhotoRecord, jobs: Iterable[JobRecord] = ()) -> None:
-        """Tell whoever waits what has ended: the photo, if nothing of it is unfinished, and these jobs if asked for.
+    def announce(self, photo: PhotoRecord, order_id: str = "", generation: int = 0) -> None:
+        """Tell whoever waits what has ended: a generation of the photo, and the jobs of an order if asked for.
 
+        `generation`: by default the last one. An earlier one has ended for sure: only then a later one begins.
         Events are at least once and their ids stable, so this may be repeated after any crash.
         """
         base_url = self.settings.base_url
+        generation = generation or photo.generation
+        ended = generation < photo.generation or not photo.unfinished
         events = []
         if self.settings.job_events:
-            events = [job_ended(photo, job, base_url) for job in jobs if job.status in ("succeeded", "failed")]
-        if not photo.unfinished:
-            events.append(photo_completed(photo, base_url))
+            jobs = [job for job in photo.jobs_of(order_id) if job.status in ("succeeded", "failed")]
+            events = [job_ended(photo, job, base_url) for job in jobs]
+        if ended:
+            events.append(photo_completed(photo, base_url, generation))
         for event in events:
             self.events.send(event.model_dump_json(), group=photo.owner, deduplication_id=event.id)
-        delivery = photo.webhook()
-        if delivery and not delivery.ended and not photo.unfinished:
-            self.send_webhook(photo.webhook_message())
+        delivery = photo.webhook(generation)
+        if ended and delivery and not delivery.ended:
+            self.send_webhook(photo.webhook_message(generation))
 
     def send_webhook(self, message: WebhookMessage) -> None:
         self.webhooks.send(

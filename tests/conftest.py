@@ -15,8 +15,11 @@ from darkroom.aws import Clients, make_clients
 from darkroom.emulator import Emulator, free_port
 from darkroom.provision import provision
 from darkroom.settings import PREFIX, Settings, read_settings
+from tests.fault_proxy import FaultProxy, transparent_mix
 
 REGION = "us-east-1"
+
+REPORT = pytest.StashKey[str]()
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,28 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield emulator.url
 
 
+@pytest.fixture(scope="session")
+def faults(endpoint: str, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """With FAULTS set to a seed, the processes that tests start reach AWS through a proxy with a mix of faults.
+
+    The tests themselves look at what is really there.
+    """
+    if not (seed := os.environ.get("FAULTS")):
+        yield {}
+        return
+    with FaultProxy(endpoint, int(seed)) as proxy:
+        transparent_mix(proxy)
+        yield {"AWS_ENDPOINT_URL": proxy.url}
+        request.config.stash[REPORT] = proxy.report()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if report := config.stash.get(REPORT, ""):
+        terminalreporter.write_line(report)
+
+
 @pytest.fixture(scope="module")
-def deploy(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
+def deploy(endpoint: str, faults: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
     """Make a deployment of one's own: `deploy(DARKROOM_QUEUE_TYPE="fifo")`."""
     made: list[Deployment] = []
 
@@ -78,7 +101,7 @@ def deploy(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         settings = read_settings(ours)
         clients = make_clients(settings)
         provision(settings, clients)
-        made.append(Deployment(settings, clients, {**os.environ, **ours}))
+        made.append(Deployment(settings, clients, {**os.environ, **faults, **ours}))
         return made[-1]
 
     yield make

@@ -114,7 +114,7 @@ class DeadLetterSweep:
             order = photo.orders[message.order]
             log.error("dead_letter.found", receives=received.receives, detail=error.detail)
         # Also of one that had ended: perhaps nobody was told, and the message came back for that.
-        self._services.announce(photo, photo.jobs_of(order.id))
+        self._services.announce(photo, order.id, message.generation)
         if order.dead and order.dead.code == MessageGivenUp.code:
             self._services.photos.bury(received, order.dead.code, order.dead.detail, order.claim)
         return True
@@ -129,10 +129,7 @@ class DeadLetterSweep:
 
 
 def _is_stale(copy: Received, message: Message, photo: PhotoRecord | None) -> bool:
-    """Whether a copy no longer stands for a dead letter.
-
-    While its order is unfinished under the same claim, the burial that made the copy is not written down yet.
-    """
+    """Whether a copy no longer stands for a dead letter."""
     code, claim = copy.attributes["code"], copy.attributes.get("claim")
     if photo is None:
         return code != NotFound.code  # expired and removed; what never had a record stays for people to look at
@@ -141,6 +138,4 @@ def _is_stale(copy: Received, message: Message, photo: PhotoRecord | None) -> bo
     if claim is None:  # not an order was buried but only a message
         return False
     order = photo.orders.get(message.order)
-    if order is None or claim != str(order.claim):
-        return True
-    return not order.dead and not photo.jobs_of(order.id, unfinished=True)
+    return order is None or order.dead is None or claim != str(order.claim)

@@ -95,8 +95,7 @@ class Handler:
                 raise AttemptsExhausted(_history(photo, claim))
             if claim.jobs:  # else only the message, or an event, was left over
                 photo = self._work(photo, claim, lease)
-            self._services.announce(photo, photo.jobs_of(message.order))
-            self._clean_up(message, received, claim)
+            self._report(photo, message, received, claim)
             return Delete()
         except DarkroomError as error:
             return self._give_up(message, received, claim, error)
@@ -174,6 +173,15 @@ class Handler:
         if self._interrupted:
             raise Interrupted
 
+    def _report(self, photo: PhotoRecord, message: Message, received: Received, claim: Claim) -> None:
+        """What is left once the record says how everything ended. A death in between leads back here."""
+        order = photo.orders.get(message.order)
+        if order and order.dead:
+            self._services.photos.bury(received, order.dead.code, order.dead.detail, order.claim)
+        self._services.announce(photo, message.order, message.generation)
+        if received.receives > 1 or claim.tries > 1:  # an earlier holder may have stored results before it died
+            self._services.remove_leftovers(message.photo)
+
     # --- when it did not end well -------------------------------------------------------------------------------
 
     def _give_up(self, message: Message, received: Received, claim: Claim | None, error: DarkroomError) -> Verdict:
@@ -211,16 +219,11 @@ class Handler:
         )
 
     def _bury(self, message: Message, received: Received, claim: Claim | None, error: DarkroomError) -> None:
-        self._services.photos.bury(received, error.code, error.detail, claim.number if claim and claim.jobs else None)
         if claim and claim.jobs:
             photo, _ = self._services.table.update(message.photo, lambda record: record.bury(claim, error))
-            self._services.announce(photo, photo.jobs_of(message.order))
-            self._clean_up(message, received, claim)
-
-    def _clean_up(self, message: Message, received: Received, claim: Claim) -> None:
-        """Remove what an earlier holder of the message stored before it died; most messages had none."""
-        if received.receives > 1 or claim.tries > 1:
-            self._services.remove_leftovers(message.photo)
+            self._report(photo, message, received, claim)
+        else:
+            self._services.photos.bury(received, error.code, error.detail)
 
     def _refuse(self, received: Received, error: DarkroomError) -> Verdict:
         """What becomes of a message that we cannot read."""

@@ -29,6 +29,7 @@ class Faulty(http.server.BaseHTTPRequestHandler):
             return
         body = b'{"__type": "Scripted", "message": "as told"}'
         self.send_response(status)
+        self.send_header("x-amzn-RequestId", "1")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

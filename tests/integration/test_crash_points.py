@@ -24,7 +24,8 @@ import requests
 from PIL import Image
 
 from darkroom.bucket import result_key
-from darkroom.record import PhotoRecord, now
+from darkroom.jobs import jobs_adapter
+from darkroom.record import Order, PhotoRecord, now
 from darkroom.services import Services
 from tests.faulty import Fault, start
 from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
@@ -100,13 +101,18 @@ GIVE_BACK = {
 
 BURY = {
     "claimed": Fault(UPDATE, "after", 1),
-    "dead-letter-about-to-be-sent": Fault(SEND, "before", queue=DEAD),
-    "dead-letter-sent": Fault(SEND, "after", queue=DEAD),
     "record-written": Fault(UPDATE, "after", 2),
+    "dead-letter-sent": Fault(SEND, "after", queue=DEAD),
     "event-sent": Fault(SEND, "after", queue=EVENTS),
     "message-about-to-be-deleted": Fault(DELETE, "before"),
 }
 """Where a worker dies that buries an order with no attempt left."""
+
+OVERTAKEN = {
+    "more-jobs": lambda record: record.add_order(jobs_adapter.validate_python([JOBS[0]]), 300),
+    "retried": lambda record: record.retry(next(iter(record.jobs)), 300),
+}
+"""What is asked of a photo whose worker died after it wrote the record, and before it told anybody."""
 
 RESEND = {
     "found": Fault(UPDATE, "before", 1),
@@ -318,6 +324,15 @@ def work(scene: Scene, *faults: Fault) -> None:
     scene.check()
 
 
+def overtaken(scene: Scene, change: Callable[[PhotoRecord], Order]) -> None:
+    photo = scene.stack.submit(scene.picture[:2000], JOBS[0])  # damaged: it fails
+    scene.let_worker_die(Fault(UPDATE, "after", 2))
+    photo, order = scene.services.table.update(photo.id, change)
+    scene.services.send_order(photo, order.id)
+    scene.repair()
+    scene.check(2)  # both generations were told of
+
+
 def give_back(scene: Scene, fault: Fault) -> None:
     photo = scene.stack.submit(scene.picture, *JOBS)
     scene.let_worker_die(fault, AWS_ENDPOINT_URL_S3="http://127.0.0.1:1")
@@ -375,6 +390,7 @@ for action, points in {
     cancel: CANCEL,
     erase: ERASE,
     work: WORK,
+    overtaken: OVERTAKEN,
     give_back: GIVE_BACK,
     bury: BURY,
     resend: RESEND,

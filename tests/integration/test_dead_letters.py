@@ -227,17 +227,6 @@ class TestTheQueueAndTheRecords:
         assert len(copies_of(either, photo)) == 1
         assert "what is this?" in [found.body for found in in_dead_letter_queue(either)]
 
-    def test_a_burial_that_is_not_yet_written_down_keeps_its_copy(self, stack: Stack, picture: bytes) -> None:
-        photo = stack.record(picture, [RESIZE])
-        stack.services.table.create(photo)
-        photo, claim = stack.services.table.update(photo.id, lambda record: record.claim(only_order(photo), 5, 90, 300))
-        body = photo.message(only_order(photo)).model_dump_json()
-        received = Received(id=photo.id, receipt_handle="", body=body, group="ann", receives=5)
-        stack.services.photos.bury(received, "internal_error", "a bug", claim.number)
-        swept(stack, "bob")
-        assert len(copies_of(stack, photo)) == 1
-
-    @pytest.mark.parametrize("end", ["purged", "deleted", "claimed by another"])
     def test_a_copy_that_stands_for_none_is_removed(self, stack: Stack, picture: bytes, end: str) -> None:
         photo = bury(stack, picture)
         order = only_order(photo)

@@ -209,7 +209,7 @@ class TestMessages:
     def test_one_that_comes_too_early_is_put_off_until_it_is_due(self, hooked: Hooked) -> None:
         photo = hooked.ended()
         due = now() + timedelta(seconds=3)
-        message = photo.webhook_message().model_copy(update={"not_before": due})
+        message = photo.webhook_message(1).model_copy(update={"not_before": due})
         hooked.queue.send(message.model_dump_json(), group="default", deduplication_id="")  # as after a hop
         hooked.worker()
         delivery = hooked.wait_for(photo, "delivered", delivered)

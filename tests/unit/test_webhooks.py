@@ -264,10 +264,10 @@ class TestMessages:
 
     def test_a_later_version_is_not_an_error_of_the_sender(self) -> None:
         with pytest.raises(FutureMessage):
-            read_webhook(photo().webhook_message().model_dump_json().replace('"v":1', '"v":2'))
+            read_webhook(photo().webhook_message(photo().generation).model_dump_json().replace('"v":1', '"v":2'))
 
     def test_it_is_read_as_it_was_written_and_by_its_own_queue_only(self) -> None:
-        message = photo().webhook_message()
+        message = photo().webhook_message(photo().generation)
         assert read_webhook(message.model_dump_json()) == message
         with pytest.raises(MessageError, match="not a message of ours: kind"):
             read_message(message.model_dump_json())
