@@ -15,25 +15,33 @@ help: ## say what there is
 run: $(READY) ## API, workers and an AWS emulator on this machine (ARGS='--workers 4')
 	@exec $(BIN)/python -m darkroom.local $(ARGS)
 
-test: $(READY) ## every test; the compose ones are skipped where there is no Docker (ARGS='-k resize')
-	$(BIN)/python -m pytest $(ARGS)
+# Tests with processes mostly wait: several files at a time, more than there are CPUs.
+PYTEST := $(BIN)/python -m pytest
+AT_ONCE := -n $(or $(JOBS),3) --dist loadfile
+
+test: $(READY) ## every test; the compose ones are skipped where there is no Docker (ARGS='-k resize' JOBS=3)
+	$(PYTEST) $(AT_ONCE) $(ARGS)
 
 test-unit: $(READY) ## the tests that need neither network nor processes
-	$(BIN)/python -m pytest tests/unit $(ARGS)
+	$(PYTEST) tests/unit $(ARGS)
 
 test-integration: $(READY) ## real processes on the emulator, or on AWS_ENDPOINT_URL
-	$(BIN)/python -m pytest tests/integration $(ARGS)
+	$(PYTEST) $(AT_ONCE) tests/integration $(ARGS)
 
 test-e2e: $(READY) ## docker compose up, as the README says it
-	$(BIN)/python -m pytest tests/e2e $(ARGS)
+	$(PYTEST) tests/e2e $(ARGS)
 
 fuzz: $(READY) ## damaged photos without end in sight (PHOTOS=100000 SEED=1; findings are kept in .darkroom/fuzz)
 	@mkdir -p .darkroom/fuzz
 	FUZZ_PHOTOS=$(or $(PHOTOS),100000) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) FUZZ_KEEP=.darkroom/fuzz \
-		$(BIN)/python -m pytest tests/integration/test_fuzz.py -s $(ARGS)
+		$(PYTEST) tests/integration/test_fuzz.py -s $(ARGS)
+
+attack: $(READY) ## requests made from the OpenAPI document, other ones each time (REQUESTS=300 SEED=1)
+	ATTACK_REQUESTS=$(or $(REQUESTS),300) ATTACK_SEED=$(or $(SEED),$(shell date +%s)) \
+		$(PYTEST) tests/integration/api/test_contract.py -s --timeout 7200 $(ARGS)
 
 faults: $(READY) ## tests of processes with a proxy of faults before AWS (SEED=7 ARGS='-k sweep')
-	FAULTS=$(or $(SEED),1) $(BIN)/python -m pytest tests/integration/test_worker.py tests/integration/test_sweep.py tests/integration/api $(ARGS)
+	FAULTS=$(or $(SEED),1) $(PYTEST) tests/integration/test_worker.py tests/integration/test_sweep.py tests/integration/api $(ARGS)
 
 chaos: $(READY) ## 500 photos while workers are killed every 2 s (ARGS='--photos 500 --workers 4 --seed 1 --fifo')
 	@$(BIN)/python -m tests.chaos $(ARGS)
@@ -73,4 +81,4 @@ clean: ## remove what runs and tests left behind: .darkroom and caches; .venv st
 distclean: clean ## clean, and remove .venv as well
 	rm -rf $(VENV) *.egg-info
 
-.PHONY: help run test test-unit test-integration test-e2e fuzz faults chaos lint format install lock clean distclean
+.PHONY: help run test test-unit test-integration test-e2e fuzz attack faults chaos lint format install lock clean distclean

@@ -6,7 +6,6 @@ import logging
 import os
 import resource
 import socket
-import struct
 import sys
 from typing import Any
 
@@ -15,6 +14,7 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 from api import auth
 from api.app import DarkroomApi, create_app
+from api.malformed import answer_with_problems
 from api.presets import read_presets
 from darkroom.errors import SettingsError
 from darkroom.logs import set_up_logs
@@ -46,11 +46,12 @@ class Server(BaseApplication):  # type: ignore[misc]
     def load_config(self) -> None:
         for name, value in {
             "bind": bind_address(self.settings),
-            "worker_class": "gthread",
+            "worker_class": "api.server.Worker",
             "workers": self.settings.api_processes,
             "threads": self.settings.api_threads,
             "graceful_timeout": GRACE,
             "keepalive": KEEP_ALIVE,
+            "sendfile": False,  # api.caller could not bound it
             "limit_request_line": REQUEST_LINE,
             "logger_class": GunicornLog,
             "post_worker_init": _when_worker_starts,
@@ -76,8 +77,8 @@ class GunicornLog(Logger):  # type: ignore[misc]
             logger.setLevel(logging.NOTSET)
 
     def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        if isinstance(sys.exc_info()[1], BlockingIOError):  # the limit that _when_worker_starts sets
-            self.debug("a caller has fallen silent")
+        if isinstance(sys.exc_info()[1], TimeoutError):  # a limit of api.caller
+            self.debug("a caller has fallen silent, or is too slow")
         else:
             super().exception(msg, *args, **kwargs)
 
@@ -91,11 +92,6 @@ def bind_address(settings: Settings) -> str:
 def _when_worker_starts(worker: Any) -> None:
     context = worker.app.callable.context()
     context.waits.stopping = lambda: not worker.alive
-    # gunicorn reads without any time limit, and resets the one that Python keeps. The kernel's own
-    # stays, and whatever a listening socket accepts inherits it.
-    limit = struct.pack("ll", context.settings.silence, 0)
-    for listener in worker.sockets:
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
 
 
 def main() -> None:
@@ -111,6 +107,7 @@ def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    answer_with_problems()
     Server(settings).run()
 
 

@@ -2,39 +2,59 @@
 
 from __future__ import annotations
 
-from typing import cast
+from http import HTTPStatus
+from typing import Any, cast
 
 from flask import Response, g, redirect, request
+from flask.json.provider import DefaultJSONProvider
 from flask_openapi3.models.info import Info
 from flask_openapi3.models.server import Server
 from flask_openapi3.openapi import OpenAPI
 
 from api import auth, openapi, problems, tracing
-from api.context import EXTENSION, Context
+from api.context import EXTENSION, Context, context
 from api.dead_letters import dead_letters
 from api.docs_page import docs, document
 from api.health import health
 from api.intake import BatchProblem, BatchView
-from api.jobs import jobs
+from api.jobs import JobsView, jobs
 from api.operations import operations
 from api.photos import photos
 from api.presets import read_presets
-from api.spool import SpooledRequest
+from api.spool import FORM_TEXT, SpooledRequest
 from api.waits import Waits
+from api.webhooks import webhooks
 from darkroom import __version__
 from darkroom.aws import wait_once_for_each_service
 from darkroom.owners import read_owners
 from darkroom.services import Services
 from darkroom.settings import Settings
+from darkroom.views import Event, PhotoView
 
 MIB = 1024 * 1024
+
+JSON_BODY = 128 * 1024
+"""Bytes. Fifty pipelines have a few kilobytes each."""
+
+READ_IN_PASSING = 64 * 1024
+"""Bytes of a body that nobody wants, read to keep the connection if they are there already."""
 
 FEW_FIELDS = 20
 """Parts of a form beside its photos."""
 
 
+class Json(DefaultJSONProvider):
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        """Raises ValueError for whatever is no JSON that we take."""
+        try:
+            return super().loads(s, **kwargs)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+
+
 class DarkroomApi(OpenAPI):
     request_class = SpooledRequest
+    json_provider_class = Json
 
     def context(self) -> Context:
         made: Context = self.extensions[EXTENSION]
@@ -48,9 +68,11 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
         __name__,
         info=Info(title="Darkroom", version=__version__, description="Photos in, results out; the work is queued."),
         servers=[Server(url=".")],  # where the document itself stands, whichever name of ours the caller used
+        openapi_extensions={"webhooks": webhooks()},
         doc_ui=False,
-        # Every operation documents "default", so that the library adds nothing of its own for faults.
-        validation_error_status="default",
+        # The library documents this status wherever an operation does not itself; all of ours do. What is wrong with
+        # a request is answered by the callback.
+        validation_error_status=HTTPStatus.INTERNAL_SERVER_ERROR.value,
         validation_error_model=problems.Problem,
         validation_error_callback=problems.refuse,
         static_folder=None,
@@ -58,19 +80,21 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     app.extensions[EXTENSION] = Context(
         settings, services, read_presets(settings), Waits(settings.api_threads, settings.wait_share), owners
     )
+    # Or an empty id would make another address of this one: that of one dead letter becomes that of all.
+    app.url_map.merge_slashes = False
     # werkzeug counts a body of exactly this length as too long.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes + 1
-    app.config["MAX_FORM_MEMORY_SIZE"] = MIB
+    app.config["MAX_FORM_MEMORY_SIZE"] = FORM_TEXT
     app.config["MAX_FORM_PARTS"] = settings.max_photos + FEW_FIELDS
     app.before_request(_limit_body)
     app.before_request(wait_once_for_each_service)
-    app.after_request(_drain_body)
+    app.after_request(_end_body)
     problems.register(app)
     tracing.register(app)
     auth.register(app, settings, owners)
     for resource in (photos, jobs, dead_letters, operations, health):
         app.register_api(resource)
-    app.components_schemas |= openapi.components(BatchView, BatchProblem)
+    app.components_schemas |= openapi.components(BatchView, BatchProblem, JobsView, PhotoView, Event)
     app.register_blueprint(docs)
     keys_needed = auth.mode(settings, owners) == "keys"
     app.add_url_rule("/", "root", lambda: redirect(f"{settings.base_url}/docs"))
@@ -79,13 +103,18 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
 
 
 def _limit_body() -> None:
-    """Only uploads may be large; other bodies are read into memory."""
-    if request.endpoint != auth.UPLOAD:
-        request.max_content_length = MIB
+    """Only uploads may be large, and take long; other bodies are read into memory."""
+    if request.endpoint == auth.UPLOAD:
+        cast(SpooledRequest, request).take_your_time()
+    else:
+        request.max_content_length = JSON_BODY
 
 
-def _drain_body(response: Response) -> Response:
-    # A caller refused before the body was read does not get to send it: gunicorn reads a little more, and hangs up.
-    if g.get("admitted", True):
-        cast(SpooledRequest, request).drain()
+def _end_body(response: Response) -> Response:
+    incoming, uploading = cast(SpooledRequest, request), request.endpoint == auth.UPLOAD
+    # A caller refused before the body was read does not get to send it, and nobody needs one with GET.
+    if g.get("admitted", True) and request.method not in ("GET", "HEAD"):
+        incoming.end_body(context().settings.max_request_bytes if uploading else MIB, wait=True)
+    else:
+        incoming.end_body(READ_IN_PASSING, wait=False)
     return response

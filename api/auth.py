@@ -1,6 +1,7 @@
 """Who calls: every request but a few needs an API key, and the key's owner sees nothing but their own photos.
 
-It is settled before the first byte of a body is read, and so are the caller's limits.
+It is settled before the first byte of a body is read, and so are the caller's limits. Bodies that are no uploads are
+read here too, so that one caller's slow ones do not hold the threads of all.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ def mode(settings: Settings, owners: Owners) -> Mode:
         )
     if settings.auth == "keys" and not owners.keys:
         raise SettingsError(f"{PREFIX}AUTH is keys, but there are none: {_HOW}")
-    if settings.auth:
+    if settings.auth in ("keys", "off"):
         return settings.auth
     if owners.keys:
         return "keys"
-    if not _is_loopback(settings.host):
+    if settings.auth is None and not _is_loopback(settings.host):
         raise SettingsError(
             f"whoever reaches {settings.host} ({PREFIX}HOST) could do everything, because there are no API keys: "
             f"{_HOW}; or set {PREFIX}AUTH=off, where only those reach it who may"
@@ -58,9 +59,9 @@ def register(app: Flask, settings: Settings, owners: Owners) -> None:
     limits = Limits(settings)
 
     def identify() -> None:
+        g.admitted = False  # as long as nobody knows who calls, no body is read
         if request.endpoint in OPEN:
             return
-        g.admitted = False
         given = request.authorization
         token = given.token if given and given.type == "bearer" else None
         key = hash_of(token) if token else ""
@@ -71,18 +72,24 @@ def register(app: Flask, settings: Settings, owners: Owners) -> None:
         structlog.contextvars.bind_contextvars(owner=owner)
         limits.request(key)
         if request.endpoint == UPLOAD:
-            limits.begin_upload(owner, request.content_length)
-            g.uploading = True
+            g.upload = limits.begin_upload(owner, request.content_length)
+        elif _has_body():
+            with limits.body(owner):
+                request.get_data()  # kept for whoever reads it as JSON
         g.admitted = True
 
     def end_upload(_: BaseException | None) -> None:
-        if g.pop("uploading", False):
-            if request.content_length is None:
-                limits.received(g.owner, cast(SpooledRequest, request).received)
-            limits.end_upload(g.owner)
+        if reserved := g.pop("upload", None):
+            limits.end_upload(reserved, cast(SpooledRequest, request).body.size)
 
     app.before_request(identify)
     app.teardown_request(end_upload)
+
+
+def _has_body() -> bool:
+    if request.method in ("GET", "HEAD"):
+        return False
+    return bool(request.content_length) or "Transfer-Encoding" in request.headers
 
 
 def describe(document: dict[str, Any], needed: bool) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from api.presets import Presets
 from api.waits import Waits
 from darkroom.errors import NotFound
-from darkroom.owners import Owners
+from darkroom.owners import DEFAULT_OWNER, Owners
 from darkroom.record import PhotoRecord
 from darkroom.services import Services
 from darkroom.settings import Settings
@@ -23,8 +23,7 @@ EXTENSION = "darkroom"
 RETRY_SOON = 1
 """Seconds after which to ask again for work that is under way."""
 
-OWNER = "default"
-"""Whose photos these are where there are no API keys (DARKROOM_AUTH=off)."""
+OWNER = DEFAULT_OWNER
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import structlog
 from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api import openapi
 from api.bulk import DoneView, carry_out, find, with_positions
@@ -59,6 +59,12 @@ class Selection(Page):
 
 class RedriveBody(Selection):
     """Which ones: give exactly one of `code`, `ids` and `all`."""
+
+    model_config = ConfigDict(
+        json_schema_extra=openapi.exactly_one(
+            {"code": {"type": "string"}, "ids": {"type": "array"}, "all": {"const": True}}
+        )
+    )
 
     ids: list[Id] | None = Field(None, min_length=1, max_length=100)
 
@@ -121,7 +127,13 @@ def redrive_dead_letter(path: OrderPath) -> Response:
     operation_id="redriveDeadLetters",
     summary="Queue many dead letters' jobs again",
     description="By reason, by id, or all. What this request did not come to is said, too.",
-    responses={200: DoneView, 422: openapi.INVALID},
+    responses={
+        200: DoneView,
+        400: openapi.problem("The request is no sound HTTP, or its body no JSON"),
+        413: openapi.TOO_LARGE,
+        415: openapi.NOT_JSON,
+        422: openapi.INVALID,
+    },
 )
 def redrive_dead_letters(body: RedriveBody) -> Response:
     letters = _letters()

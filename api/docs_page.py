@@ -12,6 +12,7 @@ from flask import Blueprint, Response, render_template_string
 from flask_openapi3.openapi import OpenAPI
 
 from api.auth import describe
+from api.openapi import complete
 
 ASSETS = Path(flask_openapi3_swagger.__file__).parent / "templates" / "swagger"
 
@@ -55,5 +56,6 @@ def page() -> Response:
 
 def document(app: OpenAPI, keys_needed: bool) -> Response:
     written: dict[str, Any] = app.api_doc
+    complete(written)
     describe(written, keys_needed)
     return Response(json.dumps(written), content_type="application/json")  # in our order, not the alphabet's

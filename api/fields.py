@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -15,14 +14,12 @@ from api.presets import Presets
 from darkroom.callback import MAX_URL, read_callback
 from darkroom.errors import CallbackRefused, Fault
 from darkroom.jobs import Job, Jobs, Spec, faults_of
+from darkroom.message import UNSENDABLE
 from darkroom.settings import Settings
 
 MAX_KEYS = 20
 MAX_METADATA = 2048
 MAX_NUMBER = 1e100
-
-_UNSENDABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""SQS refuses a message with any of these, and events carry what callers say."""
 
 
 def _from_json(value: Any) -> Any:
@@ -35,7 +32,7 @@ def _from_json(value: Any) -> Any:
 
 
 def _sendable(text: str) -> str:
-    if _UNSENDABLE.search(text):
+    if UNSENDABLE.search(text):
         raise PydanticCustomError("string_characters", "control characters are not taken")
     return text
 
@@ -62,11 +59,22 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
-Text = Annotated[str, AfterValidator(_sendable)]
+_PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]*$"
+"""The same for the document, where text has no surrogates."""
+
+Text = Annotated[str, AfterValidator(_sendable), Field(json_schema_extra={"pattern": _PATTERN})]
 Scalar = Annotated[
     Any,
     AfterValidator(_scalar),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": _PATTERN},
+                {"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER},
+                {"type": "boolean"},
+            ]
+        }
+    ),
 ]
 Metadata = Annotated[
     dict[Annotated[Text, Field(min_length=1, max_length=64)], Scalar],

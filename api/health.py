@@ -18,7 +18,7 @@ health = APIBlueprint(
     "health",
     __name__,
     abp_tags=[Tag(name="health", description="Is it alive, and can it work")],
-    abp_responses={"default": openapi.COMMON["default"]},
+    abp_responses=openapi.OPEN,
 )
 
 
@@ -35,7 +35,10 @@ def healthz() -> Response:
     "/readyz",
     operation_id="isReady",
     summary="Are the queue, the bucket and the table there?",
-    responses={200: HealthView, 503: openapi.problem("Something is missing; the detail names it", retry=True)},
+    responses={
+        200: HealthView,
+        503: openapi.problem("Something is missing; the detail names it", headers=openapi.retry_after(always=True)),
+    },
 )
 def readyz() -> Response:
     here = context()

@@ -10,15 +10,17 @@ import json
 import re
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
 import structlog
 from flask import Response, request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from api.context import caller, context
+from api.problems import problem_of
 from api.uploads import Upload
-from darkroom.errors import DarkroomError, MalformedKey
+from darkroom.errors import DarkroomError, MalformedKey, PhotoGone
 from darkroom.idempotency import Answer, Reserved, Turn
 
 log = structlog.get_logger()
@@ -28,17 +30,19 @@ REPLAYED = "Idempotent-Replayed"
 
 LONGEST_KEY = 255
 
+GONE = "the photo that this request made was deleted or has expired; another Idempotency-Key makes another one"
+
 KEPT_HEADERS = ("Content-Type", "Location", "Retry-After")
 
-_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
-_BARE = re.compile(r"[!#-+\--\[\]-~]*")
-"""Visible ASCII but quotation marks, backslashes and commas: a comma is how two such headers arrive as one."""
+PATTERN = rf"""^("([ !#-\[\]-~]|\\["\\]){{1,{LONGEST_KEY}}}"|[!#-+\--\[\]-~]{{1,{LONGEST_KEY}}})$"""
+"""In quotation marks printable ASCII; without them no space, quotation mark, backslash or comma either: a comma is how
+two such headers arrive as one."""
 
 
 class KeyHeader(BaseModel):
     """The key that makes a POST safe to send again."""
 
-    key: str | None = Field(
+    key: Annotated[str | None, WithJsonSchema({"type": "string", "pattern": PATTERN})] = Field(
         None,
         alias=HEADER,
         description="your own id of this request, a UUID best. Sent again with the same key within "
@@ -50,37 +54,43 @@ class KeyHeader(BaseModel):
 def parameter() -> dict[str, Any]:
     """The same for a route that describes its parameters itself."""
     (field,) = KeyHeader.model_json_schema()["properties"].values()
-    return {"name": HEADER, "in": "header", "description": field["description"], "schema": {"type": "string"}}
+    return {"name": HEADER, "in": "header", "description": field.pop("description"), "schema": field}
 
 
 def read_key(given: str | None) -> str | None:
     """The key that the header holds, if there is one. Raises MalformedKey."""
     if given is None:
         return None
-    if quoted := _QUOTED.fullmatch(given):
-        key = re.sub(r"\\(.)", r"\1", quoted[1])
-    else:
-        key = given if _BARE.fullmatch(given) else ""
-    if not 1 <= len(key) <= LONGEST_KEY:
+    if not re.fullmatch(PATTERN, given):
         raise MalformedKey(
             f"{HEADER}: give one key of 1 to {LONGEST_KEY} printable ASCII characters in quotation marks, such as "
             '"8e03978e-40d5-43dd-bc93-6894a57f9324"; without them, none of its characters is a space, a comma, '
             "a quotation mark or a backslash"
         )
-    return key
+    return re.sub(r"\\(.)", r"\1", given[1:-1]) if given.startswith('"') else given
 
 
-def once(key: str | None, content: Any, count: int, act: Callable[[Reserved], Response]) -> Response:
+def once(
+    key: str | None,
+    content: Any,
+    count: int,
+    act: Callable[[Reserved], Response],
+    replay: Callable[[Any], Any],
+) -> Response:
     """Carry the request out, unless that has been done under this key; then give the answer that it had.
 
-    `content`: what the body says, as JSON takes it. `act` gets `count` ids for what it makes.
+    `content`: what the body says, as JSON takes it. `act` gets `count` ids for what it makes. `replay` gets what an
+    answer said, and returns what may still be said of it: nobody is told of a photo that was deleted.
     """
     if key is None:
         return act(Reserved.fresh(count))
     kept = context().services.idempotency
     turn = kept.begin(caller(), key, _fingerprint(content), count)
     if isinstance(turn, Answer):
-        response = Response(turn.body, turn.status, turn.headers)
+        said = json.loads(turn.body)
+        allowed = replay(said)
+        body = turn.body if allowed == said else json.dumps(allowed).encode()
+        response = Response(body, turn.status, turn.headers)
         response.headers[REPLAYED] = "true"
         return response
     try:
@@ -94,6 +104,32 @@ def once(key: str | None, content: Any, count: int, act: Callable[[Reserved], Re
     else:
         kept.release(turn, _nothing_done(turn, response.status_code))
     return response
+
+
+def about_photo(photo_id: UUID) -> Callable[[Any], Any]:
+    """What was said of a photo's jobs is said again while the photo is there. Raises NotFound."""
+
+    def replay(said: Any) -> Any:
+        context().photo(photo_id)
+        return said
+
+    return replay
+
+
+def about_upload(said: Any) -> Any:
+    """What was said of each photo that is still there; PhotoGone for the others, raised when they are all."""
+    table = context().services.table
+
+    def again(view: Any) -> Any:
+        photo = table.get(view["id"]) if "id" in view else None  # a photo that was refused has none
+        gone = "id" in view and (photo is None or photo.gone)
+        return problem_of(PhotoGone(GONE)).model_dump(mode="json") if gone else view
+
+    views = said.get("photos", [said])
+    allowed = [again(view) for view in views]
+    if not any("id" in view for view in allowed):
+        raise PhotoGone(GONE)
+    return said | {"photos": allowed} if "photos" in said else said
 
 
 def content_of_upload(upload: Upload) -> Any:

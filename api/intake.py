@@ -17,10 +17,11 @@ from flask import Response
 from pydantic import BaseModel, Field
 
 from api.context import RETRY_SOON, Context, caller, json_answer
+from api.idempotency import GONE
 from api.problems import Problem, fault_of_ours, problem_of, respond
 from api.uploads import Incoming, Upload
 from darkroom.bucket import original_key
-from darkroom.errors import InvalidRequest, PhotoError, TooLarge, Unavailable
+from darkroom.errors import InvalidRequest, PhotoError, PhotoGone, TooLarge, Unavailable
 from darkroom.idempotency import Reserved
 from darkroom.record import Callback, Original, PhotoRecord, now
 from darkroom.services import Services
@@ -56,7 +57,8 @@ def take_in(
 ) -> PhotoRecord:
     """Make a photo under the first id reserved, or go on with what an earlier try has left there.
 
-    Raises PhotoError or TooLarge for a photo that we do not take, Unavailable when AWS does not take it.
+    Raises PhotoError or TooLarge for a photo that we do not take, PhotoGone when the one that an earlier try has made
+    was deleted or has expired, Unavailable when AWS does not take it.
     """
     services = context.services
     limit = context.settings.max_upload_bytes
@@ -70,10 +72,12 @@ def take_in(
     missing = photo is fresh
     if photo is not fresh:
         missing = not photo.gone and not services.bucket.exists(original_key(photo.id))
-        if photo.gone or (photo.id != fresh.id and not missing):
+        found, photo = photo, _go_on(context, photo, missing)
+        if photo.gone:
+            raise PhotoGone(GONE)
+        if photo.id != fresh.id and not missing and _sends(photo) == _sends(found):  # its own upload sends it
             log.info("photo.found", photo=photo.id, status=photo.status, batch=batch)
             return photo
-        photo = _go_on(context, photo, missing)
     order_id = _first_order(photo)
     if missing:
         try:
@@ -102,7 +106,7 @@ def take_in_all(context: Context, upload: Upload, reserved: Reserved, trace: str
                 log.warning("batch.unavailable", batch=batch, detail=error.detail)
             down = error
             verdicts.append(problem_of(error, filename))
-        except (PhotoError, TooLarge) as error:
+        except (PhotoError, TooLarge, PhotoGone) as error:
             verdicts.append(problem_of(error, filename))
         except Exception:
             # The caller must still learn which of the others were taken.
@@ -137,13 +141,16 @@ def send(context: Context, photo: PhotoRecord, order_id: str) -> PhotoRecord:
     except Unavailable as error:
         if not error.certain:
             log.warning("order.send_uncertain", photo=photo.id, order=order_id, detail=error.detail)
+        elif len(photo.orders) > 1:
+            # Failing it could end the photo, of which the worker on another order would then not tell.
+            log.warning("order.left_to_the_sweep", photo=photo.id, order=order_id, detail=error.detail)
         elif give_up(context, photo, order_id, error):
             raise
     return photo
 
 
 def give_up(context: Context, photo: PhotoRecord, order_id: str, error: Unavailable) -> bool:
-    """Mark an order failed that will not reach a worker. False if one has it all the same."""
+    """Mark an order failed that will not reach a worker. False if one has it all the same, or another request."""
     try:
         _, failed = context.services.table.update(
             photo.id, lambda record: record.fail_order(order_id, error), known=photo
@@ -165,7 +172,7 @@ def _write(services: Services, fresh: PhotoRecord, upload: Upload, reserved: Res
 
 
 def _go_on(context: Context, photo: PhotoRecord, lost: bool) -> PhotoRecord:
-    """Go on with an upload that broke off: what failed of it for that reason begins anew."""
+    """Go on with an upload that broke off, or that another request is still at: what failed of it begins anew."""
     photo, _ = context.services.table.update(
         photo.id,
         lambda record: record.go_on(_first_order(record), context.settings.resend_after, lost),
@@ -177,6 +184,10 @@ def _go_on(context: Context, photo: PhotoRecord, lost: bool) -> PhotoRecord:
 def _first_order(photo: PhotoRecord) -> str:
     """The order that the upload made: ids sort by time."""
     return min(photo.orders)
+
+
+def _sends(photo: PhotoRecord) -> int:
+    return photo.orders[_first_order(photo)].sends
 
 
 def _record(

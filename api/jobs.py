@@ -7,12 +7,12 @@ from http import HTTPStatus
 from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api import openapi
 from api.context import RETRY_SOON, Context, context, json_answer, present
 from api.fields import jobs_asked_for, one_choice
-from api.idempotency import KeyHeader, content_of_json, once, read_key
+from api.idempotency import KeyHeader, about_photo, content_of_json, once, read_key
 from api.intake import send
 from api.openapi import JobPath, PhotoPath
 from api.problems import invalid, problem, respond
@@ -34,6 +34,10 @@ jobs = APIBlueprint(
 class JobsBody(Spec):
     """More jobs for a photo that is there: give jobs or a preset."""
 
+    model_config = ConfigDict(
+        json_schema_extra=openapi.exactly_one({"jobs": {"type": "array"}, "preset": {"type": "string"}})
+    )
+
     jobs: Jobs | None = None
     preset: str | None = Field(None, description="a named list of jobs, as GET /v1/operations lists them")
 
@@ -47,7 +51,7 @@ class JobsView(BaseModel):
     "/v1/photos/<uuid:photo_id>/jobs",
     operation_id="listJobs",
     summary="The jobs of a photo",
-    responses={200: JobsView, 404: openapi.NOT_FOUND},
+    responses={200: openapi.progress(JobsView), 404: openapi.NOT_FOUND},
 )
 def list_jobs(path: PhotoPath) -> Response:
     here = context()
@@ -60,9 +64,12 @@ def list_jobs(path: PhotoPath) -> Response:
     operation_id="addJobs",
     summary="Ask for more jobs",
     responses={
-        202: openapi.accepted(openapi.ref(JobsView), "Queued; these are the new jobs"),
+        202: openapi.accepted(openapi.ref(JobsView), "Queued; these are the new jobs", openapi.REPLAYED),
+        400: openapi.problem(f"{openapi.BAD_KEY}, or the body no JSON"),
         404: openapi.NOT_FOUND,
-        409: openapi.problem(openapi.IN_FLIGHT, retry=True),
+        409: openapi.problem(openapi.IN_FLIGHT, headers=openapi.retry_after(always=True)),
+        413: openapi.TOO_LARGE,
+        415: openapi.NOT_JSON,
         422: openapi.problem(f"Something in the request is wrong; `errors` names each field. Or {openapi.REUSED}"),
     },
 )
@@ -81,14 +88,14 @@ def add_jobs(header: KeyHeader, path: PhotoPath, body: JobsBody) -> Response:
         send(here, photo, order.id)
         return _jobs_answer(here, photo, photo.jobs_of(order.id), HTTPStatus.ACCEPTED)
 
-    return once(read_key(header.key), content_of_json(), 1, act)
+    return once(read_key(header.key), content_of_json(), 1, act, about_photo(path.photo_id))
 
 
 @jobs.get(
     "/v1/photos/<uuid:photo_id>/jobs/<uuid:job_id>",
     operation_id="getJob",
     summary="Look at a job",
-    responses={200: JobView, 404: openapi.NO_JOB},
+    responses={200: openapi.progress(JobView), 404: openapi.NO_JOB},
 )
 def get_job(path: JobPath) -> Response:
     here = context()
@@ -101,9 +108,13 @@ def get_job(path: JobPath) -> Response:
     operation_id="retryJob",
     summary="Run a failed or cancelled job again",
     responses={
-        202: openapi.accepted(openapi.ref(JobView), "Queued again"),
+        202: openapi.accepted(openapi.ref(JobView), "Queued again", openapi.REPLAYED),
+        400: openapi.problem(openapi.BAD_KEY),
         404: openapi.NO_JOB,
-        409: openapi.problem(f"The job has neither failed nor been cancelled. Or: {openapi.IN_FLIGHT}", retry=True),
+        409: openapi.problem(
+            f"The job has neither failed nor been cancelled. Or: {openapi.IN_FLIGHT}", headers=openapi.retry_after()
+        ),
+        413: openapi.TOO_LARGE,
         422: openapi.problem(openapi.REUSED[0].upper() + openapi.REUSED[1:]),
     },
 )
@@ -119,7 +130,7 @@ def retry_job(header: KeyHeader, path: JobPath) -> Response:
         send(here, photo, order.id)
         return _job_answer(here, photo, photo.job(str(path.job_id)), HTTPStatus.ACCEPTED)
 
-    return once(read_key(header.key), content_of_json(), 1, act)
+    return once(read_key(header.key), content_of_json(), 1, act, about_photo(path.photo_id))
 
 
 @jobs.get(
@@ -127,16 +138,17 @@ def retry_job(header: KeyHeader, path: JobPath) -> Response:
     operation_id="getResult",
     summary="Fetch what a job left",
     responses={
-        200: {
-            "description": "The result of a metadata job",
-            "content": {"application/json": {"schema": {"type": "object"}}},
-        },
+        200: openapi.answer(
+            {"type": "object"},
+            "The result of a metadata job",
+            openapi.header("Content-Disposition", "a name to keep it by", {"type": "string"}, always=True),
+        ),
         302: {
-            "description": "Where the picture is; the link works for a limited time",
-            "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
+            "description": "Where the picture is",
+            "headers": openapi.location(always=True, description="the link works for a limited time"),
         },
         404: openapi.problem("There is no such photo or job, or no longer, or its result has expired"),
-        409: openapi.problem("The job has not finished, or has left no result", retry=True),
+        409: openapi.problem("The job has not finished, or has left no result", headers=openapi.retry_after()),
     },
 )
 def get_result(path: JobPath) -> Response:

@@ -11,6 +11,9 @@ import math
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from limits import RateLimitItem, RateLimitItemPerHour, parse_many
 from limits.storage import MemoryStorage
@@ -21,6 +24,19 @@ from darkroom.settings import Settings
 
 UPLOAD_RETRY = 2
 """Seconds. Nobody knows when one of the uploads under way ends."""
+
+BODY_RETRY = 1
+"""Seconds. A body of JSON is short."""
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """What an upload has taken of its owner's hour before it came."""
+
+    owner: str
+    size: int
+    ends: float
+    """The end of that hour."""
 
 
 class Limits:
@@ -33,9 +49,13 @@ class Limits:
         )
         # A fixed window costs the same whatever the limit, and knows when it ends. A moving one would keep an entry
         # for every byte.
-        self._windows = FixedWindowRateLimiter(MemoryStorage())
+        self._counts = MemoryStorage()
+        self._windows = FixedWindowRateLimiter(self._counts)
+        self._most_bytes = settings.max_request_bytes
         self.most_uploads = max(1, min(int(settings.api_threads * settings.upload_share), settings.api_threads - 1))
         self._uploads: Counter[str] = Counter()
+        self.most_bodies = max(1, (settings.api_threads - self.most_uploads) // 2)
+        self._bodies: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def request(self, key: str) -> None:
@@ -48,12 +68,30 @@ class Limits:
                     wait,
                 )
 
-    def begin_upload(self, owner: str, size: int | None) -> None:
-        """Count an upload of so many bytes, before one of them is read; end_upload ends it.
+    @contextmanager
+    def body(self, owner: str) -> Iterator[None]:
+        """While the body of a request that is no upload is read. Raises TooManyRequests."""
+        with self._lock:
+            if self._bodies[owner] >= self.most_bodies:
+                raise TooManyRequests(
+                    f"the bodies of {self.most_bodies} requests of yours are still on their way, and more are not "
+                    "waited for at the same time",
+                    BODY_RETRY,
+                )
+            self._bodies[owner] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._give_back(self._bodies, owner)
 
-        Without a size, whatever it has is counted by `received`. Raises TooManyUploads, UploadQuotaSpent,
-        or TooLarge for more than may come in a whole hour.
+    def begin_upload(self, owner: str, size: int | None) -> Reserved:
+        """Count an upload of so many bytes, before one of them is read; end_upload ends it, and corrects the bytes.
+
+        Raises TooManyUploads, UploadQuotaSpent, or TooLarge for more than a request, or a whole hour, may have.
         """
+        if size is not None and size > self._most_bytes:
+            raise TooLarge(f"the request has more than {self._most_bytes:,} bytes")
         with self._lock:
             if self._uploads[owner] >= self.most_uploads:
                 raise TooManyUploads(
@@ -61,8 +99,9 @@ class Limits:
                     "wait for one to end",
                     UPLOAD_RETRY,
                 )
+            cost = 1 if size is None else size
+            ends = 0.0
             if self._bytes:
-                cost = 1 if size is None else size
                 if cost > self._bytes.amount:
                     raise TooLarge(f"at most {self._bytes.amount:,} bytes may be uploaded in an hour")
                 if wait := self._spend([self._bytes], owner, cost):
@@ -71,19 +110,30 @@ class Limits:
                         f"the next hour begins in {wait} s",
                         wait,
                     )
+                ends = self._windows.get_window_stats(self._bytes, owner).reset_time
             self._uploads[owner] += 1
+            return Reserved(owner, cost, ends)
 
-    def received(self, owner: str, size: int) -> None:
-        """Count the bytes of an upload that did not say its size: it is not refused any more, but the next one is."""
-        if self._bytes:
-            with self._lock:
-                self._windows.hit(self._bytes, owner, cost=size)
+    def end_upload(self, reserved: Reserved, received: int) -> None:
+        """Give back what was reserved and did not come; count what came and was not announced.
 
-    def end_upload(self, owner: str) -> None:
+        The latter is not refused any more, but the next upload is.
+        """
+        owner, more = reserved.owner, received - reserved.size
         with self._lock:
-            self._uploads[owner] -= 1
-            if not self._uploads[owner]:
-                del self._uploads[owner]
+            self._give_back(self._uploads, owner)
+            if not self._bytes or not more:
+                return
+            if more > 0:
+                self._windows.hit(self._bytes, owner, cost=more)
+            elif self._windows.get_window_stats(self._bytes, owner).reset_time == reserved.ends:
+                self._counts.decr(self._bytes.key_for(owner), -more)
+
+    @staticmethod
+    def _give_back(held: Counter[str], owner: str) -> None:
+        held[owner] -= 1
+        if not held[owner]:
+            del held[owner]
 
     def _spend(self, items: list[RateLimitItem], who: str, cost: int = 1) -> int:
         """Spend the cost of all items, or nothing: then the whole seconds after which there is room again."""

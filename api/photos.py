@@ -15,7 +15,7 @@ from pydantic import Field
 from api import openapi
 from api.context import RETRY_SOON, Context, caller, context, json_answer, present
 from api.fields import RawFields, UploadFields
-from api.idempotency import HEADER, content_of_upload, once, parameter, read_key
+from api.idempotency import HEADER, about_upload, content_of_upload, once, parameter, read_key
 from api.intake import BatchProblem, BatchView, take_in, take_in_all
 from api.listing import ListQuery, PhotosView, find
 from api.openapi import PhotoPath
@@ -50,22 +50,27 @@ _EXAMPLES = {
     "callback_url": "",
     "reference": "",
 }
-_FILES = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "one photo or several"}
+_FILES = {
+    "description": "one photo or several",
+    "type": "array",
+    "items": {"type": "string", "format": "binary"},
+    "minItems": 1,
+}
 _FORM = {
     "type": "object",
     "properties": {PART: _FILES} | openapi.fields(UploadFields, examples=_EXAMPLES),
     "required": [PART],
+    "additionalProperties": False,
+    "not": {"required": ["jobs", "preset"]},
 }
+_TYPES = (*INPUT_FORMATS.values(), "application/octet-stream")
 _UPLOAD = {
     "parameters": [parameter(), *openapi.query_parameters(RawFields)],
     "requestBody": {
         "required": True,
         "description": "A form with photos, or one photo as it is; then the fields stand in the address.",
-        "content": {"multipart/form-data": {"schema": _FORM}}
-        | {
-            media_type: {"schema": {"type": "string", "format": "binary"}}
-            for media_type in (*INPUT_FORMATS.values(), "application/octet-stream")
-        },
+        "content": {"multipart/form-data": {"schema": _FORM, "encoding": {PART: {"contentType": ", ".join(_TYPES)}}}}
+        | {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in _TYPES},
     },
 }
 
@@ -75,15 +80,23 @@ _UPLOAD = {
     operation_id="uploadPhotos",
     summary="Upload photos",
     description="One photo is answered with the photo itself, several with a batch in the order sent.",
-    openapi_extensions=_UPLOAD,
+    openapi_extensions={openapi.AS_WRITTEN: _UPLOAD},
     responses={
         200: openapi.answer(
-            openapi.ref(PhotoView), "The photo was there already (`dedupe`, or a repetition), and its jobs have ended"
+            openapi.ref(PhotoView),
+            "The photo was there already (`dedupe`, or a repetition), and its jobs have ended",
+            openapi.REPLAYED,
         ),
-        202: openapi.accepted(
-            {"anyOf": [openapi.ref(PhotoView), openapi.ref(BatchView)]}, "Taken in; the jobs are queued"
+        202: openapi.answer(
+            {"anyOf": [openapi.ref(PhotoView), openapi.ref(BatchView)]},
+            "Taken in; the jobs are queued",
+            openapi.location(description="of a single photo: where to follow the work")
+            | openapi.retry_after()
+            | openapi.REPLAYED,
         ),
-        409: openapi.problem(openapi.IN_FLIGHT, retry=True),
+        400: openapi.problem(f"{openapi.BAD_KEY}, or the form is broken, or the body cut short"),
+        404: openapi.problem("The photo that was made under this Idempotency-Key was deleted, or has expired"),
+        409: openapi.problem(openapi.IN_FLIGHT, headers=openapi.retry_after(always=True)),
         413: openapi.problem("More bytes than are allowed"),
         415: openapi.problem("Not a photo of a format that we take"),
         422: openapi.problem(
@@ -91,7 +104,7 @@ _UPLOAD = {
             BatchProblem,
         ),
         500: openapi.problem("A fault of ours; no photo of the batch could be taken", BatchProblem),
-        503: openapi.problem(openapi.DOWN, BatchProblem, retry=True),
+        503: openapi.problem(openapi.DOWN, BatchProblem, headers=openapi.retry_after(always=True)),
     },
 )
 def upload() -> Response:
@@ -105,7 +118,7 @@ def upload() -> Response:
         photo = take_in(here, asked.photos[0], asked, reserved, batch=None, trace=g.request_id)
         return _photo_answer(here, photo, HTTPStatus.ACCEPTED if photo.unfinished else HTTPStatus.OK)
 
-    return once(key, content_of_upload(asked), len(asked.photos) + 1, act)
+    return once(key, content_of_upload(asked), len(asked.photos) + 1, act, about_upload)
 
 
 @photos.get(
@@ -129,7 +142,7 @@ def list_photos(query: ListQuery) -> Response:
     operation_id="getPhoto",
     summary="Look at a photo and its jobs",
     description="With `wait`, the answer comes as soon as all jobs have ended, or after so many seconds.",
-    responses={200: PhotoView, 404: openapi.NOT_FOUND, 422: openapi.INVALID},
+    responses={200: openapi.progress(PhotoView), 404: openapi.NOT_FOUND, 422: openapi.INVALID},
 )
 def get_photo(path: PhotoPath, query: WaitQuery) -> Response:
     here = context()
@@ -141,7 +154,11 @@ def get_photo(path: PhotoPath, query: WaitQuery) -> Response:
     "/v1/photos/<uuid:photo_id>/cancel",
     operation_id="cancelPhoto",
     summary="End every job that has not finished",
-    responses={200: PhotoView, 404: openapi.NOT_FOUND, 409: openapi.problem("Nothing is left to cancel")},
+    responses={
+        200: openapi.progress(PhotoView),
+        404: openapi.NOT_FOUND,
+        409: openapi.problem("Nothing is left to cancel"),
+    },
 )
 def cancel_photo(path: PhotoPath) -> Response:
     here = context()

@@ -8,9 +8,9 @@ from http import HTTPStatus
 import structlog
 from flask import Flask, Response, g, request
 from pydantic import BaseModel, Field, ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from darkroom.errors import DarkroomError, Fault, InvalidRequest
+from darkroom.errors import DarkroomError, Fault, InvalidRequest, TooLarge
 from darkroom.jobs import faults_of
 
 log = structlog.get_logger()
@@ -27,6 +27,8 @@ DETAILS = {
 }
 """Said instead of werkzeug's sentences, which speak of browsers and of URLs typed by hand."""
 
+CODES = {413: TooLarge.code, 414: "uri_too_long"}
+"""Python's names for these change from one version to the next."""
 
 MOST_FAULTS = 100
 LONGEST_TEXT = 500
@@ -84,11 +86,11 @@ def problem(
         type=f"urn:darkroom:problem:{code}",
         title=HTTPStatus(status).phrase,
         status=status,
-        detail=_bounded(detail),
-        instance=_bounded(request.path),
+        detail=bounded(detail),
+        instance=bounded(request.path),
         request_id=g.get("request_id", ""),
         errors=[
-            FaultView(field=_bounded(fault.field), detail=_bounded(fault.detail), code=fault.code)
+            FaultView(field=bounded(fault.field), detail=bounded(fault.detail), code=fault.code)
             for fault in (faults or [])[:MOST_FAULTS]
         ],
         filename=filename,
@@ -101,7 +103,12 @@ def fault_of_ours(filename: str | None = None) -> Problem:
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, DarkroomError.code, detail, filename=filename)
 
 
-def _bounded(text: str) -> str:
+def code_of(status: int) -> str:
+    """The code of an error that has none of its own."""
+    return CODES.get(status) or (HTTPStatus(status).name.lower() if status in set(HTTPStatus) else "error")
+
+
+def bounded(text: str) -> str:
     """What the caller sent may stand in it: of any length, and with characters that no answer can carry."""
     return text.encode(errors="replace").decode()[:LONGEST_TEXT]
 
@@ -135,8 +142,10 @@ def _http_error(error: HTTPException) -> Response:
     status = ready.status_code
     if status < HTTPStatus.BAD_REQUEST:  # a redirect is raised too
         return Response(status=status, headers=ready.headers)
-    code = HTTPStatus(status).name.lower() if status in set(HTTPStatus) else "error"
-    response = respond(problem(status, code, DETAILS.get(status) or error.description or "the request is wrong"))
+    detail = DETAILS.get(status) or error.description or "the request is wrong"
+    if isinstance(error, RequestEntityTooLarge) and request.max_content_length:
+        detail = f"the body has more than {request.max_content_length:,} bytes"
+    response = respond(problem(status, code_of(status), detail))
     if "Allow" in ready.headers:
         response.headers["Allow"] = ready.headers["Allow"]
     return response

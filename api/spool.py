@@ -10,18 +10,63 @@ from io import BufferedRandom
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from flask import Request, current_app
-from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
+from werkzeug.exceptions import (
+    BadRequest,
+    ClientDisconnected,
+    HTTPException,
+    RequestEntityTooLarge,
+    UnsupportedMediaType,
+)
 from werkzeug.formparser import FormDataParser
 
+from api.caller import Caller
 from api.context import context
 from darkroom.errors import TooLarge, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.datastructures import FileStorage, ImmutableMultiDict
 
 CHUNK = 256 * 1024
+
+FORM_TEXT = 256 * 1024
+"""Bytes of a form that may be anything but photos: they are held in memory, several times over."""
+
+PARSED_AT_ONCE = 128 * 1024
+"""Bytes of a form that werkzeug has read and not yet given to a photo."""
+
+UPLOAD_TIME = 60.0
+"""Seconds that an upload may take, whatever its size."""
+
+UPLOAD_RATE = 10_000
+"""Bytes per second at which a larger one must come, or who sends drop by drop would hold a thread for ever."""
+
+
+class Body:
+    """The body as the server gives it, counted."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.size = 0
+        self.broken = False
+        """Whether reading ended in an error: nobody knows where the next request would begin."""
+        self.check: Callable[[], None] = lambda: None
+        """Called with each part that was read; may raise."""
+
+    def read(self, size: int = -1) -> bytes:
+        self.broken = True
+        try:
+            data = self._stream.read(size)
+        except ParseException as error:
+            raise BadRequest(f"the chunks of the body are broken: {error}") from error
+        self.broken = False
+        self.size += len(data)
+        self.check()
+        return data
 
 
 class Spool(BufferedRandom):
@@ -62,6 +107,15 @@ class Spool(BufferedRandom):
 class SpooledRequest(Request):
     """A request whose files go to the spool folder, and that leaves nothing behind when it ends."""
 
+    def __init__(self, environ: WSGIEnvironment, *args: Any, **kwargs: Any) -> None:
+        self.body = environ["wsgi.input"] = Body(environ["wsgi.input"])
+        super().__init__(environ, *args, **kwargs)
+
+    def take_your_time(self) -> None:
+        """The body is an upload, and may come slowly."""
+        if self._caller:
+            self._caller.limit(UPLOAD_TIME, UPLOAD_RATE)
+
     def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
         return self._spool()
 
@@ -83,13 +137,15 @@ class SpooledRequest(Request):
         too_long = TooLarge(f"the request has more than {most:,} bytes")
         if (self.content_length or 0) > most:
             raise too_long
+        self.body.check = self._check_text
         try:
             return self.form, self.files
         except RequestEntityTooLarge as error:
-            if self.content_length is None:
+            if self.body.size > most:
                 raise too_long from error
             raise TooLarge(
-                f"the form has more than {settings.max_photos} photos, too many fields, or too much text in them"
+                f"the form has more than {settings.max_photos} photos, too many fields, or too much text: more than "
+                f"{FORM_TEXT:,} bytes of text in one of them"
             ) from error
         except ValueError as error:
             raise BadRequest(f"the multipart body is broken or cut short: {error}") from error
@@ -108,18 +164,26 @@ class SpooledRequest(Request):
             raise ClientDisconnected
         return spool
 
-    def drain(self) -> None:
-        """Read what is left of the body, as far as a request may be long.
+    def end_body(self, most: int, wait: bool) -> None:
+        """Read what is left of the body, if that is not more than so many bytes; else the connection will be closed.
 
-        Few clients hear an answer that is given while they still send, and gunicorn would close the
-        connection that it has just promised to keep.
+        Few clients hear an answer that is given while they still send. Without `wait`, what has come is all that is
+        read.
         """
-        left = context().settings.max_request_bytes
-        if (self.content_length or 0) > left:
-            return
-        with contextlib.suppress(OSError, ValueError):  # the caller is gone, or sends no HTTP
-            while left > 0 and (chunk := self.environ["wsgi.input"].read(min(CHUNK, left))):
-                left -= len(chunk)
+        if self._caller and not wait:
+            self._caller.limit(0)
+        self.body.check = lambda: None
+        if not self._read_to_the_end(most) and self._caller:
+            self._caller.hang_up()
+
+    def _read_to_the_end(self, most: int) -> bool:
+        if self.body.broken or (self.content_length or 0) - self.body.size > most:
+            return False
+        with contextlib.suppress(OSError, HTTPException):  # the caller is gone or too slow, or sends no HTTP
+            while chunk := self.body.read(min(CHUNK, most)):
+                most -= len(chunk)
+            return most > 0
+        return False
 
     def on_json_loading_failed(self, e: ValueError | None) -> Any:
         if e is None:
@@ -132,9 +196,13 @@ class SpooledRequest(Request):
         super().close()
 
     @property
-    def received(self) -> int:
-        """Bytes of the files that came in."""
-        return sum(spool.size for spool in self._spools)
+    def _caller(self) -> Caller | None:
+        caller = self.environ.get("gunicorn.socket")
+        return caller if isinstance(caller, Caller) else None
+
+    def _check_text(self) -> None:
+        if self.body.size - sum(spool.size for spool in self._spools) > FORM_TEXT + PARSED_AT_ONCE:
+            raise TooLarge(f"the fields of the form have more than {FORM_TEXT:,} bytes in all")
 
     @property
     def _spools(self) -> list[Spool]:

@@ -17,7 +17,7 @@ import click
 from darkroom import __version__
 from darkroom.dead_letters_cli import dead_letters
 from darkroom.errors import DarkroomError, Unavailable
-from darkroom.terminal import say, say_table
+from darkroom.terminal import Once, say, say_table
 
 INTERRUPTED = 130
 """What shells expect of a command that Ctrl-C ended."""
@@ -198,7 +198,7 @@ def status(photo_id: str, url: str, api_key: str | None, as_json: bool) -> None:
     """
     from darkroom.client import ApiError, Client
 
-    with Client(url, patience=2, api_key=api_key) as client:
+    with Client(url, patience=2, api_key=api_key, waiting=Once()) as client:
         try:
             photo = client.photo(photo_id)
         except ApiError as error:

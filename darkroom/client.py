@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
@@ -27,7 +27,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3 import Retry
-from urllib3.exceptions import MaxRetryError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import InvalidHeader, MaxRetryError, ProtocolError, ReadTimeoutError
 from urllib3.filepost import encode_multipart_formdata
 
 from darkroom import __version__
@@ -44,8 +44,8 @@ READ_TRIES = 3
 CHUNK = 256 * 1024
 LONGEST_WAIT = 60
 """Seconds. An API that says to come back later than this is not waited for."""
-BUSY_TRIES = 150
-"""How often a request is repeated that the API has no room for now."""
+REFUSED_FOR = 600
+"""Seconds for which a request is sent again that the API has no room for now."""
 LONGEST_QUERY = 7_500
 """gunicorn takes request lines of 8,190 bytes at most; what is longer is sent as a form."""
 
@@ -104,16 +104,24 @@ class NotFinished(DarkroomError):
 class Client:
     """A connection to the API at `url`.
 
-    A busy API is asked again when it says. `patience` is how often it is called again when nobody is there, or when
+    A busy API is asked again when it says, for ten minutes at most; `waiting` is called with a sentence whenever that
+    begins or goes on. `patience` is how often it is called again when nobody is there, or when
     the connection breaks: 6 times take half a minute, in which a restart goes unnoticed; 2 are for people who wait at
     a terminal.
     """
 
-    def __init__(self, url: str, patience: int = 6, api_key: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        patience: int = 6,
+        api_key: str | None = None,
+        waiting: Callable[[str], None] | None = None,
+    ) -> None:
         self.url = url.rstrip("/")
         self._patience = patience
         self._api_key = api_key
-        self._api = _session(patience, api_key)
+        self._waiting = waiting
+        self._api = _session(patience, api_key, refused=self._refused)
         # Results come from another host, and their links are signed: a password of a .netrc, which S3 would take
         # for a second signature, must not go there.
         self._storage = _session(2)
@@ -156,7 +164,7 @@ class Client:
         # File names may hold bytes that are no text; they become question marks.
         query = urlencode({"filename": path.name, **fields}, errors="replace")
         # Each upload has its own connection: the API may just be hanging up one that was kept.
-        with path.open("rb") as file, _session(self._patience, self._api_key, upload=True) as session:
+        with path.open("rb") as file, self._upload_session() as session:
             body: BinaryIO | _Form = file
             address, content_type = f"/v1/photos?{query}", "application/octet-stream"  # the API looks into it itself
             if len(query) > LONGEST_QUERY:
@@ -241,6 +249,16 @@ class Client:
                 raise self._problem(response)
         return response
 
+    def _upload_session(self) -> requests.Session:
+        return _session(self._patience, self._api_key, upload=True, refused=self._refused)
+
+    def _refused(self, status: int) -> None:
+        if self._waiting:
+            reason = f"{status} {HTTPStatus(status).phrase}" if status in set(HTTPStatus) else str(status)
+            self._waiting(
+                f"{self.url} answers {reason}: it is asked again when it says, for {REFUSED_FOR / 60:g} minutes at most"
+            )
+
     def _photo(self, response: requests.Response) -> Photo:
         try:
             body = response.json()
@@ -304,16 +322,42 @@ class _Form:
 
 
 class _Retry(Retry):
-    """Waits for an API that is busy, as long as that is not for long."""
+    """Waits for an API that is busy, as long as that is not for long, neither each time nor altogether.
+
+    `until`: when a request that was refused is not sent again any more. `refused` is told of each refusal after which
+    it is.
+    """
+
+    def __init__(
+        self, *counts: Any, until: float | None = None, refused: Callable[[int], None] | None = None, **named: Any
+    ) -> None:
+        super().__init__(*counts, **named)
+        self._until = until
+        self._refused = refused
+
+    def new(self, **named: Any) -> Self:
+        return super().new(**{"until": self._until, "refused": self._refused, **named})
 
     def increment(self, method: Any = None, url: Any = None, response: Any = None, *more: Any, **named: Any) -> Self:
-        if response is not None and (self.get_retry_after(response) or 0) > LONGEST_WAIT:
+        if response is None:
+            return super().increment(method, url, response, *more, **named)
+        at, wait = time.monotonic(), self.get_retry_after(response) or 0
+        until = self._until or at + REFUSED_FOR
+        if wait > LONGEST_WAIT or at + wait > until:
             raise MaxRetryError(cast(Any, named.get("_pool")), url or "")
         left = super().increment(method, url, response, *more, **named)
-        refused = sum(one.status == 429 for one in left.history)
-        if response is not None and response.status == 429 and refused <= BUSY_TRIES:
-            return left.new(total=self.total, status=self.status)  # it does not count among those that failed
-        return left
+        if self._refused:
+            self._refused(response.status)
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:  # it does not count among those that failed
+            return left.new(total=self.total, status=self.status, until=until)
+        return left.new(until=until)
+
+    def get_retry_after(self, response: Any) -> float | None:
+        """What nobody can read is as good as nothing."""
+        try:
+            return super().get_retry_after(response)
+        except (InvalidHeader, ValueError, OverflowError):
+            return None
 
 
 class _Key(AuthBase):
@@ -327,7 +371,12 @@ class _Key(AuthBase):
         return request
 
 
-def _session(patience: int, api_key: str | None = None, upload: bool = False) -> requests.Session:
+def _session(
+    patience: int,
+    api_key: str | None = None,
+    upload: bool = False,
+    refused: Callable[[int], None] | None = None,
+) -> requests.Session:
     """Asks again where that is safe: an upload has a key by which Darkroom knows it again.
 
     After a 409 the first try is still under way, or its API has died and the lock has to run out.
@@ -349,6 +398,7 @@ def _session(patience: int, api_key: str | None = None, upload: bool = False) ->
         backoff_jitter=0.5,
         retry_after_max=LONGEST_WAIT + 1,  # longer ones are cut down to it, and can still be told from it
         raise_on_status=False,  # the last answer says why
+        refused=refused,
     )
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))

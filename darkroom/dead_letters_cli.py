@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,19 @@ def _checked_ids(_ctx: click.Context, _param: click.Parameter, values: tuple[str
 
 _one_id: Callable[[Command], Command] = click.argument("ids", metavar="ID", callback=_checked_ids)
 _ids: Callable[[Command], Command] = click.argument("ids", metavar="[ID]...", nargs=-1, callback=_checked_ids)
-_owner: Callable[[Command], Command] = click.option("--owner", metavar="NAME", help="Only this owner's. Default: all.")
+
+
+def _checked_owner(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    from darkroom.owners import OWNER_RULE, is_owner
+
+    if value is not None and not is_owner(value):
+        raise click.BadParameter(f"that cannot be an owner; take {OWNER_RULE}")
+    return value
+
+
+_owner: Callable[[Command], Command] = click.option(
+    "--owner", metavar="NAME", callback=_checked_owner, help="Only this owner's. Default: all."
+)
 _code: Callable[[Command], Command] = click.option(
     "--code", metavar="REASON", help="Only those with this reason, such as attempts_exhausted."
 )
@@ -72,6 +84,7 @@ def list_(owner: str | None, code: str | None, limit: int, messages: bool, as_js
     They are found in the photos' records. The queue holds a copy of each, and besides messages that belong to no
     record, because nobody can read them or their photo is not there.
     """
+    _check_messages(messages, owner, code)
     with _connected() as services:
         total, latest = _letters(services, owner).latest(limit, code)
         strays = [_stray(received) for received in _strays(services)] if messages else None
@@ -119,7 +132,8 @@ def show(ids: tuple[str, ...], as_json: bool) -> None:
 def redrive(ids: tuple[str, ...], owner: str | None, code: str | None, everything: bool, as_json: bool) -> None:
     """Queue the jobs of dead letters again, with fresh attempts.
 
-    Jobs that had succeeded, or failed for a reason of their own, stay as they are.
+    Jobs that had succeeded, or failed for a reason of their own, stay as they are. When there is no such dead letter
+    the exit status is 1.
     """
     _check_selection(ids, code, everything)
     late = []
@@ -136,6 +150,7 @@ def redrive(ids: tuple[str, ...], owner: str | None, code: str | None, everythin
     else:
         waiting = f"; {len(late)} could not be sent now, the workers' sweep does it" if late else ""
         say(f"{counted(len(done), 'dead letter')} queued again{waiting}.{_overtaken(failed)}")
+    _end(done or failed, owner, code)
 
 
 @dead_letters.command()
@@ -158,15 +173,16 @@ def purge(
     """Leave dead letters for good.
 
     The photos stay, and their jobs stay failed; a job can still be run again one by one. The workers' sweep removes
-    the messages.
+    the messages. When there is no such dead letter the exit status is 1.
     """
+    _check_messages(messages, owner, code)
     if not messages or ids or code or everything:
         _check_selection(ids, code, everything)
     deleted = 0
     with _connected() as services:
         letters = _letters(services, owner)
         selected = _selected(letters, ids, code) if ids or code or everything else []
-        if not yes:
+        if not yes and (selected or messages):
             what = [counted(len(selected), "dead letter")] if ids or code or everything else []
             what += [f"all messages without a record in {services.photos.dead_letters.name}"] if messages else []
             click.confirm(f"Leave {' and '.join(what)} for good?", abort=True, err=True)
@@ -178,6 +194,8 @@ def purge(
     else:
         also = f"; {counted(deleted, 'message')} without a record deleted" if messages else ""
         say(f"{counted(len(done), 'dead letter')} purged{also}.{_overtaken(failed)}")
+    if ids or code or everything:
+        _end(selected, owner, code)
 
 
 # --- inside -----------------------------------------------------------------------------------------------------
@@ -223,6 +241,24 @@ def _view(services: Services, dead: DeadOrder) -> DeadLetterView:
 def _check_selection(ids: tuple[str, ...], code: str | None, everything: bool) -> None:
     if sum(map(bool, (ids, code, everything))) != 1:
         raise click.UsageError("say which ones: give IDs, --code REASON or --all, one of them")
+
+
+def _check_messages(messages: bool, owner: str | None, code: str | None) -> None:
+    """Messages without a record have no owner that one could trust, and most of them no reason."""
+    if messages and (owner or code):
+        raise click.UsageError(
+            "--messages means all messages without a record, whoever's they are: leave out --owner and --code"
+        )
+
+
+def _end(found: Sequence[object], owner: str | None, code: str | None) -> None:
+    """Exit with 1 when nothing was found: a slip of the pen in a script should not look like success."""
+    if found:
+        return
+    by = [f" of the owner {owner}"] if owner else []
+    by += [f" with the reason {code}"] if code else []
+    say(f"There is no dead letter{''.join(by)}.", err=True)
+    raise click.exceptions.Exit(1)
 
 
 def _by_ids(letters: DeadLetters, ids: tuple[str, ...]) -> list[DeadOrder]:

@@ -2,7 +2,8 @@
 
 Beside the photo's record stands an item of its own, pk = `dedupe#{owner}#{hash}`, that names it. Both are written in
 one transaction: of two uploads at once one makes the photo and the other finds it, and an API that dies leaves both
-or none. Each further upload looks whether the photo named is still of use; if not, its own takes the place.
+or none. Each further upload looks whether the photo named is still of use; if not, its own takes the place. The item
+goes when its photo is deleted, or expires with it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import random
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, cast
 
 from darkroom.aws import Clients, aws_errors
@@ -33,7 +35,7 @@ class Dedupe:
 
     def create(self, photo: PhotoRecord) -> PhotoRecord:
         """Write a new record, unless its owner has such a photo. Returns the one that is there then."""
-        pk = _pk(photo)
+        photo.twins = pk = _pk(photo)
         for tries in itertools.count():
             named = self._named(pk)
             found = self._table.get(named) if named else None
@@ -46,6 +48,21 @@ class Dedupe:
                 return found
             time.sleep(random.uniform(0, min(1.0, 0.01 * 2**tries)))  # noqa: S311 - jitter, not a secret
         raise AssertionError("unreachable")
+
+    def forget(self, photo: PhotoRecord) -> None:
+        """Remove the item that names a deleted photo, unless it names another one by now."""
+        if photo.twins is None:
+            return
+        with (
+            aws_errors(f"forgetting photo {photo.id}"),
+            suppress(self._dynamodb.exceptions.ConditionalCheckFailedException),
+        ):
+            self._dynamodb.delete_item(
+                TableName=self._name,
+                Key={"pk": photo.twins},
+                ConditionExpression="attribute_not_exists(pk) OR twin = :photo",
+                ExpressionAttributeValues={":photo": photo.id},
+            )
 
     def _named(self, pk: str) -> str | None:
         with aws_errors("looking for the same photo"):

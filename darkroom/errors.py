@@ -26,6 +26,7 @@ DarkroomError
 ├── Unavailable               503  AWS is down, slow or throttling; worth trying again
 ├── ClaimLost                 somebody else holds the order now
 ├── LeaseLost                 the message's visibility ran out
+├── OrderInWork               another message of the same order is being worked on
 ├── Interrupted               the worker has to stop; another one goes on
 ├── DeliveryFailed            a webhook did not reach its receiver
 │   └── CallbackRefused            its address is none that may be asked
@@ -253,6 +254,12 @@ class LeaseLost(DarkroomError):
     """The message became visible to other workers."""
 
     code = "lease_lost"
+
+
+class OrderInWork(DarkroomError):
+    """Another message of the same order is in work."""
+
+    code = "order_in_work"
 
 
 class Interrupted(DarkroomError):

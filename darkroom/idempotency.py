@@ -3,7 +3,8 @@
 One item a key, in the photos' table: pk = `idempotency#{owner}#{sha256 of the key}`, so a key is its owner's
 alone. It is written before the request is carried out and holds the ids of whatever the request will make. An API
 that dies in the middle leaves a lock that soon runs out; whoever takes over uses the same ids, finds under them
-what is there already, and goes on from there. So the lock only saves work: two that hold it at once do no harm.
+what is there already, and goes on from there. So the lock only saves work: of two that hold it at once neither
+undoes what the other may have promised, because the second one marks the order as shared (darkroom/record.py).
 
 TTL deletes days late, so every condition looks at `expires_at` itself.
 """

@@ -74,10 +74,22 @@ def _flat_discriminator(schema: dict[str, Any]) -> None:
         del schema["discriminator"]
 
 
+def _tagged(schema: dict[str, Any]) -> None:
+    """Say that `type` and `filter` are required: whoever reads JSON goes by them, though here they have defaults."""
+    tags = [name for name, field in schema["properties"].items() if "const" in field]
+    if tags:
+        schema["required"] = list(dict.fromkeys([*schema.get("required", []), *tags]))
+
+
+def _sized(schema: dict[str, Any]) -> None:
+    _tagged(schema)
+    schema["anyOf"] = [{"required": [side], "properties": {side: {"type": "integer"}}} for side in ("width", "height")]
+
+
 class Spec(BaseModel):
     """Base of all specs: unknown fields are errors, and a spec never changes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_tagged)
 
 
 class Output(Spec):
@@ -121,11 +133,7 @@ class FocalPoint(Spec):
 class Resize(Spec):
     """Change the size. With one side given, the other follows the aspect ratio, but with `fill` it stays as it is."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "anyOf": [{"required": [side], "properties": {side: {"type": "integer"}}} for side in ("width", "height")]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=_sized)
 
     type: Literal["resize"] = "resize"
     width: Side | None = None
@@ -239,7 +247,7 @@ class PictureJob(Spec):
 
 
 class ResizeJob(Resize, PictureJob):
-    pass
+    model_config = ConfigDict(json_schema_extra=_sized)
 
 
 class GrayscaleJob(Grayscale, PictureJob):

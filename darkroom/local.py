@@ -21,8 +21,10 @@ from typing import TextIO
 from darkroom.aws import make_clients
 from darkroom.emulator import HOST, Child, Emulator, StartFailed, is_taken, wait_until_answers
 from darkroom.errors import DarkroomError
+from darkroom.memory import usable_memory
+from darkroom.owners import read_owners
 from darkroom.provision import provision
-from darkroom.settings import Settings, read_settings
+from darkroom.settings import MIB, Settings, read_settings
 
 HOME = Path(".darkroom")
 
@@ -35,6 +37,13 @@ API_STARTS_WITHIN = 60.0
 API_STOPS_WITHIN = 40.0
 KILLED_WITHIN = 10.0
 """A process that should be gone; a little more than a busy machine takes."""
+
+OTHERS = 2
+"""Processes, beside the workers, that want memory: the API and the emulator."""
+
+PROCESS_MEMORY = 256 * MIB
+LEAST_CHILD_MEMORY = 128 * MIB
+"""With less a child makes nothing of a photo: rather a machine that is promised twice."""
 
 EXAMPLE_JOBS = '[{"type":"resize","width":800},{"type":"filter","filter":"sepia"},{"type":"metadata"}]'
 
@@ -79,10 +88,10 @@ class Run:
         self.check()
         api = Child("api", "api", _log("api"), os.environ)
         self._note(api)
+        shares = worker_shares(settings, self.workers, usable_memory())
         for number in range(1, self.workers + 1):
             name = f"worker-{number}"
-            # One photo at a time each: the workers share the machine, and there are several to be seen.
-            self._note(Child(name, "worker", _log(name), {"DARKROOM_CONCURRENCY": "1", **os.environ}))
+            self._note(Child(name, "worker", _log(name), os.environ | shares))
         wait_until_answers(api, settings.host, settings.port, "/healthz", API_STARTS_WITHIN, give_up=self.stop_wanted)
         self.check()
         return settings
@@ -179,6 +188,17 @@ def _run(run: Run) -> int:
     return 1 if failed else 0
 
 
+def worker_shares(settings: Settings, workers: int, usable: int) -> dict[str, str]:
+    """The part of this machine that each worker takes, of `usable` bytes; each would take all for itself.
+
+    One photo at a time each, as there are several workers to be seen. What the user has set holds.
+    """
+    slots = settings.concurrency or 1
+    share = (usable - (workers + OTHERS) * PROCESS_MEMORY) // (workers * slots)
+    memory = settings.child_memory or max(LEAST_CHILD_MEMORY, share)
+    return {"DARKROOM_CONCURRENCY": str(slots), "DARKROOM_CHILD_MEMORY": str(memory)}
+
+
 def _defaults(emulator: Emulator | None) -> dict[str, str]:
     """The environment of an embedded run; what the user has set wins."""
     environ = os.environ
@@ -208,6 +228,7 @@ def _welcome(settings: Settings, run: Run) -> str:
     environ = " ".join(f"{name}={value}" for name, value in run.own_environ.items() if name.startswith("AWS_"))
     if run.left_out:
         environ = " ".join(["env", *(f"-u {name}" for name in run.left_out), environ])
+    key = ' -H "Authorization: Bearer $DARKROOM_API_KEY"' if read_owners(settings).keys else ""
     command = Path(sys.executable).with_name("darkroom")
     if command.is_relative_to(Path.cwd()):
         command = command.relative_to(Path.cwd())
@@ -227,7 +248,7 @@ Darkroom runs with {run.workers} worker{"s"[: run.workers != 1]}. Ctrl-C stops i
 
 Try it with a photo of yours:
 
-  curl -F photo=@photo.jpg -F 'jobs={EXAMPLE_JOBS}' {base}/v1/photos
+  curl{key} -F photo=@photo.jpg -F 'jobs={EXAMPLE_JOBS}' {base}/v1/photos
 
 Look into the queue:
 

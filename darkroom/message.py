@@ -7,6 +7,7 @@ version is not an error of its sender: in a rolling upgrade old workers give it 
 from __future__ import annotations
 
 import math
+import re
 from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
@@ -19,6 +20,9 @@ VERSION = 1
 
 LONGEST_DELAY = 900
 """Seconds for which SQS can keep a message back. What is due later comes, is too early, and is sent again."""
+
+UNSENDABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""SQS refuses a message with any of these, and messages carry what callers and errors say."""
 
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 
@@ -45,8 +49,8 @@ class Message(BaseModel):
 class WebhookMessage(BaseModel):
     """A callback that is to be told that a photo has ended, not before a certain time.
 
-    Where to, and how often that was tried, stands in the record: however many of these there are, one attempt
-    follows the other.
+    Where to, and how often that was tried, stands in the record. However many of these there are, one makes an
+    attempt and the next message; the record names it, and the others die out.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -57,6 +61,7 @@ class WebhookMessage(BaseModel):
     owner: str = Field(min_length=1, max_length=128)
     generation: int = Field(ge=1)
     not_before: AwareDatetime
+    id: str = Field("", max_length=64, description="kept when it is only put off; empty in messages of older releases")
 
     def delay(self, now: datetime) -> int:
         """Whole seconds for which SQS is to keep this back: until it is due, or as long as SQS can."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,13 +10,14 @@ from typing import Any
 
 from darkroom.aws import Clients, aws_errors
 from darkroom.errors import Unavailable
+from darkroom.message import UNSENDABLE
 from darkroom.settings import Settings
-
-_UNSENDABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""SQS refuses a message with any of these, and errors quote what comes from elsewhere."""
 
 BATCH = 10
 """Entries in one SQS batch request, and messages in one receive."""
+
+LOOK = 60
+"""Seconds for which others do not see a dead letter that is only looked at."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class WorkQueue(Queue):
             received.body,
             group=copy_id,  # on a FIFO queue one that is looked at must not hold up the others
             deduplication_id=copy_id,
-            attributes={"code": code, "reason": _UNSENDABLE.sub("\ufffd", reason[:500])}
+            attributes={"code": code, "reason": UNSENDABLE.sub("\ufffd", reason[:500])}
             | {"receives": str(received.receives)}
             | number,
         )
@@ -219,7 +219,9 @@ def depths(settings: Settings, clients: Clients) -> list[Depth]:
         settings.photos_queue,
         settings.photos_dlq,
         settings.ingest_queue,
+        settings.ingest_dlq,
         settings.webhooks_queue,
+        settings.webhooks_dlq,
         settings.events_queue,
     ]
     return [Queue(name, clients).depth() for name in names]

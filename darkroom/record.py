@@ -21,7 +21,17 @@ from uuid import UUID, uuid5
 import uuid_utils
 from pydantic import BaseModel, ConfigDict
 
-from darkroom.errors import ClaimLost, Conflict, DarkroomError, InvalidRequest, NotFound, PhotoGone, ProcessError
+from darkroom.errors import (
+    ClaimLost,
+    Conflict,
+    DarkroomError,
+    Fault,
+    InvalidRequest,
+    NotFound,
+    OrderInWork,
+    PhotoGone,
+    ProcessError,
+)
 from darkroom.jobs import MAX_JOBS, Job
 from darkroom.message import Message, WebhookMessage
 
@@ -34,14 +44,14 @@ UNFINISHED = ("queued", "processing")
 
 MAX_ERRORS = 5
 MAX_EARLIER_ERRORS = 1
-MAX_ERROR_CHARS = 300
+MAX_ERROR_BYTES = 300
 """What is kept of a job's errors, since its last redrive and from before it: 50 jobs, each with that many, must fit
 an item of 400 KB."""
 
 TOMBSTONE_DAYS = 20
 """A tombstone outlives every message that may still name its photo: 4 days in the queue, 14 in the dead letters."""
 
-MAX_REDRIVES = 5
+MAX_REDRIVES = 2
 """How many of an order's redrives are remembered."""
 
 MAX_DELIVERIES = 10
@@ -58,6 +68,10 @@ def new_id() -> str:
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def _short(detail: str) -> str:
+    return detail.encode(errors="replace")[:MAX_ERROR_BYTES].decode(errors="ignore")
 
 
 class Data(BaseModel):
@@ -102,7 +116,7 @@ class AttemptError(Data):
 
     @classmethod
     def of(cls, error: DarkroomError, attempt: int, at: datetime) -> AttemptError:
-        return cls(attempt=attempt, code=error.code, detail=error.detail[:MAX_ERROR_CHARS], at=at)
+        return cls(attempt=attempt, code=error.code, detail=_short(error.detail), at=at)
 
 
 class JobRecord(Data):
@@ -154,16 +168,19 @@ class Redrive(Data):
 class Order(Data):
     """Jobs that travel in one message.
 
-    `claim` is the number that its holder has, `claims` how often it was claimed. `due_at`: when the sweep
-    shall look after it.
+    `claim` is the number that its holder has, `holder` the message it came with, `claims` how often it was claimed.
+    `due_at`: when the sweep shall look after it. `shared`: several requests have gone on with it, and one of them may
+    have been told that it is taken.
     """
 
     id: str
     claim: int = 0
+    holder: str = ""
     claims: int = 0
     given_back: int = 0
     sends: int = 1
     due_at: datetime
+    shared: bool = False
     trace: str = ""
     dead: DeadLetter | None = None
     redrives: list[Redrive] = []
@@ -178,10 +195,15 @@ class Order(Data):
 
 
 class Delivery(Data):
-    """What became of telling the callback that one generation has ended."""
+    """What became of telling the callback that one generation has ended.
+
+    `next_at`: when it is tried again; while an attempt is under way, when it is should nothing come of that.
+    `holder`: the message that the latest attempt was or is made for. It alone leads to the next one.
+    """
 
     attempts: int = 0
     next_at: datetime | None = None
+    holder: str | None = None
     delivered_at: datetime | None = None
     given_up_at: datetime | None = None
     last_error: str | None = None
@@ -225,6 +247,8 @@ class PhotoRecord(Data):
     reference: str | None = None
     metadata: dict[str, Any] = {}
     batch: str | None = None
+    twins: str | None = None
+    """The key of the item by which uploads of the same photo find this one (darkroom/dedupe.py)."""
     callback: Callback | None = None
     generation: int = 1
     claims: int = 0
@@ -325,9 +349,16 @@ class PhotoRecord(Data):
             return None
         return self.callback.deliveries.get(generation, Delivery())
 
-    def webhook_message(self, generation: int) -> WebhookMessage:
-        """The message that asks for telling the callback that a generation has ended."""
-        return WebhookMessage(kind="webhook", photo=self.id, owner=self.owner, generation=generation, not_before=now())
+    def webhook_message(self, generation: int, not_before: datetime | None = None) -> WebhookMessage:
+        """A new message that asks for telling the callback that a generation has ended: now, or at that time."""
+        return WebhookMessage(
+            kind="webhook",
+            photo=self.id,
+            owner=self.owner,
+            generation=generation,
+            not_before=not_before or now(),
+            id=new_id(),
+        )
 
     def event_id(self, kind: str, job: JobRecord | None = None, generation: int | None = None) -> str:
         """The same for every repetition of an event: one per photo and generation, or per job and order."""
@@ -349,7 +380,8 @@ class PhotoRecord(Data):
             job = JobRecord(id=new_id(), order=order.id, spec=spec, queued_at=now())
             self.jobs[job.id] = job
         if len(self.jobs) > MAX_JOBS:
-            raise InvalidRequest(f"a photo has at most {MAX_JOBS} jobs; this would make {len(self.jobs)}")
+            detail = f"a photo has at most {MAX_JOBS} jobs; this would make {len(self.jobs)}"
+            raise InvalidRequest(f"jobs: {detail}", [Fault("jobs", detail, "too_many_jobs")])
         return order
 
     def retry(self, job_id: str, resend_after: float, trace: str = "", order_id: str | None = None) -> Order:
@@ -379,17 +411,10 @@ class PhotoRecord(Data):
         dead = order.dead
         if dead is None:
             raise Conflict(f"order {order_id} of photo {self.id} is no dead letter, or no longer")
-        at = now()
-        self._begin_generation()
-        gone = Redrive(at=at, code=dead.code, detail=dead.detail, attempts=order.attempts, sends=order.sends)
+        gone = Redrive(at=now(), code=dead.code, detail=dead.detail, attempts=order.attempts, sends=order.sends)
         order.redrives = [*order.redrives, gone][-MAX_REDRIVES:]
-        for job in self.dead_jobs(order_id):
-            job.status, job.attempts, job.queued_at, job.ended_at = "queued", 0, at, None
-            job.redrives += 1
-        self._fence(order)
-        order.claims = order.given_back = 0
-        order.sends += 1
-        order.dead, order.due_at, order.trace = None, at + timedelta(seconds=resend_after), trace or order.trace
+        order.trace = trace or order.trace
+        self._requeue(order, self.dead_jobs(order_id), resend_after)
         return order
 
     def discard(self, order_id: str) -> None:
@@ -402,20 +427,18 @@ class PhotoRecord(Data):
     def go_on(self, order_id: str, resend_after: float, lost: bool = False) -> Order:
         """What a repeated request does with the order that it made before.
 
-        Jobs that failed because the order was never sent, or because the original was `lost`, begin anew.
+        Jobs that failed because the order was never sent, or because the original was `lost`, begin anew. Otherwise
+        whoever made the order may still be at it: from now on nobody may fail it for not getting on (`fail_order`).
         """
         order = self._order(order_id)
+        if self.gone:
+            return order
         failed = [job for job in self.jobs_of(order_id) if job.status == "failed"]
-        if failed and not self.gone and (lost or not (order.claims or order.dead)):
-            at = now()
-            self._begin_generation()
-            for job in failed:
-                job.status, job.attempts, job.queued_at, job.ended_at = "queued", 0, at, None
-                job.redrives += 1
-            self._fence(order)
-            order.claims = order.given_back = 0
-            order.sends += 1
-            order.dead, order.due_at = None, at + timedelta(seconds=resend_after)
+        never_sent = bool(failed) and not (order.claims or order.dead)
+        if failed and (lost or never_sent):
+            self._requeue(order, failed, resend_after)
+        if not (never_sent or order.claims) and self.jobs_of(order_id, unfinished=True):
+            order.shared = True
         return order
 
     def cancel(self) -> None:
@@ -434,19 +457,26 @@ class PhotoRecord(Data):
 
     # --- changes that workers make ------------------------------------------------------------------------------
 
-    def claim(self, order_id: str, max_attempts: int, time_limit: float, resend_after: float) -> Claim:
+    def claim(
+        self, order_id: str, max_attempts: int, time_limit: float, resend_after: float, message: str = ""
+    ) -> Claim:
         """Take the right to an order; whoever held it before is fenced out from now on.
 
         The sweep takes the worker for dead when the order is not done long after its longest possible
         time: all jobs together, then each alone after a crash.
-        Raises PhotoGone when the photo was deleted or has expired.
+        Raises PhotoGone when the photo was deleted or has expired, OrderInWork when another message than this one is
+        in work: two of them would fence each other out, time and again.
         """
         self._be_there()
         jobs = self.jobs_of(order_id, unfinished=True)
         if not jobs:  # all have ended, or moved to another order when they were retried
             return Claim(order=order_id)
         order = self.orders[order_id]
+        in_work = any(job.status == "processing" for job in jobs) and order.due_at > now()
+        if in_work and order.holder and message not in ("", order.holder):
+            raise OrderInWork(f"order {order_id} is in work with another message")
         self._fence(order)
+        order.holder = message
         order.claims += 1
         exhausted = order.attempts > max_attempts
         if exhausted:
@@ -507,21 +537,41 @@ class PhotoRecord(Data):
         """End an order that cannot be carried out: its unfinished jobs fail, and it is a dead letter."""
         self._bury(self._hold(claim), self.jobs_of(claim.order, unfinished=True), error)
 
-    def note_delivery(self, generation: int, error: str | None = None, next_at: datetime | None = None) -> None:
-        """Write down an attempt to tell the callback. An error without a next time is the end of it."""
+    def begin_delivery(self, generation: int, attempt: int, holder: str, until: datetime) -> None:
+        """Take the right to an attempt, counted from 1, to tell the callback; it counts once it is noted.
+
+        `until`: when whoever has it is taken for dead. Raises Conflict when it is not the next one, or not due.
+        """
+        delivery = self.webhook(generation)
+        if self.callback is None or delivery is None or delivery.ended or delivery.attempts != attempt - 1:
+            raise Conflict(f"attempt {attempt} is not the next one")
+        if delivery.next_at and delivery.next_at > now():
+            raise Conflict(f"attempt {attempt} is under way, or not due yet")
+        self.callback.deliveries[generation] = delivery.model_copy(update={"holder": holder, "next_at": until})
+        for old in [number for number in self.callback.deliveries if number <= self.generation - MAX_DELIVERIES]:
+            del self.callback.deliveries[old]
+
+    def note_delivery(
+        self, generation: int, attempt: int, error: str | None = None, next_at: datetime | None = None
+    ) -> None:
+        """Write down what came of an attempt to tell the callback. An error without a next time is the end of it.
+
+        Raises Conflict when the attempt failed and somebody else has noted it: only one of them leads to the next.
+        """
         delivery = self.webhook(generation)
         if self.callback is None or delivery is None or delivery.ended:  # a later attempt may have been faster
             return
+        if error and delivery.attempts >= attempt:
+            raise Conflict(f"attempt {attempt} is noted already")
         at = now()
         self.callback.deliveries[generation] = Delivery(
-            attempts=delivery.attempts + 1,
+            attempts=max(attempt, delivery.attempts),
             next_at=next_at,
+            holder=delivery.holder,
             delivered_at=None if error else at,
             given_up_at=at if error and not next_at else None,
-            last_error=error[:MAX_ERROR_CHARS] if error else delivery.last_error,
+            last_error=_short(error) if error else delivery.last_error,
         )
-        for old in [number for number in self.callback.deliveries if number <= self.generation - MAX_DELIVERIES]:
-            del self.callback.deliveries[old]
 
     # --- changes that the sweep and a failed upload make --------------------------------------------------------
 
@@ -538,8 +588,15 @@ class PhotoRecord(Data):
             raise Conflict(f"order {order_id} is not overdue")
         wait = resend_after * RESEND_FACTOR**order.sends_since_redrive
         order.sends += 1
+        order.holder = ""  # taken for dead
         order.due_at = now() + timedelta(seconds=wait)
         return order
+
+    def not_resent(self, order_id: str, resend_after: float) -> None:
+        """Take a send back that could not be made: it is tried again soon."""
+        order = self._order(order_id)
+        order.sends -= 1
+        order.due_at = min(order.due_at, now() + timedelta(seconds=resend_after))
 
     def bury_given_up(self, order_id: str, send: int, error: DarkroomError) -> None:
         """End an order whose message SQS gave up, and fence out who had it.
@@ -557,8 +614,9 @@ class PhotoRecord(Data):
         self._bury(order, jobs, error)
 
     def fail_order(self, order_id: str, error: DarkroomError) -> bool:
-        """End an order that was for sure never sent. False if a worker has it all the same."""
-        if self._order(order_id).claims:
+        """End an order that was for sure never sent. False if a worker has it all the same, or another request."""
+        order = self._order(order_id)
+        if order.claims or order.shared:
             return False
         at = now()
         for job in self.jobs_of(order_id, unfinished=True):
@@ -594,11 +652,23 @@ class PhotoRecord(Data):
         at = now()
         earlier = [job.id for job in self.dead_jobs(order.id)]
         order.dead = DeadLetter(
-            code=error.code, detail=error.detail[:MAX_ERROR_CHARS], at=at, jobs=earlier + [job.id for job in jobs]
+            code=error.code, detail=_short(error.detail), at=at, jobs=earlier + [job.id for job in jobs]
         )
         for job in jobs:
             job.add_error(error, at)
             job.end("failed", at)
+
+    def _requeue(self, order: Order, jobs: list[JobRecord], resend_after: float) -> None:
+        """Begin anew with jobs that failed: in the same order, with fresh attempts and a further send."""
+        at = now()
+        self._begin_generation()
+        for job in jobs:
+            job.status, job.attempts, job.queued_at, job.ended_at = "queued", 0, at, None
+            job.redrives += 1
+        self._fence(order)
+        order.claims = order.given_back = 0
+        order.sends += 1
+        order.dead, order.due_at = None, at + timedelta(seconds=resend_after)
 
     def _begin_generation(self) -> None:
         """What is asked of a photo that had ended begins a generation, with events of its own."""

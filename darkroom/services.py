@@ -11,7 +11,7 @@ from darkroom.aws import Clients, make_clients
 from darkroom.bucket import Bucket, job_and_claim
 from darkroom.dedupe import Dedupe
 from darkroom.idempotency import Idempotency
-from darkroom.message import WebhookMessage
+from darkroom.message import Message, WebhookMessage
 from darkroom.queue import PhotosQueue, Queue, WebhooksQueue
 from darkroom.record import PhotoRecord, now
 from darkroom.settings import Settings
@@ -56,26 +56,27 @@ class Services:
             deduplication_id=photo.deduplication_id(order_id),
         )
 
-    def announce(self, photo: PhotoRecord, order_id: str = "", generation: int = 0) -> None:
-        """Tell whoever waits what has ended: a generation of the photo, and the jobs of an order if asked for.
+    def announce(self, photo: PhotoRecord, message: Message | None = None) -> None:
+        """Tell whoever waits what has ended: the photo, and the jobs of a message if that is asked for.
 
-        `generation`: by default the last one. An earlier one has ended for sure: only then a later one begins.
-        Events are at least once and their ids stable, so this may be repeated after any crash.
+        A message of an earlier generation may be the only one that still knows of it: that one ended for sure,
+        or no later one would have begun. Events are at least once and their ids stable, so this may be repeated
+        after any crash.
         """
         base_url = self.settings.base_url
-        generation = generation or photo.generation
-        ended = generation < photo.generation or not photo.unfinished
+        generations = [] if photo.unfinished else [photo.generation]
+        if message and 0 < message.generation < photo.generation:
+            generations.insert(0, message.generation)
         events = []
-        if self.settings.job_events:
-            jobs = [job for job in photo.jobs_of(order_id) if job.status in ("succeeded", "failed")]
+        if message and self.settings.job_events:
+            jobs = [job for job in photo.jobs_of(message.order) if job.status in ("succeeded", "failed")]
             events = [job_ended(photo, job, base_url) for job in jobs]
-        if ended:
-            events.append(photo_completed(photo, base_url, generation))
+        events += [photo_completed(photo, base_url, generation) for generation in generations]
         for event in events:
             self.events.send(event.model_dump_json(), group=photo.owner, deduplication_id=event.id)
-        delivery = photo.webhook(generation)
-        if ended and delivery and not delivery.ended:
-            self.send_webhook(photo.webhook_message(generation))
+        for generation in generations:
+            if (delivery := photo.webhook(generation)) and not delivery.ended:
+                self.send_webhook(photo.webhook_message(generation))
 
     def send_webhook(self, message: WebhookMessage) -> None:
         self.webhooks.send(
@@ -95,6 +96,7 @@ class Services:
     def purge(self, photo: PhotoRecord) -> PhotoRecord:
         """Remove what is stored of a deleted photo; its tombstone stays. May be repeated after any crash."""
         self.bucket.remove_photo(photo.id)
+        self.dedupe.forget(photo)
 
         def purged(record: PhotoRecord) -> None:
             record.purged = True

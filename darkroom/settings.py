@@ -40,6 +40,9 @@ MIB = 1024 * 1024
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,46}[a-z0-9]$")]
 
 
+_SECRET = re.compile(r"(dk|whsec)_[A-Za-z0-9+/_-]{20,}")
+"""An API key or a webhook secret."""
+
 _HOST = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 
 
@@ -66,10 +69,10 @@ class Settings(BaseModel):
     )
 
     # API
-    auth: Literal["keys", "off"] | None = Field(
+    auth: Literal["keys", "off", "auto"] | None = Field(
         None,
-        description="keys, or off: every caller is the owner `default`; default: keys where there are any, "
-        "off where the API is on a loopback address",
+        description="keys, or off: every caller is the owner `default`; auto: keys where there are any, else off; "
+        "default: the same, but off only where the API is on a loopback address",
     )
     api_keys: str | None = Field(None, repr=False, description="owner:hash of each key, as `darkroom key` prints it")
     owners_file: Path | None = Field(None, description="owners and the hashes of their API keys (TOML)")
@@ -102,7 +105,9 @@ class Settings(BaseModel):
     retention_days: int | None = Field(None, ge=1, le=3650, description="delete photos after this; default: keep")
 
     # Worker
-    concurrency: int | None = Field(None, ge=1, le=256, description="photos at a time; default: the CPUs we may use")
+    concurrency: int | None = Field(
+        None, ge=1, le=256, description="photos at a time; default: as many as CPUs and memory allow"
+    )
     prefetch: int | None = Field(None, ge=0, le=256, description="messages that may wait, leased; default: one a slot")
     poll_wait: int = Field(20, ge=0, le=20, description="long polling; a stop waits for a poll to return")
     lease: int = Field(60, ge=6, le=21_600, description="visibility timeout set on every receive")
@@ -147,7 +152,7 @@ class Settings(BaseModel):
     @field_validator("rate_limit")
     @classmethod
     def _rate(cls, text: str) -> str:
-        from limits import parse_many  # only the API needs it
+        from limits import parse_many  # here, because it is slow to import, and most leave the setting as it is
 
         if text == "off":
             return text
@@ -214,6 +219,10 @@ class Settings(BaseModel):
         return f"{self.stack}-photo-ingest"
 
     @property
+    def ingest_dlq(self) -> str:
+        return f"{self.stack}-photo-ingest-dlq"
+
+    @property
     def webhooks_queue(self) -> str:
         return f"{self.stack}-photo-webhooks"
 
@@ -241,6 +250,9 @@ def read_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> 
     ]
     # An empty value means "not set": compose files and .env files write ${NAME:-} for it.
     values = {_field(variable): value for variable, value in environ.items() if variable.startswith(PREFIX) and value}
+    for name in [name for name, value in values.items() if _is_misplaced(name, value)]:
+        faults.append(f"{PREFIX}{name.upper()}: what it holds is an API key or a webhook secret; better make a new one")
+        del values[name]
     settings = None
     try:
         settings = Settings.model_validate(values | overrides)
@@ -270,6 +282,12 @@ def _typed(queue: str, queue_type: str) -> str:
 
 def _field(variable: str) -> str:
     return variable.removeprefix(PREFIX).lower()
+
+
+def _is_misplaced(name: str, value: str) -> bool:
+    """Whether a secret stands where it would be shown, in the faults or in a log."""
+    known = Settings.model_fields.get(name)
+    return known is not None and known.repr and _SECRET.search(value) is not None
 
 
 def _unknown(variable: str) -> str:

@@ -10,11 +10,8 @@ from collections.abc import Iterator
 
 from darkroom.errors import FutureMessage, MessageError
 from darkroom.message import read_message
-from darkroom.queue import BATCH, Received
+from darkroom.queue import BATCH, LOOK, Received
 from darkroom.services import Services
-
-HOLD = 60
-"""Seconds for which others do not see a message that is read."""
 
 
 def read_strays(services: Services, limit: int, delete: bool = False) -> Iterator[Received]:
@@ -27,7 +24,7 @@ def read_strays(services: Services, limit: int, delete: bool = False) -> Iterato
     held: list[str] = []
     try:
         read = 0
-        while read < limit and (messages := queue.receive(min(BATCH, limit - read), wait=1, visibility=HOLD)):
+        while read < limit and (messages := queue.receive(min(BATCH, limit - read), wait=1, visibility=LOOK)):
             read += len(messages)
             strays = [received for received in messages if _is_stray(services, received)]
             gone = [received.receipt_handle for received in strays] if delete else []

@@ -20,12 +20,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
+import structlog
 from pydantic import ValidationError
 
 from darkroom.aws import Clients, aws_errors
 from darkroom.errors import Fault, FutureRecord, InvalidRequest, NotFound
 from darkroom.record import PhotoRecord, new_id, now
 from darkroom.settings import Settings
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -185,8 +188,12 @@ class Table:
                 with aws_errors("reading photos"):
                     answer = self._dynamodb.batch_get_item(RequestItems=wanted)
                 for item in answer["Responses"].get(self._name, []):
-                    photo = _record(item)
-                    found[photo.id] = photo
+                    try:
+                        photo = _record(item)
+                    except FutureRecord as error:  # one of them must not hide all others
+                        log.warning("record.unreadable", detail=error.detail)
+                    else:
+                        found[photo.id] = photo
                 if wanted := answer.get("UnprocessedKeys"):
                     time.sleep(random.uniform(0.05, 0.2))  # noqa: S311 - jitter, not a secret
         return [found[photo_id] for photo_id in ids if photo_id in found]
@@ -212,11 +219,7 @@ def _key(photo_id: str) -> dict[str, str]:
 
 
 def _item(photo: PhotoRecord) -> dict[str, Any]:
-    item: dict[str, Any] = _key(photo.id) | {
-        "photo": photo.id,
-        # DynamoDB takes no floats; ids and times are text anyway.
-        "record": json.loads(photo.model_dump_json(exclude_none=True, exclude={"version"}), parse_float=_decimal),
-    }
+    item: dict[str, Any] = _key(photo.id) | {"photo": photo.id, "record": _written(photo)}
     if not photo.deleted_at:  # a tombstone stands in no list
         item["owner"] = photo.owner
     if photo.expires_at:
@@ -226,6 +229,18 @@ def _item(photo: PhotoRecord) -> dict[str, Any]:
     if photo.dead_at and not photo.deleted_at:
         item |= {"dead_owner": photo.owner, "dead_at": _number(photo.dead_at)}
     return item
+
+
+def _written(photo: PhotoRecord) -> dict[str, Any]:
+    """What is as by default is left out, so that an older release can read whatever makes no use of a newer one's
+    fields; but for the specs, whose defaults may change."""
+    # DynamoDB takes no floats; ids and times are text anyway.
+    record: dict[str, Any] = json.loads(
+        photo.model_dump_json(exclude_defaults=True, exclude={"version"}), parse_float=_decimal
+    )
+    for job in photo.jobs.values():
+        record["jobs"][job.id]["spec"] = json.loads(job.spec.model_dump_json(exclude_none=True), parse_float=_decimal)
+    return record
 
 
 def _record(item: dict[str, Any]) -> PhotoRecord:

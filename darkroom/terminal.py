@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 
 import click
@@ -14,6 +15,20 @@ COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 def say(text: str, err: bool = False) -> None:
     """Print text that may come from elsewhere: file names, answers."""
     click.echo(COMMANDS.sub("\ufffd", text), err=err)
+
+
+class Once:
+    """Says each sentence once, to people, whichever thread comes to it first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._said: set[str] = set()
+
+    def __call__(self, text: str) -> None:
+        with self._lock:
+            if text not in self._said:
+                self._said.add(text)
+                say(text, err=True)
 
 
 def say_table(rows: Sequence[Sequence[str]]) -> None:

@@ -9,7 +9,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -22,7 +22,7 @@ import click
 
 from darkroom.client import Client, Photo, Unreachable
 from darkroom.errors import DarkroomError
-from darkroom.terminal import counted, say
+from darkroom.terminal import Once, counted, say
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 
@@ -122,8 +122,9 @@ def safe_name(name: str) -> str:
 class Run:
     """Photos in work, several at a time."""
 
-    def __init__(self, task: Task, partial: Path) -> None:
+    def __init__(self, task: Task, partial: Path, waiting: Callable[[str], None]) -> None:
         self._task = task
+        self._waiting = waiting
         self._partial = partial
         """Downloads grow here, on the same file system, and move to their place when they are complete."""
         self._gone = Event()
@@ -137,7 +138,7 @@ class Run:
             todo.put(source)
 
         def work() -> None:
-            with Client(self._task.url, api_key=self._task.api_key) as client, suppress(Empty):
+            with Client(self._task.url, api_key=self._task.api_key, waiting=self._waiting) as client, suppress(Empty):
                 while True:
                     done.put(self._process(client, todo.get_nowait()))
 
@@ -201,7 +202,8 @@ def _words(error: Exception) -> str:
 
 def upload_all(sources: Sequence[Source], task: Task, parallel: int) -> bool:
     """Upload the photos and say what becomes of each; True if all went well."""
-    with Client(task.url, patience=2, api_key=task.api_key) as client:
+    waiting = Once()
+    with Client(task.url, patience=2, api_key=task.api_key, waiting=waiting) as client:
         client.check()
         # Otherwise the whole folder would be sent, to be told with each photo; that a key is wrong, too.
         presets = client.presets()
@@ -216,7 +218,7 @@ def upload_all(sources: Sequence[Source], task: Task, parallel: int) -> bool:
         with (
             TemporaryDirectory(prefix=".partial-", dir=task.out, ignore_cleanup_errors=True) as partial,
             click.progressbar(
-                Run(task, Path(partial)).outcomes(sources, parallel),
+                Run(task, Path(partial), waiting).outcomes(sources, parallel),
                 len(sources),
                 label="photos",
                 show_eta=False,

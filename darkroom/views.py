@@ -93,6 +93,7 @@ class CallbackView(View):
 class PhotoView(View):
     id: str
     status: PhotoStatus
+    generation: int = Field(description="raised when more is asked for of a photo that had ended")
     created_at: Time
     owner: str
     batch: str | None
@@ -120,6 +121,7 @@ def photo_view(photo: PhotoRecord, base_url: str) -> PhotoView:
     return PhotoView(
         id=photo.id,
         status=photo.status,
+        generation=photo.generation,
         created_at=photo.created_at,
         owner=photo.owner,
         batch=photo.batch,
@@ -166,7 +168,10 @@ def job_view(photo: PhotoRecord, job: JobRecord, base_url: str) -> JobView:
 
 
 def photo_completed(photo: PhotoRecord, base_url: str, generation: int | None = None) -> Event:
-    """That a generation has ended, by default the last one. The photo is shown as it is now."""
+    """That a generation has ended, by default the last one.
+
+    The photo is shown as it is now: when `ended_generation` is less than its generation, more was asked for since.
+    """
     ended = max((job.ended_at for job in photo.jobs.values() if job.ended_at), default=photo.created_at)
     return Event(
         id=photo.event_id(COMPLETED, generation=generation),
@@ -176,7 +181,8 @@ def photo_completed(photo: PhotoRecord, base_url: str, generation: int | None = 
         # is the owner's own business: its address may hold a password.
         data=photo_view(photo, base_url).model_dump(
             mode="json", exclude={"callback": True, "jobs": {"__all__": {"spec", "errors"}}}
-        ),
+        )
+        | {"ended_generation": generation or photo.generation},
     )
 
 

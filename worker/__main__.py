@@ -10,13 +10,14 @@ import structlog
 
 from darkroom.errors import DarkroomError
 from darkroom.logs import set_up_logs
+from darkroom.memory import usable_memory
 from darkroom.services import Services
-from darkroom.settings import prepare_spool, read_settings
+from darkroom.settings import MIB, prepare_spool, read_settings
 from worker.consumer import Consumer
 from worker.cpus import usable_cpus
-from worker.memory import child_memory, usable_memory
+from worker.memory import slots_and_memory
 from worker.pool import start_fork_server, try_sandbox
-from worker.sandbox import Limits, guard_the_worker
+from worker.sandbox import Limits, guard_this_process
 
 log = structlog.get_logger()
 
@@ -27,12 +28,14 @@ def main() -> int:
     start_fork_server()
     # Waited for in a thread: a handler would run between any two lines, in the middle of a lock.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
-    guard_the_worker()
+    guard_this_process()
     try:
         settings = read_settings()
-        slots = settings.concurrency or usable_cpus()
-        settings = settings.model_copy(update={"child_memory": child_memory(settings, slots, usable_memory())})
+        usable = usable_memory()
+        slots, child_memory = slots_and_memory(settings, usable_cpus(), usable)
+        settings = settings.model_copy(update={"child_memory": child_memory})
         set_up_logs(settings, "worker")
+        log.info("worker.memory", slots=slots, child_mib=child_memory // MIB, usable_mib=usable // MIB)
         services = Services.connect(settings)
         prepare_spool(settings)
         missing = try_sandbox(Limits(settings.child_memory, settings.spool_dir))

@@ -97,8 +97,11 @@ _OUT_OF_MEMORY = re.compile(
     r"|encoding error 1\b",  # libwebp: VP8_ENC_ERROR_OUT_OF_MEMORY
     re.IGNORECASE,
 )
-"""What libraries say when they get no memory. Others call the photo damaged then, or the result unwritable: a child
-that failed when it was short of memory is taken to have failed for that."""
+"""What libraries say when they get no memory. Others call the photo damaged then, or the result unwritable, or fail in
+ways that nobody foresaw: a child that failed when it was short of memory is taken to have failed for that."""
+
+NEARLY_NOTHING, HALF = 0.1, 0.5
+"""Shares of the cap. With less left a child counts as short of memory."""
 
 
 def serve(pipe: Connection, max_pixels: int, limits: sandbox.Limits) -> None:
@@ -144,12 +147,27 @@ def do(work: Work, max_pixels: int, limits: sandbox.Limits) -> Iterator[Outcome]
 
 
 def _failure(error: Exception, limits: sandbox.Limits) -> Failure:
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.EPERM):
+    if isinstance(error, MemoryError) or _is_refused(error, limits.folder):
         raise error
-    if _OUT_OF_MEMORY.search(str(error)) or sandbox.is_short_of_memory(limits):
+    # What says itself that it is the photo's fault is believed unless there was next to nothing left.
+    near = NEARLY_NOTHING if isinstance(error, DarkroomError) else HALF
+    if _OUT_OF_MEMORY.search(str(error)) or sandbox.is_short_of_memory(limits, near):
         raise MemoryError from error
     if isinstance(error, DarkroomError):
         return Failure(error.code, error.detail)
     if isinstance(error, OSError) and error.errno:
         return Failure(Unavailable.code, f"the worker's disk: {error}")
     return Failure(DarkroomError.code, f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _is_refused(error: Exception, spool: Path) -> bool:
+    """Whether the sandbox said no: seccomp by EPERM, Landlock by EACCES.
+
+    In the spool everything is allowed: "permission denied" there is a matter of the disk, of a folder that belongs
+    to somebody else or was made anew, and no misdeed.
+    """
+    if not isinstance(error, OSError) or error.errno not in (errno.EPERM, errno.EACCES):
+        return False
+    named = isinstance(error.filename, str | bytes | os.PathLike)
+    in_spool = named and Path(os.fsdecode(error.filename)).resolve().is_relative_to(spool.resolve())
+    return error.errno == errno.EPERM or not in_spool

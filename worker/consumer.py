@@ -48,14 +48,13 @@ class Consumer:
         self._slots = [self._thread(f"slot-{n}", self._work, handler) for n, handler in enumerate(self._handlers)]
         self._sweeper = self._thread("sweeper", Sweeper(services, self._stopping).run)
         self._keeper = self._thread("leases", self._leases.run)
-        self._beside = [self._sweeper]
-        if settings.webhook_secret:
-            sender = WebhookSender(services, settings.webhook_secret, self._stopping)
-            self._beside.append(self._thread("webhooks", sender.run))
+        secret = settings.webhook_secret
+        self._senders = [WebhookSender(services, secret, self._stopping)] if secret else []
+        self._webhooks = [self._thread("webhooks", sender.run) for sender in self._senders]
 
     def run(self) -> bool:
         """Work until `stop` is called. False when the worker stopped because a part of it failed."""
-        for thread in (self._keeper, *self._slots, self._poller, *self._beside):
+        for thread in (self._keeper, *self._slots, self._poller, self._sweeper, *self._webhooks):
             thread.start()
         log.info("worker.started", queue=self._queue.name, slots=len(self._slots), room=self._room)
         self._stopping.wait()
@@ -68,10 +67,12 @@ class Consumer:
         self._stopping.set()
 
     def interrupt(self) -> None:
-        """Give back what is in work, too, instead of finishing it."""
+        """Give back what is in work, too, instead of finishing it; webhooks come back by themselves."""
         self._stopping.set()
         for handler in self._handlers:
             handler.interrupt()
+        for sender in self._senders:
+            sender.interrupt()
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
@@ -92,10 +93,9 @@ class Consumer:
                 log.warning("queue.unavailable", detail=error.detail, pause=round(pause, 1))
                 self._stopping.wait(pause)
                 continue
-            for received in messages:
-                lease = self._leases.hold(received)
-                if not self._inbox.put(lease):  # the poll was under way when the stop came
-                    self._give_back([lease])
+            leases = [self._leases.hold(received) for received in messages]
+            if not self._inbox.put(*leases):  # the poll was under way when the stop came
+                self._give_back(leases)
 
     def _work(self, handler: Handler) -> None:
         try:
@@ -123,14 +123,15 @@ class Consumer:
         log.info("worker.draining", held=self._leases.held)
         deadline = time.monotonic() + self._settings.stop_grace
         self._give_back(self._inbox.close())
-        while any(slot.is_alive() for slot in self._slots) and time.monotonic() < deadline:
+        working = [*self._slots, *self._webhooks]
+        while any(thread.is_alive() for thread in working) and time.monotonic() < deadline:
             health.touch()
-            for slot in self._slots:
-                slot.join(min(1.0, max(0.0, deadline - time.monotonic())))
-        if any(slot.is_alive() for slot in self._slots):
+            for thread in working:
+                thread.join(min(1.0, max(0.0, deadline - time.monotonic())))
+        if any(thread.is_alive() for thread in working):
             log.warning("worker.grace_over", held=self._leases.held)
             self.interrupt()
-        for thread in (*self._slots, self._poller, *self._beside):
+        for thread in (*working, self._poller, self._sweeper):
             thread.join()
         self._leases.close()
         self._keeper.join()

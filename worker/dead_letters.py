@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import random
 import threading
+from dataclasses import dataclass, field
 
 import structlog
 
 from darkroom.errors import Conflict, DarkroomError, MessageGivenUp, NotFound, Unavailable
 from darkroom.message import Message, read_message
-from darkroom.queue import BATCH, Received
+from darkroom.queue import BATCH, LOOK, Received
 from darkroom.record import PhotoRecord
 from darkroom.services import Services
 
@@ -24,10 +25,23 @@ log = structlog.get_logger()
 RECEIVES = 10
 """Of one sweep, each of up to ten messages."""
 
-HOLD = 60
-"""Seconds for which others do not see a message that is looked at."""
-
 LONGEST_HIDING = 3600
+
+FAILURES = 5
+"""Messages that AWS would not let us look after, until a sweep gives up."""
+
+AFTER_FAILURE = 600
+"""Seconds until such a message is looked at again, so that those behind it have their turn."""
+
+
+@dataclass
+class _Round:
+    """What one sweep has looked at and not deleted, by receipt handle."""
+
+    kept: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    deeper: bool = False
+    """Whether it has probably not seen all."""
 
 
 class DeadLetterSweep:
@@ -38,40 +52,47 @@ class DeadLetterSweep:
 
     def sweep(self) -> None:
         """Look at messages of the dead-letter queue, once. Raises Unavailable when AWS is down."""
-        kept: list[str] = []
-        deeper = False
+        round_ = _Round()
         try:
             for number in range(RECEIVES):
-                messages = [] if self._stopping.is_set() else self._queue.receive(BATCH, wait=1, visibility=HOLD)
+                messages = [] if self._stopping.is_set() else self._queue.receive(BATCH, wait=1, visibility=LOOK)
                 if not messages:
                     break
-                deeper = number == RECEIVES - 1
-                kept += self._look_at(messages)
+                round_.deeper = number == RECEIVES - 1
+                self._look_at(messages, round_)
         finally:
-            self._give_back(kept, deeper)
+            self._give_back(round_)
 
-    def _look_at(self, messages: list[Received]) -> list[str]:
-        """Delete those that have served. Returns the receipt handles of the others."""
+    def _look_at(self, messages: list[Received], round_: _Round) -> None:
+        """Delete those that have served. Raises Unavailable once too many could not be looked after."""
         done: list[str] = []
-        kept: list[str] = []
         try:
             for received in messages:
-                (done if self._is_done(received) else kept).append(received.receipt_handle)
+                try:
+                    (done if self._is_done(received) else round_.kept).append(received.receipt_handle)
+                except Unavailable as error:
+                    round_.failed.append(received.receipt_handle)
+                    if len(round_.failed) >= FAILURES:
+                        raise
+                    log.warning("dead_letter.failed", message=received.id, detail=error.detail)
+                except Exception:
+                    round_.failed.append(received.receipt_handle)
+                    log.exception("dead_letter.unexpected_error", message=received.id)
         finally:
             self._queue.delete(done)
-        return kept
 
-    def _give_back(self, handles: list[str], deeper: bool) -> None:
+    def _give_back(self, round_: _Round) -> None:
         """At once; but in a deep queue not before the others had their turn, or one that hands out its oldest messages
         first would show the same ones for ever."""
-        if not handles:
-            return
-        longest = 0
-        if deeper:
-            depth = self._queue.depth()
-            rounds = (depth.visible + depth.in_flight) / (RECEIVES * BATCH)
-            longest = min(LONGEST_HIDING, round(2 * rounds * self._services.settings.sweep_interval))
-        self._queue.set_visibility({handle: random.randint(0, longest) for handle in handles})  # noqa: S311
+        delays = dict.fromkeys(round_.failed, AFTER_FAILURE)
+        if round_.kept:
+            longest = 0
+            if round_.deeper:
+                depth = self._queue.depth()
+                rounds = (depth.visible + depth.in_flight) / (RECEIVES * BATCH)
+                longest = min(LONGEST_HIDING, round(2 * rounds * self._services.settings.sweep_interval))
+            delays |= {handle: random.randint(0, longest) for handle in round_.kept}  # noqa: S311 - no secret
+        self._queue.set_visibility(delays)
 
     def _is_done(self, received: Received) -> bool:
         """Whether a message has served and can be deleted. Raises Unavailable when AWS is down."""
@@ -114,7 +135,7 @@ class DeadLetterSweep:
             order = photo.orders[message.order]
             log.error("dead_letter.found", receives=received.receives, detail=error.detail)
         # Also of one that had ended: perhaps nobody was told, and the message came back for that.
-        self._services.announce(photo, order.id, message.generation)
+        self._services.announce(photo, message)
         if order.dead and order.dead.code == MessageGivenUp.code:
             self._services.photos.bury(received, order.dead.code, order.dead.detail, order.claim)
         return True

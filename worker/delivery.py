@@ -44,10 +44,10 @@ class GivenUp:
     error: str
 
 
-Verdict = Delivered | Again | GivenUp
+Sequel = Delivered | Again | GivenUp
 
 
-def judge(outcome: Answer | DeliveryFailed, attempt: int, now: datetime) -> Verdict:
+def judge_delivery(outcome: Answer | DeliveryFailed, attempt: int, now: datetime) -> Sequel:
     """Decide by what came of an attempt, and which one it was, counted from 1.
 
     A Retry-After only ever makes the wait longer, so that a receiver that always asks for another second

@@ -88,7 +88,7 @@ class Handler:
             photo, claim = self._services.table.update(
                 message.photo,
                 lambda record: record.claim(
-                    message.order, settings.max_attempts, settings.time_limit, settings.resend_after
+                    message.order, settings.max_attempts, settings.time_limit, settings.resend_after, received.id
                 ),
             )
             if claim.exhausted:
@@ -178,7 +178,7 @@ class Handler:
         order = photo.orders.get(message.order)
         if order and order.dead:
             self._services.photos.bury(received, order.dead.code, order.dead.detail, order.claim)
-        self._services.announce(photo, message.order, message.generation)
+        self._services.announce(photo, message)
         if received.receives > 1 or claim.tries > 1:  # an earlier holder may have stored results before it died
             self._services.remove_leftovers(message.photo)
 

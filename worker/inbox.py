@@ -26,12 +26,15 @@ class Inbox:
         self._closed = False
         self._changed = threading.Condition()
 
-    def put(self, lease: Lease) -> bool:
-        """Let a message wait. False when the inbox is closed: the message is the caller's still."""
+    def put(self, *leases: Lease) -> bool:
+        """Let messages wait. False when the inbox is closed: they are the caller's still.
+
+        All of one receive together: one that came after its head had failed would overtake it.
+        """
         with self._changed:
             if not self._closed:
-                self._waiting.append(lease)
-                self._changed.notify()
+                self._waiting.extend(leases)
+                self._changed.notify(len(leases))
             return not self._closed
 
     def take(self) -> Lease | None:

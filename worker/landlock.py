@@ -1,4 +1,4 @@
-"""Landlock: the kernel lets a process write into one folder only, without any privilege.
+"""Landlock: the kernel lets a process read and write in a few folders only, without any privilege.
 
 Numbers and structures are those of the kernel's documentation, "Landlock: unprivileged access control", and of
 linux/landlock.h. The three system calls have these numbers on every architecture.
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 CREATE_RULESET_VERSION = 1
 RULE_PATH_BENEATH = 1
 
-WRITE_FILE, REMOVE_DIR, REMOVE_FILE = 1 << 1, 1 << 4, 1 << 5
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REMOVE_DIR, REMOVE_FILE = (1 << bit for bit in range(6))
 MAKE_CHAR, MAKE_DIR, MAKE_REG, MAKE_SOCK, MAKE_FIFO, MAKE_BLOCK, MAKE_SYM = (1 << bit for bit in range(6, 13))
 TRUNCATE = 1 << 14
 """Known from version 3 on."""
@@ -24,6 +26,8 @@ WRITING = (
     | MAKE_CHAR | MAKE_DIR | MAKE_REG | MAKE_SOCK | MAKE_FIFO | MAKE_BLOCK | MAKE_SYM
 )  # fmt: skip
 """All that changes the file system, TRUNCATE aside."""
+
+READING = READ_FILE | READ_DIR
 
 
 class _RulesetAttributes(ctypes.Structure):
@@ -36,29 +40,47 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = (("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32))
 
 
-def write_only_into(folder: Path) -> bool:
-    """Forbid this process to write anywhere but to files in `folder`. False where the kernel has no Landlock.
+def confine(folder: Path, readable: Iterable[Path]) -> bool:
+    """Forbid this process all files but those in `folder`, which it may read and write, and what is `readable`,
+    a file or all that is below a folder; what of it cannot be found is left out. Programs may not be executed at all.
+    What is open stays so. False where the kernel has no Landlock.
 
-    It must have been forbidden to gain privileges (PR_SET_NO_NEW_PRIVS) before.
+    It must have been forbidden to gain privileges (PR_SET_NO_NEW_PRIVS) before. Raises OSError without `folder`.
     """
     version = _call(CREATE_RULESET, None, 0, CREATE_RULESET_VERSION)
     if version < 1:
         return False
     truncate = TRUNCATE if version >= 3 else 0
-    handled = _RulesetAttributes(WRITING | truncate)
+    handled = _RulesetAttributes(EXECUTE | READING | WRITING | truncate)
     ruleset = _call(CREATE_RULESET, ctypes.byref(handled), ctypes.sizeof(handled), 0)
     if ruleset < 0:
         return False
-    parent = os.open(folder, os.O_PATH | os.O_CLOEXEC)
     try:
-        rule = _PathBeneath(WRITE_FILE | MAKE_REG | REMOVE_FILE | truncate, parent)
         return (
-            _call(ADD_RULE, ruleset, RULE_PATH_BENEATH, ctypes.byref(rule), 0) == 0
+            _allow(ruleset, folder, READING | WRITE_FILE | MAKE_REG | REMOVE_FILE | truncate)
+            and all(_allow_reading(ruleset, path) for path in readable)
             and _call(RESTRICT_SELF, ruleset, 0) == 0
         )
     finally:
-        os.close(parent)
         os.close(ruleset)
+
+
+def _allow_reading(ruleset: int, path: Path) -> bool:
+    try:
+        return _allow(ruleset, path, READING)
+    except OSError:  # it is not there, or closed to us anyway
+        return True
+
+
+def _allow(ruleset: int, path: Path, access: int) -> bool:
+    parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISDIR(os.fstat(parent).st_mode):
+            access &= READ_FILE
+        rule = _PathBeneath(access, parent)
+        return _call(ADD_RULE, ruleset, RULE_PATH_BENEATH, ctypes.byref(rule), 0) == 0
+    finally:
+        os.close(parent)
 
 
 def _call(number: int, *arguments: object) -> int:

@@ -19,8 +19,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+import structlog
+
 from darkroom.callback import Target, check_address
-from darkroom.errors import DeliveryFailed
+from darkroom.errors import CallbackRefused, DeliveryFailed
+
+log = structlog.get_logger()
+
+NOWHERE = "its host name leads to no public address"
 
 Place = tuple[socket.AddressFamily, Any]
 """A family of addresses, and an address in the form in which its sockets take it."""
@@ -55,7 +61,7 @@ class Deadline:
 def post(target: Target, body: bytes, headers: Mapping[str, str], time_limit: float, tls: ssl.SSLContext) -> Answer:
     """POST, and wait at most `time_limit` seconds for the head of the answer, everything included.
 
-    Raises DeliveryFailed when there is none, CallbackRefused when the host leads to an address that is not public.
+    Raises DeliveryFailed when there is none, or the host leads to an address that is not public.
     """
     deadline = Deadline(time_limit)
     try:
@@ -80,7 +86,10 @@ def post(target: Target, body: bytes, headers: Mapping[str, str], time_limit: fl
 
 
 def look_up(target: Target, deadline: Deadline) -> list[Place]:
-    """Where the host is. Raises CallbackRefused unless every one of its addresses is public."""
+    """Where the host is. Raises DeliveryFailed unless every one of its addresses is public.
+
+    It says the same of a name that leads nowhere: what internal names lead to is nothing for callers, who see this.
+    """
     found: queue.SimpleQueue[list[Place] | Exception] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -97,10 +106,15 @@ def look_up(target: Target, deadline: Deadline) -> list[Place]:
     except queue.Empty:
         raise TimeoutError from None
     if isinstance(places, Exception):
-        raise DeliveryFailed("its host name cannot be looked up") from places
+        log.info("webhook.not_looked_up", host=target.host, reason=str(places))
+        raise DeliveryFailed(NOWHERE) from places
     if not target.private:
-        for _, address in places:
-            check_address(ipaddress.ip_address(address[0]))
+        try:
+            for _, address in places:
+                check_address(ipaddress.ip_address(address[0]))
+        except CallbackRefused as error:
+            log.warning("webhook.not_public", host=target.host, reason=error.detail)
+            raise DeliveryFailed(NOWHERE) from error
     return places
 
 

@@ -15,29 +15,28 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from multiprocessing import forkserver
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-
-from pydantic import ValidationError
 
 from darkroom.errors import ChildDied, NotPermitted, OutOfMemory, ProcessError, TimeLimitExceeded
 from worker import sandbox
-from worker.child import NOT_PERMITTED, OUT_OF_MEMORY, Failure, Outcome, Work, outcome_adapter, serve
-from worker.photo.pipeline import Result
+from worker.answers import LONGEST, read_answer
+from worker.child import NOT_PERMITTED, OUT_OF_MEMORY, Failure, Outcome, Work, serve
 from worker.sandbox import Limits
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["worker.child"])
+_processes.set_forkserver_preload(["worker.fork_server"])
 
 
 def start_fork_server() -> None:
     """Start what children are forked from; before signals are blocked and threads are there.
 
-    Starting it unblocks SIGINT and SIGTERM in the thread that does it, and takes longer than a small job.
-    Should it be killed, the next child starts another one, which has the whole environment; children drop theirs.
+    Starting it unblocks SIGINT and SIGTERM in the thread that does it, and takes longer than a small job. Should it
+    die, the next child that is needed starts another one, which sees to it itself that it has no secrets.
     """
     with sandbox.without_secrets():
         forkserver.ensure_running()
@@ -82,22 +81,29 @@ class Child:
         """
         deadline = time.monotonic() + time_limit
         process, pipe = self.start()
+        # Whatever the child does with its end of the pipe, reading and writing ours end with it.
+        watch = threading.Timer(time_limit, process.kill)
+        watch.daemon = True
+        watch.start()
         finished, sound = False, True
         try:
             pipe.send((work, time_limit))
             for _ in work.jobs:
-                if not wait([pipe, process.sentinel], max(0.0, deadline - time.monotonic())):
-                    raise TimeLimitExceeded(f"not done within {time_limit:g} seconds")
-                outcome = _read(pipe, work)
+                outcome = read_answer(pipe.recv_bytes(LONGEST), work)
                 sound = sound and not (isinstance(outcome.result, Failure) and outcome.result.error.retryable)
                 yield outcome
             finished = True
-        except (EOFError, ConnectionError):
-            process.join()
+        except (EOFError, OSError):
+            if not pipe.readable:  # closed by recv_bytes
+                raise ChildDied("the process that held the pixels said more than there is to say") from None
+            process.join()  # it may live, with its end of the pipe closed; then until its time is over
+            if time.monotonic() > deadline:
+                raise TimeLimitExceeded(f"not done within {time_limit:g} seconds") from None
             raise _cause_of_death(process.exitcode, self._limits) from None
         finally:
+            watch.cancel()
             self._orders_left -= 1
-            if not (finished and sound) or self._orders_left <= 0:
+            if not (finished and sound) or self._orders_left <= 0 or time.monotonic() > deadline:
                 self.stop()
 
     def interrupt(self) -> None:
@@ -129,24 +135,14 @@ class Child:
         return process, pipe
 
 
-def _read(pipe: Connection, work: Work) -> Outcome:
-    try:
-        outcome = outcome_adapter.validate_json(pipe.recv_bytes())
-    except ValidationError as error:
-        raise ChildDied(f"the process that held the pixels spoke nonsense: {error}") from error
-    if outcome.job not in work.jobs or (
-        isinstance(outcome.result, Result) and outcome.result.path.parent != work.directory
-    ):
-        raise ChildDied("the process that held the pixels named a job or a file that is not its own")
-    return outcome
-
-
 def _cause_of_death(exitcode: int | None, limits: Limits) -> ProcessError:
     if exitcode == OUT_OF_MEMORY:
         cap = f" at {limits.memory / 1e6:.0f} MB" if limits.memory else ""
         return OutOfMemory(f"the decoder or an operation ran out of memory{cap}")
     if exitcode == NOT_PERMITTED:
-        return NotPermitted("the decoder or an operation tried to reach the network, another program or process")
+        return NotPermitted(
+            "the decoder or an operation tried to reach the network, another program or process, or a file elsewhere"
+        )
     if exitcode == -signal.SIGXCPU:
         return TimeLimitExceeded("it used up the CPU time that the time limit stands for")
     if exitcode == -signal.SIGKILL:

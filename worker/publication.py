@@ -14,6 +14,7 @@ from darkroom.errors import DarkroomError
 from darkroom.record import Claim, PhotoRecord, Result
 from darkroom.services import Services
 from darkroom.views import result_filename
+from worker.answers import open_result
 from worker.child import Failure, Outcome
 from worker.photo import pipeline
 
@@ -54,7 +55,8 @@ class Publication:
     def _store(self, job_id: str, made: pipeline.Result) -> Result:
         started = time.monotonic()
         key = result_key(self.photo.id, job_id, self._claim.number, made.extension)
-        self._services.bucket.put(key, made.path, made.content_type)
+        with open_result(made) as file:
+            self._services.bucket.put(key, file, made.content_type)
         made.path.unlink()
         seconds = made.seconds | {"store": time.monotonic() - started}
         filename = self.photo.original.filename if self.photo.original else self.photo.id

@@ -1,16 +1,20 @@
 """What a child gives up before it sees pixels, so that a decoder that was taken over has little left to use.
 
-It may compute, read files, write into the spool, and talk to the worker by the pipe that it was born with. It has
-no credentials, no network, no way to start a program or to touch another process, a cap on its memory, and no life
-of its own: it dies with the worker, and with the fork server.
+It may compute, talk to the worker by the pipe that it was born with, read the Python installation and the system's
+libraries, and read and write in the spool: in all of it, the photos in other slots included, since a child serves many
+orders, each in a folder of its own. It has no credentials, no other file, no network, no way to start a program or to
+touch another process, a cap on its memory, and no life of its own: it dies with the worker, and with the fork server.
+
+That holds where Linux has Landlock and libseccomp is there; what a system has no means for, the worker's log says at
+the start. The worker's environment, with its credentials, is kept from a child everywhere: see worker/fork_server.py.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import fcntl
+import functools
 import math
 import multiprocessing
 import os
@@ -18,47 +22,39 @@ import resource
 import select
 import signal
 import sys
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker import landlock
+import darkroom
+import worker
+from worker import landlock, seccomp
 from worker.cpus import usable_cpus
-
-try:
-    import pyseccomp  # type: ignore[import-untyped]
-except (ImportError, OSError, RuntimeError):  # not on Linux, or no libseccomp
-    pyseccomp = None
 
 KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_", "LD_", "DYLD_", "MALLOC_", "PYTHON", "VIRTUAL_ENV")
 """How the variables begin that a child needs. The others hold, among other things, the worker's credentials."""
 
-REFUSED = (
-    # the network; what the pipes to the worker need is there already
-    *("socket", "socketpair", "connect", "bind", "listen", "accept", "accept4"),
-    # what could do all of these without a system call of its own
-    *("io_uring_setup", "io_uring_enter", "io_uring_register"),
-    # programs and processes; threads are made by `clone`, see below
-    *("execve", "execveat", "fork", "vfork"),
-    # other processes of the same user: the worker is one
-    *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp", "pidfd_open", "pidfd_getfd"),
-    *("pidfd_send_signal", "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"),
-    # parts of the kernel that decoding does not need, and where faults keep being found
-    *("bpf", "perf_event_open", "userfaultfd", "keyctl", "add_key", "request_key", "unshare", "setns", "mount"),
-    *("umount2", "move_mount", "open_tree", "fsopen", "pivot_root", "chroot", "open_by_handle_at"),
-)
-"""System calls that answer "operation not permitted"."""
-
 MEMORY = "a memory cap"
 SYSTEM_CALLS = "no network, programs or other processes (seccomp)"
-FILES = "no files written outside of the spool (Landlock)"
+FILES = "no files but the spool's and Python's own (Landlock)"
 """What may be missing, in words for the log."""
 
-CLONE_THREAD = 0x10000
+PYTHON = (
+    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    *(path for path in sys.path if path.endswith("-packages")),
+    *darkroom.__path__,
+    *worker.__path__,
+)
+SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share", "/lib", "/lib64", "/etc/ld.so.cache")
+DEVICES = ("/dev/null", "/dev/urandom", "/sys/devices/system/cpu", "/sys/devices/system/node", "/etc/localtime")
+"""What a child may read besides the spool. Nearly all is loaded before there is a child; a codec, the text of a line
+for a traceback or the number of CPUs may be looked up later. Not /proc: other processes' secrets are there."""
+
 M_ARENA_MAX = -8
 ARENAS = 2
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
-"""Source: linux/sched.h, malloc.h, linux/prctl.h."""
+"""Source: malloc.h, linux/prctl.h."""
 
 CPU_SLACK = 10
 """Seconds of CPU time beyond the time limit: the parent's clock shall strike first."""
@@ -71,6 +67,17 @@ class Limits:
 
     memory: int | None
     folder: Path
+
+
+_cpus = functools.cache(usable_cpus)
+
+_status: int | None = None
+"""/proc/self/status, opened before the sandbox was entered."""
+
+
+def harmless_environ() -> dict[str, str]:
+    """The part of the environment that children may see."""
+    return {name: value for name, value in os.environ.items() if name.startswith(KEPT_VARIABLES)}
 
 
 @contextlib.contextmanager
@@ -96,16 +103,19 @@ def enter(limits: Limits) -> list[str]:
     _prctl(PR_SET_DUMPABLE, 0)
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     _cap_memory(limits.memory)
+    global _status
+    _status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+    _cpus()  # while it can be found out
     missing = []
-    if not landlock.write_only_into(limits.folder):
+    if not landlock.confine(limits.folder, map(Path, (*PYTHON, *SYSTEM, *DEVICES))):
         missing.append(FILES)
-    if not _refuse_system_calls():
+    if not seccomp.refuse_system_calls():
         missing.append(SYSTEM_CALLS)
     return missing
 
 
-def guard_the_worker() -> None:
-    """Close the worker's memory and environment, where the credentials are, to others of the same user."""
+def guard_this_process() -> None:
+    """Close this process's memory and environment to others of the same user; with the worker's go credentials."""
     if sys.platform == "linux":
         _prctl(PR_SET_DUMPABLE, 0)
 
@@ -116,22 +126,22 @@ def allow_cpu_time(seconds: float) -> None:
     For the case that nobody is left to watch the clock. The limit counts from the start of the process.
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
-    limit = math.ceil(used.ru_utime + used.ru_stime + seconds * usable_cpus()) + CPU_SLACK
+    limit = math.ceil(used.ru_utime + used.ru_stime + seconds * _cpus()) + CPU_SLACK
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (_at_most(limit, most), most))
 
 
-def is_short_of_memory(limits: Limits) -> bool:
-    """Whether this process once came near its cap: nearer than half of it. Always False without one."""
-    if limits.memory is None or sys.platform != "linux":
+def is_short_of_memory(limits: Limits, share: float) -> bool:
+    """Whether this process once came nearer to its cap than that share of it. Always False without a cap."""
+    if limits.memory is None or _status is None:
         return False
-    status = Path("/proc/self/status").read_text()
+    status = os.pread(_status, 65_536, 0).decode()
     peak = int(status.partition("VmPeak:")[2].split()[0]) * 1024
-    return resource.getrlimit(resource.RLIMIT_AS)[0] - peak < limits.memory / 2
+    return resource.getrlimit(resource.RLIMIT_AS)[0] - peak < limits.memory * share
 
 
 def _forget_secrets() -> None:
-    for name in [name for name in os.environ if not name.startswith(KEPT_VARIABLES)]:
+    for name in os.environ.keys() - harmless_environ().keys():
         del os.environ[name]
 
 
@@ -163,30 +173,6 @@ def _cap_memory(beyond: int | None) -> None:
 
 def _at_most(limit: int, most: int) -> int:
     return limit if most == resource.RLIM_INFINITY else min(limit, most)
-
-
-def _refuse_system_calls() -> bool:
-    if pyseccomp is None:
-        return False
-    refuse = pyseccomp.ERRNO(errno.EPERM)
-    not_me = pyseccomp.Arg(0, pyseccomp.NE, os.getpid())
-    try:
-        rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
-        for name in REFUSED:
-            rules.add_rule(refuse, name)
-        # A thread is a clone that stays in the process. The flags of clone3 are out of the filter's sight, and
-        # libraries fall back to clone where it is not implemented.
-        rules.add_rule(refuse, "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, CLONE_THREAD, 0))
-        rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
-        # abort() sends a signal to itself.
-        rules.add_rule(refuse, "kill", not_me)
-        rules.add_rule(refuse, "tgkill", not_me)
-        # 0 is the process itself.
-        rules.add_rule(refuse, "prlimit64", pyseccomp.Arg(0, pyseccomp.NE, 0))
-        rules.load()
-    except OSError:
-        return False
-    return True
 
 
 def _prctl(option: int, value: int) -> None:

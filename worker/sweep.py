@@ -14,7 +14,7 @@ import time
 
 import structlog
 
-from darkroom.errors import Conflict, DarkroomError, NotFound
+from darkroom.errors import Conflict, DarkroomError, NotFound, Unavailable
 from darkroom.jobs import MAX_JOBS
 from darkroom.record import PhotoRecord
 from darkroom.services import Services
@@ -35,12 +35,14 @@ class Sweeper:
         """Sweep until the worker stops; workers started together do not sweep together."""
         interval = self._services.settings.sweep_interval
         while not self._stopping.wait(random.uniform(0.5, 1.5) * interval):  # noqa: S311 - jitter, not a secret
-            try:
-                self.sweep()
-                self.clean_spool()
-                self._dead_letters.sweep()
-            except DarkroomError as error:
-                log.warning("sweep.unavailable", detail=error.detail)
+            # One that fails must not hold up the others, nor end the worker.
+            for part in (self.sweep, self.clean_spool, self._dead_letters.sweep):
+                try:
+                    part()
+                except DarkroomError as error:
+                    log.warning("sweep.unavailable", detail=error.detail)
+                except Exception:
+                    log.exception("sweep.unexpected_error")
 
     def sweep(self) -> None:
         """Look at everything that is due, once."""
@@ -55,6 +57,8 @@ class Sweeper:
                 except DarkroomError as error:
                     # One that cannot be mended now must not hide those behind it.
                     log.warning("sweep.failed", code=error.code, detail=error.detail)
+                except Exception:
+                    log.exception("sweep.unexpected_error")
 
     def clean_spool(self) -> None:
         """Remove the folders of workers that were killed: older than any order can be in work."""
@@ -67,11 +71,13 @@ class Sweeper:
                     log.warning("spool.removed", folder=folder.name)
             except FileNotFoundError:
                 pass  # another worker that shares the disk was faster
+            except OSError as error:  # another user's, say
+                log.warning("spool.not_removed", folder=folder.name, detail=error.strerror)
 
     def mend(self, photo_id: str) -> None:
         """Put one photo right. Raises NotFound or Conflict when it was put right in the meantime."""
         photo = self._services.table.get(photo_id)
-        if photo is None:
+        if photo is None or photo.status == "expired":  # DynamoDB will remove that one
             return
         if photo.deleted_at:
             if not photo.purged:
@@ -86,6 +92,12 @@ class Sweeper:
         photo, order = self._services.table.update(
             photo.id, lambda record: record.resend(order_id, self._resend_after), known=photo
         )
-        self._services.send_order(photo, order_id)
+        try:
+            self._services.send_order(photo, order_id)
+        except Unavailable:
+            self._services.table.update(
+                photo.id, lambda record: record.not_resent(order_id, self._resend_after), known=photo
+            )
+            raise
         log.warning("sweep.resent", order=order_id, sends=order.sends)
         return photo

@@ -14,6 +14,7 @@ from darkroom.errors import (
     LeaseLost,
     MessageError,
     NotFound,
+    OrderInWork,
     PhotoGone,
     Unavailable,
 )
@@ -59,7 +60,7 @@ def judge(error: DarkroomError | None, attempt: int, tries: int, settings: Setti
             return Leave()
         case Interrupted():
             return Retry(0, counts=False)
-        case Unavailable() | FutureMessage() | FutureRecord():
+        case Unavailable() | FutureMessage() | FutureRecord() | OrderInWork():
             return Retry(backoff(tries, settings), counts=False)
         case MessageError() | NotFound():  # NotFound: no record says what the message asks for
             return Bury()

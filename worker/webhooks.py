@@ -1,16 +1,19 @@
 """Webhooks: every photo that has ended is told of to its callback, at least once and always under the same id.
 
-receive -> read the record -> POST -> write down what came of it -> send what follows -> delete. A message is deleted
-last, so that a death between any two steps leaves one that leads back here. A delivery has an end, so its message
-needs no heartbeat: it stays hidden for longer than that. All of it runs beside the work on photos and never holds
-that up.
+receive -> take the attempt in the record -> POST -> write down what came of it -> send what follows -> delete. A
+message is deleted last, so that a death between any two steps leaves one that leads back here. Of several messages
+the one that has the attempt leads to the next; the others find that and are dropped.
+
+A delivery has an end, so its message needs no heartbeat: it stays hidden for longer than that. All of it runs beside
+the work on photos and never holds that up.
 """
 
 from __future__ import annotations
 
+import queue
 import ssl
 import threading
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+import time
 from datetime import datetime, timedelta
 from math import ceil
 
@@ -19,15 +22,16 @@ from pydantic import SecretStr
 
 import darkroom
 from darkroom.callback import read_callback
-from darkroom.errors import DarkroomError, DeliveryFailed, MessageError
+from darkroom.errors import Conflict, DarkroomError, DeliveryFailed, MessageError
 from darkroom.message import WebhookMessage, read_webhook
 from darkroom.queue import BATCH, Received
 from darkroom.record import PhotoRecord, now
 from darkroom.services import Services
 from darkroom.signing import secrets_of, signed_headers
 from darkroom.views import photo_completed
-from worker.delivery import Again, Delivered, GivenUp, judge
+from worker.delivery import Again, Delivered, GivenUp, judge_delivery
 from worker.outbound import Answer, post
+from worker.turns import Turns
 from worker.verdict import backoff
 
 log = structlog.get_logger()
@@ -35,8 +39,9 @@ log = structlog.get_logger()
 AT_A_TIME = 16
 """Deliveries of one worker. They wait for others most of the time."""
 
-MARGIN = 15
-"""Seconds that a message stays hidden beyond the time that its delivery may take: for the record and for SQS."""
+CALL = 3
+"""AWS's time-outs that a call takes at worst, with all its tries. Longer than that nobody waits for a dead worker's
+webhook; should several calls hang and the message be received again, it finds that the attempt is taken, or noted."""
 
 HEADERS = {"Content-Type": "application/json", "User-Agent": f"Darkroom/{darkroom.__version__}"}
 
@@ -50,35 +55,66 @@ class WebhookSender:
         self._queue = services.webhooks
         self._secret = secret
         self._stopping = stopping
-        self._hidden = max(settings.lease, ceil(settings.webhook_timeout) + MARGIN)
+        self._hidden = ceil(settings.webhook_timeout + CALL * settings.aws_timeout)
+        self._longest = timedelta(seconds=settings.webhook_timeout + settings.aws_timeout)
         self._tls = ssl.create_default_context()
         self._failures = 0
+        self._turns = Turns()
+        self._received: queue.SimpleQueue[Received] = queue.SimpleQueue()
+        self._in_work = 0
+        self._interrupted = False
+        self._changed = threading.Condition()
 
     def run(self) -> None:
-        """Receive as many as can be delivered at once, until the worker stops; then wait for those under way."""
-        running: set[Future[None]] = set()
-        with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="webhook") as pool:
-            while not self._stopping.is_set():
-                running = {delivery for delivery in running if not delivery.done()}
-                if len(running) == AT_A_TIME:
-                    wait(running, timeout=1, return_when=FIRST_COMPLETED)
+        """Receive as many as can be handled at once, until the worker stops; then wait for those under way."""
+        for number in range(AT_A_TIME):
+            # Daemons, since an interrupted worker does not wait for them.
+            threading.Thread(target=self._work, name=f"webhook-{number}", daemon=True).start()
+        while not self._stopping.is_set():
+            with self._changed:
+                self._changed.wait_for(lambda: self._in_work < AT_A_TIME, timeout=1)
+                room = AT_A_TIME - self._in_work
+            for received in self._receive(room) if room else []:
+                if self._stopping.is_set():  # the poll was under way when the stop came
+                    self._give_back(received, 0)
                     continue
-                for received in self._receive(AT_A_TIME - len(running)):
-                    if self._stopping.is_set():  # the poll was under way when the stop came
-                        self._give_back(received, 0)
-                    else:
-                        running.add(pool.submit(self.handle, received))
+                with self._changed:
+                    self._in_work += 1
+                self._received.put(received)
+        with self._changed:
+            self._changed.wait_for(lambda: self._interrupted or not self._in_work)
+
+    def interrupt(self) -> None:
+        """Do not wait for what is under way: it comes again when its message is visible. For other threads."""
+        with self._changed:
+            self._interrupted = True
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            received = self._received.get()
+            try:
+                self.handle(received)
+            except Exception:
+                log.exception("webhook.left", message=received.id)  # it comes back by itself
+            finally:
+                with self._changed:
+                    self._in_work -= 1
+                    self._changed.notify_all()
 
     def handle(self, received: Received) -> None:
         """Handle a message to its end; whatever goes wrong, it is given back."""
         try:
             message = read_webhook(received.body)
             with structlog.contextvars.bound_contextvars(photo=message.photo, owner=message.owner):
-                self._handle(message)
+                self._handle(message, message.id or received.id)
             self._queue.delete([received.receipt_handle])
         except MessageError as error:
             log.error("webhook.refused", message=received.id, detail=error.detail)
             self._bury(received, error)
+        except Conflict as error:
+            log.info("webhook.overtaken", message=received.id, detail=error.detail)
+            self._give_back(received, backoff(received.receives, self._settings))
         except DarkroomError as error:  # also a message or a record of a newer release
             log.warning("webhook.postponed", message=received.id, code=error.code, detail=error.detail)
             self._give_back(received, backoff(received.receives, self._settings))
@@ -88,25 +124,45 @@ class WebhookSender:
 
     # --- one message --------------------------------------------------------------------------------------------
 
-    def _handle(self, message: WebhookMessage) -> None:
+    def _handle(self, message: WebhookMessage, me: str) -> None:
+        """`me`: under which id the record knows the message, however often it was put off."""
         if message.not_before > now():  # SQS cannot keep it back for long enough
-            self._services.send_webhook(message)
+            self._put_off(message, me, message.not_before)
             return
         photo = self._services.table.get(message.photo)
         delivery = photo.webhook(message.generation) if photo else None
         if photo is None or delivery is None or delivery.ended:
             log.info("webhook.dropped", reason="it is done, or the photo or its callback is gone")
-        elif delivery.next_at and delivery.next_at > now():  # another message was faster
-            self._services.send_webhook(message.model_copy(update={"not_before": delivery.next_at}))
+        elif delivery.next_at and delivery.next_at > now():
+            if delivery.holder in (None, me):  # whoever handled this died before it could send the next one
+                self._services.send_webhook(photo.webhook_message(message.generation, delivery.next_at))
+            else:
+                log.info("webhook.dropped", reason="another message leads to the next attempt")
         else:
-            self._deliver(message, photo, delivery.attempts + 1)
+            began = time.monotonic()
+            if wait := self._turns.take(photo.owner, began):
+                self._put_off(message, me, now() + timedelta(seconds=wait))
+                return
+            try:
+                self._deliver(message, me, photo, delivery.attempts + 1)
+            finally:
+                self._turns.done(photo.owner, began, time.monotonic())
 
-    def _deliver(self, message: WebhookMessage, photo: PhotoRecord, attempt: int) -> None:
+    def _put_off(self, message: WebhookMessage, me: str, until: datetime) -> None:
+        """Sent anew, for a message that is only hidden is counted as received once more."""
+        self._services.send_webhook(message.model_copy(update={"not_before": until, "id": me}))
+
+    def _deliver(self, message: WebhookMessage, me: str, photo: PhotoRecord, attempt: int) -> None:
+        table, generation = self._services.table, message.generation
+        until = now() + self._longest
+        photo, _ = table.update(
+            photo.id, lambda record: record.begin_delivery(generation, attempt, me, until), known=photo
+        )
         outcome = self._outcome(message, photo)
         at = now()
         error: str | None = None
         next_at: datetime | None = None
-        match judge(outcome, attempt, at):
+        match judge_delivery(outcome, attempt, at):
             case Delivered():
                 log.info("webhook.delivered", attempt=attempt)
             case Again(delay, error):
@@ -114,11 +170,11 @@ class WebhookSender:
                 log.warning("webhook.failed", attempt=attempt, detail=error, next_in=round(delay))
             case GivenUp(error):
                 log.error("webhook.given_up", attempt=attempt, detail=error)
-        self._services.table.update(
-            photo.id, lambda record: record.note_delivery(message.generation, error, next_at), known=photo
+        photo, _ = table.update(
+            photo.id, lambda record: record.note_delivery(generation, attempt, error, next_at), known=photo
         )
         if next_at:
-            self._services.send_webhook(message.model_copy(update={"not_before": next_at}))
+            self._services.send_webhook(photo.webhook_message(generation, next_at))
 
     def _outcome(self, message: WebhookMessage, photo: PhotoRecord) -> Answer | DeliveryFailed:
         try:

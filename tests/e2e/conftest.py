@@ -33,7 +33,7 @@ class Stack:
         self.storage_url = f"http://127.0.0.1:{localstack_port}"
         # What is exported where the tests run must not reach the services.
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("DARKROOM_", "AWS_"))}
-        self._env = clean | {
+        self.environ = clean | {
             "COMPOSE_PROJECT_NAME": name,
             "DARKROOM_PORT": str(api_port),
             "LOCALSTACK_PORT": str(localstack_port),
@@ -50,7 +50,13 @@ class Stack:
 
     def _run(self, command: list[str], check: bool) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            command, cwd=PROJECT, env=self._env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900
+            command,
+            cwd=PROJECT,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=900,
         )
         if check and done.returncode:
             pytest.fail(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
@@ -58,7 +64,7 @@ class Stack:
 
     def up(self, workers: int, lease: int = 12) -> None:
         """As many healthy workers as asked for, and whatever they need. `lease` in seconds."""
-        self._env["E2E_LEASE"] = str(lease)
+        self.environ["E2E_LEASE"] = str(lease)
         self.compose("up", "-d", "--wait", "--scale", f"worker={workers}")
 
     def containers(self, service: str) -> list[dict[str, Any]]:

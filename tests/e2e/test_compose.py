@@ -189,6 +189,30 @@ def test_a_wrong_setting_is_named(stack: Stack, service: str) -> None:
     assert "Traceback" not in run.stdout + run.stderr
 
 
+MODE = """
+from api.auth import mode
+from darkroom.owners import read_owners
+from darkroom.settings import read_settings
+settings = read_settings()
+print(mode(settings, read_owners(settings)))
+"""
+
+
+def test_keys_are_needed_as_soon_as_there_are_some(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mode(*options: str) -> str:
+        return stack.compose("run", "--rm", "-T", "--no-deps", *options, "api", "python", "-c", MODE).stdout.strip()
+
+    assert mode() == "off"
+    assert mode("-e", f"DARKROOM_API_KEYS=alice:{'0' * 64}") == "keys"
+    owners = tmp_path / "owners.toml"
+    owners.write_text(f'[alice]\nkeys = ["{"0" * 64}"]\n')
+    owners.chmod(0o644)
+    monkeypatch.setitem(stack.environ, "DARKROOM_OWNERS_FILE", str(owners))
+    assert mode() == "keys"
+
+
 # playwright's own event loop is still open when Python collects what it left
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_docs_page_in_a_browser(stack: Stack) -> None:

@@ -12,11 +12,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageFilter
 
-from darkroom.jobs import AutoContrast, Filter, Grayscale, Invert, Posterize, Saturation, Sepia
+from darkroom.jobs import AutoContrast, Brightness, Filter, Grayscale, Invert, Posterize, Saturation, Sepia
 from worker.photo.pipeline import STEPS
 
 TRAP = 15.0
@@ -45,6 +46,10 @@ def run_a_program() -> None:
     subprocess.run(["/bin/true"], check=True)
 
 
+def read_a_file_elsewhere() -> None:
+    Path("/etc/passwd").read_bytes()
+
+
 def _first(misdeed: Callable[[], None]) -> Callable[..., Image.Image]:
     def apply(image: Image.Image, _spec: Filter, _max_pixels: int) -> Image.Image:
         misdeed()
@@ -68,6 +73,7 @@ STEPS[Invert] = _first(allocate_without_end)
 STEPS[Posterize] = _first(sleep_forever)
 STEPS[Saturation] = _first(reach_the_network)
 STEPS[AutoContrast] = _first(run_a_program)
+STEPS[Brightness] = _first(read_a_file_elsewhere)
 STEPS[Grayscale] = _rank_filter
 
 if __name__ == "__main__":

@@ -74,6 +74,11 @@ class Api:
         self.uploads.append({**given, "headers": request.headers, "bytes": body})
         if name == "busy.jpg" and tries < 3:
             return problem(429 if tries == 1 else 503, "The queue is not reachable.", {"Retry-After": "1"})
+        if name == "full.jpg":
+            return problem(429, "There is no room.", {"Retry-After": "1"})
+        if name.startswith("odd") and tries < 3:
+            header = ["soon", "Fri, 99 Foo 99999 99:99:99 GMT"][tries - 1]
+            return problem(503, "Come back later.", {"Retry-After": header})
         if name == "bad-gateway.jpg" and tries < 2:
             return Response("<h1>502</h1>", 502)
         if name == "in-flight.jpg" and tries < 3:
@@ -238,6 +243,29 @@ def test_a_busy_api_is_asked_again_when_it_says_with_the_whole_photo(api: Api, p
     result = run("upload", photos / "busy.jpg", url=api.url)
     assert result.exit_code == 0, result.output
     assert [upload["bytes"] for upload in api.uploads] == [JPEG] * 3
+
+
+def test_a_busy_api_is_not_asked_for_ever_and_the_wait_is_said_once(
+    api: Api, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(photos, "full.jpg", "a/full.jpg")
+    monkeypatch.setattr("darkroom.client.REFUSED_FOR", 3)
+    result = run("upload", photos, url=api.url)
+
+    assert result.exit_code == 1
+    assert len(api.uploads) > 2
+    said = f"{api.url} answers 429 Too Many Requests: it is asked again when it says, for 0.05 minutes at most"
+    assert result.stderr.count(said) == 1
+    assert result.stderr.count("There is no room.") == 2
+
+
+def test_a_time_that_nobody_can_read_is_as_good_as_none(api: Api, photos: Path) -> None:
+    write(photos, "odd.jpg")
+    result = run("upload", photos / "odd.jpg", url=api.url)
+
+    assert result.exit_code == 0, result.output
+    assert len(api.uploads) == 3
+    assert f"{api.url} answers 503 Service Unavailable" in result.stderr
 
 
 def test_a_photo_that_may_have_been_taken_is_sent_again_under_the_same_key(api: Api, photos: Path) -> None:
@@ -406,7 +434,7 @@ def test_an_api_that_is_not_there_is_named_with_how_to_start_it(photos: Path) ->
 def test_when_the_api_goes_away_the_rest_is_named_and_not_tried_one_by_one(
     api: Api, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Client.__init__, "__defaults__", (0, None))
+    monkeypatch.setattr(Client.__init__, "__defaults__", (0, None, None))
     write(photos, "a.jpg", "last.jpg", "never.jpg")
     result = run("upload", photos, "--parallel", "1", url=api.url)
     assert result.exit_code == 1
@@ -545,7 +573,8 @@ def test_provision_makes_what_queue_then_counts(endpoint: str, aws: Any, request
 
     lines = [line.split() for line in run("queue", env=env).stdout.splitlines()]
     assert [f"{name}-photos", "0", "0", "0"] in lines
-    assert [f"{name}-photos-dlq", "0", "0", "0"] in lines
+    for queue in ("photos-dlq", "photo-ingest-dlq", "photo-webhooks-dlq"):
+        assert [f"{name}-{queue}", "0", "0", "0"] in lines
 
 
 def test_file_names_that_are_no_text_are_sent_all_the_same(api: Api, photos: Path, tmp_path: Path) -> None:

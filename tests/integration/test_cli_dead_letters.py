@@ -136,6 +136,20 @@ def test_messages_without_a_record_lie_only_in_the_queue(stack: Stack, picture: 
     assert len(listed(stack)) == 3
 
 
+def test_messages_of_one_owner_alone_are_not_deleted(stack: Stack) -> None:
+    queue = stack.services.photos.dead_letters
+    queue.send("what is this?", "ann", "1")
+    assert run(stack, "purge", "--messages", "--owner", "bob", "--yes").exit_code == 2
+    assert len(stack.receive(queue)) == 1
+
+
+def test_a_selection_that_finds_nothing_is_a_failure(stack: Stack) -> None:
+    result = run(stack, "purge", "--all", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["purged"] == []
+    assert run(stack, "redrive", "--code", "attempts_exhausted", "--json").exit_code == 1
+
+
 def copy_of(photo: PhotoRecord) -> dict[str, str]:
     (order,) = photo.orders.values()
     return {"code": "out_of_memory", "reason": "at 900 MB", "claim": str(order.claim)}
@@ -147,6 +161,12 @@ def copy_of(photo: PhotoRecord) -> dict[str, str]:
         (["redrive"], "say which ones"),
         (["purge", "--yes"], "say which ones"),
         (["redrive", "--all", "--code", "x"], "say which ones"),
+        (["purge", "--messages", "--owner", "bob", "--yes"], "leave out --owner and --code"),
+        (["list", "--messages", "--code", "x"], "leave out --owner and --code"),
+        (["list", "--owner", "b/b"], "cannot be an owner"),
+        (["redrive", "--all", "--owner", "bbo"], "There is no dead letter of the owner bbo."),
+        (["purge", "--code", "x", "--yes"], "There is no dead letter with the reason x."),
+        (["purge", "--all"], "There is no dead letter."),
         (["show", "42"], "is no id"),
         (["redrive", "0198c5f2-6a7e-7c3d-9a51-1f0c6b2d4e88"], "there is no photo 0198c5f2"),
         (["show", f"{new_id()}/{new_id()}"], "there is no photo"),

@@ -114,6 +114,12 @@ OVERTAKEN = {
 }
 """What is asked of a photo whose worker died after it wrote the record, and before it told anybody."""
 
+REDRIVEN = {
+    "record-written": Fault(UPDATE, "after", 2),
+    "event-sent": Fault(SEND, "after", queue=EVENTS),
+}
+"""Where a worker dies that buries an order, which is then redriven by somebody who dies before the send."""
+
 RESEND = {
     "found": Fault(UPDATE, "before", 1),
     "counted-not-sent": Fault(UPDATE, "after", 1),
@@ -359,6 +365,18 @@ def bury(scene: Scene, fault: Fault) -> None:
     scene.check()
 
 
+def redriven(scene: Scene, fault: Fault) -> None:
+    photo = scene.stack.submit(scene.picture, *JOBS)
+    (order,) = photo.orders
+    for _ in range(5):
+        scene.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300))
+    scene.let_worker_die(fault)
+    scene.services.table.update(photo.id, lambda record: record.redrive(order, 300))
+    scene.repair()  # by the message that was to be deleted
+    assert scene.stack.look(photo).status == "succeeded"
+    scene.check(2)
+
+
 def resend(scene: Scene, fault: Fault) -> None:
     photo = scene.stack.record(scene.picture, JOBS)
     for order in photo.orders.values():
@@ -393,6 +411,7 @@ for action, points in {
     overtaken: OVERTAKEN,
     give_back: GIVE_BACK,
     bury: BURY,
+    redriven: REDRIVEN,
     resend: RESEND,
     purge: PURGE,
 }.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from darkroom.errors import AttemptsExhausted, Conflict, MessageGivenUp, NotFoun
 from darkroom.queue import Received
 from darkroom.record import PhotoRecord, now
 from tests.integration.conftest import Stack, wait_until
+from worker.dead_letters import FAILURES, DeadLetterSweep
 
 RESIZE = {"type": "resize", "width": 160}
 METADATA = {"type": "metadata"}
@@ -217,6 +219,65 @@ class TestWhatSqsGaveUp:
         assert copy.attributes["code"] == "not_found"
 
 
+class TestOneThatCannotBeLookedAfter:
+    """SQS refuses the copy of one message each time; another kind of error has the same end."""
+
+    @pytest.mark.parametrize("error", [Unavailable("it is too long"), ZeroDivisionError()], ids=["aws", "unexpected"])
+    def test_does_not_hold_up_the_others(
+        self, stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        photos = [stack.record(picture, [RESIZE]) for _ in range(4)]
+        for photo in photos:
+            moved_by_sqs(stack, photo)
+        tried = refuse_copies(stack, monkeypatch, [photos[0]], error)
+        sweep = DeadLetterSweep(stack.services, threading.Event())
+        wait_until("the others are marked", lambda: sweep.sweep() or all(copies_of(stack, one) for one in photos[1:]))
+        assert tried == [photos[0].id], "it has to wait until the others had their turn"
+        assert copies_of(stack, photos[0]) == []
+        assert stack.services.photos.dead_letters.depth().in_flight == 1
+
+    def test_many_of_them_end_the_sweep(self, stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+        photos = [stack.record(picture, [RESIZE]) for _ in range(2 * FAILURES)]
+        for photo in photos:
+            moved_by_sqs(stack, photo)
+        tried = refuse_copies(stack, monkeypatch, photos, Unavailable("SQS is down"))
+        sweep = DeadLetterSweep(stack.services, threading.Event())
+
+        def swept() -> bool:
+            try:
+                sweep.sweep()
+            except Unavailable:
+                return True
+            return False
+
+        wait_until("the sweep gives up", swept)
+        assert len(tried) == FAILURES
+
+
+def moved_by_sqs(stack: Stack, photo: PhotoRecord) -> None:
+    """A message as SQS leaves it with the dead letters; there is no record."""
+    body = photo.message(only_order(photo)).model_dump_json()
+    stack.services.photos.dead_letters.send(body, photo.owner, photo.id)
+
+
+def refuse_copies(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, photos: list[PhotoRecord], error: Exception
+) -> list[str]:
+    """Returns the ids of those that were refused so far."""
+    refused: list[str] = []
+    bury = stack.services.photos.bury
+
+    def refuse(received: Received, code: str, reason: str) -> None:
+        photo_id = json.loads(received.body)["photo"]
+        if photo_id in [photo.id for photo in photos]:
+            refused.append(photo_id)
+            raise error
+        bury(received, code, reason)
+
+    monkeypatch.setattr(stack.services.photos, "bury", refuse)
+    return refused
+
+
 class TestTheQueueAndTheRecords:
     """The copies in the dead-letter queue are those of the dead letters, no more and no fewer."""
 
@@ -227,6 +288,7 @@ class TestTheQueueAndTheRecords:
         assert len(copies_of(either, photo)) == 1
         assert "what is this?" in [found.body for found in in_dead_letter_queue(either)]
 
+    @pytest.mark.parametrize("end", ["purged", "deleted", "claimed by another"])
     def test_a_copy_that_stands_for_none_is_removed(self, stack: Stack, picture: bytes, end: str) -> None:
         photo = bury(stack, picture)
         order = only_order(photo)

@@ -47,7 +47,8 @@ def stop(*_):
     time.sleep(0.3)
     print("worker stops", file=open("order", "a")); sys.exit(0)
 signal.signal(signal.SIGTERM, stop)
-print("worker starts with", os.environ["DARKROOM_CONCURRENCY"], os.environ["DARKROOM_POLL_WAIT"], flush=True)
+print("worker starts with", os.environ["DARKROOM_CONCURRENCY"], os.environ["DARKROOM_POLL_WAIT"],
+      "its share" if int(os.environ["DARKROOM_CHILD_MEMORY"]) else "", flush=True)
 while True: time.sleep(0.1)
 """
 
@@ -162,7 +163,7 @@ def test_it_says_where_everything_is_and_stops_in_order(run: LocalRun) -> None:
     curl = re.search(rf"curl -F photo=@photo.jpg -F 'jobs=(.*)' {base}/v1/photos", printed)
     assert curl
     assert [job["type"] for job in json.loads(curl[1])] == ["resize", "filter", "metadata"]
-    assert (run.folder / ".darkroom/logs/worker-3.log").read_text() == "worker starts with 1 2\n"
+    assert (run.folder / ".darkroom/logs/worker-3.log").read_text() == "worker starts with 1 2 its share\n"
 
     process.send_signal(signal.SIGINT)
     status, printed = ended(process)
@@ -170,6 +171,13 @@ def test_it_says_where_everything_is_and_stops_in_order(run: LocalRun) -> None:
     assert (status, printed.splitlines()[-1]) == (0, "stopped")
     assert (run.folder / "order").read_text().splitlines() == ["api stops"] + 3 * ["worker stops"]
     assert nobody_listens(run.aws_port)
+
+
+def test_where_keys_are_needed_the_example_sends_one(run: LocalRun) -> None:
+    run.environ["DARKROOM_API_KEYS"] = f"alice:{'0' * 64}"
+    _, printed = run.ready()
+
+    assert 'curl -H "Authorization: Bearer $DARKROOM_API_KEY" -F photo=@photo.jpg' in printed
 
 
 def test_a_user_of_aws_stays_with_the_emulator(run: LocalRun, tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from darkroom.callback import Target, read_callback
-from darkroom.errors import CallbackRefused, DeliveryFailed
+from darkroom.errors import DeliveryFailed
 from tests.integration.receiver import Receiver
-from worker.outbound import Answer, post
+from worker.outbound import NOWHERE, Answer, post
 
 SHORT = 1.0
 """A time limit for those that never answer. Whoever did not keep it would let the test hang."""
@@ -207,14 +208,14 @@ class TestReceiversUpToNoGood:
 
 class TestNames:
     def test_a_name_that_leads_to_this_machine_is_refused(self, receiver: Receiver) -> None:
-        with pytest.raises(CallbackRefused, match="is not a public address"):
+        with pytest.raises(DeliveryFailed, match=f"^{NOWHERE}$"):
             send(local(receiver.port, host="localhost", private=False))
         assert receiver.got == []
 
     def test_every_address_of_a_name_must_be_public(self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
         Names(monkeypatch, ["127.0.0.1", "8.8.8.8"], ["8.8.8.8", "127.0.0.1"], ["2606:4700::1111", "::ffff:127.0.0.1"])
         for _ in range(3):
-            with pytest.raises(CallbackRefused, match="is not a public address"):
+            with pytest.raises(DeliveryFailed, match=f"^{NOWHERE}$"):
                 send(local(receiver.port, host="two.example", private=False))
         assert receiver.got == []
 
@@ -232,9 +233,18 @@ class TestNames:
         Names(monkeypatch, ["127.0.0.2", "127.0.0.1"])
         assert send(local(receiver.port, host="two.example")).status == 204
 
-    def test_a_name_that_is_not_there_is_a_failure(self) -> None:
-        with pytest.raises(DeliveryFailed, match="cannot be looked up"):
-            send(local(443, host="nowhere.invalid"))
+    def test_of_a_name_that_is_not_there_the_same_is_said_as_of_an_internal_one(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told = []
+        for answers in ([], [["10.0.0.7"]]):
+            if answers:
+                Names(monkeypatch, *answers)
+            with structlog.testing.capture_logs() as logged, pytest.raises(DeliveryFailed) as caught:
+                send(local(443, host="nowhere.invalid", private=False))
+            told.append((type(caught.value), caught.value.detail))
+        assert told[0] == told[1] == (DeliveryFailed, NOWHERE)
+        assert "10.0.0.7 is not a public address" in logged[0]["reason"], "whoever runs it can find out why"
 
     def test_a_resolver_that_hangs_does_not_hold_the_delivery(self, monkeypatch: pytest.MonkeyPatch) -> None:
         answered = threading.Event()

@@ -23,6 +23,7 @@ ALLOCATE = {"type": "filter", "filter": "invert"}
 SLEEP = {"type": "filter", "filter": "posterize"}
 NETWORK = {"type": "filter", "filter": "saturation", "amount": 2}
 PROGRAM = {"type": "filter", "filter": "auto-contrast"}
+FILE = {"type": "filter", "filter": "brightness", "amount": 2}
 RANK_FILTER = {"type": "filter", "filter": "grayscale"}
 
 CAP = 200_000_000
@@ -86,7 +87,7 @@ def refused(worker: WorkerProcess, verdict: str) -> list[dict[str, Any]]:
     return [entry for entry in worker.logged("message.refused") if entry["verdict"].startswith(verdict)]
 
 
-@pytest.mark.parametrize("misdeed", [NETWORK, PROGRAM], ids=["network", "program"])
+@pytest.mark.parametrize("misdeed", [NETWORK, PROGRAM, FILE], ids=["network", "program", "file"])
 def test_what_the_sandbox_refuses_fails_the_job_and_costs_the_child(
     stack: Stack, picture: bytes, misdeed: dict[str, Any]
 ) -> None:
@@ -97,6 +98,9 @@ def test_what_the_sandbox_refuses_fails_the_job_and_costs_the_child(
     assert [lost["code"] for lost in worker.logged("child.lost")] == ["not_permitted"]
     assert worker.process.poll() is None
     assert not worker.logged("sandbox.incomplete")
+    (shares,) = worker.logged("worker.memory")
+    assert shares["slots"] == 1
+    assert 128 <= shares["child_mib"] <= shares["usable_mib"]
 
 
 def test_a_child_does_not_outlive_a_killed_worker(stack: Stack, picture: bytes) -> None:

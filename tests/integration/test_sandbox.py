@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
+import importlib
+import io
 import multiprocessing
 import os
 import resource
@@ -24,9 +27,10 @@ from PIL import Image
 from darkroom.errors import OutOfMemory
 from darkroom.jobs import jobs_adapter
 from darkroom.settings import PROJECT
+from worker import seccomp
 from worker.child import Failure, Work
 from worker.pool import Child
-from worker.sandbox import Limits, allow_cpu_time, enter, without_secrets
+from worker.sandbox import SYSTEM_CALLS, Limits, allow_cpu_time, enter, without_secrets
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no such sandbox")
 
@@ -41,11 +45,14 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(PROJECT)
 
 
-def in_the_sandbox(spool: Path, action: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function returns in a child that has entered the sandbox, or the number of its OSError."""
+def in_the_sandbox(
+    spool: Path, action: Callable[..., Any], *arguments: Any, before: Callable[[], None] | None = None
+) -> Any:
+    """What a function returns in a child that has entered the sandbox, or the name of its OSError; `before` is
+    called in the child before it enters."""
     context = multiprocessing.get_context("forkserver")
     ours, childs = context.Pipe()
-    process = context.Process(target=_try, args=(childs, Limits(None, spool), action, arguments))
+    process = context.Process(target=_try, args=(childs, Limits(None, spool), action, arguments, before))
     process.start()
     childs.close()
     try:
@@ -55,13 +62,36 @@ def in_the_sandbox(spool: Path, action: Callable[..., Any], *arguments: Any) -> 
         ours.close()
 
 
-def _try(pipe: Connection, limits: Limits, action: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    missing = enter(limits)
-    assert not missing, missing
+def _try(
+    pipe: Connection,
+    limits: Limits,
+    action: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    before: Callable[[], None] | None,
+) -> None:
+    if before:
+        before()
+    not_to_be_had[:] = enter(limits)
+    assert before or not not_to_be_had, not_to_be_had
     try:
         pipe.send(action(*arguments))
     except OSError as error:
         pipe.send(errno.errorcode[error.errno or 0])
+
+
+not_to_be_had: list[str] = []
+
+
+def missing() -> list[str]:
+    return not_to_be_had
+
+
+def know_fewer_calls() -> None:
+    seccomp.REFUSED = ("a_call_of_the_future", *seccomp.REFUSED)
+
+
+def know_no_socket() -> None:
+    seccomp.REFUSED = tuple("socket_of_the_future" if name == "socket" else name for name in seccomp.REFUSED)
 
 
 def start_a_process() -> int:
@@ -87,6 +117,16 @@ def kernel_asynchronous_io() -> int:
 
 def write_to(path: Path) -> int:
     return path.write_bytes(b"x")
+
+
+def read_from(path: Path) -> str:
+    return path.read_text()
+
+
+def load_a_module(name: str) -> str:
+    assert name not in sys.modules
+    with contextlib.redirect_stdout(io.StringIO()):
+        return importlib.import_module(name).__name__
 
 
 def limits() -> list[tuple[int, int]]:
@@ -118,9 +158,17 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("action", REFUSED, ids=lambda action: f"{action[0].__name__} {action[1:2]}")
+@pytest.mark.parametrize("action", REFUSED, ids=lambda action: action[0].__name__)
 def test_network_programs_and_other_processes_are_out_of_reach(tmp_path: Path, action: tuple[Any, ...]) -> None:
     assert in_the_sandbox(tmp_path, *action) == "EPERM"
+
+
+def test_a_system_call_that_libseccomp_does_not_know_leaves_the_others_refused(tmp_path: Path) -> None:
+    assert in_the_sandbox(tmp_path, socket.socket, socket.AF_INET, before=know_fewer_calls) == "EPERM"
+
+
+def test_a_filter_without_the_network_is_reported_as_missing(tmp_path: Path) -> None:
+    assert in_the_sandbox(tmp_path, missing, before=know_no_socket) == [SYSTEM_CALLS]
 
 
 def test_threads_are_allowed(tmp_path: Path) -> None:
@@ -138,6 +186,27 @@ def test_files_are_written_into_the_spool_only(tmp_path: Path) -> None:
     assert elsewhere.read_bytes() == b"as it was"
 
 
+@pytest.mark.parametrize("path", ["/etc/passwd", "/proc/1/environ", "/proc/self/environ", PROJECT / "pyproject.toml"])
+def test_files_elsewhere_are_not_read(tmp_path: Path, path: str | Path) -> None:
+    assert in_the_sandbox(tmp_path, read_from, Path(path)) == "EACCES"
+
+
+def test_credentials_in_files_are_out_of_reach_and_the_spool_is_not(tmp_path: Path) -> None:
+    spool, home = tmp_path / "spool", tmp_path / "home"
+    for folder in (spool, home / ".aws"):
+        folder.mkdir(parents=True)
+        (folder / "credentials").write_text("secret")
+    (spool / "link").symlink_to(home / ".aws" / "credentials")
+    assert in_the_sandbox(spool, read_from, spool / "credentials") == "secret"
+    assert in_the_sandbox(spool, read_from, home / ".aws" / "credentials") == "EACCES"
+    assert in_the_sandbox(spool, read_from, spool / "link") == "EACCES"
+    assert in_the_sandbox(spool, os.listdir, home / ".aws") == "EACCES"
+
+
+def test_a_module_that_was_not_loaded_yet_still_is(tmp_path: Path) -> None:
+    assert in_the_sandbox(tmp_path, load_a_module, "this") == "this"
+
+
 def test_no_core_files(tmp_path: Path) -> None:
     assert in_the_sandbox(tmp_path, limits) == [(0, 0)]
 
@@ -150,21 +219,26 @@ def test_cpu_time_is_limited_and_can_be_raised_for_each_order(tmp_path: Path) ->
 
 
 def test_a_spool_that_was_made_anew_gets_a_new_child(tmp_path: Path) -> None:
-    original, spool = tmp_path / "original", tmp_path / "spool"
-    Image.new("RGB", (40, 30), "red").save(original, "PNG")
+    """Landlock answers "permission denied" there, as a folder does that belongs to somebody else: no misdeed."""
+    spool = tmp_path / "spool"
     (job,) = jobs_adapter.validate_python([{"type": "resize", "width": 20}])
     child = Child(MAX_PIXELS, 10, Limits(None, spool))
 
+    def make_spool() -> None:
+        spool.mkdir()
+        Image.new("RGB", (40, 30), "red").save(spool / "original", "PNG")
+
     def run() -> Any:
-        (outcome,) = child.run(Work(original, {"job": job}, spool), 60)
+        (outcome,) = child.run(Work(spool / "original", {"job": job}, spool), 60)
         return outcome.result
 
     try:
-        spool.mkdir()
+        make_spool()
         assert not isinstance(run(), Failure)
         spool.rename(tmp_path / "old")
-        spool.mkdir()
-        assert run().code == "unavailable"  # tried again later, by another child
+        make_spool()
+        failure = run()
+        assert (failure.code, "Permission denied" in failure.detail) == ("unavailable", True)  # tried again later
         assert not isinstance(run(), Failure)
     finally:
         child.stop()
@@ -230,3 +304,19 @@ def test_a_library_that_gets_no_memory_does_not_blame_the_photo(
     child = Child(MAX_PIXELS, 10, Limits(memory * 1_000_000, tmp_path))
     with pytest.raises(OutOfMemory, match=f"ran out of memory at {memory} MB"):
         list(child.run(Work(original, {"job": job}, tmp_path), 120))
+
+
+@pytest.mark.parametrize(("cut", "ending"), [(1.0, "done"), (0.6, "unreadable_photo")])
+def test_a_damaged_photo_that_takes_most_of_the_memory_is_damaged(tmp_path: Path, cut: float, ending: str) -> None:
+    """12 megapixels, 48 MB when decoded; the cap leaves less than half of itself, and more than a tenth."""
+    original = tmp_path / "original"
+    Image.linear_gradient("L").resize((4000, 3000)).convert("RGB").save(original, "JPEG")
+    data = original.read_bytes()
+    original.write_bytes(data[: int(len(data) * cut)])
+    (job,) = jobs_adapter.validate_python([{"type": "resize", "width": 50}])
+    child = Child(MAX_PIXELS, 10, Limits(64_000_000, tmp_path))
+    try:
+        (outcome,) = child.run(Work(original, {"job": job}, tmp_path), 60)
+    finally:
+        child.stop()
+    assert (outcome.result.code if isinstance(outcome.result, Failure) else "done") == ending

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
 from datetime import timedelta
+
+import pytest
 
 from darkroom.record import PhotoRecord, now
 from tests.integration.conftest import Stack, wait_until
+from worker.sweep import Sweeper
 
 RESIZE = {"type": "resize", "width": 160}
 OFTEN = {"DARKROOM_SWEEP_INTERVAL": "0.5"}
@@ -97,3 +102,62 @@ def test_a_worker_that_was_killed_and_left_files(stack: Stack) -> None:
     stack.worker(**OFTEN)
     wait_until("it is removed", lambda: not old.exists())
     assert fresh.exists()
+
+
+def test_what_cannot_be_removed_is_left_and_the_worker_lives(stack: Stack) -> None:
+    spool = stack.services.settings.spool_dir
+    odd, old = spool / "work-a-file", spool / "work-old"
+    old.mkdir(parents=True)
+    odd.write_text("no folder")
+    for entry in (odd, old):
+        os.utime(entry, (0, 0))
+    worker = stack.worker(**OFTEN)
+    wait_until("the folder is removed", lambda: not old.exists())
+    wait_until("the worker has swept on", lambda: len(worker.logged("spool.not_removed")) > 2)
+    assert worker.logged("spool.not_removed")[0]["folder"] == odd.name
+    assert worker.process.poll() is None
+
+
+def test_one_photo_with_an_unexpected_error_does_not_hide_the_others(
+    stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = [overdue(stack.record(picture, [RESIZE])) for _ in range(5)]
+    for photo in photos:
+        stack.services.table.create(photo)
+    sweeper = Sweeper(stack.services, threading.Event())
+    mend = sweeper.mend
+
+    def fail_for_one(photo_id: str) -> None:
+        if photo_id == photos[2].id:
+            raise ZeroDivisionError
+        mend(photo_id)
+
+    monkeypatch.setattr(sweeper, "mend", fail_for_one)
+    sweeper.sweep()
+    sends = [order.sends for photo in photos for order in stack.look(photo).orders.values()]
+    assert sends == [2, 2, 1, 2, 2]
+
+
+@pytest.mark.parametrize("part", ["sweep", "clean_spool"])
+def test_a_part_of_the_sweep_that_fails_holds_up_no_other(
+    make_stack: Callable[..., Stack], picture: bytes, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = make_stack(DARKROOM_SWEEP_INTERVAL="0.1")
+    gone = stack.record(picture, [RESIZE])
+    copy = gone.message(min(gone.orders)).model_dump_json()
+    dead_letters = stack.services.photos.dead_letters
+    dead_letters.send(copy, "ann", "1", {"code": "attempts_exhausted", "reason": "it is removed"})
+    stopping = threading.Event()
+    sweeper = Sweeper(stack.services, stopping)
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(sweeper, part, fail)
+    thread = threading.Thread(target=sweeper.run, daemon=True)
+    thread.start()
+    depth = dead_letters.depth
+    wait_until("the dead letters are swept", lambda: not depth().visible and not depth().in_flight)
+    assert thread.is_alive()
+    stopping.set()
+    thread.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,30 @@ def test_a_record_comes_back_as_it_went_in(stack: Stack, picture: bytes) -> None
     assert found.metadata == {"shot": 7, "ratio": 1.5, "good": True, "note": "", "none": None}
     assert found == photo
     assert list(found.jobs) == list(photo.jobs)  # DynamoDB's own maps have no order
+
+
+def test_what_a_photo_makes_no_use_of_is_not_written_so_that_older_releases_can_read_it(
+    stack: Stack, picture: bytes
+) -> None:
+    photo = stack.record(picture, [METADATA, *MANY])
+    stack.services.table.create(photo)
+    settings, dynamodb = stack.services.settings, stack.services.clients.dynamodb
+    item = dynamodb.get_item(TableName=settings.table, Key={"pk": f"photo#{photo.id}"})["Item"]
+    record: dict[str, Any] = item["record"]  # type: ignore[assignment]
+    assert set(record) == {"id", "owner", "created_at", "original", "jobs", "orders"}
+    (order,) = record["orders"].values()
+    assert set(order) == {"id", "due_at"}
+    specs = {job["spec"]["type"]: job["spec"] for job in record["jobs"].values()}
+    assert specs["filter"]["output"]["keep_metadata"] is False  # defaults of specs may change: they are kept
+
+
+def test_one_unreadable_record_does_not_hide_the_others(stack: Stack, picture: bytes) -> None:
+    photos = [stack.record(picture, [METADATA]) for _ in range(2)]
+    for photo in photos:
+        stack.services.table.create(photo)
+    stack.as_a_newer_release(photos[0])
+    found, _ = stack.services.table.photos_of("default", 10)
+    assert [photo.id for photo in found] == [photos[1].id]
 
 
 def test_no_update_of_many_at_once_is_lost(stack: Stack, picture: bytes) -> None:

@@ -5,19 +5,25 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Literal
 
 import pytest
+from pydantic import SecretStr
 from standardwebhooks import Webhook
 
-from darkroom.queue import Queue
+from darkroom.message import WebhookMessage
+from darkroom.queue import Queue, Received
 from darkroom.record import Callback, Delivery, PhotoRecord, now
 from darkroom.signing import secrets_of
 from tests.faulty import Fault, start
 from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
 from tests.integration.receiver import Receiver
+from worker.delivery import SCHEDULE
+from worker.turns import EACH
+from worker.webhooks import WebhookSender
 
 MASTER = "whsec_" + "A" * 43 + "="
 RESIZE = {"type": "resize", "width": 160}
@@ -48,9 +54,9 @@ class Hooked:
         self.stack.services.send_order(photo, min(photo.orders))
         return photo
 
-    def ended(self, **more: Any) -> PhotoRecord:
+    def ended(self, url: str | None = None, owner: str = "default") -> PhotoRecord:
         """A photo that has ended long ago, and whose callback nobody has been told."""
-        photo = self.stack.record(self.picture, [RESIZE], callback=Callback(url=self.receiver.url), **more)
+        photo = self.stack.record(self.picture, [RESIZE], owner, callback=Callback(url=url or self.receiver.url))
         photo.cancel()
         self.stack.services.table.create(photo)
         return photo
@@ -74,6 +80,22 @@ class Hooked:
 
         wait_until("the queue of webhooks is empty", empty)
 
+    def messages(self) -> tuple[int, int, int]:
+        """How many wait, are in flight, and are delayed."""
+        depth = self.queue.depth()
+        return depth.visible, depth.in_flight, depth.delayed
+
+    def make_due(self, photo: PhotoRecord) -> None:
+        """As if the time of the next attempt had come."""
+
+        def due(record: PhotoRecord) -> None:
+            assert record.callback is not None
+            delivery = record.callback.deliveries[1]
+            if delivery.next_at:
+                delivery.next_at = now()
+
+        self.stack.services.table.update(photo.id, due)
+
     def dead_letters(self) -> Queue:
         return self.queue.dead_letters
 
@@ -84,6 +106,11 @@ def hooked(make_stack: Callable[..., Stack], receiver: Receiver, picture: bytes)
         DARKROOM_WEBHOOK_SECRET=MASTER, DARKROOM_WEBHOOK_PRIVATE_HOSTS=receiver.host, DARKROOM_CONCURRENCY="1"
     )
     return Hooked(stack, receiver, picture)
+
+
+def as_received(message: WebhookMessage) -> Received:
+    """A message that is in no queue."""
+    return Received(id=message.id, receipt_handle="x", body=message.model_dump_json(), group=message.owner, receives=1)
 
 
 def delivered(delivery: Delivery) -> object:
@@ -178,8 +205,7 @@ class TestDelivery:
 
     def test_attempts_have_an_end(self, hooked: Hooked) -> None:
         photo = hooked.ended()
-        for _ in range(9):
-            hooked.stack.services.table.update(photo.id, lambda record: record.note_delivery(1, "no answer", now()))
+        hooked.stack.services.table.update(photo.id, lambda record: record.note_delivery(1, 9, "no answer", now()))
         hooked.receiver.answers.append((500, {}))
         hooked.stack.services.announce(hooked.stack.look(photo))
         hooked.worker()
@@ -217,14 +243,69 @@ class TestMessages:
         assert delivery.delivered_at >= due
         hooked.wait_until_empty()
 
-    def test_a_second_message_makes_no_second_attempt(self, hooked: Hooked) -> None:
+    def test_several_at_once_make_one_attempt_and_one_next_message(self, hooked: Hooked) -> None:
+        hooked.receiver.answers.append((500, {"Retry-After": "3600"}))
+        hooked.receiver.open.clear()
+        photo = hooked.ended()
+        for _ in range(5):
+            hooked.stack.services.announce(photo)
+        workers = [hooked.worker(DARKROOM_WEBHOOK_TIMEOUT="30") for _ in range(2)]
+        wait_until("all others are dropped", lambda: sum(len(one.logged("webhook.dropped")) for one in workers) == 4)
+        hooked.receiver.open.set()
+        assert hooked.wait_for(photo, "tried", tried).attempts == 1
+        wait_until("one message waits", lambda: hooked.messages() == (0, 0, 1))
+        assert len(hooked.receiver.got) == 1
+
+    def test_one_that_comes_later_makes_no_attempt_before_it_is_due_nor_a_next_message(self, hooked: Hooked) -> None:
         hooked.receiver.answers.append((500, {"Retry-After": "3600"}))
         photo = hooked.ended()
         hooked.stack.services.announce(photo)
-        hooked.worker()
+        worker = hooked.worker()
         hooked.wait_for(photo, "tried", tried)
         hooked.stack.services.announce(hooked.stack.look(photo))
-        wait_until("both messages wait", lambda: hooked.queue.depth().delayed == 2)
+        wait_until("it is dropped", lambda: worker.logged("webhook.dropped"))
+        wait_until("one message waits", lambda: hooked.messages() == (0, 0, 1))
+        assert len(hooked.receiver.got) == 1
+
+    def test_several_through_all_attempts_make_no_more_of_them(self, hooked: Hooked) -> None:
+        hooked.receiver.answers.extend([(500, {})] * 20)
+        photo = hooked.ended()
+        sender = WebhookSender(hooked.stack.services, SecretStr(MASTER), threading.Event())
+        for attempt in range(1, len(SCHEDULE) + 1):
+            messages = [photo.webhook_message(1) for _ in range(4)]
+            threads = [threading.Thread(target=sender.handle, args=[as_received(message)]) for message in messages]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            delivery = hooked.delivery(photo)
+            assert delivery is not None
+            assert (delivery.attempts, len(hooked.receiver.got)) == (attempt, attempt)
+            hooked.make_due(photo)
+        assert delivery.given_up_at
+        assert sum(hooked.messages()) == len(SCHEDULE) - 1
+
+    def test_the_same_one_handed_out_twice_makes_one_attempt(self, hooked: Hooked) -> None:
+        hooked.receiver.open.clear()
+        hooked.receiver.answers.append((500, {"Retry-After": "3600"}))
+        photo = hooked.ended()
+        received = as_received(photo.webhook_message(1))
+        services = hooked.stack.services
+        first = threading.Thread(
+            target=WebhookSender(services, SecretStr(MASTER), threading.Event()).handle, args=[received]
+        )
+        first.start()
+        wait_until("it is under way", lambda: hooked.receiver.got)
+        WebhookSender(services, SecretStr(MASTER), threading.Event()).handle(received)
+        assert sum(hooked.messages()) == 1, "it might be a dead worker's: one has to lead on"
+        hooked.receiver.open.set()
+        first.join()
+        (delivery,) = (hooked.delivery(photo),)
+        assert delivery is not None
+        assert (delivery.attempts, len(hooked.receiver.got)) == (1, 1)
+        worker = hooked.worker()
+        wait_until("the one too many is dropped", lambda: worker.logged("webhook.dropped"))
+        wait_until("one message waits", lambda: hooked.messages() == (0, 0, 1))
         assert len(hooked.receiver.got) == 1
 
     def test_nobody_is_told_what_is_done_or_gone(self, hooked: Hooked) -> None:
@@ -232,7 +313,7 @@ class TestMessages:
         told, deleted, without = hooked.ended(), hooked.ended(), hooked.ended()
         for photo in (told, deleted, without):
             services.announce(photo)
-        services.table.update(told.id, lambda record: record.note_delivery(1))
+        services.table.update(told.id, lambda record: record.note_delivery(1, 1))
         services.table.update(deleted.id, lambda record: record.delete())
 
         def forget(record: PhotoRecord) -> None:
@@ -278,10 +359,16 @@ SEND = "darkroom.queue:Queue.send"
 DELETE = "darkroom.queue:Queue.delete"
 WEBHOOKS = "-photo-webhooks"
 
+BEGIN = "darkroom.record:PhotoRecord.begin_delivery"
+
+SOON_BACK = {"DARKROOM_WEBHOOK_TIMEOUT": "2", "DARKROOM_AWS_TIMEOUT": "3"}
+"""So that the webhook of a killed worker is."""
+
 DEATHS = {
     "record-written-no-webhook-sent": Fault(SEND, "before", queue=WEBHOOKS),
     "webhook-sent-order-not-deleted": Fault(SEND, "after", queue=WEBHOOKS),
-    "not-yet-delivered": Fault(POST, "before"),
+    "attempt-not-yet-taken": Fault(BEGIN, "before"),
+    "attempt-taken-not-yet-delivered": Fault(POST, "before"),
     "delivered-not-written-down": Fault(NOTE, "before"),
     "written-down-not-deleted": Fault(DELETE, "before", queue=WEBHOOKS),
 }
@@ -291,7 +378,7 @@ class TestDeaths:
     @pytest.mark.parametrize("fault", DEATHS.values(), ids=DEATHS)
     def test_a_worker_that_dies_leaves_a_webhook_to_another(self, hooked: Hooked, fault: Fault) -> None:
         photo = hooked.submit()
-        environ = hooked.stack.environ | QUICK_LEASE | {"DARKROOM_WEBHOOK_TIMEOUT": "2"}
+        environ = hooked.stack.environ | QUICK_LEASE | SOON_BACK
         process = start("worker", [fault], environ, hooked.stack.directory / "dies.log")
         try:
             assert process.wait(PATIENCE) == -signal.SIGKILL
@@ -305,12 +392,15 @@ class TestDeaths:
         hooked.stack.wait_until_empty()
         hooked.wait_until_empty()
 
-    def test_one_that_dies_between_a_failure_and_the_next_attempt(self, hooked: Hooked) -> None:
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_one_that_dies_between_a_failure_and_the_next_attempt(
+        self, hooked: Hooked, when: Literal["before", "after"]
+    ) -> None:
         hooked.receiver.answers.append((500, {}))
         photo = hooked.ended()
         hooked.stack.services.announce(photo)
-        fault = Fault(SEND, "before", queue=WEBHOOKS)
-        environ = hooked.stack.environ | {"DARKROOM_WEBHOOK_TIMEOUT": "2"}
+        fault = Fault(SEND, when, queue=WEBHOOKS)
+        environ = hooked.stack.environ | SOON_BACK | {"DARKROOM_LEASE": "21600"}  # which says nothing of webhooks
         process = start("worker", [fault], environ, hooked.stack.directory / "dies.log")
         try:
             assert process.wait(PATIENCE) == -signal.SIGKILL
@@ -321,6 +411,7 @@ class TestDeaths:
         assert hooked.delivery(photo) is not None
         hooked.worker()
         assert hooked.wait_for(photo, "delivered", delivered).attempts == 2
+        hooked.wait_until_empty()
         assert len(hooked.receiver.got) == 2
 
 
@@ -336,6 +427,40 @@ class TestSlowReceivers:
         assert {hooked.stack.wait_for(photo).status for photo in photos} == {"succeeded"}
         worker.send(signal.SIGTERM)
         assert worker.wait() == 0
+
+    def test_an_owners_do_not_hold_up_those_of_others(self, hooked: Hooked) -> None:
+        hooked.receiver.open.clear()
+        slow = [hooked.ended(owner="mallory") for _ in range(40)]
+        for photo in slow:
+            hooked.stack.services.announce(photo)
+        with Receiver() as quick:
+            other = hooked.ended(quick.url, owner="bob")
+            hooked.stack.services.announce(other)
+            hooked.worker(
+                DARKROOM_WEBHOOK_TIMEOUT="30", DARKROOM_WEBHOOK_PRIVATE_HOSTS=f"{hooked.receiver.host},{quick.host}"
+            )
+            hooked.wait_for(other, "delivered", delivered)
+        assert len(hooked.receiver.got) <= EACH
+        hooked.receiver.open.set()
+        for photo in slow:
+            assert hooked.wait_for(photo, "delivered", delivered).attempts == 1
+        hooked.wait_until_empty()
+        assert len(hooked.receiver.got) == len(slow)
+
+    def test_a_second_sigterm_does_not_wait_for_them(self, hooked: Hooked) -> None:
+        hooked.receiver.open.clear()
+        photo = hooked.ended()
+        hooked.stack.services.announce(photo)
+        worker = hooked.worker(DARKROOM_WEBHOOK_TIMEOUT="30")
+        wait_until("the receiver is waited for", lambda: hooked.receiver.got)
+        worker.send(signal.SIGTERM)
+        wait_until("it drains", lambda: worker.logged("worker.draining"))
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+        delivery = hooked.delivery(photo)
+        assert delivery is not None
+        assert (delivery.attempts, delivery.last_error) == (0, None), "it was waited for"
+        assert hooked.messages() == (0, 1, 0)
 
     def test_what_was_not_answered_in_time_is_tried_again(self, hooked: Hooked) -> None:
         hooked.receiver.open.clear()

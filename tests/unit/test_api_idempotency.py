@@ -114,3 +114,38 @@ def test_nothing_begins_anew_on_a_photo_that_is_gone(photo: PhotoRecord) -> None
     photo.go_on(order(photo), REPEAT)
 
     assert {job.status for job in photo.jobs.values()} == {"failed"}
+
+
+def test_an_order_that_two_are_at_is_failed_by_neither(photo: PhotoRecord) -> None:
+    photo.go_on(order(photo), REPEAT)
+
+    assert not photo.fail_order(order(photo), Unavailable("S3 is down"))
+    assert photo.unfinished
+    assert photo.due_at, "the sweep looks after it"
+
+
+def test_who_begins_a_failed_order_anew_may_fail_it_again(photo: PhotoRecord) -> None:
+    photo.fail_order(order(photo), Unavailable("S3 is down"))
+    photo.go_on(order(photo), REPEAT, lost=True)
+
+    assert photo.fail_order(order(photo), Unavailable("S3 is down"))
+    assert not photo.unfinished
+
+
+def test_an_order_begun_anew_for_a_lost_original_may_have_others_at_it(photo: PhotoRecord) -> None:
+    claim = photo.claim(order(photo), 5, 90, REPEAT)
+    photo.publish(claim, {job: UnreadablePhoto("the original is missing") for job in claim.jobs})
+    photo.go_on(order(photo), REPEAT, lost=True)
+
+    assert not photo.fail_order(order(photo), Unavailable("S3 is down"))
+
+
+def test_what_has_ended_or_is_in_work_is_not_written_again(photo: PhotoRecord) -> None:
+    photo.claim(order(photo), 5, 90, REPEAT)
+    before = photo.model_copy(deep=True)
+    photo.go_on(order(photo), REPEAT)
+    assert photo == before
+    photo.cancel()
+    before = photo.model_copy(deep=True)
+    photo.go_on(order(photo), REPEAT)
+    assert photo == before

@@ -59,6 +59,15 @@ def test_for_sure_not_sent_fails_the_order_and_the_request(photo: PhotoRecord) -
     assert [job.status for job in photo.jobs.values()] == ["failed"]
 
 
+def test_a_further_order_that_was_for_sure_not_sent_is_left_to_the_sweep(photo: PhotoRecord) -> None:
+    # To fail it could end the photo, just when the worker on the first order has found it unfinished.
+    further = photo.add_order([MetadataJob()], resend_after=60)
+
+    send(Aws(photo, Unavailable("down", certain=True)).context, photo, further.id)
+
+    assert {job.status for job in photo.jobs.values()} == {"queued"}
+
+
 def test_perhaps_sent_stays_queued_and_the_request_succeeds(photo: PhotoRecord) -> None:
     send(Aws(photo, Unavailable("no answer", certain=False)).context, photo, order(photo))
 

@@ -76,6 +76,23 @@ def test_what_follows_a_failed_message_of_its_group_is_given_back() -> None:
     assert left.received.id == "b1"
 
 
+def test_messages_of_one_receive_do_not_overtake_a_head_that_fails_at_once() -> None:
+    inbox = Inbox(in_order=True)
+    given_back: list[Lease] = []
+
+    def fail() -> None:
+        head = inbox.take()
+        assert head is not None
+        given_back.extend(inbox.done(head, settled=False))
+
+    slot = threading.Thread(target=fail)
+    slot.start()
+    inbox.put(*(lease(name, "ann") for name in ("a1", "a2", "a3")))
+    slot.join(10)
+    assert names(given_back) == ["a2", "a3"]
+    assert inbox.close() == []
+
+
 def test_closing_returns_what_waits_and_lets_the_slots_go() -> None:
     inbox = Inbox(in_order=False)
     inbox.put(lease("a", "ann"))

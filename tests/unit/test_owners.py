@@ -118,12 +118,35 @@ def test_all_faults_of_both_places_are_told_at_once_and_no_key_with_them(tmp_pat
     [
         ("[alice\n", "it is not valid TOML"),
         ("", "there is no key in it"),
-        ('[alice]\ncallback_url = "https://a.example"\n', "there is no key in it"),
+        ('[alice]\ncallback_url = "https://a.example"\n', "callback_url of alice is for nobody: without API keys"),
         (f'[a.b]\nkeys = ["{HASHES[0]}"]\n', 'an owner with a dot stands in quotes: ["a.b"]'),
     ],
+    ids=["broken", "empty", "no key", "dot"],
 )
 def test_a_file_that_protects_nothing_is_a_fault(tmp_path: Path, text: str, said: str) -> None:
     assert [fault for fault in faults_of(Settings(owners_file=in_file(tmp_path, text))) if said in fault]
+
+
+@pytest.mark.parametrize("auth", [None, "off", "auto"])
+def test_without_keys_everybody_may_have_a_callback(tmp_path: Path, auth: str | None) -> None:
+    file = in_file(tmp_path, '[default]\ncallback_url = "https://a.example/hook"\n')
+    given = {"auth": auth, "owners_file": file, "webhook_secret": SecretStr("whsec_" + "A" * 32)}
+    settings = Settings.model_validate(given)
+
+    owners = read_owners(settings)
+
+    assert owners.callback_url("default") == "https://a.example/hook"
+    assert mode(settings, owners) == "off"
+
+
+@pytest.mark.parametrize("url", ["https//me:hunter2@a.example/", "https://me:hunter2@a.example/", "me:hunter2"])
+def test_a_password_in_an_address_is_not_shown(tmp_path: Path, url: str) -> None:
+    file = in_file(tmp_path, f'[alice]\nkeys = ["{HASHES[0]}"]\ncallback_url = "{url}"\n')
+
+    told = "\n".join(faults_of(Settings(owners_file=file)))
+
+    assert "callback_url of alice" in told
+    assert "hunter2" not in told
 
 
 def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
@@ -164,6 +187,12 @@ def test_without_keys_any_other_address_needs_a_decision(host: str) -> None:
     with pytest.raises(SettingsError, match=r"`darkroom key OWNER`.*DARKROOM_AUTH=off"):
         mode(Settings(host=host), Owners())
     assert mode(Settings(host=host, auth="off"), Owners()) == "off"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_auto_is_open_on_any_address_until_there_are_keys(host: str) -> None:
+    assert mode(Settings(host=host, auth="auto"), Owners()) == "off"
+    assert mode(Settings(host=host, auth="auto"), SOME) == "keys"
 
 
 @pytest.mark.parametrize("auth", [None, "keys"])

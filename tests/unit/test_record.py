@@ -15,6 +15,7 @@ from darkroom.errors import (
     InvalidRequest,
     MessageGivenUp,
     NotFound,
+    OrderInWork,
     PhotoGone,
     Unavailable,
     UnreadablePhoto,
@@ -120,6 +121,31 @@ class TestFences:
             with pytest.raises(ClaimLost):
                 late()
         assert record.publish(fast, {job: result()}) == {job}
+
+    def test_a_second_message_of_an_order_in_work_takes_nothing_away(self) -> None:
+        record = photo()
+        first = record.claim(only_order(record).id, MAX_ATTEMPTS, LIMIT, RESEND, "message-1")
+        for _ in range(MAX_ATTEMPTS):
+            with pytest.raises(OrderInWork):
+                record.claim(first.order, MAX_ATTEMPTS, LIMIT, RESEND, "message-2")
+        record.publish(first, {job: result() for job in first.jobs})
+        assert record.status == "succeeded"
+
+    def test_the_same_message_comes_back_when_its_worker_died(self) -> None:
+        record = photo()
+        for number in (1, 2):
+            claim = record.claim(only_order(record).id, MAX_ATTEMPTS, LIMIT, RESEND, "message-1")
+            assert claim.number == number
+
+    def test_another_message_takes_over_when_the_order_was_given_back_or_is_overdue(self) -> None:
+        record = photo()
+        order = only_order(record)
+        first = record.claim(order.id, MAX_ATTEMPTS, LIMIT, RESEND, "message-1")
+        record.postpone(first, Unavailable("S3"), counts=False, delay=1, resend_after=RESEND)
+        record.claim(order.id, MAX_ATTEMPTS, LIMIT, RESEND, "message-2")
+        make_overdue(record)
+        record.resend(order.id, RESEND)  # which makes it due later again
+        assert record.claim(order.id, MAX_ATTEMPTS, LIMIT, RESEND, "message-3").number == 3
 
     def test_a_receive_after_the_end_claims_nothing_and_fences_nobody(self) -> None:
         record = photo()
@@ -425,6 +451,16 @@ class TestTheSweepsView:
             waits.append(round((order.due_at - now()).total_seconds()))
         assert waits == [1500, 7500, 37500]
         assert only_order(record).sends == 4
+
+    def test_one_that_could_not_be_made_is_tried_again_soon(self) -> None:
+        record = photo()
+        order = only_order(record)
+        for _ in range(5):  # as long as SQS is down
+            make_overdue(record)
+            record.resend(order.id, RESEND)
+            record.not_resent(order.id, RESEND)
+        assert order.sends == 1
+        assert order.due_at <= now() + timedelta(seconds=RESEND)
 
     def test_each_send_has_a_deduplication_id_of_its_own(self) -> None:
         record = photo()

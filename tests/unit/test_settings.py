@@ -86,6 +86,15 @@ def test_a_fault_shows_what_was_given() -> None:
     assert "(it is 'eighty')" in faults_of(DARKROOM_PORT="eighty")[0]
 
 
+@pytest.mark.parametrize("name", ["OWNERS_FILE", "PORT", "PRESETS_FILE", "AUTH", "PUBLIC_URL", "WEBHOOK_PRIVATE_HOSTS"])
+@pytest.mark.parametrize("secret", ["dk_" + "x-Y_4" * 9, "whsec_" + "aB+/" * 8])
+def test_a_secret_in_the_wrong_place_is_a_fault_and_not_shown(name: str, secret: str) -> None:
+    (fault,) = faults_of(**{PREFIX + name: secret})
+
+    assert fault.startswith(f"{PREFIX}{name}: what it holds is an API key")
+    assert secret not in fault
+
+
 def test_a_misspelt_name_is_a_fault_that_names_the_near_one() -> None:
     assert faults_of(DARKROOM_CONCURENCY="3") == [
         "DARKROOM_CONCURENCY: there is no such setting; did you mean DARKROOM_CONCURRENCY?"

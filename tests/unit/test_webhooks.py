@@ -12,19 +12,20 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from darkroom.callback import MAX_URL, check_address, read_callback
-from darkroom.errors import CallbackRefused, DeliveryFailed, FutureMessage, MessageError, SettingsError
+from darkroom.errors import CallbackRefused, Conflict, DeliveryFailed, FutureMessage, MessageError, SettingsError
 from darkroom.jobs import jobs_adapter
 from darkroom.message import LONGEST_DELAY, WebhookMessage, read_message, read_webhook
 from darkroom.record import MAX_DELIVERIES, Callback, Original, PhotoRecord, new_id, now
 from darkroom.settings import read_settings
 from darkroom.signing import secrets_of, signed_headers
 from darkroom.views import photo_completed, photo_view
-from worker.delivery import JITTER, LONGEST_WAIT, SCHEDULE, Again, Delivered, GivenUp, judge, retry_after
+from worker.delivery import JITTER, LONGEST_WAIT, SCHEDULE, Again, Delivered, GivenUp, judge_delivery, retry_after
 from worker.outbound import Answer
 
 MASTER = "whsec_" + "A" * 43 + "="
 OTHER_MASTER = "whsec_" + "B" * 43 + "="
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+LATER = now() + timedelta(days=1)
 
 
 class TestUrls:
@@ -195,10 +196,10 @@ class TestAddresses:
 
 class TestSchedule:
     def test_any_2xx_is_a_delivery(self) -> None:
-        assert [judge(Answer(status), 1, NOON) for status in (200, 202, 204, 299)] == [Delivered()] * 4
+        assert [judge_delivery(Answer(status), 1, NOON) for status in (200, 202, 204, 299)] == [Delivered()] * 4
 
     def test_410_ends_it_for_good(self) -> None:
-        assert judge(Answer(410, retry_after="5"), 1, NOON) == GivenUp("the receiver answered 410 Gone")
+        assert judge_delivery(Answer(410, retry_after="5"), 1, NOON) == GivenUp("the receiver answered 410 Gone")
 
     @pytest.mark.parametrize("attempt", range(1, len(SCHEDULE)))
     @pytest.mark.parametrize(
@@ -207,24 +208,24 @@ class TestSchedule:
     def test_any_other_outcome_is_tried_again_by_the_schedule(
         self, outcome: Answer | DeliveryFailed, attempt: int
     ) -> None:
-        verdict = judge(outcome, attempt, NOON)
+        verdict = judge_delivery(outcome, attempt, NOON)
         assert isinstance(verdict, Again)
         assert SCHEDULE[attempt] <= verdict.delay <= SCHEDULE[attempt] * (1 + JITTER)
 
     def test_the_schedule_has_an_end(self) -> None:
-        verdict = judge(DeliveryFailed("no answer within 15 s"), len(SCHEDULE), NOON)
+        verdict = judge_delivery(DeliveryFailed("no answer within 15 s"), len(SCHEDULE), NOON)
         assert verdict == GivenUp("given up after 10 attempts: no answer within 15 s")
 
     def test_the_reason_names_what_the_receiver_answered(self) -> None:
-        verdict = judge(Answer(301), 1, NOON)
+        verdict = judge_delivery(Answer(301), 1, NOON)
         assert isinstance(verdict, Again)
         assert verdict.error == "the receiver answered 301 Moved Permanently; redirects are not followed"
 
     def test_retry_after_makes_the_wait_longer_and_never_shorter(self) -> None:
-        longer = judge(Answer(503, "120"), 1, NOON)
+        longer = judge_delivery(Answer(503, "120"), 1, NOON)
         assert isinstance(longer, Again)
         assert 120 <= longer.delay <= 120 * (1 + JITTER)
-        shorter = judge(Answer(429, "1"), 4, NOON)
+        shorter = judge_delivery(Answer(429, "1"), 4, NOON)
         assert isinstance(shorter, Again)
         assert shorter.delay >= SCHEDULE[4]
 
@@ -292,27 +293,64 @@ def photo(**more: Any) -> PhotoRecord:
 class TestRecord:
     def test_every_attempt_is_noted_until_it_is_delivered(self) -> None:
         record = photo()
-        record.note_delivery(1, "the receiver answered 500", NOON)
+        record.begin_delivery(1, 1, "a", LATER)
+        record.note_delivery(1, 1, "the receiver answered 500", NOON)
         delivery = record.webhook(1)
         assert delivery is not None
-        assert (delivery.attempts, delivery.next_at, delivery.ended) == (1, NOON, False)
-        record.note_delivery(1)
+        assert (delivery.attempts, delivery.next_at, delivery.holder, delivery.ended) == (1, NOON, "a", False)
+        record.begin_delivery(1, 2, "b", LATER)
+        record.note_delivery(1, 2)
         delivery = record.webhook(1)
         assert delivery is not None
-        assert (delivery.attempts, delivery.next_at, delivery.ended) == (2, None, True)
+        assert (delivery.attempts, delivery.next_at, delivery.holder, delivery.ended) == (2, None, "b", True)
         assert delivery.delivered_at
         assert delivery.last_error == "the receiver answered 500"
 
+    def test_an_attempt_is_had_by_one_message_and_does_not_count_before_it_is_noted(self) -> None:
+        record = photo()
+        record.begin_delivery(1, 1, "a", LATER)
+        before = record.model_copy(deep=True)
+        with pytest.raises(Conflict, match="attempt 1 is under way"):
+            record.begin_delivery(1, 1, "b", LATER)
+        assert record == before
+        delivery = record.webhook(1)
+        assert delivery is not None
+        assert (delivery.attempts, delivery.next_at, delivery.holder) == (0, LATER, "a")
+
+    def test_an_attempt_whose_worker_is_taken_for_dead_is_made_again_and_counts_once(self) -> None:
+        record = photo()
+        record.begin_delivery(1, 1, "a", NOON)
+        record.begin_delivery(1, 1, "b", LATER)
+        record.note_delivery(1, 1, "no answer", NOON)
+        before = record.model_copy(deep=True)
+        with pytest.raises(Conflict, match="attempt 1 is noted already"):
+            record.note_delivery(1, 1, "no answer", LATER)
+        with pytest.raises(Conflict, match="attempt 1 is not the next one"):
+            record.begin_delivery(1, 1, "c", LATER)
+        assert record == before
+
+    def test_a_delivery_that_was_noted_late_is_one(self) -> None:
+        record = photo()
+        record.note_delivery(1, 1, "no answer", NOON)
+        record.note_delivery(1, 2, "no answer", NOON)
+        record.note_delivery(1, 1)
+        delivery = record.webhook(1)
+        assert delivery is not None
+        assert delivery.delivered_at
+        assert (delivery.attempts, delivery.next_at) == (2, None)
+
     def test_what_comes_late_does_not_undo_a_delivery(self) -> None:
         record = photo()
-        record.note_delivery(1)
+        record.note_delivery(1, 1)
         before = record.model_copy(deep=True)
-        record.note_delivery(1, "no answer", NOON)
+        record.note_delivery(1, 1, "no answer", NOON)
+        with pytest.raises(Conflict):
+            record.begin_delivery(1, 2, "b", LATER)
         assert record == before
 
     def test_an_error_without_a_next_time_is_the_end(self) -> None:
         record = photo()
-        record.note_delivery(1, "410")
+        record.note_delivery(1, 1, "410")
         delivery = record.webhook()
         assert delivery is not None
         assert delivery.ended
@@ -322,7 +360,7 @@ class TestRecord:
         record = photo()
         for generation in range(1, 31):
             record.generation = generation
-            record.note_delivery(generation, "no answer", NOON)
+            record.begin_delivery(generation, 1, "a", NOON)
         assert record.callback is not None
         assert list(record.callback.deliveries) == list(range(31 - MAX_DELIVERIES, 31))
         assert record.webhook(30 - MAX_DELIVERIES) is None
@@ -331,7 +369,9 @@ class TestRecord:
     def test_nobody_is_told_of_a_photo_that_is_gone_or_has_no_callback(self, more: dict[str, Any]) -> None:
         record = photo(**more)
         assert record.webhook() is None
-        record.note_delivery(1)
+        with pytest.raises(Conflict):
+            record.begin_delivery(1, 1, "a", LATER)
+        record.note_delivery(1, 1)
         assert record.callback is None or record.callback.deliveries == {}
 
     def test_the_event_keeps_the_id_of_its_generation(self) -> None:
@@ -342,7 +382,7 @@ class TestRecord:
 
     def test_the_owner_sees_the_callback_and_no_event_holds_it(self) -> None:
         record = photo()
-        record.note_delivery(1, "no answer", NOON)
+        record.note_delivery(1, 1, "no answer", NOON)
         view = photo_view(record, "").callback
         assert view is not None
         assert (view.url, view.deliveries[0].event) == ("https://example.com/?token=x", photo_completed(record, "").id)

@@ -122,6 +122,7 @@ def test_without_a_good_key_it_says_how_to_give_one_and_sends_nothing(
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [(f"alice:{hash_of(ALICE)}", "that is the hash"), (hash_of(ALICE), "that is the hash"), ("dk a", "no spaces")],
+    ids=["line for the settings", "hash", "space"],
 )
 def test_what_can_be_no_key_is_not_sent(wrong: str, said: str) -> None:
     refused = run("status", "x", "--url", "http://127.0.0.1:1", DARKROOM_API_KEY=wrong)

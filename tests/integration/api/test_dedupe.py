@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ import requests
 
 from darkroom.bucket import original_key
 from darkroom.record import new_id
-from tests.integration.api.test_idempotency import JOBS, at_once, forget_answer, listed, send
+from tests.fault_proxy import FaultProxy
+from tests.integration.api.conftest import Api
+from tests.integration.api.test_idempotency import JOBS, Held, at_once, forget_answer, listed, send
 
 
 @pytest.fixture
@@ -140,11 +143,52 @@ def test_with_a_key_too_nothing_is_made_twice(api: Any, own: bytes) -> None:
     assert first.json()["id"] == again.json()["id"] == there
 
 
+@pytest.mark.parametrize(("operation", "answered"), [("s3.PutObject", 503), ("sqs.SendMessage", 202)])
+def test_whose_upload_fails_undoes_nothing_that_another_one_has_promised(
+    deploy: Any, endpoint: str, own: bytes, tmp_path: Path, operation: str, answered: int
+) -> None:
+    """The second finds the first one's photo while that one is still at it, and then fails."""
+    with FaultProxy(endpoint) as proxy:
+        api = Api(deploy(), tmp_path / "api.log", {"AWS_ENDPOINT_URL": proxy.url})
+        try:
+            slow = Held(proxy, operation, lambda: send(api, new_id(), ("a.jpg", own), jobs=JOBS, dedupe="true"))
+            promised = send(api, new_id(), ("a.jpg", own), jobs=JOBS, dedupe="true")
+            first = slow.fails()
+
+            assert (promised.status_code, first.status_code) == (202, answered)
+            photo = api.record(promised.json()["id"])
+            assert photo.status == "processing"
+            assert photo.due_at, "what is not sent now, the sweep sends"
+            assert api.services.bucket.read(original_key(photo.id)) == own
+        finally:
+            api.stop()
+
+
 def test_what_is_neither_true_nor_false_is_a_fault(api: Any, own: bytes) -> None:
     answer = upload(api, own, dedupe="perhaps")
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "dedupe"
+
+
+def names(api: Any) -> list[str]:
+    """The photos that items of their own name."""
+    items = api.services.clients.dynamodb.scan(TableName=api.settings.table)["Items"]
+    return [str(item["twin"]) for item in items if "twin" in item]
+
+
+def test_it_goes_when_the_photo_is_deleted(start_api: Any, own: bytes) -> None:
+    api = start_api()
+    first = upload(api, own, jobs=JOBS).json()["id"]
+    api.ask("POST", f"/v1/photos/{first}/jobs", json={"jobs": JOBS})  # with more jobs it is still found by the first
+    assert names(api) == [first]
+
+    assert api.ask("DELETE", f"/v1/photos/{first}").status_code == 204
+    assert names(api) == []
+
+    second = upload(api, own, jobs=JOBS).json()["id"]
+    api.services.purge(api.record(first))  # once more, late
+    assert names(api) == [second]
 
 
 def test_it_goes_when_the_photo_goes(start_api: Any, own: bytes) -> None:

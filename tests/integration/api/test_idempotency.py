@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import threading
 import time
 from collections import Counter
@@ -22,9 +21,13 @@ from darkroom.errors import RequestInFlight, Unavailable
 from darkroom.idempotency import LOCK, Answer, Reserved
 from darkroom.owners import hash_of, new_key
 from darkroom.record import new_id
-from tests.integration.api.conftest import Api
+from tests.fault_proxy import Answer as Answered
+from tests.fault_proxy import Fault, FaultProxy, Forward, Request, error
+from tests.integration.api.conftest import PATIENCE, Api
 
 JOBS = [{"type": "metadata"}]
+
+REFUSED = error(403, "AccessDenied")
 
 
 def send(api: Any, key: str, *photos: tuple[str, bytes], **fields: Any) -> requests.Response:
@@ -48,6 +51,32 @@ def at_once(number: int, act: Callable[[int], requests.Response]) -> list[reques
     for thread in threads:
         thread.join()
     return answers
+
+
+class Held:
+    """A request that waits at one operation of AWS until it is let go on, or may not be carried out at all."""
+
+    def __init__(self, proxy: FaultProxy, operation: str, ask: Callable[[], requests.Response]) -> None:
+        self._proxy, self._operation = proxy, operation
+        self._answers: list[requests.Response] = []
+        self._thread = threading.Thread(target=lambda: self._answers.append(ask()))
+        arrived, self._let_go = threading.Event(), threading.Event()
+
+        def hold(request: Request, forward: Forward) -> Answered | None:
+            arrived.set()
+            self._let_go.wait(PATIENCE)
+            return REFUSED.act(request, forward)
+
+        proxy.rule(operation, Fault("held", hold), times=1)
+        self._thread.start()
+        assert arrived.wait(PATIENCE)
+
+    def fails(self) -> requests.Response:
+        """From now on the operation is refused, this one and whatever the SDK tries after it."""
+        self._proxy.rule(self._operation, REFUSED)
+        self._let_go.set()
+        self._thread.join()
+        return self._answers[0]
 
 
 def listed(api: Any) -> list[str]:
@@ -198,6 +227,31 @@ def test_a_batch_is_made_once(api: Any, picture: bytes, webp: bytes) -> None:
     assert [photo["status"] for photo in again.json()["photos"]] == ["processing", 415, "processing"]
 
 
+def test_of_a_batch_nothing_is_said_again_of_photos_that_were_deleted(api: Any, picture: bytes, webp: bytes) -> None:
+    key, photos = new_id(), (("a.jpg", picture), ("b.jpg", b"hello"), ("c.webp", webp))
+    first = send(api, key, *photos, jobs=JOBS).json()
+    kept, refused, deleted = first["photos"]
+    assert api.ask("DELETE", f"/v1/photos/{deleted['id']}").status_code == 204
+
+    again = send(api, key, *photos, jobs=JOBS)
+
+    assert (again.status_code, again.headers["Idempotent-Replayed"]) == (202, "true")
+    assert again.json()["photos"][:2] == [kept, refused]
+    assert again.json()["photos"][2]["status"] == 404
+    assert "c.webp" not in again.text
+    assert api.ask("DELETE", f"/v1/photos/{kept['id']}").status_code == 204
+    assert send(api, key, *photos, jobs=JOBS).status_code == 404
+
+
+def test_nor_of_the_jobs_of_a_photo_that_was_deleted(api: Any, picture: bytes) -> None:
+    photo, key = api.taken(picture)["id"], {"Idempotency-Key": new_id()}
+    more = [api.post(f"/v1/photos/{photo}/jobs", json={"jobs": JOBS}, headers=key) for _ in range(2)]
+    assert [answer.status_code for answer in more] == [202, 202]
+    assert api.ask("DELETE", f"/v1/photos/{photo}").status_code == 204
+
+    assert api.post(f"/v1/photos/{photo}/jobs", json={"jobs": JOBS}, headers=key).status_code == 404
+
+
 def test_the_largest_batch_is_answered_again(api: Any, webp: bytes) -> None:
     key = new_id()
     jobs = [{"type": "resize", "width": 1 + number, "height": 20} for number in range(50)]
@@ -303,15 +357,20 @@ def test_a_photo_that_was_done_meanwhile_is_answered_as_it_is(api: Any, picture:
     assert not api.messages()
 
 
-def test_a_photo_that_was_deleted_meanwhile_does_not_come_back(api: Any, picture: bytes) -> None:
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_photo_that_was_deleted_meanwhile_does_not_come_back(api: Any, picture: bytes, kept: bool) -> None:
     key = new_id()
-    photo = send(api, key, ("a.jpg", picture), jobs=JOBS).json()["id"]
+    photo = send(api, key, ("a.jpg", picture), jobs=JOBS, reference="secret").json()["id"]
     assert api.ask("DELETE", f"/v1/photos/{photo}").status_code == 204
-    forget_answer(api, key)
+    if not kept:
+        forget_answer(api, key)
 
-    again = send(api, key, ("a.jpg", picture), jobs=JOBS)
+    again = send(api, key, ("a.jpg", picture), jobs=JOBS, reference="secret")
 
-    assert (again.json()["id"], again.json()["status"]) == (photo, "deleted")
+    assert again.status_code == 404
+    assert "another Idempotency-Key" in again.json()["detail"]
+    assert photo not in again.text
+    assert "secret" not in again.text
     assert api.get(f"/v1/photos/{photo}").status_code == 404
     assert not api.services.bucket.exists(original_key(photo))
 
@@ -338,15 +397,15 @@ def test_after_a_503_the_same_photo_is_tried_again(start_api: Any, picture: byte
     assert message["jobs"] == [job["id"] for job in failed["jobs"]]
 
 
-@pytest.mark.parametrize("held_at", ["S3", "SQS"])
+@pytest.mark.parametrize("held_at", ["s3.PutObject", "sqs.SendMessage", "dynamodb.UpdateItem"])
 def test_an_api_that_is_killed_in_the_middle_leaves_one_photo(
-    deploy: Any, picture: bytes, tmp_path: Path, held_at: str
+    deploy: Any, endpoint: str, picture: bytes, tmp_path: Path, held_at: str
 ) -> None:
-    """Killed between the record and the original, or between the original and the message."""
+    """Killed between record and original, between original and message, or before the answer was kept."""
     deployment, key = deploy(), new_id()
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes requests and answers none
-        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        dying = Api(deployment, tmp_path / "dying.log", {f"AWS_ENDPOINT_URL_{held_at}": endpoint})
+    with FaultProxy(endpoint) as proxy:
+        proxy.hang(held_at)
+        dying = Api(deployment, tmp_path / "dying.log", {"AWS_ENDPOINT_URL": proxy.url})
         lost: list[Exception] = []
 
         def upload() -> None:
@@ -357,15 +416,14 @@ def test_an_api_that_is_killed_in_the_middle_leaves_one_photo(
 
         client = threading.Thread(target=upload)
         client.start()
-        connection, _ = silent.accept()  # the API has got so far
+        dying.wait_until("the API has got so far", lambda: proxy.seen(held_at, "black hole"))
         for process in (dying.process.pid, *dying.processes()):
             os.kill(process, signal.SIGKILL)
         client.join()
-        connection.close()
     dying.process.wait()
     assert lost
     (photo,), _ = dying.services.table.photos_of("default", 10)
-    assert dying.services.bucket.exists(original_key(photo.id)) == (held_at == "SQS")
+    assert dying.services.bucket.exists(original_key(photo.id)) == (held_at != "s3.PutObject")
 
     api = Api(deployment, tmp_path / "api.log", {})
     try:
@@ -377,10 +435,34 @@ def test_an_api_that_is_killed_in_the_middle_leaves_one_photo(
         assert answer.json()["id"] == photo.id
         assert listed(api) == [photo.id]
         assert api.services.bucket.read(original_key(photo.id)) == picture
-        (message,) = api.messages()
-        assert message["photo"] == photo.id
+        messages = api.messages()
+        assert {message["photo"] for message in messages} == {photo.id}
+        assert len(messages) == (2 if held_at == "dynamodb.UpdateItem" else 1)  # the dead one's, too: cheap, harmless
     finally:
         api.stop()
+
+
+def test_who_fails_late_undoes_nothing_that_another_one_has_promised(
+    deploy: Any, endpoint: str, picture: bytes, tmp_path: Path
+) -> None:
+    """The first is slow to store the original; the second takes over, and then the first cannot store it."""
+    key = new_id()
+    with FaultProxy(endpoint) as proxy:
+        api = Api(deploy(), tmp_path / "api.log", {"AWS_ENDPOINT_URL_S3": proxy.url})
+        try:
+            slow = Held(proxy, "s3.PutObject", lambda: send(api, key, ("a.jpg", picture), jobs=JOBS))
+            put_back(api, key, locked_until=int(time.time()))
+            promised = send(api, key, ("a.jpg", picture), jobs=JOBS)
+            failed = slow.fails()
+
+            assert (promised.status_code, failed.status_code) == (202, 503)
+            photo = promised.json()["id"]
+            assert api.get(f"/v1/photos/{photo}").json()["status"] == "processing"
+            assert api.services.bucket.read(original_key(photo)) == picture
+            assert [message["photo"] for message in api.messages()] == [photo]
+            assert send(api, key, ("a.jpg", picture), jobs=JOBS).content == promised.content
+        finally:
+            api.stop()
 
 
 def test_an_answer_too_large_to_keep_leaves_its_ids(api: Any) -> None:

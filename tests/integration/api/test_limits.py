@@ -7,6 +7,7 @@ import http.client
 import io
 import socket
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,8 @@ import requests
 
 from darkroom.owners import hash_of, new_key
 
-ALICE, ALICES_OTHER, BOB = new_key(), new_key(), new_key()
-KEYS = f"alice:{hash_of(ALICE)} alice:{hash_of(ALICES_OTHER)} bob:{hash_of(BOB)}"
+ALICE, ALICES_OTHER, BOB, CAROL = new_key(), new_key(), new_key(), new_key()
+KEYS = f"alice:{hash_of(ALICE)} alice:{hash_of(ALICES_OTHER)} bob:{hash_of(BOB)} carol:{hash_of(CAROL)}"
 HOUR = 3600
 BYTES = 200_000
 
@@ -39,6 +40,16 @@ def heard(caller: socket.socket) -> tuple[int, str]:
     answer = http.client.HTTPResponse(caller)
     answer.begin()
     return answer.status, answer.read().decode()
+
+
+def spooled(api: Any) -> list[str]:
+    """Files in the spool folder that the API holds open; they have no names."""
+    found = []
+    for process in api.processes():
+        for link in Path(f"/proc/{process}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found.append(str(link.readlink()))
+    return [target for target in found if target.startswith(str(api.settings.spool_dir))]
 
 
 def upload(api: Any, of: str, body: Any) -> requests.Response:
@@ -130,6 +141,52 @@ def test_bytes_without_a_length_are_counted_when_they_have_come(start_api: Any, 
     told(upload(api, ALICE, iter([picture])), "upload_quota_spent", HOUR)
 
 
+def test_bytes_that_never_came_are_given_back(rationed: Any, picture: bytes) -> None:
+    """Refused for its type, or broken off: of the hour nothing is gone but what was sent."""
+    head = f"POST /v1/photos?preset=metadata HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {CAROL}\r\n"
+    for content_type in ("text/plain", "image/jpeg"):
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", rationed.settings.port), timeout=60) as caller:
+                caller.sendall(f"{head}Content-Type: {content_type}\r\nContent-Length: {BYTES - 9}\r\n\r\n".encode())
+                caller.shutdown(socket.SHUT_WR)
+                assert heard(caller)[0] in (400, 415)
+
+    assert upload(rationed, CAROL, picture + bytes(BYTES - len(picture))).status_code == 202
+    told(upload(rationed, CAROL, picture), "upload_quota_spent", HOUR)
+
+
+def test_what_is_longer_than_any_request_may_be_costs_nothing(start_api: Any, picture: bytes) -> None:
+    api = start_api(
+        DARKROOM_API_KEYS=KEYS,
+        DARKROOM_API_PROCESSES="1",
+        DARKROOM_UPLOAD_BYTES_PER_HOUR=str(BYTES),
+        DARKROOM_MAX_UPLOAD_BYTES=str(BYTES // 2),
+        DARKROOM_MAX_REQUEST_BYTES=str(BYTES // 2),
+    )
+    for _ in range(3):
+        answer = upload(api, ALICE, bytes(BYTES // 2 + 1))
+        assert answer.status_code == 413
+        assert "the request has more than 100,000 bytes" in answer.json()["detail"]
+
+    assert upload(api, ALICE, picture + bytes(BYTES // 2 - len(picture))).status_code == 202
+
+
+@pytest.mark.parametrize("form", [True, False])
+def test_bytes_without_a_length_are_counted_although_the_upload_is_refused(
+    start_api: Any, picture: bytes, form: bool
+) -> None:
+    """Before its body was read, or for what stands in it beside the photos."""
+    api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_UPLOAD_BYTES_PER_HOUR=str(BYTES))
+    text = b'--x\r\nContent-Disposition: form-data; name="reference"\r\n\r\n' + bytes(BYTES) + b"\r\n--x--\r\n"
+    media_type = "multipart/form-data; boundary=x" if form else "image/jpeg"
+
+    refused = api.post("/v1/photos?preset=nope", data=iter([text]), headers=key(ALICE) | {"Content-Type": media_type})
+
+    assert refused.status_code == 422, refused.text
+    told(upload(api, ALICE, picture), "upload_quota_spent", HOUR)
+    assert upload(api, BOB, picture).status_code == 202
+
+
 def test_one_owners_slow_uploads_leave_threads_for_the_others(shared: Any, picture: bytes) -> None:
     head = (
         "POST /v1/photos?preset=metadata HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
@@ -146,7 +203,8 @@ def test_one_owners_slow_uploads_leave_threads_for_the_others(shared: Any, pictu
         for caller in callers:
             caller.sendall(head.encode() + picture[:100])
 
-        (refused,) = shared.wait_until("both of alice's uploads are under way", full)
+        shared.wait_until("both of alice's uploads are under way", lambda: len(spooled(shared)) == 2)
+        (refused,) = shared.wait_until("a third one is refused", full)
 
         assert "2 uploads of yours are under way" in told(refused, "too_many_uploads", 5)["detail"]
         assert upload(shared, BOB, picture).status_code == 202

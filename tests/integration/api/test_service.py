@@ -65,7 +65,12 @@ def test_the_document_describes_every_route(api: Any) -> None:
     for name, operation in operations.items():
         assert operation["tags"], name
         assert operation["summary"], name
-        assert "application/problem+json" in operation["responses"]["default"]["content"], name
+        assert "application/problem+json" in operation["responses"]["500"]["content"], name
+        assert all("X-Request-Id" in answer["headers"] for answer in operation["responses"].values()), name
+    (webhook,) = document["webhooks"].values()
+    assert webhook["post"]["requestBody"]["content"]["application/json"]["schema"]["allOf"][0] == {
+        "$ref": "#/components/schemas/Event"
+    }
     assert [server["url"] for server in document["servers"]] == ["."], "beside the document, under any name of ours"
     upload = operations["POST /v1/photos"]
     assert upload["requestBody"]["required"]

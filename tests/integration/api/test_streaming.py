@@ -79,6 +79,32 @@ def test_a_large_photo_is_never_held_in_memory(start_api: Any, picture: bytes, f
     assert not list(api.settings.spool_dir.iterdir())
 
 
+@pytest.mark.parametrize("chunked", [True, False])
+@pytest.mark.parametrize(("fields", "size"), [(60, MIB - 10), (1, 40 * MIB), (60, 100_000)])
+def test_the_text_of_a_form_is_not_gathered_in_memory(
+    start_api: Any, picture: bytes, fields: int, size: int, chunked: bool
+) -> None:
+    """Many fields, each of which would be let in by itself."""
+    api = start_api(DARKROOM_API_PROCESSES="1")
+    content_type = {"Content-Type": "multipart/form-data; boundary=frontier"}
+    photo = b"".join(as_form(iter([picture])))
+    assert api.post("/v1/photos", data=photo, headers=content_type).status_code == 202  # libraries loaded
+    before = peak_memory(api)
+    text = b'--frontier\r\nContent-Disposition: form-data; name="f%d"\r\n\r\n%s\r\n'
+
+    def body() -> Iterator[bytes]:
+        for number in range(fields):
+            yield text % (number, b"a" * size)
+        yield photo
+
+    answer = api.post("/v1/photos", data=body() if chunked else b"".join(body()), headers=content_type)
+
+    assert answer.status_code == 413, answer.text
+    assert "262,144 bytes" in answer.json()["detail"]
+    assert peak_memory(api) - before < MANNERS
+    assert not spooled(api)
+
+
 @pytest.mark.parametrize("form", [True, False])
 @pytest.mark.parametrize("length", ["Content-Length: 5000000", "Transfer-Encoding: chunked"])
 def test_a_caller_who_goes_away_half_way_leaves_nothing(api: Any, picture: bytes, form: bool, length: str) -> None:

@@ -1,0 +1,234 @@
+"""Bodies that are sent to do harm: odd JSON, more or less than was announced, drop by drop. Each is refused, or taken
+for what it is, and the others are served meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MOST = 400_000
+"""Bytes that a request may have here."""
+
+JSON = {"Content-Type": "application/json"}
+
+DEEP = 5_000
+
+BODIES = {
+    "a huge integer": '{"jobs": [{"type": "resize", "width": 1' + "0" * 5000 + "}]}",
+    "a huge exponent": '{"jobs": [{"type": "filter", "filter": "blur", "sigma": 1e999999}]}',
+    "not a number": '{"jobs": [{"type": "filter", "filter": "blur", "sigma": NaN}]}',
+    "infinity": '{"jobs": [{"type": "filter", "filter": "blur", "sigma": -Infinity}]}',
+    "deep lists": '{"jobs": ' + "[" * DEEP + "]" * DEEP + "}",
+    "deep objects": '{"jobs": [' + '{"steps": [' * DEEP + "]}" * DEEP + "]}",
+    "deep without an end": "[" * DEEP,
+    "NUL": '{"preset": "web\\u0000"}',
+    "a bare NUL": b'{"preset": "web\0"}',
+    "half a surrogate pair": '{"preset": "\\ud83d"}',
+    "a surrogate as a name": '{"\\udfff": 1}',
+    "no UTF-8": b'{"preset": "\xff\xfe"}',
+    "a surrogate in UTF-8": b'{"preset": "\xed\xa0\x80"}',
+    "nothing": b"",
+    "null": b"null",
+    "a text": b'"web"',
+    "two documents": b'{"preset": "web"}{"preset": "web"}',
+    "a byte order mark too many": b"\xef\xbb\xbf\xef\xbb\xbf{}",
+    "many names": json.dumps(dict.fromkeys(map(str, range(8_000)))),
+}
+
+
+@pytest.fixture(scope="module")
+def api(start_api: Any) -> Any:
+    """One process of few threads, so that each one that is lost would be missed."""
+    return start_api(
+        DARKROOM_API_PROCESSES="1",
+        DARKROOM_API_THREADS="2",
+        DARKROOM_SILENCE="2",
+        DARKROOM_MAX_UPLOAD_BYTES=str(MOST // 2),
+        DARKROOM_MAX_REQUEST_BYTES=str(MOST),
+    )
+
+
+@pytest.fixture(scope="module")
+def photo(api: Any, picture: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = api.taken(picture)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def unharmed(api: Any) -> Iterator[None]:
+    """After each request: nothing was a fault of ours, nothing is left on disk, and others are served."""
+    yield
+    assert api.get("/readyz").ok
+    api.wait_until("nothing is left in the spool", lambda: not spooled(api))
+    assert not list(api.settings.spool_dir.iterdir())
+    assert not api.logged("request.failed")
+    assert "Traceback" not in api.log_text()
+
+
+def spooled(api: Any) -> list[str]:
+    """Files in the spool folder that the API holds open; they have no names."""
+    found = []
+    for process in api.processes():
+        for link in Path(f"/proc/{process}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found.append(str(link.readlink()))
+    return [target for target in found if target.startswith(str(api.settings.spool_dir))]
+
+
+@pytest.mark.parametrize("path", ["{self}/jobs", "/v1/dead-letters/redrive"])
+@pytest.mark.parametrize("body", BODIES)
+def test_odd_json_is_refused(api: Any, photo: dict[str, Any], body: str, path: str) -> None:
+    answer = api.post(path.format(**photo["links"]), data=BODIES[body], headers=JSON)
+
+    assert answer.status_code in (400, 422), answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert len(answer.content) < 100_000
+    assert len(api.record(photo["id"]).jobs) == 1
+
+
+def test_of_a_name_given_twice_the_last_one_counts(api: Any, picture: bytes) -> None:
+    """As with every reader of JSON that does not refuse it."""
+    jobs = api.taken(picture)["links"]["jobs"]
+
+    answer = api.post(jobs, data='{"preset": "nope", "preset": "metadata"}', headers=JSON)
+
+    assert [job["type"] for job in answer.json()["jobs"]] == ["metadata"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_json_in_another_encoding_does_no_harm(api: Any, photo: dict[str, Any], encoding: str) -> None:
+    answer = api.post(photo["links"]["jobs"], data='{"preset": "nope"}'.encode(encoding), headers=JSON)
+
+    assert answer.status_code in (400, 422), answer.text
+
+
+def test_jobs_beyond_the_limit_are_refused_and_nothing_changes(api: Any, picture: bytes) -> None:
+    photo = api.taken(picture)
+    many = {"jobs": [{"type": "metadata"}] * 49}
+    assert api.post(photo["links"]["jobs"], json=many).status_code == 202
+
+    answer = api.post(photo["links"]["jobs"], json={"preset": "metadata"})
+
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "too_many_jobs")
+    assert len(api.record(photo["id"]).jobs) == 50
+
+
+# --- more, less and slower than was said -------------------------------------------------------------------------
+
+FORM = "multipart/form-data; boundary=x"
+PART = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n'
+
+
+def sent(caller: socket.socket, framing: str, body: bytes, content_type: str) -> None:
+    head = f"POST /v1/photos HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\n{framing}\r\n\r\n"
+    caller.sendall(head.encode() + body)
+
+
+def heard(caller: socket.socket) -> tuple[int, dict[str, Any]]:
+    answer = http.client.HTTPResponse(caller)
+    answer.begin()
+    return answer.status, json.loads(answer.read())
+
+
+@pytest.fixture
+def caller(api: Any) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", api.settings.port), timeout=60) as connected:
+        yield connected
+
+
+@pytest.mark.parametrize("content_type", [FORM, "image/jpeg"])
+@pytest.mark.parametrize("framing", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
+def test_an_upload_that_ends_early_is_refused(
+    api: Any, caller: socket.socket, picture: bytes, content_type: str, framing: str
+) -> None:
+    body = (PART if content_type == FORM else b"") + picture
+    chunk = f"{len(body):x}\r\n".encode() + body + b"\r\n"
+    before = len(api.get("/v1/photos").json()["photos"])
+
+    sent(caller, framing, chunk if "chunked" in framing else body, content_type)
+    caller.shutdown(socket.SHUT_WR)
+
+    with contextlib.suppress(http.client.BadStatusLine):  # a chunk that is missing is no HTTP: it may hang up
+        status, told = heard(caller)
+        assert status == 400, told
+    assert len(api.get("/v1/photos").json()["photos"]) == before
+
+
+def test_what_follows_an_upload_of_the_length_announced_is_no_part_of_it(
+    api: Any, caller: socket.socket, picture: bytes
+) -> None:
+    sent(caller, f"Content-Length: {len(picture)}", picture + b"and more that is no HTTP\r\n\r\n", "image/jpeg")
+
+    status, told = heard(caller)
+
+    assert (status, told["original"]["size"]) == (202, len(picture))
+    with contextlib.suppress(ConnectionError):  # it may hang up instead
+        status, told = heard(caller)
+        assert (status, told["type"]) == (400, "urn:darkroom:problem:bad_request")
+
+
+@pytest.mark.parametrize("content_type", [FORM, "image/jpeg"])
+def test_chunks_without_an_end_are_cut_off(api: Any, caller: socket.socket, content_type: str) -> None:
+    part = b"2710\r\n" + bytes(10_000) + b"\r\n"
+    sent(caller, "Transfer-Encoding: chunked", f"{len(PART):x}\r\n".encode() + PART + b"\r\n", content_type)
+    count = 0
+    with contextlib.suppress(ConnectionError):
+        while count < 100 * MOST:
+            caller.sendall(part)
+            count += 10_000
+
+    assert count < 100 * MOST, "it hung up on the caller"
+
+
+def test_drops_from_many_callers_leave_room_for_others(api: Any, picture: bytes) -> None:
+    """More callers than there are threads, each of whom sends a byte now and then, and never the last one."""
+    address = ("127.0.0.1", api.settings.port)
+    with contextlib.ExitStack() as slow:
+        callers = [slow.enter_context(socket.create_connection(address, timeout=60)) for _ in range(4)]
+        for caller in callers:
+            sent(caller, "Content-Length: 100000", PART, FORM)
+        for byte in picture[:5]:
+            for caller in callers:
+                with contextlib.suppress(ConnectionError):
+                    caller.sendall(bytes([byte]))
+
+        assert api.upload(("a.jpg", picture)).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("request_line", "more", "status"),
+    [
+        ("GET /healthz?" + "x" * 9000 + " HTTP/1.1", "", 414),
+        ("GET /healthz HTTP/1.1", "X: " + "x" * 9000 + "\r\n", 431),
+        ("GET /healthz HTTP/1.1", "X\0: 1\r\n", 400),
+        ("nonsense", "", 400),
+        ("GET /healthz HTTP/1.1", "Expect: nonsense\r\n", 417),
+        ("POST /v1/photos HTTP/1.1", "Transfer-Encoding: gzip\r\n", 400),
+        ("POST /v1/photos HTTP/1.1", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", 400),
+        ("POST /v1/photos HTTP/1.1", "Content-Length: -1\r\n", 400),
+    ],
+)
+def test_what_is_no_http_is_a_problem_too(caller: socket.socket, request_line: str, more: str, status: int) -> None:
+    caller.sendall(f"{request_line}\r\nHost: x\r\n{more}\r\n".encode())
+
+    answer = http.client.HTTPResponse(caller)
+    answer.begin()
+
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    told = json.loads(answer.read())
+    assert told["status"] == status
+    assert told["request_id"] == answer.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize("path", ["/v1/dead-letters//redrive", "/v1/dead-letters///redrive", "/v1/photos//jobs"])
+def test_an_empty_id_does_not_make_another_address(api: Any, path: str) -> None:
+    answer = api.post(path, json={"all": True})
+
+    assert answer.status_code == 404, answer.headers

@@ -1,0 +1,35 @@
+"""Logs, by a process that sets them up as the services do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+FAILS = """
+import structlog
+from darkroom.logs import set_up_logs
+from darkroom.settings import read_settings
+
+set_up_logs(read_settings(), "api")
+
+def call(token):
+    raise ValueError("a fault of ours")
+
+try:
+    call("dk_" + "very" + "secret")
+except ValueError:
+    structlog.get_logger().exception("request.failed", photo="p1")
+"""
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_traceback_shows_where_and_not_with_what(form: str) -> None:
+    environ = os.environ | {"DARKROOM_LOG_FORMAT": form}
+    done = subprocess.run([sys.executable, "-c", FAILS], env=environ, capture_output=True, text=True, check=True)
+    assert "request.failed" in done.stderr
+    assert "ValueError: a fault of ours" in done.stderr
+    assert "in call" in done.stderr
+    assert "dk_verysecret" not in done.stderr
