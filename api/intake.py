@@ -23,7 +23,8 @@ from api.uploads import Incoming, Upload
 from darkroom.bucket import original_key
 from darkroom.errors import InvalidRequest, PhotoError, PhotoGone, TooLarge, Unavailable
 from darkroom.idempotency import Reserved
-from darkroom.record import Callback, Original, PhotoRecord, now
+from darkroom.orders import Callback, Original
+from darkroom.record import PhotoRecord, now
 from darkroom.services import Services
 from darkroom.sniff import Sniffed, sniff
 from darkroom.views import PhotoView, photo_view

@@ -20,7 +20,8 @@ from darkroom.bucket import content_disposition
 from darkroom.errors import Conflict, NotFound
 from darkroom.idempotency import Reserved
 from darkroom.jobs import Jobs, Spec
-from darkroom.record import JobRecord, Order, PhotoRecord
+from darkroom.orders import JobRecord, Order
+from darkroom.record import PhotoRecord
 from darkroom.views import JobView, job_view, photo_view
 
 jobs = APIBlueprint(

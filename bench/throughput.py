@@ -30,8 +30,9 @@ from PIL import Image, features
 from darkroom.bucket import original_key
 from darkroom.emulator import Emulator
 from darkroom.jobs import Job, jobs_adapter
+from darkroom.orders import Original
 from darkroom.provision import provision
-from darkroom.record import Original, PhotoRecord, new_id, now
+from darkroom.record import PhotoRecord, new_id, now
 from darkroom.services import Services
 from darkroom.settings import PROJECT, read_settings
 from worker.photo.decode import open_photo

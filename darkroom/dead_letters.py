@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from darkroom.errors import NotFound, Unavailable
-from darkroom.record import Order, PhotoRecord
+from darkroom.orders import Order
+from darkroom.record import PhotoRecord
 from darkroom.services import Services
 from darkroom.table import dead_cursor_after
 

@@ -34,19 +34,23 @@ from darkroom.errors import (
 )
 from darkroom.jobs import MAX_JOBS, Job
 from darkroom.message import Message, WebhookMessage
+from darkroom.orders import (
+    Callback,
+    Claim,
+    DeadLetter,
+    Delivery,
+    JobRecord,
+    JobStatus,
+    Order,
+    Original,
+    Redrive,
+    Result,
+    shortened,
+)
 
-JobStatus = Literal["queued", "processing", "succeeded", "failed", "cancelled"]
 PhotoStatus = Literal[
     "awaiting_upload", "processing", "succeeded", "failed", "cancelled", "expired", "deleted"
 ]  # fmt: skip
-
-UNFINISHED = ("queued", "processing")
-
-MAX_ERRORS = 5
-MAX_EARLIER_ERRORS = 1
-MAX_ERROR_BYTES = 300
-"""What is kept of a job's errors, since its last redrive and from before it: 50 jobs, each with that many, must fit
-an item of 400 KB."""
 
 TOMBSTONE_DAYS = 20
 """A tombstone outlives every message that may still name its photo: 4 days in the queue, 14 in the dead letters."""
@@ -70,175 +74,10 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def _short(detail: str) -> str:
-    return detail.encode(errors="replace")[:MAX_ERROR_BYTES].decode(errors="ignore")
-
-
-class Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", validate_assignment=False)
-
-
-class Original(Data):
-    """The uploaded file. Width and height are in pixels as stored, before EXIF orientation."""
-
-    key: str
-    filename: str
-    content_type: str
-    size: int
-    sha256: str
-    width: int
-    height: int
-
-
-class Result(Data):
-    """A file that a job left in the bucket, and its receipt. Sizes in bytes and pixels, times in seconds."""
-
-    key: str
-    filename: str
-    content_type: str
-    size: int
-    sha256: str
-    width: int | None = None
-    height: int | None = None
-    seconds: dict[str, float] = {}
-    versions: dict[str, str] = {}
-
-
-class AttemptError(Data):
-    """What went wrong in one attempt."""
-
-    attempt: int
-    code: str
-    detail: str
-    at: datetime
-    redrive: int = 0
-    """After which redrive of the job: attempts begin anew with each."""
-
-    @classmethod
-    def of(cls, error: DarkroomError, attempt: int, at: datetime) -> AttemptError:
-        return cls(attempt=attempt, code=error.code, detail=_short(error.detail), at=at)
-
-
-class JobRecord(Data):
-    id: str
-    order: str
-    spec: Job
-    status: JobStatus = "queued"
-    attempts: int = 0
-    errors: list[AttemptError] = []
-    redrives: int = 0
-    result: Result | None = None
-    queued_at: datetime
-    ended_at: datetime | None = None
-
-    @property
-    def unfinished(self) -> bool:
-        return self.status in UNFINISHED
-
-    def end(self, status: JobStatus, at: datetime) -> None:
-        self.status, self.ended_at = status, at
-
-    def add_error(self, error: DarkroomError, at: datetime) -> None:
-        """Note what ended an attempt, the last few of them; an attempt that did not count is made again."""
-        earlier = [one for one in self.errors if one.redrive != self.redrives]
-        kept = [one for one in self.errors if one.redrive == self.redrives and one.attempt != self.attempts]
-        noted = AttemptError.of(error, self.attempts, at).model_copy(update={"redrive": self.redrives})
-        self.errors = earlier[-MAX_EARLIER_ERRORS:] + [*kept, noted][-MAX_ERRORS:]
-
-
-class DeadLetter(Data):
-    """Why an order was buried, and the jobs that this ended."""
-
-    code: str
-    detail: str
-    at: datetime
-    jobs: list[str] = []
-
-
-class Redrive(Data):
-    """An order's return from the dead letters: what had buried it, after how many attempts and sends."""
-
-    at: datetime
-    code: str
-    detail: str
-    attempts: int
-    sends: int
-
-
-class Order(Data):
-    """Jobs that travel in one message.
-
-    `claim` is the number that its holder has, `holder` the message it came with, `claims` how often it was claimed.
-    `due_at`: when the sweep shall look after it. `shared`: several requests have gone on with it, and one of them may
-    have been told that it is taken.
-    """
-
-    id: str
-    claim: int = 0
-    holder: str = ""
-    claims: int = 0
-    given_back: int = 0
-    sends: int = 1
-    due_at: datetime
-    shared: bool = False
-    trace: str = ""
-    dead: DeadLetter | None = None
-    redrives: list[Redrive] = []
-
-    @property
-    def attempts(self) -> int:
-        return self.claims - self.given_back
-
-    @property
-    def sends_since_redrive(self) -> int:
-        return self.sends - (self.redrives[-1].sends if self.redrives else 0)
-
-
-class Delivery(Data):
-    """What became of telling the callback that one generation has ended.
-
-    `next_at`: when it is tried again; while an attempt is under way, when it is should nothing come of that.
-    `holder`: the message that the latest attempt was or is made for. It alone leads to the next one.
-    """
-
-    attempts: int = 0
-    next_at: datetime | None = None
-    holder: str | None = None
-    delivered_at: datetime | None = None
-    given_up_at: datetime | None = None
-    last_error: str | None = None
-
-    @property
-    def ended(self) -> bool:
-        return bool(self.delivered_at or self.given_up_at)
-
-
-class Callback(Data):
-    """Where to tell that the photo has ended, and what became of that, by generation."""
-
-    url: str
-    deliveries: dict[int, Delivery] = {}
-
-
-class Claim(BaseModel):
-    """A worker's right to an order, as of the receive that raised its number.
-
-    Without jobs there is nothing left to do. `tries` counts all claims of the order, `attempt` those that were not
-    given back. When it is `exhausted` there was no attempt left, and the order is to be buried.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    order: str
-    jobs: dict[str, Job] = {}
-    number: int = 0
-    attempt: int = 0
-    tries: int = 0
-    exhausted: bool = False
-
-
-class PhotoRecord(Data):
+class PhotoRecord(BaseModel):
     """Everything that is known of a photo."""
+
+    model_config = ConfigDict(extra="forbid")
 
     id: str
     owner: str
@@ -570,7 +409,7 @@ class PhotoRecord(Data):
             holder=delivery.holder,
             delivered_at=None if error else at,
             given_up_at=at if error and not next_at else None,
-            last_error=_short(error) if error else delivery.last_error,
+            last_error=shortened(error) if error else delivery.last_error,
         )
 
     # --- changes that the sweep and a failed upload make --------------------------------------------------------
@@ -652,7 +491,7 @@ class PhotoRecord(Data):
         at = now()
         earlier = [job.id for job in self.dead_jobs(order.id)]
         order.dead = DeadLetter(
-            code=error.code, detail=_short(error.detail), at=at, jobs=earlier + [job.id for job in jobs]
+            code=error.code, detail=shortened(error.detail), at=at, jobs=earlier + [job.id for job in jobs]
         )
         for job in jobs:
             job.add_error(error, at)

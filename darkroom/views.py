@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from darkroom.jobs import Job, MetadataJob, PictureJob, PipelineJob, Resize
-from darkroom.record import JobRecord, JobStatus, Order, PhotoRecord, PhotoStatus
+from darkroom.orders import JobRecord, JobStatus, Order
+from darkroom.record import PhotoRecord, PhotoStatus
 
 # One form in answers and events: 2026-01-31T12:00:00.123Z
 Time = Annotated[

@@ -28,8 +28,9 @@ from darkroom.errors import (
     UnreadablePhoto,
 )
 from darkroom.message import Message, read_message
+from darkroom.orders import Claim
 from darkroom.queue import Received
-from darkroom.record import Claim, PhotoRecord
+from darkroom.record import PhotoRecord
 from darkroom.services import Services
 from worker.child import Failure, Outcome, Work
 from worker.lease import Lease

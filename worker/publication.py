@@ -11,7 +11,8 @@ import structlog
 import darkroom
 from darkroom.bucket import result_key
 from darkroom.errors import DarkroomError
-from darkroom.record import Claim, PhotoRecord, Result
+from darkroom.orders import Claim, Result
+from darkroom.record import PhotoRecord
 from darkroom.services import Services
 from darkroom.views import result_filename
 from worker.answers import open_result

@@ -20,8 +20,9 @@ from PIL import Image
 
 from darkroom.bucket import original_key
 from darkroom.jobs import jobs_adapter
+from darkroom.orders import Original
 from darkroom.queue import Queue
-from darkroom.record import Original, PhotoRecord, new_id, now
+from darkroom.record import PhotoRecord, new_id, now
 from darkroom.services import Services
 
 T = TypeVar("T")

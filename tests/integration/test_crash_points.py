@@ -25,7 +25,8 @@ from PIL import Image
 
 from darkroom.bucket import result_key
 from darkroom.jobs import jobs_adapter
-from darkroom.record import Order, PhotoRecord, now
+from darkroom.orders import Order
+from darkroom.record import PhotoRecord, now
 from darkroom.services import Services
 from tests.faulty import Fault, start
 from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until

@@ -15,8 +15,9 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook
 
 from darkroom.message import WebhookMessage
+from darkroom.orders import Callback, Delivery
 from darkroom.queue import Queue, Received
-from darkroom.record import Callback, Delivery, PhotoRecord, now
+from darkroom.record import PhotoRecord, now
 from darkroom.signing import secrets_of
 from tests.faulty import Fault, start
 from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
@@ -374,18 +375,22 @@ DEATHS = {
 }
 
 
+def let_worker_die(hooked: Hooked, fault: Fault, environ: dict[str, str]) -> None:
+    process = start("worker", [fault], environ, hooked.stack.directory / "dies.log")
+    try:
+        assert process.wait(PATIENCE) == -signal.SIGKILL
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
 class TestDeaths:
     @pytest.mark.parametrize("fault", DEATHS.values(), ids=DEATHS)
     def test_a_worker_that_dies_leaves_a_webhook_to_another(self, hooked: Hooked, fault: Fault) -> None:
         photo = hooked.submit()
         environ = hooked.stack.environ | QUICK_LEASE | SOON_BACK
-        process = start("worker", [fault], environ, hooked.stack.directory / "dies.log")
-        try:
-            assert process.wait(PATIENCE) == -signal.SIGKILL
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+        let_worker_die(hooked, fault, environ)
         hooked.worker()
         hooked.wait_for(photo, "delivered", delivered)
         assert {got.id for got in hooked.receiver.got} == {photo.event_id("photo.completed")}
@@ -401,13 +406,7 @@ class TestDeaths:
         hooked.stack.services.announce(photo)
         fault = Fault(SEND, when, queue=WEBHOOKS)
         environ = hooked.stack.environ | SOON_BACK | {"DARKROOM_LEASE": "21600"}  # which says nothing of webhooks
-        process = start("worker", [fault], environ, hooked.stack.directory / "dies.log")
-        try:
-            assert process.wait(PATIENCE) == -signal.SIGKILL
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+        let_worker_die(hooked, fault, environ)
         assert hooked.delivery(photo) is not None
         hooked.worker()
         assert hooked.wait_for(photo, "delivered", delivered).attempts == 2

@@ -16,7 +16,8 @@ from api.uploads import Upload
 from darkroom.errors import Unavailable, UnreadablePhoto
 from darkroom.idempotency import Reserved
 from darkroom.jobs import MetadataJob
-from darkroom.record import Original, PhotoRecord, new_id, now
+from darkroom.orders import Original
+from darkroom.record import PhotoRecord, new_id, now
 
 CONTEXT = cast(Context, SimpleNamespace(settings=SimpleNamespace(base_url="")))
 

@@ -8,7 +8,8 @@ import pytest
 
 from darkroom.bucket import job_and_claim, result_key
 from darkroom.jobs import jobs_adapter
-from darkroom.record import Claim, PhotoRecord, Result, new_id, now
+from darkroom.orders import Claim, Result
+from darkroom.record import PhotoRecord, new_id, now
 
 
 @pytest.fixture

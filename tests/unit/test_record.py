@@ -21,7 +21,8 @@ from darkroom.errors import (
     UnreadablePhoto,
 )
 from darkroom.jobs import MAX_JOBS, MAX_STEPS, jobs_adapter
-from darkroom.record import Claim, JobRecord, Order, Original, PhotoRecord, Result, new_id, now
+from darkroom.orders import Claim, JobRecord, Order, Original, Result
+from darkroom.record import PhotoRecord, new_id, now
 
 RESEND = 300.0
 LIMIT = 90.0

@@ -15,7 +15,8 @@ from darkroom.callback import MAX_URL, check_address, read_callback
 from darkroom.errors import CallbackRefused, Conflict, DeliveryFailed, FutureMessage, MessageError, SettingsError
 from darkroom.jobs import jobs_adapter
 from darkroom.message import LONGEST_DELAY, WebhookMessage, read_message, read_webhook
-from darkroom.record import MAX_DELIVERIES, Callback, Original, PhotoRecord, new_id, now
+from darkroom.orders import Callback, Original
+from darkroom.record import MAX_DELIVERIES, PhotoRecord, new_id, now
 from darkroom.settings import read_settings
 from darkroom.signing import secrets_of, signed_headers
 from darkroom.views import photo_completed, photo_view

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import signal
@@ -85,6 +86,15 @@ class Api:
         """gunicorn's workers."""
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(child) for child in path.read_text().split()]
+
+    def spooled(self) -> list[str]:
+        """Files in the spool folder that a process of the API holds open; they have no names."""
+        found = []
+        for process in self.processes():
+            for link in Path(f"/proc/{process}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    found.append(str(link.readlink()))
+        return [target for target in found if target.startswith(str(self.settings.spool_dir))]
 
     def wait_until(self, what: str, look: Callable[[], T]) -> T:
         deadline = time.monotonic() + PATIENCE

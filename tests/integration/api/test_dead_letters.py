@@ -8,7 +8,8 @@ import pytest
 
 from darkroom.dead_letters import DeadLetters
 from darkroom.errors import AttemptsExhausted, DarkroomError, OutOfMemory, Unavailable
-from darkroom.record import PhotoRecord, Result, new_id
+from darkroom.orders import Result
+from darkroom.record import PhotoRecord, new_id
 
 JOBS = [{"type": "resize", "width": 40}, {"type": "resize", "width": 20}, {"type": "metadata"}]
 

@@ -13,7 +13,8 @@ import requests
 
 from darkroom.bucket import result_key
 from darkroom.errors import UnreadablePhoto
-from darkroom.record import PhotoRecord, Result
+from darkroom.orders import Result
+from darkroom.record import PhotoRecord
 
 
 def succeed(result: dict[str, Any] | None = None) -> Any:

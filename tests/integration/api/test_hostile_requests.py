@@ -8,7 +8,6 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,20 +65,10 @@ def unharmed(api: Any) -> Iterator[None]:
     """After each request: nothing was a fault of ours, nothing is left on disk, and others are served."""
     yield
     assert api.get("/readyz").ok
-    api.wait_until("nothing is left in the spool", lambda: not spooled(api))
+    api.wait_until("nothing is left in the spool", lambda: not api.spooled())
     assert not list(api.settings.spool_dir.iterdir())
     assert not api.logged("request.failed")
     assert "Traceback" not in api.log_text()
-
-
-def spooled(api: Any) -> list[str]:
-    """Files in the spool folder that the API holds open; they have no names."""
-    found = []
-    for process in api.processes():
-        for link in Path(f"/proc/{process}/fd").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                found.append(str(link.readlink()))
-    return [target for target in found if target.startswith(str(api.settings.spool_dir))]
 
 
 @pytest.mark.parametrize("path", ["{self}/jobs", "/v1/dead-letters/redrive"])

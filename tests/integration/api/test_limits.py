@@ -7,7 +7,6 @@ import http.client
 import io
 import socket
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,16 +39,6 @@ def heard(caller: socket.socket) -> tuple[int, str]:
     answer = http.client.HTTPResponse(caller)
     answer.begin()
     return answer.status, answer.read().decode()
-
-
-def spooled(api: Any) -> list[str]:
-    """Files in the spool folder that the API holds open; they have no names."""
-    found = []
-    for process in api.processes():
-        for link in Path(f"/proc/{process}/fd").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                found.append(str(link.readlink()))
-    return [target for target in found if target.startswith(str(api.settings.spool_dir))]
 
 
 def upload(api: Any, of: str, body: Any) -> requests.Response:
@@ -203,7 +192,7 @@ def test_one_owners_slow_uploads_leave_threads_for_the_others(shared: Any, pictu
         for caller in callers:
             caller.sendall(head.encode() + picture[:100])
 
-        shared.wait_until("both of alice's uploads are under way", lambda: len(spooled(shared)) == 2)
+        shared.wait_until("both of alice's uploads are under way", lambda: len(shared.spooled()) == 2)
         (refused,) = shared.wait_until("a third one is refused", full)
 
         assert "2 uploads of yours are under way" in told(refused, "too_many_uploads", 5)["detail"]

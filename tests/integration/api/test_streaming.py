@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import socket
 from collections.abc import Iterator
@@ -41,16 +40,6 @@ def peak_memory(api: Any) -> int:
     return max(peaks)
 
 
-def spooled(api: Any) -> list[str]:
-    """Files in the spool folder that a process of the API holds open; they have no names."""
-    found = []
-    for process in api.processes():
-        for link in Path(f"/proc/{process}/fd").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                found.append(str(link.readlink()))
-    return [target for target in found if target.startswith(str(api.settings.spool_dir))]
-
-
 @pytest.mark.parametrize("form", [True, False])
 def test_a_large_photo_is_never_held_in_memory(start_api: Any, picture: bytes, form: bool) -> None:
     api = start_api(DARKROOM_API_PROCESSES="1")
@@ -75,7 +64,7 @@ def test_a_large_photo_is_never_held_in_memory(start_api: Any, picture: bytes, f
     assert original["sha256"] == digest.hexdigest()
     stored = api.services.clients.s3.head_object(Bucket=api.settings.bucket, Key=f"originals/{answer.json()['id']}")
     assert stored["ContentLength"] == original["size"]
-    assert not spooled(api)
+    assert not api.spooled()
     assert not list(api.settings.spool_dir.iterdir())
 
 
@@ -102,7 +91,7 @@ def test_the_text_of_a_form_is_not_gathered_in_memory(
     assert answer.status_code == 413, answer.text
     assert "262,144 bytes" in answer.json()["detail"]
     assert peak_memory(api) - before < MANNERS
-    assert not spooled(api)
+    assert not api.spooled()
 
 
 @pytest.mark.parametrize("form", [True, False])
@@ -118,10 +107,10 @@ def test_a_caller_who_goes_away_half_way_leaves_nothing(api: Any, picture: bytes
             f"POST /v1/photos HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\n{length}\r\n\r\n".encode()
         )
         caller.sendall(body)
-        api.wait_until("the upload is on disk", lambda: spooled(api))
+        api.wait_until("the upload is on disk", lambda: api.spooled())
         assert not list(api.settings.spool_dir.iterdir()), "a file with a name outlives a crash"
 
-    api.wait_until("the upload is gone", lambda: not spooled(api))
+    api.wait_until("the upload is gone", lambda: not api.spooled())
 
     assert api.get("/v1/photos").json()["photos"] == []
     assert api.messages() == []
@@ -132,5 +121,5 @@ def test_refused_uploads_leave_nothing(api: Any, picture: bytes) -> None:
     api.upload(("a.jpg", picture), jobs="[{")
     api.upload(("a.jpg", b"hello"), ("b.jpg", b"hello"))
 
-    assert not spooled(api)
+    assert not api.spooled()
     assert not list(api.settings.spool_dir.iterdir())
