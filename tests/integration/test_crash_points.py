@@ -26,6 +26,7 @@ from PIL import Image
 from darkroom.bucket import result_key
 from darkroom.jobs import jobs_adapter
 from darkroom.orders import Order
+from darkroom.queue import Queue
 from darkroom.record import PhotoRecord, now
 from darkroom.services import Services
 from tests.faulty import Fault, start
@@ -375,7 +376,13 @@ def redriven(scene: Scene, fault: Fault) -> None:
     scene.services.table.update(photo.id, lambda record: record.redrive(order, 300))
     scene.repair()  # by the message that was to be deleted
     assert scene.stack.look(photo).status == "succeeded"
+    wait_until("the sweep has removed the copy", lambda: is_empty(scene.services.photos.dead_letters))
     scene.check(2)
+
+
+def is_empty(queue: Queue) -> bool:
+    depth = queue.depth()
+    return depth.visible == depth.in_flight == 0
 
 
 def resend(scene: Scene, fault: Fault) -> None:
