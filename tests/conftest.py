@@ -49,6 +49,7 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where AWS is: at AWS_ENDPOINT_URL when that is set (LocalStack), else in an emulator of our own."""
+    tmp_path_factory.getbasetemp()  # made now: several threads may ask for folders in it later
     with pytest.MonkeyPatch.context() as environ:
         environ.setenv("AWS_DEFAULT_REGION", REGION)
         environ.setenv("AWS_ACCESS_KEY_ID", "test")
