@@ -60,3 +60,9 @@ def json_answer(body: BaseModel, status: int = HTTPStatus.OK, retry_after: int |
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
     return response
+
+
+def no_content() -> Response:
+    response = Response(status=HTTPStatus.NO_CONTENT)
+    del response.headers["Content-Type"]  # of nothing
+    return response

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api import openapi
 from api.bulk import DoneView, carry_out, find, with_positions
-from api.context import RETRY_SOON, caller, context, json_answer
+from api.context import RETRY_SOON, caller, context, json_answer, no_content
 from api.openapi import PhotoPath
 from api.problems import invalid
 from darkroom.dead_letters import DeadLetters
@@ -157,9 +157,7 @@ def redrive_dead_letters(body: RedriveBody) -> Response:
 )
 def purge_dead_letter(path: OrderPath) -> Response:
     _purge(_letters(), str(path.photo_id), str(path.order_id))
-    response = Response(status=HTTPStatus.NO_CONTENT)
-    del response.headers["Content-Type"]  # of nothing
-    return response
+    return no_content()
 
 
 @dead_letters.delete(

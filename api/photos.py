@@ -13,7 +13,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
 from api import openapi
-from api.context import RETRY_SOON, Context, caller, context, json_answer, present
+from api.context import RETRY_SOON, Context, caller, context, json_answer, no_content, present
 from api.fields import RawFields, UploadFields
 from api.idempotency import HEADER, about_upload, content_of_upload, once, parameter, read_key
 from api.intake import BatchProblem, BatchView, take_in, take_in_all
@@ -188,9 +188,7 @@ def delete_photo(path: PhotoPath) -> Response:
             here.services.purge(photo)
         except Unavailable as error:
             log.warning("photo.not_purged", photo=photo.id, detail=error.detail)  # the sweep goes on with it
-    response = Response(status=HTTPStatus.NO_CONTENT)
-    del response.headers["Content-Type"]  # of nothing
-    return response
+    return no_content()
 
 
 def _list_link(base: str, query: ListQuery) -> str:
