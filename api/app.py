@@ -91,12 +91,13 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     app.after_request(_end_body)
     problems.register(app)
     tracing.register(app)
-    auth.register(app, settings, owners)
+    keys_needed = auth.mode(settings, owners) == "keys"
+    if keys_needed:
+        auth.register(app, settings, owners)
     for resource in (photos, jobs, dead_letters, operations, health):
         app.register_api(resource)
     app.components_schemas |= openapi.components(BatchView, BatchProblem, JobsView, PhotoView, Event)
     app.register_blueprint(docs)
-    keys_needed = auth.mode(settings, owners) == "keys"
     app.add_url_rule("/", "root", lambda: redirect(f"{settings.base_url}/docs"))
     app.add_url_rule("/openapi.json", "openapi", lambda: document(app, keys_needed))
     return app

@@ -14,11 +14,10 @@ from typing import Any, Literal, cast
 import structlog
 from flask import Flask, g, request
 
-from api.context import OWNER
 from api.limits import Limits
 from api.spool import SpooledRequest
 from darkroom.errors import SettingsError, Unauthorized
-from darkroom.owners import Owners, hash_of
+from darkroom.owners import DEFAULT_OWNER, Owners, hash_of
 from darkroom.settings import PREFIX, Settings
 
 Mode = Literal["keys", "off"]
@@ -53,9 +52,7 @@ def mode(settings: Settings, owners: Owners) -> Mode:
 
 
 def register(app: Flask, settings: Settings, owners: Owners) -> None:
-    """Raises SettingsError as `mode` does. Comes after what gives the request its id."""
-    if mode(settings, owners) == "off":
-        return
+    """Ask every caller for a key. Comes after what gives the request its id."""
     limits = Limits(settings)
 
     def identify() -> None:
@@ -113,7 +110,7 @@ def warn_if_off(settings: Settings, owners: Owners, environ: Mapping[str, str]) 
         structlog.get_logger().warning(
             "auth.off",
             detail=f"there are no API keys: whoever reaches {settings.host}:{settings.port} may do everything, "
-            f"as the owner `{OWNER}`{misplaced}",
+            f"as the owner `{DEFAULT_OWNER}`{misplaced}",
         )
 
 

@@ -23,8 +23,6 @@ EXTENSION = "darkroom"
 RETRY_SOON = 1
 """Seconds after which to ask again for work that is under way."""
 
-OWNER = DEFAULT_OWNER
-
 
 @dataclass(frozen=True)
 class Context:
@@ -45,7 +43,7 @@ def context() -> Context:
 
 def caller() -> str:
     """The owner for whom this request is made."""
-    return cast(str, g.get("owner", OWNER))
+    return cast(str, g.get("owner", DEFAULT_OWNER))
 
 
 def present(photo: PhotoRecord | None, photo_id: UUID) -> PhotoRecord:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Annotated
-from urllib.parse import urlencode
 from uuid import UUID
 
 import structlog
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api import openapi
 from api.bulk import DoneView, carry_out, find, with_positions
 from api.context import RETRY_SOON, caller, context, json_answer, no_content
+from api.listing import list_link
 from api.openapi import PhotoPath
 from api.problems import invalid
 from darkroom.dead_letters import DeadLetters
@@ -86,9 +86,9 @@ class DeadLettersView(BaseModel):
 def list_dead_letters(query: Page) -> Response:
     base = context().settings.base_url
     found, after = find(_letters(), query.code, query.limit, query.cursor)
-    links = {"self": _link(base, query)}
+    links = {"self": list_link(f"{base}/v1/dead-letters", query)}
     if after:
-        links["next"] = _link(base, query.model_copy(update={"cursor": after}))
+        links["next"] = list_link(f"{base}/v1/dead-letters", query.model_copy(update={"cursor": after}))
     shown = [dead_letter_view(dead.photo, dead.order, base) for dead in found]
     return json_answer(DeadLettersView(dead_letters=shown, next=after, links=links))
 
@@ -192,11 +192,6 @@ def _redrive(letters: DeadLetters, photo_id: str, order_id: str) -> tuple[PhotoR
 def _purge(letters: DeadLetters, photo_id: str, order_id: str) -> None:
     letters.purge(photo_id, order_id)
     log.info("dead_letter.purged", photo=photo_id, order=order_id)
-
-
-def _link(base: str, query: Page) -> str:
-    asked = query.model_dump(exclude_unset=True, exclude_none=True)
-    return f"{base}/v1/dead-letters" + (f"?{urlencode(asked)}" if asked else "")
 
 
 def _check_selection(given: dict[str, object]) -> None:

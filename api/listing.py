@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field
 
@@ -47,3 +48,9 @@ def find(here: Context, query: ListQuery) -> tuple[list[PhotoRecord], str | None
         if cursor is None:
             break
     return found, cursor
+
+
+def list_link(address: str, query: Spec) -> str:
+    """The address of a list with all that was asked for."""
+    asked = query.model_dump(exclude_unset=True, exclude_none=True)
+    return address + (f"?{urlencode(asked)}" if asked else "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from urllib.parse import urlencode
 from uuid import UUID
 
 import structlog
@@ -17,7 +16,7 @@ from api.context import RETRY_SOON, Context, caller, context, json_answer, no_co
 from api.fields import RawFields, UploadFields
 from api.idempotency import HEADER, about_upload, content_of_upload, once, parameter, read_key
 from api.intake import BatchProblem, BatchView, take_in, take_in_all
-from api.listing import ListQuery, PhotosView, find
+from api.listing import ListQuery, PhotosView, find, list_link
 from api.openapi import PhotoPath
 from api.uploads import PART, read_upload
 from darkroom.errors import NotFound, Unavailable
@@ -131,9 +130,9 @@ def list_photos(query: ListQuery) -> Response:
     here = context()
     found, after = find(here, query)
     base = here.settings.base_url
-    links = {"self": _list_link(base, query)}
+    links = {"self": list_link(f"{base}/v1/photos", query)}
     if after:
-        links["next"] = _list_link(base, query.model_copy(update={"cursor": after}))
+        links["next"] = list_link(f"{base}/v1/photos", query.model_copy(update={"cursor": after}))
     return json_answer(PhotosView(photos=[photo_view(photo, base) for photo in found], next=after, links=links))
 
 
@@ -189,11 +188,6 @@ def delete_photo(path: PhotoPath) -> Response:
         except Unavailable as error:
             log.warning("photo.not_purged", photo=photo.id, detail=error.detail)  # the sweep goes on with it
     return no_content()
-
-
-def _list_link(base: str, query: ListQuery) -> str:
-    asked = query.model_dump(exclude_unset=True, exclude_none=True)
-    return f"{base}/v1/photos" + (f"?{urlencode(asked)}" if asked else "")
 
 
 def _delete(record: PhotoRecord, photo_id: UUID) -> None:

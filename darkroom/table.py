@@ -278,12 +278,12 @@ def _plain(value: Any) -> Any:
 
 def cursor_after(photo_id: str) -> str:
     """The cursor of what follows this photo in its owner's list."""
-    return base64.urlsafe_b64encode(photo_id.encode()).decode().rstrip("=")
+    return _encoded(photo_id)
 
 
 def _read_cursor(cursor: str) -> str:
     try:
-        photo_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+        photo_id = _decoded(cursor).decode("ascii")
     except ValueError:
         photo_id = ""
     if not re.fullmatch(r"[0-9a-f-]{36}", photo_id):
@@ -298,19 +298,26 @@ def dead_cursor_after(photo: PhotoRecord) -> str:
 
 
 def _dead_cursor(key: Mapping[str, Any]) -> str:
-    text = json.dumps([key["pk"], key["dead_owner"], str(key["dead_at"])])
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return _encoded(json.dumps([key["pk"], key["dead_owner"], str(key["dead_at"])]))
 
 
 def _read_dead_cursor(cursor: str, owner: str | None) -> dict[str, Any]:
     try:
-        pk, dead_owner, dead_at = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        pk, dead_owner, dead_at = json.loads(_decoded(cursor))
         sound = re.fullmatch(r"photo#[0-9a-f-]{36}", pk) and re.fullmatch(r"\d{1,12}(\.\d{1,3})?", dead_at)
     except (ValueError, TypeError):
         raise _bad_cursor() from None
     if not sound or not isinstance(dead_owner, str) or owner not in (None, dead_owner):
         raise _bad_cursor()
     return {"pk": pk, "dead_owner": dead_owner, "dead_at": Decimal(dead_at)}
+
+
+def _encoded(cursor: str) -> str:
+    return base64.urlsafe_b64encode(cursor.encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str) -> bytes:
+    return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
 
 
 def _bad_cursor() -> InvalidRequest:

@@ -121,6 +121,16 @@ class Api:
             return False
 
 
+def refusal_to_start(environ: dict[str, str]) -> str:
+    """What an API says that does not start: a plain message."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "api"], env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
 StartApi = Callable[..., Api]
 
 

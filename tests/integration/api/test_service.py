@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.integration.api.conftest import refusal_to_start
 
 
 def test_it_is_alive_and_ready(api: Any) -> None:
@@ -155,14 +155,10 @@ def test_links_are_relative_without_a_public_url(start_api: Any, picture: bytes)
 def test_a_wrong_setting_ends_it_with_a_plain_message(
     aws_env: dict[str, str], variables: dict[str, str], said: list[str]
 ) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "api"], env=aws_env | variables, capture_output=True, text=True, timeout=120, check=False
-    )
+    told = refusal_to_start(aws_env | variables)
 
-    assert ended.returncode == 2
-    assert "Traceback" not in ended.stderr
     for word in said:
-        assert word in ended.stderr
+        assert word in told
 
 
 def test_it_listens_on_ipv6(start_api: Any) -> None:
