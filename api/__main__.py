@@ -15,10 +15,10 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from api import auth
 from api.app import DarkroomApi, create_app
 from api.malformed import answer_with_problems
-from api.presets import read_presets
 from darkroom.errors import SettingsError
 from darkroom.logs import set_up_logs
 from darkroom.owners import read_owners
+from darkroom.presets import read_presets
 from darkroom.services import Services
 from darkroom.settings import PREFIX, Settings, prepare_spool, read_settings
 from darkroom.sniff import set_pixel_limit

@@ -20,13 +20,13 @@ from api.intake import BatchProblem, BatchView
 from api.jobs import JobsView, jobs
 from api.operations import operations
 from api.photos import photos
-from api.presets import read_presets
 from api.spool import FORM_TEXT, SpooledRequest
 from api.waits import Waits
 from api.webhooks import webhooks
 from darkroom import __version__
 from darkroom.aws import wait_once_for_each_service
 from darkroom.owners import read_owners
+from darkroom.presets import read_presets
 from darkroom.services import Services
 from darkroom.settings import Settings
 from darkroom.views import Event, PhotoView

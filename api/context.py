@@ -10,10 +10,10 @@ from uuid import UUID
 from flask import Response, current_app, g
 from pydantic import BaseModel
 
-from api.presets import Presets
 from api.waits import Waits
 from darkroom.errors import NotFound
 from darkroom.owners import DEFAULT_OWNER, Owners
+from darkroom.presets import Presets
 from darkroom.record import PhotoRecord
 from darkroom.services import Services
 from darkroom.settings import Settings

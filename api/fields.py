@@ -10,11 +10,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, Wi
 from pydantic_core import PydanticCustomError
 from werkzeug.datastructures import MultiDict
 
-from api.presets import Presets
 from darkroom.callback import MAX_URL, read_callback
 from darkroom.errors import CallbackRefused, Fault
 from darkroom.jobs import Job, Jobs, Spec, faults_of
 from darkroom.message import UNSENDABLE
+from darkroom.presets import Presets
 from darkroom.settings import Settings
 
 MAX_KEYS = 20

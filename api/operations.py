@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from api import openapi
 from api.context import context, json_answer
-from api.presets import Preset
 from darkroom.jobs import AnyFilter, FilterJob, MetadataJob, PipelineJob, Resize, ResizeJob
+from darkroom.presets import Preset
 
 operations = APIBlueprint(
     "operations",

@@ -68,7 +68,7 @@ class Handler:
         try:
             message = read_message(received.body)
         except DarkroomError as error:
-            return self._refuse(received, error)
+            return self._refuse(received, lease, error)
         with structlog.contextvars.bound_contextvars(
             photo=message.photo, order=message.order, owner=message.owner, trace=message.trace
         ):
@@ -226,13 +226,13 @@ class Handler:
         else:
             self._services.photos.bury(received, error.code, error.detail)
 
-    def _refuse(self, received: Received, error: DarkroomError) -> Verdict:
+    def _refuse(self, received: Received, lease: Lease, error: DarkroomError) -> Verdict:
         """What becomes of a message that we cannot read."""
         verdict = self._judge(error, None, received)
         log.error("message.refused", message=received.id, verdict=str(verdict), code=error.code, detail=error.detail)
         if isinstance(verdict, Bury):
             try:
-                self._services.photos.bury(received, error.code, error.detail)
+                lease.queue.bury(received, error.code, error.detail)
             except Unavailable as fault:
                 return self._judge(fault, None, received)
         return verdict

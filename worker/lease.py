@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 
 from darkroom.errors import Unavailable
-from darkroom.queue import Queue, Received
+from darkroom.queue import Received, WorkQueue
 from worker.verdict import Leave, Retry, Verdict
 
 log = structlog.get_logger()
@@ -28,10 +28,11 @@ MARGIN = 2.0
 
 
 class Lease:
-    """The right to one message for as long as it is renewed."""
+    """The right to one message of a queue for as long as it is renewed: `until` on the monotonic clock."""
 
-    def __init__(self, received: Received, until: float) -> None:
+    def __init__(self, received: Received, queue: WorkQueue, until: float) -> None:
         self.received = received
+        self.queue = queue
         self.until = until
         self._lost = False
         self._on_loss: Callable[[], None] | None = None
@@ -59,7 +60,7 @@ class Lease:
 class LeaseKeeper:
     """Renews what is held and settles what is done. `lease` and `heartbeat` in seconds."""
 
-    def __init__(self, queue: Queue, lease: int, heartbeat: float) -> None:
+    def __init__(self, queue: WorkQueue, lease: int, heartbeat: float) -> None:
         self._queue = queue
         self._seconds = lease
         self._heartbeat = heartbeat
@@ -71,7 +72,7 @@ class LeaseKeeper:
 
     def hold(self, received: Received) -> Lease:
         """Begin to hold a message that has just come."""
-        lease = Lease(received, time.monotonic() + self._seconds)
+        lease = Lease(received, self._queue, time.monotonic() + self._seconds)
         with self._changed:
             self._held[received.receipt_handle] = lease
             self._changed.notify_all()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+from typing import cast
 
-from darkroom.queue import Received
+from darkroom.queue import Received, WorkQueue
 from worker.inbox import Inbox
 from worker.lease import Lease
 
+QUEUE = cast(WorkQueue, None)
+"""No message is settled here."""
+
 
 def lease(name: str, group: str) -> Lease:
-    return Lease(Received(id=name, receipt_handle=name, body="", group=group, receives=1), until=0)
+    return Lease(Received(id=name, receipt_handle=name, body="", group=group, receives=1), QUEUE, until=0)
 
 
 def names(leases: list[Lease]) -> list[str]:

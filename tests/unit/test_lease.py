@@ -42,6 +42,10 @@ class StandIn:
         return {handle: "ReceiptHandleIsInvalid" for handle in handles if handle in self.refused}
 
 
+def lease_until(queue: StandIn, until: float) -> Lease:
+    return Lease(received(), queue, until)  # type: ignore[arg-type]
+
+
 @pytest.fixture
 def queue() -> StandIn:
     return StandIn()
@@ -100,8 +104,8 @@ def test_a_lease_that_cannot_be_renewed_in_time_is_lost(queue: StandIn, keeper: 
     queue.failures = 0
 
 
-def test_whoever_asks_late_is_told_of_the_loss_at_once() -> None:
-    lease = Lease(received(), until=0)
+def test_whoever_asks_late_is_told_of_the_loss_at_once(queue: StandIn) -> None:
+    lease = lease_until(queue, 0)
     lease.lose()
     told: list[bool] = []
     lease.on_loss(lambda: told.append(True))
@@ -139,9 +143,9 @@ def test_deletes_that_fail_do_not_hold_up_renewals(queue: StandIn, keeper: Lease
     queue.down = set()
 
 
-def test_what_has_expired_is_lost_at_once_even_if_nobody_has_looked_yet() -> None:
-    assert Lease(received(), until=time.monotonic()).lost
-    assert not Lease(received(), until=time.monotonic() + LEASE).lost
+def test_what_has_expired_is_lost_at_once_even_if_nobody_has_looked_yet(queue: StandIn) -> None:
+    assert lease_until(queue, time.monotonic()).lost
+    assert not lease_until(queue, time.monotonic() + LEASE).lost
 
 
 def test_after_a_halt_nothing_that_has_expired_is_renewed_or_settled(queue: StandIn) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from api.presets import read_presets
 from darkroom.errors import SettingsError
+from darkroom.presets import read_presets
 from darkroom.settings import Settings
 
 

@@ -1,4 +1,4 @@
-"""presets.toml: named lists of jobs, read and checked when the API starts."""
+"""presets.toml: named lists of jobs, read and checked at an entry point."""
 
 from __future__ import annotations
 
