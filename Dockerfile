@@ -50,6 +50,9 @@ ENV PATH=/opt/darkroom/bin:$PATH \
     DARKROOM_HOST=0.0.0.0 \
     DARKROOM_SPOOL_DIR=/var/lib/darkroom/spool
 
+# Fargate gives a volume at these places to the user to whom the image does, and to root where the image does not say so.
+VOLUME ["/var/lib/darkroom/spool", "/tmp"]
+
 WORKDIR /app
 USER 10001:10001
 EXPOSE 8080

@@ -15,6 +15,9 @@ help: ## say what there is
 run: $(READY) ## API, workers and an AWS emulator on this machine (ARGS='--workers 4')
 	@exec $(BIN)/python -m darkroom.local $(ARGS)
 
+run-serverless: $(READY) ## the same as Lambda functions behind API Gateway, on the AWS emulator
+	@exec $(BIN)/python -m darkroom.serverless $(ARGS)
+
 # Tests with processes mostly wait: several files at a time, more than there are CPUs.
 PYTEST := $(BIN)/python -m pytest
 AT_ONCE := -n $(or $(JOBS),3) --dist loadfile
@@ -43,8 +46,20 @@ attack: $(READY) ## requests made from the OpenAPI document, other ones each tim
 faults: $(READY) ## tests of processes with a proxy of faults before AWS (SEED=7 ARGS='-k sweep')
 	FAULTS=$(or $(SEED),1) $(PYTEST) tests/integration/test_worker.py tests/integration/test_sweep.py tests/integration/api $(ARGS)
 
+lambda-api: $(READY) ## the API's tests with its Lambda function in place of gunicorn (PAYLOAD=1 for payload format 1.0)
+	API=lambda$(PAYLOAD) $(PYTEST) $(AT_ONCE) tests/integration/api $(ARGS)
+
+policies: $(READY) ## tests of processes that may do nothing but what deploy/aws/policies.yaml says (ARGS='-k sweep')
+	POLICIES=1 $(PYTEST) $(AT_ONCE) $(UNDER_POLICIES) $(ARGS)
+
+# Without what tests the command line, which is an operator's and may do more.
+UNDER_POLICIES := $(addprefix tests/integration/,test_worker.py test_sweep.py test_dead_letters.py test_webhooks.py test_ingest.py api)
+
 chaos: $(READY) ## 500 photos while workers are killed every 2 s (ARGS='--photos 500 --workers 4 --seed 1 --fifo')
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+scale: $(READY) ## capacity and cost: docs/scale.md anew (ARGS=measure, ARGS=calibrate: from new measurements)
+	@$(BIN)/python -m bench.scale $(or $(ARGS),report)
 
 lint: $(READY) ## what CI checks before it runs the tests
 	$(BIN)/ruff check
@@ -81,4 +96,4 @@ clean: ## remove what runs and tests left behind: .darkroom and caches; .venv st
 distclean: clean ## clean, and remove .venv as well
 	rm -rf $(VENV) *.egg-info
 
-.PHONY: help run test test-unit test-integration test-e2e fuzz attack faults chaos lint format install lock clean distclean
+.PHONY: help run run-serverless test test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale lint format install lock clean distclean

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import resource
 import socket
 import sys
@@ -12,16 +11,13 @@ from typing import Any
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
-from api import auth
 from api.app import DarkroomApi, create_app
 from api.malformed import answer_with_problems
+from api.start import prepare
 from darkroom.errors import SettingsError
 from darkroom.logs import set_up_logs
-from darkroom.owners import read_owners
-from darkroom.presets import read_presets
 from darkroom.services import Services
-from darkroom.settings import PREFIX, Settings, prepare_spool, read_settings
-from darkroom.sniff import set_pixel_limit
+from darkroom.settings import PREFIX, Settings, read_settings
 
 GRACE = 30
 """Seconds that requests under way have after SIGTERM; waits end at once."""
@@ -98,12 +94,11 @@ def main() -> None:
     try:
         settings = read_settings()
         set_up_logs(settings, "api")
-        check(settings)
+        _check_address(settings)
+        prepare(settings, f"{settings.host}:{settings.port}")
     except SettingsError as error:
         sys.stderr.write(f"darkroom api: {error.detail}\n")
         sys.exit(2)
-    auth.warn_if_off(settings, read_owners(settings), os.environ)
-    set_pixel_limit(settings.max_pixels)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
@@ -111,19 +106,11 @@ def main() -> None:
     Server(settings).run()
 
 
-def check(settings: Settings) -> None:
-    """Whatever can be wrong with the environment, before anything is started.
-
-    Asks for nothing but the host's address and, where boto3 has to ask for them, credentials.
-    """
-    read_presets(settings)
-    auth.mode(settings, read_owners(settings))
+def _check_address(settings: Settings) -> None:
     try:
         socket.getaddrinfo(settings.host, settings.port, socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     except (OSError, UnicodeError) as error:
         raise SettingsError(f"{PREFIX}HOST: {settings.host!r} is no address and no name of a host: {error}") from error
-    Services.connect(settings)
-    prepare_spool(settings)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from flask_openapi3.openapi import OpenAPI
 from api import auth, openapi, problems, tracing
 from api.context import EXTENSION, Context, context
 from api.dead_letters import dead_letters
+from api.direct_uploads import AwaitedPhotoView, direct_uploads
 from api.docs_page import docs, document
 from api.health import health
 from api.intake import BatchProblem, BatchView
@@ -94,9 +95,9 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     keys_needed = auth.mode(settings, owners) == "keys"
     if keys_needed:
         auth.register(app, settings, owners)
-    for resource in (photos, jobs, dead_letters, operations, health):
+    for resource in (photos, direct_uploads, jobs, dead_letters, operations, health):
         app.register_api(resource)
-    app.components_schemas |= openapi.components(BatchView, BatchProblem, JobsView, PhotoView, Event)
+    app.components_schemas |= openapi.components(BatchView, BatchProblem, JobsView, PhotoView, AwaitedPhotoView, Event)
     app.register_blueprint(docs)
     app.add_url_rule("/", "root", lambda: redirect(f"{settings.base_url}/docs"))
     app.add_url_rule("/openapi.json", "openapi", lambda: document(app, keys_needed))

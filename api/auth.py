@@ -38,7 +38,7 @@ def mode(settings: Settings, owners: Owners) -> Mode:
             f"set {PREFIX}AUTH=keys, or take away {_KEYS}"
         )
     if settings.auth == "keys" and not owners.keys:
-        raise SettingsError(f"{PREFIX}AUTH is keys, but there are none: {_HOW}")
+        raise SettingsError(f"{PREFIX}AUTH is keys, but there are none: {HOW}")
     if settings.auth in ("keys", "off"):
         return settings.auth
     if owners.keys:
@@ -46,7 +46,7 @@ def mode(settings: Settings, owners: Owners) -> Mode:
     if settings.auth is None and not _is_loopback(settings.host):
         raise SettingsError(
             f"whoever reaches {settings.host} ({PREFIX}HOST) could do everything, because there are no API keys: "
-            f"{_HOW}; or set {PREFIX}AUTH=off, where only those reach it who may"
+            f"{HOW}; or set {PREFIX}AUTH=off, where only those reach it who may"
         )
     return "off"
 
@@ -65,7 +65,7 @@ def register(app: Flask, settings: Settings, owners: Owners) -> None:
         owner = owners.owner_of(key)
         if owner is None:
             raise Unauthorized
-        g.owner = owner
+        g.owner, g.limits = owner, limits
         structlog.contextvars.bind_contextvars(owner=owner)
         limits.request(key)
         if request.endpoint == UPLOAD:
@@ -103,20 +103,20 @@ def describe(document: dict[str, Any], needed: bool) -> None:
             operation["security"] = []
 
 
-def warn_if_off(settings: Settings, owners: Owners, environ: Mapping[str, str]) -> None:
+def warn_if_off(settings: Settings, owners: Owners, environ: Mapping[str, str], reached_at: str) -> None:
     """A line in the log: nobody should run an open service without having read it."""
     if mode(settings, owners) == "off":
         misplaced = f"; {PREFIX}API_KEY does not change that, {_NOT_IT}" if environ.get(f"{PREFIX}API_KEY") else ""
         structlog.get_logger().warning(
             "auth.off",
-            detail=f"there are no API keys: whoever reaches {settings.host}:{settings.port} may do everything, "
+            detail=f"there are no API keys: whoever reaches {reached_at} may do everything, "
             f"as the owner `{DEFAULT_OWNER}`{misplaced}",
         )
 
 
 _KEYS = f"{PREFIX}API_KEYS and {PREFIX}OWNERS_FILE"
 _NOT_IT = "it is only what the command line sends"
-_HOW = (
+HOW = (
     f"`darkroom key OWNER` makes one and prints what to put into {PREFIX}API_KEYS "
     f"({PREFIX}API_KEY does not help here: {_NOT_IT})"
 )

@@ -6,20 +6,16 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 import pydantic_core
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WithJsonSchema
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 from werkzeug.datastructures import MultiDict
 
 from darkroom.callback import MAX_URL, read_callback
 from darkroom.errors import CallbackRefused, Fault
 from darkroom.jobs import Job, Jobs, Spec, faults_of
-from darkroom.message import UNSENDABLE
+from darkroom.labels import MAX_METADATA, MAX_REFERENCE, Metadata, Text
 from darkroom.presets import Presets
 from darkroom.settings import Settings
-
-MAX_KEYS = 20
-MAX_METADATA = 2048
-MAX_NUMBER = 1e100
 
 
 def _from_json(value: Any) -> Any:
@@ -31,58 +27,6 @@ def _from_json(value: Any) -> Any:
         raise PydanticCustomError("json_invalid", "not valid JSON: {reason}", {"reason": str(error)}) from None
 
 
-def _sendable(text: str) -> str:
-    if UNSENDABLE.search(text):
-        raise PydanticCustomError("string_characters", "control characters are not taken")
-    return text
-
-
-def _scalar(value: Any) -> Any:
-    if isinstance(value, str):
-        return _sendable(value)
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int | float):
-        # DynamoDB keeps 38 digits, and JSON's readers fewer.
-        if abs(value) > (2**53 if isinstance(value, int) else MAX_NUMBER):
-            raise PydanticCustomError("number_too_large", "the number is too large; give it as text")
-        return value
-    raise PydanticCustomError("scalar_type", "give a string, a number, true or false")
-
-
-def _small(metadata: dict[str, Any]) -> dict[str, Any]:
-    size = len(pydantic_core.to_json(metadata))
-    if size > MAX_METADATA:
-        raise PydanticCustomError(
-            "too_long", "at most {limit} bytes as JSON, not {size}", {"limit": MAX_METADATA, "size": size}
-        )
-    return metadata
-
-
-_PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]*$"
-"""The same for the document, where text has no surrogates."""
-
-Text = Annotated[str, AfterValidator(_sendable), Field(json_schema_extra={"pattern": _PATTERN})]
-Scalar = Annotated[
-    Any,
-    AfterValidator(_scalar),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "pattern": _PATTERN},
-                {"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER},
-                {"type": "boolean"},
-            ]
-        }
-    ),
-]
-Metadata = Annotated[
-    dict[Annotated[Text, Field(min_length=1, max_length=64)], Scalar],
-    Field(max_length=MAX_KEYS),
-    AfterValidator(_small),
-]
-
-
 class UploadFields(Spec):
     """What is asked for, and what the caller wants to find again."""
 
@@ -92,7 +36,9 @@ class UploadFields(Spec):
         "without jobs and preset the default preset is used",
     )
     preset: str | None = Field(None, description="a named list of jobs instead, as GET /v1/operations lists them")
-    reference: Text | None = Field(None, max_length=256, description="the caller's own id, kept and sent with events")
+    reference: Text | None = Field(
+        None, max_length=MAX_REFERENCE, description="the caller's own id, kept and sent with events"
+    )
     metadata: Annotated[Metadata | None, BeforeValidator(_from_json)] = Field(
         None, description=f"JSON object of the caller's, kept and sent with events; at most {MAX_METADATA} bytes"
     )

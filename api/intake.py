@@ -22,6 +22,7 @@ from api.problems import Problem, fault_of_ours, problem_of, respond
 from api.uploads import Incoming, Upload
 from darkroom.bucket import original_key
 from darkroom.errors import InvalidRequest, PhotoError, PhotoGone, TooLarge, Unavailable
+from darkroom.filenames import photo_filename
 from darkroom.idempotency import Reserved
 from darkroom.orders import Callback, Original
 from darkroom.record import PhotoRecord, now
@@ -33,8 +34,6 @@ log = structlog.get_logger()
 
 _SNIFFING = threading.BoundedSemaphore(2)
 """The readers of WebP, AVIF and HEIC take a whole file into memory for its header: a few at a time are enough."""
-
-EXTENSIONS = {"jpeg": "jpg", "tiff": "tif"}
 
 Verdict = PhotoView | Problem
 
@@ -67,7 +66,8 @@ def take_in(
         raise TooLarge(f"the photo has more than {limit:,} bytes")
     with _SNIFFING:
         sniffed = sniff(cast(BinaryIO, incoming.spool), context.settings.max_pixels)
-    fresh = _record(context, incoming, upload, sniffed, reserved.ids[0], batch)
+    fresh = new_record(context, reserved.ids[0], upload, batch)
+    fresh.original = _original(fresh.id, incoming, sniffed)
     fresh.add_order(upload.jobs, context.settings.resend_after, trace)
     photo = _write(services, fresh, upload, reserved)
     missing = photo is fresh
@@ -191,28 +191,30 @@ def _sends(photo: PhotoRecord) -> int:
     return photo.orders[_first_order(photo)].sends
 
 
-def _record(
-    context: Context, incoming: Incoming, upload: Upload, sniffed: Sniffed, photo_id: str, batch: str | None
-) -> PhotoRecord:
+def new_record(context: Context, photo_id: str, asked: Upload, batch: str | None = None) -> PhotoRecord:
+    """A photo of the caller's, without its file and its jobs as yet."""
     at, owner = now(), caller()
-    callback_url = upload.callback_url or context.owners.callback_url(owner)
+    callback_url = asked.callback_url or context.owners.callback_url(owner)
     days = context.settings.retention_days
     return PhotoRecord(
         id=photo_id,
         owner=owner,
         created_at=at,
-        original=Original(
-            key=original_key(photo_id),
-            filename=incoming.filename or f"photo.{EXTENSIONS.get(sniffed.format, sniffed.format)}",
-            content_type=sniffed.content_type,
-            size=incoming.spool.size,
-            sha256=incoming.spool.sha256,
-            width=sniffed.width,
-            height=sniffed.height,
-        ),
-        reference=upload.reference,
-        metadata=upload.metadata,
+        reference=asked.reference,
+        metadata=asked.metadata,
         batch=batch,
         callback=Callback(url=callback_url) if callback_url else None,
         expires_at=at + timedelta(days=days) if days else None,
+    )
+
+
+def _original(photo_id: str, incoming: Incoming, sniffed: Sniffed) -> Original:
+    return Original(
+        key=original_key(photo_id),
+        filename=photo_filename(incoming.filename, sniffed.format),
+        content_type=sniffed.content_type,
+        size=incoming.spool.size,
+        sha256=incoming.spool.sha256,
+        width=sniffed.width,
+        height=sniffed.height,
     )

@@ -68,7 +68,9 @@ def list_jobs(path: PhotoPath) -> Response:
         202: openapi.accepted(openapi.ref(JobsView), "Queued; these are the new jobs", openapi.REPLAYED),
         400: openapi.problem(f"{openapi.BAD_KEY}, or the body no JSON"),
         404: openapi.NOT_FOUND,
-        409: openapi.problem(openapi.IN_FLIGHT, headers=openapi.retry_after(always=True)),
+        409: openapi.problem(
+            f"The file of the photo has not arrived. Or: {openapi.IN_FLIGHT}", headers=openapi.retry_after()
+        ),
         413: openapi.TOO_LARGE,
         415: openapi.NOT_JSON,
         422: openapi.problem(f"Something in the request is wrong; `errors` names each field. Or {openapi.REUSED}"),

@@ -100,19 +100,17 @@ class Limits:
                     UPLOAD_RETRY,
                 )
             cost = 1 if size is None else size
-            ends = 0.0
-            if self._bytes:
-                if cost > self._bytes.amount:
-                    raise TooLarge(f"at most {self._bytes.amount:,} bytes may be uploaded in an hour")
-                if wait := self._spend([self._bytes], owner, cost):
-                    raise UploadQuotaSpent(
-                        f"with this upload it would be more than {self._bytes.amount:,} bytes in an hour; "
-                        f"the next hour begins in {wait} s",
-                        wait,
-                    )
-                ends = self._windows.get_window_stats(self._bytes, owner).reset_time
+            ends = self._spend_bytes(owner, cost)
             self._uploads[owner] += 1
             return Reserved(owner, cost, ends)
+
+    def announce(self, owner: str, size: int) -> None:
+        """Count an upload past the API, of at most so many bytes: nobody tells us what comes of it.
+
+        Raises UploadQuotaSpent, or TooLarge for more than a whole hour may have.
+        """
+        with self._lock:
+            self._spend_bytes(owner, size)
 
     def end_upload(self, reserved: Reserved, received: int) -> None:
         """Give back what was reserved and did not come; count what came and was not announced.
@@ -134,6 +132,20 @@ class Limits:
         held[owner] -= 1
         if not held[owner]:
             del held[owner]
+
+    def _spend_bytes(self, owner: str, size: int) -> float:
+        """Returns the end of the hour that they are counted in."""
+        if not self._bytes:
+            return 0.0
+        if size > self._bytes.amount:
+            raise TooLarge(f"at most {self._bytes.amount:,} bytes may be uploaded in an hour")
+        if wait := self._spend([self._bytes], owner, size):
+            raise UploadQuotaSpent(
+                f"with this upload it would be more than {self._bytes.amount:,} bytes in an hour; "
+                f"the next hour begins in {wait} s",
+                wait,
+            )
+        return self._windows.get_window_stats(self._bytes, owner).reset_time
 
     def _spend(self, items: list[RateLimitItem], who: str, cost: int = 1) -> int:
         """Spend the cost of all items, or nothing: then the whole seconds after which there is room again."""

@@ -18,6 +18,9 @@ MAX_PAGES = 10
 
 PAGE = 100
 
+MOST_JOBS = 500
+"""Jobs after which a page ends, whatever its limit: Lambda's answers have 6 MB at most, and a job a few kilobytes."""
+
 
 class ListQuery(Spec):
     limit: int = Field(20, ge=1, le=100)
@@ -36,14 +39,15 @@ class PhotosView(BaseModel):
 def find(here: Context, query: ListQuery) -> tuple[list[PhotoRecord], str | None]:
     """A page of photos with the status asked for, and the cursor after it; a full page ends at its last photo."""
     found: list[PhotoRecord] = []
-    cursor = query.cursor
+    cursor, jobs = query.cursor, 0
     for _ in range(MAX_PAGES):
         size = PAGE if query.status else query.limit - len(found)
         page, cursor = here.services.table.photos_of(caller(), size, cursor)
         for number, photo in enumerate(page, 1):
             if not photo.gone and query.status in (None, photo.status):
                 found.append(photo)
-            if len(found) == query.limit:
+                jobs += len(photo.jobs)
+            if len(found) == query.limit or jobs >= MOST_JOBS:
                 return found, cursor_after(photo.id) if number < len(page) else cursor
         if cursor is None:
             break

@@ -89,6 +89,11 @@ def schema(model: type[BaseModel]) -> dict[str, Any]:
     return written
 
 
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """A body in full, where the library would drop parts of its schema."""
+    return {"required": True, "content": {"application/json": {"schema": schema(model)}}}
+
+
 def fields(model: type[BaseModel], examples: dict[str, str]) -> dict[str, dict[str, Any]]:
     """A model's fields as they stand in a form: text, left out rather than null, some of it JSON, with an example."""
     return {name: _as_text(field, examples.get(name)) for name, field in schema(model)["properties"].items()}

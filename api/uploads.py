@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,20 +13,10 @@ from api.fields import RawFields, UploadFields, callback_asked_for, jobs_asked_f
 from api.problems import invalid
 from api.spool import Spool, SpooledRequest
 from darkroom.errors import Fault
+from darkroom.filenames import safe_filename
 from darkroom.jobs import Job
 
 PART = "photo"
-
-MAX_FILENAME = 200
-"""Bytes. File systems take 255; a result's name adds to it."""
-
-MAX_EXTENSION = 16
-
-LOOKED_AT = 1024
-"""Characters from the end of a name; making a name safe costs time for each."""
-
-_DIRECTION_MARKS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""They make `gpj.exe` look like `exe.jpg`."""
 
 
 @dataclass(frozen=True)
@@ -91,19 +79,3 @@ def _read_form(incoming: SpooledRequest, max_photos: int) -> tuple[UploadFields,
         faults.append(Fault(PART, f"at most {max_photos} photos in one request, not {len(photos)}", "too_many_photos"))
     fields, more = read_fields(UploadFields, [incoming.args, texts])
     return fields, photos, faults + more
-
-
-def safe_filename(given: str | None) -> str:
-    """The last part of the name, printable and of bounded length; empty when nothing is left of it."""
-    name = unicodedata.normalize("NFC", re.split(r"[/\\]", (given or "")[-LOOKED_AT:])[-1])
-    name = _DIRECTION_MARKS.sub("", name)
-    # Categories C*: control characters, surrogates, unassigned; but Cf joins emoji.
-    name = "".join(char for char in name if unicodedata.category(char) in ("Cf", "Co") or char.isprintable())
-    stem, dot, ending = name.strip(" .").rpartition(".")
-    if not dot:
-        stem, ending = ending, ""
-    ending = ending[:MAX_EXTENSION]
-    while len(f"{stem}{dot}{ending}".encode()) > MAX_FILENAME:
-        stem = stem[:-1]
-    stem = stem.strip()
-    return f"{stem}{dot}{ending}" if stem else ""

@@ -148,6 +148,11 @@ def _make_clients(session: boto3.Session, settings: Settings) -> Clients:
     )
 
 
+def make_apigateway() -> Any:
+    """For whoever deploys a gateway; the services themselves have no use for it."""
+    return boto3.client("apigateway", region_name=os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION"))
+
+
 _answer_lost: ContextVar[bool] = ContextVar("_answer_lost", default=False)
 
 

@@ -134,6 +134,9 @@ _key_option: Callable[[Callable[..., None]], Callable[..., None]] = click.option
     help="How long one photo's jobs may take after its upload.",
 )
 @click.option("--reference", metavar="TEXT", help="Your own reference; it stays with the photos and comes in events.")
+@click.option(
+    "--direct", is_flag=True, help="Send the photos past the API to S3: large ones, to an API behind a gateway."
+)
 def upload(
     paths: tuple[Path, ...],
     preset: str | None,
@@ -144,6 +147,7 @@ def upload(
     parallel: int,
     timeout: float,
     reference: str | None,
+    direct: bool,
 ) -> None:
     """Upload photos, wait for their jobs and download the results.
 
@@ -165,6 +169,7 @@ def upload(
       darkroom upload *.jpg --preset web --out results/
       darkroom upload scans/ --jobs '[{"type": "resize", "width": 800}, {"type": "metadata"}]' --out small/
       darkroom upload scans/ --jobs @jobs.json --parallel 8
+      darkroom upload panorama.tif --direct --out small/
 
     \b
     Exit status: 0 all is well, 1 something failed (each photo is named with its reason), 2 wrong usage,
@@ -179,7 +184,7 @@ def upload(
     sources = find_photos(paths, out)
     if not sources:
         raise click.UsageError("there are no photos in " + ", ".join(str(path) for path in paths))
-    if not upload_all(sources, Task(url, preset, jobs, reference, timeout, out, api_key), parallel):
+    if not upload_all(sources, Task(url, preset, jobs, reference, timeout, out, api_key, direct), parallel):
         raise click.exceptions.Exit(1)
 
 
@@ -313,7 +318,14 @@ def queue() -> None:
 
 
 @main.command()
-def provision() -> None:
+@click.option("--policies", is_flag=True, help="Also make the IAM policies of API and workers, and print their ARNs.")
+@click.option(
+    "--gateway",
+    metavar="API",
+    help="Also put API Gateway in front of the API, which is at this address or is the function with this ARN.",
+)
+@click.option("--authorizer", metavar="ARN", default="", help="The function by which the gateway knows API keys.")
+def provision(policies: bool, gateway: str | None, authorizer: str) -> None:
     """Make bucket, queues and table.
 
     What is there already is brought up to date; nothing is deleted, so it can be repeated at any time.
@@ -322,10 +334,16 @@ def provision() -> None:
     Examples:
       darkroom provision                                            (AWS)
       AWS_ENDPOINT_URL=http://127.0.0.1:4566 darkroom provision     (an emulator)
+      darkroom provision --gateway https://darkroom.example.com     (API Gateway as well)
     """
     from darkroom.aws import make_clients
+    from darkroom.gateway import provision_gateway
     from darkroom.provision import provision as deploy
+    from darkroom.provision import provision_policies
     from darkroom.settings import read_settings
+
+    if gateway and not gateway.startswith(("http://", "https://", "arn:")):
+        raise click.BadParameter(f"{gateway!r} is neither an address nor an ARN", param_hint="--gateway")
 
     settings = read_settings()
     clients = make_clients(settings)
@@ -333,4 +351,10 @@ def provision() -> None:
     outcome = deploy(settings, clients)
     queues = [settings.photos_queue, settings.photos_dlq, settings.ingest_queue, settings.webhooks_queue]
     rows = [["stack", f"{settings.stack} ({outcome})"], ["bucket", settings.bucket], ["table", settings.table]]
-    say_table([*rows, *(["queue", name] for name in [*queues, settings.events_queue])])
+    rows += [["queue", name] for name in [*queues, settings.events_queue]]
+    if policies:
+        rows += [["policy", arn] for arn in provision_policies(settings, clients).values()]
+    if gateway:
+        made = provision_gateway(settings, clients, gateway, authorizer)
+        rows += [["gateway", f"{made.url} ({made.outcome})"]] + ([["x-api-key", made.key]] if made.key else [])
+    say_table(rows)

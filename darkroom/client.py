@@ -12,6 +12,7 @@ Needs the `cli` extra. A client is for one thread; give each thread its own.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -49,6 +50,13 @@ REFUSED_FOR = 600
 LONGEST_QUERY = 7_500
 """gunicorn takes request lines of 8,190 bytes at most; what is longer is sent as a form."""
 
+PAST_THE_API = "`darkroom upload --direct` sends larger photos, straight to the storage"
+REFUSALS = {
+    "EntityTooLarge": "EntityTooLarge: the file has more bytes than it had when the form was made for it",
+    "EntityTooSmall": "EntityTooSmall: the file is empty",
+}
+"""What S3 says of a form, in plainer words."""
+
 
 class Job(TypedDict):
     id: str
@@ -64,6 +72,7 @@ class Photo(TypedDict):
     status: str
     created_at: str
     original: dict[str, Any] | None
+    upload: dict[str, Any] | None
     jobs: list[Job]
 
 
@@ -122,10 +131,7 @@ class Client:
         self._api_key = api_key
         self._waiting = waiting
         self._api = _session(patience, api_key, refused=self._refused)
-        # Results come from another host, and their links are signed: a password of a .netrc, which S3 would take
-        # for a second signature, must not go there.
-        self._storage = _session(2)
-        self._storage.auth = lambda request: request
+        self._storage = _storage_session(2)
 
     def __enter__(self) -> Client:
         return self
@@ -168,10 +174,37 @@ class Client:
             body: BinaryIO | _Form = file
             address, content_type = f"/v1/photos?{query}", "application/octet-stream"  # the API looks into it itself
             if len(query) > LONGEST_QUERY:
-                body = _Form(fields, path.name.encode(errors="replace").decode(), file)
+                body = _Form(fields, "photo", _text(path.name), file)
                 address, content_type = "/v1/photos", body.content_type
             headers = {"Content-Type": content_type, "Idempotency-Key": f'"{key or uuid4()}"'}
             return self._photo(self._ask(session, "POST", address, data=body, headers=headers, timeout=120))
+
+    def upload_directly(
+        self,
+        path: Path,
+        *,
+        preset: str | None = None,
+        jobs: str | None = None,
+        reference: str | None = None,
+        key: str | None = None,
+    ) -> Photo:
+        """Send a file past the API, straight to the storage, as it is read. For what a gateway finds too large."""
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if not size:
+                raise DarkroomError("this is an empty file")
+            asked = {"preset": preset, "jobs": json.loads(jobs) if jobs else None, "reference": reference}
+            body = {"filename": _text(path.name), "size": size} | {name: said for name, said in asked.items() if said}
+            headers = {"Idempotency-Key": f'"{key or uuid4()}"'}
+            with self._upload_session() as session:
+                photo = self._photo(self._ask(session, "POST", "/v1/uploads", json=body, headers=headers, timeout=60))
+            try:
+                upload = cast(dict[str, Any], photo["upload"])
+                url, form = str(upload["url"]), _Form(upload["fields"], "file", _text(path.name), file)
+            except (LookupError, TypeError) as error:
+                raise self._not_darkroom() from error
+            self._send_form(url, form)
+        return photo
 
     def photo(self, photo_id: str, wait: float = 0) -> Photo:
         """The photo as it is now, or as soon as its jobs have ended, at the latest after `wait` seconds."""
@@ -184,7 +217,7 @@ class Client:
         while True:
             left = max(0.0, deadline - time.monotonic())
             photo = self.photo(photo_id, min(POLL, left))
-            if photo["status"] != "processing":
+            if photo["status"] not in ("awaiting_upload", "processing"):
                 return photo
             if not left:
                 raise NotFinished(f"not finished after {timeout:g} s; it goes on: darkroom status {photo_id}")
@@ -222,11 +255,25 @@ class Client:
                 "DARKROOM_S3_PUBLIC_ENDPOINT_URL of the API says which host its links name"
             ) from error
         if not response.ok:
-            with response:
-                code = re.search(r"<Code>(\w+)</Code>", response.text)
-            reason = code[1] if code else response.reason
-            raise ApiError(response.status_code, f"the storage at {host} answered {response.status_code} {reason}")
+            raise _refusal(response, host)
         return response
+
+    def _send_form(self, url: str, form: _Form) -> None:
+        """Send a file to the storage. A form can be used again, so it is sent again when the connection breaks."""
+        host = urlsplit(url).netloc
+        with _storage_session(self._patience, upload=True) as storage:
+            try:
+                response = storage.post(
+                    url, data=form, headers={"Content-Type": form.content_type}, timeout=(5, 120), allow_redirects=False
+                )
+            except requests.RequestException as error:
+                raise Unreachable(
+                    f"the photo goes to {host}, which cannot be reached from here ({_cause(error)}); "
+                    "DARKROOM_S3_PUBLIC_ENDPOINT_URL of the API says which host its forms name"
+                ) from error
+            with response:
+                if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
+                    raise _refusal(response, host)
 
     def _ask(
         self, session: requests.Session, method: str, path: str, *, timeout: float, **request: Any
@@ -281,6 +328,10 @@ class Client:
             detail = "\n".join(faults) or str(body["detail"])
         except (ValueError, LookupError, AttributeError, TypeError):
             detail = f"{self.url} answered {response.status_code} {response.reason}"
+            if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # what stands before the API takes less
+                detail += f"; {PAST_THE_API}"
+        if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and "/v1/uploads" in detail:
+            detail += f"; {PAST_THE_API}"
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             detail = (
                 f"{self.url} takes no request without an API key that it knows, and "
@@ -293,10 +344,10 @@ class Client:
 class _Form:
     """A multipart body with a file in it: read as it is sent, and again from its start when it is sent again."""
 
-    def __init__(self, fields: dict[str, str], filename: str, file: BinaryIO) -> None:
+    def __init__(self, fields: dict[str, str], name: str, filename: str, file: BinaryIO) -> None:
         boundary = uuid4().hex
         place = f"<{boundary}>".encode()  # of the file, between what comes before it and after it
-        photo = {"photo": (filename, place, "application/octet-stream")}
+        photo = {name: (filename, place, "application/octet-stream")}
         text, self.content_type = encode_multipart_formdata({**fields, **photo}, boundary)
         head, _, tail = text.partition(place)
         self._parts: list[BinaryIO] = [BytesIO(head), file, BytesIO(tail)]
@@ -403,6 +454,28 @@ def _session(
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))
     return session
+
+
+def _storage_session(patience: int, upload: bool = False) -> requests.Session:
+    """For another host than the API's, whose addresses are signed: a password of a .netrc, which S3 would take for a
+    second signature, must not go there."""
+    session = _session(patience, upload=upload)
+    session.auth = lambda request: request
+    return session
+
+
+def _refusal(response: requests.Response, host: str) -> ApiError:
+    """What the storage says, which speaks XML."""
+    with response:
+        said = dict(re.findall(r"<(Code|Message)>([^<]*)</", response.text))
+    code = said.get("Code", response.reason)
+    words = REFUSALS.get(code) or f"{code}{': ' if said.get('Message') else ''}{said.get('Message', '')}"
+    return ApiError(response.status_code, f"the storage at {host} answered {response.status_code} {words}")
+
+
+def _text(name: str) -> str:
+    """File names may hold bytes that are no text; they become question marks."""
+    return name.encode(errors="replace").decode()
 
 
 def _may_be_done(error: requests.RequestException) -> bool:

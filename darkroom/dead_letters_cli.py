@@ -82,13 +82,14 @@ def list_(owner: str | None, code: str | None, limit: int, messages: bool, as_js
     """List dead letters, the latest first.
 
     They are found in the photos' records. The queue holds a copy of each, and besides messages that belong to no
-    record, because nobody can read them or their photo is not there.
+    record, because nobody can read them or their photo is not there. Another queue holds what was said of files that
+    could not be brought in.
     """
     _check_messages(messages, owner, code)
     with _connected() as services:
         total, latest = _letters(services, owner).latest(limit, code)
         strays = [_stray(received) for received in _strays(services)] if messages else None
-        depth = services.photos.dead_letters.depth()
+        depths = [queue.dead_letters.depth() for queue in (services.photos, services.ingest)]
         views = [_view(services, dead) for dead in latest]
     if as_json:
         found = {"dead_letters": [view.model_dump(mode="json") for view in views], "total": total}
@@ -103,8 +104,9 @@ def list_(owner: str | None, code: str | None, limit: int, messages: bool, as_js
     shown = f"; these are the latest {len(views)}" if total > len(views) else ""
     without = "" if strays is None else f"; {counted(len(strays), 'message')} without a record"
     say(f"{counted(total, 'dead letter')}{shown}{without}.")
-    about = counted(depth.visible + depth.in_flight, "message")
-    say(f"The queue {depth.queue} holds about {about}; SQS counts up to a minute late.")
+    for depth in depths:
+        about = counted(depth.visible + depth.in_flight, "message")
+        say(f"The queue {depth.queue} holds about {about}; SQS counts up to a minute late.")
 
 
 @dead_letters.command()
@@ -184,7 +186,8 @@ def purge(
         selected = _selected(letters, ids, code) if ids or code or everything else []
         if not yes and (selected or messages):
             what = [counted(len(selected), "dead letter")] if ids or code or everything else []
-            what += [f"all messages without a record in {services.photos.dead_letters.name}"] if messages else []
+            queues = f"{services.photos.dead_letters.name} and {services.ingest.dead_letters.name}"
+            what += [f"all messages without a record in {queues}"] if messages else []
             click.confirm(f"Leave {' and '.join(what)} for good?", abort=True, err=True)
         done, failed = _change_all(selected, letters.purge)
         if messages:

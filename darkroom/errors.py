@@ -27,10 +27,12 @@ DarkroomError
 ├── ClaimLost                 somebody else holds the order now
 ├── LeaseLost                 the message's visibility ran out
 ├── OrderInWork               another message of the same order is being worked on
+├── ObjectReplaced            the object is another one by now than the one that was read
 ├── Interrupted               the worker has to stop; another one goes on
 ├── DeliveryFailed            a webhook did not reach its receiver
 │   └── CallbackRefused            its address is none that may be asked
 ├── MessageError              a queue message that nobody can read
+│   └── IngestRefused              a file that nobody may bring in so
 ├── FutureMessage             a message of a newer release; not for this worker
 ├── FutureRecord         503  a record of a newer release; not for this process
 ├── AttemptsExhausted         the order was tried as often as the settings allow
@@ -262,6 +264,12 @@ class OrderInWork(DarkroomError):
     code = "order_in_work"
 
 
+class ObjectReplaced(DarkroomError):
+    """The file was replaced while it was read."""
+
+    code = "object_replaced"
+
+
 class Interrupted(DarkroomError):
     """The worker was stopped before the work was done."""
 
@@ -286,6 +294,12 @@ class MessageError(DarkroomError):
 
     code = "undecodable_message"
     retryable = False
+
+
+class IngestRefused(MessageError):
+    """The file cannot be brought in so."""
+
+    code = "ingest_refused"
 
 
 class FutureMessage(DarkroomError):

@@ -7,7 +7,6 @@ version is not an error of its sender: in a rolling upgrade old workers give it 
 from __future__ import annotations
 
 import math
-import re
 from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
@@ -15,14 +14,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from darkroom.errors import FutureMessage, MessageError
 from darkroom.jobs import MAX_JOBS
+from darkroom.labels import MAX_REFERENCE, Metadata, Text
 
 VERSION = 1
 
 LONGEST_DELAY = 900
 """Seconds for which SQS can keep a message back. What is due later comes, is too early, and is sent again."""
-
-UNSENDABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""SQS refuses a message with any of these, and messages carry what callers and errors say."""
 
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 
@@ -68,11 +65,41 @@ class WebhookMessage(BaseModel):
         return min(max(0, math.ceil((self.not_before - now).total_seconds())), LONGEST_DELAY)
 
 
+class IngestMessage(BaseModel):
+    """A file that lies in the bucket is to become a photo of this owner, as a gateway has put it on the queue."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    v: Literal[1] = 1
+    kind: Literal["ingest"]
+    owner: str = Field(min_length=1, max_length=128)
+    key: str = Field(min_length=1, max_length=1024)
+    preset: str = Field(min_length=1, max_length=64)
+    reference: Text | None = Field(None, max_length=MAX_REFERENCE)
+    metadata: Metadata | None = None
+    trace: str = Field("", max_length=64, description="the gateway's id of the request")
+    at: int = Field(ge=0, lt=2**48, description="when it was asked for, in milliseconds since 1970")
+
+
+class UploadMessage(BaseModel):
+    """The file of this photo is there, and it seems that nobody was told; the record says where it lies."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    v: Literal[1] = 1
+    kind: Literal["upload"] = "upload"
+    photo: Id
+
+
 class _Envelope(BaseModel):
     v: int
 
 
-M = TypeVar("M", Message, WebhookMessage)
+class _Kind(BaseModel):
+    kind: str
+
+
+M = TypeVar("M", bound=BaseModel)
 
 
 def read_message(body: str) -> Message:
@@ -87,6 +114,15 @@ def read_message(body: str) -> Message:
 def read_webhook(body: str) -> WebhookMessage:
     """The same for the queue of webhooks."""
     return _read(body, WebhookMessage)
+
+
+def read_asked(body: str) -> IngestMessage | UploadMessage:
+    """The same for what is ours on the ingest queue."""
+    kind = _read(body, _Kind).kind
+    kinds: dict[str, type[IngestMessage | UploadMessage]] = {"ingest": IngestMessage, "upload": UploadMessage}
+    if kind not in kinds:
+        raise MessageError(f"not a message of ours: kind: {kind[:80]!r} does not belong on this queue")
+    return _read(body, kinds[kind])
 
 
 def _read(body: str, kind: type[M]) -> M:

@@ -5,7 +5,7 @@ Data, and what concerns one of them alone; the changes that a photo goes through
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -22,6 +22,10 @@ MAX_EARLIER_ERRORS = 1
 MAX_ERROR_BYTES = 300
 """What is kept of a job's errors, since its last redrive and from before it: 50 jobs, each with that many, must fit
 an item of 400 KB."""
+
+
+UPLOAD_MARGIN = timedelta(minutes=15)
+"""A file that was on its way when its form ended may still arrive, and S3's word of it take some time."""
 
 
 def shortened(detail: str) -> str:
@@ -42,6 +46,23 @@ class Original(Data):
     sha256: str
     width: int
     height: int
+
+
+class DirectUpload(Data):
+    """A file that is still to come, past the API, or of which nothing could be made. A photo with an original has none.
+
+    `until`: when its form ends. `key`: where it arrives, if not under the photo's own key. `due_at`: when the sweep
+    shall look after it, if it has done so before.
+    """
+
+    filename: str
+    until: datetime
+    key: str | None = None
+    due_at: datetime | None = None
+
+    @property
+    def next_look(self) -> datetime:
+        return self.due_at or self.until + UPLOAD_MARGIN
 
 
 class Result(Data):

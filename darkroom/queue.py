@@ -10,7 +10,7 @@ from typing import Any
 
 from darkroom.aws import Clients, aws_errors
 from darkroom.errors import Unavailable
-from darkroom.message import UNSENDABLE
+from darkroom.labels import UNSENDABLE
 from darkroom.settings import Settings
 
 BATCH = 10
@@ -204,6 +204,13 @@ class PhotosQueue(WorkQueue):
 
     def __init__(self, settings: Settings, clients: Clients) -> None:
         super().__init__(settings.photos_queue, settings.photos_dlq, clients)
+
+
+class IngestQueue(WorkQueue):
+    """The queue of files that came into the bucket past the API. S3 cannot notify a FIFO queue, so it is none."""
+
+    def __init__(self, settings: Settings, clients: Clients) -> None:
+        super().__init__(settings.ingest_queue, settings.ingest_dlq, clients)
 
 
 class WebhooksQueue(WorkQueue):

@@ -39,6 +39,7 @@ from darkroom.orders import (
     Claim,
     DeadLetter,
     Delivery,
+    DirectUpload,
     JobRecord,
     JobStatus,
     Order,
@@ -83,6 +84,7 @@ class PhotoRecord(BaseModel):
     owner: str
     created_at: datetime
     original: Original | None = None
+    upload: DirectUpload | None = None
     reference: str | None = None
     metadata: dict[str, Any] = {}
     batch: str | None = None
@@ -106,10 +108,8 @@ class PhotoRecord(BaseModel):
             return "deleted"
         if self.expires_at and self.expires_at <= now():
             return "expired"
-        if self.original is None:
-            return "awaiting_upload"
         if self.unfinished:
-            return "processing"
+            return "processing" if self.original else "awaiting_upload"
         statuses = set(self.counts)
         # "succeeded" promises that everything asked for is there.
         return "failed" if "failed" in statuses else "cancelled" if "cancelled" in statuses else "succeeded"
@@ -131,6 +131,10 @@ class PhotoRecord(BaseModel):
         """When the sweep shall look at this photo; None when there is nothing to look after."""
         if self.deleted_at:
             return None if self.purged else self.deleted_at + timedelta(minutes=5)
+        if self.status == "expired":
+            return None
+        if self.upload and self.unfinished:
+            return self.upload.next_look
         orders = {job.order for job in self.jobs.values() if job.unfinished}
         return min((self.orders[order].due_at for order in orders), default=None)
 
@@ -164,8 +168,8 @@ class PhotoRecord(BaseModel):
         return job.result is not None and job.result.key == key
 
     def message(self, order_id: str) -> Message:
-        """The message that asks for what is unfinished of an order."""
-        jobs = self.jobs_of(order_id, unfinished=True)
+        """The message that asks for what is unfinished of an order, or that tells of it when nothing is."""
+        jobs = self.jobs_of(order_id, unfinished=True) or self.jobs_of(order_id)
         pixels = self.original.width * self.original.height if self.original else 0
         return Message(
             photo=self.id,
@@ -214,6 +218,7 @@ class PhotoRecord(BaseModel):
         """Ask for jobs: the first ones of an upload, or more later. An `order_id` that is there is gone on with."""
         if order_id in self.orders:
             return self.go_on(order_id, resend_after)
+        self._have_original()
         order = self._begin_order(resend_after, trace, order_id)
         for spec in jobs:
             job = JobRecord(id=new_id(), order=order.id, spec=spec, queued_at=now())
@@ -233,6 +238,7 @@ class PhotoRecord(BaseModel):
         job = self.job(job_id)
         if job.status not in ("failed", "cancelled"):
             raise Conflict(f"job {job_id} is {job.status}; only a failed or cancelled job can be retried")
+        self._have_original()
         order = self._begin_order(resend_after, trace, order_id)
         self.jobs[job_id] = JobRecord(id=job.id, order=order.id, spec=job.spec, queued_at=now())
         if not self.dead_jobs(job.order):  # nothing is left that a redrive could do
@@ -273,7 +279,7 @@ class PhotoRecord(BaseModel):
         if self.gone:
             return order
         failed = [job for job in self.jobs_of(order_id) if job.status == "failed"]
-        never_sent = bool(failed) and not (order.claims or order.dead)
+        never_sent = bool(failed) and not (order.claims or order.dead or self.upload)
         if failed and (lost or never_sent):
             self._requeue(order, failed, resend_after)
         if not (never_sent or order.claims) and self.jobs_of(order_id, unfinished=True):
@@ -293,6 +299,31 @@ class PhotoRecord(BaseModel):
         if not self.deleted_at:
             self.deleted_at = now()
             self.expires_at = self.deleted_at + timedelta(days=TOMBSTONE_DAYS)
+
+    # --- changes that the arrival of a file makes ---------------------------------------------------------------
+
+    def take_original(self, original: Original, resend_after: float) -> bool:
+        """The file has arrived: its jobs can be done. False if it came in vain: the photo has another one, or none of
+        its jobs is left. Raises PhotoGone."""
+        self._be_there()
+        if not (self.upload and self.unfinished):
+            return self.original is not None and self.original.key == original.key
+        self.original, self.upload = original, None
+        for order in self.orders.values():
+            order.due_at = now() + timedelta(seconds=resend_after)
+        return True
+
+    def refuse_original(self, error: DarkroomError) -> bool:
+        """Nothing can be made of the file: all jobs fail for that. False if none is waited for. Raises PhotoGone."""
+        self._be_there()
+        if not (self.upload and self.unfinished):
+            return False
+        at = now()
+        for job in self.jobs.values():
+            if job.unfinished:
+                job.add_error(error, at)
+                job.end("failed", at)
+        return True
 
     # --- changes that workers make ------------------------------------------------------------------------------
 
@@ -452,6 +483,20 @@ class PhotoRecord(BaseModel):
         self._fence(order)
         self._bury(order, jobs, error)
 
+    def overdue_upload(self) -> bool:
+        return bool(self.upload and self.unfinished and not self.gone and self.upload.next_look <= now())
+
+    def await_upload(self) -> None:
+        """The file is there and somebody was told once more: each look is five times as late as the one before."""
+        upload = self._overdue_upload()
+        at = now()
+        upload.due_at = at + (RESEND_FACTOR - 1) * (at - upload.until)
+
+    def expire_upload(self) -> None:
+        """The form was never used: there will be no photo."""
+        self._overdue_upload()
+        self.expires_at = now()
+
     def fail_order(self, order_id: str, error: DarkroomError) -> bool:
         """End an order that was for sure never sent. False if a worker has it all the same, or another request."""
         order = self._order(order_id)
@@ -470,6 +515,17 @@ class PhotoRecord(BaseModel):
             return self.orders[order_id]
         except KeyError:
             raise NotFound(f"photo {self.id} has no order {order_id}") from None
+
+    def _overdue_upload(self) -> DirectUpload:
+        if not self.overdue_upload() or self.upload is None:
+            raise Conflict(f"photo {self.id} waits for no upload, or not too long yet")
+        return self.upload
+
+    def _have_original(self) -> None:
+        """More can only be asked for when there is something to make it from."""
+        if self.upload and self.orders:
+            reason = "has not arrived yet" if self.unfinished else "is not there; upload it anew"
+            raise Conflict(f"photo {self.id} is {self.status}: its file {reason}")
 
     def _be_there(self) -> None:
         if self.gone:

@@ -11,8 +11,8 @@ from darkroom.aws import Clients, make_clients
 from darkroom.bucket import Bucket, job_and_claim
 from darkroom.dedupe import Dedupe
 from darkroom.idempotency import Idempotency
-from darkroom.message import Message, WebhookMessage
-from darkroom.queue import PhotosQueue, Queue, WebhooksQueue
+from darkroom.message import Message, UploadMessage, WebhookMessage
+from darkroom.queue import IngestQueue, PhotosQueue, Queue, WebhooksQueue
 from darkroom.record import PhotoRecord, now
 from darkroom.settings import Settings
 from darkroom.table import Table
@@ -26,6 +26,7 @@ class Services:
     table: Table
     bucket: Bucket
     photos: PhotosQueue
+    ingest: IngestQueue
     events: Queue
     webhooks: WebhooksQueue
     idempotency: Idempotency
@@ -42,6 +43,7 @@ class Services:
             table=table,
             bucket=Bucket(settings, clients),
             photos=PhotosQueue(settings, clients),
+            ingest=IngestQueue(settings, clients),
             events=Queue(settings.events_queue, clients),
             webhooks=WebhooksQueue(settings, clients),
             idempotency=Idempotency(settings, clients),
@@ -55,6 +57,10 @@ class Services:
             group=photo.owner,
             deduplication_id=photo.deduplication_id(order_id),
         )
+
+    def send_upload(self, photo: PhotoRecord) -> None:
+        """Say that the file of a photo that waits for one has arrived."""
+        self.ingest.send(UploadMessage(photo=photo.id).model_dump_json(), group=photo.owner, deduplication_id=photo.id)
 
     def announce(self, photo: PhotoRecord, message: Message | None = None) -> None:
         """Tell whoever waits what has ended: the photo, and the jobs of a message if that is asked for.

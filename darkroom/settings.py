@@ -61,6 +61,13 @@ class Settings(BaseModel):
     bucket: str = Field("darkroom-photos", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="S3 bucket")
     queue_type: Literal["standard", "fifo"] = Field("standard", description="type of the photos queue")
     events_queue_type: Literal["standard", "fifo"] = Field("standard", description="type of the events queue")
+    queue_visibility: int | None = Field(
+        None,
+        ge=30,
+        le=43_200,
+        description="the queues' own visibility timeout, which Lambda takes: six times what its function may run; "
+        "default: what they have, which is 1200 at first",
+    )
     aws_timeout: float = Field(
         10, gt=0, le=60, description="AWS may leave us waiting so long; then we try again, three times in all"
     )
@@ -97,6 +104,7 @@ class Settings(BaseModel):
     max_wait: float = Field(60, ge=0, le=300, description="longest ?wait=")
     wait_share: float = Field(0.5, ge=0, le=1, description="share of the threads that ?wait= may hold")
     idempotency_hours: int = Field(24, ge=1, le=336, description="how long an Idempotency-Key is remembered")
+    upload_ttl: int = Field(3600, ge=60, le=518_400, description="how long a direct upload's form works")
     link_ttl: int = Field(3600, ge=60, le=604_800, description="how long a presigned link works")
 
     # Photos
@@ -108,7 +116,9 @@ class Settings(BaseModel):
     concurrency: int | None = Field(
         None, ge=1, le=256, description="photos at a time; default: as many as CPUs and memory allow"
     )
-    prefetch: int | None = Field(None, ge=0, le=256, description="messages that may wait, leased; default: one a slot")
+    prefetch: int | None = Field(
+        None, ge=0, le=256, description="messages of each queue that may wait, leased; default: one a slot"
+    )
     poll_wait: int = Field(20, ge=0, le=20, description="long polling; a stop waits for a poll to return")
     lease: int = Field(60, ge=6, le=21_600, description="visibility timeout set on every receive")
     heartbeat: float = Field(20, ge=1, le=10_800, description="a lease is renewed when it is this old")

@@ -46,6 +46,7 @@ class Task:
     timeout: float
     out: Path | None
     api_key: str | None = field(default=None, repr=False)
+    direct: bool = False
 
 
 @dataclass
@@ -153,7 +154,8 @@ class Run:
             outcome.problems.append("not sent, as Darkroom does not answer any more")
             return outcome
         try:
-            outcome.photo = client.upload(source.path, preset=task.preset, jobs=task.jobs, reference=task.reference)
+            send = client.upload_directly if task.direct else client.upload
+            outcome.photo = send(source.path, preset=task.preset, jobs=task.jobs, reference=task.reference)
             outcome.photo = client.wait(outcome.photo["id"], task.timeout)
             self._collect(client, outcome, outcome.photo)
         except Exception as error:  # noqa: BLE001 - it is one photo's problem, not the others'

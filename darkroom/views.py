@@ -39,6 +39,13 @@ class OriginalView(View):
     height: int
 
 
+class UploadView(View):
+    """A file that is awaited, or of which nothing could be made."""
+
+    filename: str = Field(description="empty when the caller gave none")
+    until: Time = Field(description="when it can no longer be uploaded")
+
+
 class ResultView(View):
     filename: str
     content_type: str
@@ -101,6 +108,7 @@ class PhotoView(View):
     reference: str | None
     metadata: dict[str, Any]
     original: OriginalView | None
+    upload: UploadView | None = Field(description="of a direct upload, as long as there is no original")
     callback: CallbackView | None = Field(description="where a webhook goes when all jobs have ended")
     jobs: list[JobView]
     counts: dict[JobStatus, int] = Field(description="jobs by status")
@@ -129,6 +137,7 @@ def photo_view(photo: PhotoRecord, base_url: str) -> PhotoView:
         reference=photo.reference,
         metadata=photo.metadata,
         original=OriginalView.model_validate(photo.original.model_dump()) if photo.original else None,
+        upload=UploadView(filename=photo.upload.filename, until=photo.upload.until) if photo.upload else None,
         callback=_callback_view(photo),
         jobs=[job_view(photo, job, base_url) for job in photo.jobs.values()],
         counts=photo.counts,

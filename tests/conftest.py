@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import localstack_client.session
 import pytest
@@ -16,6 +16,7 @@ from darkroom.emulator import Emulator, free_port
 from darkroom.provision import provision
 from darkroom.settings import PREFIX, Settings, read_settings
 from tests.fault_proxy import FaultProxy, transparent_mix
+from tests.principals import principals
 
 REGION = "us-east-1"
 
@@ -30,6 +31,11 @@ class Deployment:
     clients: Clients
     environ: dict[str, str]
     """The whole environment for processes that a test starts."""
+    principals: dict[str, dict[str, str]] = field(default_factory=dict)
+    """With POLICIES set: as whom the API and the workers talk to AWS."""
+
+    def environ_of(self, part: Literal["api", "worker"]) -> dict[str, str]:
+        return self.environ | self.principals.get(part, {})
 
 
 Deploy = Callable[..., Deployment]
@@ -57,6 +63,8 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         if given := os.environ.get("AWS_ENDPOINT_URL"):
             yield given
             return
+        if os.environ.get("POLICIES"):
+            environ.setenv("AUTH", "true")  # the emulator refuses what no policy allows
         with Emulator(tmp_path_factory.mktemp("aws")) as emulator:
             environ.setenv("AWS_ENDPOINT_URL", emulator.url)
             yield emulator.url
@@ -102,7 +110,8 @@ def deploy(endpoint: str, faults: dict[str, str], tmp_path_factory: pytest.TempP
         settings = read_settings(ours)
         clients = make_clients(settings)
         provision(settings, clients)
-        made.append(Deployment(settings, clients, {**os.environ, **faults, **ours}))
+        own = principals(settings, clients) if os.environ.get("POLICIES") else {}
+        made.append(Deployment(settings, clients, {**os.environ, **faults, **ours}, own))
         return made[-1]
 
     yield make

@@ -39,12 +39,12 @@ def main() -> int:
         services = Services.connect(settings)
         prepare_spool(settings)
         missing = try_sandbox(Limits(settings.child_memory, settings.spool_dir))
+        consumer = Consumer(services, slots)
     except DarkroomError as error:
         print(f"darkroom worker: {error.detail}", file=sys.stderr)
         return 2
     if missing:
         log.warning("sandbox.incomplete", missing=missing, why="this system has no means for it")
-    consumer = Consumer(services, slots)
     threading.Thread(target=_obey_signals, args=[consumer], name="signals", daemon=True).start()
     return 0 if consumer.run() else 1
 

@@ -6,14 +6,17 @@ import os
 import re
 import stat
 from dataclasses import replace
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from darkroom.errors import ChildDied
-from worker.child import Failure, Outcome, Work, outcome_adapter
+from darkroom.sniff import INPUT_FORMATS, Sniffed
+from worker.child import Failure, Looked, Outcome, Work, looked_adapter, outcome_adapter
 from worker.photo.encode import FORMATS
 from worker.photo.pipeline import Result
+
+T = TypeVar("T")
 
 LONGEST = 1024 * 1024
 """Bytes of one answer. A few hundred are usual; a traceback has some thousand."""
@@ -34,17 +37,12 @@ _STEP = re.compile(r"[a-z0-9-]{1,40}")
 
 def read_answer(data: bytes, work: Work) -> Outcome:
     """The outcome of one of the jobs that were asked for, its result in a file as it should be. Raises ChildDied."""
-    try:
-        outcome = outcome_adapter.validate_json(data)
-    except ValidationError as error:
-        raise ChildDied(f"the process that held the pixels spoke nonsense: {str(error)[:LONGEST_DETAIL]}") from error
+    outcome = _validated(outcome_adapter, data)
     if outcome.job not in work.jobs:
         raise _odd("a job that it was not asked for")
     result = outcome.result
     if isinstance(result, Failure):
-        return replace(
-            outcome, result=replace(result, detail=result.detail[:LONGEST_DETAIL], trace=result.trace[:LONGEST_TRACE])
-        )
+        return replace(outcome, result=_shortened(result))
     extension, content_type = KINDS.get(result.format, (None, None))
     if (result.extension, result.content_type) != (extension, content_type):
         raise _odd("a format that we do not write")
@@ -59,6 +57,33 @@ def read_answer(data: bytes, work: Work) -> Outcome:
         raise _odd("a result that cannot be")
     open_result(result).close()
     return outcome
+
+
+def read_look(data: bytes) -> Looked:
+    """What a look has told, if it can be. Raises ChildDied."""
+    looked = _validated(looked_adapter, data)
+    if isinstance(looked.result, Sniffed):
+        _check_sniffed(looked.result)
+        return looked
+    return replace(looked, result=_shortened(looked.result))
+
+
+def _check_sniffed(sniffed: Sniffed) -> None:
+    if sniffed.content_type not in INPUT_FORMATS.values() or sniffed.format != sniffed.content_type.partition("/")[2]:
+        raise _odd("a format that we do not take")
+    if not all(1 <= side < 2**31 for side in (sniffed.width, sniffed.height)):
+        raise _odd("a size that cannot be")
+
+
+def _validated(adapter: TypeAdapter[T], data: bytes) -> T:
+    try:
+        return adapter.validate_json(data)
+    except ValidationError as error:
+        raise ChildDied(f"the process that held the pixels spoke nonsense: {str(error)[:LONGEST_DETAIL]}") from error
+
+
+def _shortened(failure: Failure) -> Failure:
+    return replace(failure, detail=failure.detail[:LONGEST_DETAIL], trace=failure.trace[:LONGEST_TRACE])
 
 
 def open_result(result: Result) -> BinaryIO:

@@ -1,4 +1,4 @@
-"""The child's side of worker/pool.py: do the jobs of an order, one outcome after another.
+"""The child's side of worker/pool.py: look into a file, or do the jobs of an order, one outcome after another.
 
 What a child says is read as JSON by the parent: a decoder that was taken over must not be able to
 run code in the process that holds the credentials.
@@ -31,7 +31,7 @@ from darkroom.errors import (
     UnsupportedPhoto,
 )
 from darkroom.jobs import Job
-from darkroom.sniff import set_pixel_limit
+from darkroom.sniff import Sniffed, set_pixel_limit, sniff
 from worker import sandbox
 from worker.photo.decode import open_photo
 from worker.photo.pipeline import Result, produce
@@ -57,6 +57,17 @@ JOB_ERRORS = {
     )
 }
 """What was foreseen, by code; anything else is a bug."""
+
+
+WORK_PREFIX = "work-"
+"""Begins the names of the folders on the spool in which there is work."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a child is asked of a file that nobody has looked into yet: what it is, by its header."""
+
+    original: Path
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,14 @@ class Outcome:
     result: Result | Failure
 
 
+@dataclass(frozen=True)
+class Looked:
+    """What a look has told."""
+
+    result: Sniffed | Failure
+
+
+looked_adapter: TypeAdapter[Looked] = TypeAdapter(Looked)
 outcome_adapter: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 
 _OUT_OF_MEMORY = re.compile(
@@ -111,20 +130,31 @@ def serve(pipe: Connection, max_pixels: int, limits: sandbox.Limits) -> None:
     set_pixel_limit(max_pixels)
     while True:
         try:
-            work: Work
-            work, time_limit = pipe.recv()
+            asked: Work | Look
+            asked, time_limit = pipe.recv()
         except EOFError:
             return
         try:
             sandbox.allow_cpu_time(time_limit)
-            for outcome in do(work, max_pixels, limits):
-                pipe.send_bytes(outcome_adapter.dump_json(outcome))
+            if isinstance(asked, Look):
+                pipe.send_bytes(looked_adapter.dump_json(look(asked, max_pixels, limits)))
+            else:
+                for outcome in do(asked, max_pixels, limits):
+                    pipe.send_bytes(outcome_adapter.dump_json(outcome))
         except MemoryError:
             os._exit(OUT_OF_MEMORY)
         except PermissionError:
             os._exit(NOT_PERMITTED)
         except BrokenPipeError:
             return
+
+
+def look(asked: Look, max_pixels: int, limits: sandbox.Limits) -> Looked:
+    """Raises MemoryError, and PermissionError when the sandbox refused something."""
+    try:
+        return Looked(sniff(asked.original, max_pixels))
+    except Exception as error:  # noqa: BLE001 - all that a reader of headers can throw
+        return Looked(_failure(error, limits))
 
 
 def do(work: Work, max_pixels: int, limits: sandbox.Limits) -> Iterator[Outcome]:

@@ -1,8 +1,8 @@
 """THE loop: receive -> dispatch -> handle -> settle.
 
-A poller receives as many messages as there is room for, each slot handles one at a time to its
-end, and the lease keeper holds and settles them. No finish waits behind a poll, because only the
-poller polls.
+There are two sources, the queue of orders and that of files which came past the API. Of each a poller receives as
+many messages as there is room for, and a lease keeper holds and settles them. The slots serve both: each handles one
+message at a time to its end. No finish waits behind a poll, because only the pollers poll.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from collections.abc import Callable
 import structlog
 
 from darkroom.errors import Unavailable
-from darkroom.queue import BATCH
+from darkroom.queue import BATCH, WorkQueue
 from darkroom.services import Services
+from darkroom.settings import Settings
 from worker import health
+from worker.drops import Drops
 from worker.handler import Handler
 from worker.inbox import Inbox
 from worker.lease import Lease, LeaseKeeper
@@ -31,32 +33,45 @@ LONGEST_PAUSE = 30.0
 """Seconds between polls while SQS does not answer."""
 
 
+class Source:
+    """A queue, and what is held of its messages: at most `room` of them."""
+
+    def __init__(self, queue: WorkQueue, room: int, settings: Settings) -> None:
+        self.queue = queue
+        self.room = room
+        self.leases = LeaseKeeper(queue, settings.lease, settings.heartbeat)
+        self.polled_at = time.monotonic()
+
+
 class Consumer:
-    """A worker: one poller, `slots` slots that handle messages, one lease keeper, one sweeper; with a secret
-    for them, one sender of webhooks."""
+    """A worker: `slots` slots that handle messages, for each source a poller and a lease keeper, one sweeper; with a
+    secret for them, one sender of webhooks. Raises SettingsError for faulty files of presets or owners."""
 
     def __init__(self, services: Services, slots: int) -> None:
         self._settings = settings = services.settings
-        self._queue = services.photos
-        self._room = slots + (slots if settings.prefetch is None else settings.prefetch)
-        self._leases = LeaseKeeper(services.photos, settings.lease, settings.heartbeat)
-        self._inbox = Inbox(in_order=services.photos.fifo)
-        self._handlers = [Handler(services) for _ in range(slots)]
+        # Of each source, for two polls under way cannot share what is left.
+        room = slots + (slots if settings.prefetch is None else settings.prefetch)
+        self._sources = {queue.name: Source(queue, room, settings) for queue in (services.photos, services.ingest)}
+        self._inbox = Inbox()
+        drops = Drops.read(settings)
+        self._handlers = [Handler(services, drops) for _ in range(slots)]
         self._stopping = threading.Event()
         self._failed = False
-        self._poller = self._thread("poller", self._poll)
+        sources = self._sources.items()
+        self._pollers = [self._thread(f"poller of {name}", self._poll, source) for name, source in sources]
         self._slots = [self._thread(f"slot-{n}", self._work, handler) for n, handler in enumerate(self._handlers)]
         self._sweeper = self._thread("sweeper", Sweeper(services, self._stopping).run)
-        self._keeper = self._thread("leases", self._leases.run)
+        self._keepers = [self._thread(f"leases of {name}", source.leases.run) for name, source in sources]
         secret = settings.webhook_secret
         self._senders = [WebhookSender(services, secret, self._stopping)] if secret else []
         self._webhooks = [self._thread("webhooks", sender.run) for sender in self._senders]
 
     def run(self) -> bool:
         """Work until `stop` is called. False when the worker stopped because a part of it failed."""
-        for thread in (self._keeper, *self._slots, self._poller, self._sweeper, *self._webhooks):
+        for thread in (*self._keepers, *self._slots, *self._pollers, self._sweeper, *self._webhooks):
             thread.start()
-        log.info("worker.started", queue=self._queue.name, slots=len(self._slots), room=self._room)
+        rooms = {name: source.room for name, source in self._sources.items()}
+        log.info("worker.started", slots=len(self._slots), room=rooms)
         self._stopping.wait()
         self._drain()
         log.info("worker.stopped", failed=self._failed)
@@ -76,24 +91,24 @@ class Consumer:
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
-    def _poll(self) -> None:
+    def _poll(self, source: Source) -> None:
         failures = 0
         while not self._stopping.is_set():
-            health.touch()
-            room = self._room - self._leases.held
+            self._go_round(source)
+            room = source.room - source.leases.held
             if room <= 0:
-                self._leases.wait_for_fewer(self._room, timeout=5)
+                source.leases.wait_for_fewer(source.room, timeout=5)
                 continue
             try:
-                messages = self._queue.receive(min(room, BATCH), self._settings.poll_wait, self._settings.lease)
+                messages = source.queue.receive(min(room, BATCH), self._settings.poll_wait, self._settings.lease)
                 failures = 0
             except Unavailable as error:
                 failures += 1
                 pause = random.uniform(0.5, 1) * min(LONGEST_PAUSE, 2.0**failures)  # noqa: S311 - jitter, not a secret
-                log.warning("queue.unavailable", detail=error.detail, pause=round(pause, 1))
+                log.warning("queue.unavailable", queue=source.queue.name, detail=error.detail, pause=round(pause, 1))
                 self._stopping.wait(pause)
                 continue
-            leases = [self._leases.hold(received) for received in messages]
+            leases = [source.leases.hold(received) for received in messages]
             if not self._inbox.put(*leases):  # the poll was under way when the stop came
                 self._give_back(leases)
 
@@ -104,7 +119,7 @@ class Consumer:
                 try:
                     verdict = handler.handle(lease.received, lease)
                 finally:
-                    self._leases.settle(lease, verdict)
+                    self._settle(lease, verdict)
                     followers = self._inbox.done(lease, settled=isinstance(verdict, Delete | Bury))
                     # Not before the one they follow: not every stand-in for SQS blocks the group until then.
                     self._give_back(followers, verdict.delay if isinstance(verdict, Retry) else 0)
@@ -113,14 +128,27 @@ class Consumer:
 
     def _give_back(self, leases: list[Lease], delay: int = 0) -> None:
         for lease in leases:
-            self._leases.settle(lease, Retry(delay, counts=False))
+            self._settle(lease, Retry(delay, counts=False))
+
+    def _settle(self, lease: Lease, verdict: Verdict) -> None:
+        self._sources[lease.queue.name].leases.settle(lease, verdict)
+
+    def _go_round(self, source: Source) -> None:
+        """A poller that hangs must not be hidden by the other one, which goes on."""
+        source.polled_at = time.monotonic()
+        if all(source.polled_at - other.polled_at < health.OLDEST for other in self._sources.values()):
+            health.touch()
+
+    @property
+    def _held(self) -> int:
+        return sum(source.leases.held for source in self._sources.values())
 
     # --- the end ------------------------------------------------------------------------------------------------
 
     def _drain(self) -> None:
         """Unstarted messages go back at once, running ones get their time; the poll in flight is let return,
         for aborting it can swallow messages."""
-        log.info("worker.draining", held=self._leases.held)
+        log.info("worker.draining", held=self._held)
         deadline = time.monotonic() + self._settings.stop_grace
         self._give_back(self._inbox.close())
         working = [*self._slots, *self._webhooks]
@@ -129,12 +157,14 @@ class Consumer:
             for thread in working:
                 thread.join(min(1.0, max(0.0, deadline - time.monotonic())))
         if any(thread.is_alive() for thread in working):
-            log.warning("worker.grace_over", held=self._leases.held)
+            log.warning("worker.grace_over", held=self._held)
             self.interrupt()
-        for thread in (*working, self._poller, self._sweeper):
+        for thread in (*working, *self._pollers, self._sweeper):
             thread.join()
-        self._leases.close()
-        self._keeper.join()
+        for source in self._sources.values():
+            source.leases.close()
+        for keeper in self._keepers:
+            keeper.join()
 
     def _thread(self, name: str, work: Callable[..., None], *args: object) -> threading.Thread:
         def guarded() -> None:

@@ -1,5 +1,6 @@
 """One message: claim -> fetch -> process -> store -> publish -> announce -> verdict.
 
+One of the ingest queue first becomes a photo (worker/ingest.py); then its order is carried out like any other.
 The consumer's loop feeds it, and so can anything else that receives messages. Results are stored
 before the record names them, the record is written before anybody is told, and the message is
 deleted last: a death between any two steps leaves a message, or an overdue record, that leads
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,59 +23,67 @@ from darkroom.errors import (
     DarkroomError,
     Interrupted,
     LeaseLost,
+    MessageError,
     NotFound,
     PhotoGone,
-    ProcessError,
     Unavailable,
     UnreadablePhoto,
 )
+from darkroom.ingest import read_body
 from darkroom.message import Message, read_message
 from darkroom.orders import Claim
 from darkroom.queue import Received
 from darkroom.record import PhotoRecord
 from darkroom.services import Services
-from worker.child import Failure, Outcome, Work
+from worker.child import WORK_PREFIX, Failure, Outcome, Work
+from worker.drops import Drops
+from worker.ingest import Arrival, Ingest, Means
 from worker.lease import Lease
-from worker.pool import Child
+from worker.pixels import Pixels
 from worker.publication import Publication
-from worker.sandbox import Limits
 from worker.verdict import Bury, Delete, Leave, Retry, Verdict, backoff, judge
 
 log = structlog.get_logger()
 
-WORK_PREFIX = "work-"
-"""Begins the names of the folders on the spool in which orders are worked on."""
-
 
 class Handler:
-    """Handles one message at a time; owned by one slot, with a child process of its own."""
+    """Handles one message at a time; owned by one slot, with a child process of its own.
 
-    def __init__(self, services: Services) -> None:
+    Raises SettingsError when the rules for files that are dropped have to be read, and make no sense.
+    """
+
+    def __init__(self, services: Services, drops: Drops | None = None) -> None:
         self._services = services
         self._settings = services.settings
-        limits = Limits(self._settings.child_memory, self._settings.spool_dir)
-        self._child = Child(self._settings.max_pixels, self._settings.child_orders, limits)
+        self._pixels = Pixels(self._settings)
+        self._ingest = Ingest(services, drops or Drops.read(self._settings))
         self._interrupted = False
 
     def interrupt(self) -> None:
         """Give up what is in work; it goes back to the queue. For threads other than the slot's."""
         self._interrupted = True
-        self._child.interrupt()
+        self._pixels.interrupt()
 
     def close(self) -> None:
-        self._child.stop()
+        self._pixels.close()
 
     def handle(self, received: Received, lease: Lease) -> Verdict:
         """Handle a message to its end and say what shall become of it."""
+        if lease.queue.name == self._services.ingest.name:
+            return self._take_in(received, lease)
         try:
             message = read_message(received.body)
         except DarkroomError as error:
             return self._refuse(received, lease, error)
+        return self._carry_out(message, received, lease)
+
+    def _carry_out(self, message: Message, received: Received, lease: Lease) -> Verdict:
+        """Handle the message of an order to its end."""
         with structlog.contextvars.bound_contextvars(
             photo=message.photo, order=message.order, owner=message.owner, trace=message.trace
         ):
             started = time.monotonic()
-            lease.on_loss(self._child.interrupt)
+            lease.on_loss(self._pixels.interrupt)
             try:
                 verdict = self._handle(message, received, lease)
             finally:
@@ -103,6 +113,55 @@ class Handler:
         except Exception as error:
             log.exception("order.unexpected_error")
             return self._give_up(message, received, claim, _unexpected(error))
+
+    # --- files that came past the API ---------------------------------------------------------------------------
+
+    def _take_in(self, received: Received, lease: Lease) -> Verdict:
+        """Handle a message of the ingest queue: the file becomes a photo, and its order is carried out."""
+        lease.on_loss(self._pixels.interrupt)
+        try:
+            arrivals = read_body(received.body)
+            if not isinstance(arrivals, list):
+                return self._arrive(arrivals, received, lease)
+            if len(arrivals) == 1:
+                return self._arrive(arrivals[0], received, lease)
+            verdict: Verdict = Delete()
+            for arrival in arrivals:
+                try:
+                    self._arrive(arrival, received, lease, alone=False)
+                except MessageError as error:
+                    refused = self._refuse(received, lease, error)
+                    verdict = refused if isinstance(refused, Retry) else verdict
+            return verdict
+        except DarkroomError as error:
+            return self._refuse(received, lease, error)
+        except Exception as error:
+            log.exception("ingest.unexpected_error")
+            return self._refuse(received, lease, _unexpected(error))
+        finally:
+            lease.on_loss(None)
+
+    def _arrive(self, arrival: Arrival, received: Received, lease: Lease, alone: bool = True) -> Verdict:
+        """`alone`: the message has no other file, so it can stand for this one's order."""
+
+        def check() -> None:
+            self._check(lease)
+
+        means = Means(lambda path: self._pixels.look(path, check), check)
+        photo = self._ingest.take(arrival, means, again=received.receives > 1)
+        if photo is None:
+            return Delete()
+        order = photo.orders[min(photo.orders)]
+        # However late it comes, it knows of the first generation only.
+        message = photo.message(order.id).model_copy(update={"generation": 1})
+        if alone and not self._services.photos.fifo:
+            # What may have to be buried is the order.
+            return self._carry_out(message, replace(received, body=message.model_dump_json()), lease)
+        if not photo.unfinished:
+            self._services.announce(photo, message)
+        elif not order.claims:  # else somebody has sent it
+            self._services.send_order(photo, order.id)
+        return Delete()
 
     # --- the work -----------------------------------------------------------------------------------------------
 
@@ -139,33 +198,7 @@ class Handler:
             missing = UnreadablePhoto("the original is missing from the bucket")
             yield from (Outcome(job_id, Failure(missing.code, missing.detail)) for job_id in work.jobs)
         else:
-            yield from self._process(work, lease)
-
-    def _process(self, work: Work, lease: Lease) -> Iterator[Outcome]:
-        """All jobs in one child, with one decode. If it dies, what is unfinished runs once more, each job
-        alone in a fresh child, so that only the culprit fails."""
-        unfinished = dict(work.jobs)
-        try:
-            for outcome in self._run(work, lease):
-                del unfinished[outcome.job]
-                yield outcome
-            return
-        except ProcessError as error:
-            self._check(lease)
-            log.warning("child.lost", code=error.code, detail=error.detail, unfinished=len(unfinished))
-        for job_id, job in unfinished.items():
-            try:
-                yield from self._run(Work(work.original, {job_id: job}, work.directory), lease)
-            except ProcessError as error:
-                self._check(lease)
-                yield Outcome(job_id, Failure(error.code, error.detail))
-            finally:
-                self._child.stop()
-
-    def _run(self, work: Work, lease: Lease) -> Iterator[Outcome]:
-        self._child.start()
-        self._check(lease)  # an interrupt that came before there was a child to kill
-        return self._child.run(work, self._settings.time_limit)
+            yield from self._pixels.process(work, lambda: self._check(lease))
 
     def _check(self, lease: Lease) -> None:
         """Stop when the work is no longer ours, or not to be finished here."""
@@ -229,7 +262,8 @@ class Handler:
     def _refuse(self, received: Received, lease: Lease, error: DarkroomError) -> Verdict:
         """What becomes of a message that we cannot read."""
         verdict = self._judge(error, None, received)
-        log.error("message.refused", message=received.id, verdict=str(verdict), code=error.code, detail=error.detail)
+        say = log.error if isinstance(verdict, Bury) else log.warning
+        say("message.refused", message=received.id, verdict=str(verdict), code=error.code, detail=error.detail)
         if isinstance(verdict, Bury):
             try:
                 lease.queue.bury(received, error.code, error.detail)

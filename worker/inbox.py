@@ -12,13 +12,12 @@ OWNERS_REMEMBERED = 1000
 
 class Inbox:
     """Hands leases to slots, fairly: the owner who has the fewest in work is next, and of several the one whose
-    last turn is the longest ago. A message's group is its owner.
+    last turn is the longest ago. A message's group is its owner; those of S3, which have none, count as one.
 
-    `in_order`: never two of one group at a time, as a FIFO queue promises.
+    Of a FIFO queue never two of one group at a time, as it promises.
     """
 
-    def __init__(self, in_order: bool) -> None:
-        self._in_order = in_order
+    def __init__(self) -> None:
         self._waiting: deque[Lease] = deque()
         self._in_work: Counter[str | None] = Counter()
         self._turns = 0
@@ -41,7 +40,7 @@ class Inbox:
         """The next message that may be worked on, as soon as there is one. None when the inbox is closed."""
         with self._changed:
             while not self._closed:
-                eligible = [lease for lease in self._waiting if not (self._in_order and self._in_work[_owner(lease)])]
+                eligible = [lease for lease in self._waiting if self._share(lease)[0] == 0 or not lease.queue.fifo]
                 if eligible:
                     lease = min(eligible, key=self._share)  # of equal ones the first that came
                     self._waiting.remove(lease)
@@ -57,9 +56,9 @@ class Inbox:
             owner = _owner(lease)
             self._in_work -= Counter({owner: 1})  # which forgets whoever has none left
             self._changed.notify_all()
-            if settled or not self._in_order:
+            if settled or not lease.queue.fifo:
                 return []
-            return self._take_out([waiting for waiting in self._waiting if _owner(waiting) == owner])
+            return self._take_out([other for other in self._waiting if other.queue.fifo and _owner(other) == owner])
 
     def close(self) -> list[Lease]:
         """Hand out nothing more; what waited is returned, to be given back."""

@@ -17,16 +17,21 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import TypeVar
 
 from darkroom.errors import ChildDied, NotPermitted, OutOfMemory, ProcessError, TimeLimitExceeded
+from darkroom.sniff import Sniffed
 from worker import sandbox
-from worker.answers import LONGEST, read_answer
-from worker.child import NOT_PERMITTED, OUT_OF_MEMORY, Failure, Outcome, Work, serve
+from worker.answers import LONGEST, read_answer, read_look
+from worker.child import NOT_PERMITTED, OUT_OF_MEMORY, Failure, Look, Looked, Outcome, Work, serve
 from worker.sandbox import Limits
+
+A = TypeVar("A", Outcome, Looked)
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["worker.fork_server"])
@@ -76,9 +81,20 @@ class Child:
     def run(self, work: Work, time_limit: float) -> Iterator[Outcome]:
         """Have the jobs done, one outcome after another; `time_limit` is for all of them, in seconds.
 
-        Raises ProcessError; outcomes that came before stand. A child that has not finished what it was asked for,
-        or met an error that nobody foresaw, is stopped: another one may do better.
+        Raises ProcessError; outcomes that came before stand.
         """
+        return self._ask(work, len(work.jobs), lambda data: read_answer(data, work), time_limit)
+
+    def look(self, original: Path, time_limit: float) -> Sniffed:
+        """What a file is, by its header. Raises what `sniff` raises, and ProcessError."""
+        (looked,) = self._ask(Look(original), 1, read_look, time_limit)
+        if isinstance(looked.result, Failure):
+            raise looked.result.error
+        return looked.result
+
+    def _ask(self, question: Work | Look, answers: int, read: Callable[[bytes], A], time_limit: float) -> Iterator[A]:
+        """A child that has not finished what it was asked for, or met an error that nobody foresaw, is stopped: another
+        one may do better."""
         deadline = time.monotonic() + time_limit
         process, pipe = self.start()
         # Whatever the child does with its end of the pipe, reading and writing ours end with it.
@@ -87,11 +103,11 @@ class Child:
         watch.start()
         finished, sound = False, True
         try:
-            pipe.send((work, time_limit))
-            for _ in work.jobs:
-                outcome = read_answer(pipe.recv_bytes(LONGEST), work)
-                sound = sound and not (isinstance(outcome.result, Failure) and outcome.result.error.retryable)
-                yield outcome
+            pipe.send((question, time_limit))
+            for _ in range(answers):
+                answer = read(pipe.recv_bytes(LONGEST))
+                sound = sound and not (isinstance(answer.result, Failure) and answer.result.error.retryable)
+                yield answer
             finished = True
         except (EOFError, OSError):
             if not pipe.readable:  # closed by recv_bytes

@@ -14,12 +14,13 @@ import time
 
 import structlog
 
+from darkroom.bucket import upload_key
 from darkroom.errors import Conflict, DarkroomError, NotFound, Unavailable
 from darkroom.jobs import MAX_JOBS
 from darkroom.record import PhotoRecord
 from darkroom.services import Services
+from worker.child import WORK_PREFIX
 from worker.dead_letters import DeadLetterSweep
-from worker.handler import WORK_PREFIX
 
 log = structlog.get_logger()
 
@@ -35,14 +36,17 @@ class Sweeper:
         """Sweep until the worker stops; workers started together do not sweep together."""
         interval = self._services.settings.sweep_interval
         while not self._stopping.wait(random.uniform(0.5, 1.5) * interval):  # noqa: S311 - jitter, not a secret
-            # One that fails must not hold up the others, nor end the worker.
-            for part in (self.sweep, self.clean_spool, self._dead_letters.sweep):
-                try:
-                    part()
-                except DarkroomError as error:
-                    log.warning("sweep.unavailable", detail=error.detail)
-                except Exception:
-                    log.exception("sweep.unexpected_error")
+            self.sweep_all()
+
+    def sweep_all(self) -> None:
+        """Sweep once. A part that fails must not hold up the others, nor end the worker."""
+        for part in (self.sweep, self.clean_spool, self._dead_letters.sweep):
+            try:
+                part()
+            except DarkroomError as error:
+                log.warning("sweep.unavailable", detail=error.detail)
+            except Exception:
+                log.exception("sweep.unexpected_error")
 
     def sweep(self) -> None:
         """Look at everything that is due, once."""
@@ -84,8 +88,26 @@ class Sweeper:
                 self._services.purge(photo)
                 log.info("sweep.purged")
             return
+        if photo.upload and photo.unfinished:
+            self._look_for_upload(photo, photo.upload.key or upload_key(photo_id))
+            return
         for order_id in photo.overdue_orders():
             photo = self._resend(photo, order_id)
+
+    def _look_for_upload(self, photo: PhotoRecord, key: str) -> None:
+        """A file is overdue. If it is there, nobody was told of it, or it waits in a long queue; else it will not come.
+
+        Told first, written down then: a death in between tells twice.
+        """
+        if not photo.overdue_upload():
+            return
+        if self._services.bucket.exists(key):
+            self._services.send_upload(photo)
+            self._services.table.update(photo.id, lambda record: record.await_upload(), known=photo)
+            log.warning("sweep.upload_found")
+        else:
+            self._services.table.update(photo.id, lambda record: record.expire_upload(), known=photo)
+            log.info("sweep.upload_expired")
 
     def _resend(self, photo: PhotoRecord, order_id: str) -> PhotoRecord:
         """Send an order again. Should its original be missing, the worker that gets it says so."""

@@ -32,7 +32,7 @@ from darkroom.views import photo_completed
 from worker.delivery import Again, Delivered, GivenUp, judge_delivery
 from worker.outbound import Answer, post
 from worker.turns import Turns
-from worker.verdict import backoff
+from worker.verdict import Bury, Delete, Retry, Verdict, backoff
 
 log = structlog.get_logger()
 
@@ -76,7 +76,7 @@ class WebhookSender:
                 room = AT_A_TIME - self._in_work
             for received in self._receive(room) if room else []:
                 if self._stopping.is_set():  # the poll was under way when the stop came
-                    self._give_back(received, 0)
+                    self._settle(received, Retry(0))
                     continue
                 with self._changed:
                     self._in_work += 1
@@ -94,7 +94,7 @@ class WebhookSender:
         while True:
             received = self._received.get()
             try:
-                self.handle(received)
+                self._settle(received, self.handle(received))
             except Exception:
                 log.exception("webhook.left", message=received.id)  # it comes back by itself
             finally:
@@ -102,25 +102,23 @@ class WebhookSender:
                     self._in_work -= 1
                     self._changed.notify_all()
 
-    def handle(self, received: Received) -> None:
-        """Handle a message to its end; whatever goes wrong, it is given back."""
+    def handle(self, received: Received) -> Verdict:
+        """Handle a message to its end and say what shall become of it: whatever goes wrong, it comes again."""
         try:
             message = read_webhook(received.body)
             with structlog.contextvars.bound_contextvars(photo=message.photo, owner=message.owner):
                 self._handle(message, message.id or received.id)
-            self._queue.delete([received.receipt_handle])
+            return Delete()
         except MessageError as error:
             log.error("webhook.refused", message=received.id, detail=error.detail)
-            self._bury(received, error)
+            return self._bury(received, error)
         except Conflict as error:
             log.info("webhook.overtaken", message=received.id, detail=error.detail)
-            self._give_back(received, backoff(received.receives, self._settings))
         except DarkroomError as error:  # also a message or a record of a newer release
             log.warning("webhook.postponed", message=received.id, code=error.code, detail=error.detail)
-            self._give_back(received, backoff(received.receives, self._settings))
         except Exception:
             log.exception("webhook.unexpected_error", message=received.id)
-            self._give_back(received, backoff(received.receives, self._settings))
+        return Retry(backoff(received.receives, self._settings))
 
     # --- one message --------------------------------------------------------------------------------------------
 
@@ -205,15 +203,19 @@ class WebhookSender:
         self._failures = 0
         return received
 
-    def _give_back(self, received: Received, seconds: int) -> None:
+    def _settle(self, received: Received, verdict: Verdict) -> None:
         try:
-            self._queue.set_visibility({received.receipt_handle: seconds})
+            if isinstance(verdict, Retry):
+                self._queue.set_visibility({received.receipt_handle: verdict.delay})
+            else:
+                self._queue.delete([received.receipt_handle])
         except DarkroomError as error:
-            log.warning("webhook.not_given_back", message=received.id, detail=error.detail)  # it comes back by itself
+            log.warning("webhook.not_settled", message=received.id, detail=error.detail)  # it comes back by itself
 
-    def _bury(self, received: Received, error: MessageError) -> None:
+    def _bury(self, received: Received, error: MessageError) -> Verdict:
         try:
             self._queue.bury(received, error.code, error.detail)
-            self._queue.delete([received.receipt_handle])
         except DarkroomError as fault:
-            log.warning("webhook.not_buried", message=received.id, detail=fault.detail)  # it is received again
+            log.warning("webhook.not_buried", message=received.id, detail=fault.detail)
+            return Retry(backoff(received.receives, self._settings))
+        return Bury()

@@ -69,11 +69,11 @@ class WorkerProcess:
 
     def children(self) -> list[int]:
         """The processes that hold pixels: grandchildren, started by the fork server."""
-        servers = _children_of(self.process.pid)
-        return [child for server in servers for child in _children_of(server)]
+        servers = children_of(self.process.pid)
+        return [child for server in servers for child in children_of(server)]
 
 
-def _children_of(pid: int) -> list[int]:
+def children_of(pid: int) -> list[int]:
     """Of all threads of a process: a child belongs to the thread that started it."""
     lists = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for children in lists for child in children.read_text().split()]
@@ -196,7 +196,8 @@ def make_stack(deploy: Any, tmp_path: Path) -> Iterator[Callable[..., Stack]]:
 
         def make(**variables: str) -> Stack:
             deployment = deploy(**QUICK_LEASE, **variables)
-            return Stack(Services.connect(deployment.settings), deployment.environ, tmp_path, workers)
+            environ = deployment.environ_of("worker")
+            return Stack(Services.connect(deployment.settings), environ, tmp_path, workers)
 
         yield make
 

@@ -136,6 +136,18 @@ def test_messages_without_a_record_lie_only_in_the_queue(stack: Stack, picture: 
     assert len(listed(stack)) == 3
 
 
+def test_files_that_could_not_be_brought_in_are_listed_too(stack: Stack) -> None:
+    queue = stack.services.ingest.dead_letters
+    queue.send("{}", "x", "1", {"code": "ingest_refused", "reason": "put files into incoming/{owner}/{preset}/"})
+    printed = done(stack, "list", "--messages")
+    assert "1 message without a record" in printed
+    assert "ingest_refused: put files into incoming/{owner}/{preset}/" in printed
+    assert f"{queue.name} holds about 1 message;" in printed
+    assert queue.name in run(stack, "purge", "--messages", text="n\n").stderr
+    assert "1 message without a record deleted." in done(stack, "purge", "--messages", "--yes")
+    assert stack.receive(queue) == []
+
+
 def test_messages_of_one_owner_alone_are_not_deleted(stack: Stack) -> None:
     queue = stack.services.photos.dead_letters
     queue.send("what is this?", "ann", "1")

@@ -30,6 +30,7 @@ from darkroom.queue import Queue
 from darkroom.record import PhotoRecord, now
 from darkroom.services import Services
 from tests.faulty import Fault, start
+from tests.ingesting import await_upload, put, use_form
 from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
 from tests.side_by_side import run_side_by_side
 from worker.publication import PUBLISH_EVERY
@@ -41,10 +42,13 @@ UPDATE = "darkroom.table:Table.update"
 PUT = "darkroom.bucket:Bucket.put"
 FETCH = "darkroom.bucket:Bucket.fetch"
 REMOVE = "darkroom.bucket:Bucket.remove_photo"
+FETCH_UPLOAD = "darkroom.bucket:Bucket.fetch_upload"
+COPY = "darkroom.bucket:Bucket.copy"
+REMOVE_UPLOAD = "darkroom.bucket:Bucket.remove"
 SEND = "darkroom.queue:Queue.send"
 DELETE = "darkroom.queue:Queue.delete"
 
-PHOTOS, EVENTS, DEAD = "-photos", "-photo-events", "-photos-dlq"
+PHOTOS, EVENTS, DEAD, INGEST = "-photos", "-photo-events", "-photos-dlq", "-photo-ingest"
 
 UPLOAD: dict[str, tuple[Fault, list[str]]] = {
     "nothing-written": (Fault(CREATE, "before"), []),
@@ -90,10 +94,60 @@ WORK = {
     "second-result-stored": [Fault(PUT, "before", 1, act="slow", seconds=PUBLISH_EVERY), Fault(PUT, "after", 2)],
     "record-written": [Fault(UPDATE, "after", 2)],
     "event-sent": [Fault(SEND, "after", queue=EVENTS)],
-    "message-about-to-be-deleted": [Fault(DELETE, "before")],
-    "message-deleted": [Fault(DELETE, "after")],
+    "message-about-to-be-deleted": [Fault(DELETE, "before", queue=PHOTOS)],
+    "message-deleted": [Fault(DELETE, "after", queue=PHOTOS)],
 }
 """Where a worker dies in the work on a message."""
+
+INGEST_UPLOAD = {
+    "received": Fault(FETCH_UPLOAD, "before"),
+    "fetched": Fault(FETCH_UPLOAD, "after"),
+    "looked-into": Fault("worker.pool:Child.look", "after"),
+    "about-to-be-copied": Fault(COPY, "before"),
+    "copied": Fault(COPY, "after"),
+    "record-written": Fault(UPDATE, "after", 1),
+    "upload-removed": Fault(REMOVE_UPLOAD, "after", 1),
+    "claimed": Fault(UPDATE, "after", 2),
+    "first-result-stored": Fault(PUT, "after", 1),
+    "jobs-published": Fault(UPDATE, "after", 3),
+    "event-sent": Fault(SEND, "after", queue=EVENTS),
+    "message-about-to-be-deleted": Fault(DELETE, "before", queue=INGEST),
+    "message-deleted": Fault(DELETE, "after", queue=INGEST),
+}
+"""Where a worker dies that takes in a direct upload and does its jobs."""
+
+INGEST_REPLACED = {"copied": Fault(COPY, "after"), "record-written": Fault(UPDATE, "after", 1)}
+"""Where a worker dies that takes in a direct upload; before another one comes, the form is used again."""
+
+INGEST_BAD = {
+    "refused": Fault(UPDATE, "after", 1),
+    "upload-removed": Fault(REMOVE_UPLOAD, "after", 1),
+    "event-sent": Fault(SEND, "after", queue=EVENTS),
+}
+"""Where a worker dies over a direct upload that is no photo."""
+
+INGEST_DROP = {
+    "found": Fault(CREATE, "before"),
+    "record-made": Fault(CREATE, "after"),
+    "copied": Fault(COPY, "after"),
+    "original-written": Fault(UPDATE, "after", 1),
+    "claimed": Fault(UPDATE, "after", 2),
+    "jobs-published": Fault(UPDATE, "after", 3),
+}
+"""Where a worker dies that takes in a file dropped into the bucket."""
+
+INGEST_FIFO = {
+    "original-written": Fault(UPDATE, "after", 1),
+    "order-sent": Fault(SEND, "after", queue="-photos.fifo"),
+}
+"""Where a worker dies that takes in a direct upload, whose order travels on a FIFO queue."""
+
+UPLOAD_LOST = {
+    "found": Fault(SEND, "before", queue=INGEST),
+    "sent": Fault(SEND, "after", queue=INGEST),
+    "written": Fault(UPDATE, "after", 1),
+}
+"""Where a worker dies whose sweep finds an upload that nobody was told of."""
 
 GIVE_BACK = {
     "attempt-failed": Fault(UPDATE, "before", 2),
@@ -106,7 +160,7 @@ BURY = {
     "record-written": Fault(UPDATE, "after", 2),
     "dead-letter-sent": Fault(SEND, "after", queue=DEAD),
     "event-sent": Fault(SEND, "after", queue=EVENTS),
-    "message-about-to-be-deleted": Fault(DELETE, "before"),
+    "message-about-to-be-deleted": Fault(DELETE, "before", queue=PHOTOS),
 }
 """Where a worker dies that buries an order with no attempt left."""
 
@@ -148,6 +202,7 @@ class Scene:
     picture: bytes
     directory: Path
     healthy: WorkerProcess | None = None
+    owner: str = "default"
 
     @property
     def services(self) -> Services:
@@ -188,16 +243,23 @@ class Scene:
         with pytest.raises(requests.ConnectionError):
             requests.request(method, url + path, timeout=PATIENCE, **request)
 
-    def repair(self) -> None:
+    def repair(self, **variables: str) -> None:
         """A healthy worker comes, and stays until nothing is left to do."""
-        self.healthy = self.stack.worker(DARKROOM_CONCURRENCY="1", **OFTEN)
+        self.healthy = self.stack.worker(DARKROOM_CONCURRENCY="1", **OFTEN, **variables)
         self.wait_until_settled()
 
     def wait_until_settled(self) -> None:
         wait_until("nothing is unfinished", lambda: not any(photo.unfinished for photo in self.photos()))
         self.stack.wait_until_empty()
+        wait_until("the ingest queue is empty", lambda: is_empty(self.services.ingest))
         spool = self.services.settings.spool_dir
         wait_until("the spool is clean", lambda: not list(spool.iterdir()))
+
+    def presets(self) -> Path:
+        """A file with JOBS under the name `dying`."""
+        file = self.directory / "presets.toml"
+        file.write_text('[dying]\njobs = [{ type = "resize", width = 160 }, { type = "metadata" }]\n')
+        return file
 
     def store_result(self, photo: PhotoRecord, claim: int = 1) -> None:
         """As a worker does that dies before it can publish."""
@@ -223,11 +285,13 @@ class Scene:
     # --- what is there in the end -------------------------------------------------------------------------------
 
     def photos(self) -> list[PhotoRecord]:
-        return self.services.table.photos_of("default", 10)[0]
+        return self.services.table.photos_of(self.owner, 10)[0]
 
     def objects(self) -> set[str]:
+        """All but what was dropped, which stays where it is."""
         found = self.services.clients.s3.list_objects_v2(Bucket=self.services.settings.bucket)
-        return {item["Key"] for item in found.get("Contents", [])}
+        keys = {item["Key"] for item in found.get("Contents", [])}
+        return {key for key in keys if not key.startswith("incoming/")}
 
     def check(self, *generations: int) -> None:
         """Every result is right, nothing lies about, and everybody was told; photos newest first."""
@@ -251,6 +315,7 @@ class Scene:
             ids = {photo.model_copy(update={"generation": n + 1}).event_id("photo.completed") for n in range(expected)}
             assert told[photo.id] == ids
         assert self.stack.receive(self.services.photos.dead_letters) == []
+        assert self.stack.receive(self.services.ingest.dead_letters) == []
 
     def check_erased(self, photo: PhotoRecord) -> None:
         wait_until("the deletion is finished", lambda: self.stack.look(photo).purged)
@@ -341,6 +406,64 @@ def overtaken(scene: Scene, change: Callable[[PhotoRecord], Order]) -> None:
     scene.check(2)  # both generations were told of
 
 
+def ingest_upload(scene: Scene, fault: Fault) -> None:
+    scene.stack.receive(scene.services.ingest)  # S3's test events, which are deleted before anything else
+    photo = await_upload(scene.services, *JOBS)
+    use_form(scene.services, photo, scene.picture)
+    scene.let_worker_die(fault)
+    scene.repair()
+    assert scene.stack.look(photo).status == "succeeded"
+    scene.check()
+
+
+def ingest_replaced(scene: Scene, fault: Fault) -> None:
+    photo = await_upload(scene.services, *JOBS)
+    use_form(scene.services, photo, scene.picture)
+    scene.let_worker_die(fault)
+    use_form(scene.services, photo, scene.picture + b"\0")  # the same to see, but another file
+    scene.repair()
+    ended = scene.stack.look(photo)
+    assert ended.status == "succeeded"
+    assert ended.original is not None
+    assert ended.original.size - len(scene.picture) == (1 if fault.call == COPY else 0)
+    scene.check()
+
+
+def ingest_bad(scene: Scene, fault: Fault) -> None:
+    photo = await_upload(scene.services, *JOBS)
+    use_form(scene.services, photo, b"no photo")
+    scene.let_worker_die(fault)
+    scene.repair()
+    assert {job.errors[-1].code for job in scene.stack.look(photo).jobs.values()} == {"unsupported_photo"}
+    scene.check()
+
+
+def ingest_drop(scene: Scene, fault: Fault) -> None:
+    scene.owner = "alice"
+    put(scene.services, "incoming/alice/dying/x.jpg", scene.picture)
+    presets = {"DARKROOM_PRESETS_FILE": str(scene.presets()), "DARKROOM_DEFAULT_PRESET": "dying"}
+    scene.let_worker_die(fault, **presets)
+    scene.repair(**presets)
+    wait_until("it is a photo", lambda: [photo.status for photo in scene.photos()] == ["succeeded"])
+    scene.check()
+
+
+def ingest_fifo(scene: Scene, fault: Fault) -> None:
+    ingest_upload(scene, fault)
+
+
+def upload_lost(scene: Scene, fault: Fault) -> None:
+    photo = await_upload(scene.services, *JOBS, until=now() - timedelta(hours=1))
+    use_form(scene.services, photo, scene.picture)
+    wait_until(
+        "S3 has told of it", lambda: any("Records" in body for body in scene.stack.receive(scene.services.ingest))
+    )
+    scene.let_worker_die(fault, **OFTEN)
+    scene.repair()
+    assert scene.stack.look(photo).status == "succeeded"
+    scene.check()
+
+
 def give_back(scene: Scene, fault: Fault) -> None:
     photo = scene.stack.submit(scene.picture, *JOBS)
     scene.let_worker_die(fault, AWS_ENDPOINT_URL_S3="http://127.0.0.1:1")
@@ -417,6 +540,12 @@ for action, points in {
     erase: ERASE,
     work: WORK,
     overtaken: OVERTAKEN,
+    ingest_upload: INGEST_UPLOAD,
+    ingest_replaced: INGEST_REPLACED,
+    ingest_bad: INGEST_BAD,
+    ingest_drop: INGEST_DROP,
+    ingest_fifo: INGEST_FIFO,
+    upload_lost: UPLOAD_LOST,
     give_back: GIVE_BACK,
     bury: BURY,
     redriven: REDRIVEN,
@@ -436,7 +565,8 @@ def runs(
 
     def run(point: str) -> None:
         directory = tmp_path_factory.mktemp(point)
-        deployment = deploy(**QUICK_LEASE, DARKROOM_RESEND_AFTER="0.5", DARKROOM_LOG_FORMAT="json")
+        queue = {"DARKROOM_QUEUE_TYPE": "fifo" if point.startswith("ingest_fifo") else "standard"}
+        deployment = deploy(**QUICK_LEASE, **queue, DARKROOM_RESEND_AFTER="0.5", DARKROOM_LOG_FORMAT="json")
         with contextlib.ExitStack() as workers:
             stack = Stack(Services.connect(deployment.settings), deployment.environ, directory, workers)
             RUNS[point](Scene(stack, picture, directory))

@@ -27,6 +27,7 @@ from PIL import Image
 from darkroom.emulator import Emulator, StartFailed, free_port
 from darkroom.local import main
 from darkroom.settings import PROJECT
+from tests.integration.embedded_run import HANGS, EmbeddedProcess, ended, nobody_listens
 
 API = """
 import http.server, os, signal, sys
@@ -63,19 +64,15 @@ import sys
 print("the reason why it ended"); sys.exit(3)
 """
 
-HANGS = 60
 
-
-class LocalRun:
+class LocalRun(EmbeddedProcess):
     """`python -m darkroom.local` in a folder of its own, in which `-m api` and `-m worker` are the stand-ins."""
 
+    module = "darkroom.local"
+
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.api_port, self.aws_port = free_port(), free_port()
-        self.aws_url = f"http://127.0.0.1:{self.aws_port}"
-        self.environ: dict[str, str] = {}
-        """What the user has set; the AWS_* variables of the tests are not the user's."""
-        self._started: list[subprocess.Popen[str]] = []
+        super().__init__(folder)
+        self.api_port = free_port()
 
     def with_stand_ins(self) -> LocalRun:
         self.write("api", API)
@@ -85,41 +82,8 @@ class LocalRun:
     def write(self, module: str, source: str) -> None:
         (self.folder / f"{module}.py").write_text(source)
 
-    def users_environ(self) -> dict[str, str]:
-        return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | self.environ
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "darkroom.local", "--aws-port", str(self.aws_port), *arguments],
-            cwd=self.folder,
-            env={**self.users_environ(), "PYTHONPATH": str(PROJECT), "DARKROOM_PORT": str(self.api_port)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self._started.append(process)
-        return process
-
-    def ready(self, *arguments: str) -> tuple[subprocess.Popen[str], str]:
-        """Start it, and read what it prints until it is ready."""
-        process = self.start(*arguments)
-        printed = ""
-        assert process.stdout
-        for line in process.stdout:
-            printed += line
-            if "darkroom queue" in line:
-                return process, printed
-        pytest.fail(f"it ended instead:\n{printed}")
-
-    def processes(self) -> dict[str, int]:
-        lines = (self.folder / ".darkroom/processes").read_text().splitlines()
-        return {name: int(number) for name, number in map(str.split, lines)}
-
-    def end(self) -> None:
-        for process in self._started:
-            process.terminate()
-            with process:  # closes its output, also after a test that failed
-                process.wait(timeout=HANGS)
+    def own_environ(self) -> dict[str, str]:
+        return super().own_environ() | {"DARKROOM_PORT": str(self.api_port)}
 
 
 @pytest.fixture
@@ -134,22 +98,12 @@ def run(real_run: LocalRun) -> LocalRun:
     return real_run.with_stand_ins()
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    printed, _ = process.communicate(timeout=HANGS)
-    return process.returncode, printed
-
-
 def until(what: str, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + HANGS
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(f"it did not happen that {what}")
         time.sleep(0.05)
-
-
-def nobody_listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_it_says_where_everything_is_and_stops_in_order(run: LocalRun) -> None:

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import io
 import json
 import os
 import signal
 import struct
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from darkroom.errors import ChildDied, OutOfMemory, ProcessError, TimeLimitExceeded
+from darkroom.errors import (
+    ChildDied,
+    OutOfMemory,
+    ProcessError,
+    TimeLimitExceeded,
+    TooManyPixels,
+    UnreadablePhoto,
+    UnsupportedPhoto,
+)
 from darkroom.jobs import jobs_adapter
 from darkroom.settings import PROJECT
+from darkroom.sniff import Sniffed
 from worker import pool, sandbox
 from worker.child import Failure, Outcome, Work
 from worker.pool import Child
@@ -226,6 +237,56 @@ def test_what_a_failure_says_is_cut_to_a_bearable_length(tmp_path: Path, run: Ca
     (outcome,) = run(answer)
     assert isinstance(outcome.result, Failure)
     assert (len(outcome.result.detail), len(outcome.result.trace)) == (1000, 20_000)
+
+
+@pytest.fixture
+def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Sniffed]]:
+    """What a file is, as a child says it; with `said`, as one does that says just that."""
+    children: list[Child] = []
+
+    def look(content: bytes, said: str | None = None) -> Sniffed:
+        if said is not None:
+            monkeypatch.setattr(pool, "serve", answer)
+            (tmp_path / "answer").write_text(said)
+        (tmp_path / "original").write_bytes(content)
+        children.append(Child(1000, 10, Limits(None, tmp_path)))
+        return children[-1].look(tmp_path / "original", 60)
+
+    yield look
+    for child in children:
+        child.stop()
+
+
+def png(width: int, height: int) -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (width, height)).save(data, "PNG")
+    return data.getvalue()
+
+
+def test_a_child_tells_what_a_file_is_and_why_it_is_not_taken(look: Callable[..., Sniffed]) -> None:
+    assert look(png(20, 10)) == Sniffed("png", "image/png", 20, 10)
+    for content, error in (
+        (b"text", UnsupportedPhoto),
+        (png(20, 10)[:20], UnreadablePhoto),
+        (png(20, 51), TooManyPixels),
+    ):
+        with pytest.raises(error):
+            look(content)
+
+
+@pytest.mark.parametrize(
+    ("lie", "detail"),
+    [
+        ({"format": "svg", "content_type": "image/svg+xml"}, "a format that we do not take"),
+        ({"format": "png"}, "a format that we do not take"),
+        ({"width": 0}, "a size that cannot be"),
+        ({"height": 2**31}, "a size that cannot be"),
+    ],
+)
+def test_a_lie_about_a_file_is_found_out(look: Callable[..., Sniffed], lie: dict[str, Any], detail: str) -> None:
+    true = {"format": "jpeg", "content_type": "image/jpeg", "width": 1, "height": 1}
+    with pytest.raises(ChildDied, match=detail):
+        look(b"", json.dumps({"result": true | lie}))
 
 
 def tell_what_the_fork_server_knows(pipe: Connection, _max_pixels: int, limits: Limits) -> None:

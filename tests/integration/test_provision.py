@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
 
 import pytest
 
 import darkroom.provision
+import darkroom.stack
 from darkroom.aws import Clients, make_clients
 from darkroom.errors import Unavailable
-from darkroom.provision import TEMPLATE, ProvisionError, missing, provision
+from darkroom.provision import TEMPLATE, missing, provision
 from darkroom.settings import Settings
+from darkroom.stack import ProvisionError
 
 if TYPE_CHECKING:
     from tests.conftest import Deploy, Deployment
@@ -82,6 +87,54 @@ def test_what_somebody_set_by_hand_stays(deploy: Deploy) -> None:
     assert attributes == {"VisibilityTimeout": "77"}
 
 
+def test_the_queues_hide_messages_for_as_long_as_the_settings_say(deploy: Deploy) -> None:
+    settings, clients = (deployment := deploy(DARKROOM_QUEUE_VISIBILITY="300")).settings, deployment.clients
+
+    assert visibility(settings.photos_queue, clients) == visibility(settings.ingest_queue, clients) == "300"
+
+    # What was said once is not taken back by a run that says nothing.
+    provision(settings.model_copy(update={"queue_visibility": None}), clients)
+    assert visibility(settings.photos_queue, clients) == "300"
+
+
+def visibility(queue: str, clients: Clients) -> str:
+    url = clients.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    attributes = clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    return attributes["VisibilityTimeout"]
+
+
+def test_the_bucket_tells_the_ingest_queue_of_what_comes_past_the_api(deploy: Deploy) -> None:
+    settings, clients = (deployment := deploy()).settings, deployment.clients
+    for key in ("originals/1", "uploads/2", "results/3", "incoming/alice/web/a b.jpg"):
+        clients.s3.put_object(Bucket=settings.bucket, Key=key, Body=b"x")
+    queue = clients.sqs.get_queue_url(QueueName=settings.ingest_queue)["QueueUrl"]
+
+    told: set[str] = set()
+    deadline = time.monotonic() + 60
+    while len(told) < 2 and time.monotonic() < deadline:
+        answer = clients.sqs_poll.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+        for message in answer.get("Messages", []):
+            records = json.loads(message["Body"]).get("Records", [])  # a test event has none
+            told |= {unquote_plus(record["s3"]["object"]["key"]) for record in records}
+    assert told == {"uploads/2", "incoming/alice/web/a b.jpg"}
+
+
+def test_a_stand_in_is_talked_to_in_the_clear(settings: Settings, clients: Clients) -> None:
+    """On AWS, where the endpoint is https, the template's policies refuse that."""
+    (stack,) = clients.cloudformation.describe_stacks(StackName=settings.stack)["Stacks"]
+    parameters = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack["Parameters"]}
+
+    assert parameters["RequireTls"] == "false"
+
+
+def test_a_page_may_send_the_form_of_a_direct_upload(settings: Settings, clients: Clients) -> None:
+    (rule,) = clients.s3.get_bucket_cors(Bucket=settings.bucket)["CORSRules"]
+
+    assert rule["AllowedOrigins"] == ["*"]
+    assert "POST" in rule["AllowedMethods"]
+    assert "PUT" not in rule["AllowedMethods"]
+
+
 def test_a_refused_template_names_the_resource_and_can_be_put_right(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,7 +193,7 @@ def test_missing_says_that_aws_cannot_be_reached(settings: Settings, nobody_answ
 def test_waiting_for_the_endpoint_has_an_end(
     settings: Settings, nobody_answers: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(darkroom.provision, "REACHABLE_WITHIN", 1)
+    monkeypatch.setattr(darkroom.stack, "REACHABLE_WITHIN", 1)
 
     with pytest.raises(Unavailable, match="looking for the stack") as caught:
         provision(settings, nobody_answers)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.uploads import MAX_FILENAME, safe_filename
+from darkroom.filenames import MAX_FILENAME, safe_filename
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ EXCUSED = {
     "too_many_jobs": "the photo has as many as it may",
     "unknown_preset": "the settings name the presets",
     "webhooks_off": "the settings hold the secret",
+    "too_large": "the settings say how many bytes a photo may have",
     "unsupported_photo": "any bytes are sound; whether they are a photo only they say",
     "unreadable_photo": "the same",
     "not_a_file": "OpenAPI cannot ask for a file name",

@@ -1,10 +1,15 @@
-"""A real API to test with: gunicorn as `python -m api` starts it, on a port of its own. No worker: jobs stay queued."""
+"""A real API to test with: gunicorn as `python -m api` starts it, on a port of its own. No worker: jobs stay queued.
+
+With API=lambda it is a gateway and the API's Lambda function (tests/lambda_gateway.py), in payload format 2.0; with
+API=lambda1 in 1.0. All answers are the same but for what tests/integration/api/not_on_lambda.py lists.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -19,23 +24,44 @@ from PIL import Image
 
 from darkroom.record import PhotoRecord
 from darkroom.services import Services
+from tests.integration.api.not_on_lambda import NOT_ON_LAMBDA
+from tests.integration.conftest import children_of
 
 T = TypeVar("T")
 
 PATIENCE = 120.0
 """Seconds until a test stops waiting. It ends a hanging test and says nothing of speed."""
 
+PAYLOAD = {"lambda": "2.0", "lambda1": "1.0", "": ""}[os.environ.get("API", "")]
+"""The payload format of the gateway's events; none where gunicorn serves the API."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what cannot be the same on Lambda."""
+    here = [item for item in items if PAYLOAD and item.path.parent == Path(__file__).parent]
+    left_out = [
+        item
+        for item in here
+        if {item.path.name, f"{item.path.name}::{item.name.partition('[')[0]}"} & NOT_ON_LAMBDA.keys()
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
 
 class Api:
-    def __init__(self, deployment: Any, log: Path, variables: dict[str, str]) -> None:
+    def __init__(self, deployment: Any, log: Path, variables: dict[str, str], payload: str = PAYLOAD) -> None:
         self.settings = deployment.settings
         self.services = Services.connect(deployment.settings)
-        self.url = f"http://127.0.0.1:{self.settings.port}"
+        self.url = self.settings.base_url or f"http://127.0.0.1:{self.settings.port}"
         self._log = log
         self._session = requests.Session()
-        environ = deployment.environ | {"DARKROOM_LOG_FORMAT": "json", "PYTHONWARNINGS": "error"} | variables
+        ours = {"DARKROOM_LOG_FORMAT": "json", "PYTHONWARNINGS": "error"}
+        if payload:  # a function has to be told whether callers need keys
+            ours |= {"LAMBDA_PAYLOAD": payload, "DARKROOM_AUTH": "auto"}
+        environ = deployment.environ_of("api") | ours | variables
+        program = "tests.lambda_gateway" if payload else "api"
         with log.open("wb") as output:
-            self.process = subprocess.Popen([sys.executable, "-m", "api"], env=environ, stderr=output)
+            self.process = subprocess.Popen([sys.executable, "-m", program], env=environ, stderr=output)
         self.wait_until("the API answers", self._answers)
 
     def ask(self, method: str, path: str, **request: Any) -> requests.Response:
@@ -83,9 +109,8 @@ class Api:
         return [line for line in lines if line["action"] == action]
 
     def processes(self) -> list[int]:
-        """gunicorn's workers."""
-        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(child) for child in path.read_text().split()]
+        """gunicorn's workers, or the function's execution environments."""
+        return children_of(self.process.pid)
 
     def spooled(self) -> list[str]:
         """Files in the spool folder that a process of the API holds open; they have no names."""
@@ -136,13 +161,16 @@ StartApi = Callable[..., Api]
 
 @pytest.fixture(scope="module")
 def start_api(deploy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartApi]:
-    """Start an API on a deployment of its own: `start_api(DARKROOM_MAX_PHOTOS="3")`."""
+    """Start an API on a deployment of its own: `start_api(DARKROOM_MAX_PHOTOS="3")`.
+
+    `payload`: by a function that takes this format, or, when it is empty, by gunicorn.
+    """
     started: list[Api] = []
 
-    def start(**variables: str) -> Api:
+    def start(payload: str = PAYLOAD, **variables: str) -> Api:
         log = tmp_path_factory.mktemp("api") / "api.log"
         ours = {name: value for name, value in variables.items() if name.startswith("DARKROOM_")}
-        started.append(Api(deploy(**ours), log, variables))
+        started.append(Api(deploy(**ours), log, variables, payload))
         return started[-1]
 
     yield start

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from darkroom.jobs import jobs_adapter
+from darkroom.record import PhotoRecord, new_id, now
+
 
 @pytest.fixture(scope="module")
 def photos(api: Any, picture: bytes) -> list[str]:
@@ -76,3 +79,19 @@ def test_a_cursor_stays_good_when_its_photo_is_deleted(api: Any, picture: bytes,
     api.ask("DELETE", f"/v1/photos/{newest}")
 
     assert flat(pages(api, f"cursor={page['next']}")) == photos
+
+
+def test_a_page_of_photos_with_many_jobs_is_short(start_api: Any) -> None:
+    """On Lambda an answer has 6 MB at most."""
+    api = start_api()
+    steps = [{"type": "resize", "width": 6000, "height": 4500, "background": "#12345678"}] * 20
+    many = jobs_adapter.validate_python([{"type": "pipeline", "steps": steps}] * 50)
+    ids = []
+    for _ in range(12):
+        photo = PhotoRecord(id=new_id(), owner="default", created_at=now())
+        photo.add_order(many, 300)
+        api.services.table.create(photo)
+        ids.insert(0, photo.id)
+
+    assert len(api.get("/v1/photos?limit=100").content) < 4_000_000
+    assert pages(api, "limit=100") == [ids[:10], ids[10:]]

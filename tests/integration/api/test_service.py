@@ -42,6 +42,7 @@ def test_the_document_describes_every_route(api: Any) -> None:
     assert operations.keys() == {
         "POST /v1/photos",
         "GET /v1/photos",
+        "POST /v1/uploads",
         "GET /v1/photos/{photo_id}",
         "DELETE /v1/photos/{photo_id}",
         "POST /v1/photos/{photo_id}/cancel",

@@ -1,0 +1,130 @@
+"""The API as a Lambda function behind API Gateway: the app that gunicorn serves, given events instead of connections.
+
+`lambda_handler` takes the gateway's payload formats 1.0 (REST APIs) and 2.0 (HTTP APIs, function URLs). A REST API
+must name `*/*` among its `binaryMediaTypes`, or it damages photos on their way. `authorize` is for routes that the
+gateway answers without the app.
+
+What differs from gunicorn:
+- A request has 4 MB at most: Lambda takes 6 MB, and base64 makes four bytes of three. Larger photos: POST /v1/uploads.
+- `?wait=` ends after 25 s, for the gateway hangs up after 29.
+- The limits of one caller (api/limits.py) are counted by each execution environment, as they are by each process.
+- Whether callers need keys has to be said: there is no address by which to tell whether strangers may come.
+- Slow callers, malformed requests and connections are the gateway's own business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from apig_wsgi import make_lambda_handler
+from flask import request
+from werkzeug.datastructures import Authorization, Headers
+
+from api import auth
+from api.app import create_app
+from api.start import prepare
+from darkroom.errors import SettingsError, TooLarge
+from darkroom.logs import set_up_logs
+from darkroom.owners import DEFAULT_OWNER, Owners, hash_of, read_owners
+from darkroom.settings import MIB, PREFIX, Settings, read_settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+Event = dict[str, Any]
+
+LARGEST_REQUEST = 4 * MIB
+
+LONGEST_WAIT = 25.0
+
+AWS_TIMEOUT = 8.0
+"""Three tries of a call end before the gateway hangs up: the caller hears that AWS is down, and when to come back."""
+
+
+def lambda_handler(event: Event, context: Any) -> Event:
+    """Answer a request. What an execution environment needs is wired for its first one."""
+    return _handler()(event, context)
+
+
+def authorize(event: Event, context: Any) -> Event:  # noqa: ARG001 - Lambda gives it
+    """Tell the gateway who calls: a REQUEST authorizer (payload format 1.0) with Darkroom's own API keys.
+
+    It allows the whole stage, because the gateway keeps the answer for whatever else comes with the same key.
+    """
+    settings, owners = _settings()
+    owner: str | None = DEFAULT_OWNER
+    if auth.mode(settings, owners) == "keys":
+        given = Authorization.from_header(Headers(event.get("headers") or {}).get("Authorization"))
+        owner = owners.owner_of(hash_of(given.token)) if given and given.type == "bearer" and given.token else None
+    if owner is None:
+        raise Exception("Unauthorized")  # by these very words the gateway answers 401
+    api, stage, *_ = event["methodArn"].split("/")
+    allowed = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": f"{api}/{stage}/*"}
+    return {"principalId": owner, "policyDocument": {"Version": "2012-10-17", "Statement": [allowed]}}
+
+
+@cache
+def _handler() -> Callable[[Event, Any], Event]:
+    settings, _ = _settings()
+    app = create_app(settings, prepare(settings, "the gateway"))
+    app.before_request(_refuse_large_photos)
+    return make_lambda_handler(_behind_gateway(app, urlsplit(settings.base_url).path), binary_support=True)
+
+
+@cache
+def _settings() -> tuple[Settings, Owners]:
+    """Raises SettingsError, whose words Lambda logs."""
+    settings = read_settings()
+    set_up_logs(settings, "api")
+    owners = read_owners(settings)
+    if settings.auth is None and not owners.keys:
+        raise SettingsError(
+            f"whoever reaches the gateway could do everything, because there are no API keys: {auth.HOW}; "
+            f"or set {PREFIX}AUTH=off, where the gateway itself lets in only those who may"
+        )
+    auth.mode(settings, owners)
+    bounded = {
+        "max_wait": min(settings.max_wait, LONGEST_WAIT),
+        "aws_timeout": min(settings.aws_timeout, AWS_TIMEOUT),
+    }
+    return settings.model_copy(update=bounded), owners
+
+
+def _refuse_large_photos() -> None:
+    if request.endpoint == auth.UPLOAD and (request.content_length or 0) > LARGEST_REQUEST:
+        raise TooLarge(
+            f"the request has more than {LARGEST_REQUEST:,} bytes, which is all that can be sent here; "
+            "POST /v1/uploads says where to send larger photos"
+        )
+
+
+def _behind_gateway(app: WSGIApplication, public_path: str) -> WSGIApplication:
+    """The app, for requests whose addresses have the gateway's prefix and whose id is the gateway's own."""
+
+    def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        event = environ["apig_wsgi.full_event"]
+        # An HTTP API decodes the path, a REST API does not: either way WSGI wants its bytes, as Latin-1.
+        environ["PATH_INFO"] = unquote_to_bytes(_path(event, public_path)).decode("latin-1")
+        environ.pop("HTTP_TRANSFER_ENCODING", None)  # the gateway has put the chunks together
+        environ.setdefault("HTTP_X_REQUEST_ID", event["requestContext"].get("requestId", ""))
+        return app(environ, start_response)
+
+    return serve
+
+
+def _path(event: Event, public_path: str) -> str:
+    """The address without what may stand before it: the stage of an HTTP API, the path that a custom domain maps."""
+    context = event["requestContext"]
+    stage = f"/{context.get('stage', '')}"
+    path: str
+    if event.get("version") == "2.0":
+        path, prefixes = event["rawPath"], [stage]
+    elif context.get("path", event["path"]) != event["path"]:  # a REST API has taken it away
+        path, prefixes = event["path"], []
+    else:
+        path, prefixes = event["path"], [public_path, stage] if "version" in event else [public_path]
+    found = next((prefix for prefix in prefixes if prefix and f"{path}/".startswith(f"{prefix}/")), "")
+    return path[len(found) :] or "/"

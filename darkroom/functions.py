@@ -1,0 +1,128 @@
+"""Deploy deploy/aws/serverless.yaml, and all that it needs, to a stand-in for AWS that runs functions without Docker.
+
+Their code is a zip of our packages; what these need is where the stand-in's own Python finds it. On AWS the functions
+are made of the image, and no code of ours deploys them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from darkroom.aws import Clients, aws_errors
+from darkroom.gateway import Gateway, provision_gateway
+from darkroom.owners import read_owners
+from darkroom.provision import provision, provision_policies
+from darkroom.queue import Queue
+from darkroom.settings import MIB, PROJECT, Settings
+from darkroom.stack import TEMPLATES, Stack
+
+CODE = ("api/*.py", "darkroom/*.py", "worker/**/*.py", "deploy/aws/*.yaml", "presets.toml")
+CODE_PREFIX = "code/"
+
+WORKERS = 2
+"""At a time, for each queue: what the template gives to functions made of a zip."""
+
+VISIBILITY = 6
+"""AWS's advice: a queue hides messages for so many times as long as its function may run."""
+
+BOTH_TRIES = 20
+"""Seconds that a worker function has beside the time limit, which it can need twice."""
+
+SHORTEST, LONGEST = 30, 900
+"""Seconds that the template lets a worker function run."""
+
+LEAST_MEMORY, MOST_MEMORY = 512, 10_240
+"""MiB that the template gives it."""
+
+
+@dataclass(frozen=True)
+class Functions:
+    """All functions as a stack, and the queues that the workers among them serve."""
+
+    settings: Settings
+    clients: Clients
+    memory: int
+    """Bytes for each worker."""
+
+    def deploy(self) -> Gateway:
+        """Deploy everything, the gateway included. May be repeated: it changes what differs."""
+        settings, clients = self.settings, self.clients
+        if settings.queue_visibility is None:
+            settings = settings.model_copy(update={"queue_visibility": VISIBILITY * self._timeout})
+        provision(settings, clients)
+        policies = provision_policies(settings, clients)
+        # The gateway asks for the functions, and their links for the gateway's address. So they are deployed twice, and
+        # take no messages before the second time, because that ends those that run.
+        stack = self._stack({**policies, **self._upload(), "Paused": "true"})
+        stack.deploy(clients.cloudformation)
+        made = stack.outputs(clients.cloudformation)
+        authorizer = made["AuthorizerFunction"] if read_owners(settings).keys else ""
+        gateway = provision_gateway(settings, clients, made["ApiFunction"], authorizer)
+        self._stack({"PublicUrl": settings.base_url or gateway.url}).deploy(clients.cloudformation)
+        return gateway
+
+    def drain(self, enough: Callable[[], bool]) -> int:
+        """Take the functions from their queues and wait until they have finished what they hold, or it is `enough`.
+
+        Returns how many messages they hold then. Those that were given back, to be tried again later, look the same.
+        """
+        self._stack({"Paused": "true"}).deploy(self.clients.cloudformation)
+        queues = [Queue(name, self.clients) for name in (self.settings.photos_queue, self.settings.ingest_queue)]
+        deadline = time.monotonic() + min(self._timeout, self.settings.stop_grace)
+        while (held := sum(queue.depth().in_flight for queue in queues)) and not enough():
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.2)
+        return held
+
+    @property
+    def _timeout(self) -> int:
+        return min(max(2 * self.settings.time_limit + BOTH_TRIES, SHORTEST), LONGEST)
+
+    def _stack(self, more: dict[str, str]) -> Stack:
+        settings = self.settings
+        keys = read_owners(settings).keys
+        secret = settings.webhook_secret
+        parameters = {
+            "Name": settings.stack,
+            "Bucket": settings.bucket,
+            "QueueType": settings.queue_type,
+            "EventsQueueType": settings.events_queue_type,
+            "Auth": "keys" if keys else "off",
+            "ApiKeys": ",".join(f"{owner}:{key_hash}" for key_hash, owner in keys.items()),
+            "WorkerTimeout": str(self._timeout),
+            "TimeLimit": str(settings.time_limit),
+            "WorkerMemory": str(min(max(self.memory // MIB, LEAST_MEMORY), MOST_MEMORY)),
+            "SpoolDir": str(settings.spool_dir.absolute()),
+            "MaxAttempts": str(settings.max_attempts),
+            "WebhookSecret": secret.get_secret_value() if secret else "",
+            "LogLevel": settings.log_level,
+            "Paused": "false",
+        }
+        return Stack(f"{settings.stack}-serverless", TEMPLATES / "serverless.yaml", parameters | more)
+
+    def _upload(self) -> dict[str, str]:
+        """Put the code into the bucket, under a name that is another one for other code."""
+        code = zip_of_code()
+        bucket, key = self.settings.bucket, f"{CODE_PREFIX}{hashlib.sha256(code).hexdigest()}.zip"
+        s3 = self.clients.s3
+        with aws_errors("uploading the code"):
+            s3.put_object(Bucket=bucket, Key=key, Body=code)
+            for item in s3.list_objects_v2(Bucket=bucket, Prefix=CODE_PREFIX).get("Contents", []):
+                if item["Key"] != key:
+                    s3.delete_object(Bucket=bucket, Key=item["Key"])
+        return {"CodeBucket": bucket, "CodeKey": key}
+
+
+def zip_of_code() -> bytes:
+    """Our packages and what they read, equal for equal files."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for path in sorted(path for pattern in CODE for path in PROJECT.glob(pattern)):
+            archive.writestr(zipfile.ZipInfo(str(path.relative_to(PROJECT))), path.read_bytes())
+    return file.getvalue()

@@ -1,0 +1,73 @@
+"""Deploy deploy/aws/gateway.yaml: API Gateway in front of the API, with POST /v1/ingest straight to SQS."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from darkroom.aws import Clients, aws_errors, make_apigateway
+from darkroom.settings import Settings
+from darkroom.stack import TEMPLATES, Outcome, Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+
+TEMPLATE = TEMPLATES / "gateway.yaml"
+
+
+@dataclass(frozen=True)
+class Gateway:
+    outcome: Outcome
+    url: str
+    """Of its stage; what DARKROOM_PUBLIC_URL is set to, if links shall lead through the gateway."""
+    key: str | None
+    """For POST /v1/ingest, as x-api-key; None where an authorizer knows Darkroom's own keys."""
+
+
+def provision_gateway(settings: Settings, clients: Clients, api: str, authorizer: str = "") -> Gateway:
+    """Deploy the gateway and make what was changed go live. Raises what Stack.deploy does.
+
+    `api`: where the API is, an address or the ARN of its function. `authorizer`: the ARN of `authorize`.
+    """
+    cloudformation = clients.cloudformation
+    in_the_clear = cloudformation.meta.endpoint_url.startswith("http://")
+    parameters = {
+        "Name": settings.stack,
+        "ApiUrl": "" if api.startswith("arn:") else api.rstrip("/"),
+        "ApiFunction": api if api.startswith("arn:") else "",
+        "AuthorizerFunction": authorizer,
+        # A stand-in logs to its own standard output.
+        **({"AccessLogs": "false"} if in_the_clear else {}),
+    }
+    stack = Stack(f"{settings.stack}-gateway", TEMPLATE, parameters)
+    outcome = stack.deploy(cloudformation)
+    deployed, outputs = stack.describe(cloudformation), stack.outputs(cloudformation)
+    gateway, stage = outputs["Id"], outputs["StageName"]
+    apigateway = make_apigateway()
+    with aws_errors(f"deploying the gateway {gateway}"):
+        _go_live(apigateway, gateway, stage, _digest(stack.text, deployed))
+        found = apigateway.get_api_key(apiKey=outputs["KeyId"], includeValue=True) if "KeyId" in outputs else {}
+    url = outputs["Url"]
+    if in_the_clear:  # LocalStack: its own address, as callers reach it
+        base = str(settings.s3_public_endpoint_url or cloudformation.meta.endpoint_url).rstrip("/")
+        url = f"{base}/_aws/execute-api/{gateway}/{stage}"
+    return Gateway(outcome, url, found.get("value"))
+
+
+def _go_live(apigateway: Any, gateway: str, stage: str, digest: str) -> None:
+    """Show callers the gateway as it is now. CloudFormation leaves the stage at the picture taken when it was made.
+
+    What the picture was taken of stands in its description: a run that died before this is caught up with.
+    """
+    shown = apigateway.get_stage(restApiId=gateway, stageName=stage)["deploymentId"]
+    if apigateway.get_deployment(restApiId=gateway, deploymentId=shown).get("description") != digest:
+        apigateway.create_deployment(restApiId=gateway, stageName=stage, description=digest)
+
+
+def _digest(template: str, deployed: StackTypeDef | None) -> str:
+    """Of all that makes the gateway what it is."""
+    parameters = deployed.get("Parameters", []) if deployed else []
+    known = sorted((parameter["ParameterKey"], parameter.get("ParameterValue", "")) for parameter in parameters)
+    return hashlib.sha256(json.dumps([template, known]).encode()).hexdigest()

@@ -1,0 +1,73 @@
+"""What callers write on a photo for themselves: a reference, and metadata that they find again.
+
+The API takes them with an upload, and workers with a request that a gateway put on the queue.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import pydantic_core
+from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+MAX_REFERENCE = 256
+MAX_KEYS = 20
+MAX_METADATA = 2048
+MAX_NUMBER = 1e100
+
+UNSENDABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""SQS refuses a message with any of these, and messages carry what callers and errors say."""
+
+
+def _sendable(text: str) -> str:
+    if UNSENDABLE.search(text):
+        raise PydanticCustomError("string_characters", "control characters are not taken")
+    return text
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, str):
+        return _sendable(value)
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        # DynamoDB keeps 38 digits, and JSON's readers fewer.
+        if abs(value) > (2**53 if isinstance(value, int) else MAX_NUMBER):
+            raise PydanticCustomError("number_too_large", "the number is too large; give it as text")
+        return value
+    raise PydanticCustomError("scalar_type", "give a string, a number, true or false")
+
+
+def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+    size = len(pydantic_core.to_json(metadata))
+    if size > MAX_METADATA:
+        raise PydanticCustomError(
+            "too_long", "at most {limit} bytes as JSON, not {size}", {"limit": MAX_METADATA, "size": size}
+        )
+    return metadata
+
+
+_PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]*$"
+"""The same for the document, where text has no surrogates."""
+
+Text = Annotated[str, AfterValidator(_sendable), Field(json_schema_extra={"pattern": _PATTERN})]
+Scalar = Annotated[
+    Any,
+    AfterValidator(_scalar),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": _PATTERN},
+                {"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER},
+                {"type": "boolean"},
+            ]
+        }
+    ),
+]
+Metadata = Annotated[
+    dict[Annotated[Text, Field(min_length=1, max_length=64)], Scalar],
+    Field(max_length=MAX_KEYS, json_schema_extra={"additionalProperties": False}),
+    AfterValidator(_small),
+]

@@ -1,0 +1,207 @@
+"""Direct uploads: a form from the API, with which a file goes straight to S3. No worker runs: the photo waits."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from darkroom.owners import hash_of, new_key
+from tests.integration.api.conftest import PATIENCE
+from tests.integration.api.test_idempotency import forget_answer
+
+ALICE, BOB = new_key(), new_key()
+KEYS = f"alice:{hash_of(ALICE)} bob:{hash_of(BOB)}"
+ADDRESS = "/v1/uploads"
+MOST = 200_000
+
+
+@pytest.fixture(scope="module")
+def api(start_api: Any) -> Any:
+    return start_api(DARKROOM_MAX_UPLOAD_BYTES=str(MOST), DARKROOM_MAX_REQUEST_BYTES=str(MOST))
+
+
+def awaited(api: Any, headers: dict[str, str] | None = None, **body: Any) -> dict[str, Any]:
+    answer = api.post(ADDRESS, json=body or {"preset": "metadata"}, headers=headers or {})
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["Location"] == answer.json()["links"]["self"]
+    photo: dict[str, Any] = answer.json()
+    return photo
+
+
+def send(photo: dict[str, Any], content: bytes, **changed: str) -> requests.Response:
+    """Use the form, as a browser would."""
+    upload = photo["upload"]
+    files = {"file": ("a.jpg", content, "image/jpeg")}
+    return requests.post(upload["url"], data=upload["fields"] | changed, files=files, timeout=PATIENCE)
+
+
+def stored(api: Any, photo: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = api.services.clients.s3.head_object(
+        Bucket=api.settings.bucket, Key=f"uploads/{photo['id']}"
+    )
+    return found
+
+
+def fields(answer: requests.Response) -> list[str]:
+    assert answer.status_code == 422, answer.text
+    return [fault["field"] for fault in answer.json()["errors"]]
+
+
+def test_a_form_uploads_the_file_past_the_api(api: Any, picture: bytes) -> None:
+    photo = awaited(api, filename="../rome.jpg", content_type="image/jpeg", reference="r1", metadata={"album": "Rome"})
+
+    assert (photo["status"], photo["original"], photo["counts"]) == ("awaiting_upload", None, {"queued": 4})
+    assert (photo["reference"], photo["metadata"]) == ("r1", {"album": "Rome"})
+    assert photo["upload"]["filename"] == "rome.jpg"
+    assert (photo["upload"]["method"], photo["upload"]["max_bytes"]) == ("POST", MOST)
+    assert photo["upload"]["fields"]["key"] == f"uploads/{photo['id']}"
+    assert photo["upload"]["fields"]["Content-Type"] == "image/jpeg"
+    assert send(photo, picture).status_code == 204
+
+    found = stored(api, photo)
+    assert (found["ContentLength"], found["ContentType"]) == (len(picture), "image/jpeg")
+    record = api.record(photo["id"])
+    assert record.status == "awaiting_upload"
+    assert record.upload.until == record.created_at + timedelta(seconds=api.settings.upload_ttl)
+    assert record.due_at > record.upload.until
+    assert api.messages() == [], "the worker that sees the file sends what there is to send"
+
+
+def test_it_is_shown_while_it_waits(api: Any) -> None:
+    photo = awaited(api, filename="sea.jpg", jobs=[{"type": "metadata"}])
+
+    looked = api.get(photo["links"]["self"])
+    assert looked.json() == photo | {"upload": {name: photo["upload"][name] for name in ("filename", "until")}}
+    assert looked.headers["Retry-After"]
+    listed = api.get("/v1/photos?status=awaiting_upload").json()["photos"]
+    assert photo["id"] in [one["id"] for one in listed]
+    assert api.get(photo["links"]["jobs"]).json()["jobs"][0]["status"] == "queued"
+    result = api.get(f"{photo['jobs'][0]['links']['self']}/result")
+    assert (result.status_code, result.json()["type"]) == (409, "urn:darkroom:problem:not_finished")
+
+
+def test_nothing_more_can_be_asked_of_a_photo_that_has_not_come(api: Any) -> None:
+    photo = awaited(api)
+
+    answer = api.post(photo["links"]["jobs"], json={"preset": "web"})
+
+    assert answer.status_code == 409
+    assert "has not arrived yet" in answer.json()["detail"]
+
+
+def test_the_form_is_for_one_key_and_one_type(api: Any, picture: bytes) -> None:
+    photo, other = awaited(api), awaited(api)
+
+    assert send(photo, picture, key=f"uploads/{other['id']}").status_code == 403
+    assert send(photo, picture, **{"Content-Type": "text/html"}).status_code == 403
+    assert send(photo, picture).status_code == 204
+
+
+@pytest.mark.parametrize("size", [None, 1000])
+def test_the_storage_refuses_what_is_larger_than_was_agreed(api: Any, size: int | None) -> None:
+    photo = awaited(api, **({"size": size} if size else {}))
+    most = photo["upload"]["max_bytes"]
+
+    assert most == (size or MOST)
+    for content, reason in ((bytes(most + 1), "EntityTooLarge"), (b"", "EntityTooSmall")):
+        answer = send(photo, content)
+        assert (answer.status_code, reason in answer.text) == (400, True), answer.text
+    assert send(photo, bytes(most)).status_code == 204
+
+
+def test_a_photo_that_is_too_large_gets_no_form(api: Any) -> None:
+    answer = api.post(ADDRESS, json={"size": MOST + 1})
+
+    assert (answer.status_code, answer.json()["type"]) == (413, "urn:darkroom:problem:too_large")
+    assert "200,000 bytes" in answer.json()["detail"]
+
+
+def test_all_faults_are_told_at_once(api: Any) -> None:
+    wrong = {"size": 0, "content_type": "text/html", "dedupe": True, "metadata": {"a": [1]}, "jobs": [{"type": "x"}]}
+
+    assert sorted(fields(api.post(ADDRESS, json=wrong))) == ["content_type", "dedupe", "jobs[0]", "metadata.a", "size"]
+    assert fields(api.post(ADDRESS, json={"jobs": [{"type": "metadata"}], "preset": "web"})) == ["preset"]
+    assert fields(api.post(ADDRESS, json={"preset": "nope", "callback_url": "https://example.com"})) == [
+        "preset",
+        "callback_url",
+    ]
+    assert fields(api.post(ADDRESS, json=[])) == ["body"]
+    assert api.post(ADDRESS, data="{}").status_code == 415
+    assert [job["type"] for job in awaited(api, filename="a.jpg")["jobs"]] == ["resize", "resize", "resize", "metadata"]
+
+
+def test_a_repetition_gets_the_same_form(api: Any, picture: bytes) -> None:
+    key = {"Idempotency-Key": '"once"'}
+    photo = awaited(api, key, preset="metadata")
+    again = api.post(ADDRESS, json={"preset": "metadata"}, headers=key)
+
+    assert (again.status_code, again.json(), again.headers["Idempotent-Replayed"]) == (201, photo, "true")
+    assert again.headers["Location"] == photo["links"]["self"]
+    assert send(again.json(), picture).status_code == 204
+    assert api.post(ADDRESS, json={"preset": "web"}, headers=key).status_code == 422
+    assert api.ask("DELETE", photo["links"]["self"]).status_code == 204
+    assert api.post(ADDRESS, json={"preset": "metadata"}, headers=key).status_code == 404
+
+
+def test_a_repetition_goes_on_where_an_api_died(api: Any) -> None:
+    photo = awaited(api, {"Idempotency-Key": '"lost"'}, preset="metadata")
+    forget_answer(api, "lost")
+
+    again = awaited(api, {"Idempotency-Key": '"lost"'}, preset="metadata")
+
+    assert (again["id"], again["jobs"], again["upload"]["until"]) == (
+        photo["id"],
+        photo["jobs"],
+        photo["upload"]["until"],
+    )
+
+
+def test_a_photo_can_be_cancelled_and_deleted_before_it_comes(api: Any, picture: bytes) -> None:
+    photo = awaited(api)
+    cancelled = api.post(photo["links"]["cancel"])
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
+    assert api.record(photo["id"]).due_at is None
+    job = cancelled.json()["jobs"][0]["links"]
+    assert api.post(job["retry"]).status_code == 409, "there is nothing that it could be made from"
+
+    assert send(photo, picture).status_code == 204
+    assert api.ask("DELETE", photo["links"]["self"]).status_code == 204
+    assert api.get(photo["links"]["self"]).status_code == 404
+    found = api.services.clients.s3.list_objects_v2(Bucket=api.settings.bucket, Prefix=f"uploads/{photo['id']}")
+    assert found["KeyCount"] == 0
+
+
+def key(of: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {of}"}
+
+
+def test_owners_have_their_own_and_their_hours(start_api: Any) -> None:
+    api = start_api(
+        DARKROOM_API_KEYS=KEYS,
+        DARKROOM_API_PROCESSES="1",
+        DARKROOM_UPLOAD_BYTES_PER_HOUR="1000",
+        DARKROOM_MAX_UPLOAD_BYTES="2000",
+        DARKROOM_MAX_REQUEST_BYTES="2000",
+    )
+    assert api.post(ADDRESS, json={"size": 10}).status_code == 401
+    photo = awaited(api, key(ALICE), size=600)
+
+    assert photo["owner"] == "alice"
+    assert api.get(photo["links"]["self"], headers=key(BOB)).status_code == 404
+    spent = api.post(ADDRESS, json={"size": 600}, headers=key(ALICE))
+    assert (spent.status_code, spent.json()["type"]) == (429, "urn:darkroom:problem:upload_quota_spent")
+    assert awaited(api, key(ALICE), size=400)
+    assert awaited(api, key(BOB), size=600)
+    # Without a size the largest photo counts, and that is more than an hour has here.
+    assert api.post(ADDRESS, json={}, headers=key(BOB)).status_code == 413
+
+
+def test_what_is_kept_for_days_says_so(start_api: Any) -> None:
+    api = start_api(DARKROOM_RETENTION_DAYS="7")
+
+    record = api.record(awaited(api)["id"])
+
+    assert record.expires_at == record.created_at + timedelta(days=7)

@@ -1,0 +1,139 @@
+"""The API as a Lambda function below a gateway's stage: what differs from gunicorn, and what events could damage."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from darkroom.emulator import free_port
+from darkroom.owners import hash_of, new_key
+from tests.integration.api.test_follow import succeed
+
+STAGE = "prod"
+ALICE = new_key()
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module", params=["1.0", "2.0"])
+def staged(start_api: Any, request: pytest.FixtureRequest) -> Any:
+    port = free_port()
+    return start_api(
+        payload=request.param,
+        LAMBDA_STAGE=STAGE,
+        DARKROOM_PORT=str(port),
+        DARKROOM_PUBLIC_URL=f"http://127.0.0.1:{port}/{STAGE}",
+    )
+
+
+def test_a_photo_comes_through_to_the_byte(staged: Any, picture: bytes) -> None:
+    every_byte = picture + bytes(range(256)) * 16  # readers of JPEG do not mind what follows
+    form = staged.upload(("a.jpg", every_byte), preset="metadata").json()
+    raw = staged.post("/v1/photos?preset=metadata", data=every_byte, headers={"Content-Type": "image/jpeg"}).json()
+
+    for photo in (form, raw):
+        stored = staged.services.clients.s3.get_object(Bucket=staged.settings.bucket, Key=f"originals/{photo['id']}")
+        assert stored["Body"].read() == every_byte
+
+
+def test_every_link_is_below_the_stage(staged: Any, picture: bytes) -> None:
+    answer = staged.upload(("a.jpg", picture), preset="metadata")
+    photo = answer.json()
+
+    assert answer.headers["Location"] == f"{staged.url}/v1/photos/{photo['id']}"
+    assert staged.url.endswith(f"/{STAGE}")
+    for link in [*photo["links"].values(), *photo["jobs"][0]["links"].values()]:
+        assert link.startswith(f"{staged.url}/v1/photos/{photo['id']}")
+    assert staged.get(photo["links"]["self"]).json() == photo
+    page = staged.get("/v1/photos?limit=1").json()
+    assert staged.get(page["links"]["next"]).status_code == 200
+
+
+def test_the_docs_are_read_below_the_stage(staged: Any) -> None:
+    assert staged.get("/").headers["Location"] == f"{staged.url}/docs"
+    page = staged.get("/docs")
+    assert page.headers["Content-Type"].startswith("text/html")
+    for source in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+        assert staged.get(f"/{source}").status_code == 200
+    document = staged.get("/openapi.json").json()
+    assert [server["url"] for server in document["servers"]] == ["."], "beside the document"
+
+
+def test_a_result_is_where_its_link_leads(staged: Any, picture: bytes) -> None:
+    photo = staged.taken(picture, jobs=[{"type": "resize", "width": 10}])
+    staged.end(photo["id"], succeed({"filename": "ä.webp", "content_type": "image/webp"}))
+    (job,) = staged.record(photo["id"]).jobs.values()
+    staged.services.clients.s3.put_object(Bucket=staged.settings.bucket, Key=job.result.key, Body=b"done")
+
+    answer = staged.get(f"/v1/photos/{photo['id']}/jobs/{job.id}/result")
+
+    assert (answer.status_code, answer.content) == (302, b"")
+    assert staged.get(answer.headers["Location"]).content == b"done"
+
+
+def test_metadata_comes_as_it_was_written(staged: Any, picture: bytes) -> None:
+    photo = staged.taken(picture)
+    staged.end(photo["id"], succeed())
+    (job,) = staged.record(photo["id"]).jobs.values()
+    written = '{"place": "Zürich → Rome 📷"}'.encode()
+    staged.services.clients.s3.put_object(Bucket=staged.settings.bucket, Key=job.result.key, Body=written)
+
+    answer = staged.get(f"/v1/photos/{photo['id']}/jobs/{job.id}/result")
+
+    assert (answer.headers["Content-Type"], answer.content) == ("application/json", written)
+
+
+def test_queries_keep_what_is_given_twice_and_what_is_encoded(staged: Any, picture: bytes) -> None:
+    jpeg = {"Content-Type": "image/jpeg"}
+    twice = staged.post("/v1/photos?preset=web&preset=metadata", data=picture, headers=jpeg)
+    assert [(fault["field"], fault["code"]) for fault in twice.json()["errors"]] == [("preset", "duplicate_field")]
+
+    asked = {"jobs": '[{"type": "metadata"}]', "filename": "100% & more + ä.jpg", "reference": ""}
+    photo = staged.post("/v1/photos", params=asked, data=picture, headers=jpeg).json()
+    assert (photo["original"]["filename"], photo["reference"]) == ("100% & more + ä.jpg", None)
+
+
+@pytest.mark.parametrize("path", ["/v1/photos/%2e%2e/x", "/v1/%E2%86%92", "/v1/%ff", "/v1/ph%6ftos", "/v1/a%2Fb", "/%"])
+def test_odd_addresses_are_no_fault_of_ours(staged: Any, path: str) -> None:
+    answer = staged.get(path)
+
+    assert answer.status_code == (200 if path == "/v1/ph%6ftos" else 404), answer.text
+    assert not staged.logged("request.failed")
+
+
+def test_answers_without_a_body_have_none(staged: Any, picture: bytes) -> None:
+    photo = staged.taken(picture)
+
+    for method, status in (("HEAD", 200), ("OPTIONS", 200), ("DELETE", 204)):
+        answer = staged.ask(method, photo["links"]["self"])
+        assert (answer.status_code, answer.content) == (status, b""), method
+    assert "Content-Type" not in answer.headers
+
+
+def test_the_gateways_id_of_a_request_is_ours(staged: Any) -> None:
+    answer = staged.get("/v1/photos/nonsense")
+
+    assert answer.json()["request_id"] == answer.headers["X-Request-Id"] == answer.headers["X-Gateway-Request-Id"]
+
+
+def test_a_photo_that_is_too_large_for_lambda_is_told_the_way(staged: Any, picture: bytes) -> None:
+    fits = picture + bytes(4 * MIB - len(picture))
+    jpeg = {"Content-Type": "image/jpeg"}
+    assert staged.post("/v1/photos?preset=metadata", data=fits, headers=jpeg).status_code == 202
+
+    for answer in (
+        staged.post("/v1/photos?preset=metadata", data=fits + b"x", headers=jpeg),
+        staged.upload(("a.jpg", fits), preset="metadata"),
+    ):
+        assert answer.status_code == 413
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert "4,194,304 bytes" in answer.json()["detail"]
+        assert "POST /v1/uploads" in answer.json()["detail"]
+
+
+def test_a_key_is_known(start_api: Any) -> None:
+    keyed = start_api(payload="2.0", DARKROOM_API_KEYS=f"alice:{hash_of(ALICE)}")
+
+    assert keyed.get("/v1/photos").status_code == 401
+    assert keyed.get("/v1/photos", headers={"Authorization": f"Bearer {ALICE}"}).status_code == 200

@@ -1,0 +1,197 @@
+"""`darkroom upload --direct`: through a real API and a real worker, and against stand-ins that refuse or hang up."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask, Response, request
+from PIL import Image
+from werkzeug.serving import make_server
+
+from tests.integration.api.conftest import Api
+from tests.integration.conftest import QUICK_LEASE, WorkerProcess
+from tests.integration.test_cli import files_below, problem, run
+
+PHOTO = bytes(range(256)) * 4096
+
+
+class StandIn:
+    """An API and a storage. What a photo is called decides what becomes of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.keys: list[str] = []
+        self.sent: list[dict[str, Any]] = []
+        self.storage_url = self.url = ""
+
+    def api(self) -> Flask:
+        app = Flask("api")
+        app.add_url_rule("/healthz", view_func=lambda: "ok", endpoint="healthz")
+        app.add_url_rule("/v1/operations", view_func=lambda: {"presets": {"web": {}}}, endpoint="operations")
+        app.add_url_rule("/v1/uploads", view_func=self.offer, methods=["POST"])
+        app.add_url_rule("/v1/photos", view_func=self.upload, methods=["POST"])
+        app.add_url_rule("/v1/photos/<photo>", view_func=self.photo)
+        return app
+
+    def storage(self) -> Flask:
+        app = Flask("storage")
+        app.add_url_rule("/bucket", view_func=self.store, methods=["POST"])
+        return app
+
+    def upload(self) -> Any:
+        if "gateway" in request.args["filename"]:
+            return {"message": "Request Too Long"}, 413
+        return problem(413, "the request has more than 4 bytes; POST /v1/uploads says where to send larger photos")
+
+    def offer(self) -> Any:
+        body = request.get_json()
+        self.asked.append(body)
+        self.keys.append(request.headers["Idempotency-Key"])
+        if len(self.asked) == 1 and "busy" in body["filename"]:
+            return problem(503, "Come back.", {"Retry-After": "1"})
+        fields = {"key": f"uploads/{body['filename']}", "policy": "e30="}
+        return self.photo(body["filename"]) | {"upload": {"url": f"{self.storage_url}/bucket", "fields": fields}}, 201
+
+    def photo(self, photo: str) -> Any:
+        arrived = any(photo in sent["key"] for sent in self.sent)
+        return {"id": photo, "status": "succeeded" if arrived else "awaiting_upload", "jobs": [], "original": None}
+
+    def store(self) -> Any:
+        content = request.files["file"].read()
+        self.sent.append({**request.form, "bytes": content, "headers": dict(request.headers)})
+        name = request.form["key"]
+        if "torn" in name and len(self.sent) == 1:
+            request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            return ""
+        codes = {"grown": "EntityTooLarge", "late": "AccessDenied"}
+        if code := next((code for part, code in codes.items() if part in name), None):
+            said = f"<Error><Code>{code}</Code><Message>Invalid according to Policy: Policy expired.</Message></Error>"
+            return Response(said, 400 if code == "EntityTooLarge" else 403, mimetype="application/xml")
+        return "", 204
+
+
+@pytest.fixture
+def stand_in() -> Iterator[StandIn]:
+    made = StandIn()
+    servers = [make_server("127.0.0.1", 0, app, threaded=True) for app in (made.api(), made.storage())]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
+    made.url, made.storage_url = (f"http://127.0.0.1:{server.port}" for server in servers)
+    yield made
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def named(folder: Path, name: str, content: bytes = PHOTO) -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+@pytest.fixture(scope="module")
+def api(deploy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """An API with a worker."""
+    logs = tmp_path_factory.mktemp("logs")
+    deployment = deploy(**QUICK_LEASE)
+    worker = WorkerProcess(deployment.environ_of("worker") | {"DARKROOM_LOG_FORMAT": "json"}, logs / "worker.log")
+    made = Api(deployment, logs / "api.log", {}, payload="")
+    yield made
+    made.stop()
+    worker.stop()
+
+
+def test_photos_go_past_the_api_and_their_results_come_back(api: Api, picture: bytes, tmp_path: Path) -> None:
+    jobs = json.dumps([{"type": "resize", "width": 40}, {"type": "metadata"}])
+    out, photo = tmp_path / "out", named(tmp_path, "räder.jpg", picture)
+
+    ended = run("upload", photo, "--direct", "--jobs", jobs, "--reference", "r7", "--out", out, url=api.url)
+
+    assert ended.exit_code == 0, ended.output
+    names = files_below(out)
+    assert len(names) == 2
+    (small,) = [name for name in names if name.endswith(".jpg")]
+    with Image.open(out / small) as image:
+        assert image.width == 40
+    (shown,) = api.get("/v1/photos").json()["photos"]
+    assert (shown["reference"], shown["original"]["filename"]) == ("r7", "räder.jpg")
+    assert shown["original"]["size"] == len(picture)
+    assert not [
+        line for line in api.logged("request.answered") if (line["method"], line["path"]) == ("POST", "/v1/photos")
+    ]
+
+
+def test_a_file_that_is_no_photo_fails_for_that(api: Api, tmp_path: Path) -> None:
+    ended = run("upload", named(tmp_path, "diary.jpg", b"Dear diary, " * 50), "--direct", url=api.url)
+
+    assert ended.exit_code == 1
+    assert "a text file" in ended.stderr
+
+
+def test_a_form_is_used_again_when_the_connection_breaks(stand_in: StandIn, tmp_path: Path) -> None:
+    ended = run("upload", named(tmp_path, "torn.jpg"), "--direct", url=stand_in.url)
+
+    assert ended.exit_code == 0, ended.output
+    assert [sent["bytes"] == PHOTO for sent in stand_in.sent] == [True, True]
+    assert [sent["policy"] for sent in stand_in.sent] == ["e30=", "e30="]
+    (asked,) = stand_in.asked
+    assert asked == {"filename": "torn.jpg", "size": len(PHOTO)}
+
+
+def test_a_busy_api_is_asked_again_under_the_same_key(stand_in: StandIn, tmp_path: Path) -> None:
+    assert run("upload", named(tmp_path, "busy.jpg"), "--direct", url=stand_in.url).exit_code == 0
+
+    assert len(stand_in.keys) == 2
+    assert len(set(stand_in.keys)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("grown.jpg", "EntityTooLarge: the file has more bytes than it had"),
+        ("late.jpg", "403 AccessDenied: Invalid according to Policy: Policy expired."),
+    ],
+)
+def test_what_the_storage_refuses_is_said_in_words(stand_in: StandIn, tmp_path: Path, name: str, said: str) -> None:
+    ended = run("upload", named(tmp_path, name), "--direct", url=stand_in.url)
+
+    assert ended.exit_code == 1
+    assert said in ended.stderr
+    assert "<" not in ended.stderr
+
+
+def test_an_empty_file_is_not_sent(stand_in: StandIn, tmp_path: Path) -> None:
+    ended = run("upload", named(tmp_path, "a.jpg", b""), "--direct", url=stand_in.url)
+
+    assert (ended.exit_code, stand_in.asked) == (1, [])
+    assert "an empty file" in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["large.jpg", "gateway.jpg"])
+def test_whoever_sends_too_much_is_told_of_the_other_way(stand_in: StandIn, tmp_path: Path, name: str) -> None:
+    """The API says so itself; a gateway before it says nothing that anybody could go by."""
+    ended = run("upload", named(tmp_path, name), url=stand_in.url)
+
+    assert ended.exit_code == 1
+    assert "--direct" in ended.stderr
+
+
+def test_nothing_that_belongs_to_the_api_goes_to_the_storage(
+    stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = named(tmp_path, "netrc", b"machine 127.0.0.1 login me password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    ended = run("upload", named(tmp_path, "a.jpg"), "--direct", url=stand_in.url, env={"DARKROOM_API_KEY": "dk_a"})
+
+    assert ended.exit_code == 0, ended.output
+    (sent,) = stand_in.sent
+    assert "Authorization" not in sent["headers"]
+    assert "Idempotency-Key" not in sent["headers"]

@@ -1,0 +1,161 @@
+"""deploy/aws/gateway.yaml before a real API: what passes through, what it refuses by itself, and how it changes.
+
+POST /v1/ingest itself is tested in tests/e2e/test_gateway.py: the embedded emulator neither validates bodies nor knows
+enough of mapping templates.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+import requests
+from click.testing import CliRunner
+
+from darkroom.cli import main
+from darkroom.gateway import Gateway, provision_gateway
+from tests.integration.api.conftest import Api
+
+if TYPE_CHECKING:
+    from tests.conftest import Deploy
+
+pytestmark = pytest.mark.skipif(
+    "AWS_ENDPOINT_URL" in os.environ, reason="a gateway in a container does not reach what listens on this machine only"
+)
+
+
+class Site:
+    """An API, and a gateway in front of it."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.gateway = self.deploy(api.url)
+
+    def deploy(self, url: str) -> Gateway:
+        services = self.api.services
+        return provision_gateway(services.settings, services.clients, url)
+
+    def ask(self, method: str, path: str, **request: Any) -> requests.Response:
+        return requests.request(method, self.gateway.url + path, timeout=60, allow_redirects=False, **request)
+
+
+@pytest.fixture(scope="module")
+def site(deploy: Deploy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    api = Api(deploy(), tmp_path_factory.mktemp("api") / "api.log", {})
+    try:
+        yield Site(api)
+    finally:
+        api.stop()
+
+
+def test_an_upload_arrives_as_it_was_sent(site: Site, picture: bytes) -> None:
+    answer = site.ask("POST", "/v1/photos", files={"photo": ("photo.jpg", picture)}, data={"preset": "web"})
+
+    assert answer.status_code == 202, answer.text
+    original = site.api.record(answer.json()["id"]).original
+    assert original is not None
+    assert site.api.services.bucket.read(original.key) == picture
+
+
+def test_a_photo_as_the_body_arrives_as_it_was_sent(site: Site, picture: bytes) -> None:
+    answer = site.ask("POST", "/v1/photos?preset=web", data=picture, headers={"Content-Type": "image/jpeg"})
+
+    assert answer.status_code == 202, answer.text
+    original = site.api.record(answer.json()["id"]).original
+    assert original is not None
+    assert site.api.services.bucket.read(original.key) == picture
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/photos?limit=1", "/v1/photos/nothing", "/nowhere/at/all"])
+def test_every_other_path_is_the_apis(site: Site, path: str) -> None:
+    direct, through = site.api.get(path), site.ask("GET", path)
+
+    # Not its type: the emulator calls every error plain JSON.
+    assert (through.status_code, without_request(through)) == (direct.status_code, without_request(direct))
+
+
+def without_request(answer: requests.Response) -> dict[str, Any]:
+    body: dict[str, Any] = answer.json()
+    return {name: value for name, value in body.items() if name != "request_id"}
+
+
+def test_ingest_wants_the_gateways_key(site: Site) -> None:
+    refused = site.ask("POST", "/v1/ingest", json={"key": "incoming/default/x.jpg", "preset": "web"})
+
+    assert refused.status_code == 401
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert refused.json()["type"] == "urn:darkroom:problem:unauthorized"
+
+
+def test_ingest_takes_json_only(site: Site) -> None:
+    assert site.gateway.key
+    refused = site.ask(
+        "POST", "/v1/ingest", data="key=x", headers={"x-api-key": site.gateway.key, "Content-Type": "text/plain"}
+    )
+
+    assert refused.status_code == 415
+    assert refused.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_second_run_changes_nothing(site: Site) -> None:
+    apigateway = boto3.client("apigateway")
+    id_ = _id(site.gateway)
+    before = [one["id"] for one in apigateway.get_deployments(restApiId=id_)["items"]]
+
+    again = site.deploy(site.api.url)
+
+    assert (again.outcome, again.url, again.key) == ("unchanged", site.gateway.url, site.gateway.key)
+    assert [one["id"] for one in apigateway.get_deployments(restApiId=id_)["items"]] == before
+
+
+def test_a_change_is_live_and_can_be_taken_back(site: Site) -> None:
+    away = site.deploy("http://127.0.0.1:1")
+
+    assert (away.outcome, away.url, away.key) == ("updated", site.gateway.url, site.gateway.key)
+    assert site.ask("GET", "/healthz").status_code >= 500
+
+    site.deploy(site.api.url)
+    assert site.ask("GET", "/healthz").status_code == 200
+
+
+def test_a_run_that_died_before_the_change_was_live_is_made_up_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as dying:
+        dying.setattr("darkroom.gateway.make_apigateway", _die)
+        with pytest.raises(RuntimeError):
+            site.deploy("http://127.0.0.1:1")
+
+    assert site.deploy("http://127.0.0.1:1").outcome == "unchanged"
+
+    assert site.ask("GET", "/healthz").status_code >= 500
+    site.deploy(site.api.url)
+    assert site.ask("GET", "/healthz").status_code == 200
+
+
+def test_it_can_be_deleted(site: Site) -> None:
+    name = f"{site.api.settings.stack}-gateway"
+    cloudformation = site.api.services.clients.cloudformation
+    cloudformation.delete_stack(StackName=name)
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+
+    assert site.ask("GET", "/healthz").status_code in (403, 404)
+    assert not [key for key in boto3.client("apigateway").get_api_keys()["items"] if key["name"].startswith(name)]
+
+
+def _id(gateway: Gateway) -> str:
+    return gateway.url.rsplit("/", 2)[-2]
+
+
+def _die() -> Any:
+    raise RuntimeError("killed")
+
+
+def test_the_command_says_what_it_takes() -> None:
+    refused = CliRunner().invoke(main, ["provision", "--gateway", "api.example.com"])
+
+    assert refused.exit_code == 2
+    assert "'api.example.com' is neither an address nor an ARN" in refused.output

@@ -1,0 +1,378 @@
+"""The serverless templates, deployed: gateway, functions and queues on the embedded emulator, as `make run-serverless`
+starts them. The tests come in over HTTP, as callers do, and look into the emulator from outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import cfnlint.decode
+import pytest
+import requests
+from PIL import Image
+
+from darkroom.record import PhotoRecord
+from darkroom.services import Services
+from darkroom.settings import read_settings
+from darkroom.stack import TEMPLATES
+from darkroom.stack import Stack as StackOnAws
+from tests.integration.conftest import PATIENCE, Stack, children_of, wait_until
+from tests.integration.embedded_run import EmbeddedProcess, ended, nobody_listens
+
+OWN = {
+    # The emulator refuses what the functions' roles do not allow.
+    "AUTH": "true",
+    "DARKROOM_CHILD_MEMORY": str(256 * 1024 * 1024),
+    "DARKROOM_TIME_LIMIT": "60",
+    "DARKROOM_BACKOFF_BASE": "1",
+    "DARKROOM_BACKOFF_CAP": "2",
+    "DARKROOM_STOP_GRACE": "20",
+}
+
+TOO_MUCH_MEMORY = {
+    "type": "pipeline",
+    "steps": [
+        {"type": "resize", "width": 8_000, "height": 8_000, "fit": "fill"},
+        {"type": "filter", "filter": "blur", "sigma": 2},
+    ],
+}
+
+SLOW = {
+    "type": "pipeline",
+    "steps": [
+        {"type": "resize", "width": 4000, "height": 3000},
+        *[{"type": "filter", "filter": "blur", "sigma": 50}] * 6,
+        {"type": "resize", "width": 100},
+    ],
+}
+
+
+class ServerlessProcess(EmbeddedProcess):
+    module = "darkroom.serverless"
+    home = ".darkroom/serverless"
+
+
+@dataclass
+class Serverless:
+    """A run, seen from outside (`url`) and from inside (`stack`)."""
+
+    process: ServerlessProcess
+    url: str
+    stack: Stack
+    overdue: PhotoRecord
+    running: subprocess.Popen[str] = field(repr=False)
+
+    def client(self, service: str) -> Any:
+        return boto3.client(service, endpoint_url=self.process.aws_url)
+
+    def upload(self, image: bytes, *jobs: dict[str, Any]) -> dict[str, Any]:
+        answer = requests.post(
+            f"{self.url}/v1/photos",
+            files={"photo": ("photo.jpg", image)},
+            data={"jobs": json.dumps(jobs)},
+            timeout=PATIENCE,
+        )
+        assert answer.status_code == 202, answer.text
+        photo: dict[str, Any] = answer.json()
+        return photo
+
+    def wait_for(self, photo: dict[str, Any]) -> dict[str, Any]:
+        def ended() -> dict[str, Any] | None:
+            found: dict[str, Any] = requests.get(photo["links"]["self"], timeout=PATIENCE).json()
+            return None if found["status"] in ("processing", "awaiting_upload") else found
+
+        return wait_until(f"photo {photo['id']} has ended", ended)
+
+    def record(self, photo: dict[str, Any]) -> PhotoRecord:
+        found = self.stack.services.table.get(photo["id"])
+        assert found
+        return found
+
+    def set_functions(self, queue: str, on: bool) -> None:
+        """Have the functions take messages from a queue, or not."""
+        client = self.client("lambda")
+        for source in client.list_event_source_mappings()["EventSourceMappings"]:
+            if source["EventSourceArn"].endswith(f":{queue}"):
+                client.update_event_source_mapping(UUID=source["UUID"], Enabled=on)
+
+    def logged(self, function: str, action: str) -> list[dict[str, Any]]:
+        """What a function has said in its log group."""
+        found = self.client("logs").filter_log_events(logGroupName=f"/darkroom/darkroom/{function}")["events"]
+        lines = [event["message"].strip() for event in found]
+        entries = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+        return [entry for entry in entries if entry.get("action") == action]
+
+    def workers(self) -> list[int]:
+        """The processes in which the emulator runs the worker function."""
+        children = children_of(self.process.processes()["emulator"])
+        return [child for child in children if "-darkroom-worker-" in Path(f"/proc/{child}/cmdline").read_text()]
+
+
+@pytest.fixture(scope="module")
+def serverless(tmp_path_factory: pytest.TempPathFactory, picture: bytes) -> Iterator[Serverless]:
+    folder = tmp_path_factory.mktemp("serverless")
+    process = ServerlessProcess(folder)
+    process.environ = OWN
+    try:
+        running, printed = process.ready()
+        url = next(line.split()[1] for line in printed.splitlines() if line.strip().startswith("API "))
+        with pytest.MonkeyPatch.context() as environ, contextlib.ExitStack() as workers:
+            for name, value in {
+                "AWS_ENDPOINT_URL": process.aws_url,
+                "AWS_ACCESS_KEY_ID": "test",
+                "AWS_SECRET_ACCESS_KEY": "test",
+                "AWS_DEFAULT_REGION": "us-east-1",
+            }.items():
+                environ.setenv(name, value)
+            services = Services.connect(read_settings({"DARKROOM_RESEND_AFTER": "1"}))
+            stack = Stack(services, {}, folder, workers)
+            # A photo whose message was lost, from the first: the sweep comes once a minute.
+            overdue = stack.record(picture, [{"type": "metadata"}])
+            services.table.create(overdue)
+            stack.store(overdue, picture)
+            yield Serverless(process, url, stack, overdue, running)
+    finally:
+        process.end()
+
+
+def test_a_photo_sent_to_the_gateway_comes_back_processed(serverless: Serverless, picture: bytes) -> None:
+    jobs = [{"type": "resize", "width": 320}, {"type": "filter", "filter": "invert"}, {"type": "metadata"}]
+
+    sent = serverless.upload(picture, *jobs)
+    photo = serverless.wait_for(sent)
+
+    assert photo["status"] == "succeeded", photo
+    assert photo["links"]["self"] == f"{serverless.url}/v1/photos/{photo['id']}"
+    results = [requests.get(job["links"]["result"], timeout=PATIENCE) for job in photo["jobs"]]
+    assert [result.status_code for result in results] == [200, 200, 200]
+    with Image.open(io.BytesIO(results[0].content)) as resized:
+        assert resized.size == (320, 240)
+    with Image.open(io.BytesIO(results[1].content)) as inverted:
+        red, _, blue = inverted.convert("RGB").getpixel((100, 100))
+        assert red < 20, "red has become cyan"
+        assert blue > 235, "red has become cyan"
+    assert results[2].json()["width"] == 640
+
+
+def test_what_is_wrong_with_a_request_is_said_by_the_api(serverless: Serverless) -> None:
+    answer = requests.post(f"{serverless.url}/v1/photos", files={"photo": b"no photo"}, timeout=PATIENCE)
+
+    assert answer.status_code == 415
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_only_what_failed_of_a_batch_comes_back(serverless: Serverless, picture: bytes) -> None:
+    """Two good photos, one that only a newer release could do, and a message that nobody can read."""
+    photos = serverless.stack.services.photos
+    serverless.set_functions(photos.name, on=False)
+    good = [serverless.upload(picture, {"type": "resize", "width": 64}) for _ in range(2)]
+    newer = serverless.upload(picture, {"type": "metadata"})
+    newer_record = serverless.record(newer)
+    serverless.stack.as_a_newer_release(newer_record)
+    photos.send("no JSON", group="default", deduplication_id="x")
+    serverless.set_functions(photos.name, on=True)
+
+    assert [serverless.wait_for(photo)["status"] for photo in good] == ["succeeded"] * 2
+
+    wait_until(
+        "the batch is logged as one",
+        lambda: [entry for entry in serverless.logged("worker", "batch.done") if entry["messages"] == 4],
+    )
+    (batch,) = [entry for entry in serverless.logged("worker", "batch.done") if entry["messages"] == 4]
+    assert batch["not_done"] == 1
+    (buried,) = photos.dead_letters.receive(10, wait=1, visibility=1)
+    assert buried.body == "no JSON"
+    assert buried.attributes["code"] == "undecodable_message"
+    photos.dead_letters.delete([buried.receipt_handle])
+    wait_until("it was received again", lambda: len(_postponed(serverless, newer)) >= 2)
+
+    serverless.stack.as_this_release(newer_record)
+
+    assert serverless.wait_for(newer)["status"] == "succeeded"
+    assert [job["attempts"] for photo in good for job in serverless.wait_for(photo)["jobs"]] == [1, 1]
+
+
+def _postponed(serverless: Serverless, photo: dict[str, Any]) -> list[dict[str, Any]]:
+    return [entry for entry in serverless.logged("worker", "order.attempt_failed") if entry.get("photo") == photo["id"]]
+
+
+def test_a_photo_that_kills_its_process_is_a_dead_letter(serverless: Serverless, picture: bytes) -> None:
+    sent = serverless.upload(picture, TOO_MUCH_MEMORY, {"type": "metadata"})
+
+    photo = serverless.wait_for(sent)
+
+    killer, neighbour = photo["jobs"]
+    assert (killer["status"], killer["error"]["code"]) == ("failed", "out_of_memory")
+    assert neighbour["status"] == "succeeded"
+    dead = requests.get(f"{serverless.url}/v1/dead-letters", timeout=PATIENCE).json()["dead_letters"]
+    assert [letter["photo"] for letter in dead] == [photo["id"]]
+    serverless.stack.wait_until_empty()
+
+
+def test_the_message_of_a_function_that_died_is_delivered_again(serverless: Serverless, picture: bytes) -> None:
+    sqs, photos = serverless.stack.services.clients.sqs, serverless.stack.services.photos
+    usual = sqs.get_queue_attributes(QueueUrl=photos.url, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    assert usual == {"VisibilityTimeout": str(6 * 140)}, "six times what two tries, and some more, take"
+    serverless.stack.wait_until_empty()
+    sqs.set_queue_attributes(QueueUrl=photos.url, Attributes={"VisibilityTimeout": "10"})
+    try:
+        sent = serverless.upload(picture, SLOW)
+        serverless.stack.wait_in_work(serverless.record(sent))
+        for worker in serverless.workers():
+            os.kill(worker, signal.SIGKILL)
+    finally:
+        sqs.set_queue_attributes(QueueUrl=photos.url, Attributes=usual)
+
+    photo = serverless.wait_for(sent)
+
+    assert photo["status"] == "succeeded"
+    assert photo["jobs"][0]["attempts"] >= 2
+
+
+def test_a_direct_upload_goes_past_the_gateway(serverless: Serverless, picture: bytes) -> None:
+    asked = requests.post(
+        f"{serverless.url}/v1/uploads", json={"jobs": [{"type": "resize", "width": 100}]}, timeout=PATIENCE
+    )
+    assert asked.status_code == 201, asked.text
+    form = asked.json()["upload"]
+
+    stored = requests.post(form["url"], data=form["fields"], files={"file": picture}, timeout=PATIENCE)
+    assert stored.ok, stored.text
+
+    photo = serverless.wait_for(asked.json())
+    assert photo["status"] == "succeeded"
+    result = requests.get(photo["jobs"][0]["links"]["result"], timeout=PATIENCE)
+    with Image.open(io.BytesIO(result.content)) as resized:
+        assert resized.size == (100, 75)
+
+
+def test_a_file_dropped_into_the_bucket_becomes_a_photo(serverless: Serverless, picture: bytes) -> None:
+    services = serverless.stack.services
+    services.clients.s3.put_object(
+        Bucket=services.settings.bucket, Key="incoming/default/web/in the woods.jpg", Body=picture
+    )
+
+    def listed() -> dict[str, Any] | None:
+        photos = requests.get(f"{serverless.url}/v1/photos", timeout=PATIENCE).json()["photos"]
+        found = [photo for photo in photos if (photo["original"] or {}).get("filename") == "in the woods.jpg"]
+        return found[0] if found else None
+
+    photo = wait_until("the photo is there", listed)
+
+    assert serverless.wait_for(photo)["status"] == "succeeded"
+
+
+def test_the_scheduled_sweep_sends_what_was_lost_again(serverless: Serverless) -> None:
+    found = serverless.stack.wait_for(serverless.overdue)
+
+    assert found.status == "succeeded"
+    # Logs are there when the function has ended.
+    wait_until("the sweep has told of it", lambda: serverless.logged("sweep", "sweep.resent"))
+
+
+def test_one_command_deploys_everything(serverless: Serverless, tmp_path: Path) -> None:
+    """The template of the whole, as it is when its command has put the others where it names them."""
+    cloudformation, s3 = serverless.client("cloudformation"), serverless.client("s3")
+    s3.create_bucket(Bucket="templates")
+    template = (TEMPLATES / "darkroom.yaml").read_text()
+    for nested in ("data.yaml", "policies.yaml", "serverless.yaml", "gateway.yaml"):
+        s3.put_object(Bucket="templates", Key=nested, Body=(TEMPLATES / nested).read_bytes())
+        template = template.replace(
+            f"TemplateURL: {nested}", f"TemplateURL: {serverless.process.aws_url}/templates/{nested}"
+        )
+    given = {
+        "Name": "whole",
+        "Bucket": "whole-photos",
+        "ImageUri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/darkroom@sha256:" + 64 * "0",
+        "ApiKeys": f"alice:{64 * 'a'}",
+        "TimeLimit": "180",
+    }
+
+    whole = tmp_path / "darkroom.yaml"
+    whole.write_text(template)
+    try:
+        StackOnAws("whole", whole, given).deploy(cloudformation)
+        functions, sqs = serverless.client("lambda"), serverless.client("sqs")
+        worker = functions.get_function(FunctionName="whole-worker")
+        sources = functions.list_event_source_mappings(FunctionName="whole-worker")["EventSourceMappings"]
+        queue = sqs.get_queue_url(QueueName="whole-photos")["QueueUrl"]
+        hidden = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    finally:
+        cloudformation.delete_stack(StackName="whole")
+
+    assert worker["Code"]["ImageUri"] == given["ImageUri"]
+    assert worker["Configuration"]["ImageConfigResponse"]["ImageConfig"] == {
+        "EntryPoint": ["python", "-m", "awslambdaric"],
+        "Command": ["worker.lambda_function.lambda_handler"],
+        "WorkingDirectory": "/app",
+    }
+    assert {source["EventSourceArn"].rpartition(":")[2] for source in sources} == {
+        "whole-photos",
+        "whole-photo-ingest",
+    }
+    assert all(source["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for source in sources)
+    assert int(hidden["VisibilityTimeout"]) == 6 * worker["Configuration"]["Timeout"]
+
+
+def test_workers_have_time_for_both_tries_of_a_photo() -> None:
+    template, _ = cfnlint.decode.decode_str((TEMPLATES / "darkroom.yaml").read_text())
+
+    for limit, seconds in template["Mappings"]["Seconds"].items():
+        assert seconds["Worker"] >= 2 * int(limit) + 10
+        assert seconds["Visibility"] == 6 * seconds["Worker"]
+
+
+def test_it_stops_and_goes_on(serverless: Serverless, picture: bytes) -> None:
+    """Last of all. A photo that waits at the end, because nobody takes it from its queue, is done by the next run."""
+    functions = children_of(serverless.process.processes()["emulator"])
+    done = serverless.wait_for(serverless.upload(picture, {"type": "metadata"}))
+    serverless.set_functions(serverless.stack.services.photos.name, on=False)
+    waiting = serverless.upload(picture, {"type": "metadata"})
+
+    serverless.running.send_signal(signal.SIGINT)
+    status, printed = ended(serverless.running)
+
+    assert status == 0, printed
+    assert "in work, or waited" not in printed
+    assert printed.endswith("stopped\n")
+    assert nobody_listens(serverless.process.aws_port)
+    assert functions
+    wait_until("no function is left", lambda: not any(Path(f"/proc/{child}").exists() for child in functions))
+
+    _, printed = serverless.process.ready()
+
+    assert serverless.url in printed
+    assert requests.get(done["links"]["self"], timeout=PATIENCE).json()["status"] == "succeeded"
+    assert serverless.wait_for(waiting)["status"] == "succeeded"
+
+
+def test_another_aws_is_refused(tmp_path: Path) -> None:
+    process = ServerlessProcess(tmp_path)
+    process.environ = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+
+    status, printed = ended(process.start())
+
+    assert status == 1
+    assert "env -u AWS_ENDPOINT_URL make run-serverless" in printed
+    assert "Traceback" not in printed
+
+
+def test_a_port_that_is_taken_is_said_without_a_traceback(tmp_path: Path) -> None:
+    process = ServerlessProcess(tmp_path)
+    with socket.create_server(("127.0.0.1", process.aws_port)):
+        status, printed = ended(process.start())
+
+    assert status == 1
+    assert f"make run-serverless ARGS='--aws-port {process.aws_port + 1}'" in printed
+    assert "Traceback" not in printed

@@ -1,0 +1,223 @@
+"""A file that came past the API becomes a photo: fetch -> look -> copy -> record -> remove the upload.
+
+The same for a direct upload, whose record the API has made, and for a file dropped into the bucket, whose record is
+made here. A form can be used twice, S3 tells twice and in any order, and several workers may be at one file: each
+copies what it has read under a key that names it, and the record's update decides which copy is the original. Whoever
+was too late removes its own. A death between any two steps leaves a message that leads back here, and the sweep makes
+a new one for a record that waits for a file which is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import structlog
+
+from darkroom.bucket import Fetched, original_key, upload_key
+from darkroom.errors import (
+    DarkroomError,
+    IngestRefused,
+    NotFound,
+    ObjectReplaced,
+    PhotoError,
+    PhotoGone,
+    ProcessError,
+    TooLarge,
+    Unavailable,
+)
+from darkroom.filenames import photo_filename, safe_filename
+from darkroom.ingest import INCOMING, UPLOADS, Notice
+from darkroom.message import IngestMessage, UploadMessage
+from darkroom.orders import Callback, DirectUpload, Original
+from darkroom.record import PhotoRecord, now
+from darkroom.services import Services
+from darkroom.sniff import Sniffed
+from worker.child import WORK_PREFIX
+from worker.drops import Drop, Drops
+
+log = structlog.get_logger()
+
+TRIES = 5
+"""How often a file is read anew that is replaced while it is read."""
+
+Arrival = Notice | IngestMessage | UploadMessage
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a slot does the work with: `look` into a file, and `check` that it is to go on."""
+
+    look: Callable[[Path], Sniffed]
+    check: Callable[[], None]
+
+
+class Ingest:
+    def __init__(self, services: Services, drops: Drops) -> None:
+        self._services = services
+        self._settings = services.settings
+        self._drops = drops
+
+    def take(self, arrival: Arrival, means: Means, again: bool) -> PhotoRecord | None:
+        """The photo that a file has become, whether it will do or not; None when there is nothing more to do.
+
+        `again`: somebody has been at it before, and may have left something.
+        Raises IngestRefused when it cannot become anybody's photo, Unavailable when that cannot be said now.
+        """
+        photo = self._waiting(arrival)
+        if photo is None:
+            return None
+        source = photo.upload.key if photo.upload and photo.upload.key else upload_key(photo.id)
+        with structlog.contextvars.bound_contextvars(photo=photo.id, owner=photo.owner):
+            try:
+                taken = self._take(photo, source, means, isinstance(arrival, IngestMessage))
+                if taken and again:
+                    self._services.bucket.remove(_other_copies(taken, self._services.bucket.originals(photo.id)))
+                return taken
+            except NotFound:  # also PhotoGone: deleted in the meantime
+                log.info("ingest.gone")
+                self._services.bucket.remove_photo(photo.id)
+                return None
+
+    # --- which photo --------------------------------------------------------------------------------------------
+
+    def _waiting(self, arrival: Arrival) -> PhotoRecord | None:
+        """The record of the photo that a file is for."""
+        if isinstance(arrival, UploadMessage):
+            return self._services.table.get(arrival.photo)
+        if isinstance(arrival, IngestMessage):
+            return self._record(self._drops.asked(arrival))
+        if arrival.bucket != self._settings.bucket:
+            raise IngestRefused(f"{arrival.key} is in bucket {arrival.bucket}; ours is {self._settings.bucket}")
+        if arrival.key.startswith(UPLOADS):
+            photo = self._services.table.get(arrival.key.removeprefix(UPLOADS))
+            if photo is None:
+                log.info("ingest.unknown", key=arrival.key)
+            return photo
+        if arrival.key.startswith(INCOMING):
+            drop = self._drops.noticed(arrival)
+            if drop is None:
+                log.info("ingest.waits", key=arrival.key, detail="it is brought in when its owner asks for it")
+            return self._record(drop) if drop else None
+        log.info("ingest.not_ours", key=arrival.key)
+        return None
+
+    def _record(self, drop: Drop) -> PhotoRecord | None:
+        """The record of a dropped file, made now if it is not there. None for a file that is no longer there."""
+        if found := self._services.table.get(drop.photo):
+            return found
+        if drop.etag is not None:
+            etag = self._services.bucket.etag(drop.key)
+            if etag is None or etag != (drop.etag or etag):
+                log.info("ingest.overtaken", key=drop.key, detail="replaced; S3 tells of that" if etag else "removed")
+                return None
+        days = self._settings.retention_days
+        photo = PhotoRecord(
+            id=drop.photo,
+            owner=drop.owner,
+            created_at=drop.at,
+            upload=DirectUpload(filename=safe_filename(drop.key), until=now(), key=drop.key),
+            reference=drop.reference,
+            metadata=drop.metadata or {},
+            callback=Callback(url=drop.callback_url) if drop.callback_url else None,
+            expires_at=now() + timedelta(days=days) if days else None,
+        )
+        photo.add_order(drop.jobs, self._settings.resend_after, drop.trace)
+        return self._services.table.create(photo)
+
+    # --- the file -----------------------------------------------------------------------------------------------
+
+    def _take(self, photo: PhotoRecord, source: str, means: Means, asked: bool) -> PhotoRecord | None:
+        if photo.gone:
+            raise PhotoGone
+        if photo.upload and photo.unfinished:
+            try:
+                photo = self._take_newest(photo, source, means)
+            except _Missing as missing:
+                photo = self._services.table.get(photo.id) or photo
+                if photo.upload and photo.unfinished:  # nobody has taken it meanwhile
+                    if not asked:
+                        log.info("ingest.missing", key=source)
+                        return None
+                    photo = self._refuse(photo, NotFound(str(missing)))
+        else:
+            log.info("ingest.late", detail="the photo has its original, or its jobs have ended without one")
+        if source == upload_key(photo.id):  # whoever dropped a file may want to keep it there
+            self._services.bucket.remove([source])
+        return photo
+
+    def _take_newest(self, photo: PhotoRecord, source: str, means: Means) -> PhotoRecord:
+        """Take the file as it is now: while the photo waits, a later one takes the place of an earlier one."""
+        for _ in range(TRIES):
+            means.check()
+            try:
+                return self._take_one(photo, source, means)
+            except ObjectReplaced as error:
+                log.info("ingest.replaced", detail=error.detail)
+        raise Unavailable(f"{source} is replaced faster than it can be read")
+
+    def _take_one(self, photo: PhotoRecord, source: str, means: Means) -> PhotoRecord:
+        with TemporaryDirectory(dir=self._settings.spool_dir, prefix=WORK_PREFIX) as directory:
+            path = Path(directory, "original")
+            try:
+                with _missing(), path.open("wb") as file:
+                    fetched = self._services.bucket.fetch_upload(source, file, self._settings.max_upload_bytes)
+                sniffed = means.look(path)
+            except (PhotoError, ProcessError, TooLarge) as error:
+                return self._refuse(photo, error)
+        means.check()
+        original = _original(photo, fetched, sniffed)
+        with _missing():
+            self._services.bucket.copy(source, fetched.etag, original.key, sniffed.content_type)
+        photo, taken = self._services.table.update(
+            photo.id, lambda record: record.take_original(original, self._settings.resend_after), known=photo
+        )
+        if taken:
+            log.info("ingest.taken", key=source, size=original.size)
+        else:
+            log.info("ingest.late", detail="another file was faster, or the jobs have ended")
+            self._services.bucket.remove(_other_copies(photo, [original.key]))
+        return photo
+
+    def _refuse(self, photo: PhotoRecord, error: DarkroomError) -> PhotoRecord:
+        """Nothing can be made of the file: its owner finds that with the jobs."""
+        photo, refused = self._services.table.update(
+            photo.id, lambda record: record.refuse_original(error), known=photo
+        )
+        log.warning("ingest.refused", code=error.code, detail=error.detail, in_vain=not refused)
+        return photo
+
+
+def _original(photo: PhotoRecord, fetched: Fetched, sniffed: Sniffed) -> Original:
+    return Original(
+        key=original_key(photo.id, fetched.etag),
+        filename=photo_filename(photo.upload.filename if photo.upload else "", sniffed.format),
+        content_type=sniffed.content_type,
+        size=fetched.size,
+        sha256=fetched.sha256,
+        width=sniffed.width,
+        height=sniffed.height,
+    )
+
+
+def _other_copies(photo: PhotoRecord, keys: list[str]) -> list[str]:
+    """Those that are not the original. A photo without one may still get one of them."""
+    waiting = photo.upload is not None and photo.unfinished
+    return [] if waiting else [key for key in keys if photo.original is None or key != photo.original.key]
+
+
+class _Missing(Exception):
+    """There is no such file, or no longer."""
+
+
+@contextmanager
+def _missing() -> Iterator[None]:
+    """Tell an object that is not there from a record that is not there."""
+    try:
+        yield
+    except NotFound as error:
+        raise _Missing(error.detail) from error
