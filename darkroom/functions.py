@@ -12,13 +12,16 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from darkroom.aws import Clients, aws_errors
+from darkroom.errors import SettingsError
 from darkroom.gateway import Gateway, provision_gateway
 from darkroom.owners import read_owners
+from darkroom.presets import read_presets
 from darkroom.provision import provision, provision_policies
 from darkroom.queue import Queue
-from darkroom.settings import MIB, PROJECT, Settings
+from darkroom.settings import MIB, PREFIX, PROJECT, Settings
 from darkroom.stack import TEMPLATES, Stack
 
 CODE = ("api/*.py", "darkroom/*.py", "worker/**/*.py", "deploy/aws/*.yaml", "presets.toml")
@@ -52,6 +55,7 @@ class Functions:
     def deploy(self) -> Gateway:
         """Deploy everything, the gateway included. May be repeated: it changes what differs."""
         settings, clients = self.settings, self.clients
+        read_presets(settings)
         if settings.queue_visibility is None:
             settings = settings.model_copy(update={"queue_visibility": VISIBILITY * self._timeout})
         provision(settings, clients)
@@ -61,7 +65,7 @@ class Functions:
         stack = self._stack({**policies, **self._upload(), "Paused": "true"})
         stack.deploy(clients.cloudformation)
         made = stack.outputs(clients.cloudformation)
-        authorizer = made["AuthorizerFunction"] if read_owners(settings).keys else ""
+        authorizer = made["AuthorizerFunction"] if self._auth() == "keys" else ""
         gateway = provision_gateway(settings, clients, made["ApiFunction"], authorizer)
         self._stack({"PublicUrl": settings.base_url or gateway.url}).deploy(clients.cloudformation)
         return gateway
@@ -93,7 +97,7 @@ class Functions:
             "Bucket": settings.bucket,
             "QueueType": settings.queue_type,
             "EventsQueueType": settings.events_queue_type,
-            "Auth": "keys" if keys else "off",
+            "Auth": self._auth(),
             "ApiKeys": ",".join(f"{owner}:{key_hash}" for key_hash, owner in keys.items()),
             "WorkerTimeout": str(self._timeout),
             "TimeLimit": str(settings.time_limit),
@@ -105,6 +109,15 @@ class Functions:
             "Paused": "false",
         }
         return Stack(f"{settings.stack}-serverless", TEMPLATES / "serverless.yaml", parameters | more)
+
+    def _auth(self) -> Literal["keys", "off"]:
+        """Whether callers need a key; said here, before a function that does not start is all that tells."""
+        auth, keys = self.settings.auth, read_owners(self.settings).keys
+        if auth == "keys" and not keys:
+            raise SettingsError(f"{PREFIX}AUTH is keys, but there are none: `darkroom key alice` makes one")
+        if auth == "off" and keys:
+            raise SettingsError(f"{PREFIX}AUTH is off, but there are API keys, which would protect nothing")
+        return "keys" if keys else "off"
 
     def _upload(self) -> dict[str, str]:
         """Put the code into the bucket, under a name that is another one for other code."""

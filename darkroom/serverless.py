@@ -4,6 +4,9 @@
 same templates. The emulator runs the functions, in processes of its own; there is no other one of ours. `Ctrl-C` takes
 the functions from their queues, lets them finish what they have in hand, and ends the emulator, which then saves its
 state for the next run.
+
+Two things are not as on AWS: the emulator cannot fill in the gateway's template for POST /v1/ingest, so that it answers
+400, and it gives a function no limit of memory.
 """
 
 from __future__ import annotations
@@ -64,8 +67,9 @@ class ServerlessRun(EmbeddedRun):
         settings.spool_dir.mkdir(parents=True, exist_ok=True)
         self.start_emulator()
         share = (usable_memory() - OTHERS_MEMORY) // WORKERS
-        self._functions = Functions(settings, make_clients(settings), share)
-        self._url = self._functions.deploy().url
+        functions = Functions(settings, make_clients(settings), share)
+        self._url = functions.deploy().url
+        self._functions = functions
         self.check()
         wait_until_answers(
             self.children[0],
@@ -98,7 +102,7 @@ Darkroom runs as Lambda functions, up to {WORKERS} workers at a time. Ctrl-C sto
   state {FOLDER}/: queues, records, photos and functions. Ctrl-C saves them and the next run goes on;
         kill -9 of the emulator loses the queue. `make clean` removes everything.
 
-Try it with a photo of yours:
+Try it with a photo of yours, of up to 4 MB, as on Lambda; `darkroom upload --direct` sends larger ones:
 
   {self.example_upload(settings, self._url)}
 

@@ -1,8 +1,9 @@
 """API Gateway and Lambda before the API's function: `python -m tests.lambda_gateway`, in place of `python -m api`.
 
 Requests become events as AWS documents them: in the payload format LAMBDA_PAYLOAD (1.0 as of a REST API, 2.0), below
-the stage LAMBDA_STAGE if there is one. Every execution environment is a process that gets one event at a time, as
-JSON; there are as many as there are requests at the same time. The gateway's and Lambda's limits of size hold.
+the stage LAMBDA_STAGE if there is one. Every execution environment is a process of Lambda's own runtime client that
+gets one event at a time; there are as many as there are requests at the same time. The gateway's and Lambda's limits
+hold.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import base64
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 import uuid
@@ -21,6 +21,8 @@ from urllib.parse import parse_qs, unquote
 from werkzeug import Request, Response
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from tests.lambda_runtime import Function, FunctionError, RuntimeExited, TaskTimedOut, as_process
+
 MIB = 1024 * 1024
 
 MOST = 10 * MIB
@@ -29,59 +31,19 @@ MOST = 10 * MIB
 MOST_JSON = 6 * MIB
 """Bytes that Lambda takes in an event, and in an answer."""
 
-FUNCTION = "from tests.lambda_gateway import run; run()"
+HANGS_UP_AFTER = 29.0
 
-
-class Environment:
-    """An execution environment of the function."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", FUNCTION], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def invoke(self, event: str) -> dict[str, Any] | None:
-        """What the function answers; None when it fails or dies."""
-        assert self._process.stdin
-        assert self._process.stdout
-        try:
-            self._process.stdin.write(event + "\n")
-            self._process.stdin.flush()
-            answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        except (OSError, ValueError):
-            return None
-        return answer
-
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    def end(self) -> None:
-        with self._process:
-            self._process.kill()
-
-
-def run() -> None:
-    """An execution environment: events in, answers out, one a line."""
-    from api.lambda_function import lambda_handler
-
-    answers, sys.stdout = sys.stdout, sys.stderr
-    for line in sys.stdin:
-        try:
-            answer: Any = lambda_handler(json.loads(line), None)
-        except Exception as error:  # noqa: BLE001 - as Lambda's runtime does
-            answer = {"errorType": type(error).__name__, "errorMessage": str(error)}
-            sys.stderr.write(f"{answer}\n")
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+FUNCTION = as_process(
+    [sys.executable, "-m", "awslambdaric", "api.lambda_function.lambda_handler"], dict(os.environ), sys.stderr
+)
 
 
 class Gateway:
     def __init__(self, payload: str, stage: str) -> None:
         self._payload = payload
         self._stage = stage
-        self._idle: list[Environment] = []
-        self._all: list[Environment] = []
+        self._idle: list[Function] = []
+        self._all: list[Function] = []
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         return self._answer(Request(environ))(environ, start_response)
@@ -92,31 +54,36 @@ class Gateway:
         prefix = f"/{self._stage}" if self._stage else ""
         if prefix and not f"{request.path}/".startswith(f"{prefix}/"):
             return refused(403, "Forbidden")
-        made = event_of(request, body, self._payload, prefix)
-        event = json.dumps(made)
-        if len(event) > MOST_JSON:
+        event = event_of(request, body, self._payload, prefix)
+        if len(json.dumps(event)) > MOST_JSON:
             return refused(413, "Request Too Long")
-        answer = self._invoke(event)
-        if answer is None or "statusCode" not in answer or len(json.dumps(answer)) > MOST_JSON:
+        try:
+            answer = self._invoke(event)
+        except TaskTimedOut:
+            return refused(504, "Endpoint request timed out")
+        except (FunctionError, RuntimeExited):
+            return refused(502, "Internal server error")
+        if len(json.dumps(answer)) > MOST_JSON:
             return refused(502, "Internal server error")
         response = as_http(answer)
-        response.headers["X-Gateway-Request-Id"] = made["requestContext"]["requestId"]
+        response.headers["X-Gateway-Request-Id"] = event["requestContext"]["requestId"]
         return response
 
-    def _invoke(self, event: str) -> dict[str, Any] | None:
+    def _invoke(self, event: dict[str, Any]) -> dict[str, Any]:
         try:
             environment = self._idle.pop()
         except IndexError:
-            environment = Environment()
+            environment = Function(FUNCTION, HANGS_UP_AFTER)
             self._all.append(environment)
-        answer = environment.invoke(event)
-        if environment.alive:
+        try:
+            answer: dict[str, Any] = environment.invoke(event)
+        finally:
             self._idle.append(environment)
         return answer
 
     def end(self) -> None:
         for environment in self._all:
-            environment.end()
+            environment.kill()
 
 
 def event_of(request: Request, body: bytes, payload: str, prefix: str) -> dict[str, Any]:

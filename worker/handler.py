@@ -148,7 +148,7 @@ class Handler:
             self._check(lease)
 
         means = Means(lambda path: self._pixels.look(path, check), check)
-        photo = self._ingest.take(arrival, means, again=received.receives > 1)
+        photo = self._ingest.take(arrival, means, received.receives)
         if photo is None:
             return Delete()
         order = photo.orders[min(photo.orders)]

@@ -62,10 +62,10 @@ class Ingest:
         self._settings = services.settings
         self._drops = drops
 
-    def take(self, arrival: Arrival, means: Means, again: bool) -> PhotoRecord | None:
+    def take(self, arrival: Arrival, means: Means, receives: int) -> PhotoRecord | None:
         """The photo that a file has become, whether it will do or not; None when there is nothing more to do.
 
-        `again`: somebody has been at it before, and may have left something.
+        `receives`: when it is more than one, somebody has been at it before and may have left something.
         Raises IngestRefused when it cannot become anybody's photo, Unavailable when that cannot be said now.
         """
         photo = self._waiting(arrival)
@@ -75,13 +75,18 @@ class Ingest:
         with structlog.contextvars.bound_contextvars(photo=photo.id, owner=photo.owner):
             try:
                 taken = self._take(photo, source, means, isinstance(arrival, IngestMessage))
-                if taken and again:
+                if taken and receives > 1:
                     self._services.bucket.remove(_other_copies(taken, self._services.bucket.originals(photo.id)))
                 return taken
             except NotFound:  # also PhotoGone: deleted in the meantime
                 log.info("ingest.gone")
                 self._services.bucket.remove_photo(photo.id)
                 return None
+            except Exception as error:
+                if receives < self._settings.max_attempts or not _is_unforeseen(error):
+                    raise
+                log.exception("ingest.given_up")
+                return self._refuse(photo, DarkroomError(str(error)))
 
     # --- which photo --------------------------------------------------------------------------------------------
 
@@ -190,6 +195,11 @@ class Ingest:
         )
         log.warning("ingest.refused", code=error.code, detail=error.detail, in_vain=not refused)
         return photo
+
+
+def _is_unforeseen(error: Exception) -> bool:
+    """A bug, in a child or here. A disk that is full is no fault of the file's."""
+    return type(error) is DarkroomError if isinstance(error, DarkroomError) else not isinstance(error, OSError)
 
 
 def _original(photo: PhotoRecord, fetched: Fetched, sniffed: Sniffed) -> Original:

@@ -289,7 +289,7 @@ STAGES = {
 def halted(stack: Stack, stage: str, folder: Path) -> Iterator[Path]:
     """A worker that waits at a stage until the file is there which this gives the name of."""
     fault = dataclasses.replace(STAGES[stage], folder=str(folder))
-    environ = stack.environ | {"DARKROOM_SWEEP_INTERVAL": "3600", "DARKROOM_CONCURRENCY": "1"}
+    environ = stack.environ | {"DARKROOM_SWEEP_INTERVAL": "3600", "DARKROOM_CONCURRENCY": "1", "DARKROOM_PREFETCH": "0"}
     process = start("worker", [fault], environ, folder / "halted.log")
     try:
         wait_until("the worker is halted", lambda: list(folder.glob("reached-*")))
@@ -562,6 +562,20 @@ def test_a_decoder_that_crashes_over_a_header_costs_that_photo_only(stack: Stack
     assert (job.status, job.errors[-1].code) == ("failed", "child_died")
     assert stack.wait_for(good).status == "succeeded"
     assert worker.process.poll() is None
+
+
+def test_an_error_that_nobody_foresaw_is_tried_again_and_then_shown(stack: Stack, picture: bytes) -> None:
+    photo = await_upload(stack.services)
+    use_form(stack.services, photo, b"BUGGY" + picture)
+    settings = {"DARKROOM_MAX_ATTEMPTS": "2", "DARKROOM_BACKOFF_CAP": "2"}
+    worker = stack.worker("tests.integration.misbehaving", **settings)
+    (job,) = stack.wait_for(photo).jobs.values()
+    assert (job.status, job.errors[-1].code) == ("failed", "internal_error")
+    assert "nobody thought of this" in job.errors[-1].detail
+    wait_until_quiet(stack)
+    assert len(worker.logged("message.refused")) == 1  # the first time
+    assert buried(stack) == []
+    assert [event["data"]["status"] for event in stack.events()] == ["failed"]
 
 
 def test_a_stop_gives_back_what_is_looked_at(stack: Stack, picture: bytes) -> None:

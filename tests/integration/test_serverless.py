@@ -31,8 +31,6 @@ from tests.integration.conftest import PATIENCE, Stack, children_of, wait_until
 from tests.integration.embedded_run import EmbeddedProcess, ended, nobody_listens
 
 OWN = {
-    # The emulator refuses what the functions' roles do not allow.
-    "AUTH": "true",
     "DARKROOM_CHILD_MEMORY": str(256 * 1024 * 1024),
     "DARKROOM_TIME_LIMIT": "60",
     "DARKROOM_BACKOFF_BASE": "1",
@@ -87,13 +85,6 @@ class Serverless:
         photo: dict[str, Any] = answer.json()
         return photo
 
-    def wait_for(self, photo: dict[str, Any]) -> dict[str, Any]:
-        def ended() -> dict[str, Any] | None:
-            found: dict[str, Any] = requests.get(photo["links"]["self"], timeout=PATIENCE).json()
-            return None if found["status"] in ("processing", "awaiting_upload") else found
-
-        return wait_until(f"photo {photo['id']} has ended", ended)
-
     def record(self, photo: dict[str, Any]) -> PhotoRecord:
         found = self.stack.services.table.get(photo["id"])
         assert found
@@ -119,6 +110,18 @@ class Serverless:
         return [child for child in children if "-darkroom-worker-" in Path(f"/proc/{child}/cmdline").read_text()]
 
 
+def wait_for_photo(photo: dict[str, Any]) -> dict[str, Any]:
+    def ended() -> dict[str, Any] | None:
+        found: dict[str, Any] = requests.get(photo["links"]["self"], timeout=PATIENCE).json()
+        return None if found["status"] in ("processing", "awaiting_upload") else found
+
+    return wait_until(f"photo {photo['id']} has ended", ended)
+
+
+def url_in(printed: str) -> str:
+    return next(line.split()[1] for line in printed.splitlines() if line.strip().startswith("API "))
+
+
 @pytest.fixture(scope="module")
 def serverless(tmp_path_factory: pytest.TempPathFactory, picture: bytes) -> Iterator[Serverless]:
     folder = tmp_path_factory.mktemp("serverless")
@@ -126,7 +129,7 @@ def serverless(tmp_path_factory: pytest.TempPathFactory, picture: bytes) -> Iter
     process.environ = OWN
     try:
         running, printed = process.ready()
-        url = next(line.split()[1] for line in printed.splitlines() if line.strip().startswith("API "))
+        url = url_in(printed)
         with pytest.MonkeyPatch.context() as environ, contextlib.ExitStack() as workers:
             for name, value in {
                 "AWS_ENDPOINT_URL": process.aws_url,
@@ -150,7 +153,7 @@ def test_a_photo_sent_to_the_gateway_comes_back_processed(serverless: Serverless
     jobs = [{"type": "resize", "width": 320}, {"type": "filter", "filter": "invert"}, {"type": "metadata"}]
 
     sent = serverless.upload(picture, *jobs)
-    photo = serverless.wait_for(sent)
+    photo = wait_for_photo(sent)
 
     assert photo["status"] == "succeeded", photo
     assert photo["links"]["self"] == f"{serverless.url}/v1/photos/{photo['id']}"
@@ -183,7 +186,7 @@ def test_only_what_failed_of_a_batch_comes_back(serverless: Serverless, picture:
     photos.send("no JSON", group="default", deduplication_id="x")
     serverless.set_functions(photos.name, on=True)
 
-    assert [serverless.wait_for(photo)["status"] for photo in good] == ["succeeded"] * 2
+    assert [wait_for_photo(photo)["status"] for photo in good] == ["succeeded"] * 2
 
     wait_until(
         "the batch is logged as one",
@@ -199,8 +202,8 @@ def test_only_what_failed_of_a_batch_comes_back(serverless: Serverless, picture:
 
     serverless.stack.as_this_release(newer_record)
 
-    assert serverless.wait_for(newer)["status"] == "succeeded"
-    assert [job["attempts"] for photo in good for job in serverless.wait_for(photo)["jobs"]] == [1, 1]
+    assert wait_for_photo(newer)["status"] == "succeeded"
+    assert [job["attempts"] for photo in good for job in wait_for_photo(photo)["jobs"]] == [1, 1]
 
 
 def _postponed(serverless: Serverless, photo: dict[str, Any]) -> list[dict[str, Any]]:
@@ -210,7 +213,7 @@ def _postponed(serverless: Serverless, photo: dict[str, Any]) -> list[dict[str, 
 def test_a_photo_that_kills_its_process_is_a_dead_letter(serverless: Serverless, picture: bytes) -> None:
     sent = serverless.upload(picture, TOO_MUCH_MEMORY, {"type": "metadata"})
 
-    photo = serverless.wait_for(sent)
+    photo = wait_for_photo(sent)
 
     killer, neighbour = photo["jobs"]
     assert (killer["status"], killer["error"]["code"]) == ("failed", "out_of_memory")
@@ -234,7 +237,7 @@ def test_the_message_of_a_function_that_died_is_delivered_again(serverless: Serv
     finally:
         sqs.set_queue_attributes(QueueUrl=photos.url, Attributes=usual)
 
-    photo = serverless.wait_for(sent)
+    photo = wait_for_photo(sent)
 
     assert photo["status"] == "succeeded"
     assert photo["jobs"][0]["attempts"] >= 2
@@ -250,7 +253,7 @@ def test_a_direct_upload_goes_past_the_gateway(serverless: Serverless, picture: 
     stored = requests.post(form["url"], data=form["fields"], files={"file": picture}, timeout=PATIENCE)
     assert stored.ok, stored.text
 
-    photo = serverless.wait_for(asked.json())
+    photo = wait_for_photo(asked.json())
     assert photo["status"] == "succeeded"
     result = requests.get(photo["jobs"][0]["links"]["result"], timeout=PATIENCE)
     with Image.open(io.BytesIO(result.content)) as resized:
@@ -270,7 +273,7 @@ def test_a_file_dropped_into_the_bucket_becomes_a_photo(serverless: Serverless, 
 
     photo = wait_until("the photo is there", listed)
 
-    assert serverless.wait_for(photo)["status"] == "succeeded"
+    assert wait_for_photo(photo)["status"] == "succeeded"
 
 
 def test_the_scheduled_sweep_sends_what_was_lost_again(serverless: Serverless) -> None:
@@ -336,7 +339,7 @@ def test_workers_have_time_for_both_tries_of_a_photo() -> None:
 def test_it_stops_and_goes_on(serverless: Serverless, picture: bytes) -> None:
     """Last of all. A photo that waits at the end, because nobody takes it from its queue, is done by the next run."""
     functions = children_of(serverless.process.processes()["emulator"])
-    done = serverless.wait_for(serverless.upload(picture, {"type": "metadata"}))
+    done = wait_for_photo(serverless.upload(picture, {"type": "metadata"}))
     serverless.set_functions(serverless.stack.services.photos.name, on=False)
     waiting = serverless.upload(picture, {"type": "metadata"})
 
@@ -354,7 +357,28 @@ def test_it_stops_and_goes_on(serverless: Serverless, picture: bytes) -> None:
 
     assert serverless.url in printed
     assert requests.get(done["links"]["self"], timeout=PATIENCE).json()["status"] == "succeeded"
-    assert serverless.wait_for(waiting)["status"] == "succeeded"
+    assert wait_for_photo(waiting)["status"] == "succeeded"
+
+
+def test_functions_need_no_more_than_their_roles_allow(tmp_path: Path, picture: bytes) -> None:
+    process = ServerlessProcess(tmp_path)
+    process.environ = OWN | {"AUTH": "true"}  # the emulator refuses what no policy allows
+    try:
+        _, printed = process.ready()
+        url = url_in(printed)
+        sent = requests.post(
+            f"{url}/v1/photos",
+            files={"photo": ("photo.jpg", picture)},
+            data={"jobs": '[{"type": "resize", "width": 64}, {"type": "metadata"}]'},
+            timeout=PATIENCE,
+        )
+        photo = wait_for_photo(sent.json())
+        result = requests.get(photo["jobs"][0]["links"]["result"], timeout=PATIENCE)
+    finally:
+        process.end()
+
+    assert photo["status"] == "succeeded"
+    assert result.ok
 
 
 def test_another_aws_is_refused(tmp_path: Path) -> None:
