@@ -124,7 +124,7 @@ def stack() -> Iterator[Stack]:
         yield stack
     finally:
         stack.http.close()
-        stack.compose("down", "--volumes", "--timeout", "1", check=False)
+        stack.compose("--profile", "*", "down", "--volumes", "--timeout", "1", check=False)
         stack.docker("image", "rm", stack.name, check=False)
 
 

@@ -70,7 +70,13 @@ class EmbeddedProcess:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
             with process:  # closes its output, also after a test that failed
-                process.wait(timeout=HANGS)
+                try:
+                    process.wait(timeout=HANGS)
+                except subprocess.TimeoutExpired:
+                    process.kill()  # and what it can no longer end; each is the first of a session of its own
+                    for number in self.processes().values():
+                        os.killpg(number, signal.SIGKILL)
+                    raise
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
