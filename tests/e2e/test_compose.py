@@ -198,6 +198,13 @@ print(mode(settings, read_owners(settings)))
 """
 
 
+OWNERS = """
+from darkroom.owners import read_owners
+from darkroom.settings import read_settings
+print(*sorted(set(read_owners(read_settings()).keys.values())))
+"""
+
+
 def test_keys_are_needed_as_soon_as_there_are_some(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +218,8 @@ def test_keys_are_needed_as_soon_as_there_are_some(
     owners.chmod(0o644)
     monkeypatch.setitem(stack.environ, "DARKROOM_OWNERS_FILE", str(owners))
     assert mode() == "keys"
+    known = stack.compose("run", "--rm", "-T", "--no-deps", "worker", "python", "-c", OWNERS).stdout
+    assert known.strip() == "alice"
 
 
 # playwright's own event loop is still open when Python collects what it left
