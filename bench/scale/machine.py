@@ -1,0 +1,92 @@
+"""A machine whose cores are shared: what real runs on one machine are compared with.
+
+In the cloud each worker has vCPUs of its own. Here workers and the emulator of AWS sit on the same cores, so a second
+of CPU takes longer than a second as soon as there is more to do than there are cores.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from simpy import Environment, Event
+
+
+@dataclass
+class _Task:
+    group: str
+    left: float
+    end: Event
+    rate: float = 0.0
+
+
+class Machine:
+    """Groups of tasks, such as containers, share the cores evenly; none gets more than its cap, no task more than one.
+
+    `others`: cores that other programs use. `together`: how fast a core is while all of them are busy, where 1 is one
+    that is busy alone. Cores that share caches, memory or, as hyperthreads do, their arithmetic are slower together.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        cores: int,
+        others: float = 0.0,
+        together: float = 1.0,
+        caps: dict[str, float] | None = None,
+    ) -> None:
+        self._env = env
+        self._cores = cores
+        self._others = others
+        self._together = together
+        self._caps = caps or {}
+        self._tasks: list[_Task] = []
+        self._at = 0.0
+        self._alarm = 0
+
+    def work(self, group: str, seconds: float) -> Event:
+        """The event of the end of so many CPU seconds."""
+        end = self._env.event()
+        if seconds <= 0:
+            return end.succeed()
+        self._advance()
+        self._tasks.append(_Task(group, seconds, end))
+        self._share_out()
+        return end
+
+    def _advance(self) -> None:
+        passed, self._at = self._env.now - self._at, self._env.now
+        for task in self._tasks:
+            task.left -= passed * task.rate
+
+    def _share_out(self) -> None:
+        groups: dict[str, list[_Task]] = {}
+        for task in self._tasks:
+            groups.setdefault(task.group, []).append(task)
+        # The least demanding first: what it leaves of its share goes to the others.
+        demands = sorted((min(self._caps.get(group, math.inf), len(tasks)), group) for group, tasks in groups.items())
+        free = ours = max(0.1, self._cores - self._others)
+        for position, (demand, group) in enumerate(demands):
+            share = min(demand, free / (len(demands) - position))
+            free -= share
+            for task in groups[group]:
+                task.rate = share / len(groups[group])
+        busy = ours - free + self._others
+        speed = 1 - (1 - self._together) * max(0.0, busy - 1) / (self._cores - 1) if self._cores > 1 else 1.0
+        for task in self._tasks:
+            task.rate *= speed
+        self._alarm += 1
+        if self._tasks:
+            next_end = min(task.left / task.rate for task in self._tasks)
+            alarm = self._alarm
+            self._env.timeout(max(0.0, next_end)).callbacks.append(lambda _: self._ring(alarm))
+
+    def _ring(self, alarm: int) -> None:
+        if alarm != self._alarm:  # something began or ended since
+            return
+        self._advance()
+        done = [task for task in self._tasks if task.left <= 1e-9]
+        self._tasks = [task for task in self._tasks if task.left > 1e-9]
+        for task in done:
+            task.end.succeed()
+        self._share_out()

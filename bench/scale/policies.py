@@ -1,0 +1,123 @@
+"""How many workers there shall be: what scales them on AWS and on Kubernetes, with its delays.
+
+Sources, looked up in 2026: the user guides of Application Auto Scaling (target tracking: its alarms want 3 minutes
+above the target, or 15 minutes below nine tenths of it; a scale-in waits for its cool-down), of Amazon SQS (metrics
+come each minute, and counts lag by up to a minute), KEDA's aws-sqs-queue scaler and Kubernetes'
+HorizontalPodAutoscaler; its numbers are those of deploy/kubernetes.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import deque
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Protocol
+
+from simpy import Environment, Event
+
+from bench.scale.fleet import Fleet
+from bench.scale.queue import WorkQueue
+
+MINUTE = 60.0
+
+
+class Policy(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def begin(self) -> int:
+        """Workers at the beginning."""
+
+    @property
+    def prefetch(self) -> int | None:
+        """Messages that each of them may take ahead; None: one a slot."""
+
+    def control(
+        self, env: Environment, queue: WorkQueue, fleet: Fleet, chance: random.Random, /
+    ) -> Generator[Event] | None: ...
+
+
+@dataclass(frozen=True)
+class Fixed:
+    begin: int
+    prefetch: int | None = None
+
+    @property
+    def name(self) -> str:
+        return f"fixed, {self.begin} workers" + ("" if self.prefetch is None else f", {self.prefetch} ahead")
+
+    def control(self, _: Environment, __: WorkQueue, ___: Fleet, ____: random.Random) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class TargetTracking:
+    """ECS: visible messages for each running worker are held near a target, which may stand for seconds of work."""
+
+    name: str
+    target: float
+    begin: int = 2
+    least: int = 2
+    most: int = 1000
+    out_after: int = 3
+    in_after: int = 15
+    out_cooldown: float = 60.0
+    in_cooldown: float = 300.0
+    in_factor: float = 0.75
+    prefetch: int | None = None
+
+    def control(self, env: Environment, queue: WorkQueue, fleet: Fleet, chance: random.Random) -> Generator[Event]:
+        above = below = 0
+        last_out = last_in = -math.inf
+        lag = 0.0
+        while True:
+            yield env.timeout(MINUTE - lag)
+            backlog, metric = queue.visible, queue.visible / max(1, fleet.running)
+            lag = chance.uniform(0, MINUTE)  # CloudWatch tells of it so much later
+            yield env.timeout(lag)
+            above = above + 1 if metric > self.target else 0
+            below = below + 1 if metric < 0.9 * self.target else 0
+            wanted = min(self.most, max(self.least, math.ceil(backlog / self.target)))
+            if above >= self.out_after and env.now - last_out >= self.out_cooldown:
+                if wanted > fleet.desired:
+                    fleet.scale_to(wanted)
+                    last_out = env.now
+            elif below >= self.in_after and env.now - max(last_in, last_out) >= self.in_cooldown:
+                # Bit by bit: with a short backlog the metric cannot tell how many workers keep it short.
+                fleet.scale_to(max(self.least, wanted, math.floor(fleet.desired * self.in_factor)))
+                last_in = env.now
+
+
+@dataclass(frozen=True)
+class Keda:
+    """Kubernetes: a worker for each so many messages, those in flight included, through a HorizontalPodAutoscaler."""
+
+    name: str
+    per_worker: float
+    begin: int = 2
+    least: int = 2
+    most: int = 1000
+    period: float = 30.0
+    stabilization: float = 300.0
+    prefetch: int | None = None
+
+    def control(self, env: Environment, queue: WorkQueue, fleet: Fleet, chance: random.Random) -> Generator[Event]:
+        counts: deque[int] = deque(maxlen=2)  # of the last minute
+        wishes: deque[tuple[float, int]] = deque()
+        sizes: deque[int] = deque([self.begin], maxlen=2)
+        while True:
+            yield env.timeout(self.period)
+            counts.append(queue.visible + queue.in_flight)
+            wanted = math.ceil(chance.choice(counts) / self.per_worker)
+            wishes.append((env.now, min(self.most, max(self.least, wanted))))
+            while wishes[0][0] < env.now - self.stabilization:
+                wishes.popleft()
+            up, down, minute_ago = wishes[-1][1], max(wish for _, wish in wishes), sizes[0]
+            if up > fleet.desired:  # within a minute at most twice as many, or four more
+                fleet.scale_to(min(up, max(fleet.desired, 2 * minute_ago, minute_ago + 4)))
+            elif down < fleet.desired:  # and at most half of them away
+                fleet.scale_to(max(down, min(fleet.desired, math.ceil(minute_ago / 2))))
+            sizes.append(fleet.desired)

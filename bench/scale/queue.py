@@ -1,0 +1,153 @@
+"""What is simulated of SQS and of our workers: messages wait, are received, held and deleted.
+
+Events call back instead of running as processes: a simulated day has a million photos.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from simpy import Environment, Event
+
+BATCH = 10
+"""Messages in one receive, as SQS has it."""
+
+
+@dataclass(slots=True)
+class Photo:
+    """One photo's message. Times in seconds; NaN until they come."""
+
+    arrived: float
+    cpu: float
+    """Seconds that it takes of one vCPU."""
+    idle: float = 0.0
+    """Seconds in which the worker waits for AWS's answers."""
+    kind: int = 0
+    started: float = math.nan
+    done: float = math.nan
+
+
+class WorkQueue:
+    """A standard queue. Receives are long polls: they succeed with at least one photo."""
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+        self._visible: deque[Photo] = deque()
+        self._polls: deque[tuple[Event, int]] = deque()
+        self.in_flight = 0
+        self.sent = 0
+
+    @property
+    def visible(self) -> int:
+        return len(self._visible)
+
+    def send(self, photo: Photo) -> None:
+        self.sent += 1
+        self._visible.append(photo)
+        self._answer()
+
+    def receive(self, limit: int) -> Event:
+        """An event whose value will be up to `limit` photos."""
+        poll = self._env.event()
+        self._polls.append((poll, limit))
+        self._answer()
+        return poll
+
+    def cancel(self, poll: Event) -> None:
+        self._polls = deque(waiting for waiting in self._polls if waiting[0] is not poll)
+
+    def give_back(self, photos: Iterable[Photo]) -> None:
+        """They are to be received again, at once."""
+        returned = list(photos)
+        self.in_flight -= len(returned)
+        self._visible.extendleft(reversed(returned))
+        self._answer()
+
+    def delete(self, count: int = 1) -> None:
+        self.in_flight -= count
+
+    def _answer(self) -> None:
+        while self._polls and self._visible:
+            poll, limit = self._polls.popleft()
+            photos = [self._visible.popleft() for _ in range(min(limit, BATCH, len(self._visible)))]
+            self.in_flight += len(photos)
+            poll.succeed(photos)
+
+
+class Worker:
+    """As worker/consumer.py does it: one poller, `slots` photos at a time, `prefetch` more that wait in its hands.
+
+    `perform` begins the work on a photo and returns the event of its end.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        queue: WorkQueue,
+        perform: Callable[[Photo], Event],
+        slots: int = 1,
+        prefetch: int | None = None,
+    ) -> None:
+        self.env = env
+        self.ended = env.event()
+        self._queue = queue
+        self._perform = perform
+        self._idle_slots = self._slots = slots
+        self._room = slots + (slots if prefetch is None else prefetch)
+        self._held = 0
+        self._inbox: deque[Photo] = deque()
+        self._polling: Event | None = None
+        self._stopping = False
+        self._poll()
+
+    def stop(self) -> None:
+        """As after SIGTERM: nothing new, what waits goes back at once, what runs is finished."""
+        self._stopping = True
+        if self._polling is not None and not self._polling.triggered:
+            self._queue.cancel(self._polling)
+        waiting = list(self._inbox)
+        self._inbox.clear()
+        self._held -= len(waiting)
+        self._queue.give_back(waiting)
+        self._end_if_done()
+
+    def _poll(self) -> None:
+        room = self._room - self._held
+        if room > 0 and self._polling is None and not self._stopping:
+            self._polling = self._queue.receive(room)
+            self._polling.callbacks.append(self._received)
+
+    def _received(self, poll: Event) -> None:
+        photos: list[Photo] = poll.value or []
+        self._polling = None
+        if self._stopping:
+            self._queue.give_back(photos)
+            return
+        self._held += len(photos)
+        self._inbox.extend(photos)
+        self._start()
+        self._poll()
+
+    def _start(self) -> None:
+        while self._idle_slots and self._inbox:
+            photo = self._inbox.popleft()
+            photo.started = self.env.now
+            self._idle_slots -= 1
+            self._perform(photo).callbacks.append(partial(self._finished, photo))
+
+    def _finished(self, photo: Photo, _: Event) -> None:
+        photo.done = self.env.now
+        self._held -= 1
+        self._idle_slots += 1
+        self._queue.delete()
+        self._start()
+        self._poll()
+        self._end_if_done()
+
+    def _end_if_done(self) -> None:
+        if self._stopping and self._idle_slots == self._slots and not self.ended.triggered:
+            self.ended.succeed()

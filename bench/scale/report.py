@@ -1,0 +1,268 @@
+"""docs/scale.md: bench/scale/document.md filled with what was measured and simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.scale import charts
+from bench.scale.limits import BILLION_A_DAY, Limit, limits
+from bench.scale.prices import MILLION, Prices
+from bench.scale.scenarios import BATCH, MIX, UTILIZATION, Row, World, all_arrivals, simulate, simulate_memories
+from darkroom.table import SHARDS
+
+TEMPLATE = Path(__file__).parent / "document.md"
+KEYS = {"makespan": "all done after", "mean_wait": "mean wait", "p95_wait": "p95 of waits"}
+MACHINES = {"Fargate x86": "Fargate x86", "Fargate arm": "Fargate ARM", "EC2 x86": "EC2 x86", "EC2 arm": "EC2 ARM"}
+
+
+def write(
+    document: Path,
+    folder: Path,
+    measured: Mapping[str, Any],
+    calibrations: Sequence[Mapping[str, Any]],
+    prices: Prices,
+    told: Callable[[str], None],
+) -> None:
+    world = World(measured, prices)
+    arrivals = {one.name: one for one in all_arrivals()}
+    rows = {name: simulate(world, one, told) for name, one in arrivals.items()}
+    memories = simulate_memories(world, arrivals["day"], told)
+    requests = prices.requests(measured["calls"]["calls"], measured["calls"]["units"])
+    ceilings = limits(measured["calls"]["calls"], measured["calls"]["units"], world.service, BATCH)
+    compute = _compute(rows["day"], memories)
+    charts.costs(folder / "cost.svg", requests, compute)
+    charts.ceilings(folder / "limits.svg", ceilings)
+    charts.calibration(folder / "calibration.svg", calibrations[0]["runs"])
+    for name, unit, seconds in (("burst", "minutes", 60.0), ("day", "hours", 3600.0)):
+        without = ("fixed", "Lambda: at most 10,") if name == "burst" else ("fixed", "Lambda")
+        shown = [row for row in rows[name] if not row.policy.startswith(without)]
+        charts.timeline(folder / f"{name}.svg", shown, arrivals[name], world.service, unit, seconds)
+    text = TEMPLATE.read_text().format_map(
+        _answer(world, rows["burst"], requests, compute, ceilings)
+        | _simulated(rows, memories)
+        | {name: one.described for name, one in arrivals.items()}
+        | _asked(measured, requests, prices)
+        | {"limits_table": "\n".join(_limit_lines(ceilings))}
+        | {"calibrations": "\n\n".join(map(_calibration, calibrations))}
+        | {"worst": f"{max(abs(error) for found in calibrations for error in _errors(found)):.0%}"}
+        | _inputs(world)
+    )
+    document.write_text(text)
+
+
+def policy_lines(rows: Iterable[Row]) -> list[str]:
+    lines = _head(
+        "policy", "wait p50", "p95 (over seeds)", "p99", "over 5 min", "most workers", "worker hours", "Fargate x86",
+        "Fargate ARM", "EC2 x86", "EC2 ARM", "Lambda x86", "Lambda ARM",
+    )  # fmt: skip
+    for row in rows:
+        low, high = row.p95_spread
+        spread = f" ({_seconds(low)} to {_seconds(high)})" if high - low >= 0.1 else ""
+        money = [
+            f"{row.dollars[name]:.2f}" if name in row.dollars else ""
+            for name in (*MACHINES, "Lambda x86", "Lambda arm")
+        ]
+        times = [_seconds(row.p50), _seconds(row.p95) + spread, _seconds(row.p99)]
+        lines.append(_line(row.policy, *times, f"{row.late:.0%}", str(row.peak), f"{row.hours:,.0f}", *money))
+    return lines
+
+
+def calibration_lines(found: Mapping[str, Any]) -> list[str]:
+    """Medians over the repetitions, real and simulated, and the error with its range."""
+    lines = _head("workers", "what", "real (range)", "simulated", "error (range over runs)")
+    for workers in sorted({run["workers"] for run in found["runs"]}):
+        mine = [run for run in found["runs"] if run["workers"] == workers]
+        for key, name in KEYS.items():
+            real, simulated = ([run[kind][key] for run in mine] for kind in ("real", "simulated"))
+            errors = _relative(mine, key)
+            lines.append(
+                _line(
+                    str(workers),
+                    name,
+                    f"{median(real):.1f} s ({min(real):.1f} to {max(real):.1f})",
+                    f"{median(simulated):.1f} s",
+                    f"{median(errors):+.0%} ({min(errors):+.0%} to {max(errors):+.0%})",
+                )
+            )
+    return lines
+
+
+def _answer(
+    world: World,
+    burst: Sequence[Row],
+    requests: Mapping[str, float],
+    compute: Mapping[str, float],
+    ceilings: Sequence[Limit],
+) -> dict[str, str]:
+    ours = [limit for limit in ceilings if limit.kind == "design" and "one owner" not in limit.what]
+    total = sum(requests.values())
+    waits = {
+        name: _seconds(next(row.p95 for row in burst if part in row.policy))
+        for name, part in {"burst_lambda": "1000,", "burst_ecs": "s of backlog", "burst_keda": "KEDA"}.items()
+    }
+    named = {
+        f"{place}_{what}": value
+        for place, limit in zip(("first", "second", "third"), ours, strict=False)
+        for what, value in {"limit": limit.what, "rate": f"{limit.rate:,.0f}", "day": _count(limit.a_day)}.items()
+    }
+    return (
+        waits
+        | named
+        | {
+            "region": world.prices.table["region"],
+            "as_of": world.prices.table["as_of"],
+            "total_low": f"{total + min(compute.values()):.0f}",
+            "total_high": f"{total + max(compute.values()):.0f}",
+            "requests_total": f"{total:.0f}",
+            "compute_low": f"{min(compute.values()):.0f}",
+            "compute_high": f"{max(compute.values()):.0f}",
+            "s3_writes": f"{requests['S3 writes']:.0f}",
+            "per_worker": f"{1 / world.service:.1f}",
+            "cpu": f"{world.cpu:.2f}",
+            "idle": f"{world.service - world.cpu:.2f}",
+            "workers_a_million": f"{MILLION / 86_400 * world.service / UTILIZATION:.0f}",
+            "workers_a_billion": f"{BILLION_A_DAY * world.service / UTILIZATION:,.0f}",
+            "billion": f"{BILLION_A_DAY:,.0f}",
+            "utilization": f"{UTILIZATION:.0%}",
+            "most": str(max(row.peak for row in burst if row.policy.startswith(("ECS", "KEDA")))),
+            "sweeps": f"{BILLION_A_DAY * world.service / UTILIZATION * SHARDS / 60:,.0f}",
+            "ten": f"{10 / world.service:.0f}",
+        }
+    )
+
+
+def _simulated(rows: Mapping[str, Sequence[Row]], memories: Sequence[Row]) -> dict[str, str]:
+    lines = _head("", "wait p50", "p95", "p99", "cold starts", "billed hours", "x86, $", "ARM, $")
+    lines += [
+        _line(
+            row.policy,
+            *map(_seconds, (row.p50, row.p95, row.p99)),
+            str(row.outcome.cold_starts),
+            f"{row.hours:,.0f}",
+            *(f"{row.dollars[f'Lambda {chip}']:.2f}" for chip in ("x86", "arm")),
+        )
+        for row in memories
+    ]
+    tables = {f"{name}_table": "\n".join(policy_lines(found)) for name, found in rows.items()}
+    return tables | {"memory_table": "\n".join(lines)}
+
+
+def _asked(measured: Mapping[str, Any], requests: Mapping[str, float], prices: Prices) -> dict[str, str]:
+    counted = measured["calls"]
+    size = sum(share * measured["bytes"][name] for name, share in MIX.items())
+    kept = f"keeping the originals for a month ({size / 1e6:.1f} MB each)"
+    gateway = prices.table["api_gateway"]["million_rest_requests"]
+    dollars = [*requests.items(), ("API Gateway, where uploads come through it", gateway)]
+    dollars.append((kept, size * MILLION / 1e9 * prices.table["s3"]["gb_month"]))
+    calls = [_line(call, f"{count:g}") for call, count in counted["calls"].items()]
+    money = [_line(name, f"{amount:,.2f}") for name, amount in dollars]
+    return {
+        "counted": str(counted["photos"]),
+        "calls_table": "\n".join([*_head("call", "for each photo"), *calls]),
+        "requests_table": "\n".join([*_head("for a million photos", "dollars"), *money]),
+        "item_kb": f"{counted['item_bytes'] / 1024:.1f}",
+        "api_dollars": f"{MILLION * counted['upload_cpu'] / 3600 * prices.fargate_hour('x86'):.2f}",
+        "upload_ms": f"{counted['upload_cpu'] * 1000:.0f}",
+        "metadata_s3": f"{MILLION * prices.table['s3']['thousand_put'] / 1000:.0f}",
+        "metadata_record": f"{prices.table['dynamodb']['million_write_units']:.2f}",
+        **{
+            f"{name}_units": f"{counted['units'][unit]:g}"
+            for name, unit in {"table": "table", "due": "due", "owner": "by_owner", "read": "read"}.items()
+        },
+    }
+
+
+def _limit_lines(ceilings: Sequence[Limit]) -> list[str]:
+    said = {"design": "**ours**", "quota": "quota", "fine": "-"}
+    lines = _head("what", "", "photos/s", "a day", "why", "what is done about it, or would have to be")
+    return lines + [
+        _line(one.what, said[one.kind], _count(one.rate), _count(one.a_day), one.reason, one.answer) for one in ceilings
+    ]
+
+
+def _calibration(found: Mapping[str, Any]) -> str:
+    others = sorted(run["others"] for run in found["runs"])
+    stack = found["stack"]
+    about = (
+        f"**{stack[0].upper()}{stack[1:]}**, {found['versions']['date']}: {found['photos']} photos in each run, sent "
+        f"as fast as it goes (drawn from {', '.join(found['mix'])}), {found['repetitions']} repetitions. "
+        f"{found['cores']} cores, {found['together']:.2f} of their speed when all are busy; other programs used "
+        f"{others[0]:.1f} to {others[-1]:.1f} of them."
+    )
+    return "\n".join([about, "", *calibration_lines(found)])
+
+
+def _inputs(world: World) -> dict[str, str]:
+    measured, versions, assumed = world.measured, world.measured["versions"], world.prices.assumed
+    lines = _head("preset", "photo", "file", "CPU (range)", "here in all", "assumed waiting for AWS")
+    for preset, sizes in measured["services"].items():
+        for size, ones in sizes.items():
+            cpus = [one["worker_cpu"] for one in ones]
+            took = f"{median(cpus):.2f} s ({min(cpus):.2f} to {max(cpus):.2f})"
+            wall = f"{median(one['wall'] for one in ones):.2f} s"
+            file = f"{measured['bytes'][size] / 1e6:.1f} MB"
+            lines.append(_line(preset, size, file, took, wall, f"{world.idle(size):.2f} s"))
+    return {
+        "services_table": "\n".join(lines),
+        "memory": ", ".join(f"{bytes_ / 2**20:.0f} MB for {size}" for size, bytes_ in measured["peak_memory"].items()),
+        "mix": ", ".join(f"{share:.0%} {size}" for size, share in MIX.items()),
+        "batch": str(BATCH),
+        "jpeg": versions["libjpeg-turbo"],
+        "load": str(versions["load_before"]),
+        "repetitions": str(measured["repetitions"]),
+        "start_wall": f"{measured['worker_start']['wall']:.1f}",
+        "start_cpu": f"{measured['worker_start']['cpu']:.1f}",
+        "fargate_start": "{} to {}".format(*assumed["fargate_start"]),
+        "pod_start": "{} to {}".format(*assumed["pod_start"]),
+        "vcpus": str(assumed["worker_vcpus"]),
+        "gb": str(assumed["worker_gb"]),
+        **{name: versions[name] for name in ("date", "darkroom", "python", "pillow", "boto3", "machine")},
+    }
+
+
+def _compute(day: Sequence[Row], memories: Sequence[Row]) -> dict[str, float]:
+    """Dollars for a million photos in the curve of a day, on each kind of machine."""
+    tracked = next(row for row in day if "s of backlog" in row.policy)
+    found = {said: tracked.dollars[name] for name, said in MACHINES.items()}
+    for row in memories:
+        memory, _, batches = row.policy.partition(", batches of ")
+        if batches == str(BATCH):
+            for chip in ("x86", "arm"):
+                found[f"Lambda {chip.replace('arm', 'ARM')}, {memory}"] = row.dollars[f"Lambda {chip}"]
+    return found
+
+
+def _errors(found: Mapping[str, Any]) -> list[float]:
+    """The median error for each number of workers and each measure."""
+    counts = {run["workers"] for run in found["runs"]}
+    return [
+        median(_relative([run for run in found["runs"] if run["workers"] == n], key)) for n in counts for key in KEYS
+    ]
+
+
+def _relative(runs: Iterable[Mapping[str, Any]], key: str) -> list[float]:
+    return [run["simulated"][key] / run["real"][key] - 1 for run in runs]
+
+
+def _head(*names: str) -> list[str]:
+    return [_line(*names), "|" + "---|" * len(names)]
+
+
+def _line(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f} s" if value < 100 else f"{value:,.0f} s"
+
+
+def _count(value: float) -> str:
+    if value == float("inf"):
+        return "no limit"
+    for size, unit in ((1e9, " billion"), (1e6, " million")):
+        if value >= size:
+            return f"{value / size:,.1f}{unit}"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
