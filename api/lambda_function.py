@@ -1,8 +1,9 @@
 """The API as a Lambda function behind API Gateway: the app that gunicorn serves, given events instead of connections.
 
 `lambda_handler` takes the gateway's payload formats 1.0 (REST APIs) and 2.0 (HTTP APIs, function URLs). A REST API
-must name `*/*` among its `binaryMediaTypes`, or it damages photos on their way. `authorize` is for routes that the
-gateway answers without the app.
+must name multipart/form-data, application/octet-stream and the types of images among its `binaryMediaTypes`, as
+deploy/aws/gateway.yaml does, or it damages photos on their way; so a photo that is the body itself needs a Content-Type
+there. `authorize` is for routes that the gateway answers without the app.
 
 What differs from gunicorn:
 - A request has 4 MB at most: Lambda takes 6 MB, and base64 makes four bytes of three. Larger photos: POST /v1/uploads.
@@ -71,7 +72,11 @@ def _handler() -> Callable[[Event, Any], Event]:
     settings, _ = _settings()
     app = create_app(settings, prepare(settings, "the gateway"))
     app.before_request(_refuse_large_photos)
-    return make_lambda_handler(_behind_gateway(app, urlsplit(settings.base_url).path), binary_support=True)
+    # All answers are text, the icon of /docs as well: results come from S3. A REST API would decode base64 only for
+    # callers whose Accept begins with one of its binary types.
+    return make_lambda_handler(
+        _behind_gateway(app, urlsplit(settings.base_url).path), non_binary_content_type_prefixes=("",)
+    )
 
 
 @cache

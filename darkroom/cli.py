@@ -319,13 +319,8 @@ def queue() -> None:
 
 @main.command()
 @click.option("--policies", is_flag=True, help="Also make the IAM policies of API and workers, and print their ARNs.")
-@click.option(
-    "--gateway",
-    metavar="API",
-    help="Also put API Gateway in front of the API, which is at this address or is the function with this ARN.",
-)
-@click.option("--authorizer", metavar="ARN", default="", help="The function by which the gateway knows API keys.")
-def provision(policies: bool, gateway: str | None, authorizer: str) -> None:
+@click.option("--gateway", metavar="URL", help="Also put API Gateway in front of the API, which is at this address.")
+def provision(policies: bool, gateway: str | None) -> None:
     """Make bucket, queues and table.
 
     What is there already is brought up to date; nothing is deleted, so it can be repeated at any time.
@@ -342,8 +337,8 @@ def provision(policies: bool, gateway: str | None, authorizer: str) -> None:
     from darkroom.provision import provision_policies
     from darkroom.settings import read_settings
 
-    if gateway and not gateway.startswith(("http://", "https://", "arn:")):
-        raise click.BadParameter(f"{gateway!r} is neither an address nor an ARN", param_hint="--gateway")
+    if gateway and not gateway.startswith(("http://", "https://")):
+        raise click.BadParameter(f"{gateway!r} does not begin with http:// or https://", param_hint="--gateway")
 
     settings = read_settings()
     clients = make_clients(settings)
@@ -355,6 +350,6 @@ def provision(policies: bool, gateway: str | None, authorizer: str) -> None:
     if policies:
         rows += [["policy", arn] for arn in provision_policies(settings, clients).values()]
     if gateway:
-        made = provision_gateway(settings, clients, gateway, authorizer)
+        made = provision_gateway(settings, clients, gateway)
         rows += [["gateway", f"{made.url} ({made.outcome})"]] + ([["x-api-key", made.key]] if made.key else [])
     say_table(rows)

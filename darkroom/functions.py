@@ -16,7 +16,7 @@ from typing import Literal
 
 from darkroom.aws import Clients, aws_errors
 from darkroom.errors import SettingsError
-from darkroom.gateway import Gateway, provision_gateway
+from darkroom.gateway import provision_gateway
 from darkroom.owners import read_owners
 from darkroom.presets import read_presets
 from darkroom.provision import provision, provision_policies
@@ -52,23 +52,22 @@ class Functions:
     memory: int
     """Bytes for each worker."""
 
-    def deploy(self) -> Gateway:
-        """Deploy everything, the gateway included. May be repeated: it changes what differs."""
+    def deploy(self) -> str:
+        """Deploy everything, the gateway included, and return its address. May be repeated: it changes what differs."""
         settings, clients = self.settings, self.clients
         read_presets(settings)
+        auth = self._auth()
         if settings.queue_visibility is None:
             settings = settings.model_copy(update={"queue_visibility": VISIBILITY * self._timeout})
         provision(settings, clients)
         policies = provision_policies(settings, clients)
-        # The gateway asks for the functions, and their links for the gateway's address. So they are deployed twice, and
-        # take no messages before the second time, because that ends those that run.
-        stack = self._stack({**policies, **self._upload(), "Paused": "true"})
-        stack.deploy(clients.cloudformation)
-        made = stack.outputs(clients.cloudformation)
-        authorizer = made["AuthorizerFunction"] if self._auth() == "keys" else ""
-        gateway = provision_gateway(settings, clients, made["ApiFunction"], authorizer)
-        self._stack({"PublicUrl": settings.base_url or gateway.url}).deploy(clients.cloudformation)
-        return gateway
+        # The gateway comes first: the functions' links need its address, and it asks for them by their names.
+        functions = self._functions_in_the_account_of(policies["ApiPolicy"])
+        authorizer = f"{functions}-authorizer" if auth == "keys" else ""
+        gateway = provision_gateway(settings, clients, f"{functions}-api", authorizer)
+        more = {"GatewayId": gateway.id, "PublicUrl": settings.base_url or gateway.url}
+        self._stack({**policies, **self._upload(), **more}).deploy(clients.cloudformation)
+        return gateway.url
 
     def drain(self, enough: Callable[[], bool]) -> int:
         """Take the functions from their queues and wait until they have finished what they hold, or it is `enough`.
@@ -83,6 +82,12 @@ class Functions:
                 break
             time.sleep(0.2)
         return held
+
+    def _functions_in_the_account_of(self, policy: str) -> str:
+        """What the ARNs of all functions begin with."""
+        _, partition, _, _, account, _ = policy.split(":")
+        region = self.clients.cloudformation.meta.region_name
+        return f"arn:{partition}:lambda:{region}:{account}:function:{self.settings.stack}"
 
     @property
     def _timeout(self) -> int:

@@ -20,6 +20,7 @@ TEMPLATE = TEMPLATES / "gateway.yaml"
 @dataclass(frozen=True)
 class Gateway:
     outcome: Outcome
+    id: str
     url: str
     """Of its stage; what DARKROOM_PUBLIC_URL is set to, if links shall lead through the gateway."""
     key: str | None
@@ -29,7 +30,8 @@ class Gateway:
 def provision_gateway(settings: Settings, clients: Clients, api: str, authorizer: str = "") -> Gateway:
     """Deploy the gateway and make what was changed go live. Raises what Stack.deploy does.
 
-    `api`: where the API is, an address or the ARN of its function. `authorizer`: the ARN of `authorize`.
+    `api`: where the API is, an address or the ARN of its function. `authorizer`: the ARN of `authorize`. The functions
+    need not be there yet; serverless.yaml lets the gateway call them.
     """
     cloudformation = clients.cloudformation
     in_the_clear = cloudformation.meta.endpoint_url.startswith("http://")
@@ -53,7 +55,7 @@ def provision_gateway(settings: Settings, clients: Clients, api: str, authorizer
     if in_the_clear:  # LocalStack: its own address, as callers reach it
         base = str(settings.s3_public_endpoint_url or cloudformation.meta.endpoint_url).rstrip("/")
         url = f"{base}/_aws/execute-api/{gateway}/{stage}"
-    return Gateway(outcome, url, found.get("value"))
+    return Gateway(outcome, gateway, url, found.get("value"))
 
 
 def _go_live(apigateway: Any, gateway: str, stage: str, digest: str) -> None:

@@ -6,7 +6,7 @@ the functions from their queues, lets them finish what they have in hand, and en
 state for the next run.
 
 Two things are not as on AWS: the emulator cannot fill in the gateway's template for POST /v1/ingest, so that it answers
-400, and it gives a function no limit of memory.
+400, or sends what no worker can read (a dead letter), and it gives a function no limit of memory.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class ServerlessRun(EmbeddedRun):
         self.start_emulator()
         share = (usable_memory() - OTHERS_MEMORY) // WORKERS
         functions = Functions(settings, make_clients(settings), share)
-        self._url = functions.deploy().url
+        self._url = functions.deploy()
         self._functions = functions
         self.check()
         wait_until_answers(

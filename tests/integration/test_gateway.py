@@ -158,4 +158,4 @@ def test_the_command_says_what_it_takes() -> None:
     refused = CliRunner().invoke(main, ["provision", "--gateway", "api.example.com"])
 
     assert refused.exit_code == 2
-    assert "'api.example.com' is neither an address nor an ARN" in refused.output
+    assert "'api.example.com' does not begin with http:// or https://" in refused.output

@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ import pytest
 import requests
 from PIL import Image
 
+from api.docs_page import ASSETS
 from darkroom.record import PhotoRecord
 from darkroom.services import Services
 from darkroom.settings import read_settings
@@ -166,6 +168,19 @@ def test_a_photo_sent_to_the_gateway_comes_back_processed(serverless: Serverless
         assert red < 20, "red has become cyan"
         assert blue > 235, "red has become cyan"
     assert results[2].json()["width"] == 640
+
+
+def test_the_page_of_the_docs_is_whole(serverless: Serverless) -> None:
+    page = requests.get(f"{serverless.url}/docs", timeout=PATIENCE)
+    assets = re.findall(r'(?:href|src)="([^"]+)"', page.text)
+
+    assert {Path(asset).suffix for asset in assets} == {".svg", ".css", ".js"}
+    for asset in assets:
+        # An emulator, as AWS, looks at what the caller accepts.
+        for accept in ("*/*", "image/avif,image/webp,*/*"):
+            answer = requests.get(f"{serverless.url}/{asset}", headers={"Accept": accept}, timeout=PATIENCE)
+            assert answer.status_code == 200
+            assert answer.content == (ASSETS / asset.removeprefix("docs/")).read_bytes()
 
 
 def test_what_is_wrong_with_a_request_is_said_by_the_api(serverless: Serverless) -> None:
@@ -346,16 +361,30 @@ def test_one_command_deploys_everything(serverless: Serverless, tmp_path: Path) 
 
     whole = tmp_path / "darkroom.yaml"
     whole.write_text(template)
+    stack = StackOnAws("whole", whole, given)
     try:
-        StackOnAws("whole", whole, given).deploy(cloudformation)
+        stack.deploy(cloudformation)
+        made = stack.outputs(cloudformation)
         functions, sqs = serverless.client("lambda"), serverless.client("sqs")
         worker = functions.get_function(FunctionName="whole-worker")
+        api = functions.get_function_configuration(FunctionName="whole-api")["Environment"]["Variables"]
+        callers = {
+            name: json.loads(functions.get_policy(FunctionName=f"whole-{name}")["Policy"])["Statement"]
+            for name in ("api", "authorizer")
+        }
         sources = functions.list_event_source_mappings(FunctionName="whole-worker")["EventSourceMappings"]
         queue = sqs.get_queue_url(QueueName="whole-photos")["QueueUrl"]
         hidden = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
     finally:
         cloudformation.delete_stack(StackName="whole")
 
+    # The first deployment is the last: links lead through the gateway, and only this gateway may call.
+    assert api["DARKROOM_PUBLIC_URL"] == made["Url"]
+    assert made["GatewayId"] in made["Url"]
+    for (statement,) in callers.values():
+        assert statement["Principal"] == {"Service": "apigateway.amazonaws.com"}
+        assert f":{made['GatewayId']}/" in statement["Condition"]["ArnLike"]["AWS:SourceArn"]
+    assert worker["Configuration"]["Environment"]["Variables"]["DARKROOM_API_KEYS"] == given["ApiKeys"]
     assert worker["Code"]["ImageUri"] == given["ImageUri"]
     assert worker["Configuration"]["ImageConfigResponse"]["ImageConfig"] == {
         "EntryPoint": ["python", "-m", "awslambdaric"],

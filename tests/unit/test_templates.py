@@ -169,6 +169,55 @@ def ingest_integration() -> dict[str, Any]:
     return found
 
 
+def test_the_gateways_own_answers_are_problems_in_json() -> None:
+    responses = [
+        one for one in load("gateway.yaml")["Resources"].values() if one["Type"] == "AWS::ApiGateway::GatewayResponse"
+    ]
+    assert responses
+    for response in responses:
+        (text,) = response["Properties"]["ResponseTemplates"].values()
+        problem = json.loads(text.replace("$context.error.messageString", '"as API Gateway says it"'))
+        assert problem.keys() >= {"type", "title", "request_id"}
+        assert str(problem.get("status", "")) == response["Properties"].get("StatusCode", "")
+
+
+def test_who_sends_too_much_hears_of_direct_uploads() -> None:
+    too_large = load("gateway.yaml")["Resources"]["TooLarge"]["Properties"]
+    assert too_large["ResponseType"] == "REQUEST_TOO_LARGE"
+    assert "POST /v1/uploads" in too_large["ResponseTemplates"]["application/json"]
+
+
+# --- serverless ---
+
+
+def test_the_gateway_names_the_functions_as_they_will_be_called() -> None:
+    """It comes first: nothing but the names holds the two together."""
+    named = load("darkroom.yaml")["Resources"]["Gateway"]["Properties"]["Parameters"]
+    functions = load("serverless.yaml")["Resources"]
+    for given, function in (
+        (named["ApiFunction"], "Api"),
+        (named["AuthorizerFunction"]["Fn::If"][1], "Authorizer"),
+    ):
+        assert (
+            given["Fn::Sub"].rpartition(":function:")[2] == functions[function]["Properties"]["FunctionName"]["Fn::Sub"]
+        )
+
+
+def test_who_may_call_the_functions_stands_with_them() -> None:
+    """With the gateway it would have to come after them, and its address after both."""
+    kinds = {name: {one["Type"] for one in load(name)["Resources"].values()} for name in NAMES}
+    assert [name for name in NAMES if "AWS::Lambda::Permission" in kinds[name]] == ["serverless.yaml"]
+
+
+def test_functions_that_ask_for_owners_know_the_same() -> None:
+    functions = load("serverless.yaml")["Resources"]
+    keys = {
+        json.dumps(functions[name]["Properties"]["Environment"]["Variables"]["DARKROOM_API_KEYS"])
+        for name in ("Api", "Authorizer", "Worker")
+    }
+    assert len(keys) == 1
+
+
 # --- fargate ---
 
 
