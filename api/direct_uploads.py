@@ -5,9 +5,10 @@ The record comes first and waits for the file. S3 notifies the ingest queue when
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import structlog
 from flask import Response, g
@@ -19,8 +20,9 @@ from pydantic_core import PydanticCustomError
 from api import openapi
 from api.context import Context, context, json_answer
 from api.fields import callback_asked_for, jobs_asked_for, one_choice
-from api.idempotency import GONE, KeyHeader, about_upload, content_of_json, once, read_key
+from api.idempotency import GONE, KeyHeader, content_of_json, once, read_key
 from api.intake import new_record
+from api.limits import Limits
 from api.problems import invalid
 from api.uploads import Upload
 from darkroom.callback import MAX_URL
@@ -30,7 +32,7 @@ from darkroom.idempotency import Reserved
 from darkroom.jobs import Jobs, Spec
 from darkroom.labels import MAX_METADATA, MAX_REFERENCE, Metadata, Text
 from darkroom.orders import DirectUpload
-from darkroom.record import PhotoRecord
+from darkroom.record import PhotoRecord, now
 from darkroom.sniff import INPUT_FORMATS
 from darkroom.views import PhotoView, UploadView, photo_view
 
@@ -42,6 +44,8 @@ direct_uploads = APIBlueprint(
     abp_tags=[Tag(name="photos")],
     abp_responses=openapi.COMMON,
 )
+
+FORM_ENDED = "the form that this request made has run out, and no file came; another Idempotency-Key makes another one"
 
 ANY_TYPE = "application/octet-stream"
 CONTENT_TYPES = [*INPUT_FORMATS.values(), ANY_TYPE]
@@ -110,13 +114,20 @@ class AwaitedPhotoView(PhotoView):
     "The photo is `awaiting_upload` until the file has arrived. It is looked into then: if it is no photo, its jobs "
     "fail for that reason. When the form is not used in time, the photo expires.",
     responses={
+        200: openapi.answer(
+            openapi.ref(PhotoView),
+            "A repetition, whose file has come already: there is no form any more",
+            openapi.location(always=True, description="where to follow the work"),
+        ),
         201: openapi.answer(
             openapi.ref(AwaitedPhotoView),
             "The photo waits for its file",
             openapi.location(always=True, description="where to follow the work") | openapi.REPLAYED,
         ),
         400: openapi.problem(f"{openapi.BAD_KEY}, or the body no JSON"),
-        404: openapi.problem("The photo that was made under this Idempotency-Key was deleted, or has expired"),
+        404: openapi.problem(
+            "The photo that was made under this Idempotency-Key was deleted, or has expired, or its form has run out"
+        ),
         409: openapi.problem(openapi.IN_FLIGHT, headers=openapi.retry_after(always=True)),
         413: openapi.problem("The photo is larger than is allowed, or the request is"),
         415: openapi.NOT_JSON,
@@ -130,12 +141,12 @@ def upload_directly(header: KeyHeader, body: DirectUploadBody) -> Response:
         raise TooLarge(f"size: a photo has at most {here.settings.max_upload_bytes:,} bytes")
 
     def act(reserved: Reserved) -> Response:
-        if limits := g.get("limits"):
-            limits.announce(g.owner, most)
-        photo = _awaited(here, asked, safe_filename(body.filename), reserved)
-        return _form_answer(here, photo, body.content_type, most)
+        earlier = here.services.table.get(reserved.ids[0]) if reserved.again else None
+        with _announced(body.size, most) if earlier is None else nullcontext():
+            photo = earlier or _awaited(here, asked, safe_filename(body.filename), reserved)
+            return _form_answer(here, photo, body.content_type, most)
 
-    return once(read_key(header.key), content_of_json(), 1, act, about_upload)
+    return once(read_key(header.key), content_of_json(), 1, act, _again)
 
 
 def _asked(here: Context, body: DirectUploadBody) -> Upload:
@@ -147,8 +158,17 @@ def _asked(here: Context, body: DirectUploadBody) -> Upload:
     return Upload([], jobs, body.reference, body.metadata or {}, dedupe=False, callback_url=callback_url)
 
 
+def _announced(size: int | None, most: int) -> AbstractContextManager[None]:
+    """Counts the upload among its owner's bytes, unless it comes to nothing."""
+    limits: Limits | None = g.get("limits")
+    if limits is None:
+        return nullcontext()
+    hint = "" if size else f"; without size the largest photo counts, {most:,} bytes"
+    return limits.announced(g.owner, most, hint)
+
+
 def _awaited(here: Context, asked: Upload, filename: str, reserved: Reserved) -> PhotoRecord:
-    """A new record under the id reserved, or the one that an earlier try has left there."""
+    """A new record under the id reserved, or the one that another try has left there."""
     photo = new_record(here, reserved.ids[0], asked)
     photo.upload = DirectUpload(filename=filename, until=photo.created_at + timedelta(seconds=here.settings.upload_ttl))
     photo.add_order(asked.jobs, here.settings.resend_after, g.request_id)
@@ -156,12 +176,28 @@ def _awaited(here: Context, asked: Upload, filename: str, reserved: Reserved) ->
 
 
 def _form_answer(here: Context, photo: PhotoRecord, content_type: str, most: int) -> Response:
-    if photo.gone or photo.upload is None:
-        raise PhotoGone(GONE)
-    form = here.services.bucket.upload_form(photo.id, content_type, most, photo.upload.until)
-    log.info("upload.offered", photo=photo.id, jobs=len(photo.jobs), max_bytes=most)
+    """The photo with its form, or without one if its file has come."""
+    _check_of_use(photo)
     view = photo_view(photo, here.settings.base_url)
-    upload = UploadFormView(**photo.upload.model_dump(), url=form.url, fields=form.fields, max_bytes=most)
-    response = json_answer(AwaitedPhotoView.model_construct(**dict(view) | {"upload": upload}), HTTPStatus.CREATED)
+    if photo.upload and photo.status == "awaiting_upload":
+        form = here.services.bucket.upload_form(photo.id, content_type, most, photo.upload.until)
+        log.info("upload.offered", photo=photo.id, jobs=len(photo.jobs), max_bytes=most)
+        upload = UploadFormView(**photo.upload.model_dump(), url=form.url, fields=form.fields, max_bytes=most)
+        response = json_answer(AwaitedPhotoView.model_construct(**dict(view) | {"upload": upload}), HTTPStatus.CREATED)
+    else:
+        response = json_answer(view)
     response.headers["Location"] = view.links["self"]
     return response
+
+
+def _again(said: Any) -> Any:
+    """An answer is given once more as long as the caller can do something with it. Raises PhotoGone."""
+    _check_of_use(context().services.table.get(said["id"]))
+    return said
+
+
+def _check_of_use(photo: PhotoRecord | None) -> None:
+    if photo is None or photo.gone:
+        raise PhotoGone(GONE)
+    if photo.upload and photo.status == "awaiting_upload" and photo.upload.until <= now():
+        raise PhotoGone(FORM_ENDED)

@@ -1,9 +1,9 @@
 """The API as a Lambda function behind API Gateway: the app that gunicorn serves, given events instead of connections.
 
 `lambda_handler` takes the gateway's payload formats 1.0 (REST APIs) and 2.0 (HTTP APIs, function URLs). A REST API
-must name multipart/form-data, application/octet-stream and the types of images among its `binaryMediaTypes`, as
-deploy/aws/gateway.yaml does, or it damages photos on their way; so a photo that is the body itself needs a Content-Type
-there. `authorize` is for routes that the gateway answers without the app.
+must name multipart/form-data, application/octet-stream and image/* among its `binaryMediaTypes`, as
+deploy/aws/gateway.yaml does, or it damages photos on their way. What it took for text is refused: a photo that is the
+body itself needs a Content-Type there. `authorize` is for routes that the gateway answers without the app.
 
 What differs from gunicorn:
 - A request has 4 MB at most: Lambda takes 6 MB, and base64 makes four bytes of three. Larger photos: POST /v1/uploads.
@@ -23,11 +23,12 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from apig_wsgi import make_lambda_handler
 from flask import request
 from werkzeug.datastructures import Authorization, Headers
+from werkzeug.exceptions import UnsupportedMediaType
 
 from api import auth
 from api.app import create_app
 from api.start import prepare
-from darkroom.errors import SettingsError, TooLarge
+from darkroom.errors import RequestTooLarge, SettingsError
 from darkroom.logs import set_up_logs
 from darkroom.owners import DEFAULT_OWNER, Owners, hash_of, read_owners
 from darkroom.settings import MIB, PREFIX, Settings, read_settings
@@ -72,6 +73,7 @@ def _handler() -> Callable[[Event, Any], Event]:
     settings, _ = _settings()
     app = create_app(settings, prepare(settings, "the gateway"))
     app.before_request(_refuse_large_photos)
+    app.before_request(_refuse_text)
     # All answers are text, the icon of /docs as well: results come from S3. A REST API would decode base64 only for
     # callers whose Accept begins with one of its binary types.
     return make_lambda_handler(
@@ -100,9 +102,20 @@ def _settings() -> tuple[Settings, Owners]:
 
 def _refuse_large_photos() -> None:
     if request.endpoint == auth.UPLOAD and (request.content_length or 0) > LARGEST_REQUEST:
-        raise TooLarge(
+        raise RequestTooLarge(
             f"the request has more than {LARGEST_REQUEST:,} bytes, which is all that can be sent here; "
             "POST /v1/uploads says where to send larger photos"
+        )
+
+
+def _refuse_text() -> None:
+    """What the gateway does not know to be binary it gives as text, with other characters in place of most bytes: some
+    photos can still be read after that, and show something else."""
+    event = request.environ["apig_wsgi.full_event"]
+    if request.endpoint == auth.UPLOAD and event.get("body") and not event.get("isBase64Encoded"):
+        raise UnsupportedMediaType(
+            "the gateway took this for text, which damaged it: send multipart/form-data with photo parts, or the photo "
+            "itself with a Content-Type such as image/jpeg or application/octet-stream"
         )
 
 
@@ -113,6 +126,8 @@ def _behind_gateway(app: WSGIApplication, public_path: str) -> WSGIApplication:
         event = environ["apig_wsgi.full_event"]
         # An HTTP API decodes the path, a REST API does not: either way WSGI wants its bytes, as Latin-1.
         environ["PATH_INFO"] = unquote_to_bytes(_path(event, public_path)).decode("latin-1")
+        if whole := environ.get("HTTP_CONTENT_TYPE"):  # what stands in CONTENT_TYPE may end at a comma in the boundary
+            environ["CONTENT_TYPE"] = whole
         environ.pop("HTTP_TRANSFER_ENCODING", None)  # the gateway has put the chunks together
         environ.setdefault("HTTP_X_REQUEST_ID", event["requestContext"].get("requestId", ""))
         return app(environ, start_response)

@@ -104,13 +104,21 @@ class Limits:
             self._uploads[owner] += 1
             return Reserved(owner, cost, ends)
 
-    def announce(self, owner: str, size: int) -> None:
+    @contextmanager
+    def announced(self, owner: str, size: int, hint: str = "") -> Iterator[None]:
         """Count an upload past the API, of at most so many bytes: nobody tells us what comes of it.
 
-        Raises UploadQuotaSpent, or TooLarge for more than a whole hour may have.
+        They are given back if it cannot be offered. Raises UploadQuotaSpent, or TooLarge for more than a whole hour may
+        have; their words end with `hint`.
         """
         with self._lock:
-            self._spend_bytes(owner, size)
+            ends = self._spend_bytes(owner, size, hint)
+        try:
+            yield
+        except BaseException:
+            with self._lock:
+                self._give_bytes_back(owner, size, ends)
+            raise
 
     def end_upload(self, reserved: Reserved, received: int) -> None:
         """Give back what was reserved and did not come; count what came and was not announced.
@@ -124,8 +132,8 @@ class Limits:
                 return
             if more > 0:
                 self._windows.hit(self._bytes, owner, cost=more)
-            elif self._windows.get_window_stats(self._bytes, owner).reset_time == reserved.ends:
-                self._counts.decr(self._bytes.key_for(owner), -more)
+            else:
+                self._give_bytes_back(owner, -more, reserved.ends)
 
     @staticmethod
     def _give_back(held: Counter[str], owner: str) -> None:
@@ -133,16 +141,21 @@ class Limits:
         if not held[owner]:
             del held[owner]
 
-    def _spend_bytes(self, owner: str, size: int) -> float:
+    def _give_bytes_back(self, owner: str, size: int, ends: float) -> None:
+        """Unless their hour is over."""
+        if self._bytes and self._windows.get_window_stats(self._bytes, owner).reset_time == ends:
+            self._counts.decr(self._bytes.key_for(owner), size)
+
+    def _spend_bytes(self, owner: str, size: int, hint: str = "") -> float:
         """Returns the end of the hour that they are counted in."""
         if not self._bytes:
             return 0.0
         if size > self._bytes.amount:
-            raise TooLarge(f"at most {self._bytes.amount:,} bytes may be uploaded in an hour")
+            raise TooLarge(f"at most {self._bytes.amount:,} bytes may be uploaded in an hour{hint}")
         if wait := self._spend([self._bytes], owner, size):
             raise UploadQuotaSpent(
                 f"with this upload it would be more than {self._bytes.amount:,} bytes in an hour; "
-                f"the next hour begins in {wait} s",
+                f"the next hour begins in {wait} s{hint}",
                 wait,
             )
         return self._windows.get_window_stats(self._bytes, owner).reset_time

@@ -16,7 +16,7 @@ HEADER = "X-Request-Id"
 PROBES = ("health.healthz", "health.readyz")
 """Asked every few seconds; their lines are for debugging only."""
 
-_SANE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_SANE = re.compile(r"[A-Za-z0-9._:=-]{1,64}")
 
 
 def register(app: Flask) -> None:

@@ -20,7 +20,7 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from darkroom.aws import Clients, aws_errors, error_code
-from darkroom.errors import NotFound, ObjectReplaced, TooLarge, Unavailable
+from darkroom.errors import NotFound, ObjectDenied, ObjectReplaced, Unavailable, UnreadablePhoto
 from darkroom.ingest import UPLOADS
 from darkroom.record import now
 from darkroom.settings import Settings
@@ -30,6 +30,9 @@ DELETE_BATCH = 1000
 
 
 CHUNK = 1024 * 1024
+
+NEVER = ("InvalidObjectState", "InvalidRequest", "KeyTooLongError")
+"""What S3 says of an object in an archive, of one whose key only its sender has (SSE-C), and of one that cannot be."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class UploadForm:
 
 @dataclass(frozen=True)
 class Fetched:
-    """An object as it was when it was read."""
+    """An object as it was when it was read. Without a hash it was too large, and was not."""
 
     etag: str
     size: int
@@ -78,21 +81,25 @@ class Bucket:
             return self._s3.get_object(Bucket=self._name, Key=key)["Body"].read()
 
     def fetch_upload(self, key: str, target: BinaryIO, most: int) -> Fetched:
-        """Copy an object, as it is now, into a file. Raises NotFound, and TooLarge above so many bytes."""
+        """Copy an object, as it is now, into a file; nothing of one that has more than so many bytes.
+
+        Raises NotFound, UnreadablePhoto when S3 will never hand it out, ObjectDenied when it does not as things are.
+        """
         sha256 = hashlib.sha256()
-        with aws_errors(f"fetching {key}"), _not_found(key):
+        with aws_errors(f"fetching {key}"), _not_found(key), _denied(key):
             found = self._s3.get_object(Bucket=self._name, Key=key)
+            etag, size = _bare(found["ETag"]), found["ContentLength"]
             with closing(found["Body"]) as body:  # as its own context it gives out the bare stream
-                if found["ContentLength"] > most:
-                    raise TooLarge(f"the photo has more than {most:,} bytes")
+                if size > most:
+                    return Fetched(etag, size, "")
                 for chunk in body.iter_chunks(CHUNK):
                     sha256.update(chunk)
                     target.write(chunk)
-        return Fetched(_bare(found["ETag"]), found["ContentLength"], sha256.hexdigest())
+        return Fetched(etag, size, sha256.hexdigest())
 
     def copy(self, source: str, etag: str, target: str, content_type: str) -> None:
-        """Copy an object if it is still the one with this ETag. Raises ObjectReplaced, or NotFound."""
-        with aws_errors(f"copying {source}"), _not_found(source):
+        """Copy an object if it is still the one with this ETag. Raises ObjectReplaced, NotFound, ObjectDenied."""
+        with aws_errors(f"copying {source}"), _not_found(source), _denied(source):
             try:
                 self._s3.copy_object(
                     Bucket=self._name,
@@ -109,10 +116,15 @@ class Bucket:
                 raise
 
     def etag(self, key: str) -> str | None:
-        """Of the object as it is now; None when there is none."""
+        """Of the object as it is now; None when there is none, "" when S3 does not say: whoever reads it learns why."""
         try:
             with aws_errors(f"looking for {key}"), _not_found(key):
-                return _bare(self._s3.head_object(Bucket=self._name, Key=key)["ETag"])
+                try:
+                    return _bare(self._s3.head_object(Bucket=self._name, Key=key)["ETag"])
+                except ClientError as error:
+                    if error_code(error) in ("400", "403"):  # no body, so no reason
+                        return ""
+                    raise
         except NotFound:
             return None
 
@@ -121,27 +133,29 @@ class Bucket:
 
     def upload_form(self, photo_id: str, content_type: str, most: int, until: datetime) -> UploadForm:
         """What uploads one file of at most so many bytes, and of this type, past the API until then."""
-        form = self._s3_public.generate_presigned_post(
-            Bucket=self._name,
-            Key=upload_key(photo_id),
-            Fields={"Content-Type": content_type},
-            Conditions=[{"Content-Type": content_type}, ["content-length-range", 1, most]],
-            ExpiresIn=max(1, int((until - now()).total_seconds())),
-        )
+        with aws_errors("signing a form"):
+            form = self._s3_public.generate_presigned_post(
+                Bucket=self._name,
+                Key=upload_key(photo_id),
+                Fields={"Content-Type": content_type},
+                Conditions=[{"Content-Type": content_type}, ["content-length-range", 1, most]],
+                ExpiresIn=max(1, int((until - now()).total_seconds())),
+            )
         return UploadForm(form["url"], form["fields"])
 
     def link(self, key: str, filename: str, content_type: str) -> str:
         """A presigned URL under which a browser downloads the object by that file name."""
-        return self._s3_public.generate_presigned_url(
-            "get_object",
-            Params={
-                "Bucket": self._name,
-                "Key": key,
-                "ResponseContentType": content_type,
-                "ResponseContentDisposition": content_disposition(filename),
-            },
-            ExpiresIn=self._link_ttl,
-        )
+        with aws_errors("signing a link"):  # temporary credentials may have to be fetched first
+            return self._s3_public.generate_presigned_url(
+                "get_object",
+                Params={
+                    "Bucket": self._name,
+                    "Key": key,
+                    "ResponseContentType": content_type,
+                    "ResponseContentDisposition": content_disposition(filename),
+                },
+                ExpiresIn=self._link_ttl,
+            )
 
     def remove(self, keys: Iterable[str]) -> None:
         """Remove objects; those that are not there count as removed."""
@@ -211,4 +225,20 @@ def _not_found(key: str) -> Iterator[None]:
     except ClientError as error:
         if error_code(error) in ("404", "NoSuchKey", "NotFound"):
             raise NotFound(f"there is no object {key}") from error
+        raise
+
+
+@contextmanager
+def _denied(key: str) -> Iterator[None]:
+    """Tell an object that nobody, or not we, may read from an AWS that is down."""
+    try:
+        yield
+    except ClientError as error:
+        code = error_code(error)
+        if code in NEVER:
+            raise UnreadablePhoto(
+                f"S3 does not hand out {key}: {error.response['Error'].get('Message') or code}"
+            ) from error
+        if code == "AccessDenied" or (code.startswith("KMS.") and "Throttling" not in code):
+            raise ObjectDenied(f"S3 does not let us read {key}: {code}") from error
         raise

@@ -12,6 +12,7 @@ Needs the `cli` extra. A client is for one thread; give each thread its own.
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -32,7 +33,7 @@ from urllib3.exceptions import InvalidHeader, MaxRetryError, ProtocolError, Read
 from urllib3.filepost import encode_multipart_formdata
 
 from darkroom import __version__
-from darkroom.errors import DarkroomError
+from darkroom.errors import DarkroomError, RequestTooLarge
 
 POLL = 20.0
 """How long one request waits for a photo's jobs to end."""
@@ -50,6 +51,10 @@ REFUSED_FOR = 600
 LONGEST_QUERY = 7_500
 """gunicorn takes request lines of 8,190 bytes at most; what is longer is sent as a form."""
 
+ARRIVES = 10.0
+"""Seconds for which a file is awaited of which nobody knows whether the storage took it."""
+
+FORMS = "/v1/uploads"
 PAST_THE_API = "`darkroom upload --direct` sends larger photos, straight to the storage"
 REFUSALS = {
     "EntityTooLarge": "EntityTooLarge: the file has more bytes than it had when the form was made for it",
@@ -99,7 +104,7 @@ class Unreachable(DarkroomError):
 
 
 class AnswerLost(DarkroomError):
-    """A photo was sent, several times if need be, and nobody knows whether it was taken."""
+    """Something was sent, several times if need be, and nobody knows whether it was taken."""
 
     code = "answer_lost"
 
@@ -179,7 +184,7 @@ class Client:
             headers = {"Content-Type": content_type, "Idempotency-Key": f'"{key or uuid4()}"'}
             return self._photo(self._ask(session, "POST", address, data=body, headers=headers, timeout=120))
 
-    def upload_directly(
+    def ask_for_form(
         self,
         path: Path,
         *,
@@ -188,23 +193,39 @@ class Client:
         reference: str | None = None,
         key: str | None = None,
     ) -> Photo:
-        """Send a file past the API, straight to the storage, as it is read. For what a gateway finds too large."""
+        """A photo that waits for this file, which `send_past_the_api` sends: for what a gateway finds too large."""
+        if not path.is_file():  # a pipe does not say how long it is
+            raise DarkroomError("only regular files can be sent straight to the storage")
+        if not (size := path.stat().st_size):
+            raise DarkroomError("this is an empty file")
+        asked = {"preset": preset, "jobs": json.loads(jobs) if jobs else None, "reference": reference}
+        body = {"filename": _text(path.name), "size": size} | {name: said for name, said in asked.items() if said}
+        headers = {"Idempotency-Key": f'"{key or uuid4()}"'}
+        with self._upload_session() as session:
+            return self._photo(self._ask(session, "POST", FORMS, json=body, headers=headers, timeout=60))
+
+    def send_past_the_api(self, path: Path, photo: Photo) -> None:
+        """Send the file of a photo straight to the storage, as it is read.
+
+        What went wrong on the way is forgotten if the file has arrived all the same. Raises AnswerLost when it has not
+        so far, Unreachable when it cannot have.
+        """
+        if photo["status"] != "awaiting_upload":  # an earlier try, under the same key, has sent it
+            return
         with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if not size:
-                raise DarkroomError("this is an empty file")
-            asked = {"preset": preset, "jobs": json.loads(jobs) if jobs else None, "reference": reference}
-            body = {"filename": _text(path.name), "size": size} | {name: said for name, said in asked.items() if said}
-            headers = {"Idempotency-Key": f'"{key or uuid4()}"'}
-            with self._upload_session() as session:
-                photo = self._photo(self._ask(session, "POST", "/v1/uploads", json=body, headers=headers, timeout=60))
             try:
                 upload = cast(dict[str, Any], photo["upload"])
                 url, form = str(upload["url"]), _Form(upload["fields"], "file", _text(path.name), file)
             except (LookupError, TypeError) as error:
                 raise self._not_darkroom() from error
-            self._send_form(url, form)
-        return photo
+            try:
+                self._send_form(url, form)
+            except AnswerLost as error:
+                if self.photo(photo["id"], ARRIVES)["status"] != "awaiting_upload":
+                    return
+                raise AnswerLost(
+                    f"{error}. The file is not there so far; `darkroom status {photo['id']}` says whether it comes"
+                ) from error
 
     def photo(self, photo_id: str, wait: float = 0) -> Photo:
         """The photo as it is now, or as soon as its jobs have ended, at the latest after `wait` seconds."""
@@ -259,7 +280,10 @@ class Client:
         return response
 
     def _send_form(self, url: str, form: _Form) -> None:
-        """Send a file to the storage. A form can be used again, so it is sent again when the connection breaks."""
+        """Send a file to the storage. A form can be used again, so it is sent again when the connection breaks.
+
+        Raises AnswerLost when nobody but Darkroom can know whether the file was taken.
+        """
         host = urlsplit(url).netloc
         with _storage_session(self._patience, upload=True) as storage:
             try:
@@ -267,11 +291,15 @@ class Client:
                     url, data=form, headers={"Content-Type": form.content_type}, timeout=(5, 120), allow_redirects=False
                 )
             except requests.RequestException as error:
+                if _may_be_done(error):
+                    raise AnswerLost(f"the connection to {host} broke at every try ({_cause(error)})") from error
                 raise Unreachable(
                     f"the photo goes to {host}, which cannot be reached from here ({_cause(error)}); "
                     "DARKROOM_S3_PUBLIC_ENDPOINT_URL of the API says which host its forms name"
                 ) from error
             with response:
+                if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise AnswerLost(str(_refusal(response, host)))
                 if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
                     raise _refusal(response, host)
 
@@ -284,8 +312,12 @@ class Client:
         except requests.RequestException as error:
             if method == "POST" and _may_be_done(error):
                 raise AnswerLost(
-                    f"the answer was lost ({_cause(error)}), however often it was asked for. Darkroom may have taken "
-                    f"the photo or not; {self.url}/v1/photos lists what is there"
+                    f"the answer was lost ({_cause(error)}), however often it was asked for. "
+                    + (
+                        "Only a form was asked for: the photo was not sent"
+                        if path == FORMS
+                        else f"Darkroom may have taken the photo or not; {self.url}/v1/photos lists what is there"
+                    )
                 ) from error
             raise Unreachable(
                 f"Darkroom does not answer at {self.url} ({_cause(error)}).\n"
@@ -326,12 +358,12 @@ class Client:
             body = response.json()
             faults = [f"{fault['field']}: {fault['detail']}" for fault in body.get("errors", [])]
             detail = "\n".join(faults) or str(body["detail"])
+            if body.get("type") == f"urn:darkroom:problem:{RequestTooLarge.code}":
+                detail += f"; {PAST_THE_API}"
         except (ValueError, LookupError, AttributeError, TypeError):
             detail = f"{self.url} answered {response.status_code} {response.reason}"
             if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # what stands before the API takes less
                 detail += f"; {PAST_THE_API}"
-        if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and "/v1/uploads" in detail:
-            detail += f"; {PAST_THE_API}"
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             detail = (
                 f"{self.url} takes no request without an API key that it knows, and "
@@ -427,10 +459,12 @@ def _session(
     api_key: str | None = None,
     upload: bool = False,
     refused: Callable[[int], None] | None = None,
+    passing: tuple[int, ...] = (),
 ) -> requests.Session:
     """Asks again where that is safe: an upload has a key by which Darkroom knows it again.
 
-    After a 409 the first try is still under way, or its API has died and the lock has to run out.
+    After a 409 the first try is still under way, or its API has died and the lock has to run out. `passing`: further
+    answers that another try may change.
     """
     session = requests.Session()
     session.headers["User-Agent"] = f"darkroom-cli/{__version__}"
@@ -442,7 +476,7 @@ def _session(
         read=min(patience, READ_TRIES) if upload else None,
         status=STATUS_TRIES if upload else None,
         other=0,
-        status_forcelist=(409, 429, 502, 503, 504) if upload else (429, 502, 503, 504),
+        status_forcelist=(*((409,) if upload else ()), 429, 502, 503, 504, *passing),
         allowed_methods=["POST"] if upload else ["GET"],
         backoff_factor=0.5,
         backoff_max=15,
@@ -458,8 +492,8 @@ def _session(
 
 def _storage_session(patience: int, upload: bool = False) -> requests.Session:
     """For another host than the API's, whose addresses are signed: a password of a .netrc, which S3 would take for a
-    second signature, must not go there."""
-    session = _session(patience, upload=upload)
+    second signature, must not go there. S3's 500 asks for another try."""
+    session = _session(patience, upload=upload, passing=(500,))
     session.auth = lambda request: request
     return session
 
@@ -467,7 +501,7 @@ def _storage_session(patience: int, upload: bool = False) -> requests.Session:
 def _refusal(response: requests.Response, host: str) -> ApiError:
     """What the storage says, which speaks XML."""
     with response:
-        said = dict(re.findall(r"<(Code|Message)>([^<]*)</", response.text))
+        said = {name: html.unescape(text) for name, text in re.findall(r"<(Code|Message)>([^<]*)</", response.text)}
     code = said.get("Code", response.reason)
     words = REFUSALS.get(code) or f"{code}{': ' if said.get('Message') else ''}{said.get('Message', '')}"
     return ApiError(response.status_code, f"the storage at {host} answered {response.status_code} {words}")

@@ -11,6 +11,7 @@ DarkroomError
 │   ├── MalformedKey          400  the Idempotency-Key is none
 │   ├── KeyReused             422  the Idempotency-Key belongs to another request
 │   ├── TooLarge              413  more bytes than the settings allow
+│   │   └── RequestTooLarge        more bytes than a request can have here; a direct upload can
 │   └── TooManyRequests       429  more requests than the settings allow; `retry_after` says when again
 │       ├── TooManyUploads         more at the same time
 │       └── UploadQuotaSpent       more bytes in an hour
@@ -28,6 +29,7 @@ DarkroomError
 ├── LeaseLost                 the message's visibility ran out
 ├── OrderInWork               another message of the same order is being worked on
 ├── ObjectReplaced            the object is another one by now than the one that was read
+├── ObjectDenied              S3 does not let us read the object, or decrypt it
 ├── Interrupted               the worker has to stop; another one goes on
 ├── DeliveryFailed            a webhook did not reach its receiver
 │   └── CallbackRefused            its address is none that may be asked
@@ -144,6 +146,12 @@ class TooLarge(RequestError):
 
     code = "too_large"
     status = 413
+
+
+class RequestTooLarge(TooLarge):
+    """The request has more bytes than a gateway lets through; a direct upload does not pass it."""
+
+    code = "request_too_large"
 
 
 class TooManyRequests(RequestError):
@@ -268,6 +276,12 @@ class ObjectReplaced(DarkroomError):
     """The file was replaced while it was read."""
 
     code = "object_replaced"
+
+
+class ObjectDenied(DarkroomError):
+    """S3 does not let us read the file."""
+
+    code = "object_denied"
 
 
 class Interrupted(DarkroomError):

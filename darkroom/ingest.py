@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationErr
 from darkroom.errors import MessageError
 from darkroom.jobs import Spec
 from darkroom.labels import MAX_REFERENCE, Metadata, Text
-from darkroom.message import IngestMessage, UploadMessage, read_asked
+from darkroom.message import IngestMessage, Key, UploadMessage, read_asked
 
 INCOMING = "incoming/"
 """Where files are dropped: `incoming/{owner}/{preset}/...`, or `incoming/{owner}/...` for a request of their own."""
@@ -33,9 +33,7 @@ CREATED = ("ObjectCreated:", "s3:ObjectCreated:")
 class IngestRequest(Spec):
     """A file that lies in the bucket already, and what is to be made of it."""
 
-    key: str = Field(
-        min_length=1,
-        max_length=1024,
+    key: Key = Field(
         pattern=r"^incoming/[^/]+/[^\x00-\x1f]+$",
         description="the object: incoming/{owner}/..., where the owner is you",
     )
@@ -122,6 +120,11 @@ def read_body(body: str) -> list[Notice] | IngestMessage | UploadMessage:
         where = ".".join(map(str, fault["loc"]))
         raise MessageError(f"not a notification of S3's: Records.{where}: {fault['msg']}") from error
     return [record.notice() for record in records if record.event_name.startswith(CREATED)]
+
+
+def split_body(body: str) -> list[str]:
+    """The same notification in several, each of one object."""
+    return [json.dumps({"Records": [record]}) for record in json.loads(body)["Records"]]
 
 
 def derived_id(at: datetime, *parts: str) -> str:

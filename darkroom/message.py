@@ -10,7 +10,7 @@ import math
 from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from darkroom.errors import FutureMessage, MessageError
 from darkroom.jobs import MAX_JOBS
@@ -22,6 +22,21 @@ LONGEST_DELAY = 900
 """Seconds for which SQS can keep a message back. What is due later comes, is too early, and is sent again."""
 
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+
+MAX_KEY = 1024
+"""Bytes of an object's key, as S3 has it. A schema can count characters only."""
+
+YEAR_10000 = 253_402_300_800_000
+"""In milliseconds since 1970: from then on there are no dates."""
+
+
+def _fits_s3(key: str) -> str:
+    if (size := len(key.encode())) > MAX_KEY:
+        raise ValueError(f"has {size:,} bytes in UTF-8; S3's keys have at most {MAX_KEY:,}")
+    return key
+
+
+Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY), AfterValidator(_fits_s3)]
 
 
 class Message(BaseModel):
@@ -73,12 +88,12 @@ class IngestMessage(BaseModel):
     v: Literal[1] = 1
     kind: Literal["ingest"]
     owner: str = Field(min_length=1, max_length=128)
-    key: str = Field(min_length=1, max_length=1024)
+    key: Key
     preset: str = Field(min_length=1, max_length=64)
     reference: Text | None = Field(None, max_length=MAX_REFERENCE)
     metadata: Metadata | None = None
     trace: str = Field("", max_length=64, description="the gateway's id of the request")
-    at: int = Field(ge=0, lt=2**48, description="when it was asked for, in milliseconds since 1970")
+    at: int = Field(ge=0, lt=YEAR_10000, description="when it was asked for, in milliseconds since 1970")
 
 
 class UploadMessage(BaseModel):

@@ -24,8 +24,9 @@ MAX_ERROR_BYTES = 300
 an item of 400 KB."""
 
 
-UPLOAD_MARGIN = timedelta(minutes=15)
-"""A file that was on its way when its form ended may still arrive, and S3's word of it take some time."""
+UPLOAD_MARGIN = timedelta(hours=1)
+"""A file that was on its way when its form ended may still arrive, over a slow line too, and S3's word of it take some
+time."""
 
 
 def shortened(detail: str) -> str:
@@ -51,14 +52,19 @@ class Original(Data):
 class DirectUpload(Data):
     """A file that is still to come, past the API, or of which nothing could be made. A photo with an original has none.
 
-    `until`: when its form ends. `key`: where it arrives, if not under the photo's own key. `due_at`: when the sweep
-    shall look after it, if it has done so before.
+    `until`: when its form ends. `key`: where it arrives, if not under the photo's own key. `etag`: which file it is, if
+    S3 told of one: another one under the same key is another photo. `due_at`: when the sweep shall look after it, if
+    it has done so before. `attempts`: how often taking it in failed, nobody knows why. `kept`: it was refused for no
+    fault of its own, so it stays where it is.
     """
 
     filename: str
     until: datetime
     key: str | None = None
+    etag: str | None = None
     due_at: datetime | None = None
+    attempts: int = 0
+    kept: bool = False
 
     @property
     def next_look(self) -> datetime:

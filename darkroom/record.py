@@ -313,11 +313,24 @@ class PhotoRecord(BaseModel):
             order.due_at = now() + timedelta(seconds=resend_after)
         return True
 
+    def count_attempt(self) -> int:
+        """Taking the file in failed once more. Returns how often that was so; 0 if none is waited for. Raises
+        PhotoGone."""
+        self._be_there()
+        if not (self.upload and self.unfinished):
+            return 0
+        self.upload.attempts += 1
+        return self.upload.attempts
+
     def refuse_original(self, error: DarkroomError) -> bool:
-        """Nothing can be made of the file: all jobs fail for that. False if none is waited for. Raises PhotoGone."""
+        """Nothing can be made of the file: all jobs fail for that. False if none is waited for. Raises PhotoGone.
+
+        When a process was lost, or it was given up, the file may be a good one: it is kept.
+        """
         self._be_there()
         if not (self.upload and self.unfinished):
             return False
+        self.upload.kept = isinstance(error, ProcessError) or error.retryable
         at = now()
         for job in self.jobs.values():
             if job.unfinished:

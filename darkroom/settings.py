@@ -104,7 +104,12 @@ class Settings(BaseModel):
     max_wait: float = Field(60, ge=0, le=300, description="longest ?wait=")
     wait_share: float = Field(0.5, ge=0, le=1, description="share of the threads that ?wait= may hold")
     idempotency_hours: int = Field(24, ge=1, le=336, description="how long an Idempotency-Key is remembered")
-    upload_ttl: int = Field(3600, ge=60, le=518_400, description="how long a direct upload's form works")
+    upload_ttl: int = Field(
+        3600,
+        ge=60,
+        le=518_400,
+        description="how long a direct upload's form works, if the credentials that sign it last so long",
+    )
     link_ttl: int = Field(3600, ge=60, le=604_800, description="how long a presigned link works")
 
     # Photos

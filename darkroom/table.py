@@ -9,6 +9,7 @@ That demands that the item exists, and a fenced-out or late writer always sees w
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import json
 import random
@@ -162,6 +163,24 @@ class Table:
                 )
                 ids = [str(item["pk"]).removeprefix("photo#") for item in answer["Items"]]
             yield from ids
+
+    def put_off(self, photo_id: str, until: datetime | None) -> None:
+        """Have the sweep look at a photo later, or never, until its record is next written. It need not be readable:
+        the record itself stays as it is."""
+        item = self._item(photo_id)
+        if item is None or "due_at" not in item:
+            return
+        item |= {"due_at": _number(until)} if until else {}
+        if until is None:
+            del item["shard"], item["due_at"]
+        meanwhile_written = self._dynamodb.exceptions.ConditionalCheckFailedException
+        with aws_errors(f"putting off photo {photo_id}"), contextlib.suppress(meanwhile_written):
+            self._dynamodb.put_item(
+                TableName=self._name,
+                Item=item,
+                ConditionExpression="version = :version",
+                ExpressionAttributeValues={":version": item["version"]},
+            )
 
     def _read(self, photo_id: str) -> tuple[PhotoRecord, str]:
         """A record, and which update wrote it."""

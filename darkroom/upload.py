@@ -151,11 +151,13 @@ class Run:
     def _process(self, client: Client, source: Source) -> Outcome:
         outcome, task = Outcome(source), self._task
         if self._gone.is_set():
-            outcome.problems.append("not sent, as Darkroom does not answer any more")
+            outcome.problems.append("not sent, as Darkroom, or its storage, does not answer any more")
             return outcome
         try:
-            send = client.upload_directly if task.direct else client.upload
-            outcome.photo = send(source.path, preset=task.preset, jobs=task.jobs, reference=task.reference)
+            begin = client.ask_for_form if task.direct else client.upload
+            outcome.photo = begin(source.path, preset=task.preset, jobs=task.jobs, reference=task.reference)
+            if task.direct:
+                client.send_past_the_api(source.path, outcome.photo)
             outcome.photo = client.wait(outcome.photo["id"], task.timeout)
             self._collect(client, outcome, outcome.photo)
         except Exception as error:  # noqa: BLE001 - it is one photo's problem, not the others'

@@ -3,7 +3,7 @@
 Requests become events as AWS documents them: in the payload format LAMBDA_PAYLOAD (1.0 as of a REST API, 2.0), below
 the stage LAMBDA_STAGE if there is one. Every execution environment is a process of Lambda's own runtime client that
 gets one event at a time; there are as many as there are requests at the same time. The gateway's and Lambda's limits
-hold.
+hold, and a REST API takes for binary what deploy/aws/gateway.yaml lists.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import secrets
 import signal
 import sys
 import time
@@ -22,6 +23,7 @@ from werkzeug import Request, Response
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.lambda_runtime import Function, FunctionError, RuntimeExited, TaskTimedOut, as_process
+from tests.templates import load
 
 MIB = 1024 * 1024
 
@@ -32,6 +34,9 @@ MOST_JSON = 6 * MIB
 """Bytes that Lambda takes in an event, and in an answer."""
 
 HANGS_UP_AFTER = 29.0
+
+BINARY = load("gateway.yaml")["Resources"]["Gateway"]["Properties"]["BinaryMediaTypes"]
+"""What a REST API does not take for text."""
 
 FUNCTION = as_process(
     [sys.executable, "-m", "awslambdaric", "api.lambda_function.lambda_handler"], dict(os.environ), sys.stderr
@@ -91,7 +96,9 @@ def event_of(request: Request, body: bytes, payload: str, prefix: str) -> dict[s
     whole, _, query = str(request.environ["REQUEST_URI"]).partition("?")
     path = whole.removeprefix(prefix) or "/"
     headers = {name.lower(): value for name, value in request.headers.items()}
-    shared = {"isBase64Encoded": bool(body), "body": base64.b64encode(body).decode() if body else None}
+    binary = bool(body) and (payload == "2.0" or is_binary(request.mimetype))
+    text = base64.b64encode(body).decode() if binary else body.decode(errors="replace")
+    shared = {"isBase64Encoded": binary, "body": text or None}
     context = {
         "accountId": "000000000000",
         "apiId": "test",
@@ -101,6 +108,7 @@ def event_of(request: Request, body: bytes, payload: str, prefix: str) -> dict[s
     }
     if payload == "2.0":
         http = {"method": request.method, "path": unquote(whole), "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1"}
+        context["requestId"] = base64.urlsafe_b64encode(secrets.token_bytes(11)).decode()
         return shared | {
             "version": "2.0",
             "routeKey": "$default",
@@ -121,6 +129,10 @@ def event_of(request: Request, body: bytes, payload: str, prefix: str) -> dict[s
         "pathParameters": {"proxy": unquote(path).strip("/")},
         "requestContext": context | {"path": whole, "httpMethod": request.method, "identity": {}},
     }
+
+
+def is_binary(mimetype: str) -> bool:
+    return mimetype in BINARY or f"{mimetype.partition('/')[0]}/*" in BINARY
 
 
 def as_http(answer: dict[str, Any]) -> Response:

@@ -23,13 +23,12 @@ from darkroom.errors import (
     DarkroomError,
     Interrupted,
     LeaseLost,
-    MessageError,
     NotFound,
     PhotoGone,
     Unavailable,
     UnreadablePhoto,
 )
-from darkroom.ingest import read_body
+from darkroom.ingest import read_body, split_body
 from darkroom.message import Message, read_message
 from darkroom.orders import Claim
 from darkroom.queue import Received
@@ -125,14 +124,9 @@ class Handler:
                 return self._arrive(arrivals, received, lease)
             if len(arrivals) == 1:
                 return self._arrive(arrivals[0], received, lease)
-            verdict: Verdict = Delete()
-            for arrival in arrivals:
-                try:
-                    self._arrive(arrival, received, lease, alone=False)
-                except MessageError as error:
-                    refused = self._refuse(received, lease, error)
-                    verdict = refused if isinstance(refused, Retry) else verdict
-            return verdict
+            for body in split_body(received.body) if arrivals else []:  # each has its own end then
+                lease.queue.send(body, group="s3", deduplication_id=received.id)
+            return Delete()
         except DarkroomError as error:
             return self._refuse(received, lease, error)
         except Exception as error:
@@ -141,9 +135,7 @@ class Handler:
         finally:
             lease.on_loss(None)
 
-    def _arrive(self, arrival: Arrival, received: Received, lease: Lease, alone: bool = True) -> Verdict:
-        """`alone`: the message has no other file, so it can stand for this one's order."""
-
+    def _arrive(self, arrival: Arrival, received: Received, lease: Lease) -> Verdict:
         def check() -> None:
             self._check(lease)
 
@@ -154,8 +146,8 @@ class Handler:
         order = photo.orders[min(photo.orders)]
         # However late it comes, it knows of the first generation only.
         message = photo.message(order.id).model_copy(update={"generation": 1})
-        if alone and not self._services.photos.fifo:
-            # What may have to be buried is the order.
+        if not self._services.photos.fifo:
+            # The message stands for the order: that is what may have to be buried.
             return self._carry_out(message, replace(received, body=message.model_dump_json()), lease)
         if not photo.unfinished:
             self._services.announce(photo, message)

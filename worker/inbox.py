@@ -14,12 +14,13 @@ class Inbox:
     """Hands leases to slots, fairly: the owner who has the fewest in work is next, and of several the one whose
     last turn is the longest ago. A message's group is its owner; those of S3, which have none, count as one.
 
-    Of a FIFO queue never two of one group at a time, as it promises.
+    Of a FIFO queue never two of one group at a time, as it promises; what the group has in work elsewhere is no matter.
     """
 
     def __init__(self) -> None:
         self._waiting: deque[Lease] = deque()
         self._in_work: Counter[str | None] = Counter()
+        self._groups_in_work: set[str | None] = set()
         self._turns = 0
         self._last_turn: OrderedDict[str | None, int] = OrderedDict()
         self._closed = False
@@ -40,11 +41,14 @@ class Inbox:
         """The next message that may be worked on, as soon as there is one. None when the inbox is closed."""
         with self._changed:
             while not self._closed:
-                eligible = [lease for lease in self._waiting if self._share(lease)[0] == 0 or not lease.queue.fifo]
+                held = self._groups_in_work
+                eligible = [lease for lease in self._waiting if not (lease.queue.fifo and _owner(lease) in held)]
                 if eligible:
                     lease = min(eligible, key=self._share)  # of equal ones the first that came
                     self._waiting.remove(lease)
                     self._count_turn(_owner(lease))
+                    if lease.queue.fifo:
+                        held.add(_owner(lease))
                     return lease
                 self._changed.wait()
             return None
@@ -55,6 +59,8 @@ class Inbox:
         with self._changed:
             owner = _owner(lease)
             self._in_work -= Counter({owner: 1})  # which forgets whoever has none left
+            if lease.queue.fifo:
+                self._groups_in_work.discard(owner)
             self._changed.notify_all()
             if settled or not lease.queue.fifo:
                 return []

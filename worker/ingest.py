@@ -23,6 +23,7 @@ from darkroom.errors import (
     DarkroomError,
     IngestRefused,
     NotFound,
+    ObjectDenied,
     ObjectReplaced,
     PhotoError,
     PhotoGone,
@@ -44,6 +45,9 @@ log = structlog.get_logger()
 
 TRIES = 5
 """How often a file is read anew that is replaced while it is read."""
+
+GIVEN_UP = "the file could not be taken in, however often it was tried; the service's log says why"
+"""What its owner is told when nobody foresaw the error."""
 
 Arrival = Notice | IngestMessage | UploadMessage
 
@@ -82,11 +86,6 @@ class Ingest:
                 log.info("ingest.gone")
                 self._services.bucket.remove_photo(photo.id)
                 return None
-            except Exception as error:
-                if receives < self._settings.max_attempts or not _is_unforeseen(error):
-                    raise
-                log.exception("ingest.given_up")
-                return self._refuse(photo, DarkroomError(str(error)))
 
     # --- which photo --------------------------------------------------------------------------------------------
 
@@ -117,7 +116,7 @@ class Ingest:
             return found
         if drop.etag is not None:
             etag = self._services.bucket.etag(drop.key)
-            if etag is None or etag != (drop.etag or etag):
+            if etag is None or (etag and etag != (drop.etag or etag)):
                 log.info("ingest.overtaken", key=drop.key, detail="replaced; S3 tells of that" if etag else "removed")
                 return None
         days = self._settings.retention_days
@@ -125,7 +124,7 @@ class Ingest:
             id=drop.photo,
             owner=drop.owner,
             created_at=drop.at,
-            upload=DirectUpload(filename=safe_filename(drop.key), until=now(), key=drop.key),
+            upload=DirectUpload(filename=safe_filename(drop.key), until=now(), key=drop.key, etag=drop.etag or None),
             reference=drop.reference,
             metadata=drop.metadata or {},
             callback=Callback(url=drop.callback_url) if drop.callback_url else None,
@@ -149,9 +148,14 @@ class Ingest:
                         log.info("ingest.missing", key=source)
                         return None
                     photo = self._refuse(photo, NotFound(str(missing)))
+            except Exception as error:
+                if not _counts(error):
+                    raise
+                photo = self._note_attempt(photo, error)
         else:
             log.info("ingest.late", detail="the photo has its original, or its jobs have ended without one")
-        if source == upload_key(photo.id):  # whoever dropped a file may want to keep it there
+        kept = photo.upload is not None and photo.upload.kept
+        if source == upload_key(photo.id) and not kept:  # whoever dropped a file may want to keep it there
             self._services.bucket.remove([source])
         return photo
 
@@ -168,11 +172,21 @@ class Ingest:
     def _take_one(self, photo: PhotoRecord, source: str, means: Means) -> PhotoRecord:
         with TemporaryDirectory(dir=self._settings.spool_dir, prefix=WORK_PREFIX) as directory:
             path = Path(directory, "original")
+            most = self._settings.max_upload_bytes
             try:
                 with _missing(), path.open("wb") as file:
-                    fetched = self._services.bucket.fetch_upload(source, file, self._settings.max_upload_bytes)
+                    fetched = self._services.bucket.fetch_upload(source, file, most)
+            except PhotoError as error:  # nobody can read it
+                return self._refuse(photo, error)
+            if photo.upload and photo.upload.etag not in (None, fetched.etag):
+                reason = "was replaced before it was taken in; what is there now is a photo of its own"
+                return self._refuse(photo, ObjectReplaced(f"{source} {reason}"))
+            try:
+                if fetched.size > most:
+                    raise TooLarge(f"the photo has more than {most:,} bytes")
                 sniffed = means.look(path)
             except (PhotoError, ProcessError, TooLarge) as error:
+                self._check_unchanged(source, fetched.etag)
                 return self._refuse(photo, error)
         means.check()
         original = _original(photo, fetched, sniffed)
@@ -188,6 +202,23 @@ class Ingest:
             self._services.bucket.remove(_other_copies(photo, [original.key]))
         return photo
 
+    def _check_unchanged(self, source: str, etag: str) -> None:
+        """Only the file that was looked at may be refused, and removed: the next one may be good."""
+        found = self._services.bucket.etag(source)
+        if found is None:
+            raise _Missing(f"there is no object {source}")
+        if found != etag:
+            raise ObjectReplaced(f"{source} was replaced while it was looked at")
+
+    def _note_attempt(self, photo: PhotoRecord, error: Exception) -> PhotoRecord:
+        """Taking it in failed, and nobody can say whether the next attempt will. They are counted in the record: a
+        message is also received when a worker gives it back unread. Raises Unavailable unless it was the last one."""
+        photo, attempts = self._services.table.update(photo.id, lambda record: record.count_attempt(), known=photo)
+        log.error("ingest.attempt_failed", attempt=attempts, exc_info=error)
+        if attempts < self._settings.max_attempts:
+            raise Unavailable(f"attempt {attempts} to take the file in failed") from error
+        return self._refuse(photo, error if isinstance(error, ObjectDenied) else DarkroomError(GIVEN_UP))
+
     def _refuse(self, photo: PhotoRecord, error: DarkroomError) -> PhotoRecord:
         """Nothing can be made of the file: its owner finds that with the jobs."""
         photo, refused = self._services.table.update(
@@ -197,9 +228,11 @@ class Ingest:
         return photo
 
 
-def _is_unforeseen(error: Exception) -> bool:
-    """A bug, in a child or here. A disk that is full is no fault of the file's."""
-    return type(error) is DarkroomError if isinstance(error, DarkroomError) else not isinstance(error, OSError)
+def _counts(error: Exception) -> bool:
+    """A bug, in a child or here, or a right that we have not. A disk that is full is no fault of the file's."""
+    if isinstance(error, DarkroomError):
+        return type(error) in (DarkroomError, ObjectDenied)
+    return not isinstance(error, OSError)
 
 
 def _original(photo: PhotoRecord, fetched: Fetched, sniffed: Sniffed) -> Original:

@@ -89,7 +89,10 @@ class Child:
         """What a file is, by its header. Raises what `sniff` raises, and ProcessError."""
         (looked,) = self._ask(Look(original), 1, read_look, time_limit)
         if isinstance(looked.result, Failure):
-            raise looked.result.error
+            error = looked.result.error
+            if looked.result.trace:
+                error.add_note(looked.result.trace)
+            raise error
         return looked.result
 
     def _ask(self, question: Work | Look, answers: int, read: Callable[[bytes], A], time_limit: float) -> Iterator[A]:

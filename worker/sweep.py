@@ -11,13 +11,14 @@ import random
 import shutil
 import threading
 import time
+from datetime import timedelta
 
 import structlog
 
 from darkroom.bucket import upload_key
 from darkroom.errors import Conflict, DarkroomError, NotFound, Unavailable
 from darkroom.jobs import MAX_JOBS
-from darkroom.record import PhotoRecord
+from darkroom.record import PhotoRecord, now
 from darkroom.services import Services
 from worker.child import WORK_PREFIX
 from worker.dead_letters import DeadLetterSweep
@@ -59,10 +60,18 @@ class Sweeper:
                 except (NotFound, Conflict) as error:
                     log.info("sweep.overtaken", detail=error.detail)  # somebody was faster
                 except DarkroomError as error:
-                    # One that cannot be mended now must not hide those behind it.
                     log.warning("sweep.failed", code=error.code, detail=error.detail)
+                    self._put_off(photo_id)
                 except Exception:
                     log.exception("sweep.unexpected_error")
+                    self._put_off(photo_id)
+
+    def _put_off(self, photo_id: str) -> None:
+        """One that cannot be mended now must not hide those behind it, however many there are."""
+        try:
+            self._services.table.put_off(photo_id, now() + timedelta(seconds=self._resend_after))
+        except DarkroomError as error:
+            log.warning("sweep.not_put_off", code=error.code, detail=error.detail)
 
     def clean_spool(self) -> None:
         """Remove the folders of workers that were killed: older than any order can be in work."""
@@ -81,7 +90,10 @@ class Sweeper:
     def mend(self, photo_id: str) -> None:
         """Put one photo right. Raises NotFound or Conflict when it was put right in the meantime."""
         photo = self._services.table.get(photo_id)
-        if photo is None or photo.status == "expired":  # DynamoDB will remove that one
+        if photo is None:
+            return
+        if photo.status == "expired":  # DynamoDB will remove it, some day
+            self._services.table.put_off(photo_id, None)
             return
         if photo.deleted_at:
             if not photo.purged:

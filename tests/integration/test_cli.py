@@ -439,7 +439,7 @@ def test_when_the_api_goes_away_the_rest_is_named_and_not_tried_one_by_one(
     result = run("upload", photos, "--parallel", "1", url=api.url)
     assert result.exit_code == 1
     assert f"last.jpg (photo photo-1-last.jpg)\n  Darkroom does not answer at {api.url}" in result.stderr
-    assert "never.jpg\n  not sent, as Darkroom does not answer any more\n" in result.stderr
+    assert "never.jpg\n  not sent, as Darkroom, or its storage, does not answer any more\n" in result.stderr
     assert "1 of 3 photos succeeded, 2 failed" in result.stderr
 
 

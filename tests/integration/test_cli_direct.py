@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, Response, request
+from flask import Flask, Response, redirect, request
 from PIL import Image
 from werkzeug.serving import make_server
 
+from darkroom.client import Client
 from tests.integration.api.conftest import Api
 from tests.integration.conftest import QUICK_LEASE, WorkerProcess
 from tests.integration.test_cli import files_below, problem, run
@@ -37,17 +39,29 @@ class StandIn:
         app.add_url_rule("/v1/uploads", view_func=self.offer, methods=["POST"])
         app.add_url_rule("/v1/photos", view_func=self.upload, methods=["POST"])
         app.add_url_rule("/v1/photos/<photo>", view_func=self.photo)
+        app.add_url_rule(
+            "/v1/photos/<photo>/jobs/<job>/result",
+            view_func=lambda photo, job: redirect(f"{self.storage_url}/bucket"),
+            endpoint="result",
+        )
         return app
 
     def storage(self) -> Flask:
         app = Flask("storage")
         app.add_url_rule("/bucket", view_func=self.store, methods=["POST"])
+        app.add_url_rule("/bucket", view_func=self.result)
         return app
+
+    def result(self) -> Any:
+        self.sent.append({})
+        return ("<Error/>", 500) if len(self.sent) == 1 else ("done", 200)
 
     def upload(self) -> Any:
         if "gateway" in request.args["filename"]:
             return {"message": "Request Too Long"}, 413
-        return problem(413, "the request has more than 4 bytes; POST /v1/uploads says where to send larger photos")
+        if "huge" in request.args["filename"]:
+            return {"type": "urn:darkroom:problem:too_large", "detail": "as POST /v1/uploads would say"}, 413
+        return {"type": "urn:darkroom:problem:request_too_large", "detail": "more than 4 bytes"}, 413
 
     def offer(self) -> Any:
         body = request.get_json()
@@ -55,25 +69,41 @@ class StandIn:
         self.keys.append(request.headers["Idempotency-Key"])
         if len(self.asked) == 1 and "busy" in body["filename"]:
             return problem(503, "Come back.", {"Retry-After": "1"})
+        if "mute" in body["filename"]:
+            hang_up()
+        url = "http://127.0.0.1:1" if "nowhere" in body["filename"] else self.storage_url
         fields = {"key": f"uploads/{body['filename']}", "policy": "e30="}
-        return self.photo(body["filename"]) | {"upload": {"url": f"{self.storage_url}/bucket", "fields": fields}}, 201
+        return self.photo(body["filename"]) | {"upload": {"url": f"{url}/bucket", "fields": fields}}, 201
 
     def photo(self, photo: str) -> Any:
-        arrived = any(photo in sent["key"] for sent in self.sent)
+        arrived = any(photo in sent["key"] for sent in self.sent) and "cut" not in photo
         return {"id": photo, "status": "succeeded" if arrived else "awaiting_upload", "jobs": [], "original": None}
 
     def store(self) -> Any:
         content = request.files["file"].read()
         self.sent.append({**request.form, "bytes": content, "headers": dict(request.headers)})
         name = request.form["key"]
-        if "torn" in name and len(self.sent) == 1:
-            request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-            return ""
+        tries = sum(sent["key"] == name for sent in self.sent)
+        if ("torn" in name and tries == 1) or "lost" in name or "cut" in name:
+            hang_up()
+        if "sick" in name and tries == 1:
+            return Response("<Error><Code>InternalError</Code></Error>", 500, mimetype="application/xml")
         codes = {"grown": "EntityTooLarge", "late": "AccessDenied"}
         if code := next((code for part, code in codes.items() if part in name), None):
-            said = f"<Error><Code>{code}</Code><Message>Invalid according to Policy: Policy expired.</Message></Error>"
+            said = f"<Error><Code>{code}</Code><Message>Policy &quot;web&quot; expired.</Message></Error>"
             return Response(said, 400 if code == "EntityTooLarge" else 403, mimetype="application/xml")
         return "", 204
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next try follows at once."""
+    monkeypatch.setattr("urllib3.Retry.get_backoff_time", lambda _: 0)
+
+
+def hang_up() -> None:
+    """In the middle of a request, which gets no answer."""
+    request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture
@@ -144,6 +174,57 @@ def test_a_form_is_used_again_when_the_connection_breaks(stand_in: StandIn, tmp_
     assert asked == {"filename": "torn.jpg", "size": len(PHOTO)}
 
 
+def test_a_fault_of_the_storage_is_no_reason_to_give_up(stand_in: StandIn, tmp_path: Path) -> None:
+    assert run("upload", named(tmp_path, "sick.jpg"), "--direct", url=stand_in.url).exit_code == 0
+    assert len(stand_in.sent) == 2
+
+
+def test_nor_is_it_when_results_are_fetched(stand_in: StandIn, tmp_path: Path) -> None:
+    with Client(stand_in.url) as client:
+        client.download("photo", "job", tmp_path / "result")
+
+    assert (tmp_path / "result").read_text() == "done"
+
+
+def test_the_api_knows_of_a_photo_whose_answers_are_all_lost(stand_in: StandIn, tmp_path: Path) -> None:
+    ended = run("upload", named(tmp_path, "lost.jpg"), "--direct", url=stand_in.url)
+
+    assert ended.exit_code == 0, ended.output
+    assert "lost.jpg  succeeded" in ended.stdout
+
+
+def test_a_connection_that_breaks_concerns_one_photo(stand_in: StandIn, tmp_path: Path) -> None:
+    photos = [named(tmp_path, name) for name in ("a-cut.jpg", "b.jpg", "c.jpg")]
+
+    ended = run("upload", *photos, "--direct", "--parallel", "1", url=stand_in.url)
+
+    assert ended.exit_code == 1
+    assert "2 of 3 photos succeeded" in ended.stderr
+    assert "(photo a-cut.jpg)" in ended.stderr
+    assert "broke at every try" in ended.stderr
+    assert "`darkroom status a-cut.jpg`" in ended.stderr
+
+
+def test_a_storage_that_cannot_be_reached_is_not_tried_with_every_photo(stand_in: StandIn, tmp_path: Path) -> None:
+    photos = [named(tmp_path, name) for name in ("a-nowhere.jpg", "b.jpg")]
+
+    ended = run("upload", *photos, "--direct", "--parallel", "1", url=stand_in.url)
+
+    assert ended.exit_code == 1
+    assert "(photo a-nowhere.jpg)" in ended.stderr
+    assert "DARKROOM_S3_PUBLIC_ENDPOINT_URL" in ended.stderr
+    assert "not sent, as Darkroom, or its storage, does not answer any more" in ended.stderr
+    assert len(stand_in.asked) == 1
+
+
+def test_without_an_answer_there_was_only_a_form_asked_for(stand_in: StandIn, tmp_path: Path) -> None:
+    ended = run("upload", named(tmp_path, "mute.jpg"), "--direct", url=stand_in.url)
+
+    assert ended.exit_code == 1
+    assert "the photo was not sent" in ended.stderr
+    assert stand_in.sent == []
+
+
 def test_a_busy_api_is_asked_again_under_the_same_key(stand_in: StandIn, tmp_path: Path) -> None:
     assert run("upload", named(tmp_path, "busy.jpg"), "--direct", url=stand_in.url).exit_code == 0
 
@@ -155,7 +236,7 @@ def test_a_busy_api_is_asked_again_under_the_same_key(stand_in: StandIn, tmp_pat
     ("name", "said"),
     [
         ("grown.jpg", "EntityTooLarge: the file has more bytes than it had"),
-        ("late.jpg", "403 AccessDenied: Invalid according to Policy: Policy expired."),
+        ("late.jpg", '403 AccessDenied: Policy "web" expired.'),
     ],
 )
 def test_what_the_storage_refuses_is_said_in_words(stand_in: StandIn, tmp_path: Path, name: str, said: str) -> None:
@@ -171,6 +252,22 @@ def test_an_empty_file_is_not_sent(stand_in: StandIn, tmp_path: Path) -> None:
 
     assert (ended.exit_code, stand_in.asked) == (1, [])
     assert "an empty file" in ended.stderr
+
+
+def test_a_pipe_is_not_sent(stand_in: StandIn, tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe.jpg")
+
+    ended = run("upload", pipe, "--direct", url=stand_in.url)
+
+    assert (ended.exit_code, stand_in.asked) == (1, [])
+    assert "only regular files" in ended.stderr
+
+
+def test_what_is_too_large_anyway_is_not_sent_the_other_way(stand_in: StandIn, tmp_path: Path) -> None:
+    ended = run("upload", named(tmp_path, "huge.jpg"), url=stand_in.url)
+
+    assert ended.exit_code == 1
+    assert "--direct" not in ended.stderr
 
 
 @pytest.mark.parametrize("name", ["large.jpg", "gateway.jpg"])

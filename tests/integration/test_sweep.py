@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from darkroom.bucket import upload_key
+from darkroom.errors import Unavailable
 from darkroom.record import PhotoRecord, now
+from darkroom.services import Services
+from tests.ingesting import await_upload, put
 from tests.integration.conftest import Stack, wait_until
 from worker.sweep import Sweeper
 
@@ -78,6 +82,65 @@ def test_one_that_cannot_be_mended_does_not_hide_the_others(stack: Stack, pictur
     worker = stack.worker(**OFTEN)
     assert {stack.wait_for(photo).status for photo in photos[10:]} == {"succeeded"}
     assert worker.process.poll() is None
+
+
+@pytest.mark.parametrize("trouble", ["unreadable", "S3 refuses", "expired"])
+def test_however_many_cannot_be_mended_the_others_are_reached(
+    stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """They are in one partition, and before the one that can be."""
+    monkeypatch.setattr("darkroom.table.SHARDS", 1)
+    services, long_ago = stack.services, now() - timedelta(hours=9)
+    for _ in range(26):
+        make_unmendable(stack, picture, trouble, long_ago)
+    good = overdue(stack.record(picture, [RESIZE]))
+    services.table.create(good)
+
+    def refuse(_self: Services, photo: PhotoRecord) -> None:
+        raise Unavailable(f"S3 refuses the file of {photo.id}")
+
+    monkeypatch.setattr(Services, "send_upload", refuse)
+    sweeper = Sweeper(services, threading.Event())
+    for _ in range(2):
+        sweeper.sweep()
+    assert [order.sends for order in stack.look(good).orders.values()] == [2]
+    assert list(services.table.due()) == []
+
+
+def make_unmendable(stack: Stack, picture: bytes, trouble: str, since: datetime) -> None:
+    if trouble == "S3 refuses":
+        photo = await_upload(stack.services, until=since)
+        put(stack.services, upload_key(photo.id), picture)
+        return
+    photo = stack.record(picture, [RESIZE])
+    for order in photo.orders.values():
+        order.due_at = since
+    if trouble == "expired":
+        photo.expires_at = now() + timedelta(days=1)
+    stack.services.table.create(photo)
+    if trouble == "unreadable":
+        stack.as_a_newer_release(photo)
+    else:  # time goes by: the index does not know of it
+        stack.services.clients.dynamodb.update_item(
+            TableName=stack.services.settings.table,
+            Key={"pk": f"photo#{photo.id}"},
+            UpdateExpression="SET #record.expires_at = :past",
+            ExpressionAttributeNames={"#record": "record"},
+            ExpressionAttributeValues={":past": since.isoformat()},
+        )
+
+
+def test_what_was_put_off_is_mended_when_it_can_be(stack: Stack, picture: bytes) -> None:
+    photo = overdue(stack.record(picture, [RESIZE]))
+    stack.services.table.create(photo)
+    stack.as_a_newer_release(photo)
+    sweeper = Sweeper(stack.services, threading.Event())
+    sweeper.sweep()
+    stack.as_this_release(photo)
+    stack.services.table.put_off(photo.id, now() - timedelta(seconds=1))  # five minutes later
+    assert stack.look(photo).orders == photo.orders
+    sweeper.sweep()
+    assert [order.sends for order in stack.look(photo).orders.values()] == [2]
 
 
 def test_what_is_not_overdue_is_left_alone(stack: Stack, picture: bytes) -> None:

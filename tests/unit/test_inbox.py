@@ -79,6 +79,23 @@ def test_the_order_of_one_queue_holds_up_no_other() -> None:
     assert sorted(one.received.id for one in taken if one) == ["a1", "s1", "s2"]
 
 
+def test_the_same_owners_messages_without_order_hold_up_none_of_a_fifo_queue() -> None:
+    inbox = Inbox()
+    inbox.put(lease("i1", "ann"))
+    first = inbox.take()
+    inbox.put(lease("a1", "ann", FIFO), lease("a2", "ann", FIFO), lease("i2", "ann"))
+    following = [inbox.take(), inbox.take()]
+    assert first is not None
+    assert names([one for one in following if one]) == ["a1", "i2"]  # a2 waits for a1 alone
+    assert following[1] is not None
+    inbox.done(first, settled=True)
+    inbox.done(following[1], settled=True)
+    inbox.put(lease("i3", "ann"))
+    last = inbox.take()
+    assert last is not None
+    assert last.received.id == "i3"
+
+
 def test_what_follows_a_failed_message_of_its_group_is_given_back() -> None:
     inbox = Inbox()
     for name, group in (("a1", "ann"), ("a2", "ann"), ("b1", "bob"), ("a3", "ann")):

@@ -11,8 +11,19 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from darkroom.errors import Conflict, FutureMessage, IngestRefused, MessageError, PhotoGone, UnsupportedPhoto
-from darkroom.ingest import IngestRequest, Notice, derived_id, read_body
+from darkroom.errors import (
+    ChildDied,
+    Conflict,
+    DarkroomError,
+    FutureMessage,
+    IngestRefused,
+    MessageError,
+    ObjectDenied,
+    OutOfMemory,
+    PhotoGone,
+    UnsupportedPhoto,
+)
+from darkroom.ingest import IngestRequest, Notice, derived_id, read_body, split_body
 from darkroom.jobs import jobs_adapter
 from darkroom.message import IngestMessage, UploadMessage
 from darkroom.orders import UPLOAD_MARGIN, DirectUpload, Original
@@ -74,6 +85,39 @@ def test_our_own_messages_are_read_as_they_were_written() -> None:
     assert read_body(asked.model_dump_json()) == asked
     found = UploadMessage(photo=new_id())
     assert read_body(found.model_dump_json()) == found
+
+
+def test_a_key_has_as_many_bytes_as_s3_takes() -> None:
+    def asked(key: str) -> str:
+        return json.dumps({"v": 1, "kind": "ingest", "owner": "a", "key": key, "preset": "web", "at": 1})
+
+    longest = "incoming/a/" + "é" * 506 + "x"
+    assert len(longest.encode()) == 1024
+    read_body(asked(longest))
+    IngestRequest(key=longest, preset="web")
+    with pytest.raises(MessageError, match=r"key: .*1,025 bytes in UTF-8; S3's keys have at most 1,024"):
+        read_body(asked(longest + "x"))
+    with pytest.raises(ValidationError, match="1,025 bytes"):
+        IngestRequest(key=longest + "x", preset="web")
+
+
+def test_a_request_is_of_a_year_that_there_is() -> None:
+    def asked(at: int) -> str:
+        return json.dumps(
+            {"v": 1, "kind": "ingest", "owner": "bob", "key": "incoming/bob/x", "preset": "web", "at": at}
+        )
+
+    latest = read_body(asked(253_402_300_799_999))
+    assert isinstance(latest, IngestMessage)
+    assert OPEN.asked(latest).at.year == 9999
+    with pytest.raises(MessageError, match="at: "):
+        read_body(asked(253_402_300_800_000))
+
+
+def test_a_notification_of_several_objects_is_as_several() -> None:
+    body = notification("incoming/a/web/x.jpg")
+    several = json.dumps({"Records": json.loads(body)["Records"] + json.loads(notification("y"))["Records"]})
+    assert [read_body(one) for one in split_body(several)] == [[found] for found in read_body(several)]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -260,11 +304,29 @@ def test_nothing_can_be_asked_of_a_photo_without_its_file() -> None:
     with pytest.raises(Conflict, match="has not arrived yet"):
         photo.add_order(jobs_adapter.validate_python([{"type": "metadata"}]), RESEND)
     photo.refuse_original(UnsupportedPhoto())
+    assert photo.upload is not None
+    assert not photo.upload.kept
     with pytest.raises(Conflict, match="upload it anew"):
         photo.retry(next(iter(photo.jobs)), RESEND)
     (order,) = photo.orders
     photo.go_on(order, RESEND)
     assert photo.status == "failed"
+
+
+@pytest.mark.parametrize("error", [OutOfMemory(), ChildDied(), DarkroomError("a bug"), ObjectDenied()])
+def test_a_file_that_may_be_good_is_kept(error: DarkroomError) -> None:
+    photo = waiting()
+    assert photo.refuse_original(error)
+    assert photo.status == "failed"
+    assert photo.upload is not None
+    assert photo.upload.kept
+
+
+def test_attempts_are_counted_as_long_as_a_file_is_waited_for() -> None:
+    photo = waiting()
+    assert [photo.count_attempt() for _ in range(3)] == [1, 2, 3]
+    photo.take_original(original(photo), RESEND)
+    assert photo.count_attempt() == 0
 
 
 def test_what_was_cancelled_takes_no_file() -> None:
@@ -303,7 +365,7 @@ def test_each_look_is_later_than_the_one_before() -> None:
     photo.await_upload()
     assert photo.due_at is not None
     waits = photo.due_at - now()
-    assert timedelta(minutes=59) < waits <= timedelta(minutes=61)
+    assert 3.9 * UPLOAD_MARGIN < waits < 4.1 * UPLOAD_MARGIN
     with pytest.raises(Conflict):
         photo.await_upload()
     with pytest.raises(Conflict):

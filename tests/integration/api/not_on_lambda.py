@@ -3,6 +3,7 @@
 _CALLERS = "the gateway has to do with connections: it gives us requests that are whole, and ends those that never are"
 _LARGE = "a gateway takes 10 MB, and refuses more itself"
 _LENGTH = "a gateway knows how long a body is: no upload is without a length"
+_TEXT = "what has no type is text to a REST API"
 _PROCESS = "a function has neither an address nor threads, and is not told that it ends"
 
 NOT_ON_LAMBDA = {
@@ -25,6 +26,7 @@ NOT_ON_LAMBDA = {
     "test_keys.py::test_large_bodies_without_a_key_do_no_harm": _LARGE,
     "test_limits.py::test_bytes_without_a_length_are_counted_when_they_have_come": _LENGTH,
     "test_limits.py::test_bytes_without_a_length_are_counted_although_the_upload_is_refused": _LENGTH,
+    "test_upload.py::test_a_raw_body_needs_no_type": _TEXT,
     "test_service.py::test_it_listens_on_ipv6": _PROCESS,
     "test_follow.py::test_waits_take_a_share_of_the_threads_only": _PROCESS,
     "test_follow.py::test_sigterm_ends_waits_and_lets_requests_finish": _PROCESS,

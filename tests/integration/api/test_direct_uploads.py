@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
+from botocore.exceptions import CredentialRetrievalError
 
+from api.app import create_app
+from darkroom.errors import Unavailable
+from darkroom.orders import Original
 from darkroom.owners import hash_of, new_key
+from darkroom.record import PhotoRecord, now
+from darkroom.table import Table
 from tests.integration.api.conftest import PATIENCE
 from tests.integration.api.test_idempotency import forget_answer
 
@@ -159,6 +166,42 @@ def test_a_repetition_goes_on_where_an_api_died(api: Any) -> None:
     )
 
 
+def test_a_repetition_whose_file_has_come_is_told_of_the_photo(api: Any) -> None:
+    key = {"Idempotency-Key": '"come"'}
+    photo = awaited(api, key, preset="metadata")
+    original = Original(
+        key="k", filename="a.jpg", content_type="image/jpeg", size=1, sha256="0" * 64, width=1, height=1
+    )
+    api.end(photo["id"], lambda record: record.take_original(original, 60))
+    forget_answer(api, "come")
+
+    again = api.post(ADDRESS, json={"preset": "metadata"}, headers=key)
+
+    assert (again.status_code, again.json()) == (200, api.get(photo["links"]["self"]).json())
+    assert (again.json()["status"], again.json()["upload"]) == ("processing", None)
+    assert again.headers["Location"] == photo["links"]["self"]
+
+
+@pytest.mark.parametrize("answer_lost", [False, True])
+def test_a_form_that_has_run_out_is_not_given_again(api: Any, answer_lost: bool) -> None:
+    key = f"late-{answer_lost}"
+    photo = awaited(api, {"Idempotency-Key": key}, preset="metadata")
+
+    def run_out(record: PhotoRecord) -> None:
+        assert record.upload
+        record.upload = record.upload.model_copy(update={"until": now() - timedelta(seconds=1)})
+
+    api.end(photo["id"], run_out)
+    if answer_lost:
+        forget_answer(api, key)
+
+    again = api.post(ADDRESS, json={"preset": "metadata"}, headers={"Idempotency-Key": key})
+
+    assert again.status_code == 404
+    assert "form that this request made has run out" in again.json()["detail"]
+    assert "another Idempotency-Key" in again.json()["detail"]
+
+
 def test_a_photo_can_be_cancelled_and_deleted_before_it_comes(api: Any, picture: bytes) -> None:
     photo = awaited(api)
     cancelled = api.post(photo["links"]["cancel"])
@@ -196,7 +239,45 @@ def test_owners_have_their_own_and_their_hours(start_api: Any) -> None:
     assert awaited(api, key(ALICE), size=400)
     assert awaited(api, key(BOB), size=600)
     # Without a size the largest photo counts, and that is more than an hour has here.
-    assert api.post(ADDRESS, json={}, headers=key(BOB)).status_code == 413
+    too_large = api.post(ADDRESS, json={}, headers=key(BOB))
+    assert too_large.status_code == 413
+    assert "without size the largest photo counts, 2,000 bytes" in too_large.json()["detail"]
+    assert "without size" not in spent.json()["detail"]
+
+
+def test_a_repetition_is_counted_once(start_api: Any) -> None:
+    api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_UPLOAD_BYTES_PER_HOUR="1000")
+    named = key(ALICE) | {"Idempotency-Key": "once-only"}
+    photo = awaited(api, named, size=600)
+    forget_answer(api, "once-only", "alice")
+
+    assert awaited(api, named, size=600)["id"] == photo["id"]
+    assert awaited(api, key(ALICE), size=400)
+
+
+@pytest.mark.parametrize("broken", ["table", "credentials"])
+def test_what_could_not_be_offered_is_not_counted(start_api: Any, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_UPLOAD_BYTES_PER_HOUR="1000")
+    caller = create_app(api.settings, api.services).test_client()
+    with monkeypatch.context() as down:
+        if broken == "table":
+            down.setattr(Table, "create", failing(Unavailable("the table is down")))
+        else:
+            cannot = CredentialRetrievalError(provider="container-role", error_msg="timed out")
+            signer = api.services.clients.s3_public._request_signer
+            down.setattr(signer, "_credentials", SimpleNamespace(get_frozen_credentials=failing(cannot)))
+        refused = caller.post(ADDRESS, json={"size": 600}, headers=key(ALICE))
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5"), refused.text
+    assert caller.post(ADDRESS, json={"size": 1000}, headers=key(ALICE)).status_code == 201
+    assert caller.post(ADDRESS, json={"size": 1}, headers=key(ALICE)).status_code == 429
+
+
+def failing(error: Exception) -> Any:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    return fail
 
 
 def test_what_is_kept_for_days_says_so(start_api: Any) -> None:

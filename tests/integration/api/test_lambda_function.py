@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import re
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from darkroom.emulator import free_port
 from darkroom.owners import hash_of, new_key
@@ -35,6 +38,39 @@ def test_a_photo_comes_through_to_the_byte(staged: Any, picture: bytes) -> None:
     for photo in (form, raw):
         stored = staged.services.clients.s3.get_object(Bucket=staged.settings.bucket, Key=f"originals/{photo['id']}")
         assert stored["Body"].read() == every_byte
+
+
+@pytest.mark.parametrize("content_type", ["image/x-nobody-lists-this", "application/octet-stream"])
+def test_every_type_that_we_take_comes_through(staged: Any, picture: bytes, content_type: str) -> None:
+    answer = staged.post("/v1/photos?preset=metadata", data=picture, headers={"Content-Type": content_type})
+
+    assert answer.status_code == 202, answer.text
+    assert staged.record(answer.json()["id"]).original.sha256 == hashlib.sha256(picture).hexdigest()
+
+
+def test_a_photo_that_a_rest_api_took_for_text_is_refused(start_api: Any) -> None:
+    """A photo may be readable after that, and show something else."""
+    image = io.BytesIO()
+    Image.new("L", (8, 8), 200).save(image, "TIFF")
+    rest = start_api(payload="1.0")
+
+    answer = rest.post("/v1/photos?preset=metadata", data=image.getvalue())
+
+    assert (answer.status_code, answer.json()["type"]) == (415, "urn:darkroom:problem:unsupported_media_type")
+    assert "took this for text" in answer.json()["detail"]
+    assert "Content-Type" in answer.json()["detail"]
+    assert rest.get("/v1/photos").json()["photos"] == []
+
+
+def test_a_boundary_may_have_a_comma(staged: Any, picture: bytes) -> None:
+    head = b'--a,b\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n'
+    answer = staged.post(
+        "/v1/photos?preset=metadata",
+        data=head + picture + b"\r\n--a,b--\r\n",
+        headers={"Content-Type": 'multipart/form-data; boundary="a,b"'},
+    )
+
+    assert answer.status_code == 202, answer.text
 
 
 def test_every_link_is_below_the_stage(staged: Any, picture: bytes) -> None:
@@ -130,6 +166,7 @@ def test_a_photo_that_is_too_large_for_lambda_is_told_the_way(staged: Any, pictu
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert "4,194,304 bytes" in answer.json()["detail"]
         assert "POST /v1/uploads" in answer.json()["detail"]
+        assert answer.json()["type"] == "urn:darkroom:problem:request_too_large"
 
 
 def test_a_key_is_known(start_api: Any) -> None:
