@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import time
 import zipfile
 from collections.abc import Callable
@@ -28,7 +29,7 @@ CODE = ("api/*.py", "darkroom/*.py", "worker/**/*.py", "deploy/aws/*.yaml", "pre
 CODE_PREFIX = "code/"
 
 WORKERS = 2
-"""At a time, for each queue: what the template gives to functions made of a zip."""
+"""At a time, for each queue."""
 
 VISIBILITY = 6
 """AWS's advice: a queue hides messages for so many times as long as its function may run."""
@@ -41,6 +42,37 @@ SHORTEST, LONGEST = 30, 900
 
 LEAST_MEMORY, MOST_MEMORY = 512, 10_240
 """MiB that the template gives it."""
+
+
+FROM_THE_IMAGE = re.compile(
+    r"^( +)PackageType: Image\n"
+    r"\1Code: .*\n"
+    r"\1ImageConfig:\n"
+    r"\1  EntryPoint: .*\n"
+    r"\1  Command: \[(.+)\]\n"
+    r"\1  WorkingDirectory: .*\n",
+    re.MULTILINE,
+)
+
+FROM_THE_ZIP = r"""
+\1Code: { S3Bucket: !Ref Bucket, S3Key: !Ref CodeKey }
+\1Handler: \2
+\1Runtime: python3.13
+""".lstrip("\n")
+
+
+class ZippedFunctions(Stack):
+    """serverless.yaml, with functions made of a zip.
+
+    It is rewritten here: with conditions in the template that AWS gets, the SAM CLI could not read it.
+    """
+
+    @property
+    def text(self) -> str:
+        text = FROM_THE_IMAGE.sub(FROM_THE_ZIP, super().text)
+        text = re.sub(r"^  ImageUri:\n(    .*\n)+", "  CodeKey:\n    Type: String\n", text, flags=re.MULTILINE)
+        # The stand-in takes no number that stands in a parameter.
+        return text.replace("MaximumConcurrency: !Ref MaximumConcurrency", f"MaximumConcurrency: {WORKERS}")
 
 
 @dataclass(frozen=True)
@@ -100,6 +132,7 @@ class Functions:
         parameters = {
             "Name": settings.stack,
             "Bucket": settings.bucket,
+            "RetentionDays": str(settings.retention_days or 0),
             "QueueType": settings.queue_type,
             "EventsQueueType": settings.events_queue_type,
             "Auth": self._auth(),
@@ -113,7 +146,7 @@ class Functions:
             "LogLevel": settings.log_level,
             "Paused": "false",
         }
-        return Stack(f"{settings.stack}-serverless", TEMPLATES / "serverless.yaml", parameters | more)
+        return ZippedFunctions(f"{settings.stack}-serverless", TEMPLATES / "serverless.yaml", parameters | more)
 
     def _auth(self) -> Literal["keys", "off"]:
         """Whether callers need a key; said here, before a function that does not start is all that tells."""
@@ -134,7 +167,7 @@ class Functions:
             for item in s3.list_objects_v2(Bucket=bucket, Prefix=CODE_PREFIX).get("Contents", []):
                 if item["Key"] != key:
                     s3.delete_object(Bucket=bucket, Key=item["Key"])
-        return {"CodeBucket": bucket, "CodeKey": key}
+        return {"CodeKey": key}
 
 
 def zip_of_code() -> bytes:

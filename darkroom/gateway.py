@@ -41,7 +41,7 @@ def provision_gateway(settings: Settings, clients: Clients, api: str, authorizer
         "ApiFunction": api if api.startswith("arn:") else "",
         "AuthorizerFunction": authorizer,
         # A stand-in logs to its own standard output.
-        **({"AccessLogs": "false"} if in_the_clear else {}),
+        **({"AccessLogs": "false"} if in_the_clear else log_role(make_apigateway())),
     }
     stack = Stack(f"{settings.stack}-gateway", TEMPLATE, parameters)
     outcome = stack.deploy(cloudformation)
@@ -56,6 +56,15 @@ def provision_gateway(settings: Settings, clients: Clients, api: str, authorizer
         base = str(settings.s3_public_endpoint_url or cloudformation.meta.endpoint_url).rstrip("/")
         url = f"{base}/_aws/execute-api/{gateway}/{stage}"
     return Gateway(outcome, gateway, url, found.get("value"))
+
+
+def log_role(apigateway: Any) -> dict[str, str]:
+    """Have the stack make the role with which API Gateway writes logs, unless the account and region have one.
+
+    Nothing is said then: what the stack was told before stays, for the role may be its own.
+    """
+    with aws_errors("looking for the role with which API Gateway writes logs"):
+        return {} if apigateway.get_account().get("cloudwatchRoleArn") else {"AccountLogRole": "true"}
 
 
 def _go_live(apigateway: Any, gateway: str, stage: str, digest: str) -> None:

@@ -130,8 +130,9 @@ def _exclusive(word: str, value: Any, schema: Mapping[str, Any], where: str) -> 
     return {limit: value, word: True}
 
 
-CHARACTER = r"(?:[\ud800-\udbff][\udc00-\udfff]|[\s\S])"
-"""One of any kind, also where regular expressions count halves of those beyond U+FFFF."""
+CHARACTER = r"(?:[\ud800-\udbff][\udc00-\udfff]|[^\ud800-\udbff]|[\ud800-\udbff](?![\udc00-\udfff]))"
+"""One of any kind, also where regular expressions count halves of those beyond U+FFFF. Two halves that belong together
+fit in one way only: with more, a reader of expressions would try every division of a long name before it refuses it."""
 
 
 def _names(names: Any, where: str) -> dict[str, Any]:

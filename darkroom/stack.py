@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -76,7 +76,7 @@ class Stack:
         cloudformation.create_stack(
             StackName=self.name,
             TemplateBody=self.text,
-            Parameters=self._parameters(current=None),
+            Parameters=self._parameters(),
             Capabilities=["CAPABILITY_IAM"],
             Tags=[{"Key": "application", "Value": "darkroom"}],
         )
@@ -84,11 +84,15 @@ class Stack:
         return "created"
 
     def _update(self, cloudformation: CloudFormationClient, current: StackTypeDef) -> Outcome:
+        taken = cloudformation.get_template_summary(TemplateBody=self.text)["Parameters"]
+        set_before = {parameter["ParameterKey"] for parameter in current.get("Parameters", [])}
+        # What somebody set by hand, such as the receives that SQS allows, stays, unless the template has it no more.
+        kept = set_before & {parameter["ParameterKey"] for parameter in taken}
         try:
             cloudformation.update_stack(
                 StackName=self.name,
                 TemplateBody=self.text,
-                Parameters=self._parameters(current),
+                Parameters=self._parameters(kept),
                 Capabilities=["CAPABILITY_IAM"],
                 Tags=[{"Key": "application", "Value": "darkroom"}],
             )
@@ -111,12 +115,10 @@ class Stack:
                 f"deploy/aws/{self.template.name} is missing: install Darkroom from a checkout with `make install`"
             ) from None
 
-    def _parameters(self, current: StackTypeDef | None) -> list[ParameterTypeDef]:
+    def _parameters(self, kept: Set[str] = frozenset()) -> list[ParameterTypeDef]:
         ours = self.parameters
         parameters: list[ParameterTypeDef] = [{"ParameterKey": key, "ParameterValue": ours[key]} for key in ours]
-        # What somebody set by hand, such as the receives that SQS allows, stays.
-        known = {parameter["ParameterKey"] for parameter in current.get("Parameters", [])} if current else set()
-        parameters += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(known - ours.keys())]
+        parameters += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept - ours.keys())]
         return parameters
 
 

@@ -87,6 +87,37 @@ def test_what_somebody_set_by_hand_stays(deploy: Deploy) -> None:
     assert attributes == {"VisibilityTimeout": "77"}
 
 
+def test_what_was_set_and_is_no_longer_a_parameter_is_let_go(
+    deploy: Deploy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, clients = (deployment := deploy()).settings, deployment.clients
+    older = tmp_path / "data.yaml"
+    older.write_text(
+        TEMPLATE.read_text().replace("Parameters:\n", "Parameters:\n  Gone: { Type: String, Default: x }\n")
+    )
+    with monkeypatch.context() as before:
+        before.setattr(darkroom.provision, "TEMPLATE", older)
+        assert provision(settings.model_copy(update={"retention_days": 7}), clients) == "updated"
+    assert "Gone" in parameters(settings, clients)
+    # AWS refuses a parameter that the template has not; not every stand-in does.
+    sent: list[str] = []
+    clients.cloudformation.meta.events.register(
+        "provide-client-params.cloudformation.UpdateStack",
+        lambda params, **_: sent.extend(one["ParameterKey"] for one in params["Parameters"]),
+    )
+
+    assert provision(settings.model_copy(update={"retention_days": 8}), clients) == "updated"
+
+    assert "Name" in sent
+    assert "Gone" not in sent
+    assert "Gone" not in parameters(settings, clients)
+
+
+def parameters(settings: Settings, clients: Clients) -> dict[str, str]:
+    (stack,) = clients.cloudformation.describe_stacks(StackName=settings.stack)["Stacks"]
+    return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack["Parameters"]}
+
+
 def test_the_queues_hide_messages_for_as_long_as_the_settings_say(deploy: Deploy) -> None:
     settings, clients = (deployment := deploy(DARKROOM_QUEUE_VISIBILITY="300")).settings, deployment.clients
 
@@ -121,10 +152,7 @@ def test_the_bucket_tells_the_ingest_queue_of_what_comes_past_the_api(deploy: De
 
 def test_a_stand_in_is_talked_to_in_the_clear(settings: Settings, clients: Clients) -> None:
     """On AWS, where the endpoint is https, the template's policies refuse that."""
-    (stack,) = clients.cloudformation.describe_stacks(StackName=settings.stack)["Stacks"]
-    parameters = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack["Parameters"]}
-
-    assert parameters["RequireTls"] == "false"
+    assert parameters(settings, clients)["RequireTls"] == "false"
 
 
 def test_a_page_may_send_the_form_of_a_direct_upload(settings: Settings, clients: Clients) -> None:

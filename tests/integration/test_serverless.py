@@ -387,7 +387,7 @@ def test_one_command_deploys_everything(serverless: Serverless, tmp_path: Path) 
     assert worker["Configuration"]["Environment"]["Variables"]["DARKROOM_API_KEYS"] == given["ApiKeys"]
     assert worker["Code"]["ImageUri"] == given["ImageUri"]
     assert worker["Configuration"]["ImageConfigResponse"]["ImageConfig"] == {
-        "EntryPoint": ["python", "-m", "awslambdaric"],
+        "EntryPoint": ["/opt/darkroom/bin/python", "-m", "awslambdaric"],
         "Command": ["worker.lambda_function.lambda_handler"],
         "WorkingDirectory": "/app",
     }

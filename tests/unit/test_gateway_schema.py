@@ -75,6 +75,24 @@ def test_gateway_and_model_take_the_same_bodies(body: object) -> None:
     assert takes(draft_04(IngestRequest), body) == by_the_model
 
 
+@pytest.mark.timeout(60)
+def test_a_name_of_halves_is_counted_in_one_way() -> None:
+    """As readers of regular expressions see it that know no characters beyond U+FFFF, only their halves. With two ways
+    to read each of them this would not come to an end."""
+    schema = draft_04(IngestRequest)
+    high, low = "\ud83d", "\ude00"
+    for name, good in (
+        (64 * (high + low), True),
+        (65 * (high + low), False),
+        (64 * "x", True),
+        (64 * high, True),
+        (65 * low, False),
+        (63 * (high + low) + high, True),
+        (low + 63 * (high + low) + high, False),
+    ):
+        assert takes(schema, GOOD | {"metadata": {name: 1}}) == good, ascii(name)
+
+
 class Inner(BaseModel):
     size: int = Field(gt=0, le=9)
 
