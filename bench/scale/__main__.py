@@ -25,7 +25,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--repetitions", default=9, show_default=True, help="of each size and preset")
+@click.option("--repetitions", default=5, show_default=True, help="rows of photos of each size and preset")
 def measure(repetitions: int) -> None:
     """Service times, calls to AWS and memory of one photo, with the real worker on the embedded emulator."""
     from bench.scale.calls import count_calls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import random
@@ -16,11 +17,11 @@ from typing import Any
 from simpy import Environment, Event
 
 from bench.scale.machine import Machine
-from bench.scale.measure import Background, Service, make_photos, one_at_a_time, preset, send, store, versions
+from bench.scale.measure import Run, Service, in_a_row, make_photos, preset, run, versions
 from bench.scale.queue import Photo, Worker, WorkQueue
 from bench.scale.run import quantile
 from bench.scale.samples import SIZES
-from bench.scale.stack import Containers, OtherPrograms, Processes, Stack, docker_works, settled, wait_until
+from bench.scale.stack import Containers, Processes, Stack, docker_works
 from worker.photo.decode import open_photo
 from worker.photo.pipeline import produce
 
@@ -53,19 +54,18 @@ def calibrate(photos: int, repetitions: int, counts: list[int], containers: bool
         files = make_photos(directory, sorted(set(MIX)))
         with Containers() if containers else Processes(directory) as stack:
             stack.start(1)
-            singles = _singles(stack, files, repetitions=5)
+            services = _rows(stack, files, repetitions=3)
             together = _together(files["12 MP"][0])
             for repetition in range(repetitions):
                 for workers in counts:
                     stack.start(workers)
                     _warm_up(stack, files, workers)
                     order = random.Random(repetition).choices(MIX, k=photos)
-                    real, sent, others = _real_run(stack, files, order)
-                    simulated = simulate(workers, order, sent, singles, others, together, containers, repetition)
-                    runs.append(
-                        {"workers": workers, "real": asdict(real), "simulated": asdict(simulated)}
-                        | {"others": round(others, 2)}
-                    )
+                    real = _mixed(stack, files, order)
+                    sent = [at for at, *_ in real.times]
+                    simulated = simulate(workers, order, sent, services, real.others, together, containers, repetition)
+                    found = {"real": asdict(Result.of(real.times)), "simulated": asdict(simulated)}
+                    runs.append({"workers": workers, **found, "others": round(real.others, 2)})
             kind = stack.kind
     return {
         "versions": versions(),
@@ -75,7 +75,7 @@ def calibrate(photos: int, repetitions: int, counts: list[int], containers: bool
         "repetitions": repetitions,
         "cores": os.cpu_count(),
         "together": round(together, 3),
-        "singles": {size: [asdict(one) for one in ones] for size, ones in singles.items()},
+        "services": {size: [asdict(one) for one in ones] for size, ones in services.items()},
         "runs": runs,
     }
 
@@ -84,13 +84,13 @@ def simulate(
     workers: int,
     order: list[str],
     sent: list[float],
-    singles: dict[str, list[Service]],
+    services: dict[str, list[Service]],
     others: float,
     together: float,
     containers: bool,
     seed: int,
 ) -> Result:
-    """The run as the model has it: photos come when they really came, and take what single ones took.
+    """The run as the model has it: photos come when they really came, and take what those of a row took.
 
     `others`: cores that other programs used meanwhile, on average.
     """
@@ -100,25 +100,24 @@ def simulate(
     machine = Machine(env, os.cpu_count() or 1, others, together, caps)
     queue = WorkQueue(env)
     photos: list[Photo] = []
-    # The least: more than that was another program's turn.
-    idle = {size: min(one.idle for one in ones) for size, ones in singles.items()}
 
-    def perform(name: str, size: str, service: Service) -> Generator[Event]:
-        yield machine.work("emulator", service.emulator_cpu / 2)
+    def perform(name: str, service: Service) -> Generator[Event]:
+        yield machine.work("emulator", (service.emulator_cpu - service.beside) / 2)
+        machine.work("emulator", service.beside)
         yield machine.work(name, service.worker_cpu)
-        yield machine.work("emulator", service.emulator_cpu / 2)
-        yield env.timeout(idle[size])
+        yield machine.work("emulator", (service.emulator_cpu - service.beside) / 2)
+        yield env.timeout(service.idle)
 
-    services: dict[int, Service] = {}
+    drawn: dict[int, Service] = {}
     for number in range(workers):
         name = f"worker-{number}"
-        Worker(env, queue, lambda photo, name=name: env.process(perform(name, order[photo.kind], services[photo.kind])))  # type: ignore[misc]
+        Worker(env, queue, lambda photo, name=name: env.process(perform(name, drawn[photo.kind])))  # type: ignore[misc]
 
     def arrive() -> Generator[Event]:
         for number, (size, at) in enumerate(zip(order, sent, strict=True)):
             yield env.timeout(max(0.0, at - sent[0] - env.now))
-            services[number] = chance.choice(singles[size])
-            photo = Photo(env.now, services[number].worker_cpu, kind=number)
+            drawn[number] = chance.choice(services[size])
+            photo = Photo(env.now, drawn[number].worker_cpu, kind=number)
             photos.append(photo)
             queue.send(photo)
 
@@ -127,50 +126,23 @@ def simulate(
     return Result.of([(photo.arrived, photo.started, photo.done) for photo in photos])
 
 
-def _real_run(stack: Stack, files: dict[str, list[Path]], order: list[str]) -> tuple[Result, list[float], float]:
-    """All photos are stored before the first message is sent, and then sent as fast as it goes.
-
-    Returns with the result when each was sent, and how many cores other programs have used meanwhile.
-    """
-    jobs = preset("web")
-    turns = dict.fromkeys(files, 0)
-    records = []
-    for size in order:
-        records.append(store(stack.services, files[size][turns[size] % len(files[size])], SIZES[size], jobs))
-        turns[size] += 1
-    time.sleep(1)
-    sent = []
-    others = OtherPrograms(stack)
-    for record in records:
-        sent.append(time.time())
-        send(stack.services, record)
-    ids = {record.id for record in records}
-    # Looking costs CPU time: seldom.
-    wait_until("all photos are done", lambda: ids <= {one.photo for one in settled(stack.log())}, pause=0.5)
-    used = others.cores()
-    times = {one.photo: one for one in settled(stack.log())}
-    result = Result.of(
-        [(at, times[record.id].started, times[record.id].ended) for at, record in zip(sent, records, strict=True)]
-    )
-    return result, sent, used
-
-
-def _singles(stack: Stack, files: dict[str, list[Path]], repetitions: int) -> dict[str, list[Service]]:
+def _rows(stack: Stack, files: dict[str, list[Path]], repetitions: int) -> dict[str, list[Service]]:
     jobs = preset("web")
     for size, ones in files.items():
-        one_at_a_time(stack, ones[0], SIZES[size], jobs)
-    background = Background.of(stack)
+        in_a_row(stack, ones, size, jobs, 0)
     return {
-        size: [
-            one_at_a_time(stack, ones[turn % len(ones)], SIZES[size], jobs, background) for turn in range(repetitions)
-        ]
-        for size, ones in files.items()
+        size: [in_a_row(stack, ones, size, jobs, turn) for turn in range(repetitions)] for size, ones in files.items()
     }
+
+
+def _mixed(stack: Stack, files: dict[str, list[Path]], order: list[str]) -> Run:
+    turns = {size: itertools.cycle(ones) for size, ones in files.items()}
+    return run(stack, [(next(turns[size]), SIZES[size]) for size in order], preset("web"))
 
 
 def _warm_up(stack: Stack, files: dict[str, list[Path]], workers: int) -> None:
     """Each worker has its connections and its child process before it counts."""
-    _real_run(stack, files, ["2 MP"] * 4 * workers)
+    _mixed(stack, files, ["2 MP"] * 4 * workers)
 
 
 def _together(photo: Path) -> float:

@@ -1,4 +1,4 @@
-"""How long photos take: the real worker, one photo at a time, so that nothing waits for anything."""
+"""How long photos take: one real worker, photo after photo."""
 
 from __future__ import annotations
 
@@ -30,24 +30,44 @@ from darkroom.settings import PROJECT
 DIFFERENT = 3
 """Photos of each size; repetitions take them in turn."""
 
+ROW = 8
+"""Photos sent at once, so that a worker goes from one to the next as it does under load."""
+
 
 @dataclass(frozen=True)
 class Service:
-    """What one photo took. Seconds: of the clock in the worker, of the worker's CPU, of the emulator's CPU.
-
-    `others`: cores that other programs used meanwhile.
-    """
+    """What one photo of a row took on average. Seconds: of the clock, of the worker's CPU, of the emulator's CPU."""
 
     wall: float
     worker_cpu: float
     emulator_cpu: float
-    others: float = 0.0
 
     @property
     def idle(self) -> float:
-        """Seconds in which nobody computed for it, and nobody else held it up."""
-        speed = min(1.0, max(0.1, (os.cpu_count() or 1) - self.others))
-        return max(0.0, self.wall - (self.worker_cpu + self.emulator_cpu) / speed)
+        """Seconds in which nobody computed for it."""
+        return max(0.0, self.wall - self.worker_cpu - self.emulator_cpu)
+
+    @property
+    def beside(self) -> float:
+        """Seconds of the emulator's CPU that passed while the worker computed as well: deletes and receives."""
+        return min(self.emulator_cpu, max(0.0, self.worker_cpu + self.emulator_cpu - self.wall))
+
+
+@dataclass(frozen=True)
+class Run:
+    """Photos that were sent as fast as it goes: when each was sent, begun and done, and what all of them used."""
+
+    times: list[tuple[float, float, float]]
+    worker_cpu: float
+    emulator_cpu: float
+    others: float
+    """Cores that other programs used meanwhile."""
+
+    def service(self) -> Service:
+        """For a run of one worker with one slot."""
+        count = len(self.times)
+        seconds = max(done for *_, done in self.times) - min(begun for _, begun, _ in self.times)
+        return Service(seconds / count, self.worker_cpu / count, self.emulator_cpu / count)
 
 
 def preset(name: str) -> list[Job]:
@@ -78,44 +98,30 @@ def send(services: Services, record: PhotoRecord) -> None:
     services.send_order(record, next(iter(record.orders)))
 
 
-@dataclass(frozen=True)
-class Background:
-    """What a stack without work uses: cores of its worker, and of the emulator."""
-
-    worker: float
-    emulator: float
-
-    @classmethod
-    def of(cls, stack: Stack, seconds: float = 5.0) -> Background:
-        before, began = stack.cpu(), time.monotonic()
-        time.sleep(seconds)
-        after, passed = stack.cpu(), time.monotonic() - began
-        return cls((after[0] - before[0]) / passed, (after[1] - before[1]) / passed)
-
-
-def one_at_a_time(
-    stack: Stack, photo: Path, size: tuple[int, int], jobs: list[Job], background: Background | None = None
-) -> Service:
-    """For a stack with one idle worker. What it uses without work is not counted."""
-    background = background or Background(0, 0)
-    record = store(stack.services, photo, size, jobs)
-    time.sleep(0.3)
-    worker, emulator = stack.cpu()
-    began = time.monotonic()
-    before = len(settled(stack.log()))
+def run(stack: Stack, photos: list[tuple[Path, tuple[int, int]]], jobs: list[Job]) -> Run:
+    """For a stack whose workers are idle. All photos are stored before the first message is sent."""
+    records = [store(stack.services, photo, size, jobs) for photo, size in photos]
+    time.sleep(1)
+    sent = []
     others = OtherPrograms(stack)
-    send(stack.services, record)
-    wait_until("the photo is done", lambda: len(settled(stack.log())) > before)
+    worker, emulator = stack.cpu()
+    for record in records:
+        sent.append(time.time())
+        send(stack.services, record)
+    ids = {record.id for record in records}
+    # Looking costs CPU time: seldom.
+    wait_until("all photos are done", lambda: ids <= {one.photo for one in settled(stack.log())}, pause=0.5)
+    worker_after, emulator_after = stack.cpu()
     used = others.cores()
-    time.sleep(0.3)  # the delete of the message, and the next poll
-    after, passed = stack.cpu(), time.monotonic() - began
-    mine = next(one for one in settled(stack.log()) if one.photo == record.id)
-    return Service(
-        mine.ended - mine.started,
-        max(0.0, after[0] - worker - background.worker * passed),
-        max(0.0, after[1] - emulator - background.emulator * passed),
-        used,
-    )
+    ends = {one.photo: one for one in settled(stack.log())}
+    times = [(at, ends[record.id].started, ends[record.id].ended) for at, record in zip(sent, records, strict=True)]
+    return Run(times, worker_after - worker, emulator_after - emulator, used)
+
+
+def in_a_row(stack: Stack, photos: list[Path], size: str, jobs: list[Job], turn: int) -> Service:
+    """For a stack with one idle worker. Each turn begins with another of the photos."""
+    chosen = [photos[(turn + number) % len(photos)] for number in range(ROW)]
+    return run(stack, [(photo, SIZES[size]) for photo in chosen], jobs).service()
 
 
 def measure(repetitions: int, presets: list[str]) -> dict[str, Any]:
@@ -124,25 +130,26 @@ def measure(repetitions: int, presets: list[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="darkroom-scale-") as directory, Processes(Path(directory)) as stack:
         photos = make_photos(Path(directory), list(SIZES))
         stack.start(1)
-        for size, files in photos.items():  # the first of each size warms caches and is not counted
-            one_at_a_time(stack, files[0], SIZES[size], preset(presets[0]))
+        for size, files in photos.items():  # the first row of each size warms caches and is not counted
+            in_a_row(stack, files, size, preset(presets[0]), 0)
         for turn in range(repetitions):
             for name in presets:
                 for size, files in photos.items():
-                    took = one_at_a_time(stack, files[turn % DIFFERENT], SIZES[size], preset(name))
+                    took = in_a_row(stack, files, size, preset(name), turn)
                     samples.setdefault(name, {}).setdefault(size, []).append(asdict(took))
         starts, memory = [], {}
         for size, files in photos.items():
             stack.start(0)
             stack.start(1)
             starts.append((stack.started_within, stack.cpu()[0]))
-            one_at_a_time(stack, files[0], SIZES[size], preset(presets[0]))
+            in_a_row(stack, files, size, preset(presets[0]), 0)
             memory[size] = stack.peak_memory()
         bytes_ = {size: round(statistics.mean(file.stat().st_size for file in files)) for size, files in photos.items()}
     return {
         "versions": versions(),
         "bytes": bytes_,
         "repetitions": repetitions,
+        "row": ROW,
         "worker_start": {
             "wall": round(statistics.median(wall for wall, _ in starts), 3),
             "cpu": round(statistics.median(cpu for _, cpu in starts), 3),

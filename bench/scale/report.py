@@ -197,7 +197,7 @@ def _calibration(found: Mapping[str, Any]) -> str:
 
 def _inputs(world: World) -> dict[str, str]:
     measured, versions, assumed = world.measured, world.measured["versions"], world.prices.assumed
-    lines = _head("preset", "photo", "file", "CPU (range)", "here in all", "assumed waiting for AWS")
+    lines = _head("preset", "photo", "file", "CPU (range over rows)", "here in all", "assumed waiting for AWS")
     for preset, sizes in measured["services"].items():
         for size, ones in sizes.items():
             cpus = [one["worker_cpu"] for one in ones]
@@ -213,6 +213,7 @@ def _inputs(world: World) -> dict[str, str]:
         "jpeg": versions["libjpeg-turbo"],
         "load": str(versions["load_before"]),
         "repetitions": str(measured["repetitions"]),
+        "row": str(measured["row"]),
         "start_wall": f"{measured['worker_start']['wall']:.1f}",
         "start_cpu": f"{measured['worker_start']['cpu']:.1f}",
         "fargate_start": "{} to {}".format(*assumed["fargate_start"]),

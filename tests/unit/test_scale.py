@@ -217,26 +217,32 @@ class TestMachine:
 
 
 class TestRealRunsAsSimulated:
-    ONE = Service(wall=1.5, worker_cpu=1.0, emulator_cpu=0.4)
-
     @pytest.fixture(autouse=True)
     def _two_cores(self, monkeypatch) -> None:
         monkeypatch.setattr("bench.scale.calibrate.os.cpu_count", lambda: 2)
 
     @pytest.mark.parametrize(("workers", "seconds"), [(1, 6.0), (2, 3.0)])
     def test_as_many_workers_as_cores_have_them_for_themselves(self, workers: int, seconds: float) -> None:
-        singles = {"12 MP": [Service(wall=1.5, worker_cpu=1.5, emulator_cpu=0.0)]}
-        result = simulate(workers, ["12 MP"] * 4, [100.0] * 4, singles, 0.0, 1.0, containers=True, seed=1)
+        services = {"12 MP": [Service(wall=1.5, worker_cpu=1.5, emulator_cpu=0.0)]}
+        result = simulate(workers, ["12 MP"] * 4, [100.0] * 4, services, 0.0, 1.0, containers=True, seed=1)
         assert result.makespan == pytest.approx(seconds)
 
-    def test_one_worker_adds_up_what_a_single_photo_took(self) -> None:
-        result = simulate(1, ["a"] * 3, [7.0, 7.0, 20.0], {"a": [self.ONE]}, 0.0, 1.0, containers=True, seed=1)
+    @pytest.mark.parametrize("emulator_cpu", [0.4, 0.9])
+    def test_one_worker_adds_up_what_photos_took(self, emulator_cpu: float) -> None:
+        """Whether the emulator's work left time over, or passed in part beside the worker's."""
+        one = Service(wall=1.5, worker_cpu=1.0, emulator_cpu=emulator_cpu)
+        result = simulate(1, ["a"] * 3, [7.0, 7.0, 20.0], {"a": [one]}, 0.0, 1.0, containers=True, seed=1)
         assert (result.makespan, result.mean_wait) == pytest.approx((13 + 1.5, 1.5 / 3))
 
+    def test_what_passes_beside_the_work_still_takes_its_cpu(self) -> None:
+        services = {"a": [Service(wall=1.0, worker_cpu=1.0, emulator_cpu=0.5)]}
+        result = simulate(2, ["a"] * 8, [0.0] * 8, services, 0.0, 1.0, containers=True, seed=1)
+        assert result.makespan == pytest.approx(8 * 1.5 / 2, rel=0.05)
+
     def test_more_workers_than_cores_bring_what_the_cores_have(self) -> None:
-        singles = {"a": [Service(wall=cpu, worker_cpu=cpu, emulator_cpu=0.0) for cpu in (0.5, 1.0, 1.5)]}
+        services = {"a": [Service(wall=cpu, worker_cpu=cpu, emulator_cpu=0.0) for cpu in (0.5, 1.0, 1.5)]}
         alone, shared, less = (
-            simulate(workers, ["a"] * 60, [0.0] * 60, singles, others, 1.0, containers=True, seed=1)
+            simulate(workers, ["a"] * 60, [0.0] * 60, services, others, 1.0, containers=True, seed=1)
             for workers, others in ((2, 0.0), (4, 0.0), (4, 1.0))
         )
         assert shared.makespan == pytest.approx(alone.makespan, rel=0.05)
@@ -339,6 +345,7 @@ def test_the_document_can_be_written_from_its_template(tmp_path, monkeypatch) ->
         "versions": versions,
         "bytes": dict.fromkeys(scenarios.MIX, 1_000_000),
         "repetitions": 1,
+        "row": 8,
         "worker_start": {"wall": 1.0, "cpu": 0.9},
         "peak_memory": dict.fromkeys(scenarios.MIX, 200 * 2**20),
         "services": {"web": {size: [one] for size in scenarios.MIX}},
