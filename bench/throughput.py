@@ -1,6 +1,6 @@
 """How much of a core's time goes into pixels: Darkroom's worker against bare Pillow calls, in the same run.
 
-    .venv/bin/python bench/throughput.py [--photos 30] [--rounds 3]
+    .venv/bin/python -m bench.throughput [--photos 30] [--rounds 3]
 
 Each round measures, on the same photos and the jobs of the `web` preset:
   bare      the worker's own decode, resize and encode in one loop: no queue, no S3, no record
@@ -12,7 +12,6 @@ Everything runs on this machine, the AWS emulator included, which takes its shar
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import platform
 import statistics
@@ -20,31 +19,28 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import PIL
-from PIL import Image, features
+from PIL import features
 
-from darkroom.bucket import original_key
+from bench.scale.measure import preset, send, store
+from bench.scale.samples import SIZES, make_photo
 from darkroom.emulator import Emulator
-from darkroom.jobs import Job, jobs_adapter
-from darkroom.orders import Original
+from darkroom.jobs import Job
 from darkroom.provision import provision
-from darkroom.record import PhotoRecord, new_id, now
 from darkroom.services import Services
-from darkroom.settings import PROJECT, read_settings
+from darkroom.settings import read_settings
 from worker.photo.decode import open_photo
 from worker.photo.pipeline import produce
 
-WIDTH, HEIGHT = 4032, 3024
 MAX_PIXELS = 100_000_000
 
 
 def main() -> None:
     options = _options()
-    jobs = jobs_adapter.validate_python(tomllib.loads((PROJECT / "presets.toml").read_text())["web"]["jobs"])
+    jobs = preset("web")
     with tempfile.TemporaryDirectory() as directory, Emulator(Path(directory, "aws")) as emulator:
         os.environ |= {
             "AWS_ENDPOINT_URL": emulator.url,
@@ -56,10 +52,9 @@ def main() -> None:
         }
         services = Services.connect(read_settings())
         provision(services.settings, services.clients)
-        photo = Path(directory, "photo.jpg")
-        _make_photo(photo)
+        photo = make_photo(Path(directory, "photo.jpg"), SIZES["12 MP"], seed=1)
         print(
-            f"{options.photos} photos of {WIDTH}x{HEIGHT}, {photo.stat().st_size / 1e6:.1f} MB, {len(jobs)} jobs each; "
+            f"{options.photos} photos of 12 MP, {photo.stat().st_size / 1e6:.1f} MB, {len(jobs)} jobs each; "
             f"{options.rounds} rounds\nPython {platform.python_version()}, Pillow {PIL.__version__}, "
             f"libjpeg-turbo {features.version('libjpeg_turbo')}, {os.cpu_count()} cores, {platform.machine()}\n"
         )
@@ -91,12 +86,14 @@ def _bare(photo: Path, jobs: list[Job], count: int, directory: Path) -> float:
 
 def _worker(services: Services, photo: Path, jobs: list[Job], count: int, slots: int) -> float:
     """Seconds from the first claim to the last end, as the records tell them."""
-    ids = [_submit(services, photo, jobs) for _ in range(count)]
+    records = [store(services, photo, SIZES["12 MP"], jobs) for _ in range(count)]
+    for record in records:
+        send(services, record)
     environ = os.environ | {"DARKROOM_CONCURRENCY": str(slots), "DARKROOM_LOG_LEVEL": "error"}
     worker = subprocess.Popen([sys.executable, "-m", "worker"], env=environ)
     try:
         started = None
-        waiting = list(ids)
+        waiting = [record.id for record in records]
         while waiting:
             record = services.table.get(waiting[0])
             assert record is not None
@@ -111,35 +108,6 @@ def _worker(services: Services, photo: Path, jobs: list[Job], count: int, slots:
     finally:
         worker.terminate()
         worker.wait()
-
-
-def _submit(services: Services, photo: Path, jobs: list[Job]) -> str:
-    data = photo.read_bytes()
-    photo_id = new_id()
-    original = Original(
-        key=original_key(photo_id),
-        filename=photo.name,
-        content_type="image/jpeg",
-        size=len(data),
-        sha256="0" * 64,
-        width=WIDTH,
-        height=HEIGHT,
-    )
-    record = PhotoRecord(id=photo_id, owner="bench", created_at=now(), original=original)
-    order = record.add_order(jobs, services.settings.resend_after)
-    services.table.create(record)
-    services.bucket.put(original.key, io.BytesIO(data), "image/jpeg")
-    services.send_order(record, order.id)
-    return photo_id
-
-
-def _make_photo(path: Path) -> None:
-    """Soft colours under fine grain: about as hard to decode as a phone's photo."""
-    colours = Image.radial_gradient("L").resize((WIDTH, HEIGHT))
-    image = Image.merge(
-        "RGB", (colours, colours.transpose(Image.Transpose.ROTATE_180), Image.new("L", colours.size, 90))
-    )
-    Image.blend(image, Image.effect_noise(image.size, 40).convert("RGB"), 0.2).save(path, quality=92)
 
 
 def _options() -> argparse.Namespace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 import localstack_client.session
 import pytest
+from PIL import Image
 
 from darkroom.aws import Clients, make_clients
 from darkroom.emulator import Emulator, free_port
@@ -145,6 +147,16 @@ def aws_env(deployment: Deployment) -> dict[str, str]:
 def aws(endpoint: str) -> localstack_client.session.Session:
     """A session that looks into AWS from outside, as a user would: `aws.client("sqs")`."""
     return localstack_client.session.Session(region_name=REGION)
+
+
+@pytest.fixture(scope="session")
+def picture() -> bytes:
+    """A JPEG of 640x480 pixels, left half red, right half blue."""
+    image = Image.new("RGB", (640, 480), "red")
+    image.paste("blue", (320, 0, 640, 480))
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=95)
+    return data.getvalue()
 
 
 # On a laptop a missing service skips what needs it. In CI everything must be there: a skip is a failure.

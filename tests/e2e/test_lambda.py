@@ -460,13 +460,3 @@ def make_photos() -> dict[str, bytes]:
         "avif": saved(scene(), "AVIF", quality=70),
         "heic": heic(scene()),
     }
-
-
-@pytest.fixture(scope="module")
-def picture() -> bytes:
-    """A JPEG of 640x480 pixels, left half red, right half blue."""
-    image = Image.new("RGB", (640, 480), "red")
-    image.paste("blue", (320, 0, 640, 480))
-    data = io.BytesIO()
-    image.save(data, "JPEG", quality=95)
-    return data.getvalue()

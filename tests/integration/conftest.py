@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from PIL import Image
 
 from darkroom.bucket import original_key
 from darkroom.jobs import jobs_adapter
@@ -206,16 +205,6 @@ def make_stack(deploy: Any, tmp_path: Path) -> Iterator[Callable[..., Stack]]:
 def stack(make_stack: Callable[..., Stack]) -> Stack:
     """A deployment of the test's own: its queues hold nothing of other tests."""
     return make_stack()
-
-
-@pytest.fixture(scope="session")
-def picture() -> bytes:
-    """A JPEG of 640x480 pixels, left half red, right half blue."""
-    image = Image.new("RGB", (640, 480), "red")
-    image.paste("blue", (320, 0, 640, 480))
-    data = io.BytesIO()
-    image.save(data, "JPEG", quality=95)
-    return data.getvalue()
 
 
 @pytest.fixture(scope="session")
