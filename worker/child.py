@@ -59,10 +59,6 @@ JOB_ERRORS = {
 """What was foreseen, by code; anything else is a bug."""
 
 
-WORK_PREFIX = "work-"
-"""Begins the names of the folders on the spool in which there is work."""
-
-
 @dataclass(frozen=True)
 class Look:
     """What a child is asked of a file that nobody has looked into yet: what it is, by its header."""
@@ -190,14 +186,14 @@ def _failure(error: Exception, limits: sandbox.Limits) -> Failure:
     return Failure(DarkroomError.code, f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
-def _is_refused(error: Exception, spool: Path) -> bool:
+def _is_refused(error: Exception, folder: Path) -> bool:
     """Whether the sandbox said no: seccomp by EPERM, Landlock by EACCES.
 
-    In the spool everything is allowed: "permission denied" there is a matter of the disk, of a folder that belongs
+    In its folder a child may do everything: "permission denied" there is a matter of the disk, of a folder that belongs
     to somebody else or was made anew, and no misdeed.
     """
     if not isinstance(error, OSError) or error.errno not in (errno.EPERM, errno.EACCES):
         return False
     named = isinstance(error.filename, str | bytes | os.PathLike)
-    in_spool = named and Path(os.fsdecode(error.filename)).resolve().is_relative_to(spool.resolve())
-    return error.errno == errno.EPERM or not in_spool
+    in_folder = named and Path(os.fsdecode(error.filename)).resolve().is_relative_to(folder.resolve())
+    return error.errno == errno.EPERM or not in_folder

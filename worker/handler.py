@@ -12,8 +12,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import structlog
 
@@ -34,13 +32,14 @@ from darkroom.orders import Claim
 from darkroom.queue import Received
 from darkroom.record import PhotoRecord
 from darkroom.services import Services
-from worker.child import WORK_PREFIX, Failure, Outcome, Work
+from worker.child import Failure, Outcome, Work
 from worker.drops import Drops
 from worker.ingest import Arrival, Ingest, Means
 from worker.lease import Lease
 from worker.pixels import Pixels
 from worker.publication import Publication
 from worker.verdict import Bury, Delete, Leave, Retry, Verdict, backoff, judge
+from worker.workspace import Workspace
 
 log = structlog.get_logger()
 
@@ -54,7 +53,8 @@ class Handler:
     def __init__(self, services: Services, drops: Drops | None = None) -> None:
         self._services = services
         self._settings = services.settings
-        self._pixels = Pixels(self._settings)
+        self._workspace = Workspace(self._settings.spool_dir)
+        self._pixels = Pixels(self._settings, self._workspace.folder)
         self._ingest = Ingest(services, drops or Drops.read(self._settings))
         self._interrupted = False
 
@@ -65,6 +65,7 @@ class Handler:
 
     def close(self) -> None:
         self._pixels.close()
+        self._workspace.close()
 
     def handle(self, received: Received, lease: Lease) -> Verdict:
         """Handle a message to its end and say what shall become of it."""
@@ -139,7 +140,7 @@ class Handler:
         def check() -> None:
             self._check(lease)
 
-        means = Means(lambda path: self._pixels.look(path, check), check)
+        means = Means(self._workspace.files, lambda path: self._pixels.look(path, check), check)
         photo = self._ingest.take(arrival, means, received.receives)
         if photo is None:
             return Delete()
@@ -163,10 +164,10 @@ class Handler:
         Raises DarkroomError when an unforeseen error leaves a job unfinished; all others are published then.
         """
         with (
-            TemporaryDirectory(dir=self._settings.spool_dir, prefix=WORK_PREFIX) as directory,
+            self._workspace.files() as directory,
             Publication(self._services, photo, claim) as publication,
         ):
-            work = Work(Path(directory, "original"), claim.jobs, Path(directory))
+            work = Work(directory / "original", claim.jobs, directory)
             unforeseen: Failure | None = None
             for outcome in self._fetch_and_process(photo, work, lease):
                 self._check(lease)

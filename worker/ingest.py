@@ -10,11 +10,10 @@ a new one for a record that waits for a file which is there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import structlog
 
@@ -38,7 +37,6 @@ from darkroom.orders import Callback, DirectUpload, Original
 from darkroom.record import PhotoRecord, now
 from darkroom.services import Services
 from darkroom.sniff import Sniffed
-from worker.child import WORK_PREFIX
 from worker.drops import Drop, Drops
 
 log = structlog.get_logger()
@@ -54,8 +52,9 @@ Arrival = Notice | IngestMessage | UploadMessage
 
 @dataclass(frozen=True)
 class Means:
-    """What a slot does the work with: `look` into a file, and `check` that it is to go on."""
+    """What a slot does the work with: a folder for `files`, a `look` into one, and a `check` that it is to go on."""
 
+    files: Callable[[], AbstractContextManager[Path]]
     look: Callable[[Path], Sniffed]
     check: Callable[[], None]
 
@@ -170,8 +169,8 @@ class Ingest:
         raise Unavailable(f"{source} is replaced faster than it can be read")
 
     def _take_one(self, photo: PhotoRecord, source: str, means: Means) -> PhotoRecord:
-        with TemporaryDirectory(dir=self._settings.spool_dir, prefix=WORK_PREFIX) as directory:
-            path = Path(directory, "original")
+        with means.files() as directory:
+            path = directory / "original"
             most = self._settings.max_upload_bytes
             try:
                 with _missing(), path.open("wb") as file:

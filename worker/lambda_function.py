@@ -7,11 +7,9 @@ Importing this is Lambda's init phase: it fails, with its reason, where nothing 
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
@@ -26,6 +24,7 @@ from worker.memory import slots_and_memory
 from worker.pool import start_fork_server, try_sandbox
 from worker.sandbox import Limits, guard_this_process
 from worker.sweep import Sweeper
+from worker.workspace import remove_abandoned
 
 log = structlog.get_logger()
 
@@ -85,11 +84,11 @@ def _connect() -> Services:
     guard_this_process()
     settings = read_settings()
     set_up_logs(settings, "worker")
-    settings = settings.model_copy(
-        update={"child_memory": _child_memory(settings), "spool_dir": _spool_of_our_own(settings.spool_dir)}
-    )
+    settings = settings.model_copy(update={"child_memory": _child_memory(settings)})
     services = Services.connect(settings)
     prepare_spool(settings)
+    # What Lambda ends at its deadline leaves its files behind, in a /tmp that its successor finds as it is.
+    remove_abandoned(settings.spool_dir)
     if missing := try_sandbox(Limits(settings.child_memory, settings.spool_dir)):
         log.warning("sandbox.incomplete", missing=missing, why="this system has no means for it")
     return services
@@ -109,26 +108,6 @@ def _child_memory(settings: Settings) -> int:
     _, memory = slots_and_memory(settings.model_copy(update={"concurrency": 1}), 1, usable)
     log.info("worker.memory", slots=1, child_mib=memory // MIB, usable_mib=usable // MIB)
     return memory
-
-
-def _spool_of_our_own(spool: Path) -> Path:
-    """A folder in the spool, without those of processes that are gone: what Lambda ends at its deadline leaves its
-    files behind, in a /tmp that its successor finds as it is."""
-    for folder in spool.glob("function-*"):
-        if not _is_another_alive(int(folder.name.removeprefix("function-"))):
-            shutil.rmtree(folder, ignore_errors=True)
-            log.warning("spool.removed", folder=folder.name)
-    return spool / f"function-{os.getpid()}"
-
-
-def _is_another_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it is another user's
-        return True
-    return process != os.getpid()  # else one before us had our number
 
 
 _services = _connect()

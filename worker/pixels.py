@@ -26,10 +26,10 @@ Check = Callable[[], None]
 
 
 class Pixels:
-    """Owned by one slot."""
+    """Owned by one slot; its files are in `folder`."""
 
-    def __init__(self, settings: Settings) -> None:
-        limits = Limits(settings.child_memory, settings.spool_dir)
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        limits = Limits(settings.child_memory, folder)
         self._child = Child(settings.max_pixels, settings.child_orders, limits)
         self._time_limit = settings.time_limit
 

@@ -1,9 +1,9 @@
 """What a child gives up before it sees pixels, so that a decoder that was taken over has little left to use.
 
 It may compute, talk to the worker by the pipe that it was born with, read the Python installation and the system's
-libraries, and read and write in the spool: in all of it, the photos in other slots included, since a child serves many
-orders, each in a folder of its own. It has no credentials, no other file, no network, no way to start a program or to
-touch another process, a cap on its memory, and no life of its own: it dies with the worker, and with the fork server.
+libraries, and read and write in its slot's folder on the spool, where only the photo in work is. It has no
+credentials, no other file, no network, no way to start a program or to touch another process, a cap on its memory, and
+no life of its own: it dies with the worker, and with the fork server.
 
 That holds where Linux has Landlock and libseccomp is there; what a system has no means for, the worker's log says at
 the start. The worker's environment, with its credentials, is kept from a child everywhere: see worker/fork_server.py.
@@ -37,7 +37,7 @@ KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_", "LD_", "DYLD_",
 
 MEMORY = "a memory cap"
 SYSTEM_CALLS = "no network, programs or other processes (seccomp)"
-FILES = "no files but the spool's and Python's own (Landlock)"
+FILES = "no files but its photo's and Python's own (Landlock)"
 """What may be missing, in words for the log."""
 
 PYTHON = (
@@ -48,7 +48,7 @@ PYTHON = (
 )
 SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share", "/lib", "/lib64", "/etc/ld.so.cache")
 DEVICES = ("/dev/null", "/dev/urandom", "/sys/devices/system/cpu", "/sys/devices/system/node", "/etc/localtime")
-"""What a child may read besides the spool. Nearly all is loaded before there is a child; a codec, the text of a line
+"""What a child may read besides its folder. Nearly all is loaded before there is a child; a codec, the text of a line
 for a traceback or the number of CPUs may be looked up later. Not /proc: other processes' secrets are there."""
 
 M_ARENA_MAX = -8

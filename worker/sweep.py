@@ -8,20 +8,17 @@ then; two that find the same photo at once do no harm, since each change checks 
 from __future__ import annotations
 
 import random
-import shutil
 import threading
-import time
 from datetime import timedelta
 
 import structlog
 
 from darkroom.bucket import upload_key
 from darkroom.errors import Conflict, DarkroomError, NotFound, Unavailable
-from darkroom.jobs import MAX_JOBS
 from darkroom.record import PhotoRecord, now
 from darkroom.services import Services
-from worker.child import WORK_PREFIX
 from worker.dead_letters import DeadLetterSweep
+from worker.workspace import remove_abandoned
 
 log = structlog.get_logger()
 
@@ -74,18 +71,8 @@ class Sweeper:
             log.warning("sweep.not_put_off", code=error.code, detail=error.detail)
 
     def clean_spool(self) -> None:
-        """Remove the folders of workers that were killed: older than any order can be in work."""
-        settings = self._services.settings
-        oldest = time.time() - settings.time_limit * (1 + MAX_JOBS)
-        for folder in settings.spool_dir.glob(f"{WORK_PREFIX}*"):
-            try:
-                if folder.stat().st_mtime < oldest:
-                    shutil.rmtree(folder)
-                    log.warning("spool.removed", folder=folder.name)
-            except FileNotFoundError:
-                pass  # another worker that shares the disk was faster
-            except OSError as error:  # another user's, say
-                log.warning("spool.not_removed", folder=folder.name, detail=error.strerror)
+        """Remove what workers left on the disk that were killed."""
+        remove_abandoned(self._services.settings.spool_dir)
 
     def mend(self, photo_id: str) -> None:
         """Put one photo right. Raises NotFound or Conflict when it was put right in the meantime."""

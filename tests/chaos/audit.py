@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import statistics
 import threading
 from collections import Counter, defaultdict
@@ -17,8 +16,8 @@ from darkroom.record import PhotoRecord
 from darkroom.services import Services
 from tests.chaos.fleet import Fleet
 from tests.chaos.samples import Sample, fault_in
-from worker.handler import WORK_PREFIX
 from worker.sweep import Sweeper
+from worker.workspace import PREFIX
 
 
 @dataclass(frozen=True)
@@ -129,11 +128,9 @@ def _faults_in_bucket(services: Services, records: dict[str, PhotoRecord]) -> It
 
 
 def _swept_folders(services: Services, report: Report) -> int:
-    """How many folders killed workers left on the disk; the sweep must take them once they are old enough."""
+    """How many folders killed workers left on the disk; the sweep must take them."""
     spool = services.settings.spool_dir
-    left = list(spool.glob(f"{WORK_PREFIX}*"))
-    for folder in left:
-        os.utime(folder, (0, 0))
+    left = list(spool.glob(f"{PREFIX}*"))
     Sweeper(services, threading.Event()).clean_spool()
     report.faults += [f"the sweep left {entry} on the disk" for entry in spool.iterdir()]
     return len(left)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -34,6 +33,7 @@ from tests.ingesting import await_upload, put, use_form
 from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
 from tests.side_by_side import run_side_by_side
 from worker.publication import PUBLISH_EVERY
+from worker.workspace import is_in_use
 
 JOBS = [{"type": "resize", "width": 160}, {"type": "metadata"}]
 
@@ -228,8 +228,6 @@ class Scene:
         meanwhile()
         assert process.wait(PATIENCE) == -signal.SIGKILL, log.read_text()
         wait_until("its children are gone", lambda: not living(process.pid))
-        for folder in self.services.settings.spool_dir.glob("*"):
-            os.utime(folder, (0, 0))  # as if the hours had passed until nobody can be at work there
 
     def _no_answer(self, method: str, path: str, **request: Any) -> None:
         url = f"http://127.0.0.1:{self.services.settings.port}"
@@ -253,7 +251,8 @@ class Scene:
         self.stack.wait_until_empty()
         wait_until("the ingest queue is empty", lambda: is_empty(self.services.ingest))
         spool = self.services.settings.spool_dir
-        wait_until("the spool is clean", lambda: not list(spool.iterdir()))
+        wait_until("the killed one's folders are gone", lambda: all(map(is_in_use, spool.iterdir())))
+        wait_until("no photo is left on the disk", lambda: not list(spool.glob("*/*/*")))
 
     def presets(self) -> Path:
         """A file with JOBS under the name `dying`."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from darkroom.sniff import Sniffed, sniff
 from tests.ingesting import await_upload, notification, put, record_of, request
 from worker.drops import Drops
 from worker.ingest import Arrival, Ingest, Means
+from worker.workspace import Workspace
 
 Look = Callable[[Path], Sniffed]
 
@@ -47,7 +49,8 @@ def look(path: Path) -> Sniffed:
 
 def take(services: Services, arrival: Arrival, look: Look = look, receives: int = 1) -> PhotoRecord | None:
     ingest = Ingest(services, Drops.read(services.settings))
-    return ingest.take(arrival, Means(look, lambda: None), receives)
+    with closing(Workspace(services.settings.spool_dir)) as workspace:
+        return ingest.take(arrival, Means(workspace.files, look, lambda: None), receives)
 
 
 def notice(services: Services, key: str, etag: str, at: str = "2026-11-23T15:00:00.123Z") -> Arrival:

@@ -24,13 +24,16 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from darkroom.errors import OutOfMemory
+from darkroom.errors import NotPermitted, OutOfMemory
 from darkroom.jobs import jobs_adapter
-from darkroom.settings import PROJECT
+from darkroom.settings import PROJECT, read_settings
 from worker import seccomp
 from worker.child import Failure, Work
+from worker.photo.pipeline import Result
+from worker.pixels import Pixels
 from worker.pool import Child
 from worker.sandbox import SYSTEM_CALLS, Limits, allow_cpu_time, enter, without_secrets
+from worker.workspace import Workspace
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no such sandbox")
 
@@ -201,6 +204,26 @@ def test_credentials_in_files_are_out_of_reach_and_the_spool_is_not(tmp_path: Pa
     assert in_the_sandbox(spool, read_from, home / ".aws" / "credentials") == "EACCES"
     assert in_the_sandbox(spool, read_from, spool / "link") == "EACCES"
     assert in_the_sandbox(spool, os.listdir, home / ".aws") == "EACCES"
+
+
+def test_what_other_slots_work_on_is_out_of_reach(tmp_path: Path) -> None:
+    (job,) = jobs_adapter.validate_python([{"type": "resize", "width": 20}])
+    ours, theirs = Workspace(tmp_path), Workspace(tmp_path)
+    pixels = Pixels(read_settings({}), ours.folder)
+    try:
+        with ours.files() as here, theirs.files() as there:
+            for folder in (here, there):
+                Image.new("RGB", (40, 30), "red").save(folder / "original", "PNG")
+            results = [
+                outcome.result
+                for folder in (here, there)
+                for outcome in pixels.process(Work(folder / "original", {"job": job}, here), lambda: None)
+            ]
+    finally:
+        pixels.close()
+    assert isinstance(results[0], Result)
+    assert isinstance(results[1], Failure)
+    assert results[1].code == NotPermitted.code
 
 
 def test_a_module_that_was_not_loaded_yet_still_is(tmp_path: Path) -> None:

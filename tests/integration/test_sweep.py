@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from darkroom.services import Services
 from tests.ingesting import await_upload, put
 from tests.integration.conftest import Stack, wait_until
 from worker.sweep import Sweeper
+from worker.workspace import Workspace, is_in_use
 
 RESIZE = {"type": "resize", "width": 160}
 OFTEN = {"DARKROOM_SWEEP_INTERVAL": "0.5"}
@@ -157,23 +159,39 @@ def test_what_is_not_overdue_is_left_alone(stack: Stack, picture: bytes) -> None
 
 def test_a_worker_that_was_killed_and_left_files(stack: Stack) -> None:
     spool = stack.services.settings.spool_dir
-    old, fresh = spool / "work-old", spool / "work-fresh"
-    for folder in (old, fresh):
-        folder.mkdir(parents=True)
-        (folder / "original").write_text("pixels")
-    os.utime(old, (0, 0))
-    stack.worker(**OFTEN)
-    wait_until("it is removed", lambda: not old.exists())
-    assert fresh.exists()
+    spool.mkdir(parents=True, exist_ok=True)
+    without_lock, not_held = spool / "slot-without-lock", spool / "slot-not-held"
+    for folder in (without_lock, not_held):
+        Path(folder, "photo").mkdir(parents=True)
+        Path(folder, "photo", "original").write_text("pixels")
+    Path(not_held, "lock").touch()
+    neighbour = Workspace(spool)
+    with neighbour.files() as in_work:
+        (in_work / "original").write_text("pixels")
+        stack.worker(**OFTEN)
+        wait_until("they are removed", lambda: not without_lock.exists() and not not_held.exists())
+        assert (in_work / "original").exists()
+    neighbour.close()
+    assert not neighbour.folder.exists()
+
+
+def test_a_slots_folder_that_was_removed_is_made_anew(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    with workspace.files():
+        assert is_in_use(workspace.folder)
+    shutil.rmtree(workspace.folder)
+    with workspace.files() as folder:
+        (folder / "original").touch()
+        assert is_in_use(workspace.folder)
+    workspace.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_removed_is_left_and_the_worker_lives(stack: Stack) -> None:
     spool = stack.services.settings.spool_dir
-    odd, old = spool / "work-a-file", spool / "work-old"
+    odd, old = spool / "slot-a-file", spool / "slot-old"
     old.mkdir(parents=True)
     odd.write_text("no folder")
-    for entry in (odd, old):
-        os.utime(entry, (0, 0))
     worker = stack.worker(**OFTEN)
     wait_until("the folder is removed", lambda: not old.exists())
     wait_until("the worker has swept on", lambda: len(worker.logged("spool.not_removed")) > 2)
