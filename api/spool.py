@@ -109,6 +109,7 @@ class SpooledRequest(Request):
 
     def __init__(self, environ: WSGIEnvironment, *args: Any, **kwargs: Any) -> None:
         self.body = environ["wsgi.input"] = Body(environ["wsgi.input"])
+        self._spools: list[Spool] = []
         super().__init__(environ, *args, **kwargs)
 
     def take_your_time(self) -> None:
@@ -203,11 +204,6 @@ class SpooledRequest(Request):
     def _check_text(self) -> None:
         if self.body.size - sum(spool.size for spool in self._spools) > FORM_TEXT + PARSED_AT_ONCE:
             raise TooLarge(f"the fields of the form have more than {FORM_TEXT:,} bytes in all")
-
-    @property
-    def _spools(self) -> list[Spool]:
-        spools: list[Spool] = self.__dict__.setdefault("_all_spools", [])
-        return spools
 
     def _spool(self) -> Spool:
         settings = context().settings

@@ -59,15 +59,11 @@ class Bucket:
         self._s3_public = clients.s3_public
         self._link_ttl = settings.link_ttl
 
-    def put(self, key: str, source: Path | BinaryIO, content_type: str) -> None:
+    def put(self, key: str, source: BinaryIO, content_type: str) -> None:
         """Store a file, read from its beginning."""
         with aws_errors(f"storing {key}"):
-            if isinstance(source, Path):
-                with source.open("rb") as file:
-                    self._s3.put_object(Bucket=self._name, Key=key, Body=file, ContentType=content_type)
-            else:
-                source.seek(0)
-                self._s3.put_object(Bucket=self._name, Key=key, Body=source, ContentType=content_type)
+            source.seek(0)
+            self._s3.put_object(Bucket=self._name, Key=key, Body=source, ContentType=content_type)
 
     def fetch(self, key: str, target: Path) -> None:
         """Copy an object into a file. Raises NotFound when there is none."""

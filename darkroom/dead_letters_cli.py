@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from darkroom.services import Services
     from darkroom.views import DeadLetterView
 
-ID = re.compile(r"(?P<photo>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/(?P<order>[0-9a-f-]{36}))?")
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/[0-9a-f-]{36})?")
 
 MOST_MESSAGES = 10_000
 """How many messages are read to find those without a record."""

@@ -140,12 +140,12 @@ class Emulator:
             raise
         return child
 
-    def stop(self, within: float = SAVES_WITHIN, give_up: Callable[[], bool] = lambda: False) -> bool:
+    def stop(self) -> bool:
         """End it; True when it ended by itself, which means that it saved its state."""
         if self._child is None:
             return True
         self._child.tell_to_stop()
-        return self._child.wait(within, give_up)
+        return self._child.wait(SAVES_WITHIN)
 
     def __enter__(self) -> Emulator:
         self.start()

@@ -119,6 +119,10 @@ class JobRecord(Data):
     def end(self, status: JobStatus, at: datetime) -> None:
         self.status, self.ended_at = status, at
 
+    def fail(self, error: DarkroomError, at: datetime) -> None:
+        self.add_error(error, at)
+        self.end("failed", at)
+
     def add_error(self, error: DarkroomError, at: datetime) -> None:
         """Note what ended an attempt, the last few of them; an attempt that did not count is made again."""
         earlier = [one for one in self.errors if one.redrive != self.redrives]

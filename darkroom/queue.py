@@ -199,27 +199,6 @@ class WorkQueue(Queue):
         return int(policy["maxReceiveCount"]) if "maxReceiveCount" in policy else None
 
 
-class PhotosQueue(WorkQueue):
-    """The queue of orders."""
-
-    def __init__(self, settings: Settings, clients: Clients) -> None:
-        super().__init__(settings.photos_queue, settings.photos_dlq, clients)
-
-
-class IngestQueue(WorkQueue):
-    """The queue of files that came into the bucket past the API. S3 cannot notify a FIFO queue, so it is none."""
-
-    def __init__(self, settings: Settings, clients: Clients) -> None:
-        super().__init__(settings.ingest_queue, settings.ingest_dlq, clients)
-
-
-class WebhooksQueue(WorkQueue):
-    """The queue of webhooks that are to be delivered. It is no FIFO queue, so a message may be delayed."""
-
-    def __init__(self, settings: Settings, clients: Clients) -> None:
-        super().__init__(settings.webhooks_queue, settings.webhooks_dlq, clients)
-
-
 def depths(settings: Settings, clients: Clients) -> list[Depth]:
     """How much waits in each queue."""
     names = [

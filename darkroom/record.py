@@ -334,8 +334,7 @@ class PhotoRecord(BaseModel):
         at = now()
         for job in self.jobs.values():
             if job.unfinished:
-                job.add_error(error, at)
-                job.end("failed", at)
+                job.fail(error, at)
         return True
 
     # --- changes that workers make ------------------------------------------------------------------------------
@@ -396,8 +395,7 @@ class PhotoRecord(BaseModel):
             if isinstance(outcome, ProcessError):
                 self._bury(order, [job], outcome)
             elif isinstance(outcome, DarkroomError):
-                job.add_error(outcome, at)
-                job.end("failed", at)
+                job.fail(outcome, at)
             else:
                 job.result = outcome
                 job.end("succeeded", at)
@@ -517,8 +515,7 @@ class PhotoRecord(BaseModel):
             return False
         at = now()
         for job in self.jobs_of(order_id, unfinished=True):
-            job.add_error(error, at)
-            job.end("failed", at)
+            job.fail(error, at)
         return True
 
     # --- inside -------------------------------------------------------------------------------------------------
@@ -563,8 +560,7 @@ class PhotoRecord(BaseModel):
             code=error.code, detail=shortened(error.detail), at=at, jobs=earlier + [job.id for job in jobs]
         )
         for job in jobs:
-            job.add_error(error, at)
-            job.end("failed", at)
+            job.fail(error, at)
 
     def _requeue(self, order: Order, jobs: list[JobRecord], resend_after: float) -> None:
         """Begin anew with jobs that failed: in the same order, with fresh attempts and a further send."""

@@ -12,7 +12,7 @@ from darkroom.bucket import Bucket, job_and_claim
 from darkroom.dedupe import Dedupe
 from darkroom.idempotency import Idempotency
 from darkroom.message import Message, UploadMessage, WebhookMessage
-from darkroom.queue import IngestQueue, PhotosQueue, Queue, WebhooksQueue
+from darkroom.queue import Queue, WorkQueue
 from darkroom.record import PhotoRecord, now
 from darkroom.settings import Settings
 from darkroom.table import Table
@@ -25,10 +25,12 @@ class Services:
     clients: Clients
     table: Table
     bucket: Bucket
-    photos: PhotosQueue
-    ingest: IngestQueue
+    photos: WorkQueue
+    ingest: WorkQueue
+    """S3 cannot notify a FIFO queue, so it is none."""
     events: Queue
-    webhooks: WebhooksQueue
+    webhooks: WorkQueue
+    """No FIFO queue, so a message may be delayed."""
     idempotency: Idempotency
     dedupe: Dedupe
 
@@ -42,10 +44,10 @@ class Services:
             clients=clients,
             table=table,
             bucket=Bucket(settings, clients),
-            photos=PhotosQueue(settings, clients),
-            ingest=IngestQueue(settings, clients),
+            photos=WorkQueue(settings.photos_queue, settings.photos_dlq, clients),
+            ingest=WorkQueue(settings.ingest_queue, settings.ingest_dlq, clients),
             events=Queue(settings.events_queue, clients),
-            webhooks=WebhooksQueue(settings, clients),
+            webhooks=WorkQueue(settings.webhooks_queue, settings.webhooks_dlq, clients),
             idempotency=Idempotency(settings, clients),
             dedupe=Dedupe(settings, clients, table),
         )

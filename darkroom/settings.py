@@ -12,7 +12,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AnyHttpUrl,
@@ -251,7 +251,7 @@ class Settings(BaseModel):
         return str(self.public_url).rstrip("/") if self.public_url else ""
 
 
-def read_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings; an entry point calls this once.
 
     Raises SettingsError with every faulty variable by name, misspelt ones included.
@@ -270,7 +270,7 @@ def read_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> 
         del values[name]
     settings = None
     try:
-        settings = Settings.model_validate(values | overrides)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         for fault in error.errors(include_url=False):
             name = PREFIX + str(fault["loc"][0]).upper() + ": " if fault["loc"] else ""

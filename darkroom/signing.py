@@ -44,9 +44,9 @@ def secrets_of(owner: str, setting: SecretStr) -> list[str]:
     return [PREFIX + base64.b64encode(secret).decode() for secret in derived]
 
 
-def signed_headers(event_id: str, body: str, secrets: list[str], at: datetime | None = None) -> dict[str, str]:
+def signed_headers(event_id: str, body: str, secrets: list[str]) -> dict[str, str]:
     """The headers that tell a receiver who sent this, when, and whether it has seen it before."""
-    at = at or datetime.now(UTC)
+    at = datetime.now(UTC)
     signatures = [Webhook(secret).sign(event_id, at, body) for secret in secrets]
     return {
         "webhook-id": event_id,

@@ -25,7 +25,7 @@ COMPLETED = "photo.completed"
 
 
 class View(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
 class OriginalView(View):
@@ -136,8 +136,8 @@ def photo_view(photo: PhotoRecord, base_url: str) -> PhotoView:
         batch=photo.batch,
         reference=photo.reference,
         metadata=photo.metadata,
-        original=OriginalView.model_validate(photo.original.model_dump()) if photo.original else None,
-        upload=UploadView(filename=photo.upload.filename, until=photo.upload.until) if photo.upload else None,
+        original=photo.original,
+        upload=photo.upload,
         callback=_callback_view(photo),
         jobs=[job_view(photo, job, base_url) for job in photo.jobs.values()],
         counts=photo.counts,
@@ -170,9 +170,9 @@ def job_view(photo: PhotoRecord, job: JobRecord, base_url: str) -> JobView:
         status=job.status,
         attempts=job.attempts,
         spec=job.spec,
-        result=ResultView.model_validate(job.result.model_dump()) if job.result else None,
-        error=ErrorView(code=error.code, detail=error.detail) if error else None,
-        errors=[AttemptView.model_validate(one.model_dump()) for one in job.errors],
+        result=job.result,
+        error=error,
+        errors=job.errors,
         links=links,
     )
 
@@ -260,21 +260,14 @@ def dead_letter_view(photo: PhotoRecord, order: Order, base_url: str) -> DeadLet
         owner=photo.owner,
         reference=photo.reference,
         filename=photo.original.filename if photo.original else None,
-        reason=ErrorView(code=dead.code, detail=dead.detail),
+        reason=dead,
         attempts=order.attempts,
-        jobs=[
-            DeadJobView(
-                id=job.id,
-                type=job.spec.type,
-                errors=[AttemptView.model_validate(one.model_dump()) for one in job.errors],
-            )
-            for job in photo.dead_jobs(order.id)
-        ],
+        jobs=[DeadJobView(id=job.id, type=job.spec.type, errors=job.errors) for job in photo.dead_jobs(order.id)],
         buried_at=dead.at,
         expires_at=photo.expires_at,
         message_expires_at=dead.at + DEAD_MESSAGE_KEPT,
         thumbnail=min(pictures)[1] if pictures else None,
-        redrives=[RedriveView.model_validate(one.model_dump(exclude={"sends"})) for one in order.redrives],
+        redrives=order.redrives,
         links={"self": self_link, "photo": photo_link, "redrive": f"{self_link}/redrive"},
     )
 

@@ -45,17 +45,14 @@ log = structlog.get_logger()
 
 
 class Handler:
-    """Handles one message at a time; owned by one slot, with a child process of its own.
+    """Handles one message at a time; owned by one slot, with a child process of its own."""
 
-    Raises SettingsError when the rules for files that are dropped have to be read, and make no sense.
-    """
-
-    def __init__(self, services: Services, drops: Drops | None = None) -> None:
+    def __init__(self, services: Services, drops: Drops) -> None:
         self._services = services
         self._settings = services.settings
         self._workspace = Workspace(self._settings.spool_dir)
         self._pixels = Pixels(self._settings, self._workspace.folder)
-        self._ingest = Ingest(services, drops or Drops.read(self._settings))
+        self._ingest = Ingest(services, drops)
         self._interrupted = False
 
     def interrupt(self) -> None:

@@ -47,14 +47,14 @@ class Leave:
 Verdict = Delete | Retry | Bury | Leave
 
 
-def judge(error: DarkroomError | None, attempt: int, tries: int, settings: Settings) -> Verdict:
+def judge(error: DarkroomError, attempt: int, tries: int, settings: Settings) -> Verdict:
     """Decide by how the attempt ended, which one it was, and how often it was tried in all, both counted from 1.
 
     The attempts decide when to give up, the tries how long to wait: an outage of hours uses up no attempt, and
     must not be met with a retry every second either.
     """
     match error:
-        case None | PhotoGone():
+        case PhotoGone():
             return Delete()
         case ClaimLost() | LeaseLost():
             return Leave()

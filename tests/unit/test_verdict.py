@@ -26,7 +26,6 @@ SETTINGS = Settings(max_attempts=5, backoff_base=2, backoff_cap=60)
 @pytest.mark.parametrize(
     ("error", "attempt", "verdict"),
     [
-        (None, 1, Delete()),
         (PhotoGone(), 1, Delete()),
         (NotFound(), 1, Bury()),
         (ClaimLost(), 1, Leave()),
@@ -38,7 +37,7 @@ SETTINGS = Settings(max_attempts=5, backoff_base=2, backoff_cap=60)
         (DarkroomError("a bug"), 5, Bury()),
     ],
 )
-def test_verdicts(error: DarkroomError | None, attempt: int, verdict: object) -> None:
+def test_verdicts(error: DarkroomError, attempt: int, verdict: object) -> None:
     assert judge(error, attempt, attempt, SETTINGS) == verdict
 
 
