@@ -8,6 +8,7 @@ Opening registers the HEIC reader of pillow-heif; AVIF is read by Pillow itself.
 from __future__ import annotations
 
 import errno
+import math
 import re
 import struct
 import warnings
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import pillow_heif
 from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
@@ -62,6 +63,13 @@ _SIGNATURES = [
 MAX_TAG_VALUES = 100_000
 """Values of one TIFF tag. A tag of strip offsets holds one for each strip: no photo has as many rows."""
 
+MAX_HEADER, SMALLEST_READ = 16 * 2**20, 2 * 2**10
+"""Bytes of a header, where each read counts as `SMALLEST_READ` or more. The longest header of a camera's photo that we
+know takes 0.6 MB in 73 reads; with this it may have 8,192 reads."""
+
+MAX_INFLATED = 64
+"""Chunks of a PNG before its pixels that may be compressed: a colour profile, and texts."""
+
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 # A printer's colour profile and an editor's XMP inflate to more than the 1 MiB that Pillow allows a chunk of a PNG, and
@@ -105,14 +113,19 @@ def open_header(stream: BinaryIO, max_pixels: int) -> tuple[Sniffed, ImageFile.I
     stream.seek(0)
     head = stream.read(512)
     with reading("The header", max_pixels):
+        header = _Header(stream)
         if head.startswith(tuple(TiffImagePlugin.PREFIXES)):
             _check_tag_values(stream, head)
+            header.left = math.inf  # Photoshop keeps all its layers in one tag; Pillow reads no more than the file has
+        elif head.startswith(b"\x89PNG"):
+            _check_chunks(header)
         try:
-            image = Image.open(stream, formats=list(INPUT_FORMATS))
+            image = Image.open(cast(BinaryIO, header), formats=list(INPUT_FORMATS))
+            header.left = math.inf  # the pixels may follow
         except UnidentifiedImageError:
             raise _refusal(stream, head) from None
-        if isinstance(image, TiffImagePlugin.TiffImageFile) and _is_raw(image, head):
-            raise UnsupportedPhoto(f"This is a camera raw file; photos are taken as {TAKEN}.")
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            _check_kind(image, head)
     # A camera's second picture (MPO) makes a JPEG no other format.
     content_type = INPUT_FORMATS["JPEG" if image.format == "MPO" else image.format or ""]
     check_pixels(image.width, image.height, max_pixels)
@@ -134,6 +147,30 @@ def set_pixel_limit(max_pixels: int) -> None:
     """
     Image.MAX_IMAGE_PIXELS = max_pixels
     warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+
+class _Header:
+    """A stream that ends reading when a header takes more than any photo's does.
+
+    Pillow keeps each segment, chunk and block before the pixels as an object, and copies a JPEG's whole EXIF for each
+    segment of it: 24 MB of empty segments took 14 s and 0.9 GB. Reading a whole file at once, as is done for WebP,
+    AVIF and HEIC, counts as nothing.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.left: float = MAX_HEADER
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = self._stream.read(-1 if size is None else size)
+        if size is not None and size >= 0:
+            self.left -= max(len(data), SMALLEST_READ)
+        if self.left < 0:
+            raise UnreadablePhoto("The header has more parts, or longer ones, than any photo's.")
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 @contextmanager
@@ -174,14 +211,31 @@ def _check_tag_values(stream: BinaryIO, head: bytes) -> None:
         raise UnreadablePhoto(f"The TIFF's header lists {max(tags, values):,} strips or values, as no photo does.")
 
 
-def _is_raw(image: TiffImagePlugin.TiffImageFile, head: bytes) -> bool:
-    """DNG has a tag of its own and CR2 a mark; NEF and ARW are small pictures with the photo in a sub-directory.
+def _check_chunks(stream: _Header) -> None:
+    """Refuse a PNG with very many texts and profiles: Pillow inflates each, to 8 MiB, and a thousand take 20 s."""
+    position, inflated = 8, 0
+    stream.seek(position)
+    while len(start := stream.read(8)) == 8 and start[4:] != b"IDAT":
+        inflated += start[4:] in {b"iCCP", b"zTXt", b"iTXt"}
+        position += 8 + int.from_bytes(start[:4], "big") + 4
+        stream.seek(position)
+    if inflated > MAX_INFLATED:
+        raise UnreadablePhoto(f"The PNG's header has {inflated:,} profiles and texts, as no photo does.")
 
+
+def _check_kind(image: TiffImagePlugin.TiffImageFile, head: bytes) -> None:
+    """Refuse the TIFFs that Pillow opens, but not as what they show.
+
+    DNG has a tag of its own and CR2 a mark; NEF and ARW are small pictures with the photo in a sub-directory.
     All are TIFFs whose first picture is a preview: taken for the photo, the caller would get a thumbnail.
+    Of gray and alpha in separate planes Pillow reads the gray alone, and makes everything transparent.
     """
     tags = image.tag_v2
-    dng_version, new_subfile_type, sub_ifds = 50706, 254, 330
-    return dng_version in tags or head[8:10] == b"CR" or (sub_ifds in tags and tags.get(new_subfile_type) == 1)
+    dng_version, new_subfile_type, sub_ifds, planar_configuration = 50706, 254, 330, 284
+    if dng_version in tags or head[8:10] == b"CR" or (sub_ifds in tags and tags.get(new_subfile_type) == 1):
+        raise UnsupportedPhoto(f"This is a camera raw file; photos are taken as {TAKEN}.")
+    if image.mode in {"LA", "PA"} and tags.get(planar_configuration) == 2:
+        raise UnsupportedPhoto("This is a TIFF with colour and alpha in separate planes; of these only RGB is taken.")
 
 
 def _bomb(message: str, max_pixels: int) -> TooManyPixels:
@@ -201,7 +255,8 @@ def _refusal(stream: BinaryIO, head: bytes) -> DarkroomError:
     complaint = _complaint(stream, name)
     if complaint == "unknown pixel mode":  # intact, says Pillow's reader of TIFF, but nothing that it can hold
         return UnsupportedPhoto(
-            "This is a TIFF with pixels of a kind that is not taken; gray, RGB and CMYK of 8 or 16 bits are."
+            "This is a TIFF with pixels of a kind that is not taken; gray, RGB and CMYK of 8 or 16 bits are, "
+            "but with alpha only RGB, and gray of 8 bits."
         )
     reason = f": {complaint}" if complaint else ""
     return UnreadablePhoto(f"This begins as {what} photo, but its header is damaged or cut short{reason}.")

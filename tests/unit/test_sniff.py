@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from darkroom.errors import TooManyPixels, UnreadablePhoto, UnsupportedPhoto
-from darkroom.sniff import INPUT_FORMATS, set_pixel_limit, sniff
+from darkroom.sniff import INPUT_FORMATS, MAX_HEADER, set_pixel_limit, sniff
 
 LIMIT = 1_000_000
 
@@ -24,12 +24,13 @@ def encoded(format_: str, size: tuple[int, int] = (40, 30), **options: object) -
     return file.getvalue()
 
 
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
 def one_colour_png(width: int, height: int) -> bytes:
     """A PNG whose header promises many pixels; its rows are compressed to nearly nothing."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     rows = zlib.compress(bytes((width // 8 + 1) * min(height, 100)))
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
@@ -172,6 +173,73 @@ def test_long_tags_of_bytes_and_a_strip_for_each_row_are_taken() -> None:
     assert sniff(file, LIMIT).height == 5000
 
 
+def segment(kind: int, data: bytes) -> bytes:
+    """A segment of a JPEG."""
+    return b"\xff" + bytes([kind]) + struct.pack(">H", len(data) + 2) + data
+
+
+def with_parts(format_: str, parts: bytes) -> bytes:
+    """A photo with more segments, chunks or blocks before its pixels."""
+    data = encoded(format_)
+    start = {"JPEG": 2, "PNG": 33, "GIF": 13 + 3 * 2 ** ((data[10] & 7) + 1)}[format_]
+    return data[:start] + parts + data[start:]
+
+
+@pytest.mark.parametrize(
+    ("format_", "parts"),
+    [
+        ("JPEG", segment(0xE5, b"") * 3000),
+        ("JPEG", segment(0xE1, b"Exif\0\0" + bytes(100)) * 3000),
+        ("JPEG", segment(0xE1, b"Exif\0\0" + bytes(65_000)) * 270),
+        ("JPEG", b"\xff" * 10_000),
+        ("PNG", chunk(b"abCd", b"") * 5000),
+        ("GIF", b"\x21\xfe" + b"\1c" * 5000 + b"\0"),
+    ],
+)
+def test_a_header_of_very_many_parts_is_refused(format_: str, parts: bytes) -> None:
+    with pytest.raises(UnreadablePhoto, match="more parts, or longer ones, than any photo's"):
+        sniff(io.BytesIO(with_parts(format_, parts)), LIMIT)
+
+
+@pytest.mark.parametrize("text", [b"iCCP", b"zTXt", b"iTXt"])
+def test_a_png_with_very_many_texts_is_refused_before_they_are_inflated(
+    text: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = with_parts("PNG", chunk(text, b"a\0\0" + zlib.compress(b"text")) * 65)
+    assert sniff(io.BytesIO(with_parts("PNG", chunk(text, b"a\0\0\0\0" + zlib.compress(b"text")) * 64)), LIMIT)
+    monkeypatch.setattr(Image, "open", None)
+    with pytest.raises(UnreadablePhoto, match="65 profiles and texts"):
+        sniff(io.BytesIO(data), LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("format_", "parts"),
+    [
+        ("JPEG", segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + bytes(65_000)) * 150),
+        ("PNG", chunk(b"caBX", bytes(10_000_000))),
+        ("GIF", b"\x21\xff\x0bXMP DataXMP" + (b"\xff" + bytes(255)) * 2000 + b"\0"),
+    ],
+)
+def test_a_long_header_of_few_parts_is_taken(format_: str, parts: bytes) -> None:
+    assert sniff(io.BytesIO(with_parts(format_, parts)), LIMIT).width == 40
+
+
+def test_a_tiff_with_all_the_layers_of_its_editor_is_taken() -> None:
+    layers = {37724: bytes(MAX_HEADER + 1)}
+    assert sniff(io.BytesIO(encoded("TIFF", tiffinfo=layers)), LIMIT).format == "tiff"
+
+
+@pytest.mark.parametrize("format_", ["WEBP", "AVIF", "HEIF"])
+def test_a_photo_that_is_read_whole_may_be_long(format_: str) -> None:
+    whole = encoded(format_)
+    if format_ == "WEBP":  # RIFF tells the length of all
+        whole = whole[:4] + struct.pack("<I", len(whole) + MAX_HEADER) + whole[8:] + b"ABCD"
+        whole += struct.pack("<I", MAX_HEADER - 8 + 4 + 4 - 8) + bytes(MAX_HEADER)
+    else:
+        whole += struct.pack(">I", MAX_HEADER + 8) + b"free" + bytes(MAX_HEADER)
+    assert sniff(io.BytesIO(whole), LIMIT).width == 40
+
+
 def canon_raw() -> bytes:
     """A TIFF with its tags at the end, to make room for Canon's mark behind the header."""
     data = encoded("TIFF")
@@ -203,3 +271,24 @@ def test_pixels_of_an_unknown_kind_are_not_called_damage() -> None:
     rgb32 = encoded("TIFF").replace(rgb8, struct.pack("<3H", 32, 32, 32), 1)
     with pytest.raises(UnsupportedPhoto, match="TIFF with pixels of a kind that is not taken"):
         sniff(io.BytesIO(rgb32), LIMIT)
+
+
+def test_alpha_of_a_kind_that_is_not_taken_is_told(gray_and_alpha: bytearray) -> None:
+    struct.pack_into("<H", gray_and_alpha, gray_and_alpha.index(struct.pack("<HHI", 262, 3, 1)) + 8, 0)  # white is 0
+    with pytest.raises(UnsupportedPhoto, match="with alpha only RGB, and gray of 8 bits"):
+        sniff(io.BytesIO(gray_and_alpha), LIMIT)
+
+
+def test_alpha_in_a_plane_beside_gray_is_not_lost(gray_and_alpha: bytearray) -> None:
+    assert sniff(io.BytesIO(gray_and_alpha), LIMIT).format == "tiff"
+    struct.pack_into("<H", gray_and_alpha, gray_and_alpha.index(struct.pack("<HHI", 284, 3, 1)) + 8, 2)
+    with pytest.raises(UnsupportedPhoto, match="alpha in separate planes"):
+        sniff(io.BytesIO(gray_and_alpha), LIMIT)
+
+
+@pytest.fixture
+def gray_and_alpha() -> bytearray:
+    """A TIFF, to be changed."""
+    file = io.BytesIO()
+    Image.new("LA", (4, 3)).save(file, "TIFF")
+    return bytearray(file.getvalue())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import struct
 from dataclasses import dataclass
 
 from PIL import Image, ImageChops, ImageCms, ImageFile, ImageMath
@@ -20,17 +21,19 @@ _SAME = 2
 
 @dataclass(frozen=True)
 class GrayLevels:
-    """What the levels of gray mean, where Pillow's mode does not tell: it gives 12 bits as I;16, and so on.
+    """What levels mean, where Pillow's mode does not tell: it gives 12 bits of gray as I;16, and so on.
 
     `white` is the highest level of I;16, `inverted` says that 0 is white in a mode of more than 8 bits, `unsigned`
     that what is negative in mode I lies above 2**31. `step` lies between two levels of a PNG of 2 or 4 bits once
-    Pillow has spread them over 0 to 255, which it does not do with the number of the transparent one.
+    Pillow has spread them over 0 to 255, which it does not do with the number of the transparent one. `halved` says
+    that it has cut the 16 bits of an RGB PNG to the upper 8, but not its transparent colour.
     """
 
     white: float = 65535.0
     inverted: bool = False
     unsigned: bool = False
     step: int = 1
+    halved: bool = False
 
 
 _PLAIN_LEVELS = GrayLevels()
@@ -46,7 +49,8 @@ def gray_levels(image: ImageFile.ImageFile) -> GrayLevels:
             unsigned=sample_format in {None, (1,)},
         )
     if image.format == "PNG" and image.tile:
-        return GrayLevels(step={"L;2": 85, "L;4": 17}.get(str(image.tile[0].args), 1))
+        rawmode = str(image.tile[0].args)
+        return GrayLevels(step={"L;2": 85, "L;4": 17}.get(rawmode, 1), halved=rawmode == "RGB;16B")
     return _PLAIN_LEVELS
 
 
@@ -58,6 +62,27 @@ def profile_of(icc: object) -> ImageCms.ImageCmsProfile | None:
         return ImageCms.getOpenProfile(io.BytesIO(icc))
     except (ImageCms.PyCMSError, OSError):
         return None
+
+
+def nclx_profile(nclx: object) -> ImageCms.ImageCmsProfile | None:
+    """The profile for a HEIC that tells its colours by numbers (ITU-T H.273), None for all but Display P3.
+
+    That is sRGB with other primaries (SMPTE EG 432-1, adapted to D50 as in ICC.1:2022, annex E). PQ and HLG are HDR.
+    """
+    primaries_p3, transfers_of_hdr = 12, {16, 18}
+    if not isinstance(nclx, dict) or nclx.get("color_primaries") != primaries_p3:
+        return None
+    if nclx.get("transfer_characteristics") in transfers_of_hdr:
+        return None
+    icc = bytearray(ImageCms.ImageCmsProfile(SRGB).tobytes())
+    for tag, xyz in (
+        (b"rXYZ", (0.51512, 0.24120, -0.00105)),
+        (b"gXYZ", (0.29198, 0.69225, 0.04189)),
+        (b"bXYZ", (0.15710, 0.06657, 0.78407)),
+    ):
+        (offset,) = struct.unpack_from(">I", icc, icc.index(tag) + 4)
+        struct.pack_into(">3i", icc, offset + 8, *(round(value * 65536) for value in xyz))
+    return ImageCms.ImageCmsProfile(io.BytesIO(icc))
 
 
 def profile_name(profile: ImageCms.ImageCmsProfile | None) -> str | None:
@@ -108,6 +133,8 @@ def _plain(image: Image.Image, levels: GrayLevels) -> Image.Image:
     if image.mode in {"L", "1"} and image.has_transparency_data:
         image.info["transparency"] *= levels.step
         return image.convert("LA")
+    if image.mode == "RGB" and levels.halved and image.has_transparency_data:
+        image.info["transparency"] = tuple(level >> 8 for level in image.info["transparency"])
     if image.mode == "1":
         return image.convert("L")
     if image.mode in {"L", "LA", "CMYK", "LAB"}:

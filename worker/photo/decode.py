@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from darkroom.sniff import Sniffed, check_pixels, open_header, reading
-from worker.photo.colour import gray_levels, profile_name, profile_of, to_srgb
+from worker.photo.colour import gray_levels, nclx_profile, profile_name, profile_of, to_srgb
 from worker.photo.exif import Exif, read_exif
 
 # All of Pillow's readers and writers, once, in the process that children are forked from: later each child would load
@@ -79,6 +79,7 @@ def open_photo(path: Path, max_pixels: int) -> Photo:
             if isinstance(image, TiffImageFile):  # Pillow turns it while loading
                 turned = image.tag_v2.get(ExifTags.Base.Orientation)
                 image.info.pop("xmp", None)  # by an orientation in there too, which nobody else obeys
+                _deepen_planes(image)
             levels = gray_levels(image)
             image.load()
             check_pixels(image.width, image.height, max_pixels)  # a HEIC header may have told another size
@@ -87,11 +88,12 @@ def open_photo(path: Path, max_pixels: int) -> Photo:
             orientation = _stored_orientation(turned or image.info.get("original_orientation"), exif)
             mode, has_alpha = image.mode, image.has_transparency_data
             profile = profile_of(image.info.get("icc_profile"))
+            colours = profile or nclx_profile(image.info.get("nclx_profile"))
             turn = _UPRIGHT.get(exif.orientation)
             # _new hands the pixels on without the file; a copy, the public way, costs as much again as they take.
             upright = image._new(image.im) if turn is None else image.transpose(turn)
             del image  # or the pixels as stored would outlive the turn
-            upright = to_srgb(upright, profile, levels)
+            upright = to_srgb(upright, colours, levels)
     upright.info = {}
     return Photo(
         path=path,
@@ -104,6 +106,16 @@ def open_photo(path: Path, max_pixels: int) -> Photo:
         exif=exif,
         seconds=time.perf_counter() - started,
     )
+
+
+def _deepen_planes(image: TiffImageFile) -> None:
+    """Have uncompressed planes of 16 bits read as such: Pillow takes each for one of 8. Compressed ones come whole."""
+    planar_configuration, bits_per_sample = image.tag_v2.get(284), image.tag_v2.get(258, ())
+    if planar_configuration == 2 and set(bits_per_sample) == {16} and not image.use_load_libtiff:
+        depth = ";16B" if image.tag_v2.prefix == b"MM" else ";16L"
+        for at, tile in enumerate(image.tile):
+            assert isinstance(tile.args, tuple)
+            image.tile[at] = tile._replace(args=(tile.args[0] + depth, *tile.args[1:]))
 
 
 def _stored_orientation(moved: object, exif: Exif) -> int:

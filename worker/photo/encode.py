@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PIL import Image, ImageColor
@@ -23,16 +24,19 @@ Encoder = Callable[[Image.Image, Path, Output, bytes], None]
 
 
 def _jpeg(image: Image.Image, path: Path, output: Output, exif: bytes) -> None:
-    """Baseline or progressive, Huffman tables fitted to the photo, colour at half resolution as cameras do."""
-    image.save(
-        path,
-        "JPEG",
-        quality=82 if output.quality is None else output.quality,
-        progressive=output.progressive,
-        optimize=True,
-        subsampling="4:2:0",
-        exif=exif,
-    )
+    """Baseline or progressive, Huffman tables fitted to the photo, colour at half resolution as cameras do.
+
+    For both libjpeg needs room for the whole file, which Pillow guesses by the pixels. It is too little for noise and
+    for pictures a pixel or two wide: those become baseline, with libjpeg's own tables, and are written piece by piece.
+    """
+    quality = 82 if output.quality is None else output.quality
+    save = partial(image.save, path, "JPEG", quality=quality, subsampling="4:2:0", exif=exif)
+    try:
+        save(progressive=output.progressive, optimize=True)
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        save()
 
 
 def _png(image: Image.Image, path: Path, _output: Output, exif: bytes) -> None:

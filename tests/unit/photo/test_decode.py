@@ -170,17 +170,48 @@ def test_the_highest_unsigned_integer_is_white(opened_tiff):
     assert opened_tiff(image, {SAMPLE_FORMAT: 1}) == [0, 128, 255]
 
 
-def gray_png(bits: int, levels: list[int], clear: int) -> bytes:
-    """A gray PNG of one row, up to 8 bits of it, in which one level is transparent."""
+def planar_tiff(order: str, planes: list[list[int]]) -> bytes:
+    """An uncompressed TIFF of one row, 16 bits a channel, each channel in a strip of its own."""
+    width, count, start = len(planes[0]), len(planes), 8
+    strips = b"".join(struct.pack(f"{order}{width}H", *plane) for plane in planes)
+    lists = struct.pack(f"{order}{count}H", *[16] * count)
+    lists += struct.pack(f"{order}{count}I", *[start + plane * 2 * width for plane in range(count)])
+    lists += struct.pack(f"{order}{count}I", *[2 * width] * count)
+    bits = start + len(strips)
+    offsets, lengths = bits + 2 * count, bits + 6 * count
+    tags = [(256, 4, 1, width), (257, 4, 1, 1), (258, 3, count, bits), (259, 4, 1, 1), (262, 4, 1, 2)]
+    tags += [(273, 4, count, offsets), (277, 4, 1, count), (278, 4, 1, 1), (279, 4, count, lengths), (284, 4, 1, 2)]
+    tags += [(338, 4, 1, 2)] * (count == 4)
+    table = struct.pack(order + "H", len(tags)) + b"".join(struct.pack(order + "HHII", *tag) for tag in tags) + bytes(4)
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, bits + len(lists))
+    return head + strips + lists + table
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sixteen_bits_in_planes_are_read_as_such(tmp_path, order):
+    red, green, blue, alpha = [0x1234, 0xFF00], [0x5678, 0x00FF], [0x9ABC, 0x8001], [0x7F01, 0xFFFF]
+    path = tmp_path / "planes.tif"
+    path.write_bytes(planar_tiff(order, [red, green, blue]))
+    assert list(open_photo(path, LIMIT).image.get_flattened_data()) == [(0x12, 0x56, 0x9A), (0xFF, 0x00, 0x80)]
+    path.write_bytes(planar_tiff(order, [red, green, blue, alpha]))
+    image = open_photo(path, LIMIT).image
+    assert list(image.get_flattened_data()) == [(0x12, 0x56, 0x9A, 0x7F), (0xFF, 0x00, 0x80, 0xFF)]
+
+
+def png(bits: int, colour_type: int, width: int, row: bytes, clear: bytes) -> bytes:
+    """A PNG of one row, in which one level or colour is transparent."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    row = int("".join(f"{level:0{bits}b}" for level in levels), 2) << -bits * len(levels) % 8
-    header = struct.pack(">IIBBBBB", len(levels), 1, bits, 0, 0, 0, 0)
-    pixels = zlib.compress(b"\0" + row.to_bytes((bits * len(levels) + 7) // 8, "big"))
-    parts = [(b"IHDR", header), (b"tRNS", struct.pack(">H", clear)), (b"IDAT", pixels), (b"IEND", b"")]
+    header = struct.pack(">IIBBBBB", width, 1, bits, colour_type, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"tRNS", clear), (b"IDAT", zlib.compress(b"\0" + row)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def gray_png(bits: int, levels: list[int], clear: int) -> bytes:
+    row = int("".join(f"{level:0{bits}b}" for level in levels), 2) << -bits * len(levels) % 8
+    return png(bits, 0, len(levels), row.to_bytes((bits * len(levels) + 7) // 8, "big"), struct.pack(">H", clear))
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
@@ -202,6 +233,16 @@ def test_only_the_very_level_is_transparent(tmp_path):
         path.write_bytes(gray_png(bits, [0, 1, 2, 3], clear=2))
         image = open_photo(path, LIMIT).image
         assert [image.getpixel((x, 0))[3] for x in range(4)] == [255, 255, 0, 255]
+
+
+def test_the_transparent_colour_of_sixteen_bits_is_kept(tmp_path):
+    colours = [(0x8000, 0x4000, 0x2000), (0, 0, 0), (0xFFFF, 0xFFFF, 0xFFFF)]
+    row = b"".join(struct.pack(">3H", *colour) for colour in colours)
+    path = tmp_path / "deep.png"
+    for position, colour in enumerate(colours):
+        path.write_bytes(png(16, 2, 3, row, struct.pack(">3H", *colour)))
+        image = open_photo(path, LIMIT).image
+        assert [image.getpixel((x, 0))[3] == 0 for x in range(3)] == [x == position for x in range(3)]
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
@@ -229,6 +270,19 @@ def swapped_profile() -> bytes:
     """sRGB as littleCMS writes it, with the names of its red and green primaries exchanged."""
     data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return data.replace(b"rXYZ", b"xXYZ").replace(b"gXYZ", b"rXYZ").replace(b"xXYZ", b"gXYZ")
+
+
+def test_a_heic_that_calls_itself_display_p3_by_number_is_converted(opened):
+    exact = {"quality": -1, "chroma": 444, "save_nclx_profile": True, "matrix_coefficients": 0}
+    told = Image.new("RGB", (16, 16), (200, 100, 50))
+
+    def pixel(primaries: int, transfer: int) -> object:
+        photo = opened(told, "HEIF", color_primaries=primaries, transfer_characteristics=transfer, **exact)
+        assert photo.icc is None
+        return photo.image.getpixel((8, 8))
+
+    assert pixel(12, 13) == pytest.approx((215, 93, 31), abs=1)  # by the matrices of both spaces
+    assert pixel(1, 13) == pixel(12, 16) == (200, 100, 50)  # sRGB; HDR
 
 
 @pytest.mark.parametrize("icc", [b"broken", b"\0" * 4000, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))])

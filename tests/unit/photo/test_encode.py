@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from PIL import Image, ImageCms
 
@@ -154,6 +156,16 @@ def test_the_smallest_and_the_longest_pictures(quarters, opened, tmp_path, name)
             encode(Image.new("RGB", size), opened(quarters), Output(format=name), tmp_path / "x").path
         ) as i:
             assert i.size == size
+
+
+@pytest.mark.parametrize("size", [(1, 60_000), (2, 40_000)])
+@pytest.mark.parametrize("progressive", [True, False])
+def test_a_jpeg_of_noise_a_pixel_wide_is_written(opened, tmp_path, size, progressive):
+    image = Image.frombytes("RGB", size, random.Random(7).randbytes(3 * size[0] * size[1]))
+    output = Output(format="jpeg", quality=94, progressive=progressive)
+    with Image.open(encode(image, opened(image), output, tmp_path / "x").path) as written:
+        written.load()
+        assert written.size == size
 
 
 def test_an_encoder_that_gives_up_leaves_no_file(quarters, opened, tmp_path, monkeypatch):
