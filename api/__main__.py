@@ -16,6 +16,7 @@ from api.malformed import answer_with_problems
 from api.start import prepare
 from darkroom.errors import SettingsError
 from darkroom.logs import set_up_logs
+from darkroom.owners import read_owners
 from darkroom.services import Services
 from darkroom.settings import PREFIX, Settings, read_settings
 
@@ -95,7 +96,7 @@ def main() -> None:
         settings = read_settings()
         set_up_logs(settings, "api")
         _check_address(settings)
-        prepare(settings, f"{settings.host}:{settings.port}")
+        prepare(settings, read_owners(settings), f"{settings.host}:{settings.port}")
     except SettingsError as error:
         sys.stderr.write(f"darkroom api: {error.detail}\n")
         sys.exit(2)

@@ -26,7 +26,7 @@ from api.waits import Waits
 from api.webhooks import webhooks
 from darkroom import __version__
 from darkroom.aws import wait_once_for_each_service
-from darkroom.owners import read_owners
+from darkroom.owners import auth_mode, read_owners
 from darkroom.presets import read_presets
 from darkroom.services import Services
 from darkroom.settings import Settings
@@ -92,7 +92,7 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     app.after_request(_end_body)
     problems.register(app)
     tracing.register(app)
-    keys_needed = auth.mode(settings, owners) == "keys"
+    keys_needed = auth_mode(settings, owners) == "keys"
     if keys_needed:
         auth.register(app, settings, owners)
     for resource in (photos, direct_uploads, jobs, dead_letters, operations, health):

@@ -6,21 +6,17 @@ read here too, so that one caller's slow ones do not hold the threads of all.
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import structlog
 from flask import Flask, g, request
 
 from api.limits import Limits
 from api.spool import SpooledRequest
-from darkroom.errors import SettingsError, Unauthorized
-from darkroom.owners import DEFAULT_OWNER, Owners, hash_of
+from darkroom.errors import Unauthorized
+from darkroom.owners import DEFAULT_OWNER, ONLY_SENT, Owners, auth_mode, hash_of
 from darkroom.settings import PREFIX, Settings
-
-Mode = Literal["keys", "off"]
 
 UPLOAD = "photos.upload"
 
@@ -28,27 +24,6 @@ OPEN = {"root", "openapi", "docs.page", "docs.static", "health.healthz", "health
 """Endpoints that need no key: what balances load has none, and the docs say how one is sent."""
 
 SCHEME = "apiKey"
-
-
-def mode(settings: Settings, owners: Owners) -> Mode:
-    """Whether callers need a key. Raises SettingsError when that is not settled, or settled in two ways."""
-    if settings.auth == "off" and owners.keys:
-        raise SettingsError(
-            f"{PREFIX}AUTH is off, but there are API keys, which would protect nothing: "
-            f"set {PREFIX}AUTH=keys, or take away {_KEYS}"
-        )
-    if settings.auth == "keys" and not owners.keys:
-        raise SettingsError(f"{PREFIX}AUTH is keys, but there are none: {HOW}")
-    if settings.auth in ("keys", "off"):
-        return settings.auth
-    if owners.keys:
-        return "keys"
-    if settings.auth is None and not _is_loopback(settings.host):
-        raise SettingsError(
-            f"whoever reaches {settings.host} ({PREFIX}HOST) could do everything, because there are no API keys: "
-            f"{HOW}; or set {PREFIX}AUTH=off, where only those reach it who may"
-        )
-    return "off"
 
 
 def register(app: Flask, settings: Settings, owners: Owners) -> None:
@@ -105,27 +80,10 @@ def describe(document: dict[str, Any], needed: bool) -> None:
 
 def warn_if_off(settings: Settings, owners: Owners, environ: Mapping[str, str], reached_at: str) -> None:
     """A line in the log: nobody should run an open service without having read it."""
-    if mode(settings, owners) == "off":
-        misplaced = f"; {PREFIX}API_KEY does not change that, {_NOT_IT}" if environ.get(f"{PREFIX}API_KEY") else ""
+    if auth_mode(settings, owners) == "off":
+        misplaced = f"; {PREFIX}API_KEY does not change that, {ONLY_SENT}" if environ.get(f"{PREFIX}API_KEY") else ""
         structlog.get_logger().warning(
             "auth.off",
             detail=f"there are no API keys: whoever reaches {reached_at} may do everything, "
             f"as the owner `{DEFAULT_OWNER}`{misplaced}",
         )
-
-
-_KEYS = f"{PREFIX}API_KEYS and {PREFIX}OWNERS_FILE"
-_NOT_IT = "it is only what the command line sends"
-HOW = (
-    f"`darkroom key OWNER` makes one and prints what to put into {PREFIX}API_KEYS "
-    f"({PREFIX}API_KEY does not help here: {_NOT_IT})"
-)
-
-
-def _is_loopback(host: str) -> bool:
-    """Every address of the host; a name that nobody knows is nobody's loopback."""
-    try:
-        found = socket.getaddrinfo(host, None)
-    except (OSError, UnicodeError):
-        return False
-    return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)

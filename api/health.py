@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from api import openapi
 from api.context import context, json_answer
 from darkroom.errors import Unavailable
-from darkroom.provision import missing
+from darkroom.readiness import missing
 
 health = APIBlueprint(
     "health",

@@ -30,7 +30,7 @@ from api.app import create_app
 from api.start import prepare
 from darkroom.errors import RequestTooLarge, SettingsError
 from darkroom.logs import set_up_logs
-from darkroom.owners import DEFAULT_OWNER, Owners, hash_of, read_owners
+from darkroom.owners import DEFAULT_OWNER, HOW_KEYS_ARE_MADE, Owners, auth_mode, hash_of, read_owners
 from darkroom.settings import MIB, PREFIX, Settings, read_settings
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def authorize(event: Event, context: Any) -> Event:  # noqa: ARG001 - Lambda giv
     """
     settings, owners = _settings()
     owner: str | None = DEFAULT_OWNER
-    if auth.mode(settings, owners) == "keys":
+    if auth_mode(settings, owners) == "keys":
         given = Authorization.from_header(Headers(event.get("headers") or {}).get("Authorization"))
         owner = owners.owner_of(hash_of(given.token)) if given and given.type == "bearer" and given.token else None
     if owner is None:
@@ -70,8 +70,8 @@ def authorize(event: Event, context: Any) -> Event:  # noqa: ARG001 - Lambda giv
 
 @cache
 def _handler() -> Callable[[Event, Any], Event]:
-    settings, _ = _settings()
-    app = create_app(settings, prepare(settings, "the gateway"))
+    settings, owners = _settings()
+    app = create_app(settings, prepare(settings, owners, "the gateway"))
     app.before_request(_refuse_large_photos)
     app.before_request(_refuse_text)
     # All answers are text, the icon of /docs as well: results come from S3. A REST API would decode base64 only for
@@ -89,10 +89,10 @@ def _settings() -> tuple[Settings, Owners]:
     owners = read_owners(settings)
     if settings.auth is None and not owners.keys:
         raise SettingsError(
-            f"whoever reaches the gateway could do everything, because there are no API keys: {auth.HOW}; "
+            f"whoever reaches the gateway could do everything, because there are no API keys: {HOW_KEYS_ARE_MADE}; "
             f"or set {PREFIX}AUTH=off, where the gateway itself lets in only those who may"
         )
-    auth.mode(settings, owners)
+    auth_mode(settings, owners)
     bounded = {
         "max_wait": min(settings.max_wait, LONGEST_WAIT),
         "aws_timeout": min(settings.aws_timeout, AWS_TIMEOUT),

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from api import problems
 from api.tracing import HEADER as REQUEST_ID
+from api.tracing import SANE
 
 SCHEMAS = "#/components/schemas/"
 
@@ -126,7 +127,7 @@ def complete(document: dict[str, Any]) -> None:
         REQUEST_ID: {
             "description": "the request's id in the logs: yours, if it is a sane one, or one of ours",
             "required": True,
-            "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"},
+            "schema": {"type": "string", "pattern": f"^{SANE}$"},
         }
     }
     for operation in (operation for methods in document["paths"].values() for operation in methods.values()):

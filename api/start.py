@@ -5,22 +5,21 @@ from __future__ import annotations
 import os
 
 from api import auth
-from darkroom.owners import read_owners
+from darkroom.owners import Owners, auth_mode
 from darkroom.presets import read_presets
 from darkroom.services import Services
 from darkroom.settings import Settings, prepare_spool
 from darkroom.sniff import set_pixel_limit
 
 
-def prepare(settings: Settings, reached_at: str) -> Services:
+def prepare(settings: Settings, owners: Owners, reached_at: str) -> Services:
     """Find whatever can be wrong with the environment, and set what holds for the whole process.
 
     `reached_at`: where callers come in, for people. Raises SettingsError. Asks for nothing but, where boto3 has to
     ask for them, credentials.
     """
     read_presets(settings)
-    owners = read_owners(settings)
-    auth.mode(settings, owners)
+    auth_mode(settings, owners)
     services = Services.connect(settings)
     prepare_spool(settings)
     auth.warn_if_off(settings, owners, os.environ, reached_at)

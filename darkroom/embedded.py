@@ -4,7 +4,6 @@ run has at a time, signals, and what is said to the user.
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import os
 import signal
@@ -15,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
+
+import click
 
 from darkroom.emulator import HOST, Child, Emulator, StartFailed, is_taken
 from darkroom.errors import DarkroomError
@@ -141,7 +142,9 @@ def run_until_stopped(home: Path, make_run: Callable[[TextIO], EmbeddedRun]) -> 
         try:
             fcntl.flock(processes, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            sys.exit(f"darkroom: {home.absolute()} is in use by another run")
+            sys.exit(
+                f"darkroom: {home.absolute()} is in use by another run; end that one (Ctrl-C), or use another checkout"
+            )
         run = make_run(processes)
         status = _run(run)
         if run.children:
@@ -188,22 +191,12 @@ def _defaults(wanted: Mapping[str, str], emulator: Emulator | None) -> dict[str,
     }
 
 
-def arguments(program: str, description: str) -> argparse.ArgumentParser:
-    """What both runs can be told."""
-    parser = argparse.ArgumentParser(program, description=description)
-    parser.add_argument(
-        "--aws-port", type=number(1, 65_535), default=AWS_PORT, help=f"the AWS emulator's port (default: {AWS_PORT})"
-    )
-    return parser
+HELP = {"help_option_names": ["-h", "--help"]}
 
-
-def number(least: int, most: int) -> Callable[[str], int]:
-    def checked(text: str) -> int:
-        if not (text.isdecimal() and least <= int(text) <= most):
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} to {most}")
-        return int(text)
-
-    return checked
+aws_port_option: Callable[[Callable[..., None]], Callable[..., None]] = click.option(
+    "--aws-port", type=click.IntRange(1, 65_535), default=AWS_PORT, show_default=True, help="The AWS emulator's port."
+)
+"""What both runs can be told."""
 
 
 def say(text: str) -> None:

@@ -190,6 +190,8 @@ def is_taken(host: str, port: int) -> bool:
         try:
             probe.bind((host, port))
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise StartFailed(f"DARKROOM_HOST: this machine has no address {host}") from None
             return error.errno == errno.EADDRINUSE  # what else may be wrong is said better by who binds in earnest
     return False
 

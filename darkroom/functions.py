@@ -13,16 +13,15 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
 
 from darkroom.aws import Clients, aws_errors
-from darkroom.errors import SettingsError
 from darkroom.gateway import provision_gateway
-from darkroom.owners import read_owners
+from darkroom.owners import Owners, auth_mode, read_owners
 from darkroom.presets import read_presets
 from darkroom.provision import provision, provision_policies
 from darkroom.queue import Queue
-from darkroom.settings import MIB, PREFIX, PROJECT, Settings
+from darkroom.settings import MIB, PROJECT, Settings
 from darkroom.stack import TEMPLATES, Stack
 
 CODE = ("api/*.py", "darkroom/*.py", "worker/**/*.py", "deploy/aws/*.yaml", "presets.toml")
@@ -88,7 +87,7 @@ class Functions:
         """Deploy everything, the gateway included, and return its address. May be repeated: it changes what differs."""
         settings, clients = self.settings, self.clients
         read_presets(settings)
-        auth = self._auth()
+        auth = self._auth  # before a function that does not start is all that tells
         if settings.queue_visibility is None:
             settings = settings.model_copy(update={"queue_visibility": VISIBILITY * self._timeout})
         provision(settings, clients)
@@ -127,7 +126,6 @@ class Functions:
 
     def _stack(self, more: dict[str, str]) -> Stack:
         settings = self.settings
-        keys = read_owners(settings).keys
         secret = settings.webhook_secret
         parameters = {
             "Name": settings.stack,
@@ -135,8 +133,8 @@ class Functions:
             "RetentionDays": str(settings.retention_days or 0),
             "QueueType": settings.queue_type,
             "EventsQueueType": settings.events_queue_type,
-            "Auth": self._auth(),
-            "ApiKeys": ",".join(f"{owner}:{key_hash}" for key_hash, owner in keys.items()),
+            "Auth": self._auth,
+            "ApiKeys": ",".join(f"{owner}:{key_hash}" for key_hash, owner in self._owners.keys.items()),
             "WorkerTimeout": str(self._timeout),
             "TimeLimit": str(settings.time_limit),
             "WorkerMemory": str(min(max(self.memory // MIB, LEAST_MEMORY), MOST_MEMORY)),
@@ -148,14 +146,15 @@ class Functions:
         }
         return ZippedFunctions(f"{settings.stack}-serverless", TEMPLATES / "serverless.yaml", parameters | more)
 
-    def _auth(self) -> Literal["keys", "off"]:
-        """Whether callers need a key; said here, before a function that does not start is all that tells."""
-        auth, keys = self.settings.auth, read_owners(self.settings).keys
-        if auth == "keys" and not keys:
-            raise SettingsError(f"{PREFIX}AUTH is keys, but there are none: `darkroom key alice` makes one")
-        if auth == "off" and keys:
-            raise SettingsError(f"{PREFIX}AUTH is off, but there are API keys, which would protect nothing")
-        return "keys" if keys else "off"
+    @cached_property
+    def _owners(self) -> Owners:
+        return read_owners(self.settings)
+
+    @property
+    def _auth(self) -> str:
+        """Whatever DARKROOM_HOST is: the stand-in is reached from this machine only."""
+        settings = self.settings if self.settings.auth else self.settings.model_copy(update={"auth": "auto"})
+        return auth_mode(settings, self._owners)
 
     def _upload(self) -> dict[str, str]:
         """Put the code into the bucket, under a name that is another one for other code."""

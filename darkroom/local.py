@@ -11,12 +11,14 @@ import os
 import sys
 from typing import TextIO
 
+import click
+
 from darkroom.aws import make_clients
-from darkroom.embedded import HOME, EmbeddedRun, arguments, number, run_until_stopped, say
+from darkroom.embedded import HELP, HOME, EmbeddedRun, aws_port_option, run_until_stopped, say
 from darkroom.emulator import HOST, Child, Emulator, StartFailed, is_taken, wait_until_answers
-from darkroom.memory import usable_memory
+from darkroom.memory import LEAST, RESERVE, usable_memory
 from darkroom.provision import provision
-from darkroom.settings import MIB, Settings
+from darkroom.settings import Settings, prepare_spool, read_settings
 
 API_STARTS_WITHIN = 60.0
 API_STOPS_WITHIN = 40.0
@@ -24,11 +26,7 @@ KILLED_WITHIN = 10.0
 """A process that should be gone; a little more than a busy machine takes."""
 
 OTHERS = 2
-"""Processes, beside the workers, that want memory: the API and the emulator."""
-
-PROCESS_MEMORY = 256 * MIB
-LEAST_CHILD_MEMORY = 128 * MIB
-"""With less a child makes nothing of a photo: rather a machine that is promised twice."""
+"""Processes, beside the workers, that want as much memory as a worker itself: the API and the emulator."""
 
 
 class LocalRun(EmbeddedRun):
@@ -42,7 +40,7 @@ class LocalRun(EmbeddedRun):
         self.stop_grace = float(Settings().stop_grace)
 
     def start(self) -> Settings:
-        port = os.environ.get("DARKROOM_PORT") or Settings().port
+        port = read_settings().port
         settings = self.prepare(
             {
                 "DARKROOM_PUBLIC_URL": f"http://{HOST}:{port}",
@@ -54,7 +52,7 @@ class LocalRun(EmbeddedRun):
         self.stop_grace = settings.stop_grace
         self._check_ports(settings)
         self.processes.truncate(0)
-        settings.spool_dir.mkdir(parents=True, exist_ok=True)
+        prepare_spool(settings)
         self.start_emulator()
         provision(settings, make_clients(settings))
         self.check()
@@ -69,18 +67,18 @@ class LocalRun(EmbeddedRun):
         return settings
 
     def stop(self) -> None:
-        self._stop([child for child in self.children if child.name == "api"], API_STOPS_WITHIN)
-        self._stop(
-            [child for child in self.children if child.name.startswith("worker")], self.stop_grace + KILLED_WITHIN
-        )
+        api = [child for child in self.children if child.name == "api"]
+        workers = [child for child in self.children if child.name.startswith("worker")]
+        self._stop(api, API_STOPS_WITHIN, "uploads that it had not answered are lost")
+        self._stop(workers, self.stop_grace + KILLED_WITHIN, "its photos are taken up again when their lease is over")
         self.stop_emulator()
 
-    def _stop(self, children: list[Child], within: float) -> None:
+    def _stop(self, children: list[Child], within: float, otherwise: str) -> None:
         for child in children:
             child.tell_to_stop()
         for child in children:
             if not child.wait(within, give_up=lambda: self.signals > 1):
-                say(f"{child.name} was killed; its photos are taken up again when their lease is over")
+                say(f"{child.name} was killed; {otherwise}")
 
     def _check_ports(self, settings: Settings) -> None:
         if is_taken(settings.host, settings.port):
@@ -122,16 +120,17 @@ def worker_shares(settings: Settings, workers: int, usable: int) -> dict[str, st
     One photo at a time each, as there are several workers to be seen. What the user has set holds.
     """
     slots = settings.concurrency or 1
-    share = (usable - (workers + OTHERS) * PROCESS_MEMORY) // (workers * slots)
-    memory = settings.child_memory or max(LEAST_CHILD_MEMORY, share)
+    share = (usable - (workers + OTHERS) * RESERVE) // (workers * slots)
+    memory = settings.child_memory or max(LEAST, share)  # rather a machine that is promised twice
     return {"DARKROOM_CONCURRENCY": str(slots), "DARKROOM_CHILD_MEMORY": str(memory)}
 
 
-def main(given: list[str] | None = None) -> None:
-    parser = arguments("darkroom.local", "Run Darkroom on this machine, without Docker.")
-    parser.add_argument("--workers", type=number(1, 1000), default=2, help="worker processes (default: 2)")
-    options = parser.parse_args(given)
-    sys.exit(run_until_stopped(HOME, lambda processes: LocalRun(options.workers, options.aws_port, processes)))
+@click.command(context_settings=HELP)
+@click.option("--workers", type=click.IntRange(1, 1000), default=2, show_default=True, help="Worker processes.")
+@aws_port_option
+def main(workers: int, aws_port: int) -> None:
+    """Run Darkroom on this machine, without Docker."""
+    sys.exit(run_until_stopped(HOME, lambda processes: LocalRun(workers, aws_port, processes)))
 
 
 if __name__ == "__main__":

@@ -8,13 +8,15 @@ computed for every request. For the same reason a lookup by hash gives nothing a
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import re
 import secrets
+import socket
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AnyHttpUrl, TypeAdapter, ValidationError
 
@@ -37,6 +39,14 @@ _url = TypeAdapter(AnyHttpUrl)
 
 DEFAULT_OWNER = "default"
 """Whose photos these are where there are no API keys."""
+
+ONLY_SENT = "it is only what the command line sends"
+"""DARKROOM_API_KEY, which some set for the API."""
+
+HOW_KEYS_ARE_MADE = (
+    f"`darkroom key OWNER` makes one and prints what to put into {PREFIX}API_KEYS "
+    f"({PREFIX}API_KEY does not help here: {ONLY_SENT})"
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,27 @@ def read_owners(settings: Settings) -> Owners:
     if found.faults:
         raise SettingsError("API keys are wrong:\n" + "\n".join(f"  {fault}" for fault in found.faults))
     return Owners(found.keys, found.callback_urls)
+
+
+def auth_mode(settings: Settings, owners: Owners) -> Literal["keys", "off"]:
+    """Whether callers need a key. Raises SettingsError when that is not settled, or settled in two ways."""
+    if settings.auth == "off" and owners.keys:
+        raise SettingsError(
+            f"{PREFIX}AUTH is off, but there are API keys, which would protect nothing: "
+            f"set {PREFIX}AUTH=keys, or take away {PREFIX}API_KEYS and {PREFIX}OWNERS_FILE"
+        )
+    if settings.auth == "keys" and not owners.keys:
+        raise SettingsError(f"{PREFIX}AUTH is keys, but there are none: {HOW_KEYS_ARE_MADE}")
+    if settings.auth in ("keys", "off"):
+        return settings.auth
+    if owners.keys:
+        return "keys"
+    if settings.auth is None and not _is_loopback(settings.host):
+        raise SettingsError(
+            f"whoever reaches {settings.host} ({PREFIX}HOST) could do everything, because there are no API keys: "
+            f"{HOW_KEYS_ARE_MADE}; or set {PREFIX}AUTH=off, where only those reach it who may"
+        )
+    return "off"
 
 
 class _Found:
@@ -188,3 +219,12 @@ def _shown(name: str) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     return " and ".join(sorted(names))
+
+
+def _is_loopback(host: str) -> bool:
+    """Every address of the host; a name that nobody knows is nobody's loopback."""
+    try:
+        found = socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return False
+    return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)

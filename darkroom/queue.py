@@ -201,16 +201,7 @@ class WorkQueue(Queue):
 
 def depths(settings: Settings, clients: Clients) -> list[Depth]:
     """How much waits in each queue."""
-    names = [
-        settings.photos_queue,
-        settings.photos_dlq,
-        settings.ingest_queue,
-        settings.ingest_dlq,
-        settings.webhooks_queue,
-        settings.webhooks_dlq,
-        settings.events_queue,
-    ]
-    return [Queue(name, clients).depth() for name in names]
+    return [Queue(name, clients).depth() for name in settings.queues]
 
 
 def _texts(attributes: Mapping[str, Any]) -> dict[str, str]:

@@ -19,13 +19,15 @@ from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
 
+import click
+
 from darkroom.aws import make_clients
-from darkroom.embedded import HOME, EmbeddedRun, arguments, run_until_stopped, say
+from darkroom.embedded import HELP, HOME, EmbeddedRun, aws_port_option, run_until_stopped, say
 from darkroom.emulator import HOST, Emulator, StartFailed, wait_until_answers
 from darkroom.errors import DarkroomError
 from darkroom.functions import WORKERS, Functions
 from darkroom.memory import usable_memory
-from darkroom.settings import MIB, PREFIX, Settings
+from darkroom.settings import MIB, PREFIX, Settings, prepare_spool
 
 FOLDER = HOME / "serverless"
 """Apart from that of `make run`, whose queues have other readers."""
@@ -64,7 +66,7 @@ class ServerlessRun(EmbeddedRun):
         os.environ["TMPDIR"] = str(self._temporary)
         self.check_emulator_port()
         self.processes.truncate(0)
-        settings.spool_dir.mkdir(parents=True, exist_ok=True)
+        prepare_spool(settings)
         self.start_emulator()
         share = (usable_memory() - OTHERS_MEMORY) // WORKERS
         functions = Functions(settings, make_clients(settings), share)
@@ -112,10 +114,11 @@ Look into the queue:
 """
 
 
-def main(given: list[str] | None = None) -> None:
-    parser = arguments("darkroom.serverless", "Run Darkroom as Lambda functions on this machine, without Docker.")
-    options = parser.parse_args(given)
-    sys.exit(run_until_stopped(FOLDER, lambda processes: ServerlessRun(options.aws_port, processes)))
+@click.command(context_settings=HELP)
+@aws_port_option
+def main(aws_port: int) -> None:
+    """Run Darkroom as Lambda functions on this machine, without Docker."""
+    sys.exit(run_until_stopped(FOLDER, lambda processes: ServerlessRun(aws_port, processes)))
 
 
 if __name__ == "__main__":

@@ -207,6 +207,11 @@ class Settings(BaseModel):
             )
         if self.backoff_cap < self.backoff_base:
             faults.append(f"{PREFIX}BACKOFF_CAP must be at least {PREFIX}BACKOFF_BASE ({self.backoff_base:g})")
+        if self.retention_days and self.upload_ttl > self.retention_days * 86_400 / 2:
+            faults.append(
+                f"{PREFIX}UPLOAD_TTL ({self.upload_ttl}) must be at most half of {PREFIX}RETENTION_DAYS "
+                f"({self.retention_days}), which begin with the form, or a photo that comes late is gone at once"
+            )
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -244,6 +249,12 @@ class Settings(BaseModel):
     @property
     def webhooks_dlq(self) -> str:
         return f"{self.stack}-photo-webhooks-dlq"
+
+    @property
+    def queues(self) -> list[str]:
+        """All of them, each before its dead letters."""
+        work = [self.photos_queue, self.photos_dlq, self.ingest_queue, self.ingest_dlq]
+        return [*work, self.webhooks_queue, self.webhooks_dlq, self.events_queue]
 
     @property
     def base_url(self) -> str:

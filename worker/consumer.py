@@ -7,7 +7,6 @@ message at a time to its end. No finish waits behind a poll, because only the po
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -24,13 +23,10 @@ from worker.handler import Handler
 from worker.inbox import Inbox
 from worker.lease import Lease, LeaseKeeper
 from worker.sweep import Sweeper
-from worker.verdict import Bury, Delete, Leave, Retry, Verdict
+from worker.verdict import Bury, Delete, Leave, Retry, Verdict, poll_pause
 from worker.webhooks import WebhookSender
 
 log = structlog.get_logger()
-
-LONGEST_PAUSE = 30.0
-"""Seconds between polls while SQS does not answer."""
 
 
 class Source:
@@ -104,7 +100,7 @@ class Consumer:
                 failures = 0
             except Unavailable as error:
                 failures += 1
-                pause = random.uniform(0.5, 1) * min(LONGEST_PAUSE, 2.0**failures)  # noqa: S311 - jitter, not a secret
+                pause = poll_pause(failures)
                 log.warning("queue.unavailable", queue=source.queue.name, detail=error.detail, pause=round(pause, 1))
                 self._stopping.wait(pause)
                 continue

@@ -1,4 +1,4 @@
-"""Liveness: `python -m worker.health` exits 0 while the worker's poller goes round."""
+"""Liveness: `python -m worker.health` exits 0 while the worker's pollers go round, or it drains."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 
 ALIVE = Path(tempfile.gettempdir(), f"darkroom-worker-{os.getuid()}-alive")
 
-OLDEST = 90.0
-"""Seconds. A round takes a poll of 20 s and, while SQS does not answer, a pause of 30 s and the client's timeout."""
+OLDEST = 120.0
+"""Seconds. A round takes a poll of 20 s and, while SQS does not answer, the client's timeout of up to 60 s and a pause
+of 30 s."""
 
 
 def touch() -> None:

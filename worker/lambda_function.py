@@ -14,17 +14,15 @@ from typing import Any, Protocol
 
 import structlog
 
-from darkroom.logs import set_up_logs
 from darkroom.memory import usable_memory
 from darkroom.queue import Received
 from darkroom.services import Services
-from darkroom.settings import MIB, Settings, prepare_spool, read_settings
+from darkroom.settings import MIB, read_settings
 from worker.batch import SETTLING, BatchWorker, at
-from worker.memory import slots_and_memory
-from worker.pool import start_fork_server, try_sandbox
-from worker.sandbox import Limits, guard_this_process
+from worker.pool import start_fork_server
+from worker.sandbox import guard_this_process
+from worker.start import prepare
 from worker.sweep import Sweeper
-from worker.workspace import remove_abandoned
 
 log = structlog.get_logger()
 
@@ -82,15 +80,10 @@ def _connect() -> Services:
     _hide_main_program()
     start_fork_server()
     guard_this_process()
-    settings = read_settings()
-    set_up_logs(settings, "worker")
-    settings = settings.model_copy(update={"child_memory": _child_memory(settings)})
-    services = Services.connect(settings)
-    prepare_spool(settings)
-    # What Lambda ends at its deadline leaves its files behind, in a /tmp that its successor finds as it is.
-    remove_abandoned(settings.spool_dir)
-    if missing := try_sandbox(Limits(settings.child_memory, settings.spool_dir)):
-        log.warning("sandbox.incomplete", missing=missing, why="this system has no means for it")
+    # One photo at a time has all that the function leaves: for more at a time Lambda starts more of us.
+    settings = read_settings().model_copy(update={"concurrency": 1})
+    usable = min(usable_memory(), int(os.environ.get(MEMORY_SIZE) or sys.maxsize // MIB) * MIB)
+    services, _ = prepare(settings, 1, usable)
     return services
 
 
@@ -100,14 +93,6 @@ def _hide_main_program() -> None:
     main = sys.modules["__main__"]
     if main.__spec__ is None:  # else it was started as a module, as Lambda's own runtime client is
         vars(main).pop("__file__", None)
-
-
-def _child_memory(settings: Settings) -> int:
-    """One photo at a time has all that the function leaves: for more at a time Lambda starts more of us."""
-    usable = min(usable_memory(), int(os.environ.get(MEMORY_SIZE) or sys.maxsize // MIB) * MIB)
-    _, memory = slots_and_memory(settings.model_copy(update={"concurrency": 1}), 1, usable)
-    log.info("worker.memory", slots=1, child_mib=memory // MIB, usable_mib=usable // MIB)
-    return memory
 
 
 _services = _connect()

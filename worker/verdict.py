@@ -77,3 +77,12 @@ def backoff(tries: int, settings: Settings) -> int:
     """
     ceiling = min(settings.backoff_cap, settings.backoff_base * 2 ** min(tries - 1, 30))
     return round(random.uniform(0, ceiling))  # noqa: S311 - jitter, not a secret
+
+
+LONGEST_PAUSE = 30.0
+"""Seconds between two polls while SQS does not answer."""
+
+
+def poll_pause(failures: int) -> float:
+    """Seconds until a queue is asked again that did not answer so many times in a row."""
+    return random.uniform(0.5, 1) * min(LONGEST_PAUSE, 2.0 ** min(failures, 30))  # noqa: S311 - jitter, not a secret

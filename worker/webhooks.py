@@ -32,7 +32,7 @@ from darkroom.views import photo_completed
 from worker.delivery import Again, Delivered, GivenUp, judge_delivery
 from worker.outbound import Answer, post
 from worker.turns import Turns
-from worker.verdict import Bury, Delete, Retry, Verdict, backoff
+from worker.verdict import Bury, Delete, Retry, Verdict, backoff, poll_pause
 
 log = structlog.get_logger()
 
@@ -196,8 +196,8 @@ class WebhookSender:
             received = self._queue.receive(min(room, BATCH), self._settings.poll_wait, self._hidden)
         except DarkroomError as error:
             self._failures += 1
-            pause = 1 + backoff(self._failures, self._settings)
-            log.warning("webhooks.unavailable", detail=error.detail, pause=pause)
+            pause = poll_pause(self._failures)
+            log.warning("webhooks.unavailable", detail=error.detail, pause=round(pause, 1))
             self._stopping.wait(pause)
             return []
         self._failures = 0

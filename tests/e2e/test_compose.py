@@ -190,11 +190,10 @@ def test_a_wrong_setting_is_named(stack: Stack, service: str) -> None:
 
 
 MODE = """
-from api.auth import mode
-from darkroom.owners import read_owners
+from darkroom.owners import auth_mode, read_owners
 from darkroom.settings import read_settings
 settings = read_settings()
-print(mode(settings, read_owners(settings)))
+print(auth_mode(settings, read_owners(settings)))
 """
 
 

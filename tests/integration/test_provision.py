@@ -14,7 +14,8 @@ import darkroom.provision
 import darkroom.stack
 from darkroom.aws import Clients, make_clients
 from darkroom.errors import Unavailable
-from darkroom.provision import TEMPLATE, missing, provision
+from darkroom.provision import TEMPLATE, provision
+from darkroom.readiness import missing
 from darkroom.settings import Settings
 from darkroom.stack import ProvisionError
 

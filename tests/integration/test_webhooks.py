@@ -19,6 +19,7 @@ from darkroom.orders import Callback, Delivery
 from darkroom.queue import Queue, Received
 from darkroom.record import PhotoRecord, now
 from darkroom.signing import secrets_of
+from tests.fault_proxy import FaultProxy
 from tests.faulty import Fault, start
 from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
 from tests.integration.receiver import Receiver
@@ -127,6 +128,22 @@ def tried(delivery: Delivery) -> object:
 
 
 class TestDelivery:
+    def test_after_an_outage_of_sqs_it_goes_on_soon_however_long_retries_wait(
+        self, hooked: Hooked, endpoint: str
+    ) -> None:
+        hooked.stack.services.send_webhook(hooked.ended().webhook_message(1))
+
+        with FaultProxy(endpoint) as proxy:
+            with proxy.down():
+                worker = hooked.worker(
+                    AWS_ENDPOINT_URL_SQS=proxy.url, DARKROOM_BACKOFF_BASE="900", DARKROOM_AWS_TIMEOUT="1"
+                )
+                wait_until("it has tried twice", lambda: len(worker.logged("webhooks.unavailable")) >= 2)
+            wait_until("the receiver was told", lambda: hooked.receiver.got)
+            worker.stop()
+
+        assert max(pause["pause"] for pause in worker.logged("webhooks.unavailable")) <= 30
+
     def test_the_receiver_verifies_it_with_the_secret_of_the_owner(self, hooked: Hooked) -> None:
         photo = hooked.submit(owner="ann")
         hooked.worker()

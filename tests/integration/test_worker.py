@@ -391,3 +391,12 @@ class TestWhileInWork:
         ended = stack.wait_for(photo)
         assert ended.counts == {"succeeded": 2}
         assert {job.attempts for job in ended.jobs.values()} == {1}
+
+
+def test_a_worker_that_starts_again_after_it_was_killed_has_its_disk_back_before_it_works(stack: Stack) -> None:
+    left = stack.services.settings.spool_dir / "slot-left"
+    left.mkdir(parents=True)
+    (left / "original").write_text("pixels")
+    worker = stack.worker()
+    wait_until("it works", lambda: worker.logged("worker.started"))
+    assert not left.exists()

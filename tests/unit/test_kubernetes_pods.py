@@ -11,12 +11,12 @@ import yaml
 from api.__main__ import GRACE
 from api.app import create_app
 from darkroom.errors import SettingsError
-from darkroom.provision import CHECKED_WITHIN
+from darkroom.memory import RESERVE, slots_and_memory
+from darkroom.readiness import CHECKED_WITHIN
 from darkroom.services import Services
 from darkroom.settings import PREFIX, Settings, read_settings
 from tests.kustomize import Manifest, render, the
 from tests.manifests import FOLDERS, KUBERNETES, OURS, PROJECT, our_pods, pods, settings, size
-from worker.memory import RESERVE, slots_and_memory
 
 
 @pytest.fixture(params=FOLDERS)

@@ -8,9 +8,8 @@ import pytest
 
 from darkroom.errors import SettingsError
 from darkroom.local import worker_shares
-from darkroom.memory import usable_memory
+from darkroom.memory import LEAST, RESERVE, slots_and_memory, usable_memory
 from darkroom.settings import MIB, Settings
-from worker.memory import LEAST, RESERVE, slots_and_memory
 
 GIB = 1024 * MIB
 

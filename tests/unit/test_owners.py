@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from api.auth import mode
+from darkroom.aws import make_clients
 from darkroom.errors import SettingsError
-from darkroom.owners import Owners, hash_of, is_owner, new_key, read_owners
+from darkroom.functions import Functions
+from darkroom.owners import Owners, auth_mode, hash_of, is_owner, new_key, read_owners
 from darkroom.settings import Settings
 
 KEYS = [new_key() for _ in range(4)]
@@ -136,7 +137,7 @@ def test_without_keys_everybody_may_have_a_callback(tmp_path: Path, auth: str | 
     owners = read_owners(settings)
 
     assert owners.callback_url("default") == "https://a.example/hook"
-    assert mode(settings, owners) == "off"
+    assert auth_mode(settings, owners) == "off"
 
 
 @pytest.mark.parametrize("url", ["https//me:hunter2@a.example/", "https://me:hunter2@a.example/", "me:hunter2"])
@@ -179,33 +180,50 @@ SOME = Owners({HASHES[0]: "alice"})
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_without_keys_a_loopback_address_is_open(host: str) -> None:
-    assert mode(Settings(host=host), Owners()) == "off"
+    assert auth_mode(Settings(host=host), Owners()) == "off"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "nowhere.invalid"])
 def test_without_keys_any_other_address_needs_a_decision(host: str) -> None:
     with pytest.raises(SettingsError, match=r"`darkroom key OWNER`.*DARKROOM_AUTH=off"):
-        mode(Settings(host=host), Owners())
-    assert mode(Settings(host=host, auth="off"), Owners()) == "off"
+        auth_mode(Settings(host=host), Owners())
+    assert auth_mode(Settings(host=host, auth="off"), Owners()) == "off"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_auto_is_open_on_any_address_until_there_are_keys(host: str) -> None:
-    assert mode(Settings(host=host, auth="auto"), Owners()) == "off"
-    assert mode(Settings(host=host, auth="auto"), SOME) == "keys"
+    assert auth_mode(Settings(host=host, auth="auto"), Owners()) == "off"
+    assert auth_mode(Settings(host=host, auth="auto"), SOME) == "keys"
 
 
 @pytest.mark.parametrize("auth", [None, "keys"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_where_there_are_keys_they_are_needed(auth: str | None, host: str) -> None:
-    assert mode(Settings.model_validate({"auth": auth, "host": host}), SOME) == "keys"
+    assert auth_mode(Settings.model_validate({"auth": auth, "host": host}), SOME) == "keys"
 
 
 def test_keys_that_are_to_protect_nothing_are_a_fault() -> None:
     with pytest.raises(SettingsError, match="DARKROOM_AUTH is off, but there are API keys"):
-        mode(Settings(auth="off"), SOME)
+        auth_mode(Settings(auth="off"), SOME)
 
 
 def test_keys_that_are_wanted_and_missing_are_a_fault() -> None:
     with pytest.raises(SettingsError, match="DARKROOM_AUTH is keys, but there are none"):
-        mode(Settings(auth="keys"), Owners())
+        auth_mode(Settings(auth="keys"), Owners())
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"auth": "keys"}, "AUTH is keys, .*`darkroom key OWNER`"),
+        ({"auth": "off", "api_keys": f"a:{HASHES[0]}"}, "take away"),
+    ],
+)
+def test_functions_are_not_deployed_with_settings_that_they_would_refuse(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], fault: str
+) -> None:
+    for name in ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    settings = Settings.model_validate(given)
+    with pytest.raises(SettingsError, match=fault):
+        Functions(settings, make_clients(settings), 0).deploy()

@@ -9,6 +9,8 @@ from darkroom.errors import (
     ClaimLost,
     DarkroomError,
     FutureMessage,
+    IngestRefused,
+    IngestUnknown,
     Interrupted,
     LeaseLost,
     MessageError,
@@ -18,7 +20,7 @@ from darkroom.errors import (
     UnreadablePhoto,
 )
 from darkroom.settings import Settings
-from worker.verdict import Bury, Delete, Leave, Retry, judge
+from worker.verdict import Bury, Delete, Leave, Retry, judge, poll_pause
 
 SETTINGS = Settings(max_attempts=5, backoff_base=2, backoff_cap=60)
 
@@ -32,6 +34,8 @@ SETTINGS = Settings(max_attempts=5, backoff_base=2, backoff_cap=60)
         (LeaseLost(), 1, Leave()),
         (Interrupted(), 3, Retry(0, counts=False)),
         (MessageError(), 1, Bury()),
+        (IngestRefused(), 1, Bury()),
+        (IngestUnknown(), 5, Bury()),
         (AttemptsExhausted(), 6, Bury()),
         (UnreadablePhoto(), 1, Bury()),
         (DarkroomError("a bug"), 5, Bury()),
@@ -41,8 +45,9 @@ def test_verdicts(error: DarkroomError, attempt: int, verdict: object) -> None:
     assert judge(error, attempt, attempt, SETTINGS) == verdict
 
 
-def test_what_nobody_foresaw_is_tried_again_and_counts() -> None:
-    verdict = judge(DarkroomError("a bug"), 4, 4, SETTINGS)
+@pytest.mark.parametrize("error", [DarkroomError("a bug"), IngestUnknown("there is no preset fresh")])
+def test_what_nobody_foresaw_or_knows_yet_is_tried_again_and_counts(error: DarkroomError) -> None:
+    verdict = judge(error, 4, 4, SETTINGS)
     assert isinstance(verdict, Retry)
     assert verdict.counts
 
@@ -62,3 +67,9 @@ def test_the_backoff_is_jittered_below_a_ceiling_that_doubles_up_to_a_cap(tries:
     assert min(delays) >= 0
     assert max(delays) <= ceiling
     assert len(delays) > 1
+
+
+@pytest.mark.parametrize(("failures", "longest"), [(1, 2), (3, 8), (5, 30), (5000, 30)])
+def test_a_queue_that_does_not_answer_is_asked_again_after_half_a_minute_at_most(failures: int, longest: int) -> None:
+    pauses = {poll_pause(failures) for _ in range(500)}
+    assert longest / 2 <= min(pauses) < max(pauses) <= longest
