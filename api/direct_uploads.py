@@ -25,6 +25,7 @@ from api.intake import new_record
 from api.limits import Limits
 from api.problems import invalid
 from api.uploads import Upload
+from darkroom.bucket import upload_key
 from darkroom.callback import MAX_URL
 from darkroom.errors import PhotoGone, TooLarge
 from darkroom.filenames import safe_filename
@@ -116,8 +117,8 @@ class AwaitedPhotoView(PhotoView):
     responses={
         200: openapi.answer(
             openapi.ref(PhotoView),
-            "A repetition, whose file has come already: there is no form any more",
-            openapi.location(always=True, description="where to follow the work"),
+            "A repetition, whose file has come already, or which was cancelled: there is no form any more",
+            openapi.location(always=True, description="where to follow the work") | openapi.REPLAYED,
         ),
         201: openapi.answer(
             openapi.ref(AwaitedPhotoView),
@@ -146,7 +147,10 @@ def upload_directly(header: KeyHeader, body: DirectUploadBody) -> Response:
             photo = earlier or _awaited(here, asked, safe_filename(body.filename), reserved)
             return _form_answer(here, photo, body.content_type, most)
 
-    return once(read_key(header.key), content_of_json(), 1, act, _again)
+    answer = once(read_key(header.key), content_of_json(), 1, act, _again)
+    if "fields" not in (answer.get_json()["upload"] or {}):  # the answer that was kept had them, and its status
+        answer.status_code = HTTPStatus.OK
+    return answer
 
 
 def _asked(here: Context, body: DirectUploadBody) -> Upload:
@@ -177,12 +181,11 @@ def _awaited(here: Context, asked: Upload, filename: str, reserved: Reserved) ->
 
 def _form_answer(here: Context, photo: PhotoRecord, content_type: str, most: int) -> Response:
     """The photo with its form, or without one if its file has come."""
-    _check_of_use(photo)
-    view = photo_view(photo, here.settings.base_url)
-    if photo.upload and photo.status == "awaiting_upload":
-        form = here.services.bucket.upload_form(photo.id, content_type, most, photo.upload.until)
+    view = photo_view(_there(photo), here.settings.base_url)
+    if awaited := _offered(photo):
+        form = here.services.bucket.upload_form(photo.id, content_type, most, awaited.until)
         log.info("upload.offered", photo=photo.id, jobs=len(photo.jobs), max_bytes=most)
-        upload = UploadFormView(**photo.upload.model_dump(), url=form.url, fields=form.fields, max_bytes=most)
+        upload = UploadFormView(**awaited.model_dump(), url=form.url, fields=form.fields, max_bytes=most)
         response = json_answer(AwaitedPhotoView.model_construct(**dict(view) | {"upload": upload}), HTTPStatus.CREATED)
     else:
         response = json_answer(view)
@@ -191,13 +194,24 @@ def _form_answer(here: Context, photo: PhotoRecord, content_type: str, most: int
 
 
 def _again(said: Any) -> Any:
-    """An answer is given once more as long as the caller can do something with it. Raises PhotoGone."""
-    _check_of_use(context().services.table.get(said["id"]))
-    return said
+    """The same form as long as it can be used, then the photo as it is now. Raises PhotoGone."""
+    here = context()
+    photo = _there(here.services.table.get(said["id"]))
+    return said if _offered(photo) else photo_view(photo, here.settings.base_url).model_dump(mode="json")
 
 
-def _check_of_use(photo: PhotoRecord | None) -> None:
+def _there(photo: PhotoRecord | None) -> PhotoRecord:
     if photo is None or photo.gone:
         raise PhotoGone(GONE)
-    if photo.upload and photo.status == "awaiting_upload" and photo.upload.until <= now():
+    return photo
+
+
+def _offered(photo: PhotoRecord) -> DirectUpload | None:
+    """What a form can still be used for; None if the file has come, be it that no worker has seen it yet. Raises
+    PhotoGone when it can come no more."""
+    upload = photo.awaited_upload
+    if upload is None or upload.until > now():
+        return upload
+    if not context().services.bucket.exists(upload_key(photo.id)):
         raise PhotoGone(FORM_ENDED)
+    return None

@@ -166,8 +166,11 @@ def cancel_photo(path: PhotoPath) -> Response:
     )
     try:
         here.services.announce(photo)
+        if photo.upload:
+            photo, _ = here.services.table.update(photo.id, lambda record: record.told(), known=photo)
     except Unavailable as error:
-        # The worker that receives the photo's message finds its jobs ended, and announces that.
+        # Whoever receives the photo's message finds its jobs ended, and announces that. One whose file has not come
+        # has none: the sweep does.
         log.warning("photo.not_announced", photo=photo.id, detail=error.detail)
     return _photo_answer(here, photo, HTTPStatus.OK)
 

@@ -35,6 +35,7 @@ DarkroomError
 │   └── CallbackRefused            its address is none that may be asked
 ├── MessageError              a queue message that nobody can read
 │   └── IngestRefused              a file that nobody may bring in so
+├── IngestUnknown             a file whose owner or preset this worker does not know, or not yet
 ├── FutureMessage             a message of a newer release; not for this worker
 ├── FutureRecord         503  a record of a newer release; not for this process
 ├── AttemptsExhausted         the order was tried as often as the settings allow
@@ -312,6 +313,12 @@ class MessageError(DarkroomError):
 
 class IngestRefused(MessageError):
     """The file cannot be brought in so."""
+
+    code = "ingest_refused"
+
+
+class IngestUnknown(DarkroomError):
+    """The file's owner or preset is not known here."""
 
     code = "ingest_refused"
 

@@ -15,7 +15,9 @@ from pydantic_core import PydanticCustomError
 MAX_REFERENCE = 256
 MAX_KEYS = 20
 MAX_METADATA = 2048
-MAX_NUMBER = 1e100
+MAX_NUMBER = 1e37
+"""DynamoDB keeps 38 digits (Amazon DynamoDB Developer Guide, "Numbers"), and a float that is whole comes back as an
+integer, with all of its digits."""
 
 UNSENDABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """SQS refuses a message with any of these, and messages carry what callers and errors say."""
@@ -33,7 +35,7 @@ def _scalar(value: Any) -> Any:
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        # DynamoDB keeps 38 digits, and JSON's readers fewer.
+        # JSON's readers keep integers up to 2^53.
         if abs(value) > (2**53 if isinstance(value, int) else MAX_NUMBER):
             raise PydanticCustomError("number_too_large", "the number is too large; give it as text")
         return value
@@ -44,7 +46,7 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
     size = len(pydantic_core.to_json(metadata))
     if size > MAX_METADATA:
         raise PydanticCustomError(
-            "too_long", "at most {limit} bytes as JSON, not {size}", {"limit": MAX_METADATA, "size": size}
+            "metadata_too_long", "at most {limit} bytes as JSON, not {size}", {"limit": MAX_METADATA, "size": size}
         )
     return metadata
 

@@ -53,9 +53,9 @@ class DirectUpload(Data):
     """A file that is still to come, past the API, or of which nothing could be made. A photo with an original has none.
 
     `until`: when its form ends. `key`: where it arrives, if not under the photo's own key. `etag`: which file it is, if
-    S3 told of one: another one under the same key is another photo. `due_at`: when the sweep shall look after it, if
-    it has done so before. `attempts`: how often taking it in failed, nobody knows why. `kept`: it was refused for no
-    fault of its own, so it stays where it is.
+    S3 told of one: another one under the same key is another photo. `due_at`: when the sweep shall look after it, if it
+    has done so before, or tell that it was cancelled. `attempts`: how often taking it in failed, nobody knows why.
+    `kept`: it was refused for no fault of its own, so it stays where it is.
     """
 
     filename: str

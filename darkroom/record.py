@@ -65,6 +65,9 @@ MAX_DELIVERIES = 10
 RESEND_FACTOR = 5
 """Each further wait of the sweep is so many times as long: in a long backlog a few cheap duplicates, never a flood."""
 
+UNFINISHED_REQUEST = timedelta(minutes=5)
+"""After so long the sweep does what a cancellation or a deletion has left undone."""
+
 
 def new_id() -> str:
     """A UUIDv7: sorts by the time it was made."""
@@ -123,6 +126,11 @@ class PhotoRecord(BaseModel):
         return any(job.unfinished for job in self.jobs.values())
 
     @property
+    def awaited_upload(self) -> DirectUpload | None:
+        """The file that is still to come; None when there is one, or when nobody waits for it any more."""
+        return self.upload if self.unfinished else None
+
+    @property
     def gone(self) -> bool:
         return self.status in ("deleted", "expired")
 
@@ -130,11 +138,11 @@ class PhotoRecord(BaseModel):
     def due_at(self) -> datetime | None:
         """When the sweep shall look at this photo; None when there is nothing to look after."""
         if self.deleted_at:
-            return None if self.purged else self.deleted_at + timedelta(minutes=5)
+            return None if self.purged else self.deleted_at + UNFINISHED_REQUEST
         if self.status == "expired":
             return None
-        if self.upload and self.unfinished:
-            return self.upload.next_look
+        if self.upload:
+            return self.upload.next_look if self.unfinished else self.upload.due_at
         orders = {job.order for job in self.jobs.values() if job.unfinished}
         return min((self.orders[order].due_at for order in orders), default=None)
 
@@ -291,8 +299,15 @@ class PhotoRecord(BaseModel):
         unfinished = [job for job in self.jobs.values() if job.unfinished]
         if not unfinished:
             raise Conflict(f"photo {self.id} is {self.status}: there is nothing left to cancel")
+        if self.awaited_upload:  # it has no message that would lead to telling of it
+            self.awaited_upload.due_at = now() + UNFINISHED_REQUEST
         for job in unfinished:
             job.end("cancelled", now())
+
+    def told(self) -> None:
+        """Whoever waits knows that the photo was cancelled: the sweep need not tell of it."""
+        if self.upload and not self.unfinished:
+            self.upload.due_at = None
 
     def delete(self) -> None:
         """Turn into a tombstone; what is stored is removed afterwards and then `purged` is set."""
@@ -306,7 +321,7 @@ class PhotoRecord(BaseModel):
         """The file has arrived: its jobs can be done. False if it came in vain: the photo has another one, or none of
         its jobs is left. Raises PhotoGone."""
         self._be_there()
-        if not (self.upload and self.unfinished):
+        if not self.awaited_upload:
             return self.original is not None and self.original.key == original.key
         self.original, self.upload = original, None
         for order in self.orders.values():
@@ -317,10 +332,10 @@ class PhotoRecord(BaseModel):
         """Taking the file in failed once more. Returns how often that was so; 0 if none is waited for. Raises
         PhotoGone."""
         self._be_there()
-        if not (self.upload and self.unfinished):
+        if not self.awaited_upload:
             return 0
-        self.upload.attempts += 1
-        return self.upload.attempts
+        self.awaited_upload.attempts += 1
+        return self.awaited_upload.attempts
 
     def refuse_original(self, error: DarkroomError) -> bool:
         """Nothing can be made of the file: all jobs fail for that. False if none is waited for. Raises PhotoGone.
@@ -328,9 +343,10 @@ class PhotoRecord(BaseModel):
         When a process was lost, or it was given up, the file may be a good one: it is kept.
         """
         self._be_there()
-        if not (self.upload and self.unfinished):
+        upload = self.awaited_upload
+        if upload is None:
             return False
-        self.upload.kept = isinstance(error, ProcessError) or error.retryable
+        upload.kept, upload.due_at = isinstance(error, ProcessError) or error.retryable, None
         at = now()
         for job in self.jobs.values():
             if job.unfinished:
@@ -495,7 +511,7 @@ class PhotoRecord(BaseModel):
         self._bury(order, jobs, error)
 
     def overdue_upload(self) -> bool:
-        return bool(self.upload and self.unfinished and not self.gone and self.upload.next_look <= now())
+        return bool(self.awaited_upload and not self.gone and self.awaited_upload.next_look <= now())
 
     def await_upload(self) -> None:
         """The file is there and somebody was told once more: each look is five times as late as the one before."""
@@ -527,9 +543,9 @@ class PhotoRecord(BaseModel):
             raise NotFound(f"photo {self.id} has no order {order_id}") from None
 
     def _overdue_upload(self) -> DirectUpload:
-        if not self.overdue_upload() or self.upload is None:
+        if not (self.awaited_upload and self.overdue_upload()):
             raise Conflict(f"photo {self.id} waits for no upload, or not too long yet")
-        return self.upload
+        return self.awaited_upload
 
     def _have_original(self) -> None:
         """More can only be asked for when there is something to make it from."""

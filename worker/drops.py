@@ -1,7 +1,8 @@
 """Which files under `incoming/` become whose photos, and with which jobs. Pure: no bucket, no clock.
 
 A file in `incoming/{owner}/{preset}/...` is brought in when S3 tells of it, any file under `incoming/{owner}/` when its
-owner asks for it. Object keys are flat, but not everything between us and S3 believes that of `..`.
+owner asks for it. Object keys are flat, but not everything between us and S3 believes that of `..`. An owner or preset
+that is not known here may be known to newer workers, in a rolling upgrade: they get a chance to receive it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from darkroom.errors import IngestRefused
+from darkroom.errors import IngestRefused, IngestUnknown
 from darkroom.ingest import INCOMING, Notice, derived_id
 from darkroom.jobs import Job
 from darkroom.message import IngestMessage
@@ -50,7 +51,7 @@ class Drops:
         return cls(read_presets(settings), read_owners(settings))
 
     def noticed(self, notice: Notice) -> Drop | None:
-        """None when it only waits for a request, or is a folder. Raises IngestRefused."""
+        """None when it only waits for a request, or is a folder. Raises IngestRefused, IngestUnknown."""
         if notice.key.endswith("/"):  # what consoles make for a folder
             return None
         owner, slash, path = notice.key.removeprefix(INCOMING).partition("/")
@@ -71,7 +72,7 @@ class Drops:
         )
 
     def asked(self, message: IngestMessage) -> Drop:
-        """Raises IngestRefused, also for what is not the owner's."""
+        """Raises IngestRefused, also for what is not the owner's, and IngestUnknown."""
         place = f"{INCOMING}{message.owner}/"
         if not message.key.startswith(place) or message.key == place:
             raise IngestRefused(f"{message.key} is not {message.owner}'s; name an object under {place}")
@@ -92,7 +93,7 @@ class Drops:
         if not is_owner(name):
             raise IngestRefused(f"{key}: {name[:80]!r} cannot be an owner; put files into {PLACE}, owner: {OWNER_RULE}")
         if self.owners.keys and name not in self.owners.keys.values():
-            raise IngestRefused(
+            raise IngestUnknown(
                 f"{key}: there is no owner {name}; owners stand in {PREFIX}API_KEYS or {PREFIX}OWNERS_FILE"
             )
         if {".", ".."} & set(key.split("/")):
@@ -101,5 +102,5 @@ class Drops:
 
     def _jobs(self, preset: str, key: str) -> list[Job]:
         if preset not in self.presets:
-            raise IngestRefused(f"{key}: there is no preset {preset[:80]!r}; there are {', '.join(self.presets)}")
+            raise IngestUnknown(f"{key}: there is no preset {preset[:80]!r}; there are {', '.join(self.presets)}")
         return self.presets[preset].jobs

@@ -69,7 +69,8 @@ class Ingest:
         """The photo that a file has become, whether it will do or not; None when there is nothing more to do.
 
         `receives`: when it is more than one, somebody has been at it before and may have left something.
-        Raises IngestRefused when it cannot become anybody's photo, Unavailable when that cannot be said now.
+        Raises IngestRefused when it cannot become anybody's photo, IngestUnknown when it cannot here, Unavailable when
+        that cannot be said now.
         """
         photo = self._waiting(arrival)
         if photo is None:
@@ -137,12 +138,12 @@ class Ingest:
     def _take(self, photo: PhotoRecord, source: str, means: Means, asked: bool) -> PhotoRecord | None:
         if photo.gone:
             raise PhotoGone
-        if photo.upload and photo.unfinished:
+        if photo.awaited_upload:
             try:
                 photo = self._take_newest(photo, source, means)
             except _Missing as missing:
                 photo = self._services.table.get(photo.id) or photo
-                if photo.upload and photo.unfinished:  # nobody has taken it meanwhile
+                if photo.awaited_upload:  # nobody has taken it meanwhile
                     if not asked:
                         log.info("ingest.missing", key=source)
                         return None
@@ -248,8 +249,7 @@ def _original(photo: PhotoRecord, fetched: Fetched, sniffed: Sniffed) -> Origina
 
 def _other_copies(photo: PhotoRecord, keys: list[str]) -> list[str]:
     """Those that are not the original. A photo without one may still get one of them."""
-    waiting = photo.upload is not None and photo.unfinished
-    return [] if waiting else [key for key in keys if photo.original is None or key != photo.original.key]
+    return [] if photo.awaited_upload else [key for key in keys if photo.original is None or key != photo.original.key]
 
 
 class _Missing(Exception):

@@ -67,8 +67,8 @@ class Sweeper:
         """One that cannot be mended now must not hide those behind it, however many there are."""
         try:
             self._services.table.put_off(photo_id, now() + timedelta(seconds=self._resend_after))
-        except DarkroomError as error:
-            log.warning("sweep.not_put_off", code=error.code, detail=error.detail)
+        except Exception as error:
+            log.warning("sweep.not_put_off", detail=str(error), exc_info=not isinstance(error, DarkroomError))
 
     def clean_spool(self) -> None:
         """Remove what workers left on the disk that were killed."""
@@ -87,8 +87,11 @@ class Sweeper:
                 self._services.purge(photo)
                 log.info("sweep.purged")
             return
-        if photo.upload and photo.unfinished:
-            self._look_for_upload(photo, photo.upload.key or upload_key(photo_id))
+        if photo.awaited_upload:
+            self._look_for_upload(photo, photo.awaited_upload.key or upload_key(photo_id))
+            return
+        if photo.upload and photo.due_at:
+            self._tell(photo)
             return
         for order_id in photo.overdue_orders():
             photo = self._resend(photo, order_id)
@@ -107,6 +110,12 @@ class Sweeper:
         else:
             self._services.table.update(photo.id, lambda record: record.expire_upload(), known=photo)
             log.info("sweep.upload_expired")
+
+    def _tell(self, photo: PhotoRecord) -> None:
+        """A photo was cancelled while it waited for its file, and perhaps nobody was told."""
+        self._services.announce(photo)
+        self._services.table.update(photo.id, lambda record: record.told(), known=photo)
+        log.warning("sweep.told")
 
     def _resend(self, photo: PhotoRecord, order_id: str) -> PhotoRecord:
         """Send an order again. Should its original be missing, the worker that gets it says so."""

@@ -45,7 +45,8 @@ THUMBNAIL = [("resize", 200)]
 def busy(deploy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A deployment with a worker. Its tests have photos and owners of their own."""
     with contextlib.ExitStack() as workers:
-        deployment = deploy(**QUICK_LEASE, DARKROOM_MAX_UPLOAD_BYTES="200000", DARKROOM_MAX_PIXELS="1000000")
+        limits = {"DARKROOM_MAX_UPLOAD_BYTES": "200000", "DARKROOM_MAX_PIXELS": "1000000", "DARKROOM_BACKOFF_CAP": "2"}
+        deployment = deploy(**QUICK_LEASE, **limits)
         folder = tmp_path_factory.mktemp("busy")
         stack = Stack(Services.connect(deployment.settings), deployment.environ_of("worker"), folder, workers)
         stack.worker(DARKROOM_SWEEP_INTERVAL="0.5")
@@ -533,7 +534,8 @@ def test_what_cannot_be_is_buried_with_the_reason(busy: Stack) -> None:
 def test_only_owners_with_keys_may_drop_where_there_are_keys(make_stack: Callable[..., Stack], tmp_path: Path) -> None:
     owners = tmp_path / "owners.toml"
     owners.write_text(f'[alice]\nkeys = ["{"0" * 64}"]\ncallback_url = "https://example.com/hook"\n')
-    stack = make_stack(DARKROOM_OWNERS_FILE=str(owners), DARKROOM_WEBHOOK_SECRET="whsec_" + "A" * 43 + "=")
+    secret = "whsec_" + "A" * 43 + "="
+    stack = make_stack(DARKROOM_OWNERS_FILE=str(owners), DARKROOM_WEBHOOK_SECRET=secret, DARKROOM_BACKOFF_CAP="2")
     for name in ("alice", "bob"):
         put(stack.services, f"incoming/{name}/thumbnail/x.jpg", picture_of("red"))
     stack.worker()
@@ -544,6 +546,34 @@ def test_only_owners_with_keys_may_drop_where_there_are_keys(make_stack: Callabl
     ((_, _, why),) = buried(stack)
     assert "there is no owner bob" in why
     assert photos_of(stack, "bob") == []
+
+
+@pytest.mark.parametrize("way", ["dropped", "asked for"])
+@pytest.mark.parametrize("what", ["preset", "owner"])
+def test_a_worker_that_does_not_know_it_yet_leaves_it_to_one_that_does(
+    stack: Stack, tmp_path: Path, way: str, what: str
+) -> None:
+    owners, presets = tmp_path / "owners.toml", tmp_path / "presets.toml"
+    owners.write_text(f'[bob]\nkeys = ["{"0" * 64}"]\n[alice]\nkeys = ["{"1" * 64}"]\n')
+    presets.write_text('[web]\njobs = [{ type = "metadata" }]\n[fresh]\njobs = [{ type = "metadata" }]\n')
+    new = {"DARKROOM_OWNERS_FILE": str(owners), "DARKROOM_PRESETS_FILE": str(presets)}
+    old = tmp_path / "old.toml"
+    old.write_text(owners.read_text().partition("[alice]")[0])
+    preset = "fresh" if what == "preset" else "web"
+    if way == "dropped":
+        put(stack.services, f"incoming/alice/{preset}/x.jpg", picture_of("red"))
+    else:
+        put(stack.services, "incoming/alice/x.jpg", picture_of("red"))
+        send(stack.services, request("incoming/alice/x.jpg", preset=preset))
+    before = stack.worker(**({} if what == "preset" else {"DARKROOM_OWNERS_FILE": str(old)}), DARKROOM_BACKOFF_CAP="2")
+    (refused,) = wait_until("the old worker has had it", lambda: before.logged("message.refused"))[:1]
+    assert f"there is no {what}" in refused["detail"]
+    before.process.terminate()
+    assert before.wait() == 0
+    stack.worker(**new)
+    assert only_photo(stack, "alice").status == "succeeded"
+    wait_until_quiet(stack)
+    assert buried(stack) == []
 
 
 def test_a_message_of_a_newer_release_is_given_back(stack: Stack) -> None:

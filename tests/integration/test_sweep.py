@@ -74,6 +74,24 @@ def test_a_worker_that_vanished_with_its_message(stack: Stack, picture: bytes) -
     assert (job.status, job.attempts) == ("succeeded", 2)
 
 
+def test_an_api_that_died_before_it_told_of_a_cancelled_upload(stack: Stack) -> None:
+    photo = await_upload(stack.services)
+    photo, _ = stack.services.table.update(photo.id, cancel_long_ago)
+    stack.worker(**OFTEN)
+    (event,) = wait_until("it is told of", stack.events)
+    assert (event["data"]["id"], event["data"]["status"]) == (photo.id, "cancelled")
+    wait_until("the sweep is done with it", lambda: stack.look(photo).due_at is None)
+    assert list(stack.services.table.due()) == []
+    assert stack.events() == []
+
+
+def cancel_long_ago(photo: PhotoRecord) -> None:
+    photo.cancel()
+    assert photo.upload is not None
+    assert photo.upload.due_at is not None
+    photo.upload.due_at -= timedelta(hours=1)
+
+
 def test_one_that_cannot_be_mended_does_not_hide_the_others(stack: Stack, picture: bytes) -> None:
     photos = [overdue(stack.record(picture, [RESIZE])) for _ in range(20)]
     for photo in photos:
@@ -217,6 +235,19 @@ def test_one_photo_with_an_unexpected_error_does_not_hide_the_others(
     sweeper.sweep()
     sends = [order.sends for photo in photos for order in stack.look(photo).orders.values()]
     assert sends == [2, 2, 1, 2, 2]
+
+
+def test_one_that_cannot_even_be_put_off_does_not_hide_the_others(
+    stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("darkroom.table.SHARDS", 1)
+    photos = [overdue(stack.record(picture, [RESIZE])) for _ in range(5)]
+    photos[2].metadata = {"digits": 1e50}  # DynamoDB answers with more digits than boto3 takes
+    for photo in photos:
+        stack.services.table.create(photo)
+    Sweeper(stack.services, threading.Event()).sweep()
+    del photos[2]
+    assert [order.sends for photo in photos for order in stack.look(photo).orders.values()] == [2, 2, 2, 2]
 
 
 @pytest.mark.parametrize("part", ["sweep", "clean_spool"])

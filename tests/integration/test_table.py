@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from darkroom.errors import Conflict, FutureRecord, InvalidRequest, NotFound
+from darkroom.labels import Metadata
 from darkroom.record import PhotoRecord, new_id, now
 from tests.integration.conftest import Stack
 
@@ -27,6 +29,26 @@ def test_a_record_comes_back_as_it_went_in(stack: Stack, picture: bytes) -> None
     assert found.metadata == {"shot": 7, "ratio": 1.5, "good": True, "note": "", "none": None}
     assert found == photo
     assert list(found.jobs) == list(photo.jobs)  # DynamoDB's own maps have no order
+
+
+NUMBERS = ["1e37", "-1e37", "9.876543210123456e36", "12345678901234567890.5", "9007199254740992", "0.1", "-0.0"]
+TINY = ["1.2345678901234567e-99", "1e-130", "-1.7976931348623157e-300", "5e-324"]
+TOO_LARGE = ["1.7976931348623157e37", "-1e38", "1e50", "1e300", "9007199254740993", "1" + 38 * "0", "1e999"]
+
+
+def test_whatever_number_is_taken_can_be_read_and_written_again(stack: Stack, picture: bytes) -> None:
+    metadata: TypeAdapter[dict[str, Any]] = TypeAdapter(Metadata)
+    taken = metadata.validate_json("{" + ", ".join(f'"{number}": {number}' for number in NUMBERS + TINY) + "}")
+    photo = stack.record(picture, [METADATA], metadata=taken)
+    stack.services.table.create(photo)
+    for _ in range(2):
+        stack.services.table.update(photo.id, lambda record: record.metadata.update(again=True))
+        found = stack.look(photo).metadata
+        assert found.pop("again") is True
+        assert {name: float(number) for name, number in found.items()} == pytest.approx(taken, rel=0, abs=1e-98)
+    for number in TOO_LARGE:
+        with pytest.raises(ValidationError, match="give it as text"):
+            metadata.validate_json(f'{{"x": {number}}}')
 
 
 def test_what_a_photo_makes_no_use_of_is_not_written_so_that_older_releases_can_read_it(

@@ -35,6 +35,8 @@ BODIES: list[object] = [
     GOOD | {"reference": "it's \U0001f600 mine", "metadata": {"a": 1, "b": "x", "c": 1.5, "d": True}},
     GOOD | {"reference": None, "metadata": None},
     GOOD | {"metadata": {}},
+    GOOD | {"metadata": {"a": 1e37, "b": -1e37}},
+    GOOD | {"metadata": {"a": 1e38}},
     GOOD | {"metadata": {"\U0001f600" * 64: 1}},
     GOOD | {"key": "incoming/alice/" + "x" * 1009},
     {},

@@ -17,6 +17,7 @@ from darkroom.errors import (
     DarkroomError,
     FutureMessage,
     IngestRefused,
+    IngestUnknown,
     MessageError,
     ObjectDenied,
     OutOfMemory,
@@ -184,18 +185,28 @@ def test_what_only_waits_is_nobodys_business(key: str) -> None:
 @pytest.mark.parametrize(
     ("drops", "key", "reason"),
     [
-        (KEYS, "incoming/bob/web/x.jpg", "there is no owner bob"),
-        (KEYS, "incoming/Alice/web/x.jpg", "there is no owner Alice"),
         (OPEN, "incoming/bo b/web/x.jpg", "cannot be an owner"),
         (OPEN, "incoming//web/x.jpg", "cannot be an owner"),
-        (OPEN, "incoming/bob//x.jpg", "there is no preset ''; there are web"),
-        (OPEN, "incoming/bob/WEB/x.jpg", "there is no preset 'WEB'; there are web"),
         (OPEN, "incoming/x.jpg", "put files into incoming/{owner}/{preset}/"),
         (OPEN, "incoming/bob/web/../../alice/web/x.jpg", "give the object another name"),
     ],
 )
 def test_a_file_in_a_wrong_place_is_refused(drops: Drops, key: str, reason: str) -> None:
     with pytest.raises(IngestRefused, match=reason.replace("{", r"\{").replace("..", r"\.\.")):
+        drops.noticed(notice(key))
+
+
+@pytest.mark.parametrize(
+    ("drops", "key", "reason"),
+    [
+        (KEYS, "incoming/bob/web/x.jpg", "there is no owner bob"),
+        (KEYS, "incoming/Alice/web/x.jpg", "there is no owner Alice"),
+        (OPEN, "incoming/bob//x.jpg", "there is no preset ''; there are web"),
+        (OPEN, "incoming/bob/WEB/x.jpg", "there is no preset 'WEB'; there are web"),
+    ],
+)
+def test_a_file_for_an_owner_or_preset_that_is_unknown_here_says_so(drops: Drops, key: str, reason: str) -> None:
+    with pytest.raises(IngestUnknown, match=reason):
         drops.noticed(notice(key))
 
 
@@ -334,6 +345,22 @@ def test_what_was_cancelled_takes_no_file() -> None:
     photo.cancel()
     assert not photo.take_original(original(photo), RESEND)
     assert photo.status == "cancelled"
+
+
+def test_what_was_cancelled_before_its_file_came_is_due_until_it_is_told_of() -> None:
+    photo = waiting()
+    photo.cancel()
+    assert photo.due_at is not None
+    assert now() < photo.due_at < now() + timedelta(hours=1)
+    photo.told()
+    assert photo.due_at is None
+
+
+def test_what_was_refused_after_it_was_looked_for_is_due_no_more() -> None:
+    photo = waiting(now() - UPLOAD_MARGIN)
+    photo.await_upload()
+    photo.refuse_original(UnsupportedPhoto())
+    assert photo.due_at is None
 
 
 @pytest.mark.parametrize("gone", ["deleted", "expired"])

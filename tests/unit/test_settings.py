@@ -114,6 +114,10 @@ def test_a_name_that_is_like_no_other_is_a_fault_as_well() -> None:
             {"DARKROOM_BACKOFF_BASE": "60", "DARKROOM_BACKOFF_CAP": "30"},
             ["DARKROOM_BACKOFF_CAP", "DARKROOM_BACKOFF_BASE"],
         ),
+        (
+            {"DARKROOM_RETENTION_DAYS": "1", "DARKROOM_UPLOAD_TTL": "43201"},
+            ["DARKROOM_UPLOAD_TTL", "DARKROOM_RETENTION_DAYS"],
+        ),
     ],
 )
 def test_settings_that_do_not_fit_together_name_both(environ: dict[str, str], named: list[str]) -> None:

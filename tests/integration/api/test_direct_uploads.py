@@ -14,6 +14,7 @@ from api.app import create_app
 from darkroom.errors import Unavailable
 from darkroom.orders import Original
 from darkroom.owners import hash_of, new_key
+from darkroom.queue import Queue
 from darkroom.record import PhotoRecord, now
 from darkroom.table import Table
 from tests.integration.api.conftest import PATIENCE
@@ -182,15 +183,42 @@ def test_a_repetition_whose_file_has_come_is_told_of_the_photo(api: Any) -> None
     assert again.headers["Location"] == photo["links"]["self"]
 
 
+def run_out(record: PhotoRecord) -> None:
+    assert record.upload
+    record.upload = record.upload.model_copy(update={"until": now() - timedelta(seconds=1)})
+
+
+@pytest.mark.parametrize("answer_lost", [False, True])
+def test_a_repetition_is_told_what_has_become_of_the_photo(api: Any, picture: bytes, answer_lost: bool) -> None:
+    key = {"Idempotency-Key": f"became-{answer_lost}"}
+    photo = awaited(api, key, preset="metadata")
+
+    def repeated() -> dict[str, Any]:
+        if answer_lost:
+            forget_answer(api, key["Idempotency-Key"])
+        again = api.post(ADDRESS, json={"preset": "metadata"}, headers=key)
+        assert (again.status_code, again.json()) == (200, api.get(photo["links"]["self"]).json())
+        assert again.headers["Location"] == photo["links"]["self"]
+        told: dict[str, Any] = again.json()
+        return told
+
+    assert send(photo, picture).status_code == 204
+    api.end(photo["id"], run_out)  # while the file waits in the queue
+    waiting = repeated()
+    assert (waiting["status"], "fields" in waiting["upload"]) == ("awaiting_upload", False)
+    original = Original(
+        key="k", filename="a.jpg", content_type="image/jpeg", size=1, sha256="0" * 64, width=1, height=1
+    )
+    api.end(photo["id"], lambda record: record.take_original(original, 60))
+    assert (repeated()["status"], repeated()["upload"]) == ("processing", None)
+    api.end(photo["id"], PhotoRecord.cancel)
+    assert repeated()["status"] == "cancelled"
+
+
 @pytest.mark.parametrize("answer_lost", [False, True])
 def test_a_form_that_has_run_out_is_not_given_again(api: Any, answer_lost: bool) -> None:
     key = f"late-{answer_lost}"
     photo = awaited(api, {"Idempotency-Key": key}, preset="metadata")
-
-    def run_out(record: PhotoRecord) -> None:
-        assert record.upload
-        record.upload = record.upload.model_copy(update={"until": now() - timedelta(seconds=1)})
-
     api.end(photo["id"], run_out)
     if answer_lost:
         forget_answer(api, key)
@@ -215,6 +243,15 @@ def test_a_photo_can_be_cancelled_and_deleted_before_it_comes(api: Any, picture:
     assert api.get(photo["links"]["self"]).status_code == 404
     found = api.services.clients.s3.list_objects_v2(Bucket=api.settings.bucket, Prefix=f"uploads/{photo['id']}")
     assert found["KeyCount"] == 0
+
+
+def test_a_cancellation_that_could_not_be_told_is_left_to_the_sweep(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = awaited(api)
+    with monkeypatch.context() as down:
+        down.setattr(Queue, "send", failing(Unavailable("the events queue is down")))
+        cancelled = create_app(api.settings, api.services).test_client().post(f"/v1/photos/{photo['id']}/cancel")
+    assert (cancelled.status_code, cancelled.get_json()["status"]) == (200, "cancelled")
+    assert api.record(photo["id"]).due_at is not None
 
 
 def key(of: str) -> dict[str, str]:
