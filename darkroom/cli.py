@@ -16,8 +16,8 @@ import click
 
 from darkroom import __version__
 from darkroom.dead_letters_cli import dead_letters
-from darkroom.errors import DarkroomError, Unavailable
-from darkroom.terminal import Once, say, say_table
+from darkroom.errors import DarkroomError
+from darkroom.terminal import Once, asking, say, say_table
 
 INTERRUPTED = 130
 """What shells expect of a command that Ctrl-C ended."""
@@ -217,7 +217,7 @@ def status(photo_id: str, url: str, api_key: str | None, as_json: bool) -> None:
     facts = {
         "photo": photo["id"],
         "status": photo["status"],
-        "file": original.get("filename"),
+        "file": (original or photo.get("upload") or {}).get("filename"),
         "original": _picture(original),
         "created": photo["created_at"],
     }
@@ -306,12 +306,8 @@ def queue() -> None:
 
     settings = read_settings()
     clients = make_clients(settings)
-    try:
+    with asking(clients.sqs.meta.endpoint_url):
         found = depths(settings, clients)
-    except Unavailable as error:
-        lacking = isinstance(error.__cause__, clients.sqs.exceptions.QueueDoesNotExist)
-        hint = "`darkroom provision` makes it" if lacking else "AWS_ENDPOINT_URL and the region say where SQS is"
-        raise DarkroomError(f"{error.detail}\nAsked {clients.sqs.meta.endpoint_url}; {hint}.") from error
     rows = [[depth.queue, str(depth.visible), str(depth.in_flight), str(depth.delayed)] for depth in found]
     say_table([["QUEUE", "WAITING", "IN FLIGHT", "DELAYED"], *rows])
     click.echo("\nSQS counts approximately, and up to a minute late. What waits in a queue named -dlq was given up.")
@@ -342,11 +338,12 @@ def provision(policies: bool, gateway: str | None) -> None:
 
     settings = read_settings()
     clients = make_clients(settings)
-    say(f"Deploying the stack {settings.stack} to {clients.cloudformation.meta.endpoint_url} ...", err=True)
-    outcome = deploy(settings, clients)
-    queues = [settings.photos_queue, settings.photos_dlq, settings.ingest_queue, settings.webhooks_queue]
+    endpoint = clients.cloudformation.meta.endpoint_url
+    say(f"Deploying the stack {settings.stack} to {endpoint} ...", err=True)
+    with asking(endpoint, "and AWS's console what went wrong there"):
+        outcome = deploy(settings, clients)
     rows = [["stack", f"{settings.stack} ({outcome})"], ["bucket", settings.bucket], ["table", settings.table]]
-    rows += [["queue", name] for name in [*queues, settings.events_queue]]
+    rows += [["queue", name] for name in settings.queues]
     if policies:
         rows += [["policy", arn] for arn in provision_policies(settings, clients).values()]
     if gateway:

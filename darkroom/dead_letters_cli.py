@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from darkroom.dead_letters_text import say_list, say_one
-from darkroom.errors import Conflict, DarkroomError, NotFound, Unavailable
-from darkroom.terminal import counted, say, say_table
+from darkroom.errors import Conflict, NotFound, Unavailable
+from darkroom.terminal import asking, counted, say, say_table
 
 if TYPE_CHECKING:
     from darkroom.dead_letters import DeadLetters, DeadOrder
@@ -107,6 +107,8 @@ def list_(owner: str | None, code: str | None, limit: int, messages: bool, as_js
     for depth in depths:
         about = counted(depth.visible + depth.in_flight, "message")
         say(f"The queue {depth.queue} holds about {about}; SQS counts up to a minute late.")
+    if strays is None and depths[-1].visible:
+        say("Those are of files that could not be brought in: --messages shows them, and why.")
 
 
 @dead_letters.command()
@@ -210,12 +212,8 @@ def _connected() -> Iterator[Services]:
     from darkroom.settings import read_settings
 
     services = Services.connect(read_settings())
-    try:
+    with asking(services.clients.dynamodb.meta.endpoint_url):
         yield services
-    except Unavailable as error:
-        endpoint = services.clients.dynamodb.meta.endpoint_url
-        hint = "AWS_ENDPOINT_URL and the region say where AWS is, `darkroom provision` makes table and queues"
-        raise DarkroomError(f"{error.detail}\nAsked {endpoint}; {hint}.") from error
 
 
 def _letters(services: Services, owner: str | None) -> DeadLetters:

@@ -370,6 +370,13 @@ _SAID = {
     "model_type": "give an object",
     "model_attributes_type": "give an object",
     "list_type": "give a list",
+    "too_short": "give at least {min_length}",
+    "too_long": "give at most {max_length}",
+    "string_type": "give a text",
+    "bool_type": "give true or false",
+    "bool_parsing": "give true or false",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "give a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "give a number"),
 }
 """Said instead of pydantic's sentences, which speak of Python."""
 
@@ -379,4 +386,6 @@ def _plain(fault: Any) -> str:
         tag = str(fault["ctx"]["discriminator"]).strip("'")
         known = fault["ctx"].get("expected_tags")
         return f"give `{tag}`" + (f", one of {known}; {fault['ctx']['tag']!r} is not known" if known else "")
-    return _SAID.get(fault["type"]) or str(fault["msg"]).removeprefix("Value error, ")
+    if said := _SAID.get(fault["type"]):
+        return said.format_map(fault.get("ctx", {}))
+    return str(fault["msg"]).removeprefix("Value error, ")

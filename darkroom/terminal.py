@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import click
+
+from darkroom.errors import DarkroomError, Unavailable
 
 COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 """Characters that could command a terminal, and halves of characters, which nothing can print."""
@@ -15,6 +18,16 @@ COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 def say(text: str, err: bool = False) -> None:
     """Print text that may come from elsewhere: file names, answers."""
     click.echo(COMMANDS.sub("\ufffd", text), err=err)
+
+
+@contextmanager
+def asking(endpoint: str, otherwise: str = "`darkroom provision` makes what is missing") -> Iterator[None]:
+    """Say with AWS's error where it was asked, and what the user can do about it."""
+    try:
+        yield
+    except Unavailable as error:
+        hint = f"AWS_ENDPOINT_URL and the region say where AWS is, {otherwise}"
+        raise DarkroomError(f"{error.detail}\nAsked {endpoint}; {hint}.") from error
 
 
 class Once:

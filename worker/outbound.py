@@ -26,7 +26,7 @@ from darkroom.errors import CallbackRefused, DeliveryFailed
 
 log = structlog.get_logger()
 
-NOWHERE = "its host name leads to no public address"
+NOWHERE = "its host name is not known, or leads to no public address"
 
 Place = tuple[socket.AddressFamily, Any]
 """A family of addresses, and an address in the form in which its sockets take it."""

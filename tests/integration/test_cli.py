@@ -514,6 +514,19 @@ def test_status_shows_the_photo_and_its_jobs(api: Api, photos: Path) -> None:
     assert json.loads(as_json.stdout) == api.photos["photo-0-broken.jpg"]
 
 
+def test_status_names_a_file_that_did_not_become_a_photo(api: Api) -> None:
+    api.photos["photo-9"] = {
+        "id": "photo-9",
+        "status": "failed",
+        "original": None,
+        "upload": {"filename": "note.txt"},
+        "created_at": "2026-11-23T12:00:00Z",
+        "jobs": [],
+    }
+    result = run("status", "photo-9", url=api.url)
+    assert ["file", "note.txt"] in [line.split() for line in result.stdout.splitlines()]
+
+
 def test_status_of_an_unknown_photo_says_so(api: Api) -> None:
     result = run("status", "nobody/else", url=api.url)
     assert result.exit_code == 1
@@ -563,7 +576,7 @@ def test_provision_makes_what_queue_then_counts(endpoint: str, aws: Any, request
     before = run("queue", env=env)
     assert before.exit_code == 1
     assert f"looking up queue {name}-photos failed" in before.stderr
-    assert "`darkroom provision` makes it" in before.stderr
+    assert "`darkroom provision` makes what is missing" in before.stderr
 
     first, second = run("provision", env=env), run("provision", env=env)
     assert (first.exit_code, second.exit_code) == (0, 0)
@@ -571,10 +584,12 @@ def test_provision_makes_what_queue_then_counts(endpoint: str, aws: Any, request
     assert ["stack", name, "(created)"] in [line.split() for line in first.stdout.splitlines()]
     assert f"{name} (unchanged)" in second.stdout
 
+    made = [line.split()[1] for line in first.stdout.splitlines() if line.startswith("queue")]
     lines = [line.split() for line in run("queue", env=env).stdout.splitlines()]
     assert [f"{name}-photos", "0", "0", "0"] in lines
     for queue in ("photos-dlq", "photo-ingest-dlq", "photo-webhooks-dlq"):
         assert [f"{name}-{queue}", "0", "0", "0"] in lines
+    assert made == [line[0] for line in lines if line and line[0].startswith(name)]
 
 
 def test_file_names_that_are_no_text_are_sent_all_the_same(api: Api, photos: Path, tmp_path: Path) -> None:

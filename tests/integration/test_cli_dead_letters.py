@@ -139,6 +139,7 @@ def test_messages_without_a_record_lie_only_in_the_queue(stack: Stack, picture: 
 def test_files_that_could_not_be_brought_in_are_listed_too(stack: Stack) -> None:
     queue = stack.services.ingest.dead_letters
     queue.send("{}", "x", "1", {"code": "ingest_refused", "reason": "put files into incoming/{owner}/{preset}/"})
+    assert "--messages shows them, and why" in done(stack, "list")
     printed = done(stack, "list", "--messages")
     assert "1 message without a record" in printed
     assert "ingest_refused: put files into incoming/{owner}/{preset}/" in printed

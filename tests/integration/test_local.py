@@ -213,9 +213,9 @@ def test_a_second_ctrl_c_does_not_wait(run: LocalRun) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--workers", "abc"], "'abc' is no number from 1 to 1000"),
-        (["--workers", "0"], "'0' is no number from 1 to 1000"),
-        (["--aws-port", "70000"], "'70000' is no number from 1 to 65535"),
+        (["--workers", "abc"], "'--workers': 'abc' is not a valid integer"),
+        (["--workers", "0"], "'--workers': 0 is not in the range 1<=x<=1000"),
+        (["--aws-port", "70000"], "'--aws-port': 70000 is not in the range 1<=x<=65535"),
     ],
 )
 def test_wrong_arguments_are_said_in_words(
@@ -263,14 +263,31 @@ def test_two_runs_do_not_share_a_folder(run: LocalRun) -> None:
     assert "in use by another run" in printed
 
 
-def test_wrong_settings_are_said_without_a_traceback(run: LocalRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DARKROOM_LEASE", "a while")
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("DARKROOM_LEASE", "a while", "DARKROOM_LEASE"),
+        ("DARKROOM_SPOOL_DIR", "/proc/spool", "DARKROOM_SPOOL_DIR: cannot write to /proc/spool"),
+        ("DARKROOM_HOST", "192.0.2.1", "DARKROOM_HOST: this machine has no address 192.0.2.1"),
+    ],
+)
+def test_wrong_settings_are_said_without_a_traceback(run: LocalRun, name: str, value: str, said: str) -> None:
+    run.environ = {"DARKROOM_AUTH": "off", name: value}  # else an address for others wants keys
 
     status, printed = ended(run.start())
 
     assert status == 1
-    assert "DARKROOM_LEASE" in printed
+    assert said in printed
     assert "Traceback" not in printed
+
+
+def test_only_what_was_set_is_found_wrong(run: LocalRun) -> None:
+    run.api_port = 180_810
+
+    _, printed = ended(run.start())
+
+    assert "DARKROOM_PORT" in printed
+    assert "DARKROOM_PUBLIC_URL" not in printed
 
 
 def test_an_emulator_that_was_killed_at_its_first_run_starts_again(run: LocalRun, endpoint: str) -> None:

@@ -94,6 +94,22 @@ def test_colours_have_one_form(given: str, kept: str) -> None:
     assert job.background == kept
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ([], "give at least 1"),
+        ([{"type": "metadata"}] * (MAX_JOBS + 1), f"give at most {MAX_JOBS}"),
+        ([{"type": "resize", "width": "x"}], "give a whole number"),
+        ([{"type": "resize", "width": 8, "without_enlargement": "?"}], "give true or false"),
+        ([{"type": "filter", "filter": "sepia", "amount": "much"}], "give a number"),
+    ],
+)
+def test_faults_are_said_in_the_words_of_json(given: list[Any], says: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        jobs_adapter.validate_python(given)
+    assert [fault.detail for fault in faults_of(caught.value, "jobs")] == [says]
+
+
 def test_the_number_of_jobs_is_bounded() -> None:
     job = {"type": "metadata"}
     assert len(read(*[job] * MAX_JOBS)) == MAX_JOBS
