@@ -126,7 +126,7 @@ def calibration(path: Path, runs: Sequence[Mapping[str, Any]]) -> None:
                 )
             most = 1.1 * max(max(run[kind][key] for kind in ("real", "simulated")) for run in runs)
             axes.plot([0, most], [0, most], color="#222222", lw=0.8, ls=":")
-            axes.fill_between([0, most], [0, 0.85 * most], [0, 1.15 * most], color="#eeeeee", lw=0)
+            axes.fill_between([0, most], [0, 0.85 * most], [0, 1.15 * most], color="#eeeeee", lw=0, zorder=0)
             axes.set(title=f"{title}, s", xlabel="real", xlim=(0, most), ylim=(0, most))
         panels[0].set_ylabel("simulated")
         panels[0].legend(fontsize=8, frameon=False, loc="upper left")
