@@ -147,10 +147,7 @@ def upload_directly(header: KeyHeader, body: DirectUploadBody) -> Response:
             photo = earlier or _awaited(here, asked, safe_filename(body.filename), reserved)
             return _form_answer(here, photo, body.content_type, most)
 
-    answer = once(read_key(header.key), content_of_json(), 1, act, _again)
-    if "fields" not in (answer.get_json()["upload"] or {}):  # the answer that was kept had them, and its status
-        answer.status_code = HTTPStatus.OK
-    return answer
+    return once(read_key(header.key), content_of_json(), 1, act, _again)
 
 
 def _asked(here: Context, body: DirectUploadBody) -> Upload:
@@ -182,22 +179,26 @@ def _awaited(here: Context, asked: Upload, filename: str, reserved: Reserved) ->
 def _form_answer(here: Context, photo: PhotoRecord, content_type: str, most: int) -> Response:
     """The photo with its form, or without one if its file has come."""
     view = photo_view(_there(photo), here.settings.base_url)
-    if awaited := _offered(photo):
-        form = here.services.bucket.upload_form(photo.id, content_type, most, awaited.until)
-        log.info("upload.offered", photo=photo.id, jobs=len(photo.jobs), max_bytes=most)
-        upload = UploadFormView(**awaited.model_dump(), url=form.url, fields=form.fields, max_bytes=most)
-        response = json_answer(AwaitedPhotoView.model_construct(**dict(view) | {"upload": upload}), HTTPStatus.CREATED)
-    else:
-        response = json_answer(view)
-    response.headers["Location"] = view.links["self"]
-    return response
+    awaited = _offered(photo)
+    if awaited is None:
+        return _answer(view, HTTPStatus.OK)
+    form = here.services.bucket.upload_form(photo.id, content_type, most, awaited.until)
+    log.info("upload.offered", photo=photo.id, jobs=len(photo.jobs), max_bytes=most)
+    upload = UploadFormView(**awaited.model_dump(), url=form.url, fields=form.fields, max_bytes=most)
+    return _answer(AwaitedPhotoView.model_construct(**dict(view) | {"upload": upload}), HTTPStatus.CREATED)
 
 
 def _again(said: Any) -> Any:
     """The same form as long as it can be used, then the photo as it is now. Raises PhotoGone."""
     here = context()
     photo = _there(here.services.table.get(said["id"]))
-    return said if _offered(photo) else photo_view(photo, here.settings.base_url).model_dump(mode="json")
+    return said if _offered(photo) else _answer(photo_view(photo, here.settings.base_url), HTTPStatus.OK)
+
+
+def _answer(view: PhotoView, status: HTTPStatus) -> Response:
+    response = json_answer(view, status)
+    response.headers["Location"] = view.links["self"]
+    return response
 
 
 def _there(photo: PhotoRecord | None) -> PhotoRecord:

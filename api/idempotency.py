@@ -80,7 +80,8 @@ def once(
     """Carry the request out, unless that has been done under this key; then give the answer that it had.
 
     `content`: what the body says, as JSON takes it. `act` gets `count` ids for what it makes. `replay` gets what an
-    answer said, and returns what may still be said of it: nobody is told of a photo that was deleted.
+    answer said, and returns what may still be said of it, or another answer instead: nobody is told of a photo that was
+    deleted.
     """
     if key is None:
         return act(Reserved.fresh(count))
@@ -89,8 +90,11 @@ def once(
     if isinstance(turn, Answer):
         said = json.loads(turn.body)
         allowed = replay(said)
-        body = turn.body if allowed == said else json.dumps(allowed).encode()
-        response = Response(body, turn.status, turn.headers)
+        if isinstance(allowed, Response):
+            response = allowed
+        else:
+            body = turn.body if allowed == said else json.dumps(allowed).encode()
+            response = Response(body, turn.status, turn.headers)
         response.headers[REPLAYED] = "true"
         return response
     try:
