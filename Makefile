@@ -16,7 +16,7 @@ run: $(READY) ## API, workers and an AWS emulator on this machine (ARGS='--worke
 	@exec $(BIN)/python -m darkroom.local $(ARGS)
 
 run-serverless: $(READY) ## the same as Lambda functions behind API Gateway, on the AWS emulator
-	@exec $(BIN)/python -m darkroom.serverless $(ARGS)
+	@exec $(BIN)/python -m darkroom.local.serverless $(ARGS)
 
 # Tests with processes mostly wait: several files at a time, more than there are CPUs.
 PYTEST := $(BIN)/python -m pytest
@@ -56,7 +56,7 @@ policies: $(READY) ## tests of processes that may do nothing but what deploy/aws
 UNDER_POLICIES := $(addprefix tests/integration/,test_worker.py test_sweep.py test_dead_letters.py test_webhooks.py test_ingest.py api)
 
 chaos: $(READY) ## 500 photos while workers are killed every 2 s (ARGS='--photos 500 --workers 4 --seed 1 --fifo')
-	@$(BIN)/python -m tests.chaos $(ARGS)
+	@$(BIN)/python -m tests.support.chaos $(ARGS)
 
 scale: $(READY) ## capacity and cost: docs/scale.md anew (ARGS=measure, ARGS=calibrate: from new measurements)
 	@$(BIN)/python -m bench.scale $(or $(ARGS),report)

@@ -12,8 +12,8 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 from api.app import DarkroomApi, create_app
-from api.malformed import answer_with_problems
-from api.start import prepare
+from api.bootstrap import prepare
+from api.http.malformed import answer_with_problems
 from darkroom.errors import SettingsError
 from darkroom.logs import set_up_logs
 from darkroom.owners import read_owners
@@ -43,12 +43,12 @@ class Server(BaseApplication):  # type: ignore[misc]
     def load_config(self) -> None:
         for name, value in {
             "bind": bind_address(self.settings),
-            "worker_class": "api.server.Worker",
+            "worker_class": "api.http.gunicorn_worker.Worker",
             "workers": self.settings.api_processes,
             "threads": self.settings.api_threads,
             "graceful_timeout": GRACE,
             "keepalive": KEEP_ALIVE,
-            "sendfile": False,  # api.caller could not bound it
+            "sendfile": False,  # api.http.connection could not bound it
             "limit_request_line": REQUEST_LINE,
             "logger_class": GunicornLog,
             "post_worker_init": _when_worker_starts,
@@ -74,7 +74,7 @@ class GunicornLog(Logger):  # type: ignore[misc]
             logger.setLevel(logging.NOTSET)
 
     def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        if isinstance(sys.exc_info()[1], TimeoutError):  # a limit of api.caller
+        if isinstance(sys.exc_info()[1], TimeoutError):  # a limit of api.http.connection
             self.debug("a caller has fallen silent, or is too slow")
         else:
             super().exception(msg, *args, **kwargs)

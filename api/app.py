@@ -11,26 +11,28 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.models.server import Server
 from flask_openapi3.openapi import OpenAPI
 
-from api import auth, openapi, problems, tracing
+from api.access import auth
 from api.context import EXTENSION, Context, context
-from api.dead_letters import dead_letters
-from api.direct_uploads import AwaitedPhotoView, direct_uploads
-from api.docs_page import docs, document
-from api.health import health
-from api.intake import BatchProblem, BatchView
-from api.jobs import JobsView, jobs
-from api.operations import operations
-from api.photos import photos
-from api.spool import FORM_TEXT, SpooledRequest
+from api.http import problems, tracing
+from api.openapi import document as openapi
+from api.openapi.webhook_events import webhooks
+from api.routes.dead_letters import dead_letters
+from api.routes.direct_uploads import AwaitedPhotoView, direct_uploads
+from api.routes.docs_page import docs, document
+from api.routes.jobs import JobsView, jobs
+from api.routes.operations import operations
+from api.routes.photos import photos
+from api.routes.probes import health
+from api.uploads.intake import BatchProblem, BatchView
+from api.uploads.spool import FORM_TEXT, SpooledRequest
 from api.waits import Waits
-from api.webhooks import webhooks
 from darkroom import __version__
-from darkroom.aws import wait_once_for_each_service
+from darkroom.aws.clients import wait_once_for_each_service
 from darkroom.owners import auth_mode, read_owners
 from darkroom.presets import read_presets
+from darkroom.record.views import Event, PhotoView
 from darkroom.services import Services
 from darkroom.settings import Settings
-from darkroom.views import Event, PhotoView
 
 MIB = 1024 * 1024
 

@@ -14,7 +14,7 @@ from api.waits import Waits
 from darkroom.errors import NotFound
 from darkroom.owners import DEFAULT_OWNER, Owners
 from darkroom.presets import Presets
-from darkroom.record import PhotoRecord
+from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from darkroom.settings import Settings
 

@@ -18,10 +18,11 @@ from flask import Response, request
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from api.context import caller, context
-from api.problems import problem_of
-from api.uploads import Upload
+from api.http.problems import problem_of
+from api.uploads.intake import GONE
+from api.uploads.parse import Upload
+from darkroom.aws.idempotency_store import Answer, Reserved, Turn
 from darkroom.errors import DarkroomError, MalformedKey, PhotoGone
-from darkroom.idempotency import Answer, Reserved, Turn
 
 log = structlog.get_logger()
 
@@ -29,8 +30,6 @@ HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 
 LONGEST_KEY = 255
-
-GONE = "the photo that this request made was deleted or has expired; another Idempotency-Key makes another one"
 
 KEPT_HEADERS = ("Content-Type", "Location", "Retry-After")
 

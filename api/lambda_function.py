@@ -8,7 +8,7 @@ body itself needs a Content-Type there. `authorize` is for routes that the gatew
 What differs from gunicorn:
 - A request has 4 MB at most: Lambda takes 6 MB, and base64 makes four bytes of three. Larger photos: POST /v1/uploads.
 - `?wait=` ends after 25 s, for the gateway hangs up after 29.
-- The limits of one caller (api/limits.py) are counted by each execution environment, as they are by each process.
+- The limits of one caller (api/access/limits.py) are counted by each execution environment, as by each process.
 - Whether callers need keys has to be said: there is no address by which to tell whether strangers may come.
 - Slow callers, malformed requests and connections are the gateway's own business.
 """
@@ -25,9 +25,9 @@ from flask import request
 from werkzeug.datastructures import Authorization, Headers
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api import auth
+from api.access import auth
 from api.app import create_app
-from api.start import prepare
+from api.bootstrap import prepare
 from darkroom.errors import RequestTooLarge, SettingsError
 from darkroom.logs import set_up_logs
 from darkroom.owners import DEFAULT_OWNER, HOW_KEYS_ARE_MADE, Owners, auth_mode, hash_of, read_owners

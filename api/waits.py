@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from darkroom.record import PhotoRecord
+from darkroom.record.photo import PhotoRecord
 
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0

@@ -27,9 +27,9 @@ from PIL import features
 
 from bench.scale.measure import preset, send, store
 from bench.scale.samples import SIZES, make_photo
-from darkroom.emulator import Emulator
-from darkroom.jobs import Job
-from darkroom.provision import provision
+from darkroom.jobs.specs import Job
+from darkroom.local.emulator import Emulator
+from darkroom.provision.data import provision
 from darkroom.services import Services
 from darkroom.settings import read_settings
 from worker.photo.decode import open_photo

@@ -1,5 +1,5 @@
 """`python -m darkroom` is the `darkroom` command."""
 
-from darkroom.cli import main
+from darkroom.cli.main import main
 
 main(prog_name="darkroom")

@@ -20,9 +20,9 @@ from typing import Any, Literal
 
 from pydantic import AnyHttpUrl, TypeAdapter, ValidationError
 
-from darkroom.callback import read_callback
 from darkroom.errors import CallbackRefused, SettingsError
 from darkroom.settings import PREFIX, Settings
+from darkroom.webhooks.callback import read_callback
 
 KEY_PREFIX = "dk_"
 """Tells people, and the scanners that look for lost secrets, what they have found."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from darkroom.errors import SettingsError
-from darkroom.jobs import Jobs, Spec, faults_of
+from darkroom.jobs.specs import Jobs, Spec, faults_of
 from darkroom.settings import PREFIX, Settings
 
 if TYPE_CHECKING:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from darkroom.aws import Clients, make_clients
-from darkroom.bucket import Bucket, job_and_claim
-from darkroom.dedupe import Dedupe
-from darkroom.idempotency import Idempotency
-from darkroom.message import Message, UploadMessage, WebhookMessage
-from darkroom.queue import Queue, WorkQueue
-from darkroom.record import PhotoRecord, now
+from darkroom.aws.bucket import Bucket, job_and_claim
+from darkroom.aws.clients import Clients, make_clients
+from darkroom.aws.dedupe import Dedupe
+from darkroom.aws.idempotency_store import Idempotency
+from darkroom.aws.queue import Queue, WorkQueue
+from darkroom.aws.table import Table
+from darkroom.record.messages import Message, UploadMessage, WebhookMessage
+from darkroom.record.photo import PhotoRecord, now
+from darkroom.record.views import job_ended, photo_completed
 from darkroom.settings import Settings
-from darkroom.table import Table
-from darkroom.views import job_ended, photo_completed
 
 
 @dataclass(frozen=True)

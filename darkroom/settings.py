@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from darkroom.errors import SettingsError
-from darkroom.signing import masters_of
+from darkroom.webhooks.signing import masters_of
 
 PREFIX = "DARKROOM_"
 PROJECT = Path(__file__).parent.parent

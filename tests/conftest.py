@@ -13,12 +13,12 @@ import localstack_client.session
 import pytest
 from PIL import Image
 
-from darkroom.aws import Clients, make_clients
-from darkroom.emulator import Emulator, free_port
-from darkroom.provision import provision
+from darkroom.aws.clients import Clients, make_clients
+from darkroom.local.emulator import Emulator, free_port
+from darkroom.provision.data import provision
 from darkroom.settings import PREFIX, Settings, read_settings
-from tests.fault_proxy import FaultProxy, transparent_mix
-from tests.principals import principals
+from tests.support.fault_proxy import FaultProxy, transparent_mix
+from tests.support.principals import principals
 
 REGION = "us-east-1"
 

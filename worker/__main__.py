@@ -7,13 +7,12 @@ import sys
 import threading
 
 from darkroom.errors import DarkroomError
-from darkroom.memory import usable_memory
+from darkroom.resources import usable_cpus, usable_memory
 from darkroom.settings import read_settings
+from worker.bootstrap import prepare
+from worker.child.process import start_fork_server
+from worker.child.sandbox import guard_this_process
 from worker.consumer import Consumer
-from worker.cpus import usable_cpus
-from worker.pool import start_fork_server
-from worker.sandbox import guard_this_process
-from worker.start import prepare
 
 STOP = {signal.SIGTERM, signal.SIGINT}
 

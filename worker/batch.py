@@ -18,15 +18,15 @@ from dataclasses import replace
 
 import structlog
 
+from darkroom.aws.queue import Received, WorkQueue
 from darkroom.errors import DarkroomError, SettingsError
-from darkroom.queue import Received, WorkQueue
 from darkroom.services import Services
 from darkroom.settings import PREFIX, Settings
-from worker.drops import Drops
-from worker.handler import Handler
+from worker.ingest.rules import Drops
 from worker.lease import Lease
+from worker.orders.handler import Handler
 from worker.verdict import Bury, Delete, Retry, Verdict, backoff
-from worker.webhooks import WebhookSender
+from worker.webhooks.sender import WebhookSender
 
 log = structlog.get_logger()
 

@@ -13,18 +13,18 @@ from collections.abc import Callable
 
 import structlog
 
+from darkroom.aws.queue import BATCH, WorkQueue
 from darkroom.errors import Unavailable
-from darkroom.queue import BATCH, WorkQueue
 from darkroom.services import Services
 from darkroom.settings import Settings
 from worker import health
-from worker.drops import Drops
-from worker.handler import Handler
 from worker.inbox import Inbox
+from worker.ingest.rules import Drops
 from worker.lease import Lease, LeaseKeeper
-from worker.sweep import Sweeper
+from worker.orders.handler import Handler
+from worker.sweep.sweeper import Sweeper
 from worker.verdict import Bury, Delete, Leave, Retry, Verdict, poll_pause
-from worker.webhooks import WebhookSender
+from worker.webhooks.sender import WebhookSender
 
 log = structlog.get_logger()
 

@@ -14,15 +14,15 @@ from typing import Any, Protocol
 
 import structlog
 
-from darkroom.memory import usable_memory
-from darkroom.queue import Received
+from darkroom.aws.queue import Received
+from darkroom.resources import usable_memory
 from darkroom.services import Services
 from darkroom.settings import MIB, read_settings
 from worker.batch import SETTLING, BatchWorker, at
-from worker.pool import start_fork_server
-from worker.sandbox import guard_this_process
-from worker.start import prepare
-from worker.sweep import Sweeper
+from worker.bootstrap import prepare
+from worker.child.process import start_fork_server
+from worker.child.sandbox import guard_this_process
+from worker.sweep.sweeper import Sweeper
 
 log = structlog.get_logger()
 

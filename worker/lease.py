@@ -14,8 +14,8 @@ from functools import partial
 
 import structlog
 
+from darkroom.aws.queue import Received, WorkQueue
 from darkroom.errors import Unavailable
-from darkroom.queue import Received, WorkQueue
 from worker.verdict import Leave, Retry, Verdict
 
 log = structlog.get_logger()

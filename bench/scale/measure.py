@@ -20,10 +20,10 @@ from PIL import features
 from bench.scale.samples import SIZES, make_photo
 from bench.scale.stack import OtherPrograms, Processes, Stack, settled, wait_until
 from darkroom import __version__
-from darkroom.bucket import original_key
-from darkroom.jobs import Job, jobs_adapter
-from darkroom.orders import Original
-from darkroom.record import PhotoRecord, new_id, now
+from darkroom.aws.bucket import original_key
+from darkroom.jobs.specs import Job, jobs_adapter
+from darkroom.record.order import Original
+from darkroom.record.photo import PhotoRecord, new_id, now
 from darkroom.services import Services
 from darkroom.settings import PROJECT
 

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from darkroom.emulator import Emulator, free_port
-from darkroom.provision import provision
+from darkroom.local.emulator import Emulator, free_port
+from darkroom.provision.data import provision
 from darkroom.services import Services
 from darkroom.settings import PROJECT, read_settings
 

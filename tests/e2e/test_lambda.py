@@ -23,17 +23,17 @@ import pytest
 import requests
 from PIL import Image, ImageCms
 
-from darkroom.jobs import MetadataJob, jobs_adapter, steps_of
-from darkroom.record import PhotoRecord, new_id
+from darkroom.jobs.specs import MetadataJob, jobs_adapter, steps_of
+from darkroom.record.photo import PhotoRecord, new_id
 from darkroom.services import Services
 from darkroom.settings import MIB
 from tests.conftest import Deploy
 from tests.e2e.conftest import HANGS, PROJECT, free_ports
 from tests.integration.conftest import Stack, wait_until
-from tests.lambda_runtime import EventSource, Function, Process, Start, TaskTimedOut
+from tests.support.lambda_runtime import EventSource, Function, Process, Start, TaskTimedOut
+from worker.child.sandbox import FILES
 from worker.photo.encode import FORMATS
 from worker.photo.pipeline import STEPS
-from worker.sandbox import FILES
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
 
@@ -51,7 +51,7 @@ LIKE_LAMBDA = [
     *("--user", "993:990"),  # as Lambda has it: nobody that the image knows
 ]
 
-MISBEHAVING = "tests.integration.misbehaving_function"
+MISBEHAVING = "tests.support.misbehaving_function"
 MOUNTS = [
     f"--volume={PROJECT}/tests/integration/{name}:/app/tests/integration/{name}:ro"
     for name in ("misbehaving.py", "misbehaving_function.py")
@@ -59,7 +59,7 @@ MOUNTS = [
 """What it needs and the image lacks."""
 
 RESIZE = {"type": "resize", "width": 160}
-# As tests/integration/misbehaving.py replaces them.
+# As tests/support/misbehaving.py replaces them.
 CRASH = {"type": "filter", "filter": "sepia"}
 ALLOCATE = {"type": "filter", "filter": "invert"}
 

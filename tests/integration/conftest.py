@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 
 import pytest
 
-from darkroom.bucket import original_key
-from darkroom.jobs import jobs_adapter
-from darkroom.orders import Original
-from darkroom.queue import Queue
-from darkroom.record import PhotoRecord, new_id, now
+from darkroom.aws.bucket import original_key
+from darkroom.aws.queue import Queue
+from darkroom.jobs.specs import jobs_adapter
+from darkroom.record.order import Original
+from darkroom.record.photo import PhotoRecord, new_id, now
 from darkroom.services import Services
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.run import Plan, run
+from tests.support.chaos.run import Plan, run
 
 
 @pytest.mark.timeout(900)

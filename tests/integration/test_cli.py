@@ -23,9 +23,9 @@ from click.testing import CliRunner, Result
 from flask import Flask, Response, redirect, request
 from werkzeug.serving import make_server
 
-from darkroom.cli import main
-from darkroom.client import Client
-from darkroom.upload import folders_for, safe_name
+from darkroom.cli.client import Client
+from darkroom.cli.main import main
+from darkroom.cli.upload import folders_for, safe_name
 
 ROOT = Path(__file__).parents[2]
 JPEG = b"\xff\xd8\xff" + b"photo " * 50_000
@@ -249,7 +249,7 @@ def test_a_busy_api_is_not_asked_for_ever_and_the_wait_is_said_once(
     api: Api, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(photos, "full.jpg", "a/full.jpg")
-    monkeypatch.setattr("darkroom.client.REFUSED_FOR", 3)
+    monkeypatch.setattr("darkroom.cli.client.REFUSED_FOR", 3)
     result = run("upload", photos, url=api.url)
 
     assert result.exit_code == 1
@@ -280,7 +280,7 @@ def test_a_photo_that_may_have_been_taken_is_sent_again_under_the_same_key(api: 
 
 
 def test_an_answer_that_stays_lost_is_said(api: Api, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("darkroom.client.READ_TRIES", 1)
+    monkeypatch.setattr("darkroom.cli.client.READ_TRIES", 1)
     write(photos, "a.jpg", "lost.jpg")
     result = run("upload", photos, url=api.url)
     assert result.exit_code == 1

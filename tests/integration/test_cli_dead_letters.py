@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from darkroom.cli import main
+from darkroom.cli.main import main
 from darkroom.errors import AttemptsExhausted, DarkroomError, OutOfMemory
-from darkroom.message import Message
-from darkroom.record import PhotoRecord, new_id
+from darkroom.record.messages import Message
+from darkroom.record.photo import PhotoRecord, new_id
 from tests.integration.conftest import Stack
 
 METADATA = {"type": "metadata"}

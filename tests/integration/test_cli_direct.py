@@ -15,7 +15,7 @@ from flask import Flask, Response, redirect, request
 from PIL import Image
 from werkzeug.serving import make_server
 
-from darkroom.client import Client
+from darkroom.cli.client import Client
 from tests.integration.api.conftest import Api
 from tests.integration.conftest import QUICK_LEASE, WorkerProcess
 from tests.integration.test_cli import files_below, problem, run

@@ -1,8 +1,8 @@
 """A process dies between each two steps of what Darkroom does; redelivery or the sweep puts everything right.
 
-The tables name every point. Each run starts the real service with a fault in it (tests/faulty.py), asserts that it was
-killed there, and then lets a healthy worker find what was left behind. Most of a run is waiting for a lease to end:
-several go on at a time, each in a deployment of its own.
+The tables name every point. Each run starts the real service with a fault in it (tests/support/faulty.py), asserts
+that it was killed there, and then lets a healthy worker find what was left behind. Most of a run is waiting for a
+lease to end: several go on at a time, each in a deployment of its own.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ import pytest
 import requests
 from PIL import Image
 
-from darkroom.bucket import result_key
-from darkroom.jobs import jobs_adapter
-from darkroom.orders import Order
-from darkroom.queue import Queue
-from darkroom.record import PhotoRecord, now
+from darkroom.aws.bucket import result_key
+from darkroom.aws.queue import Queue
+from darkroom.jobs.specs import jobs_adapter
+from darkroom.record.order import Order
+from darkroom.record.photo import PhotoRecord, now
 from darkroom.services import Services
-from tests.faulty import Fault, start
-from tests.ingesting import await_upload, put, use_form
 from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
-from tests.side_by_side import run_side_by_side
-from worker.publication import PUBLISH_EVERY
-from worker.workspace import is_in_use
+from tests.support.faulty import Fault, start
+from tests.support.ingesting import await_upload, put, use_form
+from tests.support.side_by_side import run_side_by_side
+from worker.child.workspace import is_in_use
+from worker.orders.publication import PUBLISH_EVERY
 
 JOBS = [{"type": "resize", "width": 160}, {"type": "metadata"}]
 
-CREATE = "darkroom.table:Table.create"
-UPDATE = "darkroom.table:Table.update"
-PUT = "darkroom.bucket:Bucket.put"
-FETCH = "darkroom.bucket:Bucket.fetch"
-REMOVE = "darkroom.bucket:Bucket.remove_photo"
-FETCH_UPLOAD = "darkroom.bucket:Bucket.fetch_upload"
-COPY = "darkroom.bucket:Bucket.copy"
-REMOVE_UPLOAD = "darkroom.bucket:Bucket.remove"
-SEND = "darkroom.queue:Queue.send"
-DELETE = "darkroom.queue:Queue.delete"
+CREATE = "darkroom.aws.table:Table.create"
+UPDATE = "darkroom.aws.table:Table.update"
+PUT = "darkroom.aws.bucket:Bucket.put"
+FETCH = "darkroom.aws.bucket:Bucket.fetch"
+REMOVE = "darkroom.aws.bucket:Bucket.remove_photo"
+FETCH_UPLOAD = "darkroom.aws.bucket:Bucket.fetch_upload"
+COPY = "darkroom.aws.bucket:Bucket.copy"
+REMOVE_UPLOAD = "darkroom.aws.bucket:Bucket.remove"
+SEND = "darkroom.aws.queue:Queue.send"
+DELETE = "darkroom.aws.queue:Queue.delete"
 
 PHOTOS, EVENTS, DEAD, INGEST = "-photos", "-photo-events", "-photos-dlq", "-photo-ingest"
 
@@ -86,7 +86,7 @@ WORK = {
     "claimed": [Fault(UPDATE, "after", 1)],
     "original-about-to-be-fetched": [Fault(FETCH, "before")],
     "original-fetched": [Fault(FETCH, "after")],
-    "child-started": [Fault("worker.pool:Child.start", "after")],
+    "child-started": [Fault("worker.child.process:Child.start", "after")],
     "first-result-about-to-be-stored": [Fault(PUT, "before", 1)],
     "first-result-stored": [Fault(PUT, "after", 1)],
     "all-results-stored": [Fault(PUT, "after", 2)],
@@ -102,7 +102,7 @@ WORK = {
 INGEST_UPLOAD = {
     "received": Fault(FETCH_UPLOAD, "before"),
     "fetched": Fault(FETCH_UPLOAD, "after"),
-    "looked-into": Fault("worker.pool:Child.look", "after"),
+    "looked-into": Fault("worker.child.process:Child.look", "after"),
     "about-to-be-copied": Fault(COPY, "before"),
     "copied": Fault(COPY, "after"),
     "record-written": Fault(UPDATE, "after", 1),

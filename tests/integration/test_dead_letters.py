@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from darkroom.dead_letters import DeadLetters
+from darkroom.aws.queue import Received
 from darkroom.errors import AttemptsExhausted, Conflict, MessageGivenUp, NotFound, Unavailable
-from darkroom.queue import Received
-from darkroom.record import PhotoRecord, now
+from darkroom.record.photo import PhotoRecord, now
+from darkroom.redrive import DeadLetters
 from tests.integration.conftest import Stack, wait_until
-from worker.dead_letters import FAILURES, DeadLetterSweep
+from worker.sweep.dead_letter_queue import FAILURES, DeadLetterSweep
 
 RESIZE = {"type": "resize", "width": 160}
 METADATA = {"type": "metadata"}

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from darkroom.record import PhotoRecord
+from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
-from tests.fault_proxy import (
+from tests.integration.api.conftest import Api
+from tests.integration.conftest import QUICK_LEASE, Stack, wait_until
+from tests.support.fault_proxy import (
     CUT,
     EMPTY,
     HTML,
@@ -28,8 +30,6 @@ from tests.fault_proxy import (
     error,
     hand_out_twice,
 )
-from tests.integration.api.conftest import Api
-from tests.integration.conftest import QUICK_LEASE, Stack, wait_until
 
 SEED = 20240
 

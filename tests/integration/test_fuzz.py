@@ -22,11 +22,11 @@ import pytest
 from PIL import Image, ImageCms
 
 from darkroom.errors import OutOfMemory, PhotoError
-from darkroom.jobs import Job, jobs_adapter
+from darkroom.jobs.specs import Job, jobs_adapter
 from darkroom.sniff import set_pixel_limit, sniff
-from worker.child import JOB_ERRORS, Failure, Outcome, Work
-from worker.pool import Child
-from worker.sandbox import Limits
+from worker.child.main import JOB_ERRORS, Failure, Outcome, Work
+from worker.child.process import Child
+from worker.child.sandbox import Limits
 
 PHOTOS = int(os.environ.get("FUZZ_PHOTOS", "2000"))
 SEED = int(os.environ.get("FUZZ_SEED", "20261123"))

@@ -15,8 +15,8 @@ import pytest
 import requests
 from click.testing import CliRunner
 
-from darkroom.cli import main
-from darkroom.gateway import Gateway, provision_gateway
+from darkroom.cli.main import main
+from darkroom.provision.gateway import Gateway, provision_gateway
 from tests.integration.api.conftest import Api
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def test_a_change_is_live_and_can_be_taken_back(site: Site) -> None:
 
 def test_a_run_that_died_before_the_change_was_live_is_made_up_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as dying:
-        dying.setattr("darkroom.gateway.make_apigateway", _die)
+        dying.setattr("darkroom.provision.gateway.make_apigateway", _die)
         with pytest.raises(RuntimeError):
             site.deploy("http://127.0.0.1:1")
 

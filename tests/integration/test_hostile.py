@@ -13,9 +13,9 @@ import pytest
 import requests
 
 from darkroom.services import Services
-from tests.fault_proxy import EMPTY, HTML, Fault, FaultProxy, delay, error
 from tests.integration.api.conftest import Api
 from tests.integration.conftest import QUICK_LEASE, Stack, WorkerProcess, wait_until
+from tests.support.fault_proxy import EMPTY, HTML, Fault, FaultProxy, delay, error
 
 SERVICES = ("sqs", "s3", "dynamodb")
 

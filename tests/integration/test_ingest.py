@@ -16,14 +16,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from darkroom.bucket import original_key, upload_key
-from darkroom.ingest import Notice, read_body
-from darkroom.message import UploadMessage, read_message
-from darkroom.queue import Queue
-from darkroom.record import PhotoRecord, new_id, now
+from darkroom.aws.bucket import original_key, upload_key
+from darkroom.aws.queue import Queue
+from darkroom.record.arrivals import Notice, read_body
+from darkroom.record.messages import UploadMessage, read_message
+from darkroom.record.photo import PhotoRecord, new_id, now
 from darkroom.services import Services
-from tests.faulty import Fault, start
-from tests.ingesting import (
+from tests.integration.conftest import QUICK_LEASE, Stack, wait_until
+from tests.support.faulty import Fault, start
+from tests.support.ingesting import (
     RESIZE,
     await_upload,
     notification,
@@ -34,8 +35,7 @@ from tests.ingesting import (
     send,
     use_form,
 )
-from tests.integration.conftest import QUICK_LEASE, Stack, wait_until
-from worker.sweep import Sweeper
+from worker.sweep.sweeper import Sweeper
 
 THUMBNAIL = [("resize", 200)]
 """The preset `thumbnail`."""
@@ -281,8 +281,8 @@ def test_deleting_removes_original_and_upload(busy: Stack) -> None:
 # --- two at once ----------------------------------------------------------------------------------------------------
 
 STAGES = {
-    "looked": Fault("worker.pool:Child.look", "after", act="wait"),
-    "copied": Fault("darkroom.bucket:Bucket.copy", "after", act="wait"),
+    "looked": Fault("worker.child.process:Child.look", "after", act="wait"),
+    "copied": Fault("darkroom.aws.bucket:Bucket.copy", "after", act="wait"),
 }
 """Where a worker is halted that takes a file in."""
 
@@ -588,7 +588,7 @@ def test_a_decoder_that_crashes_over_a_header_costs_that_photo_only(stack: Stack
     poison, good = await_upload(stack.services), await_upload(stack.services)
     use_form(stack.services, poison, b"CRASH" + picture)
     use_form(stack.services, good, picture)
-    worker = stack.worker("tests.integration.misbehaving", DARKROOM_CONCURRENCY="1")
+    worker = stack.worker("tests.support.misbehaving", DARKROOM_CONCURRENCY="1")
     (job,) = stack.wait_for(poison).jobs.values()
     assert (job.status, job.errors[-1].code) == ("failed", "child_died")
     assert stack.wait_for(good).status == "succeeded"
@@ -601,7 +601,7 @@ def test_an_error_that_nobody_foresaw_is_tried_again_and_then_shown(stack: Stack
     photo = await_upload(stack.services)
     use_form(stack.services, photo, b"BUGGY" + picture)
     settings = {"DARKROOM_MAX_ATTEMPTS": "2", "DARKROOM_BACKOFF_CAP": "2"}
-    worker = stack.worker("tests.integration.misbehaving", **settings)
+    worker = stack.worker("tests.support.misbehaving", **settings)
     (job,) = stack.wait_for(photo).jobs.values()
     assert (job.status, job.errors[-1].code) == ("failed", "internal_error")
     assert "the service's log says why" in job.errors[-1].detail
@@ -618,7 +618,7 @@ def test_an_error_that_nobody_foresaw_is_tried_again_and_then_shown(stack: Stack
 def test_a_stop_gives_back_what_is_looked_at(stack: Stack, picture: bytes) -> None:
     photo = await_upload(stack.services)
     use_form(stack.services, photo, b"SLEEP" + picture)
-    worker = stack.worker("tests.integration.misbehaving", DARKROOM_CONCURRENCY="1", DARKROOM_STOP_GRACE="1")
+    worker = stack.worker("tests.support.misbehaving", DARKROOM_CONCURRENCY="1", DARKROOM_STOP_GRACE="1")
     wait_until("a child looks", lambda: worker.children())
     worker.process.terminate()
     assert worker.wait() == 0

@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from darkroom.bucket import upload_key
+from darkroom.aws.bucket import upload_key
 from darkroom.errors import DarkroomError, OutOfMemory, Unavailable
-from darkroom.ingest import read_body
-from darkroom.message import UploadMessage
-from darkroom.orders import AttemptError
-from darkroom.record import PhotoRecord, new_id
+from darkroom.record.arrivals import read_body
+from darkroom.record.messages import UploadMessage
+from darkroom.record.order import AttemptError
+from darkroom.record.photo import PhotoRecord, new_id
 from darkroom.services import Services
 from darkroom.sniff import Sniffed, sniff
-from tests.ingesting import await_upload, notification, put, record_of, request
-from worker.drops import Drops
-from worker.ingest import Arrival, Ingest, Means
-from worker.workspace import Workspace
+from tests.support.ingesting import await_upload, notification, put, record_of, request
+from worker.child.workspace import Workspace
+from worker.ingest.handler import Arrival, Ingest, Means
+from worker.ingest.rules import Drops
 
 Look = Callable[[Path], Sniffed]
 

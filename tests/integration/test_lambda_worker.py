@@ -19,21 +19,21 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from darkroom.bucket import upload_key
-from darkroom.orders import Callback
-from darkroom.queue import Queue
-from darkroom.record import PhotoRecord, new_id, now
-from tests.fault_proxy import LOST_REQUEST, FaultProxy
-from tests.ingesting import await_upload, notification, put, record_of, send
+from darkroom.aws.bucket import upload_key
+from darkroom.aws.queue import Queue
+from darkroom.record.order import Callback
+from darkroom.record.photo import PhotoRecord, new_id, now
 from tests.integration.conftest import Stack, wait_until
-from tests.integration.receiver import Receiver
-from tests.lambda_runtime import EventSource, Function, FunctionError, PlainProcess, TaskTimedOut, as_process
+from tests.support.fault_proxy import LOST_REQUEST, FaultProxy
+from tests.support.ingesting import await_upload, notification, put, record_of, send
+from tests.support.lambda_runtime import EventSource, Function, FunctionError, PlainProcess, TaskTimedOut, as_process
+from tests.support.receiver import Receiver
 
-MISBEHAVING = "tests.integration.misbehaving_function"
+MISBEHAVING = "tests.support.misbehaving_function"
 WORK, SWEEP = "worker.lambda_function.lambda_handler", "worker.lambda_function.sweep"
 
 RESIZE = {"type": "resize", "width": 160}
-SLEEP = {"type": "filter", "filter": "posterize"}  # as tests/integration/misbehaving.py replaces it
+SLEEP = {"type": "filter", "filter": "posterize"}  # as tests/support/misbehaving.py replaces it
 
 FUTURE = json.dumps({"v": 99})
 """A message that only a newer release can read: it is given back."""

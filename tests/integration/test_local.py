@@ -24,10 +24,10 @@ import pytest
 import requests
 from PIL import Image
 
-from darkroom.emulator import Emulator, StartFailed, free_port
-from darkroom.local import main
+from darkroom.local.containers import main
+from darkroom.local.emulator import Emulator, StartFailed, free_port
 from darkroom.settings import PROJECT
-from tests.integration.embedded_run import HANGS, EmbeddedProcess, ended, nobody_listens
+from tests.support.embedded_run import HANGS, EmbeddedProcess, ended, nobody_listens
 
 API = """
 import http.server, os, signal, sys

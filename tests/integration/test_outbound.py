@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import structlog
 
-from darkroom.callback import Target, read_callback
 from darkroom.errors import DeliveryFailed
-from tests.integration.receiver import Receiver
-from worker.outbound import NOWHERE, Answer, post
+from darkroom.webhooks.callback import Target, read_callback
+from tests.support.receiver import Receiver
+from worker.webhooks.transport import NOWHERE, Answer, post
 
 SHORT = 1.0
 """A time limit for those that never answer. Whoever did not keep it would let the test hang."""

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from darkroom.record import PhotoRecord, new_id
+from darkroom.record.photo import PhotoRecord, new_id
 from tests.integration.conftest import Stack, WorkerProcess, wait_until
 
-MISBEHAVING = "tests.integration.misbehaving"
+MISBEHAVING = "tests.support.misbehaving"
 RESIZE = {"type": "resize", "width": 160}
 
-# As tests/integration/misbehaving.py replaces them.
+# As tests/support/misbehaving.py replaces them.
 CRASH = {"type": "filter", "filter": "sepia"}
 ALLOCATE = {"type": "filter", "filter": "invert"}
 SLEEP = {"type": "filter", "filter": "posterize"}

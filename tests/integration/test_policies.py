@@ -13,14 +13,14 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from darkroom.aws import error_code, make_clients
-from darkroom.emulator import Emulator
-from darkroom.provision import provision, provision_policies
+from darkroom.aws.clients import error_code, make_clients
+from darkroom.local.emulator import Emulator
+from darkroom.provision.data import provision, provision_policies
 from darkroom.settings import Settings, read_settings
-from tests.principals import principals
+from tests.support.principals import principals
 
 if TYPE_CHECKING:
-    from darkroom.aws import Clients
+    from darkroom.aws.clients import Clients
 
 REFUSED = {"AccessDenied", "AccessDeniedException"}
 

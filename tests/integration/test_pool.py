@@ -28,13 +28,14 @@ from darkroom.errors import (
     UnreadablePhoto,
     UnsupportedPhoto,
 )
-from darkroom.jobs import jobs_adapter
+from darkroom.jobs.specs import jobs_adapter
 from darkroom.settings import PROJECT
 from darkroom.sniff import Sniffed
-from worker import pool, sandbox
-from worker.child import Failure, Outcome, Work
-from worker.pool import Child
-from worker.sandbox import Limits
+from worker.child import process as pool
+from worker.child import sandbox
+from worker.child.main import Failure, Outcome, Work
+from worker.child.process import Child
+from worker.child.sandbox import Limits
 
 (JOB,) = jobs_adapter.validate_python([{"type": "resize", "width": 20}])
 

@@ -10,14 +10,14 @@ from urllib.parse import unquote_plus
 
 import pytest
 
-import darkroom.provision
-import darkroom.stack
-from darkroom.aws import Clients, make_clients
+import darkroom.provision.data
+import darkroom.provision.stack
+from darkroom.aws.clients import Clients, make_clients
+from darkroom.aws.readiness import missing
 from darkroom.errors import Unavailable
-from darkroom.provision import TEMPLATE, provision
-from darkroom.readiness import missing
+from darkroom.provision.data import TEMPLATE, provision
+from darkroom.provision.stack import ProvisionError
 from darkroom.settings import Settings
-from darkroom.stack import ProvisionError
 
 if TYPE_CHECKING:
     from tests.conftest import Deploy, Deployment
@@ -97,7 +97,7 @@ def test_what_was_set_and_is_no_longer_a_parameter_is_let_go(
         TEMPLATE.read_text().replace("Parameters:\n", "Parameters:\n  Gone: { Type: String, Default: x }\n")
     )
     with monkeypatch.context() as before:
-        before.setattr(darkroom.provision, "TEMPLATE", older)
+        before.setattr(darkroom.provision.data, "TEMPLATE", older)
         assert provision(settings.model_copy(update={"retention_days": 7}), clients) == "updated"
     assert "Gone" in parameters(settings, clients)
     # AWS refuses a parameter that the template has not; not every stand-in does.
@@ -173,7 +173,7 @@ def test_a_refused_template_names_the_resource_and_can_be_put_right(
     # Two faults, because each of the stand-ins lets one of them pass.
     faulty = TEMPLATE.read_text().replace("${Name}-photo-webhooks\n", "${Name}-photo-webhooks!\n")
     bad.write_text(faulty.replace("!GetAtt WebhooksDeadLetters.Arn", "!GetAtt WebhooksDeadLetters.Nothing"))
-    monkeypatch.setattr(darkroom.provision, "TEMPLATE", bad)
+    monkeypatch.setattr(darkroom.provision.data, "TEMPLATE", bad)
 
     with pytest.raises(ProvisionError, match="Webhooks"):
         provision(settings, deployment.clients)
@@ -187,7 +187,7 @@ def test_a_refused_template_names_the_resource_and_can_be_put_right(
 def test_an_installation_without_the_template_says_so(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(darkroom.provision, "TEMPLATE", tmp_path / "data.yaml")
+    monkeypatch.setattr(darkroom.provision.data, "TEMPLATE", tmp_path / "data.yaml")
 
     with pytest.raises(ProvisionError, match=r"data\.yaml is missing: .* `make install`"):
         provision(deployment.settings, deployment.clients)
@@ -222,7 +222,7 @@ def test_missing_says_that_aws_cannot_be_reached(settings: Settings, nobody_answ
 def test_waiting_for_the_endpoint_has_an_end(
     settings: Settings, nobody_answers: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(darkroom.stack, "REACHABLE_WITHIN", 1)
+    monkeypatch.setattr(darkroom.provision.stack, "REACHABLE_WITHIN", 1)
 
     with pytest.raises(Unavailable, match="looking for the stack") as caught:
         provision(settings, nobody_answers)

@@ -25,15 +25,15 @@ import pytest
 from PIL import Image
 
 from darkroom.errors import NotPermitted, OutOfMemory
-from darkroom.jobs import jobs_adapter
+from darkroom.jobs.specs import jobs_adapter
 from darkroom.settings import PROJECT, read_settings
-from worker import seccomp
-from worker.child import Failure, Work
+from worker.child import seccomp
+from worker.child.main import Failure, Work
+from worker.child.process import Child
+from worker.child.runner import Pixels
+from worker.child.sandbox import SYSTEM_CALLS, Limits, allow_cpu_time, enter, without_secrets
+from worker.child.workspace import Workspace
 from worker.photo.pipeline import Result
-from worker.pixels import Pixels
-from worker.pool import Child
-from worker.sandbox import SYSTEM_CALLS, Limits, allow_cpu_time, enter, without_secrets
-from worker.workspace import Workspace
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no such sandbox")
 

@@ -23,14 +23,14 @@ import pytest
 import requests
 from PIL import Image
 
-from api.docs_page import ASSETS
-from darkroom.record import PhotoRecord
+from api.routes.docs_page import ASSETS
+from darkroom.provision.stack import TEMPLATES
+from darkroom.provision.stack import Stack as StackOnAws
+from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from darkroom.settings import read_settings
-from darkroom.stack import TEMPLATES
-from darkroom.stack import Stack as StackOnAws
 from tests.integration.conftest import PATIENCE, Stack, children_of, wait_until
-from tests.integration.embedded_run import EmbeddedProcess, ended, nobody_listens
+from tests.support.embedded_run import EmbeddedProcess, ended, nobody_listens
 
 OWN = {
     "DARKROOM_CHILD_MEMORY": str(256 * 1024 * 1024),
@@ -59,7 +59,7 @@ SLOW = {
 
 
 class ServerlessProcess(EmbeddedProcess):
-    module = "darkroom.serverless"
+    module = "darkroom.local.serverless"
     home = ".darkroom/serverless"
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from darkroom.queue import Received
-from darkroom.record import PhotoRecord
+from darkroom.aws.queue import Received
+from darkroom.record.photo import PhotoRecord
 from tests.integration.conftest import Stack, WorkerProcess, wait_until
 
 RESIZE = {"type": "resize", "width": 160}

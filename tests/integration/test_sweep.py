@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.bucket import upload_key
+from darkroom.aws.bucket import upload_key
 from darkroom.errors import Unavailable
-from darkroom.record import PhotoRecord, now
+from darkroom.record.photo import PhotoRecord, now
 from darkroom.services import Services
-from tests.ingesting import await_upload, put
 from tests.integration.conftest import Stack, wait_until
-from worker.sweep import Sweeper
-from worker.workspace import Workspace, is_in_use
+from tests.support.ingesting import await_upload, put
+from worker.child.workspace import Workspace, is_in_use
+from worker.sweep.sweeper import Sweeper
 
 RESIZE = {"type": "resize", "width": 160}
 OFTEN = {"DARKROOM_SWEEP_INTERVAL": "0.5"}
@@ -109,7 +109,7 @@ def test_however_many_cannot_be_mended_the_others_are_reached(
     stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
     """They are in one partition, and before the one that can be."""
-    monkeypatch.setattr("darkroom.table.SHARDS", 1)
+    monkeypatch.setattr("darkroom.aws.table.SHARDS", 1)
     services, long_ago = stack.services, now() - timedelta(hours=9)
     for _ in range(26):
         make_unmendable(stack, picture, trouble, long_ago)
@@ -240,7 +240,7 @@ def test_one_photo_with_an_unexpected_error_does_not_hide_the_others(
 def test_one_that_cannot_even_be_put_off_does_not_hide_the_others(
     stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("darkroom.table.SHARDS", 1)
+    monkeypatch.setattr("darkroom.aws.table.SHARDS", 1)
     photos = [overdue(stack.record(picture, [RESIZE])) for _ in range(5)]
     photos[2].metadata = {"digits": 1e50}  # DynamoDB answers with more digits than boto3 takes
     for photo in photos:

@@ -10,8 +10,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from darkroom.errors import Conflict, FutureRecord, InvalidRequest, NotFound
-from darkroom.labels import Metadata
-from darkroom.record import PhotoRecord, new_id, now
+from darkroom.record.labels import Metadata
+from darkroom.record.photo import PhotoRecord, new_id, now
 from tests.integration.conftest import Stack
 
 METADATA = {"type": "metadata"}

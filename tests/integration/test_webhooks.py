@@ -14,18 +14,18 @@ import pytest
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
-from darkroom.message import WebhookMessage
-from darkroom.orders import Callback, Delivery
-from darkroom.queue import Queue, Received
-from darkroom.record import PhotoRecord, now
-from darkroom.signing import secrets_of
-from tests.fault_proxy import FaultProxy
-from tests.faulty import Fault, start
+from darkroom.aws.queue import Queue, Received
+from darkroom.record.messages import WebhookMessage
+from darkroom.record.order import Callback, Delivery
+from darkroom.record.photo import PhotoRecord, now
+from darkroom.webhooks.signing import secrets_of
 from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
-from tests.integration.receiver import Receiver
-from worker.delivery import SCHEDULE
-from worker.turns import EACH
-from worker.webhooks import WebhookSender
+from tests.support.fault_proxy import FaultProxy
+from tests.support.faulty import Fault, start
+from tests.support.receiver import Receiver
+from worker.webhooks.fairness import EACH
+from worker.webhooks.schedule import SCHEDULE
+from worker.webhooks.sender import WebhookSender
 
 MASTER = "whsec_" + "A" * 43 + "="
 RESIZE = {"type": "resize", "width": 160}
@@ -371,13 +371,13 @@ class TestMessages:
         assert hooked.stack.receive(hooked.dead_letters()) == []
 
 
-NOTE = "darkroom.record:PhotoRecord.note_delivery"
-POST = "worker.webhooks:WebhookSender._post"
-SEND = "darkroom.queue:Queue.send"
-DELETE = "darkroom.queue:Queue.delete"
+NOTE = "darkroom.record.photo:PhotoRecord.note_delivery"
+POST = "worker.webhooks.sender:WebhookSender._post"
+SEND = "darkroom.aws.queue:Queue.send"
+DELETE = "darkroom.aws.queue:Queue.delete"
 WEBHOOKS = "-photo-webhooks"
 
-BEGIN = "darkroom.record:PhotoRecord.begin_delivery"
+BEGIN = "darkroom.record.photo:PhotoRecord.begin_delivery"
 
 SOON_BACK = {"DARKROOM_WEBHOOK_TIMEOUT": "2", "DARKROOM_AWS_TIMEOUT": "3"}
 """So that the webhook of a killed worker is."""

@@ -1,7 +1,7 @@
 """Delete, cancel, retry and more jobs while a photo is in work, at each stage; and two workers on one order.
 
-Workers are halted at a named stage (tests/faulty.py). Nothing reappears, nothing is overwritten, nobody is told twice
-of one generation under two ids, and the first of two workers does no harm when it wakes up.
+Workers are halted at a named stage (tests/support/faulty.py). Nothing reappears, nothing is overwritten, nobody is
+told twice of one generation under two ids, and the first of two workers does no harm when it wakes up.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from darkroom.record import PhotoRecord
+from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
-from tests.faulty import Fault, start
 from tests.integration.api.conftest import Api
 from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
-from tests.side_by_side import run_side_by_side
+from tests.support.faulty import Fault, start
+from tests.support.side_by_side import run_side_by_side
 
 JOBS = [{"type": "resize", "width": 160}, {"type": "metadata"}]
 
-UPDATE = "darkroom.table:Table.update"
-PUT = "darkroom.bucket:Bucket.put"
-FETCH = "darkroom.bucket:Bucket.fetch"
+UPDATE = "darkroom.aws.table:Table.update"
+PUT = "darkroom.aws.bucket:Bucket.put"
+FETCH = "darkroom.aws.bucket:Bucket.fetch"
 ANNOUNCE = "darkroom.services:Services.announce"
 
 STAGES = {
@@ -264,7 +264,7 @@ def test_a_worker_that_wakes_up_late_does_no_harm(stage: str, late_wakings: dict
 def test_short_work_costs_no_extension(stack: Stack, picture: bytes) -> None:
     folder = stack.directory / "calls"
     folder.mkdir()
-    count = Fault("darkroom.queue:Queue.set_visibility", "before", 0, act="note", folder=str(folder))
+    count = Fault("darkroom.aws.queue:Queue.set_visibility", "before", 0, act="note", folder=str(folder))
     photos = [stack.submit(picture, *JOBS) for _ in range(5)]
     environ = stack.environ | SELDOM | {"DARKROOM_LEASE": "600", "DARKROOM_HEARTBEAT": "300"}
     process = start("worker", [count], environ, stack.directory / "worker.log")

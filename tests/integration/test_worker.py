@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from darkroom.record import PhotoRecord, new_id
+from darkroom.record.photo import PhotoRecord, new_id
 from tests.integration.conftest import Stack, wait_until
 
 RESIZE = {"type": "resize", "width": 160}

@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image, ImageColor
 
 from darkroom.errors import PhotoError
-from darkroom.jobs import Output
+from darkroom.jobs.specs import Output
 from worker.photo.colour import without_idle_alpha
 from worker.photo.decode import Photo
 from worker.photo.exif import exif_bytes

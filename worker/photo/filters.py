@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps, ImageStat
 
-from darkroom.jobs import (
+from darkroom.jobs.specs import (
     AutoContrast,
     Blur,
     Brightness,

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import ExifTags, Image
 
 from darkroom.errors import PhotoError
-from darkroom.jobs import MetadataJob
+from darkroom.jobs.specs import MetadataJob
 from darkroom.sniff import open_header, reading
 from worker.photo.decode import Photo
 from worker.photo.exif import Exif, Tags

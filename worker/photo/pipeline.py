@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from darkroom.jobs import Filter, Job, MetadataJob, PictureJob, Resize, Step, steps_of
+from darkroom.jobs.specs import Filter, Job, MetadataJob, PictureJob, Resize, Step, steps_of
 from worker.photo.decode import Photo
 from worker.photo.encode import FORMATS, encode
 from worker.photo.filters import FILTERS

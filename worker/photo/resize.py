@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageColor
 
 from darkroom.errors import TooManyPixels
-from darkroom.jobs import FocalPoint, Resize
+from darkroom.jobs.specs import FocalPoint, Resize
 from worker.photo.crop import STRATEGIES
 
 Size = tuple[int, int]

@@ -1,7 +1,7 @@
 """A real API to test with: gunicorn as `python -m api` starts it, on a port of its own. No worker: jobs stay queued.
 
-With API=lambda it is a gateway and the API's Lambda function (tests/lambda_gateway.py), in payload format 2.0; with
-API=lambda1 in 1.0. All answers are the same but for what tests/integration/api/not_on_lambda.py lists.
+With API=lambda it is a gateway and the API's Lambda function (tests/support/lambda_gateway.py), in payload format
+2.0; with API=lambda1 in 1.0. All answers are the same but for what tests/integration/api/not_on_lambda.py lists.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pytest
 import requests
 from PIL import Image
 
-from darkroom.record import PhotoRecord
+from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from tests.integration.api.not_on_lambda import NOT_ON_LAMBDA
 from tests.integration.conftest import children_of
@@ -59,7 +59,7 @@ class Api:
         if payload:  # a function has to be told whether callers need keys
             ours |= {"LAMBDA_PAYLOAD": payload, "DARKROOM_AUTH": "auto"}
         environ = deployment.environ_of("api") | ours | variables
-        program = "tests.lambda_gateway" if payload else "api"
+        program = "tests.support.lambda_gateway" if payload else "api"
         with log.open("wb") as output:
             self.process = subprocess.Popen([sys.executable, "-m", program], env=environ, stderr=output)
         self.wait_until("the API answers", self._answers)

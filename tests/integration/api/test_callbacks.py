@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from darkroom.callback import MAX_URL
-from darkroom.message import read_webhook
-from tests.integration.receiver import Receiver
+from darkroom.record.messages import read_webhook
+from darkroom.webhooks.callback import MAX_URL
+from tests.support.receiver import Receiver
 
 SECRET = "whsec_" + "A" * 43 + "="
 URL = "https://hook.example/photos?token=x"

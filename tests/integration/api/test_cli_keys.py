@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from darkroom.cli import main
-from darkroom.client import ApiError, Client
+from darkroom.cli.client import ApiError, Client
+from darkroom.cli.main import main
 from darkroom.owners import hash_of, new_key, read_owners
 from darkroom.settings import Settings
 

@@ -81,7 +81,7 @@ def attack(folder: Path, api: Any, configuration: str, *options: str, checks: li
         *(f"{api.url}/openapi.json", "--url", api.url, "--checks", ",".join(checks), "--continue-on-failure"),
         *("--max-examples", str(REQUESTS), "--seed", SEED, "--no-color", *options),
     ]
-    environ = os.environ | {"SCHEMATHESIS_HOOKS": "tests.integration.api.attack"}
+    environ = os.environ | {"SCHEMATHESIS_HOOKS": "tests.support.attack"}
     environ["PYTHONPATH"] = str(Path(__file__).parents[3])
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     sys.stdout.write(done.stdout)

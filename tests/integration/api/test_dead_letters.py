@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from darkroom.dead_letters import DeadLetters
 from darkroom.errors import AttemptsExhausted, DarkroomError, OutOfMemory, Unavailable
-from darkroom.orders import Result
-from darkroom.record import PhotoRecord, new_id
+from darkroom.record.order import Result
+from darkroom.record.photo import PhotoRecord, new_id
+from darkroom.redrive import DeadLetters
 
 JOBS = [{"type": "resize", "width": 40}, {"type": "resize", "width": 20}, {"type": "metadata"}]
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import requests
 
-from darkroom.bucket import original_key
-from darkroom.record import new_id
-from tests.fault_proxy import FaultProxy
+from darkroom.aws.bucket import original_key
+from darkroom.record.photo import new_id
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_idempotency import JOBS, Held, at_once, forget_answer, listed, send
+from tests.support.fault_proxy import FaultProxy
 
 
 @pytest.fixture

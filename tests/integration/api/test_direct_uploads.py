@@ -11,12 +11,12 @@ import requests
 from botocore.exceptions import CredentialRetrievalError
 
 from api.app import create_app
+from darkroom.aws.queue import Queue
+from darkroom.aws.table import Table
 from darkroom.errors import Unavailable
-from darkroom.orders import Original
 from darkroom.owners import hash_of, new_key
-from darkroom.queue import Queue
-from darkroom.record import PhotoRecord, now
-from darkroom.table import Table
+from darkroom.record.order import Original
+from darkroom.record.photo import PhotoRecord, now
 from tests.integration.api.conftest import PATIENCE
 from tests.integration.api.test_idempotency import forget_answer
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from darkroom.emulator import free_port
+from darkroom.local.emulator import free_port
 
 LIMIT = 200_000
 

@@ -11,10 +11,10 @@ from uuid import uuid4
 import pytest
 import requests
 
-from darkroom.bucket import result_key
+from darkroom.aws.bucket import result_key
 from darkroom.errors import UnreadablePhoto
-from darkroom.orders import Result
-from darkroom.record import PhotoRecord
+from darkroom.record.order import Result
+from darkroom.record.photo import PhotoRecord
 
 
 def succeed(result: dict[str, Any] | None = None) -> Any:

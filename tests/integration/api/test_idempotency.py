@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 import requests
 
-from darkroom.bucket import original_key
+from darkroom.aws.bucket import original_key
+from darkroom.aws.idempotency_store import LOCK, Answer, Reserved
 from darkroom.errors import RequestInFlight, Unavailable
-from darkroom.idempotency import LOCK, Answer, Reserved
 from darkroom.owners import hash_of, new_key
-from darkroom.record import new_id
-from tests.fault_proxy import Answer as Answered
-from tests.fault_proxy import Fault, FaultProxy, Forward, Request, error
+from darkroom.record.photo import new_id
 from tests.integration.api.conftest import PATIENCE, Api
+from tests.support.fault_proxy import Answer as Answered
+from tests.support.fault_proxy import Fault, FaultProxy, Forward, Request, error
 
 JOBS = [{"type": "metadata"}]
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import requests
 
+from api.access.auth import OPEN
 from api.app import create_app
-from api.auth import OPEN
 from darkroom.errors import ChildDied
 from darkroom.owners import hash_of, new_key
-from darkroom.record import PhotoRecord
+from darkroom.record.photo import PhotoRecord
 from tests.integration.api.conftest import refusal_to_start
 
 ALICE, ALICES_OTHER, BOB = new_key(), new_key(), new_key()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from darkroom.emulator import free_port
+from darkroom.local.emulator import free_port
 from darkroom.owners import hash_of, new_key
 from tests.integration.api.test_follow import succeed
 

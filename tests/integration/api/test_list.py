@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from darkroom.jobs import jobs_adapter
-from darkroom.record import PhotoRecord, new_id, now
+from darkroom.jobs.specs import jobs_adapter
+from darkroom.record.photo import PhotoRecord, new_id, now
 
 
 @pytest.fixture(scope="module")

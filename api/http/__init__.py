@@ -1,0 +1,1 @@
+"""What belongs to no resource: connections, gunicorn's worker class, problem documents, request ids."""

@@ -1,0 +1,61 @@
+"""The OpenAPI document, and the page at /docs: Swagger UI from its Python package, so that it needs no internet."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+import flask_openapi3_swagger  # type: ignore[import-untyped]
+from flask import Blueprint, Response, render_template_string
+from flask_openapi3.openapi import OpenAPI
+
+from api.access.auth import describe
+from api.openapi.document import complete
+
+ASSETS = Path(flask_openapi3_swagger.__file__).parent / "templates" / "swagger"
+
+# Addresses are relative: before us may be a gateway that adds a prefix.
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Darkroom API</title>
+<link rel="icon" href="docs/images/swagger.svg">
+<link rel="stylesheet" href="docs/css/swagger-ui.css">
+</head>
+<body>
+<div id="page"></div>
+<script src="docs/js/swagger-ui-bundle.js"></script>
+<script nonce="{{ nonce }}">
+SwaggerUIBundle({
+  url: new URL("openapi.json", window.location.href).href,
+  dom_id: "#page",
+  deepLinking: true,
+  defaultModelsExpandDepth: 0,
+});
+</script>
+</body>
+</html>
+"""
+
+docs = Blueprint("docs", __name__, static_folder=ASSETS, static_url_path="/docs")
+
+
+@docs.get("/docs")
+def page() -> Response:
+    nonce = secrets.token_urlsafe(16)
+    response = Response(render_template_string(PAGE, nonce=nonce), content_type="text/html; charset=utf-8")
+    response.headers["Content-Security-Policy"] = (
+        f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; frame-ancestors 'none'"
+    )
+    return response
+
+
+def document(app: OpenAPI, keys_needed: bool) -> Response:
+    written: dict[str, Any] = app.api_doc
+    complete(written)
+    describe(written, keys_needed)
+    return Response(json.dumps(written), content_type="application/json")  # in our order, not the alphabet's

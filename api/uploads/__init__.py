@@ -1,0 +1,1 @@
+"""A request body becomes stored photos: parse, fields, spool, intake."""

@@ -1,0 +1,1 @@
+"""The AWS clients, and what Darkroom does with them: bucket, queue, table."""

@@ -1,0 +1,1 @@
+"""The `darkroom` command and its HTTP client."""

@@ -1,0 +1,1 @@
+"""The embedded runs: API and workers, or functions, with an AWS emulator on this machine."""

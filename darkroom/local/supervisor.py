@@ -1,0 +1,203 @@
+"""What the embedded runs share, `make run` and `make run-serverless`: an AWS emulator, a folder for its state that one
+run has at a time, signals, and what is said to the user.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+import click
+
+from darkroom.errors import DarkroomError
+from darkroom.local.emulator import HOST, Child, Emulator, StartFailed, is_taken
+from darkroom.owners import read_owners
+from darkroom.settings import Settings, read_settings
+
+HOME = Path(".darkroom")
+
+AWS_PORT = 4566
+"""LocalStack's port: what looks into LocalStack finds the emulator without being told."""
+
+REGION = {"AWS_REGION", "AWS_DEFAULT_REGION"}
+
+EXAMPLE_JOBS = '[{"type":"resize","width":800},{"type":"filter","filter":"sepia"},{"type":"metadata"}]'
+
+
+class Stopped(Exception):
+    """Somebody wants the run to end."""
+
+
+class EmbeddedRun(ABC):
+    """The processes of one embedded run, in the order in which they were started."""
+
+    command = "make run"
+
+    def __init__(self, home: Path, emulator: Emulator | None, processes: TextIO) -> None:
+        self.home = home
+        self.emulator = emulator
+        self.processes = processes
+        self.children: list[Child] = []
+        self.signals = 0
+        self.own_environ: dict[str, str] = {}
+        self.left_out: list[str] = []
+        """The user's AWS_* variables that do not reach our processes."""
+
+    @abstractmethod
+    def start(self) -> Settings:
+        """Start everything and wait until it answers. Raises Stopped when that is not wanted any more."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop everything, in the order that loses nothing."""
+
+    @abstractmethod
+    def welcome(self, settings: Settings) -> str:
+        """What the user is told when everything runs."""
+
+    def prepare(self, wanted: Mapping[str, str]) -> Settings:
+        """Make this process's environment that of the run: `wanted`, but what the user has set wins."""
+        if self.emulator:
+            # A profile, or an endpoint for S3 alone, would lead past the emulator: to an account of the user's.
+            self.left_out = [name for name in os.environ if name.startswith("AWS_") and name not in REGION]
+            for name in self.left_out:
+                del os.environ[name]
+        self.own_environ = _defaults(wanted, self.emulator)
+        os.environ.update(self.own_environ)
+        return read_settings()
+
+    def start_emulator(self) -> None:
+        if self.emulator:
+            self.note(self.emulator.start(self.log("emulator"), give_up=self.stop_wanted))
+            self.check()
+
+    def stop_emulator(self) -> None:
+        if self.emulator and not self.emulator.stop():
+            say("the emulator did not end by itself: what was in the queue is lost")
+
+    def note(self, child: Child) -> None:
+        self.children.append(child)
+        print(child.name, child.process.pid, file=self.processes, flush=True)
+
+    def check(self) -> None:
+        """Raise Stopped when the run shall end, StartFailed when one of its processes ended by itself."""
+        if self.stop_wanted():
+            raise Stopped
+        for child in self.children:
+            if child.ended:
+                raise StartFailed(f"{child.name} {child.how_it_ended()}; the end of {child.log}:\n{child.last_lines()}")
+
+    def check_emulator_port(self) -> None:
+        if self.emulator and is_taken(HOST, self.emulator.port):
+            raise StartFailed(
+                f"{HOST}:{self.emulator.port}, for the AWS emulator, is in use by another program, "
+                f"perhaps LocalStack{self.left_by_an_earlier_run()}; end that one, or take another port: "
+                f"{self.command} ARGS='--aws-port {self.emulator.port + 1}'"
+            )
+
+    def left_by_an_earlier_run(self) -> str:
+        """A run that was killed could not take its processes along; they are named, not ended: numbers are reused."""
+        self.processes.seek(0)
+        listed = ", ".join(line.strip() for line in self.processes)
+        return f" (a run that was killed had these processes: {listed})" if listed else ""
+
+    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.signals += 1
+
+    def stop_wanted(self) -> bool:
+        return self.signals > 0
+
+    def log(self, name: str) -> Path:
+        return self.home / "logs" / f"{name}.log"
+
+    # --- for people ---------------------------------------------------------------------------------------------
+
+    def aws_environ(self) -> str:
+        """What leads a command of the user's to the same AWS."""
+        environ = " ".join(f"{name}={value}" for name, value in self.own_environ.items() if name.startswith("AWS_"))
+        return " ".join(["env", *(f"-u {name}" for name in self.left_out), environ]) if self.left_out else environ
+
+    def darkroom_command(self) -> Path:
+        command = Path(sys.executable).with_name("darkroom")
+        return command.relative_to(Path.cwd()) if command.is_relative_to(Path.cwd()) else command
+
+    def example_upload(self, settings: Settings, base: str) -> str:
+        key = ' -H "Authorization: Bearer $DARKROOM_API_KEY"' if read_owners(settings).keys else ""
+        return f"curl{key} -F photo=@photo.jpg -F 'jobs={EXAMPLE_JOBS}' {base}/v1/photos"
+
+
+def run_until_stopped(home: Path, make_run: Callable[[TextIO], EmbeddedRun]) -> int:
+    """Start a run, wait for a signal, stop it. Returns the exit status."""
+    home.mkdir(parents=True, exist_ok=True)
+    # The list of our processes is also the lock: two emulators must not save into one folder.
+    with (home / "processes").open("a+") as processes:
+        try:
+            fcntl.flock(processes, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            sys.exit(
+                f"darkroom: {home.absolute()} is in use by another run; end that one (Ctrl-C), or use another checkout"
+            )
+        run = make_run(processes)
+        status = _run(run)
+        if run.children:
+            processes.truncate(0)
+    return status
+
+
+def _run(run: EmbeddedRun) -> int:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, run.on_signal)
+    failed = False
+    try:
+        settings = run.start()
+        say(run.welcome(settings))
+        while True:
+            run.check()
+            time.sleep(0.2)
+    except Stopped:
+        say("\nstopping; Ctrl-C once more does not wait for photos in work")
+    except DarkroomError as error:
+        failed = True
+        print(f"\ndarkroom: {error.detail}", file=sys.stderr)
+    finally:
+        run.stop()
+    say("stopped")
+    return 1 if failed else 0
+
+
+def _defaults(wanted: Mapping[str, str], emulator: Emulator | None) -> dict[str, str]:
+    """The environment of an embedded run; what the user has set wins."""
+    environ = os.environ
+    wanted = dict(wanted)
+    if emulator:
+        wanted |= emulator.environ
+    elif not environ.get("AWS_ACCESS_KEY_ID") and not environ.get("AWS_PROFILE"):
+        wanted |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    if not environ.get("AWS_REGION"):
+        wanted["AWS_DEFAULT_REGION"] = "us-east-1"
+    # What runs on this machine is not asked for through a proxy.
+    direct = ",".join(filter(None, [environ.get("no_proxy") or environ.get("NO_PROXY"), HOST]))
+    return {name: value for name, value in wanted.items() if not environ.get(name)} | {
+        "NO_PROXY": direct,
+        "no_proxy": direct,
+    }
+
+
+HELP = {"help_option_names": ["-h", "--help"]}
+
+aws_port_option: Callable[[Callable[..., None]], Callable[..., None]] = click.option(
+    "--aws-port", type=click.IntRange(1, 65_535), default=AWS_PORT, show_default=True, help="The AWS emulator's port."
+)
+"""What both runs can be told."""
+
+
+def say(text: str) -> None:
+    print(text, flush=True)

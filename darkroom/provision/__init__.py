@@ -1,0 +1,1 @@
+"""CloudFormation: the stacks that Darkroom deploys."""

@@ -1,0 +1,193 @@
+"""CloudFormation stacks: deploy a template and wait until that is done, or say what failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from botocore.exceptions import ClientError, WaiterError
+
+from darkroom.aws.clients import aws_errors, error_code
+from darkroom.errors import DarkroomError, Unavailable
+from darkroom.settings import PROJECT
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import ParameterTypeDef, StackTypeDef
+
+TEMPLATES = PROJECT / "deploy" / "aws"
+
+REACHABLE_WITHIN = 60.0
+"""A stand-in that was started together with us needs a while until it answers."""
+
+Outcome = Literal["created", "updated", "unchanged"]
+
+
+class ProvisionError(DarkroomError):
+    """The stack could not be deployed."""
+
+    code = "provision_failed"
+    retryable = False
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What is to be deployed: a template under a name, with the parameters that are ours to say.
+
+    What somebody set by hand beside them stays.
+    """
+
+    name: str
+    template: Path
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def deploy(self, cloudformation: CloudFormationClient) -> Outcome:
+        """Create the stack or bring it up to date, and wait until that is done.
+
+        Raises ProvisionError with the resource that failed and its reason, Unavailable when the endpoint
+        does not answer.
+        """
+        current = _settled(cloudformation, self.name, _wait_until_reachable(cloudformation, self.name))
+        with aws_errors(f"deploying the stack {self.name}"):
+            if current is not None and current["StackStatus"] == "ROLLBACK_COMPLETE":
+                # What is left of a first deployment that failed: empty, and of no use but to be deleted.
+                cloudformation.delete_stack(StackName=self.name)
+                _wait_for(cloudformation, self.name, "stack_delete_complete")
+                current = None
+            if current is None:
+                return self._create(cloudformation)
+            return self._update(cloudformation, current)
+
+    def describe(self, cloudformation: CloudFormationClient) -> StackTypeDef | None:
+        """The stack as it is deployed, with the parameters that it has; None when it is not there."""
+        with aws_errors(f"looking for the stack {self.name}"):
+            return _describe(cloudformation, self.name)
+
+    def outputs(self, cloudformation: CloudFormationClient) -> dict[str, str]:
+        """What the deployed stack says of itself."""
+        found = self.describe(cloudformation)
+        outputs = found.get("Outputs", []) if found else []
+        return {output["OutputKey"]: output["OutputValue"] for output in outputs}
+
+    def _create(self, cloudformation: CloudFormationClient) -> Outcome:
+        cloudformation.create_stack(
+            StackName=self.name,
+            TemplateBody=self.text,
+            Parameters=self._parameters(),
+            Capabilities=["CAPABILITY_IAM"],
+            Tags=[{"Key": "application", "Value": "darkroom"}],
+        )
+        _wait_for(cloudformation, self.name, "stack_create_complete")
+        return "created"
+
+    def _update(self, cloudformation: CloudFormationClient, current: StackTypeDef) -> Outcome:
+        taken = cloudformation.get_template_summary(TemplateBody=self.text)["Parameters"]
+        set_before = {parameter["ParameterKey"] for parameter in current.get("Parameters", [])}
+        # What somebody set by hand, such as the receives that SQS allows, stays, unless the template has it no more.
+        kept = set_before & {parameter["ParameterKey"] for parameter in taken}
+        try:
+            cloudformation.update_stack(
+                StackName=self.name,
+                TemplateBody=self.text,
+                Parameters=self._parameters(kept),
+                Capabilities=["CAPABILITY_IAM"],
+                Tags=[{"Key": "application", "Value": "darkroom"}],
+            )
+        except ClientError as error:
+            if "No updates are to be performed" in str(error):
+                return "unchanged"
+            if error_code(error) == "ValidationError":
+                # Most often a status that wants a person to look, such as UPDATE_ROLLBACK_FAILED.
+                raise ProvisionError(f"the stack {self.name} cannot be updated: {error}") from error
+            raise
+        _wait_for(cloudformation, self.name, "stack_update_complete")
+        return "updated"
+
+    @property
+    def text(self) -> str:
+        try:
+            return self.template.read_text()
+        except FileNotFoundError:
+            raise ProvisionError(
+                f"deploy/aws/{self.template.name} is missing: install Darkroom from a checkout with `make install`"
+            ) from None
+
+    def _parameters(self, kept: Set[str] = frozenset()) -> list[ParameterTypeDef]:
+        ours = self.parameters
+        parameters: list[ParameterTypeDef] = [{"ParameterKey": key, "ParameterValue": ours[key]} for key in ours]
+        parameters += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept - ours.keys())]
+        return parameters
+
+
+def _wait_until_reachable(cloudformation: CloudFormationClient, stack: str) -> StackTypeDef | None:
+    deadline = time.monotonic() + REACHABLE_WITHIN
+    while True:
+        try:
+            with aws_errors(f"looking for the stack {stack}"):
+                return _describe(cloudformation, stack)
+        except Unavailable as error:
+            # The service's own "no" does not get better by asking again.
+            denied = isinstance(error.__cause__, ClientError) and error.certain
+            if denied or time.monotonic() > deadline:
+                raise
+        time.sleep(1)
+
+
+def _describe(cloudformation: CloudFormationClient, stack: str) -> StackTypeDef | None:
+    try:
+        return cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    except ClientError as error:
+        if error_code(error) == "ValidationError" and "does not exist" in str(error):
+            return None
+        raise
+
+
+def _settled(cloudformation: CloudFormationClient, stack: str, current: StackTypeDef | None) -> StackTypeDef | None:
+    """Wait for a deployment that somebody else began: two services may start at the same time."""
+    with aws_errors(f"waiting for the stack {stack}"):
+        for _ in range(120):
+            if current is None or not current["StackStatus"].endswith("_IN_PROGRESS"):
+                return current
+            time.sleep(5)
+            current = _describe(cloudformation, stack)
+    raise ProvisionError(f"the stack {stack} is being changed by somebody else and does not come to an end")
+
+
+def _wait_for(
+    cloudformation: CloudFormationClient,
+    stack: str,
+    state: Literal["stack_create_complete", "stack_update_complete", "stack_delete_complete"],
+) -> None:
+    try:
+        # Stand-ins are done within seconds; AWS takes a minute or two.
+        cloudformation.get_waiter(state).wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 900})
+    except WaiterError as error:
+        raise ProvisionError(f"the stack {stack} was not deployed: {_first_failure(cloudformation, stack)}") from error
+
+
+def _first_failure(cloudformation: CloudFormationClient, stack: str) -> str:
+    """The resource that failed first and why; what follows it is only the rollback."""
+    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    failure = "CloudFormation gives no reason"
+    for event in events:  # newest first
+        resource, reason = event.get("LogicalResourceId", "?"), event.get("ResourceStatusReason", "")
+        if event.get("ResourceStatus", "").endswith("FAILED") and "cancelled" not in reason:
+            failure = f"{resource} ({event.get('ResourceType')}): {reason or 'no reason given'}"
+            if "DescribeEvents" in reason:
+                failure = _refusal(cloudformation, stack) or failure
+        if resource == stack and event.get("ResourceStatus") in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"):
+            break  # older events belong to an earlier deployment
+    return failure
+
+
+def _refusal(cloudformation: CloudFormationClient, stack: str) -> str:
+    """What CloudFormation found wrong before it touched anything, such as a bucket that exists already."""
+    events = cloudformation.describe_events(StackName=stack, Filters={"FailedEvents": True})["OperationEvents"]
+    return "; ".join(
+        f"{event.get('LogicalResourceId', '?')}: {event['ValidationStatusReason']}"
+        for event in events
+        if event.get("ValidationStatusReason")
+    )

@@ -1,0 +1,1 @@
+"""Webhooks as both sides know them: callback URLs and signatures."""

@@ -1,0 +1,180 @@
+"""draft-04 from pydantic's JSON Schema: the same bodies pass, and what cannot be said is refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import jsonschema
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
+
+from darkroom.provision.schema import CannotBeSaid, draft_04
+from darkroom.record.arrivals import IngestRequest
+from tests.support.templates import load
+
+
+def takes(schema: dict[str, Any], body: object) -> bool:
+    return jsonschema.Draft4Validator(schema).is_valid(body)
+
+
+def test_the_template_holds_what_the_model_says_now() -> None:
+    model = load("gateway.yaml")["Resources"]["IngestRequest"]["Properties"]
+    assert model["Schema"] == draft_04(IngestRequest), "python -m darkroom.provision.schema prints what belongs there"
+
+
+def test_it_is_a_sound_draft_04_schema() -> None:
+    schema = draft_04(IngestRequest)
+    jsonschema.Draft4Validator.check_schema(schema)
+    assert schema["$schema"] == "http://json-schema.org/draft-04/schema#"
+
+
+GOOD = {"key": "incoming/alice/rome.jpg", "preset": "web"}
+
+BODIES: list[object] = [
+    GOOD,
+    GOOD | {"reference": "it's \U0001f600 mine", "metadata": {"a": 1, "b": "x", "c": 1.5, "d": True}},
+    GOOD | {"reference": None, "metadata": None},
+    GOOD | {"metadata": {}},
+    GOOD | {"metadata": {"a": 1e37, "b": -1e37}},
+    GOOD | {"metadata": {"a": 1e38}},
+    GOOD | {"metadata": {"\U0001f600" * 64: 1}},
+    GOOD | {"key": "incoming/alice/" + "x" * 1009},
+    {},
+    [],
+    "incoming/alice/rome.jpg",
+    None,
+    {"key": "incoming/alice/rome.jpg"},
+    {"preset": "web"},
+    GOOD | {"key": ""},
+    GOOD | {"key": 7},
+    GOOD | {"key": "originals/1"},
+    GOOD | {"key": "incoming/"},
+    GOOD | {"key": "incoming/alice"},
+    GOOD | {"key": "incoming/alice/" + "x" * 1010},
+    GOOD | {"preset": "../web"},
+    GOOD | {"preset": None},
+    GOOD | {"reference": "x" * 257},
+    GOOD | {"reference": "bell\x07"},
+    GOOD | {"metadata": {"a": [1]}},
+    GOOD | {"metadata": {"a": None}},
+    GOOD | {"metadata": {"": 1}},
+    GOOD | {"metadata": {"x" * 65: 1}},
+    GOOD | {"metadata": {"bell\x07": 1}},
+    GOOD | {"metadata": {str(n): n for n in range(21)}},
+    GOOD | {"metadata": "a"},
+    GOOD | {"owner": "bob"},
+]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body)[:60])
+def test_gateway_and_model_take_the_same_bodies(body: object) -> None:
+    try:
+        IngestRequest.model_validate(body)
+        by_the_model = True
+    except ValidationError:
+        by_the_model = False
+
+    assert takes(draft_04(IngestRequest), body) == by_the_model
+
+
+@pytest.mark.timeout(60)
+def test_a_name_of_halves_is_counted_in_one_way() -> None:
+    """As readers of regular expressions see it that know no characters beyond U+FFFF, only their halves. With two ways
+    to read each of them this would not come to an end."""
+    schema = draft_04(IngestRequest)
+    high, low = "\ud83d", "\ude00"
+    for name, good in (
+        (64 * (high + low), True),
+        (65 * (high + low), False),
+        (64 * "x", True),
+        (64 * high, True),
+        (65 * low, False),
+        (63 * (high + low) + high, True),
+        (low + 63 * (high + low) + high, False),
+    ):
+        assert takes(schema, GOOD | {"metadata": {name: 1}}) == good, ascii(name)
+
+
+class Inner(BaseModel):
+    size: int = Field(gt=0, le=9)
+
+
+class Everything(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["one"]
+    inner: Inner
+    pair: tuple[int, str]
+    sizes: list[Annotated[float, Field(ge=0, lt=1)]] = Field(max_length=2)
+    names: dict[Annotated[str, Field(pattern="^[a-z]+$", max_length=3)], int] = {}
+    choice: Inner | str | None = None
+
+
+WHOLE = {"kind": "one", "inner": {"size": 9}, "pair": [1, "x"], "sizes": [0, 0.5], "names": {"abc": 1}}
+
+
+@pytest.mark.parametrize(
+    ("change", "good"),
+    [
+        ({}, True),
+        ({"choice": {"size": 1}}, True),
+        ({"choice": {"size": 0}}, False),
+        ({"kind": "two"}, False),
+        ({"inner": {"size": 0}}, False),
+        ({"pair": [1]}, False),
+        ({"pair": [1, "x", 2]}, False),
+        ({"pair": ["x", 1]}, False),
+        ({"sizes": [1]}, False),
+        ({"sizes": [0, 0, 0]}, False),
+        ({"names": {"abcd": 1}}, False),
+        ({"names": {"A": 1}}, False),
+        ({"more": 1}, False),
+    ],
+)
+def test_what_is_rewritten_means_the_same(change: dict[str, Any], good: bool) -> None:
+    schema = draft_04(Everything)
+    jsonschema.Draft4Validator.check_schema(schema)
+    assert takes(schema, WHOLE | change) == good
+
+
+class Tree(BaseModel):
+    children: list[Tree] = []
+
+
+class _Said(BaseModel):
+    value: int
+
+
+def saying(**more: Any) -> type[BaseModel]:
+    """A model whose schema says this as well."""
+
+    class Said(_Said):
+        model_config = ConfigDict(json_schema_extra=more)
+
+    return Said
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        (Tree, "Tree contains itself"),
+        (saying(contains={"type": "string"}), r"Said\.contains: draft-04 cannot say contains"),
+        (saying(unevaluatedProperties=False), "cannot say unevaluatedProperties"),
+        (saying(dependentRequired={"value": ["other"]}), "cannot say dependentRequired"),
+        (saying(**{"if": {}, "then": {}}), "cannot say if"),
+        (saying(format="uuid"), 'cannot say format: "uuid"'),
+        (saying(minimum=1, exclusiveMinimum=1), "either minimum or exclusiveMinimum"),
+        (saying(propertyNames={"enum": ["a"]}), "a pattern and a length"),
+        (saying(pattern=r"^(?P<name>x)$"), "not in every dialect"),
+        (saying(pattern=r"\Ax\Z"), "not in every dialect"),
+        (saying(pattern=r"\p{L}"), "not in every dialect"),
+        (
+            RootModel[dict[str, Annotated[Inner, Field(json_schema_extra={"minProperties": 1})]]],
+            r"ignores what stands beside \$ref: minProperties",
+        ),
+        (RootModel[Annotated[str, Field(pattern="(?i)x")]], "not in every dialect"),
+    ],
+)
+def test_what_cannot_be_said_is_refused(model: type[BaseModel], why: str) -> None:
+    with pytest.raises(CannotBeSaid, match=why):
+        draft_04(model)

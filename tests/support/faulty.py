@@ -1,0 +1,108 @@
+"""A service with faults in it: `python -m tests.support.faulty worker FAULTS` runs the real worker (or the real
+`api`), with methods of the product wrapped so that the process dies, waits or notes something right before or after a
+call.
+
+The product has no hook for this. A method that was renamed ends the process with a traceback, and one that is never
+called leaves it alive: a test that asserts how the process ended passes in neither case.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens at one call. Calls are counted in each thread: a slot of a worker handles one message at a time."""
+
+    call: str
+    """`module:Class.method`"""
+    when: Literal["before", "after"]
+    nth: int = 1
+    """Counted from 1; 0 is every call."""
+    queue: str = ""
+    """Count only the calls of the queue whose name ends so."""
+    act: Literal["die", "wait", "slow", "note"] = "die"
+    folder: str = ""
+    """Of `wait` and `note`: a file for each call that came here, and the file `go` that lets those who wait go on."""
+    seconds: float = 0
+    """Of `slow`."""
+
+    def inject(self, kill: Callable[[], None]) -> None:
+        module, _, path = self.call.partition(":")
+        class_name, _, name = path.partition(".")
+        owner = getattr(importlib.import_module(module), class_name)
+        method, counted = getattr(owner, name), threading.local()
+
+        @functools.wraps(method)
+        def with_fault(here: Any, *args: Any, **more: Any) -> Any:
+            if self.queue and not here.name.endswith(self.queue):
+                return method(here, *args, **more)
+            counted.calls = getattr(counted, "calls", 0) + 1
+            reached = self.nth in (0, counted.calls)
+            if reached and self.when == "before":
+                self.happen(kill)
+            value = method(here, *args, **more)
+            if reached and self.when == "after":
+                self.happen(kill)
+            return value
+
+        setattr(owner, name, with_fault)
+
+    def happen(self, kill: Callable[[], None]) -> None:
+        if self.act == "die":
+            kill()
+        elif self.act == "slow":
+            time.sleep(self.seconds)
+        else:
+            folder = Path(self.folder)
+            (folder / f"reached-{os.getpid()}-{threading.get_native_id()}-{time.monotonic_ns()}").touch()
+            while self.act == "wait" and not (folder / "go").exists():
+                time.sleep(0.02)
+
+
+def command(service: Literal["api", "worker"], faults: Sequence[Fault]) -> list[str]:
+    """What starts such a service."""
+    return [sys.executable, "-m", "tests.support.faulty", service, json.dumps([asdict(fault) for fault in faults])]
+
+
+def start(service: Literal["api", "worker"], faults: Sequence[Fault], environ: dict[str, str], log: Path) -> Any:
+    """Start such a service, in a process group of its own."""
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command(service, faults), env=environ, stderr=output, cwd=Path(__file__).parents[2], process_group=0
+        )
+
+
+def kill_process() -> None:
+    """As the kernel does for want of memory: without a word, and this process alone."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_container() -> None:
+    """As a container is killed: gunicorn's master and all its workers."""
+    os.killpg(0, signal.SIGKILL)
+
+
+def main() -> None:
+    service, faults = sys.argv[1], json.loads(sys.argv[2])
+    for fault in faults:
+        Fault(**fault).inject(kill_process if service == "worker" else kill_container)
+    sys.argv[1:] = []
+    sys.exit(importlib.import_module(f"{service}.__main__").main())
+
+
+if __name__ == "__main__":
+    main()

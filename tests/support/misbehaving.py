@@ -1,0 +1,96 @@
+"""The real worker, with operations that misbehave in its children: `python -m tests.support.misbehaving`.
+
+A child imports the program it belongs to, so that it finds the operations replaced here as well.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageFilter
+
+import worker.child.main
+from darkroom.jobs.specs import AutoContrast, Brightness, Filter, Grayscale, Invert, Posterize, Saturation, Sepia
+from darkroom.sniff import Sniffed, sniff
+from worker.photo.pipeline import STEPS
+
+TRAP = 15.0
+"""Seconds: longer than the test's lease."""
+
+
+def crash() -> None:
+    os.abort()
+
+
+def allocate_without_end() -> None:
+    kept = []
+    while True:
+        kept.append(bytearray(10_000_000))
+
+
+def sleep_forever() -> None:
+    threading.Event().wait()
+
+
+def reach_the_network() -> None:
+    socket.create_connection(("127.0.0.1", 9), timeout=1)
+
+
+def run_a_program() -> None:
+    subprocess.run(["/bin/true"], check=True)
+
+
+def read_a_file_elsewhere() -> None:
+    Path("/etc/passwd").read_bytes()
+
+
+def _first(misdeed: Callable[[], None]) -> Callable[..., Image.Image]:
+    def apply(image: Image.Image, _spec: Filter, _max_pixels: int) -> Image.Image:
+        misdeed()
+        return image
+
+    return apply
+
+
+def _rank_filter(image: Image.Image, _spec: Any, _max_pixels: int) -> Image.Image:
+    """Pillow holds the GIL while it filters; on a fast machine more than once, until TRAP is over."""
+    end = time.monotonic() + TRAP
+    image = image.convert("L")
+    while True:
+        image = image.filter(ImageFilter.MedianFilter(9))
+        if time.monotonic() > end:
+            return image.convert("RGB")
+
+
+def _sniff(original: Path, max_pixels: int) -> Sniffed:
+    begins = original.read_bytes()[:5]
+    if begins == b"CRASH":
+        crash()
+    if begins == b"SLEEP":
+        sleep_forever()
+    if begins == b"BUGGY":
+        raise RuntimeError("nobody thought of this")
+    return sniff(original, max_pixels)
+
+
+worker.child.main.sniff = _sniff
+STEPS[Sepia] = _first(crash)
+STEPS[Invert] = _first(allocate_without_end)
+STEPS[Posterize] = _first(sleep_forever)
+STEPS[Saturation] = _first(reach_the_network)
+STEPS[AutoContrast] = _first(run_a_program)
+STEPS[Brightness] = _first(read_a_file_elsewhere)
+STEPS[Grayscale] = _rank_filter
+
+if __name__ == "__main__":
+    from worker.__main__ import main  # not in the children, which would load all of the worker
+
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""The worker's Lambda function, with operations that misbehave in its children, and a photo over which it hangs itself:
+
+    HANG=<photo> python -m tests.integration.misbehaving_function worker.lambda_function.lambda_handler
+
+Children import the program they belong to, so that they find the operations replaced as well.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import tests.support.misbehaving  # noqa: F401 - for what it replaces
+
+
+def hang_once_over(photo: str) -> None:
+    """The worker's own process, not a child: nothing but the end of the environment helps. Once, or nothing would."""
+    from worker.orders.handler import Handler  # not in the children, which would load all of the worker
+
+    handle = Handler.handle
+
+    def hang(self, received, lease):  # type: ignore[no-untyped-def]
+        if photo in received.body and received.receives == 1:
+            time.sleep(3600)
+        return handle(self, received, lease)
+
+    Handler.handle = hang  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    from awslambdaric.__main__ import main
+
+    if photo := os.environ.get("HANG"):
+        hang_once_over(photo)
+    main(sys.argv)

@@ -1,0 +1,151 @@
+"""Idempotency keys as they are written, and what a repeated request does with the order that it made before."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.idempotency import read_key
+from darkroom.aws.idempotency_store import LOCK, _pause
+from darkroom.errors import MalformedKey, Unavailable, UnreadablePhoto
+from darkroom.jobs.specs import MetadataJob, ResizeJob
+from darkroom.record.photo import PhotoRecord, new_id, now
+
+REPEAT = 60
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        (None, None),
+        ("order-7", "order-7"),
+        ('"order-7"', "order-7"),
+        ('"a, b; c"', "a, b; c"),
+        (r'"say \"hi\" \\"', r'say "hi" \ '.strip()),
+        ("x" * 255, "x" * 255),
+        ("a;b=c/d+e==", "a;b=c/d+e=="),
+    ],
+)
+def test_keys_are_read_with_and_without_quotation_marks(given: str | None, key: str | None) -> None:
+    assert read_key(given) == key
+
+
+@pytest.mark.parametrize(
+    "given", ["", '""', "a b", "a,b", '"a', 'a"', '"a" ; x', '"a", "b"', r'"\x"', "x" * 256, "\x7f", "\u00e9", "a\tb"]
+)
+def test_what_is_no_key_is_refused(given: str) -> None:
+    with pytest.raises(MalformedKey, match="1 to 255 printable ASCII"):
+        read_key(given)
+
+
+@pytest.mark.parametrize(("begun", "pause"), [(0, 1), (1, 1), (4, 4), (LOCK - 3, 3), (LOCK - 1, 1)])
+def test_the_pause_grows_and_ends_with_the_lock(begun: int, pause: int) -> None:
+    assert _pause(locked_until=1000 - begun + LOCK, at=1000) == pause
+
+
+@pytest.fixture
+def photo() -> PhotoRecord:
+    record = PhotoRecord(id=new_id(), owner="default", created_at=now())
+    record.add_order([MetadataJob(), ResizeJob(width=5)], REPEAT)
+    return record
+
+
+def order(photo: PhotoRecord) -> str:
+    return min(photo.orders)
+
+
+def test_an_order_that_was_never_sent_begins_anew(photo: PhotoRecord) -> None:
+    jobs, sent_as = list(photo.jobs), photo.deduplication_id(order(photo))
+    photo.fail_order(order(photo), Unavailable("the queue is down"))
+
+    photo.go_on(order(photo), REPEAT)
+
+    assert list(photo.jobs) == jobs
+    assert {job.status for job in photo.jobs.values()} == {"queued"}
+    assert photo.generation == 2
+    assert photo.due_at
+    assert photo.deduplication_id(order(photo)) != sent_as
+
+
+def test_an_order_that_failed_in_work_is_left_as_it_is(photo: PhotoRecord) -> None:
+    claim = photo.claim(order(photo), 5, 90, REPEAT)
+    photo.publish(claim, {job: UnreadablePhoto("cut short") for job in claim.jobs})
+    before = photo.model_copy(deep=True)
+
+    photo.go_on(order(photo), REPEAT)
+
+    assert photo == before
+
+
+def test_an_order_whose_original_was_lost_begins_anew_with_fresh_attempts(photo: PhotoRecord) -> None:
+    claim = photo.claim(order(photo), 5, 90, REPEAT)
+    photo.publish(claim, {job: UnreadablePhoto("the original is missing") for job in claim.jobs})
+
+    photo.go_on(order(photo), REPEAT, lost=True)
+
+    again = photo.claim(order(photo), 5, 90, REPEAT)
+    assert len(again.jobs) == 2
+    assert again.attempt == 1
+    assert again.number > claim.number
+
+
+def test_an_order_with_its_jobs_is_added_once(photo: PhotoRecord) -> None:
+    order_id = new_id()
+    first = photo.add_order([MetadataJob()], REPEAT, order_id=order_id)
+    again = photo.add_order([MetadataJob()], REPEAT, order_id=order_id)
+
+    assert again is first
+    assert len(photo.jobs) == 3
+
+
+def test_a_job_is_retried_once_under_one_order(photo: PhotoRecord) -> None:
+    photo.cancel()
+    job, order_id = next(iter(photo.jobs)), new_id()
+    photo.retry(job, REPEAT, order_id=order_id)
+    photo.retry(job, REPEAT, order_id=order_id)
+
+    assert [one.id for one in photo.jobs_of(order_id)] == [job]
+    assert photo.generation == 2
+
+
+def test_nothing_begins_anew_on_a_photo_that_is_gone(photo: PhotoRecord) -> None:
+    photo.fail_order(order(photo), Unavailable("the queue is down"))
+    photo.delete()
+
+    photo.go_on(order(photo), REPEAT)
+
+    assert {job.status for job in photo.jobs.values()} == {"failed"}
+
+
+def test_an_order_that_two_are_at_is_failed_by_neither(photo: PhotoRecord) -> None:
+    photo.go_on(order(photo), REPEAT)
+
+    assert not photo.fail_order(order(photo), Unavailable("S3 is down"))
+    assert photo.unfinished
+    assert photo.due_at, "the sweep looks after it"
+
+
+def test_who_begins_a_failed_order_anew_may_fail_it_again(photo: PhotoRecord) -> None:
+    photo.fail_order(order(photo), Unavailable("S3 is down"))
+    photo.go_on(order(photo), REPEAT, lost=True)
+
+    assert photo.fail_order(order(photo), Unavailable("S3 is down"))
+    assert not photo.unfinished
+
+
+def test_an_order_begun_anew_for_a_lost_original_may_have_others_at_it(photo: PhotoRecord) -> None:
+    claim = photo.claim(order(photo), 5, 90, REPEAT)
+    photo.publish(claim, {job: UnreadablePhoto("the original is missing") for job in claim.jobs})
+    photo.go_on(order(photo), REPEAT, lost=True)
+
+    assert not photo.fail_order(order(photo), Unavailable("S3 is down"))
+
+
+def test_what_has_ended_or_is_in_work_is_not_written_again(photo: PhotoRecord) -> None:
+    photo.claim(order(photo), 5, 90, REPEAT)
+    before = photo.model_copy(deep=True)
+    photo.go_on(order(photo), REPEAT)
+    assert photo == before
+    photo.cancel()
+    before = photo.model_copy(deep=True)
+    photo.go_on(order(photo), REPEAT)
+    assert photo == before

@@ -1,0 +1,381 @@
+"""The simulation of bench/scale against what queueing theory and a pocket calculator say."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+from simpy import Environment
+
+from bench.scale.arrivals import DAY, burst, day, steady
+from bench.scale.calibrate import simulate
+from bench.scale.calls import item_size
+from bench.scale.fleet import Fleet
+from bench.scale.lambdas import Function
+from bench.scale.limits import BILLION_A_DAY, limits
+from bench.scale.machine import Machine
+from bench.scale.measure import Service
+from bench.scale.policies import Fixed, Keda, TargetTracking
+from bench.scale.prices import Prices
+from bench.scale.queue import Photo, Worker, WorkQueue
+from bench.scale.run import Demand, Outcome, quantile, run_lambda, run_workers
+from darkroom.aws.table import SHARDS
+
+
+def always(seconds: float) -> Demand:
+    return lambda _: (seconds, 0.0)
+
+
+def exponential(mean: float) -> Demand:
+    return lambda chance: (chance.expovariate(1 / mean), 0.0)
+
+
+def at_once(_: random.Random) -> float:
+    return 0.0
+
+
+def mean_wait(outcome: Outcome) -> float:
+    return statistics.mean(outcome.waits)
+
+
+class TestAgainstTheory:
+    """Without messages taken ahead a queue with c workers is the textbook's."""
+
+    @pytest.mark.parametrize(("workers", "load"), [(1, 0.5), (1, 0.8), (2, 0.7), (5, 0.8)])
+    def test_waits_are_those_of_erlang_c(self, workers: int, load: float) -> None:
+        policy = Fixed(workers, prefetch=0)
+        arrivals = steady(load * workers, 5_000)
+        waits = [mean_wait(run_workers(arrivals, policy, exponential(1.0), seed, at_once)) for seed in range(10)]
+        expected = erlang_c(workers, load * workers) / (workers - load * workers)
+        margin = 3.25 * statistics.stdev(waits) / math.sqrt(len(waits))  # 99% of Student's t with 9 degrees
+        assert statistics.mean(waits) == pytest.approx(expected, abs=margin)
+        assert margin < 0.4 * expected  # else nearly everything would do
+
+    def test_constant_service_waits_half_as_long(self) -> None:
+        arrivals = steady(0.7, 5_000)
+        waits = [mean_wait(run_workers(arrivals, Fixed(1, 0), always(1.0), seed, at_once)) for seed in range(10)]
+        margin = 3.25 * statistics.stdev(waits) / math.sqrt(len(waits))
+        assert statistics.mean(waits) == pytest.approx(0.7 / (2 * (1 - 0.7)), abs=margin)  # Pollaczek and Khinchine
+
+    def test_what_is_taken_ahead_may_wait_beside_an_idle_worker(self) -> None:
+        arrivals = steady(3, 2000)
+        ahead, none = (run_workers(arrivals, Fixed(5, prefetch), exponential(1.0), 1, at_once) for prefetch in (1, 0))
+        assert mean_wait(ahead) > 1.5 * mean_wait(none)
+
+
+def erlang_c(workers: int, offered: float) -> float:
+    """The probability of a wait, for so many erlangs."""
+    below = sum(offered**n / math.factorial(n) for n in range(workers))
+    last = offered**workers / math.factorial(workers) / (1 - offered / workers)
+    return last / (below + last)
+
+
+class TestNothingIsLost:
+    @pytest.mark.parametrize(
+        "policy",
+        [
+            Fixed(3),
+            TargetTracking("ECS", 5, begin=1, least=1, most=30),
+            Keda("KEDA", 2, begin=1, least=1, most=30),
+        ],
+        ids=lambda policy: policy.name,
+    )
+    def test_each_photo_is_done_once_however_workers_come_and_go(self, policy: Fixed | TargetTracking | Keda) -> None:
+        arrivals = burst(0.5, 20, 600, 600, 7200)
+        outcome = run_workers(arrivals, policy, exponential(2.0), 1, lambda chance: chance.uniform(30, 60))
+        assert outcome.done == outcome.arrived == len({id(photo) for photo in outcome.photos})
+        assert all(photo.arrived <= photo.started <= photo.done for photo in outcome.photos)
+
+    def test_what_arrived_is_done_in_work_or_waiting(self) -> None:
+        env = Environment()
+        queue = WorkQueue(env)
+        photos = [Photo(0.0, 1.0) for _ in range(50)]
+        fleet = Fleet(env, lambda: Worker(env, queue, lambda photo: env.timeout(photo.cpu)), lambda: 3.0)
+        fleet.scale_to(4)
+        for photo in photos:
+            queue.send(photo)
+        for second, workers in enumerate([4, 4, 4, 4, 4, 4, 1, 6, 0, 0, 2]):
+            env.run(until=second + 0.5)
+            fleet.scale_to(workers)
+            done = sum(not math.isnan(photo.done) for photo in photos)
+            assert done + queue.in_flight + queue.visible == queue.sent == 50
+        env.run(until=100)
+        assert (queue.visible, queue.in_flight) == (0, 0)
+
+    def test_a_worker_that_is_stopped_ends_what_it_has_begun_and_gives_back_the_rest(self) -> None:
+        env = Environment()
+        queue = WorkQueue(env)
+        photos = [Photo(0.0, 10.0), Photo(0.0, 10.0), Photo(0.0, 10.0)]
+        for photo in photos:
+            queue.send(photo)
+        worker = Worker(env, queue, lambda photo: env.timeout(photo.cpu), slots=1, prefetch=1)
+        env.run(until=1)
+        assert (queue.visible, queue.in_flight) == (1, 2)
+        worker.stop()
+        assert (queue.visible, queue.in_flight) == (2, 1)
+        env.run()
+        assert (worker.ended.triggered, photos[0].done, queue.visible) == (True, 10.0, 2)
+
+    def test_lambda_does_all_of_them(self) -> None:
+        outcome = run_lambda(burst(1, 50, 60, 60, 600), Function(1769, most=20), exponential(1.0), 1)
+        assert outcome.done == outcome.arrived
+        assert outcome.peak == 20
+
+
+class TestScaling:
+    ARRIVALS = burst(1, 50, 900, 300, 7200)
+
+    @pytest.mark.parametrize("kind", ["ECS", "KEDA"])
+    def test_a_burst_brings_workers_and_its_end_takes_them_away(self, kind: str) -> None:
+        policy = (
+            TargetTracking("ECS", 10, begin=2, least=2, most=60)
+            if kind == "ECS"
+            else Keda("KEDA", 10, begin=2, least=2, most=60)
+        )
+        outcome = run_workers(self.ARRIVALS, policy, always(0.8), 1, lambda _: 45.0)
+        workers = {round(at): count for at, _, count in outcome.timeline}
+        before = max(count for at, count in workers.items() if at < 900)
+        during = max(count for at, count in workers.items() if 900 <= at < 1800)
+        assert before <= 4 < 30 < during <= 60
+        assert workers[max(workers)] <= 4
+        fixed = run_workers(self.ARRIVALS, Fixed(2), always(0.8), 1, at_once)
+        assert quantile(outcome.waits, 0.95) < 0.2 * quantile(fixed.waits, 0.95)
+
+    def test_alarms_want_three_minutes_and_a_start_takes_its_time(self) -> None:
+        policy = TargetTracking("ECS", 10, begin=2, least=2, most=60)
+        outcome = run_workers(self.ARRIVALS, policy, always(0.8), 1, lambda _: 45.0)
+        more = min(at for at, _, workers in outcome.timeline if workers > 4)
+        assert 900 + 2 * 60 + 45 <= more <= 900 + 5 * 60 + 45
+
+    def test_lambda_starts_with_five_batches_and_adds_five_a_second(self) -> None:
+        outcome = run_lambda(steady(200, 60), Function(1769, most=1000), always(1.0), 1)
+        busy = {round(at): count for at, _, count in outcome.timeline}
+        assert busy[5] <= 5 + 5 * 5
+        assert 5 + 5 * 15 <= busy[20] <= 5 + 5 * 21
+
+    def test_maximum_concurrency_is_never_exceeded(self) -> None:
+        outcome = run_lambda(steady(50, 120), Function(1769, most=12, batch=1), always(1.0), 1)
+        assert outcome.peak == 12
+
+    def test_less_memory_is_less_cpu_and_more_than_one_is_of_no_use(self) -> None:
+        photo = Photo(0, cpu=1.0, idle=0.5)
+        assert Function(1769).seconds(photo) == pytest.approx(1.5)
+        assert Function(885).seconds(photo) == pytest.approx(2.5, rel=0.01)
+        assert Function(3538).seconds(photo) == Function(1769).seconds(photo)
+
+
+class TestArrivals:
+    def test_a_day_has_its_photos_and_its_curve(self) -> None:
+        times = list(day(50_000).times(random.Random(1)))
+        assert len(times) == pytest.approx(50_000, abs=5 * math.sqrt(50_000))
+        noon = sum(DAY / 4 < at < 3 * DAY / 4 for at in times)
+        assert noon / len(times) == pytest.approx(0.5 + 0.8 / math.pi, abs=0.02)
+
+    def test_a_burst_is_a_hundred_times_as_much(self) -> None:
+        times = list(burst(2, 100, 600, 300, 3600).times(random.Random(1)))
+        assert sum(600 <= at < 900 for at in times) == pytest.approx(60_000, rel=0.03)
+        assert len(times) == pytest.approx(60_000 + 6_600, rel=0.03)
+
+    def test_every_policy_gets_the_same_photos(self) -> None:
+        arrivals = steady(2, 600)
+        one, other = (run_workers(arrivals, Fixed(n), exponential(0.5), 7, at_once) for n in (2, 9))
+        assert [(p.arrived, p.cpu) for p in one.photos] == [(p.arrived, p.cpu) for p in other.photos]
+
+
+class TestMachine:
+    def ends(self, machine: Machine, env: Environment, *work: tuple[str, float]) -> list[float]:
+        ends = [math.nan] * len(work)
+        for number, (group, seconds) in enumerate(work):
+            machine.work(group, seconds).callbacks.append(lambda _, n=number: ends.__setitem__(n, env.now))
+        env.run()
+        return ends
+
+    def test_each_has_a_core_while_there_are_enough(self) -> None:
+        env = Environment()
+        assert self.ends(Machine(env, 2), env, ("a", 1), ("b", 2)) == pytest.approx([1, 2])
+
+    def test_three_share_two_cores(self) -> None:
+        env = Environment()
+        assert self.ends(Machine(env, 2), env, ("a", 1), ("b", 1), ("c", 2)) == pytest.approx([1.5, 1.5, 2.5])
+
+    def test_a_container_has_its_cap_and_others_get_what_it_leaves(self) -> None:
+        env = Environment()
+        machine = Machine(env, 2, caps={"a": 0.5})
+        assert self.ends(machine, env, ("a", 1), ("b", 1), ("c", 1.5)) == pytest.approx([2, 4 / 3, 11 / 6])
+
+    def test_what_others_use_is_not_there(self) -> None:
+        env = Environment()
+        assert self.ends(Machine(env, 2, others=1.0), env, ("a", 1), ("b", 1)) == pytest.approx([2, 2])
+
+    def test_cores_are_slower_together(self) -> None:
+        env = Environment()
+        assert self.ends(Machine(env, 2, together=0.8), env, ("a", 0.8), ("b", 1.6)) == pytest.approx([1, 1.8])
+
+
+class TestRealRunsAsSimulated:
+    @pytest.fixture(autouse=True)
+    def _two_cores(self, monkeypatch) -> None:
+        monkeypatch.setattr("bench.scale.calibrate.os.cpu_count", lambda: 2)
+
+    @pytest.mark.parametrize(("workers", "seconds"), [(1, 6.0), (2, 3.0)])
+    def test_as_many_workers_as_cores_have_them_for_themselves(self, workers: int, seconds: float) -> None:
+        services = {"12 MP": [Service(wall=1.5, worker_cpu=1.5, emulator_cpu=0.0)]}
+        result = simulate(workers, ["12 MP"] * 4, [100.0] * 4, services, 0.0, 1.0, containers=True, seed=1)
+        assert result.makespan == pytest.approx(seconds)
+
+    @pytest.mark.parametrize("emulator_cpu", [0.4, 0.9])
+    def test_one_worker_adds_up_what_photos_took(self, emulator_cpu: float) -> None:
+        """Whether the emulator's work left time over, or passed in part beside the worker's."""
+        one = Service(wall=1.5, worker_cpu=1.0, emulator_cpu=emulator_cpu)
+        result = simulate(1, ["a"] * 3, [7.0, 7.0, 20.0], {"a": [one]}, 0.0, 1.0, containers=True, seed=1)
+        assert (result.makespan, result.mean_wait) == pytest.approx((13 + 1.5, 1.5 / 3))
+
+    def test_what_passes_beside_the_work_still_takes_its_cpu(self) -> None:
+        services = {"a": [Service(wall=1.0, worker_cpu=1.0, emulator_cpu=0.5)]}
+        result = simulate(2, ["a"] * 8, [0.0] * 8, services, 0.0, 1.0, containers=True, seed=1)
+        assert result.makespan == pytest.approx(8 * 1.5 / 2, rel=0.05)
+
+    def test_more_workers_than_cores_bring_what_the_cores_have(self) -> None:
+        services = {"a": [Service(wall=cpu, worker_cpu=cpu, emulator_cpu=0.0) for cpu in (0.5, 1.0, 1.5)]}
+        alone, shared, less = (
+            simulate(workers, ["a"] * 60, [0.0] * 60, services, others, 1.0, containers=True, seed=1)
+            for workers, others in ((2, 0.0), (4, 0.0), (4, 1.0))
+        )
+        assert shared.makespan == pytest.approx(alone.makespan, rel=0.05)
+        assert less.makespan == pytest.approx(2 * alone.makespan, rel=0.05)
+
+
+class TestMoney:
+    PRICES = Prices(
+        {
+            "assumed": {"worker_vcpus": 2, "worker_gb": 4},
+            "fargate": {"arm": {"vcpu_hour": 0.03, "gb_hour": 0.004}},
+            "ec2": {"x86": {"hour": 0.08, "vcpus": 4}},
+            "lambda": {"x86": {"gb_second": 0.00002}, "million_requests": 0.2},
+            "s3": {"thousand_put": 0.005, "thousand_get": 0.0004},
+            "sqs": {"million_standard": 0.4},
+            "dynamodb": {"million_write_units": 0.6, "million_read_units": 0.1},
+        }
+    )
+
+    def test_hours_by_hand(self) -> None:
+        assert self.PRICES.fargate_hour("arm") == pytest.approx(2 * 0.03 + 4 * 0.004)
+        assert self.PRICES.ec2_hour("x86") == pytest.approx(0.04)
+        assert self.PRICES.lambda_bill("x86", 2048, 3600, 1e6) == pytest.approx(2 * 3600 * 0.00002 + 0.2)
+
+    def test_requests_by_hand(self) -> None:
+        calls = {"s3 PutObject": 5.0, "s3 GetObject": 1.0, "sqs SendMessage": 2.0, "sqs ReceiveMessage": 1.0}
+        dollars = self.PRICES.requests(calls, {"table": 8.0, "due": 4.0, "read": 1.0})
+        assert dollars == pytest.approx(
+            {"S3 writes": 25.0, "S3 reads": 0.4, "SQS": 1.2, "DynamoDB writes": 7.2, "DynamoDB reads": 0.1}
+        )
+
+    def test_a_worker_counts_for_a_minute_at_least(self) -> None:
+        env = Environment()
+        queue = WorkQueue(env)
+        fleet = Fleet(env, lambda: Worker(env, queue, lambda photo: env.timeout(photo.cpu)), lambda: 20.0)
+        fleet.scale_to(1, at_once=True)
+        fleet.scale_to(2)
+        env.run(until=10)
+        fleet.scale_to(1)  # before it has started
+        env.run(until=3600)
+        assert fleet.seconds(minimum=60) == pytest.approx(3600 + 60)
+        assert fleet.seconds() == pytest.approx(3600 + 10)
+
+    def test_the_table_of_prices_is_whole(self) -> None:
+        prices = Prices.read()
+        calls = {"s3 PutObject": 1.0, "s3 GetObject": 1.0, "sqs SendMessage": 1.0}
+        assert all(dollars > 0 for dollars in prices.requests(calls, {"table": 1.0, "read": 1.0}).values())
+        for chip in ("x86", "arm"):
+            hours = (prices.fargate_hour(chip), prices.ec2_hour(chip), prices.lambda_bill(chip, 1769, 3600, 0))
+            assert all(0.01 < hour < 0.5 for hour in hours)  # dollars for one vCPU: nobody slipped by a decimal place
+        sources = [part["source"] for part in prices.table.values() if isinstance(part, dict) and "source" in part]
+        assert len(sources) == 7
+        assert all(source.startswith("https://aws.amazon.com/") for source in sources)
+
+
+class TestLimits:
+    UNITS = MappingProxyType({"table": 8.0, "due": 4.0, "by_owner": 1.0})
+
+    def test_they_come_in_order_and_follow_from_the_calls(self) -> None:
+        found = limits({"s3 PutObject": 5.0, "s3 GetObject": 1.0}, self.UNITS, service=0.5)
+        assert [limit.rate for limit in found] == sorted(limit.rate for limit in found)
+        rates = {limit.what: limit.rate for limit in found}
+        assert rates["DynamoDB: the index `due`"] == SHARDS * 1000 / 4
+        assert rates["S3: writes under one prefix"] == 3500 / 4
+        assert rates["Lambda: concurrent executions"] == 2000
+
+    def test_what_is_called_fine_is_fine(self) -> None:
+        found = limits({"s3 PutObject": 5.0, "s3 GetObject": 1.0}, self.UNITS, service=0.5)
+        assert all(limit.rate > BILLION_A_DAY for limit in found if limit.kind == "fine")
+
+
+def test_items_are_as_large_as_dynamodb_counts_them() -> None:
+    # name and value of each attribute; 3 bytes for a map or a list and 1 for each element; a number's digits by two
+    item = {"pk": {"S": "ab"}, "n": {"N": "1234"}, "m": {"M": {"k": {"L": [{"BOOL": True}, {"NULL": True}]}}}}
+    assert item_size(item) == (2 + 2) + (1 + 3) + (1 + 3 + (1 + 1 + 3 + 2 * (1 + 1)))
+
+
+def test_quantiles_are_values_that_occurred() -> None:
+    assert [quantile([1, 2, 3, 4], share) for share in (0.25, 0.5, 0.95, 1)] == [1, 2, 4, 4]
+    assert math.isnan(quantile([], 0.5))
+
+
+def test_the_document_can_be_written_from_its_template(tmp_path, monkeypatch) -> None:
+    from bench.scale import report, scenarios
+
+    short = [
+        replace(steady(4, 120), described="steady"),
+        replace(burst(1, 20, 30, 30, 120), described="burst"),
+        replace(steady(3, 120), name="day", described="day"),
+    ]
+    monkeypatch.setattr(report, "all_arrivals", lambda: short)
+    monkeypatch.setattr(scenarios, "SEEDS", (1,))
+    monkeypatch.setattr(report, "simulate", scenarios.simulate)
+    one = {"wall": 0.4, "worker_cpu": 0.35, "emulator_cpu": 0.03}
+    result = {"makespan": 10.0, "mean_wait": 4.0, "p95_wait": 9.0}
+    versions = dict.fromkeys(
+        ("date", "darkroom", "python", "pillow", "libjpeg-turbo", "boto3", "machine", "load_before"), "1"
+    )
+    measured = {
+        "versions": versions,
+        "bytes": dict.fromkeys(scenarios.MIX, 1_000_000),
+        "repetitions": 1,
+        "row": 8,
+        "worker_start": {"wall": 1.0, "cpu": 0.9},
+        "peak_memory": dict.fromkeys(scenarios.MIX, 200 * 2**20),
+        "services": {"web": {size: [one] for size in scenarios.MIX}},
+        "calls": {
+            "photos": 1,
+            "calls": {"s3 PutObject": 5.0, "s3 GetObject": 1.0, "sqs SendMessage": 2.0},
+            "units": {"table": 8.0, "due": 4.0, "by_owner": 1.0, "read": 1.0},
+            "item_bytes": 3000,
+            "upload_cpu": 0.02,
+        },
+    }
+    calibration = {
+        "versions": versions,
+        "stack": "worker processes",
+        "photos": 10,
+        "mix": ["12 MP"],
+        "repetitions": 1,
+        "cores": 2,
+        "together": 0.9,
+        "runs": [
+            {"workers": n, "real": result, "simulated": result | {"makespan": 11.0}, "others": 0.1} for n in (1, 2)
+        ],
+    }
+    texts = []
+    for name in ("once", "again"):
+        (folder := tmp_path / name).mkdir()
+        report.write(folder / "scale.md", folder, measured, [calibration], Prices.read(), lambda _: None)
+        texts.append({file.name: file.read_bytes() for file in folder.iterdir()})
+    assert texts[0] == texts[1]
+    assert set(texts[0]) == {"scale.md", "burst.svg", "day.svg", "cost.svg", "limits.svg", "calibration.svg"}
+    document = texts[0]["scale.md"].decode()
+    assert "off by at most 10%" in document
+    assert "{" not in document

@@ -1,0 +1,133 @@
+"""How much memory the container leaves us, and each child."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from darkroom.errors import SettingsError
+from darkroom.local.containers import worker_shares
+from darkroom.resources import LEAST, RESERVE, slots_and_memory, usable_memory
+from darkroom.settings import MIB, Settings
+
+GIB = 1024 * MIB
+
+
+@pytest.fixture
+def physical(tmp_path: Path) -> int:
+    return usable_memory(tmp_path)  # no cgroup there
+
+
+@pytest.mark.parametrize("limit", ["max", str(2**62)])
+def test_cgroup_v2_without_a_limit_that_counts(tmp_path: Path, limit: str, physical: int) -> None:
+    (tmp_path / "memory.max").write_text(limit + "\n")
+    assert usable_memory(tmp_path) == physical
+
+
+def test_cgroup_v2(tmp_path: Path, physical: int) -> None:
+    (tmp_path / "memory.max").write_text(f"{physical // 2}\n")
+    assert usable_memory(tmp_path) == physical // 2
+
+
+def test_cgroup_v1(tmp_path: Path, physical: int) -> None:
+    (tmp_path / "memory").mkdir()
+    limit = tmp_path / "memory" / "memory.limit_in_bytes"
+    limit.write_text("9223372036854771712\n")  # what it says for "unlimited"
+    assert usable_memory(tmp_path) == physical
+    limit.write_text(f"{physical // 2}\n")
+    assert usable_memory(tmp_path) == physical // 2
+
+
+def a_group(folder: Path, file: str, limit: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / file).write_text(f"{limit}\n")
+
+
+@pytest.mark.parametrize("mount", [".", "unified"])
+def test_the_smallest_limit_on_the_way_up_counts_in_cgroup_v2(tmp_path: Path, physical: int, mount: str) -> None:
+    root, membership = tmp_path / "cgroup", tmp_path / "membership"
+    membership.write_text("1:name=systemd:/elsewhere\n0::/system.slice/darkroom.service\n")
+    system = root / mount / "system.slice"
+    a_group(system / "darkroom.service", "memory.max", physical // 2)
+    a_group(system / "another.service", "memory.max", physical // 8)
+    assert usable_memory(root, membership) == physical // 2
+    a_group(system, "memory.max", physical // 4)
+    assert usable_memory(root, membership) == physical // 4
+    (system / "memory.max").write_text("max\n")
+    assert usable_memory(root, membership) == physical // 2
+
+
+def test_the_smallest_limit_on_the_way_up_counts_in_cgroup_v1(tmp_path: Path, physical: int) -> None:
+    root, membership = tmp_path / "cgroup", tmp_path / "membership"
+    membership.write_text("5:cpu,cpuacct:/other\n4:memory:/lxc/darkroom\n0::/\n")
+    a_group(root / "memory" / "lxc" / "darkroom", "memory.limit_in_bytes", 9223372036854771712)
+    assert usable_memory(root, membership) == physical
+    a_group(root / "memory" / "lxc", "memory.limit_in_bytes", physical // 2)
+    assert usable_memory(root, membership) == physical // 2
+
+
+@pytest.mark.parametrize("group", ["/docker/0123456789ab", "/../outside", "/"])
+def test_a_group_that_is_not_mounted_here_leaves_the_limit_at_the_top(
+    tmp_path: Path, physical: int, group: str
+) -> None:
+    root, membership = tmp_path / "cgroup", tmp_path / "membership"
+    membership.write_text(f"0::{group}\n")
+    a_group(root, "memory.max", physical // 2)
+    a_group(tmp_path / "outside", "memory.max", physical // 8)
+    assert usable_memory(root, membership) == physical // 2
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 8])
+def test_by_default_children_share_what_the_worker_leaves(cpus: int) -> None:
+    assert slots_and_memory(Settings(), cpus, 4 * GIB) == (cpus, (4 * GIB - RESERVE) // cpus)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "usable", "slots"),
+    [(8, GIB, 6), (16, 2 * GIB, 14), (64, 8 * GIB, 62), (4, RESERVE + LEAST, 1)],
+)
+def test_by_default_there_are_no_more_slots_than_there_is_memory_for(cpus: int, usable: int, slots: int) -> None:
+    assert slots_and_memory(Settings(), cpus, usable) == (slots, (usable - RESERVE) // slots)
+
+
+def test_what_is_set_holds_when_it_fits() -> None:
+    assert slots_and_memory(Settings(child_memory=GIB), 2, 2 * GIB + RESERVE) == (2, GIB)
+    assert slots_and_memory(Settings(child_memory=GIB), 8, 2 * GIB + RESERVE) == (2, GIB)
+    assert slots_and_memory(Settings(concurrency=4), 2, RESERVE + 4 * LEAST) == (4, LEAST)
+
+
+def test_too_much_for_the_container_is_refused_with_what_would_be_right() -> None:
+    with pytest.raises(SettingsError) as caught:
+        slots_and_memory(Settings(child_memory=GIB, concurrency=4), 8, 2 * GIB + RESERVE)
+    assert str(caught.value) == (
+        "4 photos at a time with 1024 MiB each, and 256 MiB for the worker itself, need 4352 MiB; there are 2304 MiB: "
+        "give the worker 4352 MiB, or set DARKROOM_CONCURRENCY to 2, or set DARKROOM_CHILD_MEMORY to 536870912 or less"
+    )
+    assert slots_and_memory(Settings(child_memory=536_870_912, concurrency=4), 8, 2 * GIB + RESERVE)
+    assert slots_and_memory(Settings(child_memory=GIB, concurrency=2), 8, 2 * GIB + RESERVE)
+
+
+def test_a_share_too_small_for_any_photo_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"16 photos at a time with 128 MiB each.* DARKROOM_CONCURRENCY to 6$"):
+        slots_and_memory(Settings(concurrency=16), 1, RESERVE + 6 * LEAST)
+    with pytest.raises(SettingsError, match=r"there are 300 MiB: give the worker 384 MiB$"):
+        slots_and_memory(Settings(), 1, 300 * MIB)
+    with pytest.raises(SettingsError, match=r"1 photos at a time .* set DARKROOM_CHILD_MEMORY to 805306368 or less$"):
+        slots_and_memory(Settings(child_memory=GIB), 8, GIB)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("given", [{}, {"concurrency": 2}])
+def test_the_workers_of_an_embedded_run_share_the_machine(workers: int, given: dict[str, int]) -> None:
+    settings = Settings.model_validate(given)
+    shares = worker_shares(settings, workers, 8 * GIB)
+    slots, memory = int(shares["DARKROOM_CONCURRENCY"]), int(shares["DARKROOM_CHILD_MEMORY"])
+    assert slots == given.get("concurrency", 1)
+    assert 7 * GIB - workers * RESERVE < workers * slots * memory <= 8 * GIB - workers * RESERVE
+    assert slots_and_memory(Settings(concurrency=slots, child_memory=memory), 1, 8 * GIB) == (slots, memory)
+
+
+def test_an_embedded_run_starts_on_a_small_machine_and_keeps_what_is_set() -> None:
+    assert worker_shares(Settings(), 8, GIB)["DARKROOM_CHILD_MEMORY"] == str(LEAST)
+    assert worker_shares(Settings(child_memory=GIB), 8, GIB)["DARKROOM_CHILD_MEMORY"] == str(GIB)

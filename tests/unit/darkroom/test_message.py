@@ -1,0 +1,56 @@
+"""What travels on SQS, and what a worker makes of what it finds there."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from darkroom.errors import FutureMessage, MessageError
+from darkroom.jobs.specs import MAX_JOBS
+from darkroom.record.messages import VERSION, Message, read_message
+from darkroom.record.photo import new_id
+
+
+def message(jobs: int = 1) -> Message:
+    return Message(
+        photo=new_id(), owner="o" * 128, order=new_id(), jobs=[new_id() for _ in range(jobs)], trace="t" * 64
+    )
+
+
+def test_it_is_read_as_it_was_written() -> None:
+    sent = message()
+    assert read_message(sent.model_dump_json()) == sent
+
+
+def test_ten_of_the_largest_fit_into_one_billed_request() -> None:
+    assert 10 * len(message(MAX_JOBS).model_dump_json()) <= 64 * 1024
+
+
+def test_a_later_version_is_not_an_error_of_the_sender() -> None:
+    body = json.dumps({"v": VERSION + 1, "everything": "else"})
+    with pytest.raises(FutureMessage, match="version 2"):
+        read_message(body)
+
+
+def test_a_field_that_a_later_release_adds_is_ignored() -> None:
+    body = json.loads(message().model_dump_json()) | {"colour": "blue"}
+    read_message(json.dumps(body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "hello",
+        "[]",
+        "{}",
+        '{"v": 1}',
+        '{"v": "x"}',
+        '{"v": 0}',
+        json.dumps({"v": 1, "photo": "../x", "order": "y"}),
+    ],
+)
+def test_anything_else_is_refused_with_the_reason(body: str) -> None:
+    with pytest.raises(MessageError, match="not a message of ours: "):
+        read_message(body)

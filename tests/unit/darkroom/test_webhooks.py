@@ -1,0 +1,450 @@
+"""Webhooks without a network: where they may go, when they are tried again, how they are signed."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from darkroom.errors import CallbackRefused, Conflict, DeliveryFailed, FutureMessage, MessageError, SettingsError
+from darkroom.jobs.specs import jobs_adapter
+from darkroom.record.messages import LONGEST_DELAY, WebhookMessage, read_message, read_webhook
+from darkroom.record.order import Callback, Original
+from darkroom.record.photo import MAX_DELIVERIES, PhotoRecord, new_id, now
+from darkroom.record.views import photo_completed, photo_view
+from darkroom.settings import read_settings
+from darkroom.webhooks.callback import MAX_URL, check_address, read_callback
+from darkroom.webhooks.signing import secrets_of, signed_headers
+from worker.webhooks.schedule import (
+    JITTER,
+    LONGEST_WAIT,
+    SCHEDULE,
+    Again,
+    Delivered,
+    GivenUp,
+    judge_delivery,
+    retry_after,
+)
+from worker.webhooks.transport import Answer
+
+MASTER = "whsec_" + "A" * 43 + "="
+OTHER_MASTER = "whsec_" + "B" * 43 + "="
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+LATER = now() + timedelta(days=1)
+
+
+class TestUrls:
+    @pytest.mark.parametrize(
+        ("url", "host", "port", "path"),
+        [
+            ("https://example.com", "example.com", 443, "/"),
+            ("https://example.com/photos?a=b&c", "example.com", 443, "/photos?a=b&c"),
+            ("https://example.com?a=b", "example.com", 443, "/?a=b"),
+            ("HTTPS://EXAMPLE.com.:8443/X", "example.com", 8443, "/X"),
+            ("https://bücher.example/ä", "xn--bcher-kva.example", 443, "/%C3%A4"),
+            ("https://a_b.example:65535/", "a_b.example", 65535, "/"),
+            ("https://8.8.8.8/", "8.8.8.8", 443, "/"),
+            ("https://134744072/", "8.8.8.8", 443, "/"),
+            ("https://[2606:4700:4700::1111]/", "2606:4700:4700::1111", 443, "/"),
+        ],
+    )
+    def test_public_addresses_are_taken(self, url: str, host: str, port: int, path: str) -> None:
+        target = read_callback(url)
+        assert (target.host, target.port, target.path, target.tls, target.private) == (host, port, path, True, False)
+        assert read_callback(target.url) == target
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://127.0.0.1/",
+            "https://127.1/",
+            "https://127.0.0.1./",
+            "https://2130706433/",
+            "https://017700000001/",
+            "https://0x7f.1/",
+            "https://0x7f000001/",
+            "https://0177.0.0.1/",
+            "https://0x7f.0.0x0.01/",
+            "https://%31%32%37.0.0.1/",
+            "https://\uff11\uff12\uff17.0.0.1/",
+            "https://\u2460\u2461\u2466.0.0.1/",
+            "https://127\u30020\u30020\u30021/",
+            "https://0/",
+            "https://10.1/",
+            "https://0xa9.254.169.254/",
+            "https://2852039166/",
+            "https://169.254.169.254/latest/meta-data/",
+            "https://[::1]/",
+            "https://[::]/",
+            "https://[0:0:0:0:0:0:0:1]/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://[::ffff:7f00:1]/",
+            "https://[::127.0.0.1]/",
+            "https://[64:ff9b::127.0.0.1]/",
+            "https://[64:ff9b::7f00:1]/",
+            "https://[2002:7f00:1::]/",
+            "https://[fe80::1]/",
+            "https://[fd00:ec2::254]/",
+            "https:127.0.0.1/",
+            "https:\\\\127.0.0.1\\",
+            "https:///127.0.0.1/",
+            "\thttps://127.0.0.1/",
+            "https://127.0.\t0.1/",
+        ],
+    )
+    def test_no_spelling_of_a_private_address_is_taken(self, url: str) -> None:
+        with pytest.raises(CallbackRefused, match="not a public address"):
+            read_callback(url)
+
+    @pytest.mark.parametrize(
+        ("url", "fault"),
+        [
+            ("", "no address"),
+            ("example.com/photos", "no address"),
+            ("ftp://example.com/", "no address"),
+            ("file:///etc/passwd", "no address"),
+            ("gopher://127.0.0.1:6379/_", "no address"),
+            ("https://", "no address"),
+            ("https://1.2.3.4.5/", "no address"),
+            ("https://1.2.3.256/", "no address"),
+            ("https://[::1%25lo]/", "no address"),
+            ("https://example.com:99999/", "no address"),
+            ("https://exa mple.com/", "no address"),
+            ("http://example.com/", "https://"),
+            ("http://8.8.8.8/", "https://"),
+            ("https://localhost/", "not a public address"),
+            ("https://LOCALHOST.:8443/", "not a public address"),
+            ("https://a.localhost/", "not a public address"),
+            ("https://ann@example.com/", "user name"),
+            ("https://ann:secret@example.com/", "user name"),
+            ("https://:secret@example.com/", "user name"),
+            ("https://example.com@127.0.0.1/", "user name"),
+            ("https://example.com/#x", "#"),
+            ("https://example.com:0/", "port 0"),
+            ("https://example.com:22/", "port 22"),
+            ("https://example.com:80/", "port 80"),
+            ("https://a..b/", "no host name"),
+            ("https://-a.example/", "no host name"),
+            ("https://" + "a" * 64 + ".example/", "no host name"),
+            ("https://" + "a." * 127 + "com/", "no host name"),
+            ("https://example.com/" + "ä" * MAX_URL, "longer"),
+        ],
+    )
+    def test_anything_else_is_refused_with_the_reason(self, url: str, fault: str) -> None:
+        with pytest.raises(CallbackRefused, match=fault) as caught:
+            read_callback(url)
+        assert "secret" not in caught.value.detail
+
+    @pytest.mark.parametrize(
+        ("url", "allowed"),
+        [
+            ("http://localhost:9000/x", ["localhost:9000"]),
+            ("http://localhost:9000/x", ["localhost"]),
+            ("http://127.0.0.1/", ["127.0.0.1"]),
+            ("http://0x7f.1:81/", ["127.0.0.1:81"]),
+            ("https://[::1]:9000/", ["[::1]:9000"]),
+            ("http://Host.Docker.Internal.:22/", ["host.docker.internal"]),
+        ],
+    )
+    def test_a_setting_allows_named_private_hosts(self, url: str, allowed: list[str]) -> None:
+        assert read_callback(url, allowed).private
+        with pytest.raises(CallbackRefused):
+            read_callback(url)
+
+    @pytest.mark.parametrize(
+        ("url", "allowed"),
+        [
+            ("http://localhost:9001/", ["localhost:9000"]),
+            ("http://localhost:9000/", ["localhost:9000.example"]),
+            ("http://127.0.0.1:9000/", ["localhost:9000"]),
+            ("http://a.localhost/", ["localhost"]),
+            ("http://localhost.example/", ["localhost"]),
+            ("http://localhost:9000@example.com/", ["localhost:9000"]),
+        ],
+    )
+    def test_and_no_other_ones(self, url: str, allowed: list[str]) -> None:
+        with pytest.raises(CallbackRefused):
+            read_callback(url, allowed)
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        "address",
+        """
+        0.0.0.0 0.255.255.255 10.0.0.0 10.255.255.255 100.64.0.0 100.127.255.255 127.0.0.1 127.255.255.255
+        168.63.129.16 169.254.0.0 169.254.169.254 172.16.0.0 172.31.255.255 192.0.0.1 192.0.0.192 192.0.2.1
+        192.88.99.1 192.168.0.0 192.168.255.255 198.18.0.0 198.19.255.255 198.51.100.7 203.0.113.7 224.0.0.1
+        239.255.255.255 240.0.0.1 255.255.255.255
+        :: ::1 ::8.8.8.8 ::ffff:8.8.8.8 ::ffff:10.0.0.1 ::ffff:0:8.8.8.8 64:ff9b::10.0.0.1 64:ff9b::169.254.169.254
+        64:ff9b:1::8.8.8.8 100::1 2001::1 2001:0:4136:e378:8000:63bf:3fff:fdd2 2001:2::1 2001:10::1 2001:20::1
+        2001:db8::1 2002:808:808::1 2002:7f00:1::1 2606:4700::5efe:8.8.8.8 2606:4700::200:5efe:10.0.0.1
+        3fff::1 4000::1 5f00::1 fc00::1 fd00:ec2::254 fe80::1 fe80::1%2 fec0::1 feff::1 ff02::1 ff0e::1
+        """.split(),  # noqa: SIM905 - a table is easier to read
+    )
+    def test_what_is_not_public_is_refused_with_its_kind(self, address: str) -> None:
+        with pytest.raises(
+            CallbackRefused, match=r"is not a public address: it is an? .+ one$|a cloud provider's own one"
+        ):
+            check_address(ipaddress.ip_address(address))
+
+    @pytest.mark.parametrize(
+        "address",
+        """
+        1.1.1.1 8.8.8.8 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 126.255.255.255 128.0.0.0 169.253.255.255
+        169.255.0.0 172.15.255.255 172.32.0.0 192.167.255.255 192.169.0.0 198.17.255.255 198.20.0.0 223.255.255.255
+        2600:: 2606:4700:4700::1111 2a00:1450:4001:82a::200e 64:ff9b::8.8.8.8
+        """.split(),  # noqa: SIM905 - a table is easier to read
+    )
+    def test_what_is_public_is_taken(self, address: str) -> None:
+        check_address(ipaddress.ip_address(address))
+
+
+class TestSchedule:
+    def test_any_2xx_is_a_delivery(self) -> None:
+        assert [judge_delivery(Answer(status), 1, NOON) for status in (200, 202, 204, 299)] == [Delivered()] * 4
+
+    def test_410_ends_it_for_good(self) -> None:
+        assert judge_delivery(Answer(410, retry_after="5"), 1, NOON) == GivenUp("the receiver answered 410 Gone")
+
+    @pytest.mark.parametrize("attempt", range(1, len(SCHEDULE)))
+    @pytest.mark.parametrize(
+        "outcome", [Answer(500), Answer(404), Answer(302), Answer(101), Answer(999), DeliveryFailed("no answer")]
+    )
+    def test_any_other_outcome_is_tried_again_by_the_schedule(
+        self, outcome: Answer | DeliveryFailed, attempt: int
+    ) -> None:
+        verdict = judge_delivery(outcome, attempt, NOON)
+        assert isinstance(verdict, Again)
+        assert SCHEDULE[attempt] <= verdict.delay <= SCHEDULE[attempt] * (1 + JITTER)
+
+    def test_the_schedule_has_an_end(self) -> None:
+        verdict = judge_delivery(DeliveryFailed("no answer within 15 s"), len(SCHEDULE), NOON)
+        assert verdict == GivenUp("given up after 10 attempts: no answer within 15 s")
+
+    def test_the_reason_names_what_the_receiver_answered(self) -> None:
+        verdict = judge_delivery(Answer(301), 1, NOON)
+        assert isinstance(verdict, Again)
+        assert verdict.error == "the receiver answered 301 Moved Permanently; redirects are not followed"
+
+    def test_retry_after_makes_the_wait_longer_and_never_shorter(self) -> None:
+        longer = judge_delivery(Answer(503, "120"), 1, NOON)
+        assert isinstance(longer, Again)
+        assert 120 <= longer.delay <= 120 * (1 + JITTER)
+        shorter = judge_delivery(Answer(429, "1"), 4, NOON)
+        assert isinstance(shorter, Again)
+        assert shorter.delay >= SCHEDULE[4]
+
+    @pytest.mark.parametrize(
+        ("value", "seconds"),
+        [
+            ("120", 120),
+            (" 0 ", 0),
+            (format_datetime(NOON + timedelta(minutes=5), usegmt=True), 300),
+            ("Sat, 31 Jan 2026 12:05:00 -0000", 300),
+            (format_datetime(NOON - timedelta(minutes=5), usegmt=True), 0),
+            ("99999999999999999999", LONGEST_WAIT),
+            ("Sat, 31 Jan 9999 12:00:00 GMT", LONGEST_WAIT),
+            ("-5", 0),
+            ("1.5", 0),
+            ("²", 0),
+            ("soon", 0),
+            ("Sat, 99 Jan 2026 12:00:00 GMT", 0),
+            ("", 0),
+            (None, 0),
+        ],
+    )
+    def test_both_forms_of_retry_after(self, value: str | None, seconds: float) -> None:
+        assert retry_after(value, NOON) == seconds
+
+
+class TestMessages:
+    @pytest.mark.parametrize(
+        ("wait", "delay"),
+        [(-10, 0), (0, 0), (0.1, 1), (4.2, 5), (899.5, LONGEST_DELAY), (900, LONGEST_DELAY), (86_400, LONGEST_DELAY)],
+    )
+    def test_sqs_keeps_it_back_until_it_is_due_or_as_long_as_it_can(self, wait: float, delay: int) -> None:
+        message = WebhookMessage(
+            kind="webhook", photo=new_id(), owner="ann", generation=1, not_before=NOON + timedelta(seconds=wait)
+        )
+        assert message.delay(NOON) == delay
+
+    def test_a_later_version_is_not_an_error_of_the_sender(self) -> None:
+        with pytest.raises(FutureMessage):
+            read_webhook(photo().webhook_message(photo().generation).model_dump_json().replace('"v":1', '"v":2'))
+
+    def test_it_is_read_as_it_was_written_and_by_its_own_queue_only(self) -> None:
+        message = photo().webhook_message(photo().generation)
+        assert read_webhook(message.model_dump_json()) == message
+        with pytest.raises(MessageError, match="not a message of ours: kind"):
+            read_message(message.model_dump_json())
+        record = photo()
+        with pytest.raises(MessageError, match="not a message of ours: kind"):
+            read_webhook(record.message(min(record.orders)).model_dump_json())
+
+
+def photo(**more: Any) -> PhotoRecord:
+    photo_id = new_id()
+    original = Original(
+        key="x", filename="x.jpg", content_type="image/jpeg", size=1, sha256="0" * 64, width=1, height=1
+    )
+    callback = Callback(url="https://example.com/?token=x")
+    record = PhotoRecord(
+        id=photo_id, owner="ann", created_at=now(), original=original, **({"callback": callback} | more)
+    )
+    record.add_order(jobs_adapter.validate_python([{"type": "metadata"}]), resend_after=300)
+    return record
+
+
+class TestRecord:
+    def test_every_attempt_is_noted_until_it_is_delivered(self) -> None:
+        record = photo()
+        record.begin_delivery(1, 1, "a", LATER)
+        record.note_delivery(1, 1, "the receiver answered 500", NOON)
+        delivery = record.webhook(1)
+        assert delivery is not None
+        assert (delivery.attempts, delivery.next_at, delivery.holder, delivery.ended) == (1, NOON, "a", False)
+        record.begin_delivery(1, 2, "b", LATER)
+        record.note_delivery(1, 2)
+        delivery = record.webhook(1)
+        assert delivery is not None
+        assert (delivery.attempts, delivery.next_at, delivery.holder, delivery.ended) == (2, None, "b", True)
+        assert delivery.delivered_at
+        assert delivery.last_error == "the receiver answered 500"
+
+    def test_an_attempt_is_had_by_one_message_and_does_not_count_before_it_is_noted(self) -> None:
+        record = photo()
+        record.begin_delivery(1, 1, "a", LATER)
+        before = record.model_copy(deep=True)
+        with pytest.raises(Conflict, match="attempt 1 is under way"):
+            record.begin_delivery(1, 1, "b", LATER)
+        assert record == before
+        delivery = record.webhook(1)
+        assert delivery is not None
+        assert (delivery.attempts, delivery.next_at, delivery.holder) == (0, LATER, "a")
+
+    def test_an_attempt_whose_worker_is_taken_for_dead_is_made_again_and_counts_once(self) -> None:
+        record = photo()
+        record.begin_delivery(1, 1, "a", NOON)
+        record.begin_delivery(1, 1, "b", LATER)
+        record.note_delivery(1, 1, "no answer", NOON)
+        before = record.model_copy(deep=True)
+        with pytest.raises(Conflict, match="attempt 1 is noted already"):
+            record.note_delivery(1, 1, "no answer", LATER)
+        with pytest.raises(Conflict, match="attempt 1 is not the next one"):
+            record.begin_delivery(1, 1, "c", LATER)
+        assert record == before
+
+    def test_a_delivery_that_was_noted_late_is_one(self) -> None:
+        record = photo()
+        record.note_delivery(1, 1, "no answer", NOON)
+        record.note_delivery(1, 2, "no answer", NOON)
+        record.note_delivery(1, 1)
+        delivery = record.webhook(1)
+        assert delivery is not None
+        assert delivery.delivered_at
+        assert (delivery.attempts, delivery.next_at) == (2, None)
+
+    def test_what_comes_late_does_not_undo_a_delivery(self) -> None:
+        record = photo()
+        record.note_delivery(1, 1)
+        before = record.model_copy(deep=True)
+        record.note_delivery(1, 1, "no answer", NOON)
+        with pytest.raises(Conflict):
+            record.begin_delivery(1, 2, "b", LATER)
+        assert record == before
+
+    def test_an_error_without_a_next_time_is_the_end(self) -> None:
+        record = photo()
+        record.note_delivery(1, 1, "410")
+        delivery = record.webhook()
+        assert delivery is not None
+        assert delivery.ended
+        assert delivery.given_up_at
+
+    def test_only_the_last_generations_are_remembered_and_older_ones_dropped(self) -> None:
+        record = photo()
+        for generation in range(1, 31):
+            record.generation = generation
+            record.begin_delivery(generation, 1, "a", NOON)
+        assert record.callback is not None
+        assert list(record.callback.deliveries) == list(range(31 - MAX_DELIVERIES, 31))
+        assert record.webhook(30 - MAX_DELIVERIES) is None
+
+    @pytest.mark.parametrize("more", [{"callback": None}, {"expires_at": NOON}, {"deleted_at": NOON}])
+    def test_nobody_is_told_of_a_photo_that_is_gone_or_has_no_callback(self, more: dict[str, Any]) -> None:
+        record = photo(**more)
+        assert record.webhook() is None
+        with pytest.raises(Conflict):
+            record.begin_delivery(1, 1, "a", LATER)
+        record.note_delivery(1, 1)
+        assert record.callback is None or record.callback.deliveries == {}
+
+    def test_the_event_keeps_the_id_of_its_generation(self) -> None:
+        record = photo()
+        first = photo_completed(record, "").id
+        record.generation = 2
+        assert photo_completed(record, "", generation=1).id == first != photo_completed(record, "").id
+
+    def test_the_owner_sees_the_callback_and_no_event_holds_it(self) -> None:
+        record = photo()
+        record.note_delivery(1, 1, "no answer", NOON)
+        view = photo_view(record, "").callback
+        assert view is not None
+        assert (view.url, view.deliveries[0].event) == ("https://example.com/?token=x", photo_completed(record, "").id)
+        assert "token" not in photo_completed(record, "").model_dump_json()
+
+
+class TestSignatures:
+    def test_the_owner_verifies_with_the_owners_secret(self) -> None:
+        (secret,) = secrets_of("ann", SecretStr(MASTER))
+        assert Webhook(secret).verify('{"a":1}', signed_headers("id", '{"a":1}', [secret])) == {"a": 1}
+
+    def test_no_owner_can_sign_for_another(self) -> None:
+        headers = signed_headers("id", "{}", secrets_of("bob", SecretStr(MASTER)))
+        for secret in (*secrets_of("ann", SecretStr(MASTER)), MASTER):
+            with pytest.raises(WebhookVerificationError):
+                Webhook(secret).verify("{}", headers)
+
+    def test_while_the_secret_changes_the_old_and_the_new_one_verify(self) -> None:
+        both = secrets_of("ann", SecretStr(f"{MASTER} {OTHER_MASTER}"))
+        headers = signed_headers("id", "{}", both)
+        assert both == secrets_of("ann", SecretStr(MASTER)) + secrets_of("ann", SecretStr(OTHER_MASTER))
+        for secret in both:
+            Webhook(secret).verify("{}", headers)
+
+    def test_id_time_and_body_are_all_signed(self) -> None:
+        (secret,) = secrets_of("ann", SecretStr(MASTER))
+        headers = signed_headers("id", "{}", [secret])
+        earlier = str(int(headers["webhook-timestamp"]) - 1)
+        for body, changed in (("[]", {}), ("{}", {"webhook-id": "other"}), ("{}", {"webhook-timestamp": earlier})):
+            with pytest.raises(WebhookVerificationError):
+                Webhook(secret).verify(body, headers | changed)
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        "secret",
+        ["hunter2hunter2", "whsec_hunter2", "whsec_hunter2" + "A" * 21, "hunter2" + "A" * 37, f"{MASTER} hunter2"],
+    )
+    def test_a_faulty_secret_is_named_and_not_shown(self, secret: str) -> None:
+        with pytest.raises(SettingsError, match="DARKROOM_WEBHOOK_SECRET: each secret is whsec_") as caught:
+            read_settings({"DARKROOM_WEBHOOK_SECRET": secret})
+        assert "hunter2" not in str(caught.value)
+
+    def test_a_secret_is_in_no_text_of_the_settings(self) -> None:
+        settings = read_settings({"DARKROOM_WEBHOOK_SECRET": MASTER})
+        assert MASTER not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+
+    def test_private_hosts_are_a_list(self) -> None:
+        settings = read_settings({"DARKROOM_WEBHOOK_PRIVATE_HOSTS": "localhost:9000, Host.Docker.Internal,[::1]:80,"})
+        assert settings.webhook_private_hosts == ("localhost:9000", "host.docker.internal", "[::1]:80")
+
+    @pytest.mark.parametrize("host", ["http://localhost", "localhost:", "localhost:x", "a b", "*", "10.0.0.0/8"])
+    def test_what_is_no_host_is_refused(self, host: str) -> None:
+        with pytest.raises(SettingsError, match="DARKROOM_WEBHOOK_PRIVATE_HOSTS"):
+            read_settings({"DARKROOM_WEBHOOK_PRIVATE_HOSTS": f"localhost,{host}"})

@@ -1,0 +1,180 @@
+"""worker/photo/encode.py: the formats, what they keep, and what they cannot hold."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from PIL import Image, ImageCms
+
+from darkroom.errors import PhotoError
+from darkroom.jobs.specs import Output
+from worker.photo.encode import FORMATS, encode
+
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+@pytest.fixture
+def clear(quarters):
+    """The quarters, their left half transparent."""
+    image = quarters.convert("RGBA")
+    image.paste((0, 0, 0, 0), (0, 0, 30, 40))
+    return image
+
+
+def personal():
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    exif[0x0112] = 6
+    exif.get_ifd(0x8769).update({0x9003: "2024:05:17 12:30:45", 0xA002: 4000, 0x927C: b"x" * 50_000})
+    exif.get_ifd(0x8825).update({1: "N", 2: (1.0, 2.0, 3.0), 3: "E", 4: (4.0, 5.0, 6.0)})
+    return exif
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_format_is_what_it_says_and_looks_alike(quarters, opened, tmp_path, name):
+    encoded = encode(quarters, opened(quarters), Output(format=name), tmp_path / "result")
+    assert encoded.path == tmp_path / f"result.{FORMATS[name].extension}"
+    assert (encoded.format, encoded.width, encoded.height) == (name, 60, 40)
+    with Image.open(encoded.path) as image:
+        assert Image.MIME[image.format] == FORMATS[name].content_type
+        assert image.size == (60, 40)
+        for at in [(8, 8), (52, 8), (8, 32), (52, 32)]:
+            assert image.getpixel(at) == pytest.approx(quarters.getpixel(at), abs=20)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_same_job_gives_the_same_bytes(noise, opened, tmp_path, name):
+    output = Output(format=name, keep_metadata=True)
+    photo = opened(noise, exif=personal())
+    one, other = (encode(noise, photo, output, tmp_path / target).path.read_bytes() for target in "ab")
+    assert one == other
+
+
+@pytest.mark.parametrize("name", ["jpeg", "webp", "avif"])
+def test_quality_counts(noise, opened, tmp_path, name):
+    def size(quality):
+        return encode(noise, opened(noise), Output(format=name, quality=quality), tmp_path / "x").path.stat().st_size
+
+    assert size(10) < size(None) < size(100)
+
+
+@pytest.mark.parametrize("progressive", [True, False])
+def test_jpeg_is_progressive_if_wanted_and_4_2_0(noise, opened, tmp_path, progressive):
+    encoded = encode(noise, opened(noise), Output(format="jpeg", progressive=progressive), tmp_path / "x")
+    with Image.open(encoded.path) as image:
+        assert bool(image.info.get("progressive")) is progressive
+        assert [layer[1:3] for layer in image.layer] == [(2, 2), (1, 1), (1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("original", "opaque", "transparent"),
+    [
+        ("JPEG", "jpeg", "png"),
+        ("PNG", "png", "png"),
+        ("WEBP", "webp", "webp"),
+        ("AVIF", "avif", "avif"),
+        ("GIF", "jpeg", "png"),
+        ("TIFF", "jpeg", "png"),
+        ("HEIF", "jpeg", "png"),
+    ],
+)
+def test_without_a_format_the_originals_is_kept_where_it_fits(
+    quarters, clear, opened, tmp_path, original, opaque, transparent
+):
+    photo = opened(quarters, original)
+    assert encode(quarters, photo, Output(), tmp_path / "x").format == opaque
+    assert encode(clear, photo, Output(), tmp_path / "x").format == transparent
+    idle = quarters.convert("RGBA")  # an alpha channel that hides nothing is none
+    assert encode(idle, photo, Output(), tmp_path / "x").format == opaque
+
+
+@pytest.mark.parametrize("name", ["png", "webp", "avif"])
+def test_alpha_is_kept(clear, opened, tmp_path, name):
+    with Image.open(encode(clear, opened(clear), Output(format=name), tmp_path / "x").path) as image:
+        assert image.convert("RGBA").getpixel((5, 5))[3] == 0
+        assert image.convert("RGBA").getpixel((50, 5)) == pytest.approx((30, 200, 30, 255), abs=20)
+
+
+@pytest.mark.parametrize(
+    ("background", "colour"), [("#ffffff", (255,) * 3), ("#0000ff", (0, 0, 255)), ("#00ff0000", (0, 255, 0))]
+)
+def test_jpeg_lays_transparent_pixels_on_the_background(clear, opened, tmp_path, background, colour):
+    output = Output(format="jpeg", background=background, quality=95)
+    with Image.open(encode(clear, opened(clear), output, tmp_path / "x").path) as image:
+        assert image.getpixel((5, 5)) == pytest.approx(colour, abs=10)
+
+
+@pytest.mark.parametrize("original", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_nothing_personal_is_kept_unless_asked_for(quarters, opened, tmp_path, name, original):
+    photo = opened(quarters, original, exif=personal(), icc_profile=PROFILE, comment=b"private", dpi=(300, 300))
+    with Image.open(encode(photo.image, photo, Output(format=name), tmp_path / "x").path) as image:
+        image.load()
+        assert not image.getexif()
+        assert not {"exif", "xmp", "comment", "icc_profile"} & image.info.keys()
+    data = (tmp_path / f"x.{FORMATS[name].extension}").read_bytes()
+    assert b"Maker" not in data
+    assert b"private" not in data
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_exif_is_kept_if_asked_for_and_put_right(quarters, opened, tmp_path, name):
+    photo = opened(quarters, "JPEG", exif=personal())
+    output = Output(format=name, keep_metadata=True)
+    with Image.open(encode(photo.image, photo, output, tmp_path / "x").path) as image:
+        exif = image.getexif()
+        assert exif[0x010F] == "Maker"
+        assert exif.get(0x0112, 1) == 1
+        assert exif.get_ifd(0x8825)[4] == (4.0, 5.0, 6.0)
+        assert exif.get_ifd(0x8769)[0xA002] == image.width == 40
+        assert 0x927C not in exif.get_ifd(0x8769)
+
+
+def test_exif_too_long_for_a_jpeg_loses_its_longest_values(quarters, opened, tmp_path):
+    exif = personal()
+    for tag in range(0x9C9B, 0x9CA0):
+        exif[tag] = b"x" * 4000
+    exif.get_ifd(0x8769).update(dict.fromkeys(range(0xB000, 0xB014), b"y" * 4000))
+    photo = opened(quarters, "PNG", exif=exif)
+    encoded = encode(photo.image, photo, Output(format="jpeg", keep_metadata=True), tmp_path / "x")
+    with Image.open(encoded.path) as image:
+        assert image.getexif()[0x010F] == "Maker"
+
+
+@pytest.mark.parametrize(("name", "side"), [("webp", 16_384), ("jpeg", 65_501), ("avif", 32_769)])
+def test_what_a_format_cannot_hold_is_said_clearly(quarters, opened, tmp_path, name, side):
+    with pytest.raises(PhotoError, match=f"{name.upper()} holds at most .* {side} x 1"):
+        encode(Image.new("RGB", (side, 1)), opened(quarters), Output(format=name), tmp_path / "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["original"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_smallest_and_the_longest_pictures(quarters, opened, tmp_path, name):
+    for size in [(1, 1), (FORMATS[name].max_side if name in {"jpeg", "webp"} else 20_000, 1)]:
+        with Image.open(
+            encode(Image.new("RGB", size), opened(quarters), Output(format=name), tmp_path / "x").path
+        ) as i:
+            assert i.size == size
+
+
+@pytest.mark.parametrize("size", [(1, 60_000), (2, 40_000)])
+@pytest.mark.parametrize("progressive", [True, False])
+def test_a_jpeg_of_noise_a_pixel_wide_is_written(opened, tmp_path, size, progressive):
+    image = Image.frombytes("RGB", size, random.Random(7).randbytes(3 * size[0] * size[1]))
+    output = Output(format="jpeg", quality=94, progressive=progressive)
+    with Image.open(encode(image, opened(image), output, tmp_path / "x").path) as written:
+        written.load()
+        assert written.size == size
+
+
+def test_an_encoder_that_gives_up_leaves_no_file(quarters, opened, tmp_path, monkeypatch):
+    def give_up(self, fp, *_args, **_options):
+        fp.touch()
+        raise OSError("encoder error -2")
+
+    photo = opened(quarters)
+    monkeypatch.setattr(Image.Image, "save", give_up)
+    with pytest.raises(PhotoError, match="cannot be written as PNG: encoder error -2"):
+        encode(quarters, photo, Output(format="png"), tmp_path / "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["original"]

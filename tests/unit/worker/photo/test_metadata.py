@@ -1,0 +1,228 @@
+"""worker/photo/metadata.py and exif.py: what a photo says of itself, however badly it says it."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+
+import pytest
+from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import IFDRational
+
+from darkroom.jobs.specs import MetadataJob, Output
+from worker.photo.decode import open_photo
+from worker.photo.encode import encode
+from worker.photo.exif import Exif
+from worker.photo.metadata import dominant_colours, metadata, position, readable_tags, taken_at
+
+LIMIT = 1_000_000
+
+
+def tags() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker\0"
+    exif[0x0110] = "Model"
+    exif[0x0112] = 6
+    exif[0x9C9B] = "Müll".encode("utf-16-le") + b"\0\0"
+    exif.get_ifd(0x8769).update(
+        {
+            0x829A: IFDRational(1, 250),
+            0x9000: b"0232",
+            0x9003: "2024:05:17 12:30:45",
+            0x9011: "+02:00",
+            0x9291: "089",
+            0x9286: b"ASCII\0\0\0hello",
+            0x927C: b"maker's secrets" * 20,
+            0xA432: (IFDRational(24), IFDRational(70), IFDRational(0, 0), IFDRational(4)),
+        }
+    )
+    exif.get_ifd(0x8825).update(
+        {1: "S", 2: (33.0, 51.0, 35.9), 3: "E", 4: (151.0, 12.0, 40.0), 5: b"\0", 6: 58.5}
+        | {7: (2.0, 30.0, 45.0), 29: "2024:05:17"}
+    )
+    return exif
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
+def test_all_of_it_from_every_format_with_exif(quarters, opened, format_):
+    photo = opened(quarters, format_, exif=tags().tobytes())
+    told = metadata(photo, MetadataJob(colours=4), LIMIT)
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert told["format"] == photo.source.format
+    assert told["content_type"] == photo.source.content_type
+    assert {told["width"], told["height"]} == {60, 40}
+    assert (told["mode"], told["has_alpha"], told["frames"]) == ("RGB", False, 1)
+    assert told["bytes"] == photo.path.stat().st_size
+    assert told["taken_at"] == "2024-05-17T12:30:45.089000+02:00"
+    assert told["gps"] == {
+        "latitude": pytest.approx(-33.859972),
+        "longitude": pytest.approx(151.211111),
+        "altitude": 58.5,
+        "timestamp": "2024-05-17T02:30:45+00:00",
+    }
+    exif = told["exif"]
+    assert (exif["Make"], exif["Model"], exif["ExifVersion"]) == ("Maker", "Model", "0232")
+    assert exif["ExposureTime"] == pytest.approx(0.004)
+    assert exif["UserComment"] == "hello"
+    assert exif["XPTitle"] == "Müll"
+    assert exif["LensSpecification"] == [24.0, 70.0, 4.0]
+    assert not {"MakerNote", "StripOffsets", "ImageWidth", "ExifOffset", "GPSInfo"} & exif.keys()
+
+
+def test_size_is_upright_and_orientation_as_stored(quarters, opened):
+    told = metadata(opened(quarters, exif=tags()), MetadataJob(), LIMIT)
+    assert (told["width"], told["height"], told["orientation"]) == (40, 60, 6)
+
+
+def test_a_photo_without_anything(quarters, opened):
+    told = metadata(opened(quarters), MetadataJob(), LIMIT)
+    assert (told["gps"], told["taken_at"], told["icc"], told["exif"], told["orientation"]) == (None, None, None, {}, 1)
+
+
+def test_profile_alpha_mode_and_frames_as_stored(opened):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    told = metadata(opened(Image.new("LA", (3, 2), (9, 9)), icc_profile=profile), MetadataJob(), LIMIT)
+    assert (told["mode"], told["has_alpha"], told["icc"]) == ("LA", True, "sRGB built-in")
+    frames = [Image.new("RGB", (3, 2), colour) for colour in ("red", "blue", "lime")]
+    animated = opened(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert metadata(animated, MetadataJob(), LIMIT)["frames"] == 3
+
+
+@pytest.mark.parametrize(
+    ("gps", "expected"),
+    [
+        ({1: "N", 2: (10.0, 30.0, 0.0), 3: "W", 4: (20.0, 0.0, 36.0)}, (10.5, -20.01)),
+        ({1: "s\0", 2: (10.0, 30.5), 3: b"w", 4: (20.0,)}, (-10.508333, -20.0)),
+        ({2: (10.0, 0.0, 0.0), 4: (20.0, 0.0, 0.0)}, (10.0, 20.0)),
+        ({1: "N", 2: (math.nan,) * 3, 3: "E", 4: (1.0, 1.0, 1.0)}, None),
+        ({1: "N", 2: (91.0, 0.0, 0.0), 3: "E", 4: (1.0, 0.0, 0.0)}, None),
+        ({1: "N", 2: (1.0, 0.0, 0.0), 3: "E", 4: (181.0, 0.0, 0.0)}, None),
+        ({1: "N", 2: (1.0, 0.0, 0.0)}, None),
+        ({1: "N", 2: (51.0, IFDRational(0, 0), 0.0), 3: "E", 4: (1.0, 0.0, 0.0)}, None),
+        ({1: "N", 2: "text", 3: "E", 4: ()}, None),
+        ({}, None),
+    ],
+)
+def test_positions(gps, expected):
+    found = position(gps)
+    assert (found and (found["latitude"], found["longitude"])) == (expected and pytest.approx(expected))
+
+
+@pytest.mark.parametrize("reference", [1, 3, b"\1", b"\3"])
+def test_below_the_sea_is_negative(reference):
+    place = {1: "N", 2: (1.0, 0.0, 0.0), 3: "E", 4: (1.0, 0.0, 0.0), 5: reference, 6: 12.25}
+    assert position(place)["altitude"] == -12.25
+    assert position(place | {6: IFDRational(1, 0)})["altitude"] is None
+    assert position(place | {7: (99.0, math.nan, 0.0), 29: "2024:01:01"})["timestamp"] is None
+    assert position(place | {7: (1.0, 0.0, 0.0), 29: "nonsense"})["timestamp"] is None
+
+
+@pytest.mark.parametrize(
+    ("exif", "expected"),
+    [
+        (Exif(photo={0x9003: "2024:02:29 01:02:03"}), "2024-02-29T01:02:03"),
+        (Exif(photo={0x9003: "2023:02:29 01:02:03", 0x9004: "2020:01:01 00:00:00"}), "2020-01-01T00:00:00"),
+        (Exif(image={0x0132: "2001:01:01 00:00:00\0"}), "2001-01-01T00:00:00"),
+        (Exif(photo={0x9003: "2024:01:01 00:00:00", 0x9011: "?"}), "2024-01-01T00:00:00"),
+        (Exif(photo={0x9003: "0000:00:00 00:00:00"}), None),
+        (Exif(photo={0x9003: b"\xff\xfe"}), None),
+        (Exif(photo={0x9003: 7}), None),
+    ],
+)
+def test_when_it_was_taken(exif, expected):
+    assert taken_at(exif) == expected
+
+
+def test_tags_are_safe_for_json_and_bounded():
+    told = readable_tags(
+        Exif(
+            image={0x010E: "a\0b\x1bc" + "d" * 5000, 0x0110: b"\xff\xfe", 0xFFFE: "no name"},
+            photo={0x829A: IFDRational(1, 0), 0x829D: float("nan"), 0xA432: tuple(range(500)), 0x9286: b"UNICODE\0x"},
+        )
+    )
+    assert len(told["ImageDescription"]) == 1000
+    assert told["ImageDescription"].startswith("abcd")
+    assert len(told["LensSpecification"]) == 32
+    assert told.keys() == {"ImageDescription", "LensSpecification"}
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "latin-1"])
+def test_names_are_read_as_they_were_written_and_kept_so(opened, quarters, tmp_path, codec):
+    exif = Image.Exif()
+    exif[0x013B] = "Artist_Name"  # of the same length
+    data = exif.tobytes().replace(b"Artist_Name", "Jürgen Mül".encode(codec).ljust(11, b"\0")[:11])
+    photo = opened(quarters, "JPEG", exif=data)
+    assert readable_tags(photo.exif)["Artist"].startswith("Jürgen M")
+    kept = encode(photo.image, photo, Output(format="jpeg", keep_metadata=True), tmp_path / "kept")
+    assert readable_tags(open_photo(kept.path, LIMIT).exif)["Artist"].startswith("Jürgen M")
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_a_comment_in_either_byte_order(codec):
+    comment = Exif(photo={0x9286: b"UNICODE\0" + "hello ü".encode(codec)})
+    assert readable_tags(comment) == {"UserComment": "hello ü"}
+
+
+def test_results_that_keep_exif_say_srgb_and_upright(opened, quarters, tmp_path):
+    exif = tags()
+    exif.get_ifd(0x8769)[0xA001] = 65535
+    photo = opened(quarters, "JPEG", exif=exif.tobytes())
+    kept = encode(photo.image, photo, Output(format="jpeg", keep_metadata=True), tmp_path / "kept")
+    again = open_photo(kept.path, LIMIT).exif
+    assert (again.orientation, again.photo[0xA001]) == (1, 1)
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_xmp_does_not_turn_a_photo(opened, quarters, format_):
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    options = {"tiffinfo": {700: xmp}} if format_ == "TIFF" else {"xmp": xmp}
+    if format_ == "PNG":
+        text = PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        options = {"pnginfo": text}
+    photo = opened(quarters, format_, **options)
+    assert (photo.image.size, photo.orientation) == (quarters.size, 1)
+
+
+def test_no_exif_is_so_large_that_it_costs_the_photo(opened, quarters, tmp_path):
+    many = Image.Exif()
+    for tag in range(0xC000, 0xC000 + 8000):
+        many[tag] = tag
+    photo = opened(quarters, "PNG", exif=many.tobytes())
+    assert len(photo.exif.image) <= 1000
+    encode(photo.image, photo, Output(format="jpeg", keep_metadata=True), tmp_path / "kept")
+    huge = Image.Exif()
+    huge[0x010E] = "x" * 2_000_000
+    assert opened(quarters, "PNG", exif=huge.tobytes()).exif == Exif()
+
+
+def test_broken_exif_never_fails_the_job(tmp_path, quarters):
+    path = tmp_path / "photo"
+    good = tags().tobytes()
+    chance = random.Random(3)
+    for _ in range(150):
+        data = bytearray(good)
+        for _ in range(chance.choice([1, 4, 25])):
+            data[chance.randrange(6, len(data))] = chance.randrange(256)
+        quarters.save(path, "JPEG", exif=bytes(data[: chance.randrange(6, len(data) + 1)]))
+        json.dumps(metadata(open_photo(path, LIMIT), MetadataJob(), LIMIT), allow_nan=False)
+
+
+def test_dominant_colours_are_the_quarters(quarters):
+    told = dominant_colours(quarters, 4)
+    assert [entry["share"] for entry in told] == [0.25] * 4
+    assert {entry["colour"] for entry in told} == {"#dc1e1e", "#1ec81e", "#1e1edc", "#e6e61e"}
+
+
+def test_dominant_colours_largest_first_and_only_of_what_is_visible(quarters):
+    image = Image.new("RGBA", (100, 100), (255, 0, 255, 0))
+    image.paste((255, 0, 0, 255), (0, 0, 30, 100))
+    image.paste((0, 0, 255, 255), (30, 0, 40, 100))
+    told = dominant_colours(image, 5)
+    assert told[0] == {"colour": "#ff0000", "share": 0.75}
+    assert told[1] == {"colour": "#0000ff", "share": 0.25}
+    assert dominant_colours(Image.new("RGBA", (9, 9)), 5) == []
+    assert dominant_colours(quarters, 0) == []
+    assert dominant_colours(Image.new("RGB", (1, 1), "white"), 16) == [{"colour": "#ffffff", "share": 1.0}]

@@ -1,0 +1,1 @@
+"""The processes that hold pixels, and the worker's side of them."""

@@ -1,0 +1,1 @@
+"""A file that came past the API becomes a photo."""

@@ -1,0 +1,1 @@
+"""One message of the photos queue: claim, fetch, process, store, publish."""

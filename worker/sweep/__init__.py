@@ -1,0 +1,1 @@
+"""What is overdue in the records is put right."""

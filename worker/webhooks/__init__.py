@@ -1,0 +1,1 @@
+"""The callback is told that a photo has ended."""
