@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from darkroom.errors import SettingsError
-from darkroom.jobs.specs import Jobs, Spec, faults_of
+from darkroom.jobs.spec import Spec
+from darkroom.jobs.specs import Jobs, faults_of
 from darkroom.settings import PREFIX, Settings
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from api.openapi.document import PhotoPath
 from api.routes.bulk import DoneView, carry_out, find, with_positions
 from api.routes.listing import list_link
 from darkroom.errors import Fault
-from darkroom.jobs.specs import Spec
+from darkroom.jobs.spec import Spec
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.views import DeadLetterView, PhotoView, dead_letter_view, photo_view
 from darkroom.redrive import DeadLetters

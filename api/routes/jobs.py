@@ -19,7 +19,8 @@ from api.uploads.intake import send
 from darkroom.aws.bucket import content_disposition
 from darkroom.aws.idempotency_store import Reserved
 from darkroom.errors import Conflict, NotFound
-from darkroom.jobs.specs import Jobs, Spec
+from darkroom.jobs.spec import Spec
+from darkroom.jobs.specs import Jobs
 from darkroom.record.order import JobRecord, Order
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.views import JobView, job_view, photo_view

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from api.context import Context, caller
 from darkroom.aws.table import cursor_after
-from darkroom.jobs.specs import Spec
+from darkroom.jobs.spec import Spec
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.views import PhotoView
 

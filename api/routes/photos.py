@@ -21,7 +21,7 @@ from api.uploads.intake import BatchProblem, BatchView, take_in, take_in_all
 from api.uploads.parse import PART, read_upload
 from darkroom.aws.idempotency_store import Reserved
 from darkroom.errors import NotFound, Unavailable
-from darkroom.jobs.specs import Spec
+from darkroom.jobs.spec import Spec
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.views import PhotoView, photo_view
 from darkroom.sniff import INPUT_FORMATS

@@ -11,60 +11,18 @@ its function in worker/photo's registry.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from darkroom.errors import Fault
-
-MAX_SIDE = 16_384
-"""Longest side that can be asked for, in pixels. A side that follows the aspect ratio may come out longer, as long as
-the result keeps within the pixels allowed. WebP ends at 16,383; the encoder says so itself."""
+from darkroom.jobs.output import Output
+from darkroom.jobs.spec import Colour, Share, Side, Spec, require_tags
 
 MAX_JOBS = 50
 """Jobs of one photo. A DynamoDB item holds 400 KB, and each job keeps its spec, errors and result there."""
 
 MAX_STEPS = 20
-
-CSS_COLOURS = {
-    "black": "#000000",
-    "white": "#ffffff",
-    "gray": "#808080",
-    "grey": "#808080",
-    "red": "#ff0000",
-    "green": "#008000",
-    "blue": "#0000ff",
-    "yellow": "#ffff00",
-    "transparent": "#00000000",
-}
-
-
-def _hex_colour(value: str) -> str:
-    """Bring a colour into the form #rrggbb, or #rrggbbaa when it is not opaque."""
-    text = CSS_COLOURS.get(value.lower(), value.lower())
-    if not re.fullmatch(r"#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})", text):
-        raise ValueError(f"use #rgb, #rrggbb, #rrggbbaa or one of {', '.join(CSS_COLOURS)}")
-    digits = text[1:]
-    if len(digits) < 6:
-        digits = "".join(digit * 2 for digit in digits)
-    return "#" + digits.removesuffix("ff") if len(digits) == 8 else "#" + digits
-
-
-Colour = Annotated[
-    str,
-    AfterValidator(_hex_colour),
-    Field(
-        max_length=16,
-        description="#rgb, #rrggbb, #rrggbbaa or a basic colour name",
-        examples=["#ffffff"],
-        json_schema_extra={
-            "pattern": rf"^(#([0-9a-fA-F]{{3,4}}|[0-9a-fA-F]{{6}}|[0-9a-fA-F]{{8}})|{'|'.join(CSS_COLOURS)})$"
-        },
-    ),
-]
-Share = Annotated[float, Field(ge=0, le=1)]
-Side = Annotated[int, Field(ge=1, le=MAX_SIDE, description="pixels")]
 
 
 def _flat_discriminator(schema: dict[str, Any]) -> None:
@@ -74,36 +32,9 @@ def _flat_discriminator(schema: dict[str, Any]) -> None:
         del schema["discriminator"]
 
 
-def _tagged(schema: dict[str, Any]) -> None:
-    """Say that `type` and `filter` are required: whoever reads JSON goes by them, though here they have defaults."""
-    tags = [name for name, field in schema["properties"].items() if "const" in field]
-    if tags:
-        schema["required"] = list(dict.fromkeys([*schema.get("required", []), *tags]))
-
-
 def _sized(schema: dict[str, Any]) -> None:
-    _tagged(schema)
+    require_tags(schema)
     schema["anyOf"] = [{"required": [side], "properties": {side: {"type": "integer"}}} for side in ("width", "height")]
-
-
-class Spec(BaseModel):
-    """Base of all specs: unknown fields are errors, and a spec never changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_tagged)
-
-
-class Output(Spec):
-    """How a result is encoded."""
-
-    format: Literal["jpeg", "png", "webp", "avif"] | None = Field(
-        None, description="default: the input's format where we write it, else JPEG, or PNG for photos with alpha"
-    )
-    quality: int | None = Field(
-        None, ge=1, le=100, description="JPEG, WebP and AVIF; default: JPEG 82, WebP 80, AVIF 60. PNG is lossless."
-    )
-    progressive: bool = Field(True, description="JPEG only")
-    background: Colour = Field("#ffffff", description="laid under transparent pixels where the format has no alpha")
-    keep_metadata: bool = Field(False, description="keep EXIF, GPS position included, in the result")
 
 
 # --- steps -------------------------------------------------------------------------------------------------------

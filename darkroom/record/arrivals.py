@@ -17,7 +17,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
 
 from darkroom.errors import MessageError
-from darkroom.jobs.specs import Spec
+from darkroom.jobs.spec import Spec
 from darkroom.record.labels import MAX_REFERENCE, Metadata, Text
 from darkroom.record.messages import IngestMessage, Key, UploadMessage, read_asked
 

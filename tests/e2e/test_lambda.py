@@ -23,6 +23,7 @@ import pytest
 import requests
 from PIL import Image, ImageCms
 
+from darkroom.jobs.output import OUTPUT_FORMATS
 from darkroom.jobs.specs import MetadataJob, jobs_adapter, steps_of
 from darkroom.record.photo import PhotoRecord, new_id
 from darkroom.services import Services
@@ -32,7 +33,6 @@ from tests.e2e.conftest import HANGS, PROJECT, free_ports
 from tests.integration.conftest import Stack, wait_until
 from tests.support.lambda_runtime import EventSource, Function, Process, Start, TaskTimedOut
 from worker.child.sandbox import FILES
-from worker.photo.encode import FORMATS
 from worker.photo.pipeline import STEPS
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
@@ -356,7 +356,7 @@ def test_the_jobs_are_of_every_kind() -> None:
         next(spec for spec in type(job).__mro__ if spec in STEPS) for job in pictures if job.type != "pipeline"
     } == (set(STEPS))
     assert any(len(steps_of(job)) > 1 for job in pictures)
-    assert {job.output.format for job in pictures} - {None} == set(FORMATS)
+    assert {job.output.format for job in pictures} - {None} == set(OUTPUT_FORMATS)
 
 
 def test_container_and_function_come_to_the_same_to_the_byte(cloud: Cloud) -> None:

@@ -33,7 +33,7 @@ from worker.child.process import Child
 from worker.child.runner import Pixels
 from worker.child.sandbox import SYSTEM_CALLS, Limits, allow_cpu_time, enter, without_secrets
 from worker.child.workspace import Workspace
-from worker.photo.pipeline import Result
+from worker.photo.pipeline import ProducedFile
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no such sandbox")
 
@@ -221,7 +221,7 @@ def test_what_other_slots_work_on_is_out_of_reach(tmp_path: Path) -> None:
             ]
     finally:
         pixels.close()
-    assert isinstance(results[0], Result)
+    assert isinstance(results[0], ProducedFile)
     assert isinstance(results[1], Failure)
     assert results[1].code == NotPermitted.code
 

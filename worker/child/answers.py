@@ -11,10 +11,10 @@ from typing import BinaryIO, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from darkroom.errors import ChildDied
+from darkroom.jobs.output import RESULT_FORMATS
 from darkroom.sniff import INPUT_FORMATS, Sniffed
 from worker.child.main import Failure, Looked, Outcome, Work, looked_adapter, outcome_adapter
-from worker.photo.encode import FORMATS
-from worker.photo.pipeline import Result
+from worker.photo.pipeline import ProducedFile
 
 T = TypeVar("T")
 
@@ -27,11 +27,6 @@ LONGEST_DETAIL, LONGEST_TRACE = 1000, 20_000
 MOST_STEPS, LONGEST_STEP = 50, 1e6
 """Of those that are timed; the longest in seconds."""
 
-KINDS = {"json": ("json", "application/json")} | {
-    name: (format_.extension, format_.content_type) for name, format_ in FORMATS.items()
-}
-"""Format of a result -> its extension and content type."""
-
 _STEP = re.compile(r"[a-z0-9-]{1,40}")
 
 
@@ -43,10 +38,10 @@ def read_answer(data: bytes, work: Work) -> Outcome:
     result = outcome.result
     if isinstance(result, Failure):
         return replace(outcome, result=_shortened(result))
-    extension, content_type = KINDS.get(result.format, (None, None))
-    if (result.extension, result.content_type) != (extension, content_type):
+    format_ = RESULT_FORMATS.get(result.format)
+    if format_ is None or (result.extension, result.content_type) != (format_.extension, format_.content_type):
         raise _odd("a format that we do not write")
-    if result.path != work.directory / f"{outcome.job}.{extension}":
+    if result.path != work.directory / f"{outcome.job}.{format_.extension}":
         raise _odd("a file that is not its own")
     if (
         re.fullmatch("[0-9a-f]{64}", result.sha256) is None
@@ -86,7 +81,7 @@ def _shortened(failure: Failure) -> Failure:
     return replace(failure, detail=failure.detail[:LONGEST_DETAIL], trace=failure.trace[:LONGEST_TRACE])
 
 
-def open_result(result: Result) -> BinaryIO:
+def open_result(result: ProducedFile) -> BinaryIO:
     """The file of a result, and never another one that a link leads to, nor one that waits for a writer.
 
     Raises ChildDied.

@@ -34,7 +34,7 @@ from darkroom.jobs.specs import Job
 from darkroom.sniff import Sniffed, set_pixel_limit, sniff
 from worker.child import sandbox
 from worker.photo.decode import open_photo
-from worker.photo.pipeline import Result, produce
+from worker.photo.pipeline import ProducedFile, produce
 
 OUT_OF_MEMORY = 77
 """Exit status of a child that got no more memory; it dies rather than go on with what is left."""
@@ -93,7 +93,7 @@ class Outcome:
     """How one job ended."""
 
     job: str
-    result: Result | Failure
+    result: ProducedFile | Failure
 
 
 @dataclass(frozen=True)

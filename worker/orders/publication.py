@@ -53,7 +53,7 @@ class Publication:
         if time.monotonic() - self._last_publish > PUBLISH_EVERY:
             self.publish()
 
-    def _store(self, job_id: str, made: pipeline.Result) -> Result:
+    def _store(self, job_id: str, made: pipeline.ProducedFile) -> Result:
         started = time.monotonic()
         key = result_key(self.photo.id, job_id, self._claim.number, made.extension)
         with open_result(made) as file:

@@ -7,7 +7,7 @@ that the bytes depend on the job alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,12 @@ from pathlib import Path
 from PIL import Image, ImageColor
 
 from darkroom.errors import PhotoError
-from darkroom.jobs.specs import Output
+from darkroom.jobs.output import OUTPUT_FORMATS, Output
 from worker.photo.colour import without_idle_alpha
 from worker.photo.decode import Photo
 from worker.photo.exif import exif_bytes
 
-Encoder = Callable[[Image.Image, Path, Output, bytes], None]
+Write = Callable[[Image.Image, Path, Output, bytes], None]
 
 
 def _jpeg(image: Image.Image, path: Path, output: Output, exif: bytes) -> None:
@@ -56,23 +56,21 @@ def _avif(image: Image.Image, path: Path, output: Output, exif: bytes) -> None:
 
 
 @dataclass(frozen=True)
-class Format:
-    """How a format is written; `max_side` in pixels is the longest side that it, or its usual reader, takes."""
+class Encoder:
+    """How a format is written. `max_side` is the longest side in pixels that the format, or its usual reader, takes."""
 
-    encoder: Encoder
-    extension: str
-    content_type: str
+    write: Write
     alpha: bool
     max_side: int
 
 
-FORMATS = {
-    "jpeg": Format(_jpeg, "jpg", "image/jpeg", alpha=False, max_side=65_500),  # libjpeg's JPEG_MAX_DIMENSION
-    "png": Format(_png, "png", "image/png", alpha=True, max_side=2**31 - 1),  # PNG specification, 11.2.1
-    "webp": Format(_webp, "webp", "image/webp", alpha=True, max_side=16_383),  # libwebp's WEBP_MAX_DIMENSION
-    "avif": Format(_avif, "avif", "image/avif", alpha=True, max_side=32_768),  # libavif's default for decoders
+ENCODERS: Mapping[str, Encoder] = {
+    "jpeg": Encoder(_jpeg, alpha=False, max_side=65_500),  # libjpeg's JPEG_MAX_DIMENSION
+    "png": Encoder(_png, alpha=True, max_side=2**31 - 1),  # PNG specification, 11.2.1
+    "webp": Encoder(_webp, alpha=True, max_side=16_383),  # libwebp's WEBP_MAX_DIMENSION
+    "avif": Encoder(_avif, alpha=True, max_side=32_768),  # libavif's default for decoders
 }
-"""Output format -> how it is written."""
+"""Every output format -> its encoder."""
 
 
 @dataclass(frozen=True)
@@ -92,18 +90,18 @@ def encode(image: Image.Image, photo: Photo, output: Output, target: Path) -> En
     """
     image = without_idle_alpha(image)
     name = output.format or _fitting_format(photo.source.format, image)
-    format_ = FORMATS[name]
-    if max(image.size) > format_.max_side:
+    encoder = ENCODERS[name]
+    if max(image.size) > encoder.max_side:
         raise PhotoError(
-            f"{name.upper()} holds at most {format_.max_side:,} pixels a side; "
+            f"{name.upper()} holds at most {encoder.max_side:,} pixels a side; "
             f"the result has {image.width} x {image.height}. Ask for a smaller size or another format."
         )
-    if image.mode == "RGBA" and not format_.alpha:
+    if image.mode == "RGBA" and not encoder.alpha:
         image = flattened(image, output.background)
     exif = exif_bytes(photo.exif, *image.size) if output.keep_metadata else b""
-    path = target.with_name(f"{target.name}.{format_.extension}")
+    path = target.with_name(f"{target.name}.{OUTPUT_FORMATS[name].extension}")
     try:
-        format_.encoder(image, path, output, exif)
+        encoder.write(image, path, output, exif)
     except Exception as error:
         path.unlink(missing_ok=True)
         if isinstance(error, ValueError | RuntimeError) or (isinstance(error, OSError) and error.errno is None):
@@ -121,6 +119,6 @@ def flattened(image: Image.Image, background: str) -> Image.Image:
 
 def _fitting_format(original: str, image: Image.Image) -> str:
     """The original's format where we write it, and it holds what the result shows; else JPEG, or PNG with alpha."""
-    if original in FORMATS and (image.mode == "RGB" or FORMATS[original].alpha):
+    if original in ENCODERS and (image.mode == "RGB" or ENCODERS[original].alpha):
         return original
     return "png" if image.mode == "RGBA" else "jpeg"

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from darkroom.jobs.output import RESULT_FORMATS
 from darkroom.jobs.specs import Filter, Job, MetadataJob, PictureJob, Resize, Step, steps_of
 from worker.photo.decode import Photo
-from worker.photo.encode import FORMATS, encode
+from worker.photo.encode import encode
 from worker.photo.filters import FILTERS
 from worker.photo.metadata import metadata
 from worker.photo.resize import resize
@@ -26,7 +27,7 @@ STEPS: dict[type[Resize] | type[Filter], Callable[..., Image.Image]] = {
 
 
 @dataclass(frozen=True)
-class Result:
+class ProducedFile:
     """A result on disk. `size` in bytes, `sha256` in hex, `seconds` by step and for encoding.
 
     Width and height are pixels, None where the result is no picture.
@@ -43,7 +44,7 @@ class Result:
     seconds: dict[str, float]
 
 
-def produce(photo: Photo, job: Job, target: Path, max_pixels: int) -> Result:
+def produce(photo: Photo, job: Job, target: Path, max_pixels: int) -> ProducedFile:
     """Carry out one job and write its result to `target` plus an extension, in a directory that exists.
 
     Raises PhotoError when the photo cannot become what is asked for: a result of more than `max_pixels`
@@ -54,7 +55,7 @@ def produce(photo: Photo, job: Job, target: Path, max_pixels: int) -> Result:
     return _develop(photo, job, target, max_pixels)
 
 
-def _develop(photo: Photo, job: PictureJob, target: Path, max_pixels: int) -> Result:
+def _develop(photo: Photo, job: PictureJob, target: Path, max_pixels: int) -> ProducedFile:
     seconds: dict[str, float] = {}
     image = photo.image
     for step in steps_of(job):
@@ -65,8 +66,7 @@ def _develop(photo: Photo, job: PictureJob, target: Path, max_pixels: int) -> Re
     started = time.perf_counter()
     encoded = encode(image, photo, job.output, target)
     seconds["encode"] = time.perf_counter() - started
-    format_ = FORMATS[encoded.format]
-    return _result(encoded.path, encoded.format, format_.content_type, encoded.width, encoded.height, seconds)
+    return _produced(encoded.path, encoded.format, (encoded.width, encoded.height), seconds)
 
 
 def apply(image: Image.Image, step: Step, max_pixels: int) -> Image.Image:
@@ -75,18 +75,25 @@ def apply(image: Image.Image, step: Step, max_pixels: int) -> Image.Image:
     return STEPS[spec](image, step, max_pixels)
 
 
-def _describe(photo: Photo, job: MetadataJob, target: Path, max_pixels: int) -> Result:
+def _describe(photo: Photo, job: MetadataJob, target: Path, max_pixels: int) -> ProducedFile:
     started = time.perf_counter()
     path = target.with_name(f"{target.name}.json")
     text = json.dumps(metadata(photo, job, max_pixels), allow_nan=False, ensure_ascii=False, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
-    return _result(path, "json", "application/json", None, None, {"metadata": time.perf_counter() - started})
+    return _produced(path, "json", (None, None), {"metadata": time.perf_counter() - started})
 
 
-def _result(
-    path: Path, name: str, content_type: str, width: int | None, height: int | None, seconds: dict[str, float]
-) -> Result:
+def _produced(path: Path, name: str, size: tuple[int | None, int | None], seconds: dict[str, float]) -> ProducedFile:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    size = path.stat().st_size
-    return Result(path, name, path.suffix[1:], content_type, width, height, size, digest, seconds)
+    return ProducedFile(
+        path=path,
+        format=name,
+        extension=RESULT_FORMATS[name].extension,
+        content_type=RESULT_FORMATS[name].content_type,
+        width=size[0],
+        height=size[1],
+        size=path.stat().st_size,
+        sha256=digest,
+        seconds=seconds,
+    )

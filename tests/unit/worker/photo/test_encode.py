@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from darkroom.errors import PhotoError
-from darkroom.jobs.specs import Output
-from worker.photo.encode import FORMATS, encode
+from darkroom.jobs.output import OUTPUT_FORMATS, Output
+from worker.photo.encode import ENCODERS, encode
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -31,19 +31,19 @@ def personal():
     return exif
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", OUTPUT_FORMATS)
 def test_each_format_is_what_it_says_and_looks_alike(quarters, opened, tmp_path, name):
     encoded = encode(quarters, opened(quarters), Output(format=name), tmp_path / "result")
-    assert encoded.path == tmp_path / f"result.{FORMATS[name].extension}"
+    assert encoded.path == tmp_path / f"result.{OUTPUT_FORMATS[name].extension}"
     assert (encoded.format, encoded.width, encoded.height) == (name, 60, 40)
     with Image.open(encoded.path) as image:
-        assert Image.MIME[image.format] == FORMATS[name].content_type
+        assert Image.MIME[image.format] == OUTPUT_FORMATS[name].content_type
         assert image.size == (60, 40)
         for at in [(8, 8), (52, 8), (8, 32), (52, 32)]:
             assert image.getpixel(at) == pytest.approx(quarters.getpixel(at), abs=20)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", OUTPUT_FORMATS)
 def test_the_same_job_gives_the_same_bytes(noise, opened, tmp_path, name):
     output = Output(format=name, keep_metadata=True)
     photo = opened(noise, exif=personal())
@@ -106,19 +106,19 @@ def test_jpeg_lays_transparent_pixels_on_the_background(clear, opened, tmp_path,
 
 
 @pytest.mark.parametrize("original", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", OUTPUT_FORMATS)
 def test_nothing_personal_is_kept_unless_asked_for(quarters, opened, tmp_path, name, original):
     photo = opened(quarters, original, exif=personal(), icc_profile=PROFILE, comment=b"private", dpi=(300, 300))
     with Image.open(encode(photo.image, photo, Output(format=name), tmp_path / "x").path) as image:
         image.load()
         assert not image.getexif()
         assert not {"exif", "xmp", "comment", "icc_profile"} & image.info.keys()
-    data = (tmp_path / f"x.{FORMATS[name].extension}").read_bytes()
+    data = (tmp_path / f"x.{OUTPUT_FORMATS[name].extension}").read_bytes()
     assert b"Maker" not in data
     assert b"private" not in data
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", OUTPUT_FORMATS)
 def test_exif_is_kept_if_asked_for_and_put_right(quarters, opened, tmp_path, name):
     photo = opened(quarters, "JPEG", exif=personal())
     output = Output(format=name, keep_metadata=True)
@@ -149,9 +149,9 @@ def test_what_a_format_cannot_hold_is_said_clearly(quarters, opened, tmp_path, n
     assert [path.name for path in tmp_path.iterdir()] == ["original"]
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", OUTPUT_FORMATS)
 def test_the_smallest_and_the_longest_pictures(quarters, opened, tmp_path, name):
-    for size in [(1, 1), (FORMATS[name].max_side if name in {"jpeg", "webp"} else 20_000, 1)]:
+    for size in [(1, 1), (ENCODERS[name].max_side if name in {"jpeg", "webp"} else 20_000, 1)]:
         with Image.open(
             encode(Image.new("RGB", size), opened(quarters), Output(format=name), tmp_path / "x").path
         ) as i:
