@@ -18,21 +18,29 @@ run: $(READY) ## API, workers and an AWS emulator on this machine (ARGS='--worke
 run-serverless: $(READY) ## the same as Lambda functions behind API Gateway, on the AWS emulator
 	@exec $(BIN)/python -m darkroom.local.serverless $(ARGS)
 
-# Tests with processes mostly wait: several files at a time, more than there are CPUs.
+# Tests with processes mostly wait: more of them run at a time than there are CPUs. --dist loadscope gives the tests of
+# a class, or else of a module, to one of pytest's workers, so that they share what their fixtures start.
 PYTEST := $(BIN)/python -m pytest
-AT_ONCE := -n $(or $(JOBS),3) --dist loadfile
+AT_ONCE := -n $(or $(JOBS),8) --dist loadscope
 
-test: $(READY) ## every test; the compose ones are skipped where there is no Docker (ARGS='-k resize' JOBS=3)
-	$(PYTEST) $(AT_ONCE) $(ARGS)
+test: $(READY) ## what a change may break: every guarantee, without Docker (ARGS='-k resize' JOBS=8)
+	$(PYTEST) $(AT_ONCE) -m "not exhaustive and not compose" --durations=20 $(ARGS)
+
+test-all: $(READY) ## test with every case of each matrix, then under faults, under policies, and the API on Lambda
+	$(PYTEST) $(AT_ONCE) -m "not compose" --durations=20 $(ARGS)
+	$(MAKE) faults ARGS="-k TestWork"
+	$(MAKE) policies ARGS="-k 'not (contract or slow_callers or silence or hostile or streaming or limits)'"
+	$(MAKE) lambda-api PAYLOAD=1 ARGS="-k 'not contract'"
+	$(MAKE) lambda-api ARGS="-k 'test_upload or test_follow or test_direct_uploads'"
 
 test-unit: $(READY) ## the tests that need neither network nor processes
-	$(PYTEST) tests/unit $(ARGS)
+	$(PYTEST) tests/unit -m "not exhaustive" $(ARGS)
 
-test-integration: $(READY) ## real processes on the emulator, or on AWS_ENDPOINT_URL
+test-integration: $(READY) ## real processes on the emulator, or on AWS_ENDPOINT_URL; every case of each matrix
 	$(PYTEST) $(AT_ONCE) tests/integration $(ARGS)
 
-test-e2e: $(READY) ## docker compose up, as the README says it
-	$(PYTEST) tests/e2e $(ARGS)
+test-e2e: $(READY) ## docker compose up, as the README says it (needs Docker)
+	$(PYTEST) tests/e2e --durations=10 $(ARGS)
 
 fuzz: $(READY) ## damaged photos without end in sight (PHOTOS=100000 SEED=1; findings are kept in .darkroom/fuzz)
 	@mkdir -p .darkroom/fuzz
@@ -96,4 +104,4 @@ clean: ## remove what runs and tests left behind: .darkroom and caches; .venv st
 distclean: clean ## clean, and remove .venv as well
 	rm -rf $(VENV) *.egg-info
 
-.PHONY: help run run-serverless test test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale lint format install lock clean distclean
+.PHONY: help run run-serverless test test-all test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale lint format install lock clean distclean

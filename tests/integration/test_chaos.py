@@ -10,6 +10,7 @@ import pytest
 from tests.support.chaos.run import Plan, run
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("plan", [Plan(photos=60), Plan(photos=24, fifo=True)], ids=["standard", "fifo"])
 def test_nothing_is_lost_while_workers_are_killed_and_stopped(

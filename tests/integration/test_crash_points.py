@@ -29,6 +29,7 @@ from darkroom.record.order import Order
 from darkroom.record.photo import PhotoRecord, now
 from darkroom.services import Services
 from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
+from tests.support.exhaustive import matrix
 from tests.support.faulty import Fault, start
 from tests.support.ingesting import await_upload, put, use_form
 from tests.support.side_by_side import run_side_by_side
@@ -573,6 +574,20 @@ def runs(
     yield from run_side_by_side(request, "point", run)
 
 
-@pytest.mark.parametrize("point", RUNS)
+OFTEN_RUN = [
+    "upload-record-written",
+    "erase-tombstone-written",
+    "work-claimed",
+    "work-all-results-stored",
+    "work-message-about-to-be-deleted",
+    "overtaken-more-jobs",
+    "ingest_upload-copied",
+    "bury-record-written",
+    "resend-counted-not-sent",
+]
+"""One point of each kind of repair: redelivery, the sweep, a second claim, a dead letter."""
+
+
+@pytest.mark.parametrize("point", matrix(RUNS, keep=OFTEN_RUN))
 def test_a_death_is_put_right(point: str, runs: dict[str, Future[None]]) -> None:
     runs[point].result()

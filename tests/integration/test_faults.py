@@ -15,6 +15,7 @@ from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from tests.integration.api.conftest import Api
 from tests.integration.conftest import QUICK_LEASE, Stack, wait_until
+from tests.support.exhaustive import matrix
 from tests.support.fault_proxy import (
     CUT,
     EMPTY,
@@ -90,25 +91,28 @@ THROTTLING = ("ThrottlingException", "ProvisionedThroughputExceededException", "
 
 @pytest.mark.parametrize(
     ("operations", "fault", "chance"),
-    [
-        pytest.param(operations, fault, chance, id=fault.name)
-        for operations, fault, chance in [
-            ("*", delay(0.3), OFTEN),
-            ("*", LOST_REQUEST, OFTEN),
-            ("*", LOST_ANSWER, OFTEN),
-            ("*", TWICE, OFTEN),
-            ("*", error(500, "InternalError"), OFTEN),
-            ("*", error(503, "SlowDown"), OFTEN),
-            *[("[sd][qy]*", error(400, code), OFTEN) for code in THROTTLING],
-            ("*", HTML, OFTEN),
-            ("*", EMPTY, OFTEN),
-            ("*", CUT, OFTEN),
-            ("*", RESET, OFTEN),
-            ("sqs.DeleteMessageBatch", STALE_DELETE, 0.6),
-            ("sqs.ReceiveMessage", hand_out_twice(same_handle=True), 1),
-            ("sqs.ReceiveMessage", hand_out_twice(same_handle=False), 1),
-        ]
-    ],
+    matrix(
+        [
+            pytest.param(operations, fault, chance, id=fault.name)
+            for operations, fault, chance in [
+                ("*", delay(0.3), OFTEN),
+                ("*", LOST_REQUEST, OFTEN),
+                ("*", LOST_ANSWER, OFTEN),
+                ("*", TWICE, OFTEN),
+                ("*", error(500, "InternalError"), OFTEN),
+                ("*", error(503, "SlowDown"), OFTEN),
+                *[("[sd][qy]*", error(400, code), OFTEN) for code in THROTTLING],
+                ("*", HTML, OFTEN),
+                ("*", EMPTY, OFTEN),
+                ("*", CUT, OFTEN),
+                ("*", RESET, OFTEN),
+                ("sqs.DeleteMessageBatch", STALE_DELETE, 0.6),
+                ("sqs.ReceiveMessage", hand_out_twice(same_handle=True), 1),
+                ("sqs.ReceiveMessage", hand_out_twice(same_handle=False), 1),
+            ]
+        ],
+        keep=[LOST_ANSWER.name],
+    ),
 )
 def test_every_photo_completes(behind: Behind, picture: bytes, operations: str, fault: Fault, chance: float) -> None:
     behind.proxy.rule(operations, fault, chance=chance)
@@ -118,14 +122,17 @@ def test_every_photo_completes(behind: Behind, picture: bytes, operations: str, 
     assert behind.proxy.seen(operations, fault.name) > 0
 
 
-def test_every_photo_completes_with_a_little_of_everything(behind: Behind, picture: bytes) -> None:
+@pytest.mark.parametrize(
+    "photos", matrix([pytest.param(PHOTOS, id="few"), pytest.param(5 * PHOTOS, id="many")], keep=["few"])
+)
+def test_every_photo_completes_with_a_little_of_everything(behind: Behind, picture: bytes, photos: int) -> None:
     faults = [LOST_REQUEST, LOST_ANSWER, TWICE, HTML, EMPTY, CUT, RESET, error(500, "InternalError")]
     for fault in [*faults, error(503, "SlowDown"), error(400, "ThrottlingException"), delay(0.3)]:
         behind.proxy.rule("*", fault, chance=0.03)
     behind.proxy.rule("sqs.DeleteMessageBatch", STALE_DELETE, chance=0.3)
     behind.proxy.rule("sqs.ReceiveMessage", hand_out_twice(same_handle=False), chance=0.7)
 
-    all_is_well(behind, picture, 5 * PHOTOS)
+    all_is_well(behind, picture, photos)
 
 
 def all_is_well(behind: Behind, picture: bytes, count: int) -> None:

@@ -236,6 +236,7 @@ def sniffs_well(data: bytes) -> str:
         return error.code if is_clear(error.detail) else f"unclear: {error.detail}"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(0)  # `make fuzz` may run for hours
 def test_every_damaged_photo_ends_with_a_result_or_a_reason(tmp_path: Path) -> None:
     set_pixel_limit(MAX_PIXELS)

@@ -333,6 +333,7 @@ def test_a_port_that_is_taken_is_said_without_a_traceback(tmp_path: Path) -> Non
     assert "Traceback" not in printed
 
 
+@pytest.mark.exhaustive  # the schedule of the emulator comes round once a minute
 def test_the_scheduled_sweep_sends_what_was_lost_again(serverless: Serverless) -> None:
     found = serverless.stack.wait_for(serverless.overdue)
 

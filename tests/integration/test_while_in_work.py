@@ -22,6 +22,7 @@ from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from tests.integration.api.conftest import Api
 from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
+from tests.support.exhaustive import matrix
 from tests.support.faulty import Fault, start
 from tests.support.side_by_side import run_side_by_side
 
@@ -140,7 +141,7 @@ def api_and_stack(deploy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield api, Stack(Services.connect(deployment.settings), deployment.environ, directory, workers)
 
 
-@pytest.fixture(scope="module", params=["queued", *STAGES])
+@pytest.fixture(scope="module", params=matrix(["queued", *STAGES], keep=["queued", "all-results-stored", "published"]))
 def story(request: pytest.FixtureRequest, api_and_stack: tuple[Api, Stack], picture: bytes) -> Story:
     api, stack = api_and_stack
     photos = {name: stack.submit(picture, *JOBS) for name in ("delete", "cancel", "more", "retry")}
@@ -256,7 +257,7 @@ def late_wakings(
     yield from run_side_by_side(request, "stage", run)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", matrix(STAGES, keep=["fetched", "published"]))
 def test_a_worker_that_wakes_up_late_does_no_harm(stage: str, late_wakings: dict[str, Future[None]]) -> None:
     late_wakings[stage].result()
 

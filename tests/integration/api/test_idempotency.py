@@ -22,6 +22,7 @@ from darkroom.errors import RequestInFlight, Unavailable
 from darkroom.owners import hash_of, new_key
 from darkroom.record.photo import new_id
 from tests.integration.api.conftest import PATIENCE, Api
+from tests.support.exhaustive import matrix
 from tests.support.fault_proxy import Answer as Answered
 from tests.support.fault_proxy import Fault, FaultProxy, Forward, Request, error
 
@@ -397,7 +398,9 @@ def test_after_a_503_the_same_photo_is_tried_again(start_api: Any, picture: byte
     assert message["jobs"] == [job["id"] for job in failed["jobs"]]
 
 
-@pytest.mark.parametrize("held_at", ["s3.PutObject", "sqs.SendMessage", "dynamodb.UpdateItem"])
+@pytest.mark.parametrize(
+    "held_at", matrix(["s3.PutObject", "sqs.SendMessage", "dynamodb.UpdateItem"], keep=["sqs.SendMessage"])
+)
 def test_an_api_that_is_killed_in_the_middle_leaves_one_photo(
     deploy: Any, endpoint: str, picture: bytes, tmp_path: Path, held_at: str
 ) -> None:

@@ -24,6 +24,7 @@ from bench.scale.prices import Prices
 from bench.scale.queue import Photo, Worker, WorkQueue
 from bench.scale.run import Demand, Outcome, quantile, run_lambda, run_workers
 from darkroom.aws.table import SHARDS
+from tests.support.exhaustive import matrix
 
 
 def always(seconds: float) -> Demand:
@@ -42,10 +43,17 @@ def mean_wait(outcome: Outcome) -> float:
     return statistics.mean(outcome.waits)
 
 
+ERLANG = [(1, 0.5), (1, 0.8), (2, 0.7), (5, 0.8)]
+"""Workers, and how busy each is."""
+
+
 class TestAgainstTheory:
     """Without messages taken ahead a queue with c workers is the textbook's."""
 
-    @pytest.mark.parametrize(("workers", "load"), [(1, 0.5), (1, 0.8), (2, 0.7), (5, 0.8)])
+    @pytest.mark.parametrize(
+        ("workers", "load"),
+        matrix([pytest.param(c, load, id=f"{c}-{load}") for c, load in ERLANG], keep=["1-0.5"]),
+    )
     def test_waits_are_those_of_erlang_c(self, workers: int, load: float) -> None:
         policy = Fixed(workers, prefetch=0)
         arrivals = steady(load * workers, 5_000)
@@ -325,6 +333,7 @@ def test_quantiles_are_values_that_occurred() -> None:
     assert math.isnan(quantile([], 0.5))
 
 
+@pytest.mark.exhaustive
 def test_the_document_can_be_written_from_its_template(tmp_path, monkeypatch) -> None:
     from bench.scale import report, scenarios
 
