@@ -9,7 +9,7 @@ from darkroom.resources import slots_and_memory
 from darkroom.services import Services
 from darkroom.settings import MIB, Settings, prepare_spool
 from worker.child.process import try_sandbox
-from worker.child.sandbox import Limits
+from worker.child.sandbox import SandboxLimits
 from worker.child.workspace import remove_abandoned
 
 log = structlog.get_logger()
@@ -26,6 +26,6 @@ def prepare(settings: Settings, cpus: int, usable: int) -> tuple[Services, int]:
     prepare_spool(settings)
     # What was killed leaves its files behind, on a disk that its successor finds as it is.
     remove_abandoned(settings.spool_dir)
-    if missing := try_sandbox(Limits(child_memory, settings.spool_dir)):
+    if missing := try_sandbox(SandboxLimits(child_memory, settings.spool_dir)):
         log.warning("sandbox.incomplete", missing=missing, why="this system has no means for it")
     return services, slots

@@ -24,9 +24,9 @@ from PIL import Image, ImageCms
 from darkroom.errors import OutOfMemory, PhotoError
 from darkroom.jobs.specs import Job, jobs_adapter
 from darkroom.sniff import set_pixel_limit, sniff
-from worker.child.main import JOB_ERRORS, Failure, Outcome, Work
 from worker.child.process import Child
-from worker.child.sandbox import Limits
+from worker.child.protocol import JOB_ERRORS, Failure, JobOutcome, Work
+from worker.child.sandbox import SandboxLimits
 
 PHOTOS = int(os.environ.get("FUZZ_PHOTOS", "2000"))
 SEED = int(os.environ.get("FUZZ_SEED", "20261123"))
@@ -179,10 +179,10 @@ class Workbench:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._child = Child(MAX_PIXELS, 10_000, Limits(MAX_MEMORY, directory))
+        self._child = Child(MAX_PIXELS, 10_000, SandboxLimits(MAX_MEMORY, directory))
         self.peak = 0
 
-    def work(self, number: int, data: bytes) -> list[Outcome]:
+    def work(self, number: int, data: bytes) -> list[JobOutcome]:
         """All jobs on one photo. Raises ProcessError when the child does not survive it."""
         directory = self._directory / str(number)
         directory.mkdir()
@@ -211,7 +211,7 @@ def peak_memory(pid: int | None) -> int:
     return peaks[0] if peaks else 0
 
 
-def faults(outcomes: list[Outcome]) -> Iterator[str]:
+def faults(outcomes: list[JobOutcome]) -> Iterator[str]:
     """What is wrong with how the jobs of a photo ended."""
     if {outcome.job for outcome in outcomes} != set(JOBS):
         yield f"only {len(outcomes)} outcomes"

@@ -33,9 +33,9 @@ from darkroom.settings import PROJECT
 from darkroom.sniff import Sniffed
 from worker.child import process as pool
 from worker.child import sandbox
-from worker.child.main import Failure, Outcome, Work
 from worker.child.process import Child
-from worker.child.sandbox import Limits
+from worker.child.protocol import Failure, JobOutcome, Work
+from worker.child.sandbox import SandboxLimits
 
 (JOB,) = jobs_adapter.validate_python([{"type": "resize", "width": 20}])
 
@@ -49,16 +49,16 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(PROJECT)
 
 
-Serve = Callable[[Connection, int, Limits], None]
+Serve = Callable[[Connection, int, SandboxLimits], None]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Outcome]]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[JobOutcome]]:
     """Have a child that is served by this function do some jobs; the child is gone afterwards."""
 
-    def run(serve: Serve, time_limit: float = 60, jobs: int = 1) -> list[Outcome]:
-        monkeypatch.setattr(pool, "serve", serve)
-        child = Child(1000, 10, Limits(None, tmp_path))
+    def run(serve: Serve, time_limit: float = 60, jobs: int = 1) -> list[JobOutcome]:
+        monkeypatch.setattr(pool, "serve_by_name", serve)
+        child = Child(1000, 10, SandboxLimits(None, tmp_path))
         process, _ = child.start()
         try:
             work = Work(tmp_path / "original", {str(number): JOB for number in range(jobs)}, tmp_path)
@@ -71,53 +71,53 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[O
     return run
 
 
-def announce_more_than_comes(pipe: Connection, _max_pixels: int, _limits: Limits) -> None:
+def announce_more_than_comes(pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
     pipe.recv()
     os.write(pipe.fileno(), struct.pack("!i", 1000) + b"{")
     threading.Event().wait()
 
 
-def die_in_the_middle(pipe: Connection, _max_pixels: int, _limits: Limits) -> None:
+def die_in_the_middle(pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
     pipe.recv()
     os.write(pipe.fileno(), struct.pack("!i", 1000) + b"{")
     os._exit(3)
 
 
-def be_killed_in_the_middle(pipe: Connection, _max_pixels: int, _limits: Limits) -> None:
+def be_killed_in_the_middle(pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
     pipe.recv()
     os.write(pipe.fileno(), struct.pack("!i", 1000) + b"{")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def say_too_much(pipe: Connection, _max_pixels: int, _limits: Limits) -> None:
+def say_too_much(pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
     pipe.recv()
     os.write(pipe.fileno(), struct.pack("!i", -1) + struct.pack("!Q", 2**40))
     threading.Event().wait()
 
 
-def close_the_pipe(pipe: Connection, _max_pixels: int, _limits: Limits) -> None:
+def close_the_pipe(pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
     pipe.recv()
     pipe.close()
     threading.Event().wait()
 
 
-def listen_to_nothing(_pipe: Connection, _max_pixels: int, _limits: Limits) -> None:
+def listen_to_nothing(_pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
     threading.Event().wait()
 
 
-def speak_nonsense(pipe: Connection, _max_pixels: int, _limits: Limits) -> None:
+def speak_nonsense(pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
     pipe.recv()
     pipe.send_bytes(b"\x80\x04")
     threading.Event().wait()
 
 
-def answer_another_job(pipe: Connection, _max_pixels: int, _limits: Limits) -> None:
+def answer_another_job(pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
     pipe.recv()
     pipe.send_bytes(json.dumps({"job": "1", "result": {"code": "photo_error", "detail": ""}}).encode())
     threading.Event().wait()
 
 
-def compute_for_ever(pipe: Connection, _max_pixels: int, _limits: Limits) -> None:
+def compute_for_ever(pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
     pipe.recv()
     sandbox.CPU_SLACK = 0
     sandbox.allow_cpu_time(0.1)
@@ -132,16 +132,16 @@ def compute_for_ever(pipe: Connection, _max_pixels: int, _limits: Limits) -> Non
         (close_the_pipe, 1, 1, TimeLimitExceeded, "not done within 1 seconds"),
         (listen_to_nothing, 1, 10_000, TimeLimitExceeded, "not done within 1 seconds"),  # more than a pipe holds
         (die_in_the_middle, 60, 1, ChildDied, "ended with status 3"),
-        (be_killed_in_the_middle, 60, 1, OutOfMemory, "was killed, most likely for want of memory"),
-        (say_too_much, 60, 1, ChildDied, "said more than there is to say"),
-        (speak_nonsense, 60, 1, ChildDied, "spoke nonsense"),
-        (answer_another_job, 60, 1, ChildDied, "named a job that it was not asked for"),
+        (be_killed_in_the_middle, 60, 1, OutOfMemory, "was killed, probably because the machine ran out of memory"),
+        (say_too_much, 60, 1, ChildDied, "sent an answer of more than 1,048,576 bytes"),
+        (speak_nonsense, 60, 1, ChildDied, "sent an invalid answer"),
+        (answer_another_job, 60, 1, ChildDied, "answered with a job that was not asked for"),
         (compute_for_ever, 60, 1, TimeLimitExceeded, "used up the CPU time"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_a_child_that_does_not_answer_as_it_should_is_lost(
-    run: Callable[..., list[Outcome]],
+    run: Callable[..., list[JobOutcome]],
     serve: Serve,
     time_limit: float,
     jobs: int,
@@ -155,7 +155,7 @@ def test_a_child_that_does_not_answer_as_it_should_is_lost(
 CONTENT = b"\xff\xd8 a picture"
 
 
-def answer(pipe: Connection, _max_pixels: int, limits: Limits) -> None:
+def answer(pipe: Connection, _max_pixels: int, limits: SandboxLimits) -> None:
     """Say what was given as JSON in the spool."""
     pipe.recv()
     pipe.send_bytes((limits.folder / "answer").read_bytes())
@@ -177,7 +177,7 @@ def a_result(folder: Path, **other: Any) -> dict[str, Any]:
     return {"job": "0", "result": result | other}
 
 
-def test_a_result_as_it_should_be_is_believed(tmp_path: Path, run: Callable[..., list[Outcome]]) -> None:
+def test_a_result_as_it_should_be_is_believed(tmp_path: Path, run: Callable[..., list[JobOutcome]]) -> None:
     (tmp_path / "0.jpg").write_bytes(CONTENT)
     (tmp_path / "answer").write_text(json.dumps(a_result(tmp_path)))
     (outcome,) = run(answer)
@@ -188,23 +188,23 @@ def test_a_result_as_it_should_be_is_believed(tmp_path: Path, run: Callable[...,
 @pytest.mark.parametrize(
     ("lie", "detail"),
     [
-        ({"extension": "../../../0/x"}, "a format that we do not write"),
-        ({"content_type": "text/html"}, "a format that we do not write"),
-        ({"format": "svg", "extension": "svg", "content_type": "image/svg+xml"}, "a format that we do not write"),
-        ({"format": "png"}, "a format that we do not write"),
-        ({"path": "/etc/passwd"}, "a file that is not its own"),
-        ({"path": "{folder}/1.jpg"}, "a file that is not its own"),
-        ({"path": "{folder}/sub/../0.jpg"}, "a file that is not its own"),
-        ({"size": 1}, "a file that is not as it said"),
-        ({"sha256": "x" * 64}, "a result that cannot be"),
-        ({"width": -1}, "a result that cannot be"),
-        ({"height": 10**40}, "a result that cannot be"),
-        ({"seconds": {"decode": 1e300}}, "a result that cannot be"),
-        ({"seconds": {"<script>": 1}}, "a result that cannot be"),
+        ({"extension": "../../../0/x"}, "a format that is not written"),
+        ({"content_type": "text/html"}, "a format that is not written"),
+        ({"format": "svg", "extension": "svg", "content_type": "image/svg+xml"}, "a format that is not written"),
+        ({"format": "png"}, "a format that is not written"),
+        ({"path": "/etc/passwd"}, "a file that belongs to something else"),
+        ({"path": "{folder}/1.jpg"}, "a file that belongs to something else"),
+        ({"path": "{folder}/sub/../0.jpg"}, "a file that belongs to something else"),
+        ({"size": 1}, "a file that does not match its description"),
+        ({"sha256": "x" * 64}, "an impossible result"),
+        ({"width": -1}, "an impossible result"),
+        ({"height": 10**40}, "an impossible result"),
+        ({"seconds": {"decode": 1e300}}, "an impossible result"),
+        ({"seconds": {"<script>": 1}}, "an impossible result"),
     ],
 )
 def test_a_lie_about_a_result_is_found_out(
-    tmp_path: Path, run: Callable[..., list[Outcome]], lie: dict[str, Any], detail: str
+    tmp_path: Path, run: Callable[..., list[JobOutcome]], lie: dict[str, Any], detail: str
 ) -> None:
     for name in ("0.jpg", "1.jpg"):
         (tmp_path / name).write_bytes(CONTENT)
@@ -212,12 +212,12 @@ def test_a_lie_about_a_result_is_found_out(
     if "path" in lie:
         lie = {"path": lie["path"].format(folder=tmp_path)}
     (tmp_path / "answer").write_text(json.dumps(a_result(tmp_path, **lie)))
-    with pytest.raises(ChildDied, match=f"^the process that held the pixels named {detail}$"):
+    with pytest.raises(ChildDied, match=f"^the image process answered with {detail}$"):
         run(answer)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "link", "folder", "nothing"])
-def test_a_result_that_is_no_file_is_refused(tmp_path: Path, run: Callable[..., list[Outcome]], kind: str) -> None:
+def test_a_result_that_is_no_file_is_refused(tmp_path: Path, run: Callable[..., list[JobOutcome]], kind: str) -> None:
     result, target = tmp_path / "0.jpg", tmp_path / "secret"
     target.write_bytes(CONTENT)
     make: dict[str, Callable[[], None]] = {
@@ -228,11 +228,11 @@ def test_a_result_that_is_no_file_is_refused(tmp_path: Path, run: Callable[..., 
     }
     make[kind]()
     (tmp_path / "answer").write_text(json.dumps(a_result(tmp_path)))
-    with pytest.raises(ChildDied, match="named a file that"):
+    with pytest.raises(ChildDied, match="answered with a file that"):
         run(answer)
 
 
-def test_what_a_failure_says_is_cut_to_a_bearable_length(tmp_path: Path, run: Callable[..., list[Outcome]]) -> None:
+def test_what_a_failure_says_is_cut_to_a_bearable_length(tmp_path: Path, run: Callable[..., list[JobOutcome]]) -> None:
     said = {"job": "0", "result": {"code": "photo_error", "detail": "x" * 500_000, "trace": "y" * 500_000}}
     (tmp_path / "answer").write_text(json.dumps(said))
     (outcome,) = run(answer)
@@ -247,10 +247,10 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
 
     def look(content: bytes, said: str | None = None) -> Sniffed:
         if said is not None:
-            monkeypatch.setattr(pool, "serve", answer)
+            monkeypatch.setattr(pool, "serve_by_name", answer)
             (tmp_path / "answer").write_text(said)
         (tmp_path / "original").write_bytes(content)
-        children.append(Child(1000, 10, Limits(None, tmp_path)))
+        children.append(Child(1000, 10, SandboxLimits(None, tmp_path)))
         return children[-1].look(tmp_path / "original", 60)
 
     yield look
@@ -278,10 +278,10 @@ def test_a_child_tells_what_a_file_is_and_why_it_is_not_taken(look: Callable[...
 @pytest.mark.parametrize(
     ("lie", "detail"),
     [
-        ({"format": "svg", "content_type": "image/svg+xml"}, "a format that we do not take"),
-        ({"format": "png"}, "a format that we do not take"),
-        ({"width": 0}, "a size that cannot be"),
-        ({"height": 2**31}, "a size that cannot be"),
+        ({"format": "svg", "content_type": "image/svg+xml"}, "a format that is not read"),
+        ({"format": "png"}, "a format that is not read"),
+        ({"width": 0}, "an impossible size"),
+        ({"height": 2**31}, "an impossible size"),
     ],
 )
 def test_a_lie_about_a_file_is_found_out(look: Callable[..., Sniffed], lie: dict[str, Any], detail: str) -> None:
@@ -290,7 +290,7 @@ def test_a_lie_about_a_file_is_found_out(look: Callable[..., Sniffed], lie: dict
         look(b"", json.dumps({"result": true | lie}))
 
 
-def tell_what_the_fork_server_knows(pipe: Connection, _max_pixels: int, limits: Limits) -> None:
+def tell_what_the_fork_server_knows(pipe: Connection, _max_pixels: int, limits: SandboxLimits) -> None:
     """Its memory at the time of the fork is the child's own now."""
     pipe.recv()
     (limits.folder / "dumpable").write_text(str(ctypes.CDLL(None).prctl(PR_GET_DUMPABLE, 0, 0, 0, 0)))
@@ -303,7 +303,7 @@ def tell_what_the_fork_server_knows(pipe: Connection, _max_pixels: int, limits: 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no /proc")
 def test_a_fork_server_that_follows_one_that_died_has_no_secrets_either_and_is_closed_to_others(
-    tmp_path: Path, run: Callable[..., list[Outcome]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, run: Callable[..., list[JobOutcome]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
 

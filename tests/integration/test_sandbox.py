@@ -28,12 +28,11 @@ from darkroom.errors import NotPermitted, OutOfMemory
 from darkroom.jobs.specs import jobs_adapter
 from darkroom.settings import PROJECT, read_settings
 from worker.child import seccomp
-from worker.child.main import Failure, Work
 from worker.child.process import Child
-from worker.child.runner import Pixels
-from worker.child.sandbox import SYSTEM_CALLS, Limits, allow_cpu_time, enter, without_secrets
+from worker.child.protocol import Failure, ProducedFile, Work
+from worker.child.runner import PhotoProcessor
+from worker.child.sandbox import SYSTEM_CALLS, SandboxLimits, allow_cpu_time, enter, without_secrets
 from worker.child.workspace import Workspace
-from worker.photo.pipeline import ProducedFile
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no such sandbox")
 
@@ -55,7 +54,7 @@ def in_the_sandbox(
     called in the child before it enters."""
     context = multiprocessing.get_context("forkserver")
     ours, childs = context.Pipe()
-    process = context.Process(target=_try, args=(childs, Limits(None, spool), action, arguments, before))
+    process = context.Process(target=_try, args=(childs, SandboxLimits(None, spool), action, arguments, before))
     process.start()
     childs.close()
     try:
@@ -67,7 +66,7 @@ def in_the_sandbox(
 
 def _try(
     pipe: Connection,
-    limits: Limits,
+    limits: SandboxLimits,
     action: Callable[..., Any],
     arguments: tuple[Any, ...],
     before: Callable[[], None] | None,
@@ -209,7 +208,7 @@ def test_credentials_in_files_are_out_of_reach_and_the_spool_is_not(tmp_path: Pa
 def test_what_other_slots_work_on_is_out_of_reach(tmp_path: Path) -> None:
     (job,) = jobs_adapter.validate_python([{"type": "resize", "width": 20}])
     ours, theirs = Workspace(tmp_path), Workspace(tmp_path)
-    pixels = Pixels(read_settings({}), ours.folder)
+    processor = PhotoProcessor(read_settings({}), ours.folder)
     try:
         with ours.files() as here, theirs.files() as there:
             for folder in (here, there):
@@ -217,10 +216,10 @@ def test_what_other_slots_work_on_is_out_of_reach(tmp_path: Path) -> None:
             results = [
                 outcome.result
                 for folder in (here, there)
-                for outcome in pixels.process(Work(folder / "original", {"job": job}, here), lambda: None)
+                for outcome in processor.process(Work(folder / "original", {"job": job}, here), lambda: None)
             ]
     finally:
-        pixels.close()
+        processor.close()
     assert isinstance(results[0], ProducedFile)
     assert isinstance(results[1], Failure)
     assert results[1].code == NotPermitted.code
@@ -245,7 +244,7 @@ def test_a_spool_that_was_made_anew_gets_a_new_child(tmp_path: Path) -> None:
     """Landlock answers "permission denied" there, as a folder does that belongs to somebody else: no misdeed."""
     spool = tmp_path / "spool"
     (job,) = jobs_adapter.validate_python([{"type": "resize", "width": 20}])
-    child = Child(MAX_PIXELS, 10, Limits(None, spool))
+    child = Child(MAX_PIXELS, 10, SandboxLimits(None, spool))
 
     def make_spool() -> None:
         spool.mkdir()
@@ -298,7 +297,7 @@ def test_every_format_is_read_and_written_by_one_child(tmp_path: Path, source: s
         [{"type": "metadata"}, {"type": "filter", "filter": "blur", "sigma": 3}]
         + [{"type": "resize", "width": 300, "output": {"format": name}} for name in ("jpeg", "png", "webp", "avif")]
     )
-    child = Child(MAX_PIXELS, 10, Limits(512_000_000, tmp_path))
+    child = Child(MAX_PIXELS, 10, SandboxLimits(512_000_000, tmp_path))
     try:
         work = Work(original, {str(number): job for number, job in enumerate(jobs)}, tmp_path)
         outcomes = list(child.run(work, 120))
@@ -324,7 +323,7 @@ def test_a_library_that_gets_no_memory_does_not_blame_the_photo(
     original = tmp_path / "original"
     Image.effect_noise((2000, 1500), 60).convert("RGB").save(original, source)
     (job,) = jobs_adapter.validate_python([{"type": "filter", "filter": "invert", "output": {"format": output}}])
-    child = Child(MAX_PIXELS, 10, Limits(memory * 1_000_000, tmp_path))
+    child = Child(MAX_PIXELS, 10, SandboxLimits(memory * 1_000_000, tmp_path))
     with pytest.raises(OutOfMemory, match=f"ran out of memory at {memory} MB"):
         list(child.run(Work(original, {"job": job}, tmp_path), 120))
 
@@ -337,7 +336,7 @@ def test_a_damaged_photo_that_takes_most_of_the_memory_is_damaged(tmp_path: Path
     data = original.read_bytes()
     original.write_bytes(data[: int(len(data) * cut)])
     (job,) = jobs_adapter.validate_python([{"type": "resize", "width": 50}])
-    child = Child(MAX_PIXELS, 10, Limits(64_000_000, tmp_path))
+    child = Child(MAX_PIXELS, 10, SandboxLimits(64_000_000, tmp_path))
     try:
         (outcome,) = child.run(Work(original, {"job": job}, tmp_path), 60)
     finally:

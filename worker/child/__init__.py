@@ -1,1 +1,1 @@
-"""The processes that hold pixels, and the worker's side of them."""
+"""The child processes that hold the pixels, and the worker's handle of them."""

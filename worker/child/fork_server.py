@@ -1,8 +1,8 @@
-"""What children are forked from: Python, Pillow and their own code, loaded once, and nothing of the worker's.
+"""What children are forked from: Python, Pillow and the child's code, loaded once, and none of the worker's code.
 
-Imported by the fork server alone, when it starts, and by each that follows one that died. That one is started while
-the worker's threads run, with the worker's whole environment, and an environment stays in the memory of its process,
-and of its children, for good: so it starts itself once more, without.
+Only the fork server imports this module. multiprocessing starts a new fork server when one has died: then the worker's
+threads are running, and the new process inherits the worker's whole environment. A process and its children keep that
+environment in memory, even after they delete the variables. So the fork server replaces itself by a copy without them.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import sys
 
 from worker.child import sandbox
 
-AGAIN = "-Xdarkroom-without-secrets"
+CLEANED = "-Xdarkroom-without-secrets"
 
 if "multiprocessing.forkserver" in sys.orig_argv[-1]:
     sandbox.guard_this_process()
     harmless = sandbox.harmless_environ()
-    if harmless != dict(os.environ) and AGAIN not in sys.orig_argv:
-        os.execve(sys.executable, [sys.orig_argv[0], AGAIN, *sys.orig_argv[1:]], harmless)  # noqa: S606
+    if harmless != dict(os.environ) and CLEANED not in sys.orig_argv:
+        os.execve(sys.executable, [sys.orig_argv[0], CLEANED, *sys.orig_argv[1:]], harmless)  # noqa: S606
 
 import worker.child.main  # noqa: E402, F401 - for the children

@@ -1,7 +1,7 @@
-"""Landlock: the kernel lets a process read and write in a few folders only, without any privilege.
+"""Landlock: the kernel restricts a process to a few folders. The process needs no privilege to ask for this.
 
-Numbers and structures are those of the kernel's documentation, "Landlock: unprivileged access control", and of
-linux/landlock.h. The three system calls have these numbers on every architecture.
+Source of the numbers and structures: the kernel's documentation, "Landlock: unprivileged access control", and
+linux/landlock.h. The three system calls have the same numbers on every architecture.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ RULE_PATH_BENEATH = 1
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REMOVE_DIR, REMOVE_FILE = (1 << bit for bit in range(6))
 MAKE_CHAR, MAKE_DIR, MAKE_REG, MAKE_SOCK, MAKE_FIFO, MAKE_BLOCK, MAKE_SYM = (1 << bit for bit in range(6, 13))
 TRUNCATE = 1 << 14
-"""Known from version 3 on."""
+"""Landlock knows it since version 3."""
 
 WRITING = (
     WRITE_FILE | REMOVE_DIR | REMOVE_FILE
     | MAKE_CHAR | MAKE_DIR | MAKE_REG | MAKE_SOCK | MAKE_FIFO | MAKE_BLOCK | MAKE_SYM
 )  # fmt: skip
-"""All that changes the file system, TRUNCATE aside."""
+"""Every right to change the file system, except TRUNCATE."""
 
 READING = READ_FILE | READ_DIR
 
@@ -41,11 +41,10 @@ class _PathBeneath(ctypes.Structure):
 
 
 def confine(folder: Path, readable: Iterable[Path]) -> bool:
-    """Forbid this process all files but those in `folder`, which it may read and write, and what is `readable`,
-    a file or all that is below a folder; what of it cannot be found is left out. Programs may not be executed at all.
-    What is open stays so. False where the kernel has no Landlock.
+    """Let this process read and write files in `folder`, read files and folders in `readable`, and reach no others.
 
-    It must have been forbidden to gain privileges (PR_SET_NO_NEW_PRIVS) before. Raises OSError without `folder`.
+    It may not execute programs. Open files stay open. Paths in `readable` that do not exist are skipped. Returns False
+    if the kernel has no Landlock. Set PR_SET_NO_NEW_PRIVS before. Raises OSError if `folder` does not exist.
     """
     version = _call(CREATE_RULESET, None, 0, CREATE_RULESET_VERSION)
     if version < 1:
@@ -68,7 +67,7 @@ def confine(folder: Path, readable: Iterable[Path]) -> bool:
 def _allow_reading(ruleset: int, path: Path) -> bool:
     try:
         return _allow(ruleset, path, READING)
-    except OSError:  # it is not there, or closed to us anyway
+    except OSError:  # it does not exist, or this user may not read it anyway
         return True
 
 

@@ -1,7 +1,6 @@
-"""The child's side of worker/child/process.py: look into a file, or do the jobs of an order, one outcome after another.
+"""The child's side: look into a file, or do the jobs of an order, and answer as worker/child/protocol.py says.
 
-What a child says is read as JSON by the parent: a decoder that was taken over must not be able to
-run code in the process that holds the credentials.
+No other module imports this one: the fork server loads it for the children.
 """
 
 from __future__ import annotations
@@ -12,99 +11,27 @@ import re
 import signal
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
-from darkroom.errors import (
-    ChildDied,
-    DarkroomError,
-    NotPermitted,
-    OutOfMemory,
-    PhotoError,
-    TimeLimitExceeded,
-    TooManyPixels,
-    Unavailable,
-    UnreadablePhoto,
-    UnsupportedPhoto,
-)
-from darkroom.jobs.specs import Job
-from darkroom.sniff import Sniffed, set_pixel_limit, sniff
+from darkroom.errors import DarkroomError, Unavailable
+from darkroom.sniff import set_pixel_limit, sniff
 from worker.child import sandbox
+from worker.child.protocol import (
+    NOT_PERMITTED,
+    OUT_OF_MEMORY,
+    Failure,
+    JobOutcome,
+    Look,
+    LookOutcome,
+    ProducedFile,
+    Work,
+    job_outcome_adapter,
+    look_outcome_adapter,
+)
+from worker.child.sandbox import SandboxLimits
 from worker.photo.decode import open_photo
-from worker.photo.pipeline import ProducedFile, produce
-
-OUT_OF_MEMORY = 77
-"""Exit status of a child that got no more memory; it dies rather than go on with what is left."""
-
-NOT_PERMITTED = 78
-"""Exit status of a child in which something tried what the sandbox refuses: it is not trusted any further."""
-
-JOB_ERRORS = {
-    error.code: error
-    for error in (
-        PhotoError,
-        UnreadablePhoto,
-        UnsupportedPhoto,
-        TooManyPixels,
-        TimeLimitExceeded,
-        OutOfMemory,
-        ChildDied,
-        NotPermitted,
-        Unavailable,
-    )
-}
-"""What was foreseen, by code; anything else is a bug."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a child is asked of a file that nobody has looked into yet: what it is, by its header."""
-
-    original: Path
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a child is asked for: jobs on one original, each result as a file in `directory`."""
-
-    original: Path
-    jobs: dict[str, Job]
-    directory: Path
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a job did not succeed. `trace` is set when nobody expected it."""
-
-    code: str
-    detail: str
-    trace: str = ""
-
-    @property
-    def error(self) -> DarkroomError:
-        return JOB_ERRORS.get(self.code, DarkroomError)(self.detail)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one job ended."""
-
-    job: str
-    result: ProducedFile | Failure
-
-
-@dataclass(frozen=True)
-class Looked:
-    """What a look has told."""
-
-    result: Sniffed | Failure
-
-
-looked_adapter: TypeAdapter[Looked] = TypeAdapter(Looked)
-outcome_adapter: TypeAdapter[Outcome] = TypeAdapter(Outcome)
+from worker.photo.pipeline import produce
 
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|memory allocation error(?!: security limit)|cannot allocate memory"
@@ -112,31 +39,31 @@ _OUT_OF_MEMORY = re.compile(
     r"|encoding error 1\b",  # libwebp: VP8_ENC_ERROR_OUT_OF_MEMORY
     re.IGNORECASE,
 )
-"""What libraries say when they get no memory. Others call the photo damaged then, or the result unwritable, or fail in
-ways that nobody foresaw: a child that failed when it was short of memory is taken to have failed for that."""
+"""What some libraries report when they get no memory. Others report a damaged photo or a failed write instead, so a
+failure in a child that was short of memory counts as a lack of memory."""
 
 NEARLY_NOTHING, HALF = 0.1, 0.5
-"""Shares of the cap. With less left a child counts as short of memory."""
+"""Shares of the memory cap. A child that had less left was short of memory."""
 
 
-def serve(pipe: Connection, max_pixels: int, limits: sandbox.Limits) -> None:
-    """The child's whole life: take work, and the seconds that it may last, until the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+def serve(pipe: Connection, max_pixels: int, limits: SandboxLimits) -> None:
+    """Answer one question after another, each within its seconds, until the worker closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the worker
     sandbox.enter(limits)
     set_pixel_limit(max_pixels)
     while True:
         try:
-            asked: Work | Look
-            asked, time_limit = pipe.recv()
+            question: Work | Look
+            question, time_limit = pipe.recv()
         except EOFError:
             return
         try:
             sandbox.allow_cpu_time(time_limit)
-            if isinstance(asked, Look):
-                pipe.send_bytes(looked_adapter.dump_json(look(asked, max_pixels, limits)))
+            if isinstance(question, Look):
+                pipe.send_bytes(look_outcome_adapter.dump_json(look(question, max_pixels, limits)))
             else:
-                for outcome in do(asked, max_pixels, limits):
-                    pipe.send_bytes(outcome_adapter.dump_json(outcome))
+                for outcome in do(question, max_pixels, limits):
+                    pipe.send_bytes(job_outcome_adapter.dump_json(outcome))
         except MemoryError:
             os._exit(OUT_OF_MEMORY)
         except PermissionError:
@@ -145,37 +72,38 @@ def serve(pipe: Connection, max_pixels: int, limits: sandbox.Limits) -> None:
             return
 
 
-def look(asked: Look, max_pixels: int, limits: sandbox.Limits) -> Looked:
-    """Raises MemoryError, and PermissionError when the sandbox refused something."""
+def look(question: Look, max_pixels: int, limits: SandboxLimits) -> LookOutcome:
+    """Raises MemoryError, and PermissionError if the sandbox refused something."""
     try:
-        return Looked(sniff(asked.original, max_pixels))
-    except Exception as error:  # noqa: BLE001 - all that a reader of headers can throw
-        return Looked(_failure(error, limits))
+        return LookOutcome(sniff(question.original, max_pixels))
+    except Exception as error:  # noqa: BLE001 - readers of headers raise errors of any kind
+        return LookOutcome(_failure(error, limits))
 
 
-def do(work: Work, max_pixels: int, limits: sandbox.Limits) -> Iterator[Outcome]:
-    """Decode once, then do each job; a failure is an outcome like any other.
+def do(work: Work, max_pixels: int, limits: SandboxLimits) -> Iterator[JobOutcome]:
+    """Decode once, then do each job. A failed job is an outcome, too.
 
-    Raises MemoryError, and PermissionError when the sandbox refused something.
+    Raises MemoryError, and PermissionError if the sandbox refused something.
     """
     try:
         photo = open_photo(work.original, max_pixels)
-    except Exception as error:  # noqa: BLE001 - all that a decoder can throw
+    except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind
         failure = _failure(error, limits)
-        yield from (Outcome(job_id, failure) for job_id in work.jobs)
+        yield from (JobOutcome(job_id, failure) for job_id in work.jobs)
         return
     for job_id, job in work.jobs.items():
         try:
             result = produce(photo, job, work.directory / job_id, max_pixels)
-            yield Outcome(job_id, replace(result, seconds={"decode": photo.seconds} | result.seconds))
-        except Exception as error:  # noqa: BLE001 - one job's bug is not the other jobs' problem
-            yield Outcome(job_id, _failure(error, limits))
+            file = ProducedFile(**vars(result) | {"seconds": {"decode": photo.seconds} | result.seconds})
+            yield JobOutcome(job_id, file)
+        except Exception as error:  # noqa: BLE001 - a bug in one job must not stop the others
+            yield JobOutcome(job_id, _failure(error, limits))
 
 
-def _failure(error: Exception, limits: sandbox.Limits) -> Failure:
+def _failure(error: Exception, limits: SandboxLimits) -> Failure:
     if isinstance(error, MemoryError) or _is_refused(error, limits.folder):
         raise error
-    # What says itself that it is the photo's fault is believed unless there was next to nothing left.
+    # An error that blames the photo is believed unless next to no memory was left.
     near = NEARLY_NOTHING if isinstance(error, DarkroomError) else HALF
     if _OUT_OF_MEMORY.search(str(error)) or sandbox.is_short_of_memory(limits, near):
         raise MemoryError from error
@@ -187,10 +115,10 @@ def _failure(error: Exception, limits: sandbox.Limits) -> Failure:
 
 
 def _is_refused(error: Exception, folder: Path) -> bool:
-    """Whether the sandbox said no: seccomp by EPERM, Landlock by EACCES.
+    """Whether the sandbox refused something: seccomp answers EPERM, Landlock EACCES.
 
-    In its folder a child may do everything: "permission denied" there is a matter of the disk, of a folder that belongs
-    to somebody else or was made anew, and no misdeed.
+    EACCES inside the child's own folder does not come from the sandbox: the folder belongs to another user, or was
+    removed and made again.
     """
     if not isinstance(error, OSError) or error.errno not in (errno.EPERM, errno.EACCES):
         return False

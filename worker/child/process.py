@@ -1,14 +1,12 @@
-"""Child processes that hold pixels.
+"""The worker's handle of one child process, which holds the pixels.
 
-Pixels live in a child so that a decoder's crash, an endless loop or a leak costs one child and not
-the worker, and because Pillow's rank filters hold the GIL for many seconds, which would starve the
-heartbeats. The parent keeps the leases and talks to AWS.
+Pixels live in a child for two reasons: a crash, an endless loop or a memory leak of a decoder costs one child and not
+the worker; and Pillow's rank filters hold the GIL for many seconds, which would stop the heartbeats. The worker keeps
+the leases and talks to AWS. worker/child/sandbox.py limits what a child may do.
 
-What a child may take and do is limited by worker/child/sandbox.py.
-
-Only multiprocessing's Process, Pipe and sentinel are used: its queues, locks and pools need
-/dev/shm, which AWS Lambda has not. The fork server starts clean and has Pillow loaded, so a fresh
-child costs a few milliseconds and inherits no thread, lock, connection or secret of the parent.
+This uses only Process, Pipe and sentinel of multiprocessing: its queues, locks and pools need /dev/shm, which AWS
+Lambda does not have. The fork server has Pillow loaded, so a new child starts in a few milliseconds and inherits no
+thread, lock, connection or secret of the worker.
 """
 
 from __future__ import annotations
@@ -27,31 +25,42 @@ from typing import TypeVar
 from darkroom.errors import ChildDied, NotPermitted, OutOfMemory, ProcessError, TimeLimitExceeded
 from darkroom.sniff import Sniffed
 from worker.child import sandbox
-from worker.child.answers import LONGEST, read_answer, read_look
-from worker.child.main import NOT_PERMITTED, OUT_OF_MEMORY, Failure, Look, Looked, Outcome, Work, serve
-from worker.child.sandbox import Limits
+from worker.child.protocol import (
+    LONGEST_ANSWER,
+    NOT_PERMITTED,
+    OUT_OF_MEMORY,
+    Failure,
+    JobOutcome,
+    Look,
+    LookOutcome,
+    Work,
+    read_job_outcome,
+    read_look_outcome,
+    serve_by_name,
+)
+from worker.child.sandbox import SandboxLimits
 
-A = TypeVar("A", Outcome, Looked)
+A = TypeVar("A", JobOutcome, LookOutcome)
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["worker.child.fork_server"])
 
 
 def start_fork_server() -> None:
-    """Start what children are forked from; before signals are blocked and threads are there.
+    """Start the process that children are forked from. Call this before signals are blocked and threads run.
 
-    Starting it unblocks SIGINT and SIGTERM in the thread that does it, and takes longer than a small job. Should it
-    die, the next child that is needed starts another one, which sees to it itself that it has no secrets.
+    Its start unblocks SIGINT and SIGTERM in the calling thread, and takes longer than a small job. If it dies, the
+    next child that is needed starts a new one (see worker/child/fork_server.py).
     """
     with sandbox.without_secrets():
         forkserver.ensure_running()
 
 
-def try_sandbox(limits: Limits) -> list[str]:
-    """What children cannot be kept from on this system, as a child finds it when it tries."""
+def try_sandbox(limits: SandboxLimits) -> list[str]:
+    """The protections that this system cannot give, found by entering the sandbox in a child."""
     pipe, childs_end = _processes.Pipe()
     with pipe:
-        process = _processes.Process(target=_report, args=(childs_end, limits), daemon=True)
+        process = _processes.Process(target=sandbox.enter_and_report, args=(childs_end, limits), daemon=True)
         process.start()
         childs_end.close()
         try:
@@ -63,14 +72,10 @@ def try_sandbox(limits: Limits) -> list[str]:
     return missing
 
 
-def _report(pipe: Connection, limits: Limits) -> None:
-    pipe.send(sandbox.enter(limits))
-
-
 class Child:
-    """One child process, started when it is needed and replaced after so many orders. Owned by one slot."""
+    """One child process. It is started when it is needed and replaced after `orders` questions. One slot owns it."""
 
-    def __init__(self, max_pixels: int, orders: int, limits: Limits) -> None:
+    def __init__(self, max_pixels: int, orders: int, limits: SandboxLimits) -> None:
         self._max_pixels = max_pixels
         self._orders = orders
         self._limits = limits
@@ -78,60 +83,60 @@ class Child:
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
 
-    def run(self, work: Work, time_limit: float) -> Iterator[Outcome]:
-        """Have the jobs done, one outcome after another; `time_limit` is for all of them, in seconds.
+    def run(self, work: Work, time_limit: float) -> Iterator[JobOutcome]:
+        """Have the jobs done, one outcome after another, all within `time_limit` seconds.
 
-        Raises ProcessError; outcomes that came before stand.
+        Raises ProcessError; the outcomes before it stay valid.
         """
-        return self._ask(work, len(work.jobs), lambda data: read_answer(data, work), time_limit)
+        return self._ask(work, len(work.jobs), lambda data: read_job_outcome(data, work), time_limit)
 
     def look(self, original: Path, time_limit: float) -> Sniffed:
         """What a file is, by its header. Raises what `sniff` raises, and ProcessError."""
-        (looked,) = self._ask(Look(original), 1, read_look, time_limit)
-        if isinstance(looked.result, Failure):
-            error = looked.result.error
-            if looked.result.trace:
-                error.add_note(looked.result.trace)
+        (outcome,) = self._ask(Look(original), 1, read_look_outcome, time_limit)
+        if isinstance(outcome.result, Failure):
+            error = outcome.result.error
+            if outcome.result.trace:
+                error.add_note(outcome.result.trace)
             raise error
-        return looked.result
+        return outcome.result
 
     def _ask(self, question: Work | Look, answers: int, read: Callable[[bytes], A], time_limit: float) -> Iterator[A]:
-        """A child that has not finished what it was asked for, or met an error that nobody foresaw, is stopped: another
-        one may do better."""
+        """Ask, and check each answer. A child that does not finish, or meets an unexpected error, is stopped: a new
+        one may succeed."""
         deadline = time.monotonic() + time_limit
         process, pipe = self.start()
-        # Whatever the child does with its end of the pipe, reading and writing ours end with it.
-        watch = threading.Timer(time_limit, process.kill)
-        watch.daemon = True
-        watch.start()
+        # The kill ends our reads and writes, whatever the child does with its end of the pipe.
+        watchdog = threading.Timer(time_limit, process.kill)
+        watchdog.daemon = True
+        watchdog.start()
         finished, sound = False, True
         try:
             pipe.send((question, time_limit))
             for _ in range(answers):
-                answer = read(pipe.recv_bytes(LONGEST))
+                answer = read(pipe.recv_bytes(LONGEST_ANSWER))
                 sound = sound and not (isinstance(answer.result, Failure) and answer.result.error.retryable)
                 yield answer
             finished = True
         except (EOFError, OSError):
-            if not pipe.readable:  # closed by recv_bytes
-                raise ChildDied("the process that held the pixels said more than there is to say") from None
-            process.join()  # it may live, with its end of the pipe closed; then until its time is over
+            if not pipe.readable:  # recv_bytes closed it
+                raise ChildDied(f"the image process sent an answer of more than {LONGEST_ANSWER:,} bytes") from None
+            process.join()  # a child that only closed its pipe runs on until the watchdog kills it
             if time.monotonic() > deadline:
                 raise TimeLimitExceeded(f"not done within {time_limit:g} seconds") from None
             raise _cause_of_death(process.exitcode, self._limits) from None
         finally:
-            watch.cancel()
+            watchdog.cancel()
             self._orders_left -= 1
             if not (finished and sound) or self._orders_left <= 0 or time.monotonic() > deadline:
                 self.stop()
 
     def interrupt(self) -> None:
-        """Kill the child in the middle of its work: `run` raises ProcessError. For threads other than the owner."""
+        """Kill the child in the middle of its work: `run` raises ProcessError. Called by other threads."""
         if process := self._process:
             process.kill()
 
     def stop(self) -> None:
-        """Stop the child, if there is one; the next order gets a fresh one."""
+        """Stop the child, if there is one; the next question starts a new one."""
         process, self._process = self._process, None
         pipe, self._pipe = self._pipe, None
         if process is not None:
@@ -141,20 +146,20 @@ class Child:
             pipe.close()
 
     def start(self) -> tuple[BaseProcess, Connection]:
-        """The child, a fresh one if there is none. From here on `interrupt` finds it."""
+        """The child; a new one if there is none. From now on `interrupt` reaches it."""
         process, pipe = self._process, self._pipe
         if process is None or pipe is None or not process.is_alive():
             self.stop()
             pipe, childs_end = _processes.Pipe()
             arguments = (childs_end, self._max_pixels, self._limits)
-            process = _processes.Process(target=serve, args=arguments, daemon=True)
+            process = _processes.Process(target=serve_by_name, args=arguments, daemon=True)
             process.start()
             childs_end.close()  # else the pipe would stay open when the child dies
             self._process, self._pipe, self._orders_left = process, pipe, self._orders
         return process, pipe
 
 
-def _cause_of_death(exitcode: int | None, limits: Limits) -> ProcessError:
+def _cause_of_death(exitcode: int | None, limits: SandboxLimits) -> ProcessError:
     if exitcode == OUT_OF_MEMORY:
         cap = f" at {limits.memory / 1e6:.0f} MB" if limits.memory else ""
         return OutOfMemory(f"the decoder or an operation ran out of memory{cap}")
@@ -163,12 +168,12 @@ def _cause_of_death(exitcode: int | None, limits: Limits) -> ProcessError:
             "the decoder or an operation tried to reach the network, another program or process, or a file elsewhere"
         )
     if exitcode == -signal.SIGXCPU:
-        return TimeLimitExceeded("it used up the CPU time that the time limit stands for")
+        return TimeLimitExceeded("the image process used up the CPU time that belongs to the time limit")
     if exitcode == -signal.SIGKILL:
-        # Nobody else kills it: our own kills are not asked for their cause.
-        return OutOfMemory("the process that held the pixels was killed, most likely for want of memory")
+        # The kernel killed it: nothing asks for the cause after a kill of our own.
+        return OutOfMemory("the image process was killed, probably because the machine ran out of memory")
     if exitcode is not None and exitcode < 0:
-        # Some encoders do not look whether they got the memory they asked for.
+        # Some encoders crash if they get no memory, so the message names the cap.
         cap = f"; it had {limits.memory / 1e6:.0f} MB" if limits.memory else ""
-        return ChildDied(f"the process that held the pixels was ended by {signal.Signals(-exitcode).name}{cap}")
-    return ChildDied(f"the process that held the pixels ended with status {exitcode}")
+        return ChildDied(f"the image process was ended by {signal.Signals(-exitcode).name}{cap}")
+    return ChildDied(f"the image process ended with status {exitcode}")

@@ -1,7 +1,7 @@
-"""What a slot has its child do: look into a file, or carry out the jobs of an order.
+"""What a slot has its child do: look into a file, or do the jobs of an order.
 
-A child that dies is given a second chance, for an earlier photo may have been at fault: another child does what was
-left, each job alone, so that only the culprit fails.
+If a child dies, an earlier photo may be at fault. So a new child does what is left, one job at a time, and only the
+job that kills its child again fails.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from darkroom.errors import ProcessError
 from darkroom.jobs.specs import Job
 from darkroom.settings import Settings
 from darkroom.sniff import Sniffed
-from worker.child.main import Failure, Outcome, Work
 from worker.child.process import Child
-from worker.child.sandbox import Limits
+from worker.child.protocol import Failure, JobOutcome, Work
+from worker.child.sandbox import SandboxLimits
 
 log = structlog.get_logger()
 
 Check = Callable[[], None]
-"""Raises when the work is no longer ours, or not to be finished here."""
+"""Raises if this worker must not go on: it lost its lease, or it stops."""
 
 
-class Pixels:
-    """Owned by one slot; its files are in `folder`."""
+class PhotoProcessor:
+    """Looks into files and does jobs, in a child process. One slot owns it; its files are in `folder`."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        limits = Limits(settings.child_memory, folder)
+        limits = SandboxLimits(settings.child_memory, folder)
         self._child = Child(settings.max_pixels, settings.child_orders, limits)
         self._time_limit = settings.time_limit
 
     def interrupt(self) -> None:
-        """Kill the child in the middle of its work. For threads other than the slot's."""
+        """Kill the child in the middle of its work. Called by other threads."""
         self._child.interrupt()
 
     def close(self) -> None:
         self._child.stop()
 
     def look(self, path: Path, check: Check) -> Sniffed:
-        """What a file is, by its header: a decoder that crashes over one must not take the worker along.
+        """What a file is, by its header, read in a child because a decoder may crash. Tries twice.
 
         Raises what `sniff` raises, and ProcessError.
         """
@@ -56,9 +56,9 @@ class Pixels:
             check()
             raise
 
-    def process(self, work: Work, check: Check) -> Iterator[Outcome]:
-        """All jobs in one child, with one decode. If it dies, what is unfinished runs once more, each job
-        alone in a fresh child."""
+    def process(self, work: Work, check: Check) -> Iterator[JobOutcome]:
+        """Do all jobs in one child, with one decode. If it dies, each unfinished job runs once more, alone in a new
+        child."""
         unfinished = dict(work.jobs)
         try:
             for outcome in self._run(work, check):
@@ -71,16 +71,16 @@ class Pixels:
         for job_id, job in unfinished.items():
             yield from self._alone(job_id, job, work, check)
 
-    def _alone(self, job_id: str, job: Job, work: Work, check: Check) -> Iterator[Outcome]:
+    def _alone(self, job_id: str, job: Job, work: Work, check: Check) -> Iterator[JobOutcome]:
         try:
             yield from self._run(Work(work.original, {job_id: job}, work.directory), check)
         except ProcessError as error:
             check()
-            yield Outcome(job_id, Failure(error.code, error.detail))
+            yield JobOutcome(job_id, Failure(error.code, error.detail))
         finally:
             self._child.stop()
 
-    def _run(self, work: Work, check: Check) -> Iterator[Outcome]:
+    def _run(self, work: Work, check: Check) -> Iterator[JobOutcome]:
         self._start(check)
         return self._child.run(work, self._time_limit)
 
@@ -90,4 +90,4 @@ class Pixels:
 
     def _start(self, check: Check) -> None:
         self._child.start()
-        check()  # an interrupt that came before there was a child to kill
+        check()  # an interrupt may have come before there was a child to kill

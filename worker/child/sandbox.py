@@ -1,12 +1,12 @@
-"""What a child gives up before it sees pixels, so that a decoder that was taken over has little left to use.
+"""The rights that a child gives up before it reads a photo, so that a malicious photo can do little harm.
 
-It may compute, talk to the worker by the pipe that it was born with, read the Python installation and the system's
-libraries, and read and write in its slot's folder on the spool, where only the photo in work is. It has no
-credentials, no other file, no network, no way to start a program or to touch another process, a cap on its memory, and
-no life of its own: it dies with the worker, and with the fork server.
+A child may compute, talk to the worker through its pipe, read the Python installation and the system's libraries, and
+read and write in its slot's folder on the spool, which holds only the current photo. It has no credentials, no other
+files and no network; it cannot start programs or reach other processes; its memory is capped; and it dies with the
+worker and with the fork server.
 
-That holds where Linux has Landlock and libseccomp is there; what a system has no means for, the worker's log says at
-the start. The worker's environment, with its credentials, is kept from a child everywhere: see
+All of this needs a Linux with Landlock and libseccomp. The worker logs at its start which protections the system
+lacks. On every system children are without the worker's environment and its credentials: see
 worker/child/fork_server.py.
 """
 
@@ -26,6 +26,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import darkroom
@@ -34,12 +35,12 @@ from darkroom.resources import usable_cpus
 from worker.child import landlock, seccomp
 
 KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_", "LD_", "DYLD_", "MALLOC_", "PYTHON", "VIRTUAL_ENV")
-"""How the variables begin that a child needs. The others hold, among other things, the worker's credentials."""
+"""Prefixes of the variables that a child needs. The other variables include the worker's credentials."""
 
 MEMORY = "a memory cap"
 SYSTEM_CALLS = "no network, programs or other processes (seccomp)"
 FILES = "no files but its photo's and Python's own (Landlock)"
-"""What may be missing, in words for the log."""
+"""The protections that a system may lack, as the log names them."""
 
 PYTHON = (
     *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
@@ -49,8 +50,8 @@ PYTHON = (
 )
 SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share", "/lib", "/lib64", "/etc/ld.so.cache")
 DEVICES = ("/dev/null", "/dev/urandom", "/sys/devices/system/cpu", "/sys/devices/system/node", "/etc/localtime")
-"""What a child may read besides its folder. Nearly all is loaded before there is a child; a codec, the text of a line
-for a traceback or the number of CPUs may be looked up later. Not /proc: other processes' secrets are there."""
+"""What a child may read besides its folder. The fork server has loaded nearly all of it, but a codec, a source line for
+a traceback or the number of CPUs may be read later. /proc is not among them: it shows secrets of other processes."""
 
 M_ARENA_MAX = -8
 ARENAS = 2
@@ -58,13 +59,13 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 """Source: malloc.h, linux/prctl.h."""
 
 CPU_SLACK = 10
-"""Seconds of CPU time beyond the time limit: the parent's clock shall strike first."""
+"""Seconds of CPU time beyond the time limit, so that normally the worker's watchdog ends the child first."""
 
 
 @dataclass(frozen=True)
-class Limits:
-    """`memory` in bytes that a child may map beyond what it starts with, None for as much as there is;
-    `folder` is the only one that it writes into."""
+class SandboxLimits:
+    """`memory`: the bytes that a child may map beyond what it starts with, None for no cap. `folder`: the only folder
+    that it may write into."""
 
     memory: int | None
     folder: Path
@@ -77,13 +78,13 @@ _status: int | None = None
 
 
 def harmless_environ() -> dict[str, str]:
-    """The part of the environment that children may see."""
+    """The variables that children may see."""
     return {name: value for name, value in os.environ.items() if name.startswith(KEPT_VARIABLES)}
 
 
 @contextlib.contextmanager
 def without_secrets() -> Iterator[None]:
-    """The environment that children may see. For the start of the process, while there is one thread."""
+    """Hide all other variables for a while. Use it at the start of the process, while there is one thread."""
     saved = dict(os.environ)
     try:
         _forget_secrets()
@@ -92,21 +93,21 @@ def without_secrets() -> Iterator[None]:
         os.environ.update(saved)
 
 
-def enter(limits: Limits) -> list[str]:
-    """Give up all that can be given up, for good. Says what this system has no means for."""
+def enter(limits: SandboxLimits) -> list[str]:
+    """Give up every right that can be given up, for good. Returns the protections that this system lacks."""
     _forget_secrets()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform != "linux":
         return [MEMORY, SYSTEM_CALLS, FILES, "an end with the worker when that is killed"]
     _die_with_the_worker()
-    # The fork server is the one who tells the worker how a child ended.
+    # Die with the fork server, too: only it can tell the worker how a child ended.
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     _prctl(PR_SET_DUMPABLE, 0)
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     _cap_memory(limits.memory)
     global _status
     _status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
-    _cpus()  # while it can be found out
+    _cpus()  # later Landlock hides the files that tell
     missing = []
     if not landlock.confine(limits.folder, map(Path, (*PYTHON, *SYSTEM, *DEVICES))):
         missing.append(FILES)
@@ -115,16 +116,21 @@ def enter(limits: Limits) -> list[str]:
     return missing
 
 
+def enter_and_report(pipe: Connection, limits: SandboxLimits) -> None:
+    """Enter, and send the protections that this system lacks. In a child only."""
+    pipe.send(enter(limits))
+
+
 def guard_this_process() -> None:
-    """Close this process's memory and environment to others of the same user; with the worker's go credentials."""
+    """Hide this process's memory and environment, and so the credentials, from other processes of the same user."""
     if sys.platform == "linux":
         _prctl(PR_SET_DUMPABLE, 0)
 
 
 def allow_cpu_time(seconds: float) -> None:
-    """Let this process use so much more time, on all CPUs that it may use; then the kernel ends it (SIGXCPU).
+    """Let this process use `seconds` more on each of its CPUs; then the kernel ends it (SIGXCPU).
 
-    For the case that nobody is left to watch the clock. The limit counts from the start of the process.
+    This holds even if the worker, and its watchdog, are gone. The kernel counts from the start of the process.
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
     limit = math.ceil(used.ru_utime + used.ru_stime + seconds * _cpus()) + CPU_SLACK
@@ -132,8 +138,8 @@ def allow_cpu_time(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (_at_most(limit, most), most))
 
 
-def is_short_of_memory(limits: Limits, share: float) -> bool:
-    """Whether this process once came nearer to its cap than that share of it. Always False without a cap."""
+def is_short_of_memory(limits: SandboxLimits, share: float) -> bool:
+    """Whether this process ever had less than this share of its cap left. Always False without a cap."""
     if limits.memory is None or _status is None:
         return False
     status = os.pread(_status, 65_536, 0).decode()
@@ -147,10 +153,10 @@ def _forget_secrets() -> None:
 
 
 def _die_with_the_worker() -> None:
-    """Have the kernel send SIGIO, which ends a process, when the worker's end of a pipe closes.
+    """Have the kernel send SIGIO, which ends this process, when the worker's end of a pipe closes.
 
-    A child in the middle of C code would see the end of its own pipe only after the job, and its parent in the eyes
-    of the kernel is the fork server, which outlives the worker as long as it has children.
+    A child that runs C code would notice its closed pipe only after the job. PR_SET_PDEATHSIG does not help: the
+    child's parent is the fork server, which outlives the worker while it has children.
     """
     worker = multiprocessing.parent_process()
     if worker is None:
@@ -158,11 +164,11 @@ def _die_with_the_worker() -> None:
     fcntl.fcntl(worker.sentinel, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(worker.sentinel, fcntl.F_SETFL, fcntl.fcntl(worker.sentinel, fcntl.F_GETFL) | os.O_ASYNC)
     if select.select([worker.sentinel], [], [], 0)[0]:
-        os._exit(0)  # it was gone before
+        os._exit(0)  # the worker died before this
 
 
 def _cap_memory(beyond: int | None) -> None:
-    # glibc sets address space aside for each thread that allocates; encoders have several.
+    # glibc reserves address space for each thread that allocates, and encoders have several threads.
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
     if mallopt:
         mallopt(M_ARENA_MAX, ARENAS)

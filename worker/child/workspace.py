@@ -1,7 +1,8 @@
-"""A slot's folder on the spool, out of the other slots' reach: its child writes there and nowhere else.
+"""A slot's own folder on the spool. The slot's child can write only there, and other slots' children cannot read it.
 
-Who is at work in it holds a lock on a file in it. However a worker ends, the kernel lets go of that, and whoever finds
-a folder that nobody holds may remove it: workers can share a disk, and a function finds what the last one left.
+A slot holds a file lock in its folder. The kernel releases the lock however the worker ends, so a folder without a
+held lock is abandoned, and any worker may remove it. Workers can share a disk, and a Lambda function finds the files
+of the execution before it.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ LOCK = "lock"
 
 
 class Workspace:
-    """Owned by one slot."""
+    """One slot owns it."""
 
     def __init__(self, spool: Path) -> None:
         self.folder = spool / f"{PREFIX}{secrets.token_hex(8)}"
-        """There while there is, or was, work."""
+        """It exists from the first photo on."""
         self._lock: int | None = None
 
     @contextmanager
     def files(self) -> Iterator[Path]:
-        """An empty folder for the files of one photo, which are gone afterwards. Raises OSError."""
+        """An empty folder for the files of one photo; it is removed afterwards. Raises OSError."""
         self._hold()
         with TemporaryDirectory(dir=self.folder) as folder:
             yield Path(folder)
@@ -45,11 +46,12 @@ class Workspace:
             self._lock = None
 
     def _hold(self) -> None:
-        """Make the folder, unless it is there and ours: others clean disks as well."""
+        """Make and lock the folder, unless this slot holds it. Another worker may have removed it just after it was
+        made."""
         while not self._is_held():
             self.close()
             self.folder.mkdir(mode=0o700, exist_ok=True)
-            with suppress(FileNotFoundError):  # it was taken for abandoned already
+            with suppress(FileNotFoundError):  # another worker removed it before the lock
                 self._lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
 
@@ -63,15 +65,15 @@ class Workspace:
 
 
 def remove_abandoned(spool: Path) -> None:
-    """Remove the folders of workers that are gone."""
+    """Remove the folders of workers that have died."""
     for folder in spool.glob(f"{PREFIX}*"):
         try:
             if not is_in_use(folder):
                 shutil.rmtree(folder)
                 log.warning("spool.removed", folder=folder.name)
         except FileNotFoundError:
-            pass  # another worker that shares the disk was faster
-        except OSError as error:  # another user's, say
+            pass  # another worker on this disk removed it first
+        except OSError as error:  # for example, it belongs to another user
             log.warning("spool.not_removed", folder=folder.name, detail=error.strerror)
 
 

@@ -32,8 +32,8 @@ from darkroom.record.messages import Message, read_message
 from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
-from worker.child.main import Failure, Outcome, Work
-from worker.child.runner import Pixels
+from worker.child.protocol import Failure, JobOutcome, Work
+from worker.child.runner import PhotoProcessor
 from worker.child.workspace import Workspace
 from worker.ingest.handler import Arrival, Ingest, Means
 from worker.ingest.rules import Drops
@@ -51,17 +51,17 @@ class Handler:
         self._services = services
         self._settings = services.settings
         self._workspace = Workspace(self._settings.spool_dir)
-        self._pixels = Pixels(self._settings, self._workspace.folder)
+        self._processor = PhotoProcessor(self._settings, self._workspace.folder)
         self._ingest = Ingest(services, drops)
         self._interrupted = False
 
     def interrupt(self) -> None:
         """Give up what is in work; it goes back to the queue. For threads other than the slot's."""
         self._interrupted = True
-        self._pixels.interrupt()
+        self._processor.interrupt()
 
     def close(self) -> None:
-        self._pixels.close()
+        self._processor.close()
         self._workspace.close()
 
     def handle(self, received: Received, lease: Lease) -> Verdict:
@@ -80,7 +80,7 @@ class Handler:
             photo=message.photo, order=message.order, owner=message.owner, trace=message.trace
         ):
             started = time.monotonic()
-            lease.on_loss(self._pixels.interrupt)
+            lease.on_loss(self._processor.interrupt)
             try:
                 verdict = self._handle(message, received, lease)
             finally:
@@ -115,7 +115,7 @@ class Handler:
 
     def _take_in(self, received: Received, lease: Lease) -> Verdict:
         """Handle a message of the ingest queue: the file becomes a photo, and its order is carried out."""
-        lease.on_loss(self._pixels.interrupt)
+        lease.on_loss(self._processor.interrupt)
         try:
             arrivals = read_body(received.body)
             if not isinstance(arrivals, list):
@@ -137,7 +137,7 @@ class Handler:
         def check() -> None:
             self._check(lease)
 
-        means = Means(self._workspace.files, lambda path: self._pixels.look(path, check), check)
+        means = Means(self._workspace.files, lambda path: self._processor.look(path, check), check)
         photo = self._ingest.take(arrival, means, received.receives)
         if photo is None:
             return Delete()
@@ -178,7 +178,7 @@ class Handler:
                 raise unforeseen.error
             return publication.photo
 
-    def _fetch_and_process(self, photo: PhotoRecord, work: Work, lease: Lease) -> Iterator[Outcome]:
+    def _fetch_and_process(self, photo: PhotoRecord, work: Work, lease: Lease) -> Iterator[JobOutcome]:
         try:
             if photo.original is None:
                 raise NotFound
@@ -186,9 +186,9 @@ class Handler:
             self._check(lease)
         except NotFound:
             missing = UnreadablePhoto("the original is missing from the bucket")
-            yield from (Outcome(job_id, Failure(missing.code, missing.detail)) for job_id in work.jobs)
+            yield from (JobOutcome(job_id, Failure(missing.code, missing.detail)) for job_id in work.jobs)
         else:
-            yield from self._pixels.process(work, lambda: self._check(lease))
+            yield from self._processor.process(work, lambda: self._check(lease))
 
     def _check(self, lease: Lease) -> None:
         """Stop when the work is no longer ours, or not to be finished here."""

@@ -15,9 +15,7 @@ from darkroom.record.order import Claim, Result
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.views import result_filename
 from darkroom.services import Services
-from worker.child.answers import open_result
-from worker.child.main import Failure, Outcome
-from worker.photo import pipeline
+from worker.child.protocol import Failure, JobOutcome, ProducedFile
 
 log = structlog.get_logger()
 
@@ -43,7 +41,7 @@ class Publication:
     def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
         self._remove_unpublished(self._outcomes)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: JobOutcome) -> None:
         """Store a job's result, and publish now and then."""
         if isinstance(outcome.result, Failure):
             log.warning("job.failed", job=outcome.job, code=outcome.result.code, detail=outcome.result.detail)
@@ -53,10 +51,10 @@ class Publication:
         if time.monotonic() - self._last_publish > PUBLISH_EVERY:
             self.publish()
 
-    def _store(self, job_id: str, made: pipeline.ProducedFile) -> Result:
+    def _store(self, job_id: str, made: ProducedFile) -> Result:
         started = time.monotonic()
         key = result_key(self.photo.id, job_id, self._claim.number, made.extension)
-        with open_result(made) as file:
+        with made.open() as file:
             self._services.bucket.put(key, file, made.content_type)
         made.path.unlink()
         seconds = made.seconds | {"store": time.monotonic() - started}

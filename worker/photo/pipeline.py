@@ -27,7 +27,7 @@ STEPS: dict[type[Resize] | type[Filter], Callable[..., Image.Image]] = {
 
 
 @dataclass(frozen=True)
-class ProducedFile:
+class PipelineResult:
     """A result on disk. `size` in bytes, `sha256` in hex, `seconds` by step and for encoding.
 
     Width and height are pixels, None where the result is no picture.
@@ -44,7 +44,7 @@ class ProducedFile:
     seconds: dict[str, float]
 
 
-def produce(photo: Photo, job: Job, target: Path, max_pixels: int) -> ProducedFile:
+def produce(photo: Photo, job: Job, target: Path, max_pixels: int) -> PipelineResult:
     """Carry out one job and write its result to `target` plus an extension, in a directory that exists.
 
     Raises PhotoError when the photo cannot become what is asked for: a result of more than `max_pixels`
@@ -55,7 +55,7 @@ def produce(photo: Photo, job: Job, target: Path, max_pixels: int) -> ProducedFi
     return _develop(photo, job, target, max_pixels)
 
 
-def _develop(photo: Photo, job: PictureJob, target: Path, max_pixels: int) -> ProducedFile:
+def _develop(photo: Photo, job: PictureJob, target: Path, max_pixels: int) -> PipelineResult:
     seconds: dict[str, float] = {}
     image = photo.image
     for step in steps_of(job):
@@ -75,7 +75,7 @@ def apply(image: Image.Image, step: Step, max_pixels: int) -> Image.Image:
     return STEPS[spec](image, step, max_pixels)
 
 
-def _describe(photo: Photo, job: MetadataJob, target: Path, max_pixels: int) -> ProducedFile:
+def _describe(photo: Photo, job: MetadataJob, target: Path, max_pixels: int) -> PipelineResult:
     started = time.perf_counter()
     path = target.with_name(f"{target.name}.json")
     text = json.dumps(metadata(photo, job, max_pixels), allow_nan=False, ensure_ascii=False, indent=2)
@@ -83,10 +83,10 @@ def _describe(photo: Photo, job: MetadataJob, target: Path, max_pixels: int) -> 
     return _produced(path, "json", (None, None), {"metadata": time.perf_counter() - started})
 
 
-def _produced(path: Path, name: str, size: tuple[int | None, int | None], seconds: dict[str, float]) -> ProducedFile:
+def _produced(path: Path, name: str, size: tuple[int | None, int | None], seconds: dict[str, float]) -> PipelineResult:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return ProducedFile(
+    return PipelineResult(
         path=path,
         format=name,
         extension=RESULT_FORMATS[name].extension,
