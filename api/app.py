@@ -27,7 +27,7 @@ from api.uploads.intake import BatchProblem, BatchView
 from api.uploads.spool import FORM_TEXT, SpooledRequest
 from api.waits import Waits
 from darkroom import __version__
-from darkroom.aws.clients import wait_once_for_each_service
+from darkroom.aws.failures import ask_hanging_services_once
 from darkroom.owners import auth_mode, read_owners
 from darkroom.presets import read_presets
 from darkroom.record.views import Event, PhotoView
@@ -90,7 +90,7 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     app.config["MAX_FORM_MEMORY_SIZE"] = FORM_TEXT
     app.config["MAX_FORM_PARTS"] = settings.max_photos + FEW_FIELDS
     app.before_request(_limit_body)
-    app.before_request(wait_once_for_each_service)
+    app.before_request(ask_hanging_services_once)
     app.after_request(_end_body)
     problems.register(app)
     tracing.register(app)

@@ -19,7 +19,8 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
-from darkroom.aws.clients import Clients, aws_errors, error_code
+from darkroom.aws.clients import Clients
+from darkroom.aws.failures import aws_errors, error_code
 from darkroom.errors import NotFound, ObjectDenied, ObjectReplaced, Unavailable, UnreadablePhoto
 from darkroom.record.arrivals import UPLOADS
 from darkroom.record.photo import now

@@ -17,7 +17,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, cast
 
-from darkroom.aws.clients import Clients, aws_errors
+from darkroom.aws.clients import Clients
+from darkroom.aws.failures import aws_errors
 from darkroom.aws.table import TTL_MARGIN, Table
 from darkroom.jobs.specs import Job
 from darkroom.record.photo import PhotoRecord

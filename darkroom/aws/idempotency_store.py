@@ -19,7 +19,8 @@ from typing import Any
 
 import structlog
 
-from darkroom.aws.clients import Clients, aws_errors
+from darkroom.aws.clients import Clients
+from darkroom.aws.failures import aws_errors
 from darkroom.errors import KeyReused, RequestInFlight, Unavailable
 from darkroom.record.photo import new_id
 from darkroom.settings import Settings

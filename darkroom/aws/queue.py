@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from darkroom.aws.clients import Clients, aws_errors
+from darkroom.aws.clients import Clients
+from darkroom.aws.failures import aws_errors
 from darkroom.errors import Unavailable
 from darkroom.record.labels import UNSENDABLE
 from darkroom.settings import Settings

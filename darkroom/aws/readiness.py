@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 from botocore.exceptions import ClientError
 
-from darkroom.aws.clients import Clients, aws_errors, error_code
+from darkroom.aws.clients import Clients
+from darkroom.aws.failures import aws_errors, error_code
 from darkroom.errors import Unavailable
 from darkroom.settings import Settings
 

@@ -24,7 +24,8 @@ from typing import Any, TypeVar
 import structlog
 from pydantic import ValidationError
 
-from darkroom.aws.clients import Clients, aws_errors
+from darkroom.aws.clients import Clients
+from darkroom.aws.failures import aws_errors
 from darkroom.errors import Fault, FutureRecord, InvalidRequest, NotFound
 from darkroom.record.photo import PhotoRecord, new_id, now
 from darkroom.settings import Settings

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from darkroom.aws.clients import Clients, aws_errors
+from darkroom.aws.clients import Clients
+from darkroom.aws.failures import aws_errors
 from darkroom.aws.queue import Queue
 from darkroom.owners import Owners, auth_mode, read_owners
 from darkroom.presets import read_presets

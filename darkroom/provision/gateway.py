@@ -7,7 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from darkroom.aws.clients import Clients, aws_errors, make_apigateway
+from darkroom.aws.clients import Clients, make_apigateway
+from darkroom.aws.failures import aws_errors
 from darkroom.provision.stack import TEMPLATES, Outcome, Stack
 from darkroom.settings import Settings
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import ClientError, WaiterError
 
-from darkroom.aws.clients import aws_errors, error_code
+from darkroom.aws.failures import aws_errors, error_code
 from darkroom.errors import DarkroomError, Unavailable
 from darkroom.settings import PROJECT
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 
-from darkroom.aws.clients import Clients, aws_errors, error_code, make_clients
+from darkroom.aws.clients import Clients, make_clients
+from darkroom.aws.failures import aws_errors, error_code
 from darkroom.errors import SettingsError, Unavailable
 from darkroom.settings import Settings
 

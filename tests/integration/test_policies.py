@@ -13,7 +13,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from darkroom.aws.clients import error_code, make_clients
+from darkroom.aws.clients import make_clients
+from darkroom.aws.failures import error_code
 from darkroom.local.emulator import Emulator
 from darkroom.provision.data import provision, provision_policies
 from darkroom.settings import Settings, read_settings
