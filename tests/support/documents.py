@@ -1,0 +1,64 @@
+"""The documentation as tests read it: its pages, and the commands in them with what is said of how they are tested."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from darkroom.settings import PROJECT
+
+SHELLS = {"bash", "sh", "shell", "console"}
+
+MARKER = re.compile(r"\s*<!-- (?:test: (?P<test>\S+)|(?P<aws>AWS)) -->\s*")
+FENCE = re.compile(r"(?P<indent> *)```(?P<language>[\w-]*).*")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of code.
+
+    `test` is the word in the comment on the line before it, `<!-- test: WORD -->`:
+
+    - "run": tests/integration/test_docs.py executes it;
+    - "compose": tests/e2e/test_compose.py executes it;
+    - a path: the test in this file executes the same commands;
+    - "AWS", written `<!-- AWS -->`: it needs an AWS account, a registry or a cluster; no test executes it;
+    - "": there is no such comment.
+    """
+
+    page: Path
+    line: int
+    language: str
+    test: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(PROJECT)}:{self.line}"
+
+
+def pages() -> list[Path]:
+    """README.md, and every page of docs/ and deploy/ that is written by hand."""
+    found = [*PROJECT.glob("docs/**/*.md"), *PROJECT.glob("deploy/**/*.md")]
+    return [PROJECT / "README.md", *sorted(page for page in found if page.name != "scale.md")]
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    lines = iter(enumerate(page.read_text().splitlines(), 1))
+    before = ""
+    for number, line in lines:
+        if opened := FENCE.fullmatch(line):
+            text = []
+            for _, inner in lines:
+                if inner.strip() == "```":
+                    break
+                text.append(inner.removeprefix(opened["indent"]))
+            marker = MARKER.fullmatch(before)
+            test = (marker["test"] or marker["aws"]) if marker else ""
+            yield Block(page, number, opened["language"], test, "\n".join(text) + "\n")
+        before = line
+
+
+def commands(page: Path, test: str) -> list[Block]:
+    return [block for block in blocks(page) if block.test == test]
