@@ -6,12 +6,12 @@ Its own answers are pages of HTML; these are problems like all the others.
 from __future__ import annotations
 
 import uuid
-from http import HTTPStatus
 from socket import socket
 
 import structlog
 from gunicorn import util  # type: ignore[import-untyped]
 
+from api.http import phrases
 from api.http.problems import MEDIA_TYPE, Problem, bounded, code_of
 from api.http.tracing import HEADER
 
@@ -26,7 +26,7 @@ def answer_with_problems() -> None:
 def write_problem(caller: socket, status: int, _: str, detail: str) -> None:
     """Answer, and have the connection closed: nobody knows where the next request would begin."""
     request_id = str(uuid.uuid4())
-    phrase = HTTPStatus(status).phrase
+    phrase = phrases.phrase(status)
     log.warning("request.malformed", status=status, trace=request_id, detail=bounded(detail))
     told = Problem(
         type=f"urn:darkroom:problem:{code_of(status)}",

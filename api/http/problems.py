@@ -10,6 +10,7 @@ from flask import Flask, Response, g, request
 from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from api.http.phrases import phrase
 from darkroom.errors import DarkroomError, Fault, InvalidRequest, TooLarge
 from darkroom.jobs.specs import faults_of
 
@@ -26,9 +27,6 @@ DETAILS = {
     413: "the request has more bytes than are allowed",
 }
 """Said instead of werkzeug's sentences, which speak of browsers and of URLs typed by hand."""
-
-CODES = {413: TooLarge.code, 414: "uri_too_long"}
-"""Python's names for these change from one version to the next."""
 
 MOST_FAULTS = 100
 LONGEST_TEXT = 500
@@ -84,7 +82,7 @@ def problem(
 ) -> Problem:
     return Problem(
         type=f"urn:darkroom:problem:{code}",
-        title=HTTPStatus(status).phrase,
+        title=phrase(status),
         status=status,
         detail=bounded(detail),
         instance=bounded(request.path),
@@ -104,8 +102,10 @@ def fault_of_ours(filename: str | None = None) -> Problem:
 
 
 def code_of(status: int) -> str:
-    """The code of an error that has none of its own."""
-    return CODES.get(status) or (HTTPStatus(status).name.lower() if status in set(HTTPStatus) else "error")
+    """The code of an error that is not a DarkroomError: its status's name in snake case."""
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return TooLarge.code
+    return phrase(status).lower().replace(" ", "_")
 
 
 def bounded(text: str) -> str:
