@@ -1,19 +1,17 @@
-"""`python -m api`: settings, logs, gunicorn."""
+"""`python -m api`: read the settings, set up the logs, run gunicorn."""
 
 from __future__ import annotations
 
-import logging
 import resource
 import socket
 import sys
 from typing import Any
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
-from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 from api.app import DarkroomApi, create_app
 from api.bootstrap import prepare
-from api.http.malformed import answer_with_problems
+from api.http.gunicorn_overrides import GunicornLog, Worker, answer_malformed_requests_with_problems
 from darkroom.errors import SettingsError
 from darkroom.logs import set_up_logs
 from darkroom.owners import read_owners
@@ -21,20 +19,20 @@ from darkroom.services import Services
 from darkroom.settings import PREFIX, Settings, read_settings
 
 GRACE = 30
-"""Seconds that requests under way have after SIGTERM; waits end at once."""
+"""Seconds that running requests have after SIGTERM; requests with ?wait= end at once."""
 
 KEEP_ALIVE = 75
-"""Longer than the 60 s of usual load balancers: the one who reuses a connection must not find it closed."""
+"""Seconds. Longer than the 60 s of usual load balancers: the side that reuses a connection must close it first."""
 
 REQUEST_LINE = 8190
-"""Jobs may stand in the address of a raw upload."""
+"""Bytes. Jobs may stand in the query of a raw upload."""
 
 OPEN_FILES = 65_536
-"""Every photo of an upload is an open file until it is stored, and every caller a socket."""
+"""Each photo of an upload is an open file until it is stored, and each caller is a socket."""
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """gunicorn, with everything that it has to know from our settings instead of a file."""
+    """gunicorn, configured from our settings instead of a file."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -43,50 +41,33 @@ class Server(BaseApplication):  # type: ignore[misc]
     def load_config(self) -> None:
         for name, value in {
             "bind": bind_address(self.settings),
-            "worker_class": "api.http.gunicorn_worker.Worker",
+            "worker_class": f"{Worker.__module__}.{Worker.__name__}",
             "workers": self.settings.api_processes,
             "threads": self.settings.api_threads,
             "graceful_timeout": GRACE,
             "keepalive": KEEP_ALIVE,
-            "sendfile": False,  # api.http.connection could not bound it
+            "sendfile": False,  # api.http.connection cannot limit its time
             "limit_request_line": REQUEST_LINE,
             "logger_class": GunicornLog,
-            "post_worker_init": _when_worker_starts,
-            # The root may be read-only, and nobody talks to gunicorn but by signals.
+            "post_worker_init": _end_waits_when_stopping,
+            # The root file system may be read-only, and gunicorn is controlled by signals only.
             "control_socket_disable": True,
             "proc_name": "darkroom-api",
         }.items():
             self.cfg.set(name, value)
 
     def load(self) -> DarkroomApi:
-        """Called in each worker process after the fork: clients and their connections are never shared."""
+        """Called in each worker process after the fork: processes never share clients and their connections."""
         return create_app(self.settings, Services.connect(self.settings))
 
 
-class GunicornLog(Logger):  # type: ignore[misc]
-    """gunicorn's own lines in our form. The app writes a line for each request itself."""
-
-    def setup(self, cfg: Any) -> None:
-        super().setup(cfg)
-        for logger in (self.error_log, self.access_log):
-            logger.handlers.clear()
-            logger.propagate = True
-            logger.setLevel(logging.NOTSET)
-
-    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        if isinstance(sys.exc_info()[1], TimeoutError):  # a limit of api.http.connection
-            self.debug("a caller has fallen silent, or is too slow")
-        else:
-            super().exception(msg, *args, **kwargs)
-
-
 def bind_address(settings: Settings) -> str:
-    """An IPv6 address stands in brackets, or its end would be taken for the port."""
+    """An IPv6 address needs brackets, otherwise its end would be read as the port."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"{host}:{settings.port}"
 
 
-def _when_worker_starts(worker: Any) -> None:
+def _end_waits_when_stopping(worker: Any) -> None:
     context = worker.app.callable.context()
     context.waits.stopping = lambda: not worker.alive
 
@@ -103,7 +84,7 @@ def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    answer_with_problems()
+    answer_malformed_requests_with_problems()
     Server(settings).run()
 
 
@@ -111,7 +92,8 @@ def _check_address(settings: Settings) -> None:
     try:
         socket.getaddrinfo(settings.host, settings.port, socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     except (OSError, UnicodeError) as error:
-        raise SettingsError(f"{PREFIX}HOST: {settings.host!r} is no address and no name of a host: {error}") from error
+        detail = f"{PREFIX}HOST: {settings.host!r} is not an address and not a known host name: {error}"
+        raise SettingsError(detail) from error
 
 
 if __name__ == "__main__":

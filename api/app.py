@@ -77,7 +77,7 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
         # a request is answered by the callback.
         validation_error_status=HTTPStatus.INTERNAL_SERVER_ERROR.value,
         validation_error_model=problems.Problem,
-        validation_error_callback=problems.refuse,
+        validation_error_callback=problems.refuse_invalid,
         static_folder=None,
     )
     app.extensions[EXTENSION] = Context(
@@ -109,7 +109,7 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
 def _limit_body() -> None:
     """Only uploads may be large, and take long; other bodies are read into memory."""
     if request.endpoint == auth.UPLOAD:
-        cast(SpooledRequest, request).take_your_time()
+        cast(SpooledRequest, request).allow_slow_body()
     else:
         request.max_content_length = JSON_BODY
 

@@ -1,4 +1,4 @@
-"""Every error becomes an application/problem+json answer (RFC 9457)."""
+"""Every error becomes an application/problem+json response (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -22,83 +22,90 @@ RETRY_AFTER = 5
 """Seconds after which a caller may try again what failed because AWS was down or throttled."""
 
 DETAILS = {
-    404: "there is nothing at this address",
-    405: "this address does not take this method",
-    413: "the request has more bytes than are allowed",
+    404: "this address does not exist",
+    405: "this address does not support this method",
+    413: "the request has more bytes than allowed",
 }
-"""Said instead of werkzeug's sentences, which speak of browsers and of URLs typed by hand."""
+"""Used instead of werkzeug's sentences, which speak of browsers and of URLs typed by hand."""
 
-MOST_FAULTS = 100
-LONGEST_TEXT = 500
-"""Whoever sends a megabyte of nonsense is not sent it back."""
+MAX_FAULTS = 100
+MAX_TEXT = 500
+"""Characters of one text. A caller who sends a megabyte of nonsense does not get it back."""
 
 
 class FaultView(BaseModel):
     """One thing that is wrong with a request."""
 
-    field: str = Field(description="where: `jobs[0].width`")
-    detail: str = Field(description="what, for people")
-    code: str = Field(description="what, for programs")
+    field: str = Field(description="the field, such as `jobs[0].width`")
+    detail: str = Field(description="what is wrong, for people")
+    code: str = Field(description="what is wrong, for programs")
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """An error response (RFC 9457)."""
 
-    type: str = Field(description="names the kind of problem, for programs", examples=["urn:darkroom:problem:conflict"])
-    title: str
+    type: str = Field(description="the kind of problem, for programs", examples=["urn:darkroom:problem:conflict"])
+    title: str = Field(description="the name of the HTTP status")
     status: int = Field(description="the HTTP status")
-    detail: str = Field(description="what went wrong this time, for people")
-    instance: str = Field(description="the address that was asked for")
-    request_id: str = Field(description="stands in the logs; name it when you ask for help")
+    detail: str = Field(description="what went wrong in this request, for people")
+    instance: str = Field(description="the path of the request")
+    request_id: str = Field(description="the request's id in the logs; include it when you ask for help")
     errors: list[FaultView] = Field([], description="each field that is wrong")
-    filename: str | None = Field(None, description="in a batch: the photo that this is about")
+    filename: str | None = Field(None, description="in a batch: the photo that this problem is about")
 
 
 def register(app: Flask) -> None:
-    app.register_error_handler(DarkroomError, answer)
+    """Answer every error of the app with a problem."""
+    app.register_error_handler(DarkroomError, error_response)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _unexpected)
+    app.register_error_handler(Exception, _unexpected_error)
 
 
-def answer(error: DarkroomError) -> Response:
-    """The answer to a request that failed as a whole."""
+def error_response(error: DarkroomError) -> Response:
+    """The response to a request that failed as a whole."""
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         log.warning("request.unavailable", code=error.code, detail=error.detail)
     elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _unexpected(error)
-    response = respond(problem_of(error), getattr(error, "retry_after", None))
+        return _unexpected_error(error)
+    response = problem_response(problem_of(error), getattr(error, "retry_after", None))
     if error.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 
 def problem_of(error: DarkroomError, filename: str | None = None) -> Problem:
+    """The problem that describes an error of ours. `filename`: the photo of a batch that it is about."""
     faults = error.faults if isinstance(error, InvalidRequest) else []
-    return problem(error.status, error.code, error.detail, faults, filename)
+    return make_problem(error.status, error.code, error.detail, faults, filename)
 
 
-def problem(
+def make_problem(
     status: int, code: str, detail: str, faults: list[Fault] | None = None, filename: str | None = None
 ) -> Problem:
+    """A problem of the current request."""
     return Problem(
         type=f"urn:darkroom:problem:{code}",
         title=phrase(status),
         status=status,
-        detail=bounded(detail),
-        instance=bounded(request.path),
+        detail=safe_text(detail),
+        instance=safe_text(request.path),
         request_id=g.get("request_id", ""),
         errors=[
-            FaultView(field=bounded(fault.field), detail=bounded(fault.detail), code=fault.code)
-            for fault in (faults or [])[:MOST_FAULTS]
+            FaultView(field=safe_text(fault.field), detail=safe_text(fault.detail), code=fault.code)
+            for fault in (faults or [])[:MAX_FAULTS]
         ],
         filename=filename,
     )
 
 
-def fault_of_ours(filename: str | None = None) -> Problem:
-    """The caller learns an id; the log has the rest under it."""
-    detail = f"an unexpected error; it is in the logs under the request id {g.get('request_id', '')}"
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, DarkroomError.code, detail, filename=filename)
+def unexpected_problem(filename: str | None = None) -> Problem:
+    """A problem for an error inside Darkroom: the caller gets the request's id, under which the log has the details."""
+    detail = unexpected_detail(g.get("request_id", ""))
+    return make_problem(HTTPStatus.INTERNAL_SERVER_ERROR, DarkroomError.code, detail, filename=filename)
+
+
+def unexpected_detail(request_id: str) -> str:
+    return f"an unexpected error inside Darkroom; the logs describe it under the request id {request_id}"
 
 
 def code_of(status: int) -> str:
@@ -108,49 +115,51 @@ def code_of(status: int) -> str:
     return phrase(status).lower().replace(" ", "_")
 
 
-def bounded(text: str) -> str:
-    """What the caller sent may stand in it: of any length, and with characters that no answer can carry."""
-    return text.encode(errors="replace").decode()[:LONGEST_TEXT]
+def safe_text(text: str) -> str:
+    """Text that may hold what the caller sent: shortened, and without characters that UTF-8 cannot encode."""
+    return text.encode(errors="replace").decode()[:MAX_TEXT]
 
 
-def respond(told: Problem, retry_after: int | None = None) -> Response:
-    response = Response(told.model_dump_json(exclude_defaults=True), told.status, content_type=MEDIA_TYPE)
-    if retry_after is None and told.status == HTTPStatus.SERVICE_UNAVAILABLE:
+def problem_response(problem: Problem, retry_after: int | None = None) -> Response:
+    """`retry_after`: seconds; a 503 always has some."""
+    status = f"{problem.status} {problem.title}"
+    response = Response(problem.model_dump_json(exclude_defaults=True), status, content_type=MEDIA_TYPE)
+    if retry_after is None and problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         retry_after = RETRY_AFTER
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
     return response
 
 
-def refuse(error: ValidationError) -> InvalidRequest:
-    """What flask-openapi3 does with a query or body that does not fit its model: every fault at once, as our error."""
-    if request.method == "POST":
-        request.get_json()  # it was read silently before: now it says why, if it is no JSON at all
-    # A fault without a place is one of the whole body: a list, say, where an object belongs.
-    raise invalid([fault if fault.field else replace(fault, field="body") for fault in faults_of(error)])
-
-
-def invalid(faults: list[Fault]) -> InvalidRequest:
-    """An error that names all faults, and says the first in words."""
+def invalid_request(faults: list[Fault]) -> InvalidRequest:
+    """An error with all faults, whose message describes the first one."""
     more = f"; and {len(faults) - 1} more, see errors" if len(faults) > 1 else ""
     return InvalidRequest(f"{faults[0].field}: {faults[0].detail}{more}", faults)
 
 
+def refuse_invalid(error: ValidationError) -> InvalidRequest:
+    """flask-openapi3 calls this when a query or body does not fit its model. Raises InvalidRequest with all faults."""
+    if request.method == "POST":
+        request.get_json()  # flask-openapi3 ignores JSON that cannot be parsed; this raises an error that says why
+    # A fault without a field is about the whole body: for example a list where an object is expected.
+    raise invalid_request([fault if fault.field else replace(fault, field="body") for fault in faults_of(error)])
+
+
 def _http_error(error: HTTPException) -> Response:
-    """werkzeug's own errors: no such address, wrong method, broken multipart, too many bytes."""
-    ready = error.get_response(request.environ)
-    status = ready.status_code
-    if status < HTTPStatus.BAD_REQUEST:  # a redirect is raised too
-        return Response(status=status, headers=ready.headers)
-    detail = DETAILS.get(status) or error.description or "the request is wrong"
+    """werkzeug's own errors: unknown address, wrong method, broken multipart body, too many bytes."""
+    original = error.get_response(request.environ)
+    status = original.status_code
+    if status < HTTPStatus.BAD_REQUEST:  # werkzeug raises redirects too
+        return Response(status=status, headers=original.headers)
+    detail = DETAILS.get(status) or error.description or "the request is not valid"
     if isinstance(error, RequestEntityTooLarge) and request.max_content_length:
         detail = f"the body has more than {request.max_content_length:,} bytes"
-    response = respond(problem(status, code_of(status), detail))
-    if "Allow" in ready.headers:
-        response.headers["Allow"] = ready.headers["Allow"]
+    response = problem_response(make_problem(status, code_of(status), detail))
+    if "Allow" in original.headers:
+        response.headers["Allow"] = original.headers["Allow"]
     return response
 
 
-def _unexpected(error: Exception) -> Response:
+def _unexpected_error(error: Exception) -> Response:
     log.error("request.failed", error=type(error).__name__, exc_info=error)
-    return respond(fault_of_ours())
+    return problem_response(unexpected_problem())

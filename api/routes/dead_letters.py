@@ -16,7 +16,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.context import RETRY_SOON, caller, context, json_answer, no_content
-from api.http.problems import invalid
+from api.http.problems import invalid_request
 from api.openapi import document as openapi
 from api.openapi.document import PhotoPath
 from api.routes.bulk import DoneView, carry_out, find, with_positions
@@ -196,4 +196,4 @@ def _purge(letters: DeadLetters, photo_id: str, order_id: str) -> None:
 
 def _check_selection(given: dict[str, object]) -> None:
     if sum(value is not None for value in given.values()) != 1:
-        raise invalid([Fault("all", f"give exactly one of {', '.join(given)}", "one_selection")])
+        raise invalid_request([Fault("all", f"give exactly one of {', '.join(given)}", "one_selection")])

@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from api.access.limits import Limits
 from api.context import Context, context, json_answer
-from api.http.problems import invalid
+from api.http.problems import invalid_request
 from api.idempotency import KeyHeader, content_of_json, once, read_key
 from api.openapi import document as openapi
 from api.uploads.fields import callback_asked_for, jobs_asked_for, one_choice
@@ -156,7 +156,7 @@ def _asked(here: Context, body: DirectUploadBody) -> Upload:
     jobs, faults = jobs_asked_for(body.jobs, body.preset, here.presets, here.settings.default_preset)
     callback_url, wrong = callback_asked_for(body.callback_url, here.settings)
     if faults := one_choice(body.model_dump(exclude_none=True)) + faults + wrong:
-        raise invalid(faults)
+        raise invalid_request(faults)
     return Upload([], jobs, body.reference, body.metadata or {}, dedupe=False, callback_url=callback_url)
 
 

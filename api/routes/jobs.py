@@ -10,7 +10,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.context import RETRY_SOON, Context, context, json_answer, present
-from api.http.problems import invalid, problem, respond
+from api.http.problems import invalid_request, make_problem, problem_response
 from api.idempotency import KeyHeader, about_photo, content_of_json, once, read_key
 from api.openapi import document as openapi
 from api.openapi.document import JobPath, PhotoPath
@@ -81,7 +81,7 @@ def add_jobs(header: KeyHeader, path: PhotoPath, body: JobsBody) -> Response:
     here = context()
     asked, faults = jobs_asked_for(body.jobs, body.preset, here.presets, default=None)
     if faults := one_choice(body.model_dump(exclude_none=True)) + faults:
-        raise invalid(faults)
+        raise invalid_request(faults)
 
     def act(reserved: Reserved) -> Response:
         def change(record: PhotoRecord) -> Order:
@@ -159,8 +159,8 @@ def get_result(path: JobPath) -> Response:
     here = context()
     job = here.photo(path.photo_id).job(str(path.job_id))
     if job.unfinished:
-        told = problem(HTTPStatus.CONFLICT, "not_finished", f"job {job.id} is {job.status}; ask again later")
-        return respond(told, retry_after=RETRY_SOON)
+        told = make_problem(HTTPStatus.CONFLICT, "not_finished", f"job {job.id} is {job.status}; ask again later")
+        return problem_response(told, retry_after=RETRY_SOON)
     result = job.result
     if job.status != "succeeded" or result is None:
         reason = f": {job.errors[-1].detail}" if job.status == "failed" and job.errors else ""

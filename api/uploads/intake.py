@@ -17,7 +17,7 @@ from flask import Response
 from pydantic import BaseModel, Field
 
 from api.context import RETRY_SOON, Context, caller, json_answer
-from api.http.problems import Problem, fault_of_ours, problem_of, respond
+from api.http.problems import Problem, problem_of, problem_response, unexpected_problem
 from api.uploads.parse import Incoming, Upload
 from darkroom.aws.bucket import original_key
 from darkroom.aws.idempotency_store import Reserved
@@ -113,7 +113,7 @@ def take_in_all(context: Context, upload: Upload, reserved: Reserved, trace: str
         except Exception:
             # The caller must still learn which of the others were taken.
             log.exception("batch.photo_failed", batch=batch, filename=filename)
-            verdicts.append(fault_of_ours(filename))
+            verdicts.append(unexpected_problem(filename))
         else:
             verdicts.append(photo_view(photo, context.settings.base_url))
         finally:
@@ -124,10 +124,10 @@ def take_in_all(context: Context, upload: Upload, reserved: Reserved, trace: str
     if down:
         whole = problem_of(down)
     elif any(told.status == HTTPStatus.INTERNAL_SERVER_ERROR for told in problems):
-        whole = fault_of_ours()
+        whole = unexpected_problem()
     else:
         whole = problem_of(InvalidRequest(f"none of the {len(problems)} photos was taken"))
-    return respond(BatchProblem(**whole.model_dump(), batch=batch, photos=problems))
+    return problem_response(BatchProblem(**whole.model_dump(), batch=batch, photos=problems))
 
 
 def send(context: Context, photo: PhotoRecord, order_id: str) -> PhotoRecord:

@@ -9,7 +9,7 @@ from flask import request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from api.context import Context
-from api.http.problems import invalid
+from api.http.problems import invalid_request
 from api.uploads.fields import RawFields, UploadFields, callback_asked_for, jobs_asked_for, read_fields
 from api.uploads.spool import Spool, SpooledRequest
 from darkroom.errors import Fault
@@ -54,7 +54,7 @@ def read_upload(context: Context) -> Upload:
     jobs, more = jobs_asked_for(fields.jobs, fields.preset, context.presets, context.settings.default_preset)
     callback_url, wrong = callback_asked_for(fields.callback_url, context.settings)
     if faults := faults + more + wrong:
-        raise invalid(faults)
+        raise invalid_request(faults)
     if not as_form:  # only now: faults of the address are said before the photo is read
         photos = [Incoming(incoming.spool_body(), safe_filename(cast(RawFields, fields).filename))]
     return Upload(photos, jobs, fields.reference, fields.metadata or {}, bool(fields.dedupe), callback_url)

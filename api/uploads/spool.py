@@ -21,7 +21,7 @@ from werkzeug.exceptions import (
 from werkzeug.formparser import FormDataParser
 
 from api.context import context
-from api.http.connection import Caller
+from api.http.connection import CallerSocket
 from darkroom.errors import TooLarge, Unavailable
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class SpooledRequest(Request):
         self._spools: list[Spool] = []
         super().__init__(environ, *args, **kwargs)
 
-    def take_your_time(self) -> None:
+    def allow_slow_body(self) -> None:
         """The body is an upload, and may come slowly."""
         if self._caller:
             self._caller.limit(UPLOAD_TIME, UPLOAD_RATE)
@@ -175,7 +175,7 @@ class SpooledRequest(Request):
             self._caller.limit(0)
         self.body.check = lambda: None
         if not self._read_to_the_end(most) and self._caller:
-            self._caller.hang_up()
+            self._caller.close_after_response()
 
     def _read_to_the_end(self, most: int) -> bool:
         if self.body.broken or (self.content_length or 0) - self.body.size > most:
@@ -197,9 +197,9 @@ class SpooledRequest(Request):
         super().close()
 
     @property
-    def _caller(self) -> Caller | None:
+    def _caller(self) -> CallerSocket | None:
         caller = self.environ.get("gunicorn.socket")
-        return caller if isinstance(caller, Caller) else None
+        return caller if isinstance(caller, CallerSocket) else None
 
     def _check_text(self) -> None:
         if self.body.size - sum(spool.size for spool in self._spools) > FORM_TEXT + PARSED_AT_ONCE:

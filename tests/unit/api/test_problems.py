@@ -40,7 +40,7 @@ def _request(app: Flask) -> Iterator[None]:
     ],
 )
 def test_an_error_of_ours_says_what_it_is(error: DarkroomError, status: int, code: str) -> None:
-    answer = problems.answer(error)
+    answer = problems.error_response(error)
 
     assert answer.status_code == status
     assert answer.content_type == "application/problem+json"
@@ -55,7 +55,7 @@ def test_an_error_of_ours_says_what_it_is(error: DarkroomError, status: int, cod
 def test_faults_stand_in_errors() -> None:
     faults = [Fault("jobs[0].width", "too small", "greater_than"), Fault("preset", "unknown", "unknown_preset")]
 
-    told = problems.answer(problems.invalid(faults)).get_json()
+    told = problems.error_response(problems.invalid_request(faults)).get_json()
 
     assert told["detail"] == "jobs[0].width: too small; and 1 more, see errors"
     assert told["errors"][0] == {"field": "jobs[0].width", "detail": "too small", "code": "greater_than"}
@@ -63,12 +63,12 @@ def test_faults_stand_in_errors() -> None:
 
 
 def test_what_the_caller_sent_is_bounded_and_encodable() -> None:
-    told = problems.answer(
+    told = problems.error_response(
         InvalidRequest("\ud800" + "x" * 10_000, [Fault("\udfff" * 1000, "?", "?")] * 1000)
     ).get_json()
 
-    assert len(told["detail"]) == problems.LONGEST_TEXT
-    assert len(told["errors"]) == problems.MOST_FAULTS
+    assert len(told["detail"]) == problems.MAX_TEXT
+    assert len(told["errors"]) == problems.MAX_FAULTS
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,9 @@ def test_what_the_caller_sent_is_bounded_and_encodable() -> None:
 def test_every_error_has_an_answer(kind: type[DarkroomError]) -> None:
     error = kind("what happened")
 
-    assert problems.answer(error).status_code == kind.status
+    assert problems.error_response(error).status_code == kind.status
     if kind.status == 500:
-        assert "what happened" not in problems.answer(error).get_data(as_text=True)
+        assert "what happened" not in problems.error_response(error).get_data(as_text=True)
 
 
 @pytest.mark.parametrize(("error", "status"), [(RequestEntityTooLarge(), 413), (ServiceUnavailable(), 503)])

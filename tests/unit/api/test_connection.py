@@ -1,4 +1,4 @@
-"""A caller's connection: nothing is waited for without end, and what is there already is taken."""
+"""A caller's connection: every read and write has a time limit, and data that has arrived is always returned."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.http import connection as caller
-from api.http.connection import LONG_HEAD, Caller
+from api.http import connection as connection_module
+from api.http.connection import MAX_HEAD, CallerSocket
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[Caller, socket.socket]]:
+def pair() -> Iterator[tuple[CallerSocket, socket.socket]]:
     ours, theirs = socket.socketpair()
-    with Caller(ours, silence=60) as connection, theirs:
+    with CallerSocket(ours, silence=60) as connection, theirs:
         yield connection, theirs
 
 
-def test_a_head_is_gathered_until_it_is_complete_and_nothing_beyond_it(pair: tuple[Caller, socket.socket]) -> None:
+def test_has_head_reads_the_head_and_nothing_beyond_it(pair: tuple[CallerSocket, socket.socket]) -> None:
     connection, theirs = pair
     for byte in GET[:-1]:
         theirs.sendall(bytes([byte]))
@@ -34,15 +34,17 @@ def test_a_head_is_gathered_until_it_is_complete_and_nothing_beyond_it(pair: tup
     assert connection.recv(10_000) == b"body"
 
 
-@pytest.mark.parametrize("head", [b"GET / HTTP/1.1\n\n", b"GET / HTTP/1.1\nHost: x\n\r\n", b"x" * LONG_HEAD])
-def test_whatever_the_parser_would_refuse_is_given_to_it(pair: tuple[Caller, socket.socket], head: bytes) -> None:
+@pytest.mark.parametrize("head", [b"GET / HTTP/1.1\n\n", b"GET / HTTP/1.1\nHost: x\n\r\n", b"x" * MAX_HEAD])
+def test_a_head_that_the_parser_refuses_counts_as_complete(
+    pair: tuple[CallerSocket, socket.socket], head: bytes
+) -> None:
     connection, theirs = pair
     theirs.sendall(head)
 
     assert connection.has_head()
 
 
-def test_a_caller_who_has_gone_is_left_to_the_parser(pair: tuple[Caller, socket.socket]) -> None:
+def test_a_closed_connection_counts_as_a_complete_head(pair: tuple[CallerSocket, socket.socket]) -> None:
     connection, theirs = pair
     theirs.sendall(GET[:5])
     assert not connection.has_head()
@@ -53,7 +55,9 @@ def test_a_caller_who_has_gone_is_left_to_the_parser(pair: tuple[Caller, socket.
     assert connection.recv(10_000) == b""
 
 
-def test_after_its_time_what_has_come_is_taken_and_no_more_is_waited_for(pair: tuple[Caller, socket.socket]) -> None:
+def test_after_the_deadline_recv_returns_what_has_arrived_and_does_not_wait(
+    pair: tuple[CallerSocket, socket.socket],
+) -> None:
     connection, theirs = pair
     theirs.sendall(b"in time")
     connection.limit(0)
@@ -63,15 +67,15 @@ def test_after_its_time_what_has_come_is_taken_and_no_more_is_waited_for(pair: t
         connection.recv(10_000)
 
 
-def test_silence_ends_it_before_its_time() -> None:
+def test_silence_ends_a_read_before_the_deadline() -> None:
     ours, theirs = socket.socketpair()
-    with Caller(ours, silence=0.1) as connection, theirs:
+    with CallerSocket(ours, silence=0.1) as connection, theirs:
         connection.limit(3600)
         with pytest.raises(TimeoutError):
             connection.recv(10_000)
 
 
-def test_with_a_rate_there_is_more_time_as_more_comes(pair: tuple[Caller, socket.socket]) -> None:
+def test_with_a_rate_each_byte_moves_the_deadline_back(pair: tuple[CallerSocket, socket.socket]) -> None:
     connection, theirs = pair
     connection.limit(0, rate=1)
     theirs.sendall(bytes(3600))
@@ -81,20 +85,20 @@ def test_with_a_rate_there_is_more_time_as_more_comes(pair: tuple[Caller, socket
     assert connection.recv(10_000) == b"later"
 
 
-def test_a_caller_who_reads_nothing_is_given_up(
-    pair: tuple[Caller, socket.socket], monkeypatch: pytest.MonkeyPatch
+def test_sending_to_a_caller_who_reads_nothing_times_out(
+    pair: tuple[CallerSocket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(caller, "NO_READING", 0.1)
+    monkeypatch.setattr(connection_module, "READ_PAUSE", 0.1)
     connection, _ = pair
 
     with pytest.raises(TimeoutError):
         connection.sendall(bytes(100_000_000))
 
 
-def test_a_caller_who_reads_drop_by_drop_is_given_up(
-    pair: tuple[Caller, socket.socket], monkeypatch: pytest.MonkeyPatch
+def test_sending_to_a_caller_who_reads_very_slowly_times_out(
+    pair: tuple[CallerSocket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(caller, "ANSWER", 0.5)
+    monkeypatch.setattr(connection_module, "RESPONSE_TIME", 0.5)
     connection, theirs = pair
     done = threading.Event()
 
@@ -112,7 +116,7 @@ def test_a_caller_who_reads_drop_by_drop_is_given_up(
         reader.join()
 
 
-def test_an_answer_arrives_whole(pair: tuple[Caller, socket.socket]) -> None:
+def test_a_long_response_arrives_complete(pair: tuple[CallerSocket, socket.socket]) -> None:
     connection, theirs = pair
     answer = bytes(range(256)) * 20_000
     got = bytearray()
