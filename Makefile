@@ -69,6 +69,9 @@ chaos: $(READY) ## 500 photos while workers are killed every 2 s (ARGS='--photos
 scale: $(READY) ## capacity and cost: docs/scale.md anew (ARGS=measure, ARGS=calibrate: from new measurements)
 	@$(BIN)/python -m bench.scale $(or $(ARGS),report)
 
+docs: $(READY) ## write .env.example and the table in docs/operations.md from the settings
+	@$(BIN)/python -m darkroom.cli.settings_docs
+
 lint: $(READY) ## what CI checks before it runs the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -104,4 +107,4 @@ clean: ## remove what runs and tests left behind: .darkroom and caches; .venv st
 distclean: clean ## clean, and remove .venv as well
 	rm -rf $(VENV) *.egg-info
 
-.PHONY: help run run-serverless test test-all test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale lint format install lock clean distclean
+.PHONY: help run run-serverless test test-all test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale docs lint format install lock clean distclean

@@ -1,4 +1,4 @@
-"""Settings: all faults at once and by name, and an example file that tells the truth."""
+"""Settings: all faults are reported at once and by name, and the documented settings are the real ones."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from darkroom.cli import settings_docs
+from darkroom.cli.settings_docs import Variable
 from darkroom.errors import SettingsError
+from darkroom.setting_fields import GROUPS
 from darkroom.settings import PREFIX, PROJECT, Settings, read_settings
 
-EXAMPLE = (PROJECT / ".env.example").read_text()
+EXAMPLE = settings_docs.EXAMPLE.read_text()
 
 
 def faults_of(**environ: str) -> list[str]:
@@ -91,7 +94,7 @@ def test_a_fault_shows_what_was_given() -> None:
 def test_a_secret_in_the_wrong_place_is_a_fault_and_not_shown(name: str, secret: str) -> None:
     (fault,) = faults_of(**{PREFIX + name: secret})
 
-    assert fault.startswith(f"{PREFIX}{name}: what it holds is an API key")
+    assert fault.startswith(f"{PREFIX}{name}: this variable must not hold an API key")
     assert secret not in fault
 
 
@@ -147,17 +150,43 @@ def test_the_queue_type_names_another_queue() -> None:
     assert Settings(queue_type="fifo").photos_dlq == "darkroom-photos-dlq.fifo"
 
 
-def test_the_example_file_names_every_setting_once() -> None:
-    names = re.findall(rf"^#({PREFIX}\w+)=", EXAMPLE, re.MULTILINE)
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_a_setting_is_described_and_its_default_is_known(name: str) -> None:
+    (variable,) = [one for one in documented() if one.name == PREFIX + name.upper()]
 
-    assert sorted(names) == sorted(PREFIX + field.upper() for field in Settings.model_fields)
+    assert variable.meaning.endswith(".")
+    assert variable.value or variable.default, "a description without a value ends with a sentence `Default: ...`"
+
+
+def test_every_setting_belongs_to_a_group() -> None:
+    assert {name for group in GROUPS for name in group.__annotations__} == set(Settings.model_fields)
+
+
+def test_the_example_file_and_the_documented_table_are_what_make_docs_writes() -> None:
+    assert settings_docs.EXAMPLE.read_text() == settings_docs.example(), "run `make docs`"
+    page = settings_docs.OPERATIONS.read_text()
+    assert page == settings_docs.with_table(page), "run `make docs`"
 
 
 def test_the_example_file_works_and_changes_nothing() -> None:
     taken = re.findall(r"^#([A-Z_0-9]+)=(.*)$", EXAMPLE, re.MULTILINE)
 
+    assert len(taken) == len(documented())
     assert read_settings(dict(taken)) == Settings()
 
 
 def test_the_example_file_sets_nothing_by_itself() -> None:
     assert [line for line in EXAMPLE.splitlines() if line and not line.startswith("#")] == []
+
+
+def test_what_only_compose_reads_is_documented_with_its_default() -> None:
+    read = dict(re.findall(r"\$\{([A-Z_]+):-([^${}]*)\}", (PROJECT / "docker-compose.yml").read_text()))
+    ours = {PREFIX + name.upper() for name in Settings.model_fields}
+
+    assert {name: default for name, default in read.items() if name not in ours} == {
+        one.name: one.value for one in settings_docs.COMPOSE.variables
+    }
+
+
+def documented() -> list[Variable]:
+    return [variable for section in settings_docs.sections() for variable in section.variables]
