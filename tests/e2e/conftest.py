@@ -45,6 +45,20 @@ class Stack:
         files = ["-f", "docker-compose.yml", "-f", "tests/e2e/compose.e2e.yml", "--env-file", os.devnull]
         return self._run(["docker", "compose", *files, *arguments], check=check)
 
+    def shell(self, script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        """Run commands for bash as a user types them, `docker compose` among them, in a folder of the test's own."""
+        files = [PROJECT / "docker-compose.yml", PROJECT / "tests/e2e/compose.e2e.yml"]
+        environ = {"COMPOSE_FILE": os.pathsep.join(map(str, files)), "COMPOSE_ENV_FILES": os.devnull}
+        return subprocess.run(
+            ["bash", "-c", script],
+            cwd=folder,
+            env=self.environ | environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
+
     def docker(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self._run(["docker", *arguments], check=check)
 

@@ -12,10 +12,16 @@ import localstack_client.session
 import pytest
 from PIL import Image, ImageStat
 
+from tests.support.documents import commands, pages, refused, script
+
 if TYPE_CHECKING:
     from tests.e2e.conftest import Stack
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
+
+COMPOSE_PAGES = sorted(
+    (page for page in pages() if commands(page, "compose")), key=lambda page: page.name == "README.md"
+)
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -247,6 +253,22 @@ def test_the_docs_page_in_a_browser(stack: Stack) -> None:
         browser.close()
 
     assert not faults
+
+
+@pytest.mark.parametrize("page", COMPOSE_PAGES, ids=lambda page: page.name)
+def test_the_compose_commands_of_the_documents(stack: Stack, make_photo: MakePhoto, tmp_path: Path, page: Path) -> None:
+    """The last test here: README.md ends with the removal of everything."""
+    (tmp_path / "photo.jpg").write_bytes(make_photo(640, 480))
+    ours = {
+        "127.0.0.1:8080": stack.url.removeprefix("http://"),
+        "127.0.0.1:4566": stack.storage_url.removeprefix("http://"),
+        "docker compose up\n": "docker compose up -d --wait\n",  # the other commands need the terminal
+    }
+
+    done = stack.shell(script(page, "compose", ours), tmp_path)
+
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert refused(done.stderr) == []
 
 
 def fetch(stack: Stack, job: Photo) -> Image.Image:

@@ -7,7 +7,7 @@ one shell for all its blocks, so that variables and files of one block are there
 from __future__ import annotations
 
 import os
-import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ import pytest
 
 from darkroom.local.emulator import free_port
 from darkroom.settings import PROJECT
-from tests.support.documents import commands, pages
+from tests.support.documents import commands, pages, refused, script
 from tests.support.embedded_run import EmbeddedProcess
 
 PAGES = [page for page in pages() if commands(page, "run")]
@@ -25,15 +25,20 @@ PAGES = [page for page in pages() if commands(page, "run")]
 SECRET = "whsec_" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 REFUSED = {"api.md": ["422"]}
-"""The answers of 400 and above that a page wants to show; curl itself takes them for a success."""
+"""The answers of 400 and above that a page wants to show."""
 
 
 class MakeRun(EmbeddedProcess):
     module = "darkroom.local"
 
 
+TOOLS = ("bash", "curl", "jq", "openssl")
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeRun]:
+    if missing := [tool for tool in TOOLS if not shutil.which(tool)]:
+        pytest.skip(f"the commands of the documentation need {', '.join(missing)}, not installed here")
     run = MakeRun(tmp_path_factory.mktemp("run"))
     run.environ = {"DARKROOM_PORT": str(free_port()), "DARKROOM_WEBHOOK_SECRET": SECRET}
     try:
@@ -49,12 +54,14 @@ def test_the_commands_of_a_page_work(page: Path, running: MakeRun, tmp_path: Pat
     for photo in ("photo.jpg", "pictures/one.jpg", "pictures/two.jpg"):
         (tmp_path / photo).write_bytes(picture)
     (tmp_path / ".venv").symlink_to(sys.prefix)
+    port = running.environ["DARKROOM_PORT"]
+    ports = {"127.0.0.1:8080": f"127.0.0.1:{port}", "127.0.0.1:4566": f"127.0.0.1:{running.aws_port}"}
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DARKROOM_"))}
 
     done = subprocess.run(
-        ["bash", "-c", script(page, running)],
+        ["bash", "-c", script(page, "run", ports)],
         cwd=tmp_path,
-        env=environ | {"DARKROOM_URL": f"http://127.0.0.1:{running.environ['DARKROOM_PORT']}"},
+        env=environ | {"DARKROOM_URL": f"http://127.0.0.1:{port}"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -64,16 +71,4 @@ def test_the_commands_of_a_page_work(page: Path, running: MakeRun, tmp_path: Pat
 
     assert done.returncode == 0, f"{page.relative_to(PROJECT)}\n{done.stdout}\n{done.stderr}"
     assert '"status": "failed"' not in done.stdout
-    refused = [status for status in re.findall(r"^HTTP (\d+)$", done.stderr, re.MULTILINE) if int(status) >= 400]
-    assert refused == REFUSED.get(page.name, []), done.stderr
-
-
-def script(page: Path, running: MakeRun) -> str:
-    """All blocks of a page, in order, as one program; they show themselves when one fails."""
-    parts = ["set -euo pipefail", """curl() { command curl -w '%{stderr}HTTP %{http_code}\\n' "$@"; }""", "set -x"]
-    for block in commands(page, "run"):
-        python = f"{sys.executable} - <<'END-OF-PYTHON'\n{block.text}END-OF-PYTHON\n"
-        parts.append(python if block.language == "python" else block.text)
-    text = "\n".join(parts)
-    text = text.replace("127.0.0.1:8080", f"127.0.0.1:{running.environ['DARKROOM_PORT']}")
-    return text.replace("127.0.0.1:4566", f"127.0.0.1:{running.aws_port}")
+    assert refused(done.stderr) == REFUSED.get(page.name, []), done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,3 +63,26 @@ def blocks(page: Path) -> Iterator[Block]:
 
 def commands(page: Path, test: str) -> list[Block]:
     return [block for block in blocks(page) if block.test == test]
+
+
+def script(page: Path, test: str, replaced: dict[str, str]) -> str:
+    """The blocks of a page that have this mark, in order, as one program for bash. It stops at the first failure.
+
+    `replaced`: what stands for something else in a test, such as the ports.
+    """
+    parts = ["set -euo pipefail", REPORTING_CURL, "set -x"]
+    for block in commands(page, test):
+        python = f"{sys.executable} - <<'END-OF-PYTHON'\n{block.text}END-OF-PYTHON\n"
+        parts.append(python if block.language == "python" else block.text)
+    text = "\n".join(parts)
+    for documented, actual in replaced.items():
+        text = text.replace(documented, actual)
+    return text
+
+
+def refused(output: str) -> list[str]:
+    """The statuses of 400 and above that the curl of a script got; curl itself takes them for a success."""
+    return [status for status in re.findall(r"^HTTP (\d+)$", output, re.MULTILINE) if int(status) >= 400]
+
+
+REPORTING_CURL = """curl() { command curl -w '%{stderr}HTTP %{http_code}\\n' "$@"; }"""
