@@ -21,7 +21,7 @@ from api.context import caller, context
 from api.http.problems import problem_of
 from api.uploads.intake import GONE
 from api.uploads.parse import Upload
-from darkroom.aws.idempotency_store import Answer, Reserved, Turn
+from darkroom.aws.idempotency_store import KeyLock, ReservedIds, StoredAnswer
 from darkroom.errors import DarkroomError, MalformedKey, PhotoGone
 
 log = structlog.get_logger()
@@ -73,7 +73,7 @@ def once(
     key: str | None,
     content: Any,
     count: int,
-    act: Callable[[Reserved], Response],
+    act: Callable[[ReservedIds], Response],
     replay: Callable[[Any], Any],
 ) -> Response:
     """Carry the request out, unless that has been done under this key; then give the answer that it had.
@@ -83,10 +83,10 @@ def once(
     deleted.
     """
     if key is None:
-        return act(Reserved.fresh(count))
+        return act(ReservedIds.fresh(count))
     kept = context().services.idempotency
     turn = kept.begin(caller(), key, _fingerprint(content), count)
-    if isinstance(turn, Answer):
+    if isinstance(turn, StoredAnswer):
         said = json.loads(turn.body)
         allowed = replay(said)
         if isinstance(allowed, Response):
@@ -103,7 +103,7 @@ def once(
         raise
     if response.status_code < HTTPStatus.BAD_REQUEST:
         headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
-        kept.finish(turn, Answer(response.status_code, headers, response.get_data()))
+        kept.finish(turn, StoredAnswer(response.status_code, headers, response.get_data()))
     else:
         kept.release(turn, _nothing_done(turn, response.status_code))
     return response
@@ -150,6 +150,6 @@ def _fingerprint(content: Any) -> str:
     return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
 
 
-def _nothing_done(turn: Turn, status: int | None) -> bool:
+def _nothing_done(turn: KeyLock, status: int | None) -> bool:
     """Whether a request was refused before anything was made: then its key may be used for another one."""
-    return not turn.reserved.again and status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return not turn.reserved.reused and status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR

@@ -26,7 +26,7 @@ from api.uploads.fields import callback_asked_for, jobs_asked_for, one_choice
 from api.uploads.intake import GONE, new_record
 from api.uploads.parse import Upload
 from darkroom.aws.bucket import upload_key
-from darkroom.aws.idempotency_store import Reserved
+from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import PhotoGone, TooLarge
 from darkroom.filenames import safe_filename
 from darkroom.jobs.spec import Spec
@@ -142,8 +142,8 @@ def upload_directly(header: KeyHeader, body: DirectUploadBody) -> Response:
     if most > here.settings.max_upload_bytes:
         raise TooLarge(f"size: a photo has at most {here.settings.max_upload_bytes:,} bytes")
 
-    def act(reserved: Reserved) -> Response:
-        earlier = here.services.table.get(reserved.ids[0]) if reserved.again else None
+    def act(reserved: ReservedIds) -> Response:
+        earlier = here.services.table.get(reserved.ids[0]) if reserved.reused else None
         with _announced(body.size, most) if earlier is None else nullcontext():
             photo = earlier or _awaited(here, asked, safe_filename(body.filename), reserved)
             return _form_answer(here, photo, body.content_type, most)
@@ -169,7 +169,7 @@ def _announced(size: int | None, most: int) -> AbstractContextManager[None]:
     return limits.announced(g.owner, most, hint)
 
 
-def _awaited(here: Context, asked: Upload, filename: str, reserved: Reserved) -> PhotoRecord:
+def _awaited(here: Context, asked: Upload, filename: str, reserved: ReservedIds) -> PhotoRecord:
     """A new record under the id reserved, or the one that another try has left there."""
     photo = new_record(here, reserved.ids[0], asked)
     photo.upload = DirectUpload(filename=filename, until=photo.created_at + timedelta(seconds=here.settings.upload_ttl))

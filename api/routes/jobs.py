@@ -17,7 +17,7 @@ from api.openapi.document import JobPath, PhotoPath
 from api.uploads.fields import jobs_asked_for, one_choice
 from api.uploads.intake import send
 from darkroom.aws.bucket import content_disposition
-from darkroom.aws.idempotency_store import Reserved
+from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import Conflict, NotFound
 from darkroom.jobs.spec import Spec
 from darkroom.jobs.specs import Jobs
@@ -83,7 +83,7 @@ def add_jobs(header: KeyHeader, path: PhotoPath, body: JobsBody) -> Response:
     if faults := one_choice(body.model_dump(exclude_none=True)) + faults:
         raise invalid_request(faults)
 
-    def act(reserved: Reserved) -> Response:
+    def act(reserved: ReservedIds) -> Response:
         def change(record: PhotoRecord) -> Order:
             present(record, path.photo_id)
             return record.add_order(asked, here.settings.resend_after, g.request_id, reserved.ids[0])
@@ -125,7 +125,7 @@ def get_job(path: JobPath) -> Response:
 def retry_job(header: KeyHeader, path: JobPath) -> Response:
     here = context()
 
-    def act(reserved: Reserved) -> Response:
+    def act(reserved: ReservedIds) -> Response:
         def change(record: PhotoRecord) -> Order:
             present(record, path.photo_id)
             return record.retry(str(path.job_id), here.settings.resend_after, g.request_id, reserved.ids[0])

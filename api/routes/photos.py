@@ -19,7 +19,7 @@ from api.routes.listing import ListQuery, PhotosView, find, list_link
 from api.uploads.fields import RawFields, UploadFields
 from api.uploads.intake import BatchProblem, BatchView, take_in, take_in_all
 from api.uploads.parse import PART, read_upload
-from darkroom.aws.idempotency_store import Reserved
+from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import NotFound, Unavailable
 from darkroom.jobs.spec import Spec
 from darkroom.record.photo import PhotoRecord
@@ -111,7 +111,7 @@ def upload() -> Response:
     key = read_key(request.headers.get(HEADER))
     asked = read_upload(here)
 
-    def act(reserved: Reserved) -> Response:
+    def act(reserved: ReservedIds) -> Response:
         if len(asked.photos) > 1:
             return take_in_all(here, asked, reserved, g.request_id)
         photo = take_in(here, asked.photos[0], asked, reserved, batch=None, trace=g.request_id)

@@ -20,7 +20,7 @@ from api.context import RETRY_SOON, Context, caller, json_answer
 from api.http.problems import Problem, problem_of, problem_response, unexpected_problem
 from api.uploads.parse import Incoming, Upload
 from darkroom.aws.bucket import original_key
-from darkroom.aws.idempotency_store import Reserved
+from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import InvalidRequest, PhotoError, PhotoGone, TooLarge, Unavailable
 from darkroom.filenames import photo_filename
 from darkroom.record.order import Callback, Original
@@ -54,7 +54,7 @@ class BatchProblem(Problem):
 
 
 def take_in(
-    context: Context, incoming: Incoming, upload: Upload, reserved: Reserved, batch: str | None, trace: str
+    context: Context, incoming: Incoming, upload: Upload, reserved: ReservedIds, batch: str | None, trace: str
 ) -> PhotoRecord:
     """Make a photo under the first id reserved, or go on with what an earlier try has left there.
 
@@ -92,7 +92,7 @@ def take_in(
     return sent
 
 
-def take_in_all(context: Context, upload: Upload, reserved: Reserved, trace: str) -> Response:
+def take_in_all(context: Context, upload: Upload, reserved: ReservedIds, trace: str) -> Response:
     """202 when at least one photo was taken; else 503 when trying again may help, 500 after a fault of ours, or 422."""
     *photo_ids, batch = reserved.ids
     verdicts: list[Verdict] = []
@@ -164,12 +164,12 @@ def give_up(context: Context, photo: PhotoRecord, order_id: str, error: Unavaila
     return failed
 
 
-def _write(services: Services, fresh: PhotoRecord, upload: Upload, reserved: Reserved) -> PhotoRecord:
+def _write(services: Services, fresh: PhotoRecord, upload: Upload, reserved: ReservedIds) -> PhotoRecord:
     """Write the record of a photo, unless an earlier try of this upload, or an earlier upload, has made it.
 
     Returns the one that is there then.
     """
-    earlier = services.table.get(fresh.id) if reserved.again else None
+    earlier = services.table.get(fresh.id) if reserved.reused else None
     return earlier or (services.dedupe if upload.dedupe else services.table).create(fresh)
 
 

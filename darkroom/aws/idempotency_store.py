@@ -1,12 +1,14 @@
 """Requests that are carried out once, however often they are sent (draft-ietf-httpapi-idempotency-key-header).
 
-One item a key, in the photos' table: pk = `idempotency#{owner}#{sha256 of the key}`, so a key is its owner's
-alone. It is written before the request is carried out and holds the ids of whatever the request will make. An API
-that dies in the middle leaves a lock that soon runs out; whoever takes over uses the same ids, finds under them
-what is there already, and goes on from there. So the lock only saves work: of two that hold it at once neither
-undoes what the other may have promised, because the second one marks the order as shared (darkroom/record/photo.py).
+The table has one item for each key: pk = `idempotency#{owner}#{sha256 of the key}`, so owners cannot share keys. The
+item is written before the request is carried out, and holds the ids of whatever the request will make. If an API
+process dies in the middle, its lock on the key soon runs out. The next try takes over the lock and uses the same ids:
+it finds what is there already and continues from there.
 
-TTL deletes days late, so every condition looks at `expires_at` itself.
+So the lock only saves work. If two tries hold it at once, neither can undo what the other has promised, because the
+second one marks the order as shared (darkroom/record/photo.py).
+
+DynamoDB's TTL deletes items up to days late, so every condition looks at `expires_at` itself.
 """
 
 from __future__ import annotations
@@ -28,36 +30,36 @@ from darkroom.settings import Settings
 log = structlog.get_logger()
 
 LOCK = 30
-"""Seconds for which a request that was begun is taken to be under way."""
+"""Seconds for which a try holds the lock on its key."""
 
-MOST_KEPT = 350_000
-"""Bytes of a compressed answer. An item holds 400 KB."""
+LARGEST_ANSWER = 350_000
+"""Bytes of a compressed answer that is stored. DynamoDB's limit for an item is 400 KB."""
 
 
 @dataclass(frozen=True)
-class Reserved:
-    """Ids for what a request makes. `again`: an earlier try had the same ones, and may have made some of it."""
+class ReservedIds:
+    """Ids for what a request makes. `reused`: an earlier try had the same ids and may have made some of it."""
 
     ids: tuple[str, ...]
-    again: bool = False
+    reused: bool = False
 
     @classmethod
-    def fresh(cls, count: int) -> Reserved:
+    def fresh(cls, count: int) -> ReservedIds:
         return cls(tuple(new_id() for _ in range(count)))
 
 
 @dataclass(frozen=True)
-class Turn:
-    """The right to carry a request out."""
+class KeyLock:
+    """The right to carry out the request with this key."""
 
     pk: str
     holder: str
-    reserved: Reserved
+    reserved: ReservedIds
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a request was answered; only what did something is kept."""
+class StoredAnswer:
+    """The answer to a request that changed something."""
 
     status: int
     headers: dict[str, str]
@@ -70,62 +72,65 @@ class Idempotency:
         self._dynamodb = clients.dynamodb
         self._keep = settings.idempotency_hours * 3600
 
-    def begin(self, owner: str, key: str, fingerprint: str, count: int) -> Turn | Answer:
-        """The answer that this request has had already, or the turn to carry it out, with `count` ids to use.
+    def begin(self, owner: str, key: str, fingerprint: str, count: int) -> KeyLock | StoredAnswer:
+        """The stored answer, if the request was carried out before; else the lock to carry it out, with `count` ids.
 
-        Raises KeyReused when the key came with another request, RequestInFlight while the same one is under way.
+        `fingerprint`: a hash of the request. Raises KeyReused when the key came with another request, RequestInFlight
+        while another try of the same request holds the lock.
         """
-        turn = Turn(_pk(owner, key), new_id(), Reserved.fresh(count))
+        lock = KeyLock(_pk(owner, key), new_id(), ReservedIds.fresh(count))
         while True:
             at = int(time.time())
-            if self._create(turn, fingerprint, at):
-                return turn
-            item = self._read(turn.pk)
+            if self._create(lock, fingerprint, at):
+                return lock
+            item = self._read(lock.pk)
             if item is None or item["expires_at"] <= at:
                 continue
-            again = Turn(turn.pk, turn.holder, Reserved(tuple(item["ids"]), again=True))
-            if item["holder"] == turn.holder:  # our own write, sent again by the SDK because its answer was lost
+            again = KeyLock(lock.pk, lock.holder, ReservedIds(tuple(item["ids"]), reused=True))
+            if item["holder"] == lock.holder:  # our own write: its answer was lost, and the SDK sent it again
                 return again
             if item["fingerprint"] != fingerprint:
                 raise KeyReused(
-                    "this Idempotency-Key came with another request before; "
-                    "send that one again unchanged, or this one under a key of its own"
+                    "this Idempotency-Key was used for another request; "
+                    "send that request again unchanged, or use a new key for this one"
                 )
             if kept := item.get("answer"):
-                return Answer(int(kept["status"]), dict(kept["headers"]), gzip.decompress(kept["body"].value))
+                return StoredAnswer(int(kept["status"]), dict(kept["headers"]), gzip.decompress(kept["body"].value))
             if item["locked_until"] > at:
                 raise RequestInFlight(
-                    "the request with this Idempotency-Key is under way; ask again for its answer",
+                    "the request with this Idempotency-Key is still in progress; send it again later to get its answer",
                     retry_after=_pause(int(item["locked_until"]), at),
                 )
             if self._take_over(again, str(item["holder"]), at):
                 return again
 
-    def finish(self, turn: Turn, answer: Answer) -> None:
-        """Keep the answer for whoever sends the request again.
+    def finish(self, lock: KeyLock, answer: StoredAnswer) -> None:
+        """Store the answer, so that a repetition of the request gets the same one.
 
-        One that is too large for an item is not kept: what the request made is found under its ids.
+        An answer that is too large for an item is not stored: a repetition finds what the request made by its ids.
         """
         body = gzip.compress(answer.body, 6)
-        if len(body) > MOST_KEPT:
+        if len(body) > LARGEST_ANSWER:
             log.info("idempotency.answer_too_large", size=len(body))
-            self.release(turn)
+            self.release(lock)
             return
         kept = {"status": answer.status, "headers": answer.headers, "body": body}
-        self._settle(turn, "SET answer = :answer REMOVE locked_until", {":answer": kept})
+        self._settle(lock, "SET answer = :answer REMOVE locked_until", {":answer": kept})
 
-    def release(self, turn: Turn, forget: bool = False) -> None:
-        """Let the request be tried again at once. `forget`: nothing was made, and the key may be used for anything."""
-        # A forgotten key expires at once, and so does not stand in the way of its next use.
+    def release(self, lock: KeyLock, forget: bool = False) -> None:
+        """Give the lock back, so that a repetition is carried out at once.
+
+        `forget`: the request made nothing, so its key may be used for another request.
+        """
         ended = {":zero": 0}
-        self._settle(turn, "SET expires_at = :zero" if forget else "SET locked_until = :zero", ended)
+        self._settle(lock, "SET expires_at = :zero" if forget else "SET locked_until = :zero", ended)
 
-    def _create(self, turn: Turn, fingerprint: str, at: int) -> bool:
+    def _create(self, lock: KeyLock, fingerprint: str, at: int) -> bool:
         item: dict[str, Any] = {
-            "pk": turn.pk,
+            "pk": lock.pk,
             "fingerprint": fingerprint,
-            "holder": turn.holder,
-            "ids": list(turn.reserved.ids),
+            "holder": lock.holder,
+            "ids": list(lock.reserved.ids),
             "locked_until": at + LOCK,
             "expires_at": at + self._keep,
             "ttl": at + self._keep,
@@ -142,17 +147,17 @@ class Idempotency:
                 return False
         return True
 
-    def _take_over(self, turn: Turn, before: str, at: int) -> bool:
-        """Whoever held the lock is dead, or slower than it lasts."""
+    def _take_over(self, lock: KeyLock, before: str, at: int) -> bool:
+        """Take the lock from a try that died or takes longer than LOCK. False if another try was faster."""
         with aws_errors("taking over an idempotency key"):
             try:
                 self._dynamodb.update_item(
                     TableName=self._name,
-                    Key={"pk": turn.pk},
+                    Key={"pk": lock.pk},
                     UpdateExpression="SET holder = :me, locked_until = :until",
                     ConditionExpression="holder = :before AND attribute_not_exists(answer) AND locked_until <= :now",
                     ExpressionAttributeValues={
-                        ":me": turn.holder,
+                        ":me": lock.holder,
                         ":until": at + LOCK,
                         ":before": before,
                         ":now": at,
@@ -162,20 +167,20 @@ class Idempotency:
                 return False
         return True
 
-    def _settle(self, turn: Turn, update: str, values: dict[str, Any]) -> None:
-        """Write down how a turn ended. What cannot be written is only said: the lock runs out by itself."""
+    def _settle(self, lock: KeyLock, update: str, values: dict[str, Any]) -> None:
+        """Write how a try ended. A failure is only logged, because the lock runs out by itself."""
         try:
             with aws_errors("settling an idempotency key"):
                 try:
                     self._dynamodb.update_item(
                         TableName=self._name,
-                        Key={"pk": turn.pk},
+                        Key={"pk": lock.pk},
                         UpdateExpression=update,
                         ConditionExpression="holder = :me",
-                        ExpressionAttributeValues={":me": turn.holder, **values},
+                        ExpressionAttributeValues={":me": lock.holder, **values},
                     )
                 except self._dynamodb.exceptions.ConditionalCheckFailedException:
-                    log.info("idempotency.taken_over")  # by somebody with the same ids, whose answer is as good
+                    log.info("idempotency.taken_over")  # by a try with the same ids, whose answer is as good
         except Unavailable as error:
             log.warning("idempotency.not_settled", detail=error.detail)
 
@@ -189,6 +194,6 @@ def _pk(owner: str, key: str) -> str:
 
 
 def _pause(locked_until: int, at: int) -> int:
-    """Seconds to wait: as long again as it has taken so far, and never beyond the end of the lock."""
-    so_far = at - (locked_until - LOCK)
-    return max(1, min(so_far, locked_until - at))
+    """Seconds until the next try is worth it: as long as the first has taken so far, at most until the lock ends."""
+    elapsed = at - (locked_until - LOCK)
+    return max(1, min(elapsed, locked_until - at))

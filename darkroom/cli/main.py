@@ -348,5 +348,5 @@ def provision(policies: bool, gateway: str | None) -> None:
         rows += [["policy", arn] for arn in provision_policies(settings, clients).values()]
     if gateway:
         made = provision_gateway(settings, clients, gateway)
-        rows += [["gateway", f"{made.url} ({made.outcome})"]] + ([["x-api-key", made.key]] if made.key else [])
+        rows += [["gateway", f"{made.url} ({made.change})"]] + ([["x-api-key", made.key]] if made.key else [])
     say_table(rows)

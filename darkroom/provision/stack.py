@@ -1,4 +1,4 @@
-"""CloudFormation stacks: deploy a template and wait until that is done, or say what failed."""
+"""CloudFormation stacks: deploy a template, wait until it is deployed, and report what failed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 TEMPLATES = PROJECT / "deploy" / "aws"
 
 REACHABLE_WITHIN = 60.0
-"""A stand-in that was started together with us needs a while until it answers."""
+"""Seconds to wait for the endpoint: a stand-in for AWS that starts at the same time answers only after a while."""
 
-Outcome = Literal["created", "updated", "unchanged"]
+StackChange = Literal["created", "updated", "unchanged"]
+"""What a deployment did to its stack."""
 
 
 class ProvisionError(DarkroomError):
@@ -35,25 +36,25 @@ class ProvisionError(DarkroomError):
 
 @dataclass(frozen=True)
 class Stack:
-    """What is to be deployed: a template under a name, with the parameters that are ours to say.
+    """A template to deploy under a name, with the parameters that Darkroom decides.
 
-    What somebody set by hand beside them stays.
+    A deployment keeps the other parameters as an operator set them.
     """
 
     name: str
     template: Path
     parameters: Mapping[str, str] = field(default_factory=dict)
 
-    def deploy(self, cloudformation: CloudFormationClient) -> Outcome:
-        """Create the stack or bring it up to date, and wait until that is done.
+    def deploy(self, cloudformation: CloudFormationClient) -> StackChange:
+        """Create or update the stack, and wait until that is done.
 
-        Raises ProvisionError with the resource that failed and its reason, Unavailable when the endpoint
+        Raises ProvisionError, which names the resource that failed and the reason, and Unavailable when the endpoint
         does not answer.
         """
         current = _settled(cloudformation, self.name, _wait_until_reachable(cloudformation, self.name))
         with aws_errors(f"deploying the stack {self.name}"):
             if current is not None and current["StackStatus"] == "ROLLBACK_COMPLETE":
-                # What is left of a first deployment that failed: empty, and of no use but to be deleted.
+                # The first deployment failed and left an empty stack, which can only be deleted.
                 cloudformation.delete_stack(StackName=self.name)
                 _wait_for(cloudformation, self.name, "stack_delete_complete")
                 current = None
@@ -62,17 +63,17 @@ class Stack:
             return self._update(cloudformation, current)
 
     def describe(self, cloudformation: CloudFormationClient) -> StackTypeDef | None:
-        """The stack as it is deployed, with the parameters that it has; None when it is not there."""
+        """The deployed stack with its parameters; None when there is none."""
         with aws_errors(f"looking for the stack {self.name}"):
             return _describe(cloudformation, self.name)
 
     def outputs(self, cloudformation: CloudFormationClient) -> dict[str, str]:
-        """What the deployed stack says of itself."""
+        """The outputs of the deployed stack, by name."""
         found = self.describe(cloudformation)
         outputs = found.get("Outputs", []) if found else []
         return {output["OutputKey"]: output["OutputValue"] for output in outputs}
 
-    def _create(self, cloudformation: CloudFormationClient) -> Outcome:
+    def _create(self, cloudformation: CloudFormationClient) -> StackChange:
         cloudformation.create_stack(
             StackName=self.name,
             TemplateBody=self.text,
@@ -83,11 +84,11 @@ class Stack:
         _wait_for(cloudformation, self.name, "stack_create_complete")
         return "created"
 
-    def _update(self, cloudformation: CloudFormationClient, current: StackTypeDef) -> Outcome:
-        taken = cloudformation.get_template_summary(TemplateBody=self.text)["Parameters"]
-        set_before = {parameter["ParameterKey"] for parameter in current.get("Parameters", [])}
-        # What somebody set by hand, such as the receives that SQS allows, stays, unless the template has it no more.
-        kept = set_before & {parameter["ParameterKey"] for parameter in taken}
+    def _update(self, cloudformation: CloudFormationClient, current: StackTypeDef) -> StackChange:
+        in_template = cloudformation.get_template_summary(TemplateBody=self.text)["Parameters"]
+        in_stack = {parameter["ParameterKey"] for parameter in current.get("Parameters", [])}
+        # Keep what an operator set, such as SQS's maxReceiveCount, unless the template no longer has the parameter.
+        kept = in_stack & {parameter["ParameterKey"] for parameter in in_template}
         try:
             cloudformation.update_stack(
                 StackName=self.name,
@@ -100,7 +101,7 @@ class Stack:
             if "No updates are to be performed" in str(error):
                 return "unchanged"
             if error_code(error) == "ValidationError":
-                # Most often a status that wants a person to look, such as UPDATE_ROLLBACK_FAILED.
+                # Most often a status that an operator has to resolve, such as UPDATE_ROLLBACK_FAILED.
                 raise ProvisionError(f"the stack {self.name} cannot be updated: {error}") from error
             raise
         _wait_for(cloudformation, self.name, "stack_update_complete")
@@ -112,7 +113,7 @@ class Stack:
             return self.template.read_text()
         except FileNotFoundError:
             raise ProvisionError(
-                f"deploy/aws/{self.template.name} is missing: install Darkroom from a checkout with `make install`"
+                f"deploy/aws/{self.template.name} is missing: install Darkroom from a git checkout, with `make install`"
             ) from None
 
     def _parameters(self, kept: Set[str] = frozenset()) -> list[ParameterTypeDef]:
@@ -129,9 +130,8 @@ def _wait_until_reachable(cloudformation: CloudFormationClient, stack: str) -> S
             with aws_errors(f"looking for the stack {stack}"):
                 return _describe(cloudformation, stack)
         except Unavailable as error:
-            # The service's own "no" does not get better by asking again.
-            denied = isinstance(error.__cause__, ClientError) and error.certain
-            if denied or time.monotonic() > deadline:
+            refused = isinstance(error.__cause__, ClientError) and error.certain  # another try would be refused too
+            if refused or time.monotonic() > deadline:
                 raise
         time.sleep(1)
 
@@ -146,14 +146,14 @@ def _describe(cloudformation: CloudFormationClient, stack: str) -> StackTypeDef 
 
 
 def _settled(cloudformation: CloudFormationClient, stack: str, current: StackTypeDef | None) -> StackTypeDef | None:
-    """Wait for a deployment that somebody else began: two services may start at the same time."""
+    """Wait for a deployment that another process began: two services may start at the same time."""
     with aws_errors(f"waiting for the stack {stack}"):
         for _ in range(120):
             if current is None or not current["StackStatus"].endswith("_IN_PROGRESS"):
                 return current
             time.sleep(5)
             current = _describe(cloudformation, stack)
-    raise ProvisionError(f"the stack {stack} is being changed by somebody else and does not come to an end")
+    raise ProvisionError(f"another deployment of the stack {stack} has not ended after 10 minutes; try again later")
 
 
 def _wait_for(
@@ -162,14 +162,14 @@ def _wait_for(
     state: Literal["stack_create_complete", "stack_update_complete", "stack_delete_complete"],
 ) -> None:
     try:
-        # Stand-ins are done within seconds; AWS takes a minute or two.
+        # A stand-in needs seconds, AWS a minute or two.
         cloudformation.get_waiter(state).wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 900})
     except WaiterError as error:
         raise ProvisionError(f"the stack {stack} was not deployed: {_first_failure(cloudformation, stack)}") from error
 
 
 def _first_failure(cloudformation: CloudFormationClient, stack: str) -> str:
-    """The resource that failed first and why; what follows it is only the rollback."""
+    """The resource that failed first, and the reason. What failed after it is only the rollback."""
     events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
     failure = "CloudFormation gives no reason"
     for event in events:  # newest first
@@ -177,14 +177,14 @@ def _first_failure(cloudformation: CloudFormationClient, stack: str) -> str:
         if event.get("ResourceStatus", "").endswith("FAILED") and "cancelled" not in reason:
             failure = f"{resource} ({event.get('ResourceType')}): {reason or 'no reason given'}"
             if "DescribeEvents" in reason:
-                failure = _refusal(cloudformation, stack) or failure
+                failure = _validation_failures(cloudformation, stack) or failure
         if resource == stack and event.get("ResourceStatus") in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"):
             break  # older events belong to an earlier deployment
     return failure
 
 
-def _refusal(cloudformation: CloudFormationClient, stack: str) -> str:
-    """What CloudFormation found wrong before it touched anything, such as a bucket that exists already."""
+def _validation_failures(cloudformation: CloudFormationClient, stack: str) -> str:
+    """What CloudFormation found wrong before it changed anything, such as a bucket that exists already."""
     events = cloudformation.describe_events(StackName=stack, Filters={"FailedEvents": True})["OperationEvents"]
     return "; ".join(
         f"{event.get('LogicalResourceId', '?')}: {event['ValidationStatusReason']}"

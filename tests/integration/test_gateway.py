@@ -107,14 +107,14 @@ def test_a_second_run_changes_nothing(site: Site) -> None:
 
     again = site.deploy(site.api.url)
 
-    assert (again.outcome, again.url, again.key) == ("unchanged", site.gateway.url, site.gateway.key)
+    assert (again.change, again.url, again.key) == ("unchanged", site.gateway.url, site.gateway.key)
     assert [one["id"] for one in apigateway.get_deployments(restApiId=id_)["items"]] == before
 
 
 def test_a_change_is_live_and_can_be_taken_back(site: Site) -> None:
     away = site.deploy("http://127.0.0.1:1")
 
-    assert (away.outcome, away.url, away.key) == ("updated", site.gateway.url, site.gateway.key)
+    assert (away.change, away.url, away.key) == ("updated", site.gateway.url, site.gateway.key)
     assert site.ask("GET", "/healthz").status_code >= 500
 
     site.deploy(site.api.url)
@@ -127,7 +127,7 @@ def test_a_run_that_died_before_the_change_was_live_is_made_up_for(site: Site, m
         with pytest.raises(RuntimeError):
             site.deploy("http://127.0.0.1:1")
 
-    assert site.deploy("http://127.0.0.1:1").outcome == "unchanged"
+    assert site.deploy("http://127.0.0.1:1").change == "unchanged"
 
     assert site.ask("GET", "/healthz").status_code >= 500
     site.deploy(site.api.url)

@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from darkroom.aws.bucket import original_key
-from darkroom.aws.idempotency_store import LOCK, Answer, Reserved
+from darkroom.aws.idempotency_store import LOCK, ReservedIds, StoredAnswer
 from darkroom.errors import RequestInFlight, Unavailable
 from darkroom.owners import hash_of, new_key
 from darkroom.record.photo import new_id
@@ -472,11 +472,11 @@ def test_who_fails_late_undoes_nothing_that_another_one_has_promised(
 def test_an_answer_too_large_to_keep_leaves_its_ids(api: Any) -> None:
     kept, key = api.services.idempotency, new_id()
     turn = kept.begin("ann", key, "f", 2)
-    kept.finish(turn, Answer(202, {}, os.urandom(500_000)))
+    kept.finish(turn, StoredAnswer(202, {}, os.urandom(500_000)))
 
     again = kept.begin("ann", key, "f", 2)
 
-    assert again.reserved == Reserved(turn.reserved.ids, again=True)
+    assert again.reserved == ReservedIds(turn.reserved.ids, reused=True)
 
 
 def test_a_turn_that_was_taken_over_settles_nothing(api: Any) -> None:
@@ -485,7 +485,7 @@ def test_a_turn_that_was_taken_over_settles_nothing(api: Any) -> None:
     put_back(api, key, locked_until=int(time.time()))
     kept.begin("default", key, "f", 1)
     kept.release(slow)
-    kept.finish(slow, Answer(202, {}, b"late"))
+    kept.finish(slow, StoredAnswer(202, {}, b"late"))
 
     with pytest.raises(RequestInFlight):
         kept.begin("default", key, "f", 1)

@@ -13,7 +13,7 @@ from flask import Flask, Response, g
 from api.context import Context
 from api.uploads import intake
 from api.uploads.parse import Upload
-from darkroom.aws.idempotency_store import Reserved
+from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import Unavailable, UnreadablePhoto
 from darkroom.jobs.specs import MetadataJob
 from darkroom.record.order import Original
@@ -51,7 +51,7 @@ def take_in(monkeypatch: pytest.MonkeyPatch, *outcomes: PhotoRecord | Exception)
     monkeypatch.setattr(intake, "take_in", one)
     spool = SimpleNamespace(close=lambda: None)
     photos = [SimpleNamespace(spool=spool, filename=f"{number}.jpg") for number in range(len(outcomes))]
-    reserved = Reserved.fresh(len(photos) + 1)
+    reserved = ReservedIds.fresh(len(photos) + 1)
     return intake.take_in_all(CONTEXT, cast(Upload, SimpleNamespace(photos=photos)), reserved, "r-1")
 
 
