@@ -48,7 +48,7 @@ def caller() -> str:
 
 def present(photo: PhotoRecord | None, photo_id: UUID) -> PhotoRecord:
     """The record, if the caller may see it; one answer for all reasons, so that nobody learns others' ids."""
-    if photo is None or photo.gone or photo.owner != caller():
+    if photo is None or photo.deleted_or_expired or photo.owner != caller():
         raise NotFound(f"there is no photo {photo_id}")
     return photo
 

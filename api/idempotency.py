@@ -125,7 +125,7 @@ def about_upload(said: Any) -> Any:
 
     def again(view: Any) -> Any:
         photo = table.get(view["id"]) if "id" in view else None  # a photo that was refused has none
-        gone = "id" in view and (photo is None or photo.gone)
+        gone = "id" in view and (photo is None or photo.deleted_or_expired)
         return problem_of(PhotoGone(GONE)).model_dump(mode="json") if gone else view
 
     views = said.get("photos", [said])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from darkroom.aws.table import dead_cursor_after
 from darkroom.errors import NotFound, Unavailable
@@ -42,7 +43,7 @@ def dead_orders(photo: PhotoRecord, code: str | None = None) -> list[DeadOrder]:
     return [
         DeadOrder(photo, order)
         for order in photo.orders.values()
-        if order.dead and code in (None, order.dead.code) and not photo.gone
+        if order.dead_letter and code in (None, order.dead_letter.code) and not photo.deleted_or_expired
     ]
 
 
@@ -89,8 +90,8 @@ class DeadLetters:
                 total += 1
                 yield dead
 
-        found = heapq.nlargest(limit, counted(), key=lambda dead: (dead.order.dead and dead.order.dead.at, dead.id))
-        return total, found
+        latest = heapq.nlargest(limit, counted(), key=_buried_at)
+        return total, latest
 
     def redrive(self, photo_id: str, order_id: str, trace: str = "") -> tuple[PhotoRecord, bool]:
         """Queue a dead letter's jobs again. False beside the record: the message has to wait for the sweep.
@@ -114,10 +115,15 @@ class DeadLetters:
 
         Raises NotFound when the order is no dead letter, or another owner's.
         """
-        self._services.table.update(photo_id, lambda record: self._photo(record, photo_id).discard(order_id))
+        self._services.table.update(photo_id, lambda record: self._photo(record, photo_id).order(order_id).discard())
 
     def _photo(self, photo: PhotoRecord | None, photo_id: str) -> PhotoRecord:
         """One answer for all reasons, so that nobody learns others' ids."""
-        if photo is None or photo.gone or self._owner not in (None, photo.owner):
+        if photo is None or photo.deleted_or_expired or self._owner not in (None, photo.owner):
             raise NotFound(f"there is no photo {photo_id}")
         return photo
+
+
+def _buried_at(dead: DeadOrder) -> tuple[datetime, str]:
+    assert dead.order.dead_letter is not None
+    return dead.order.dead_letter.at, dead.id

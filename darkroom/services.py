@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from darkroom.aws.bucket import Bucket, job_and_claim
+from darkroom.aws.bucket import Bucket, job_and_fence
 from darkroom.aws.clients import Clients, make_clients
 from darkroom.aws.dedupe import Dedupe
 from darkroom.aws.idempotency_store import Idempotency
 from darkroom.aws.queue import Queue, WorkQueue
 from darkroom.aws.table import Table
-from darkroom.record.messages import Message, UploadMessage, WebhookMessage
-from darkroom.record.photo import PhotoRecord, now
+from darkroom.record.clock import now
+from darkroom.record.messages import OrderMessage, UploadMessage, WebhookMessage
+from darkroom.record.photo import PhotoRecord
 from darkroom.record.views import job_ended, photo_completed
 from darkroom.settings import Settings
 
@@ -54,17 +55,14 @@ class Services:
 
     def send_order(self, photo: PhotoRecord, order_id: str) -> None:
         """Put what is unfinished of an order on the queue. The record names the order already."""
-        self.photos.send(
-            photo.message(order_id).model_dump_json(),
-            group=photo.owner,
-            deduplication_id=photo.deduplication_id(order_id),
-        )
+        message = OrderMessage.of(photo, order_id)
+        self.photos.send(message.model_dump_json(), group=photo.owner, deduplication_id=message.deduplication_id)
 
     def send_upload(self, photo: PhotoRecord) -> None:
         """Say that the file of a photo that waits for one has arrived."""
         self.ingest.send(UploadMessage(photo=photo.id).model_dump_json(), group=photo.owner, deduplication_id=photo.id)
 
-    def announce(self, photo: PhotoRecord, message: Message | None = None) -> None:
+    def announce(self, photo: PhotoRecord, message: OrderMessage | None = None) -> None:
         """Tell whoever waits what has ended: the photo, and the jobs of a message if that is asked for.
 
         A message of an earlier generation may be the only one that still knows of it: that one ended for sure,
@@ -73,24 +71,24 @@ class Services:
         """
         base_url = self.settings.base_url
         generations = [] if photo.unfinished else [photo.generation]
-        if message and 0 < message.generation < photo.generation:
+        if message and message.generation < photo.generation:
             generations.insert(0, message.generation)
         events = []
         if message and self.settings.job_events:
-            jobs = [job for job in photo.jobs_of(message.order) if job.status in ("succeeded", "failed")]
+            jobs = [job for job in photo.order(message.order).jobs.values() if job.status in ("succeeded", "failed")]
             events = [job_ended(photo, job, base_url) for job in jobs]
         events += [photo_completed(photo, base_url, generation) for generation in generations]
         for event in events:
             self.events.send(event.model_dump_json(), group=photo.owner, deduplication_id=event.id)
         for generation in generations:
-            if (delivery := photo.webhook(generation)) and not delivery.ended:
-                self.send_webhook(photo.webhook_message(generation))
+            if (delivery := photo.delivery(generation)) and not delivery.ended:
+                self.send_webhook(WebhookMessage.of(photo, generation))
 
     def send_webhook(self, message: WebhookMessage) -> None:
         self.webhooks.send(
             message.model_dump_json(),
             group=message.owner,
-            deduplication_id=f"{message.photo}-{message.generation}",
+            deduplication_id=message.deduplication_id,
             delay=message.delay(now()),
         )
 
@@ -99,7 +97,7 @@ class Services:
         keys = self.bucket.results(photo_id)
         # Read after the list: no later claim has anything on it.
         if photo := self.table.get(photo_id):
-            self.bucket.remove(key for key in keys if not photo.may_name(key, *job_and_claim(key)))
+            self.bucket.remove(key for key in keys if not photo.needs_result(key, *job_and_fence(key)))
 
     def purge(self, photo: PhotoRecord) -> PhotoRecord:
         """Remove what is stored of a deleted photo; its tombstone stays. May be repeated after any crash."""

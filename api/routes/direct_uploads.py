@@ -31,9 +31,10 @@ from darkroom.errors import PhotoGone, TooLarge
 from darkroom.filenames import safe_filename
 from darkroom.jobs.spec import Spec
 from darkroom.jobs.specs import Jobs
+from darkroom.record.clock import now
 from darkroom.record.labels import MAX_METADATA, MAX_REFERENCE, Metadata, Text
-from darkroom.record.order import DirectUpload
-from darkroom.record.photo import PhotoRecord, now
+from darkroom.record.photo import PhotoRecord
+from darkroom.record.upload import DirectUpload
 from darkroom.record.views import PhotoView, UploadView, photo_view
 from darkroom.sniff import INPUT_FORMATS
 from darkroom.webhooks.callback import MAX_URL
@@ -203,7 +204,7 @@ def _answer(view: PhotoView, status: HTTPStatus) -> Response:
 
 
 def _there(photo: PhotoRecord | None) -> PhotoRecord:
-    if photo is None or photo.gone:
+    if photo is None or photo.deleted_or_expired:
         raise PhotoGone(GONE)
     return photo
 
@@ -211,7 +212,7 @@ def _there(photo: PhotoRecord | None) -> PhotoRecord:
 def _offered(photo: PhotoRecord) -> DirectUpload | None:
     """What a form can still be used for; None if the file has come, be it that no worker has seen it yet. Raises
     PhotoGone when it can come no more."""
-    upload = photo.awaited_upload
+    upload = photo.pending_upload
     if upload is None or upload.until > now():
         return upload
     if not context().services.bucket.exists(upload_key(photo.id)):

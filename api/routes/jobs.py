@@ -21,7 +21,8 @@ from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import Conflict, NotFound
 from darkroom.jobs.spec import Spec
 from darkroom.jobs.specs import Jobs
-from darkroom.record.order import JobRecord, Order
+from darkroom.record.job import JobRecord
+from darkroom.record.order import Order
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.views import JobView, job_view, photo_view
 
@@ -90,7 +91,7 @@ def add_jobs(header: KeyHeader, path: PhotoPath, body: JobsBody) -> Response:
 
         photo, order = here.services.table.update(str(path.photo_id), change)
         send(here, photo, order.id)
-        return _jobs_answer(here, photo, photo.jobs_of(order.id), HTTPStatus.ACCEPTED)
+        return _jobs_answer(here, photo, list(order.jobs.values()), HTTPStatus.ACCEPTED)
 
     return once(read_key(header.key), content_of_json(), 1, act, about_photo(path.photo_id))
 

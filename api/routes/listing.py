@@ -44,7 +44,7 @@ def find(here: Context, query: ListQuery) -> tuple[list[PhotoRecord], str | None
         size = PAGE if query.status else query.limit - len(found)
         page, cursor = here.services.table.photos_of(caller(), size, cursor)
         for number, photo in enumerate(page, 1):
-            if not photo.gone and query.status in (None, photo.status):
+            if not photo.deleted_or_expired and query.status in (None, photo.status):
                 found.append(photo)
                 jobs += len(photo.jobs)
             if len(found) == query.limit or jobs >= MOST_JOBS:

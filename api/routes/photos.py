@@ -167,7 +167,7 @@ def cancel_photo(path: PhotoPath) -> Response:
     try:
         here.services.announce(photo)
         if photo.upload:
-            photo, _ = here.services.table.update(photo.id, lambda record: record.told(), known=photo)
+            photo, _ = here.services.table.update(photo.id, lambda record: record.mark_notified(), known=photo)
     except Unavailable as error:
         # Whoever receives the photo's message finds its jobs ended, and announces that. One whose file has not come
         # has none: the sweep does.
@@ -195,7 +195,7 @@ def delete_photo(path: PhotoPath) -> Response:
 
 def _delete(record: PhotoRecord, photo_id: UUID) -> None:
     # A tombstone may be deleted again: a caller whose answer was lost asks twice.
-    if record.owner != caller() or (record.gone and not record.deleted_at):
+    if record.owner != caller() or (record.deleted_or_expired and not record.deleted_at):
         raise NotFound(f"there is no photo {photo_id}")
     record.delete()
 

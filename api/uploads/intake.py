@@ -23,8 +23,10 @@ from darkroom.aws.bucket import original_key
 from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import InvalidRequest, PhotoError, PhotoGone, TooLarge, Unavailable
 from darkroom.filenames import photo_filename
-from darkroom.record.order import Callback, Original
-from darkroom.record.photo import PhotoRecord, now
+from darkroom.record.clock import now
+from darkroom.record.delivery import Callback
+from darkroom.record.photo import PhotoRecord
+from darkroom.record.stored import Original
 from darkroom.record.views import PhotoView, photo_view
 from darkroom.services import Services
 from darkroom.sniff import Sniffed, sniff
@@ -73,9 +75,9 @@ def take_in(
     photo = _write(services, fresh, upload, reserved)
     missing = photo is fresh
     if photo is not fresh:
-        missing = not photo.gone and not services.bucket.exists(original_key(photo.id))
+        missing = not photo.deleted_or_expired and not services.bucket.exists(original_key(photo.id))
         found, photo = photo, _go_on(context, photo, missing)
-        if photo.gone:
+        if photo.deleted_or_expired:
             raise PhotoGone(GONE)
         if photo.id != fresh.id and not missing and _sends(photo) == _sends(found):  # its own upload sends it
             log.info("photo.found", photo=photo.id, status=photo.status, batch=batch)
@@ -136,7 +138,7 @@ def send(context: Context, photo: PhotoRecord, order_id: str) -> PhotoRecord:
     When nobody knows, it stays queued: it may be worked on already, and if not, the sweep sends it again.
     Of an order that a repeated request finds done there is nothing to send.
     """
-    if not photo.jobs_of(order_id, unfinished=True):
+    if not photo.order(order_id).unfinished_jobs:
         return photo
     try:
         context.services.send_order(photo, order_id)
@@ -155,7 +157,7 @@ def give_up(context: Context, photo: PhotoRecord, order_id: str, error: Unavaila
     """Mark an order failed that will not reach a worker. False if one has it all the same, or another request."""
     try:
         _, failed = context.services.table.update(
-            photo.id, lambda record: record.fail_order(order_id, error), known=photo
+            photo.id, lambda record: record.order(order_id).fail_unsent(error), known=photo
         )
     except Unavailable as second:
         # The sweep will find it and send it again; a worker fails it when there is no original.
@@ -177,7 +179,7 @@ def _go_on(context: Context, photo: PhotoRecord, lost: bool) -> PhotoRecord:
     """Go on with an upload that broke off, or that another request is still at: what failed of it begins anew."""
     photo, _ = context.services.table.update(
         photo.id,
-        lambda record: record.go_on(_first_order(record), context.settings.resend_after, lost),
+        lambda record: record.resume_order(_first_order(record), context.settings.resend_after, lost),
         known=photo,
     )
     return photo
@@ -189,7 +191,7 @@ def _first_order(photo: PhotoRecord) -> str:
 
 
 def _sends(photo: PhotoRecord) -> int:
-    return photo.orders[_first_order(photo)].sends
+    return photo.orders[_first_order(photo)].send_count
 
 
 def new_record(context: Context, photo_id: str, asked: Upload, batch: str | None = None) -> PhotoRecord:

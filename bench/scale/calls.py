@@ -19,7 +19,11 @@ from darkroom.services import Services
 from darkroom.settings import MIB, prepare_spool, read_settings
 from worker.consumer import Consumer
 
-INDEXES = {"by_owner": ("owner", "photo"), "due": ("shard", "due_at"), "dead_letters": ("dead_owner", "dead_at")}
+INDEXES = {
+    "by_owner": ("owner", "photo"),
+    "due": ("shard", "due_at"),
+    "dead_letters": ("dead_letter_owner", "dead_letter_at"),
+}
 """Keys of the table's indexes, as deploy/aws/data.yaml has them; all of them project keys only."""
 
 

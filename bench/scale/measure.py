@@ -22,8 +22,10 @@ from bench.scale.stack import OtherPrograms, Processes, Stack, settled, wait_unt
 from darkroom import __version__
 from darkroom.aws.bucket import original_key
 from darkroom.jobs.specs import Job, jobs_adapter
-from darkroom.record.order import Original
-from darkroom.record.photo import PhotoRecord, new_id, now
+from darkroom.record.clock import now
+from darkroom.record.ids import new_id
+from darkroom.record.photo import PhotoRecord
+from darkroom.record.stored import Original
 from darkroom.services import Services
 from darkroom.settings import PROJECT
 

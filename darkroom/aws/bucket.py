@@ -1,6 +1,6 @@
 """Originals and results in S3.
 
-Keys: `originals/{photo}` and `results/{photo}/{job}/{claim}.{extension}`. A PUT cannot be fenced,
+Keys: `originals/{photo}` and `results/{photo}/{job}/{fence}.{extension}`. A PUT cannot be fenced,
 so each claim writes under its own key and the record's update is the publication. So it is with files
 that came past the API, to `uploads/{photo}` or `incoming/...`: each is copied to `originals/{photo}/{etag}`.
 """
@@ -23,7 +23,7 @@ from darkroom.aws.clients import Clients
 from darkroom.aws.failures import aws_errors, error_code
 from darkroom.errors import NotFound, ObjectDenied, ObjectReplaced, Unavailable, UnreadablePhoto
 from darkroom.record.arrivals import UPLOADS
-from darkroom.record.photo import now
+from darkroom.record.clock import now
 from darkroom.settings import Settings
 
 DELETE_BATCH = 1000
@@ -194,11 +194,11 @@ def upload_key(photo_id: str) -> str:
     return f"{UPLOADS}{photo_id}"
 
 
-def result_key(photo_id: str, job_id: str, claim: int, extension: str) -> str:
-    return f"results/{photo_id}/{job_id}/{claim}.{extension}"
+def result_key(photo_id: str, job_id: str, fence: int, extension: str) -> str:
+    return f"results/{photo_id}/{job_id}/{fence}.{extension}"
 
 
-def job_and_claim(key: str) -> tuple[str, int]:
+def job_and_fence(key: str) -> tuple[str, int]:
     """Whose result lies under a key that `result_key` made."""
     _, _, job_id, file = key.split("/")
     return job_id, int(file.partition(".")[0])

@@ -36,7 +36,7 @@ class Dedupe:
 
     def create(self, photo: PhotoRecord) -> PhotoRecord:
         """Write a new record, unless its owner has such a photo. Returns the one that is there then."""
-        photo.twins = pk = _pk(photo)
+        photo.dedupe_key = pk = _pk(photo)
         for tries in itertools.count():
             named = self._named(pk)
             found = self._table.get(named) if named else None
@@ -52,7 +52,7 @@ class Dedupe:
 
     def forget(self, photo: PhotoRecord) -> None:
         """Remove the item that names a deleted photo, unless it names another one by now."""
-        if photo.twins is None:
+        if photo.dedupe_key is None:
             return
         with (
             aws_errors(f"forgetting photo {photo.id}"),
@@ -60,24 +60,24 @@ class Dedupe:
         ):
             self._dynamodb.delete_item(
                 TableName=self._name,
-                Key={"pk": photo.twins},
-                ConditionExpression="attribute_not_exists(pk) OR twin = :photo",
+                Key={"pk": photo.dedupe_key},
+                ConditionExpression="attribute_not_exists(pk) OR photo_id = :photo",
                 ExpressionAttributeValues={":photo": photo.id},
             )
 
     def _named(self, pk: str) -> str | None:
         with aws_errors("looking for the same photo"):
             item = self._dynamodb.get_item(TableName=self._name, Key={"pk": pk}, ConsistentRead=True).get("Item")
-        return str(item["twin"]) if item else None
+        return str(item["photo_id"]) if item else None
 
     def _write(self, photo: PhotoRecord, pk: str, before: str | None) -> bool:
         """Write record and item, if the item still names whom it named. False if it does not, or somebody is at it."""
-        twin: dict[str, Any] = {"pk": pk, "twin": photo.id}
+        item: dict[str, Any] = {"pk": pk, "photo_id": photo.id}
         if photo.expires_at:
-            twin["ttl"] = int((photo.expires_at + TTL_MARGIN).timestamp())
-        naming: dict[str, Any] = {"TableName": self._name, "Item": twin}
+            item["ttl"] = int((photo.expires_at + TTL_MARGIN).timestamp())
+        naming: dict[str, Any] = {"TableName": self._name, "Item": item}
         if before:
-            naming |= {"ConditionExpression": "twin = :before", "ExpressionAttributeValues": {":before": before}}
+            naming |= {"ConditionExpression": "photo_id = :before", "ExpressionAttributeValues": {":before": before}}
         else:
             naming["ConditionExpression"] = "attribute_not_exists(pk)"
         with aws_errors(f"writing photo {photo.id}"):

@@ -24,7 +24,7 @@ import structlog
 from darkroom.aws.clients import Clients
 from darkroom.aws.failures import aws_errors
 from darkroom.errors import KeyReused, RequestInFlight, Unavailable
-from darkroom.record.photo import new_id
+from darkroom.record.ids import new_id
 from darkroom.settings import Settings
 
 log = structlog.get_logger()

@@ -176,20 +176,20 @@ class WorkQueue(Queue):
         super().__init__(name, clients)
         self.dead_letters = Queue(dead_letters, clients)
 
-    def bury(self, received: Received, code: str, reason: str, claim: int | None = None) -> None:
+    def bury(self, received: Received, code: str, reason: str, fence: int | None = None) -> None:
         """Copy a message to the dead letters with the reason. The message itself is deleted when it is settled.
 
-        `claim`: the order's claim number; the copy counts as long as the order still has it.
+        `fence`: the order's; the copy stands for its dead letter as long as the order has this fence.
         """
-        copy_id = f"{received.id}-{claim or 0}"
-        number = {"claim": str(claim)} if claim else {}
+        copy_id = f"{received.id}-{fence or 0}"
+        fenced = {"fence": str(fence)} if fence else {}
         self.dead_letters.send(
             received.body,
             group=copy_id,  # on a FIFO queue one that is looked at must not hold up the others
             deduplication_id=copy_id,
             attributes={"code": code, "reason": UNSENDABLE.sub("\ufffd", reason[:500])}
             | {"receives": str(received.receives)}
-            | number,
+            | fenced,
         )
 
     def max_receives(self) -> int | None:

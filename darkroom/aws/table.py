@@ -27,7 +27,9 @@ from pydantic import ValidationError
 from darkroom.aws.clients import Clients
 from darkroom.aws.failures import aws_errors
 from darkroom.errors import Fault, FutureRecord, InvalidRequest, NotFound
-from darkroom.record.photo import PhotoRecord, new_id, now
+from darkroom.record.clock import now
+from darkroom.record.ids import new_id
+from darkroom.record.photo import PhotoRecord
 from darkroom.settings import Settings
 
 log = structlog.get_logger()
@@ -139,14 +141,14 @@ class Table:
             else:
                 answer = self._dynamodb.query(
                     **query,
-                    KeyConditionExpression="dead_owner = :owner",
+                    KeyConditionExpression="dead_letter_owner = :owner",
                     ExpressionAttributeValues={":owner": owner},
                     ScanIndexForward=False,
                 )
         ids = [str(item["pk"]).removeprefix("photo#") for item in answer["Items"]]
         last = answer.get("LastEvaluatedKey")
         # The index is eventually consistent: the records say what is still dead.
-        photos = [photo for photo in self._get_many(ids) if photo.dead_at and not photo.gone]
+        photos = [photo for photo in self._get_many(ids) if photo.dead_letter_at and not photo.deleted_or_expired]
         return photos, _dead_cursor(last) if last else None
 
     def due(self, limit: int = 25) -> Iterator[str]:
@@ -246,8 +248,8 @@ def _item(photo: PhotoRecord) -> dict[str, Any]:
         item["ttl"] = int((photo.expires_at + TTL_MARGIN).timestamp())
     if photo.due_at:
         item |= {"shard": zlib.crc32(photo.id.encode()) % SHARDS, "due_at": _number(photo.due_at)}
-    if photo.dead_at and not photo.deleted_at:
-        item |= {"dead_owner": photo.owner, "dead_at": _number(photo.dead_at)}
+    if photo.dead_letter_at and not photo.deleted_at:
+        item |= {"dead_letter_owner": photo.owner, "dead_letter_at": _number(photo.dead_letter_at)}
     return item
 
 
@@ -258,8 +260,10 @@ def _written(photo: PhotoRecord) -> dict[str, Any]:
     record: dict[str, Any] = json.loads(
         photo.model_dump_json(exclude_defaults=True, exclude={"version"}), parse_float=_decimal
     )
-    for job in photo.jobs.values():
-        record["jobs"][job.id]["spec"] = json.loads(job.spec.model_dump_json(exclude_none=True), parse_float=_decimal)
+    for order in photo.orders.values():
+        for job in order.jobs.values():
+            spec = json.loads(job.spec.model_dump_json(exclude_none=True), parse_float=_decimal)
+            record["orders"][order.id]["jobs"][job.id]["spec"] = spec
     return record
 
 
@@ -270,8 +274,9 @@ def _record(item: dict[str, Any]) -> PhotoRecord:
         # Not read in part either: a write of what is left would drop what the newer release has added.
         raise FutureRecord(f"the record {item['pk']} was written by a newer release") from error
     # DynamoDB's maps have no order; ids sort by the time they were made.
-    photo.jobs = dict(sorted(photo.jobs.items()))
     photo.orders = dict(sorted(photo.orders.items()))
+    for order in photo.orders.values():
+        order.jobs = dict(sorted(order.jobs.items()))
     return photo
 
 
@@ -313,23 +318,25 @@ def _read_cursor(cursor: str) -> str:
 
 def dead_cursor_after(photo: PhotoRecord) -> str:
     """The cursor of what follows this photo among the dead letters, as it was when it was read."""
-    assert photo.dead_at is not None
-    return _dead_cursor(_key(photo.id) | {"dead_owner": photo.owner, "dead_at": _number(photo.dead_at)})
+    assert photo.dead_letter_at is not None
+    return _dead_cursor(
+        _key(photo.id) | {"dead_letter_owner": photo.owner, "dead_letter_at": _number(photo.dead_letter_at)}
+    )
 
 
 def _dead_cursor(key: Mapping[str, Any]) -> str:
-    return _encoded(json.dumps([key["pk"], key["dead_owner"], str(key["dead_at"])]))
+    return _encoded(json.dumps([key["pk"], key["dead_letter_owner"], str(key["dead_letter_at"])]))
 
 
 def _read_dead_cursor(cursor: str, owner: str | None) -> dict[str, Any]:
     try:
-        pk, dead_owner, dead_at = json.loads(_decoded(cursor))
-        sound = re.fullmatch(r"photo#[0-9a-f-]{36}", pk) and re.fullmatch(r"\d{1,12}(\.\d{1,3})?", dead_at)
+        pk, dead_letter_owner, dead_letter_at = json.loads(_decoded(cursor))
+        sound = re.fullmatch(r"photo#[0-9a-f-]{36}", pk) and re.fullmatch(r"\d{1,12}(\.\d{1,3})?", dead_letter_at)
     except (ValueError, TypeError):
         raise _bad_cursor() from None
-    if not sound or not isinstance(dead_owner, str) or owner not in (None, dead_owner):
+    if not sound or not isinstance(dead_letter_owner, str) or owner not in (None, dead_letter_owner):
         raise _bad_cursor()
-    return {"pk": pk, "dead_owner": dead_owner, "dead_at": Decimal(dead_at)}
+    return {"pk": pk, "dead_letter_owner": dead_letter_owner, "dead_letter_at": Decimal(dead_letter_at)}
 
 
 def _encoded(cursor: str) -> str:

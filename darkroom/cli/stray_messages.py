@@ -51,4 +51,4 @@ def _is_stray(services: Services, received: Received) -> bool:
     if photo is None:
         return True
     # Others are an order's, and the sweep looks after them.
-    return "code" in received.attributes and "claim" not in received.attributes and not photo.gone
+    return "code" in received.attributes and "fence" not in received.attributes and not photo.deleted_or_expired

@@ -14,14 +14,15 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from darkroom.errors import FutureMessage, MessageError
 from darkroom.jobs.specs import MAX_JOBS
+from darkroom.record.clock import now
+from darkroom.record.ids import Id, new_id
 from darkroom.record.labels import MAX_REFERENCE, Metadata, Text
+from darkroom.record.photo import PhotoRecord
 
 VERSION = 1
 
 LONGEST_DELAY = 900
 """Seconds for which SQS can keep a message back. What is due later comes, is too early, and is sent again."""
-
-Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 
 MAX_KEY = 1024
 """Bytes of an object's key, as S3 has it. A schema can count characters only."""
@@ -39,7 +40,7 @@ def _fits_s3(key: str) -> str:
 Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY), AfterValidator(_fits_s3)]
 
 
-class Message(BaseModel):
+class OrderMessage(BaseModel):
     """One order of one photo, to be worked on."""
 
     # Fields that a later release of the same version adds are not for us: they are ignored.
@@ -54,8 +55,30 @@ class Message(BaseModel):
     cost: float = Field(0, ge=0, description="megapixels to decode times the jobs: a rough measure of the work")
     priority: int = Field(0, ge=0, le=9)
     trace: str = Field("", max_length=64, description="the id of the request that caused it; stands in every log line")
-    generation: int = Field(0, ge=0, description="the photo's when this was sent; 0 in messages of older releases")
-    send: int = Field(0, ge=0, description="which send of the order this is; 0 in messages of older releases")
+    generation: int = Field(ge=1, description="the photo's when this was sent")
+    send: int = Field(ge=1, description="which send of the order this is")
+
+    @classmethod
+    def of(cls, photo: PhotoRecord, order_id: str) -> OrderMessage:
+        """The message that asks for the unfinished jobs of an order, or reports all of them when they have ended."""
+        order = photo.order(order_id)
+        jobs = [job.id for job in order.unfinished_jobs] or sorted(order.jobs)
+        pixels = photo.original.width * photo.original.height if photo.original else 0
+        return cls(
+            photo=photo.id,
+            owner=photo.owner,
+            order=order_id,
+            jobs=jobs,
+            cost=round(pixels / 1e6 * len(jobs), 2),
+            trace=order.trace,
+            generation=photo.generation,
+            send=order.send_count,
+        )
+
+    @property
+    def deduplication_id(self) -> str:
+        """SQS drops a message whose id it has had in the last five minutes, so each send needs an id of its own."""
+        return f"{self.photo}-{self.order}-{self.send}"
 
 
 class WebhookMessage(BaseModel):
@@ -68,12 +91,23 @@ class WebhookMessage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     v: Literal[1] = 1
-    kind: Literal["webhook"]
+    kind: Literal["webhook"] = "webhook"
     photo: Id
     owner: str = Field(min_length=1, max_length=128)
     generation: int = Field(ge=1)
     not_before: AwareDatetime
-    id: str = Field("", max_length=64, description="kept when it is only put off; empty in messages of older releases")
+    id: Id = Field(description="kept when the message is only put off")
+
+    @classmethod
+    def of(cls, photo: PhotoRecord, generation: int, not_before: datetime | None = None) -> WebhookMessage:
+        """A new message for the webhook of a generation: now, or at that time."""
+        return cls(
+            photo=photo.id, owner=photo.owner, generation=generation, not_before=not_before or now(), id=new_id()
+        )
+
+    @property
+    def deduplication_id(self) -> str:
+        return f"{self.photo}-{self.generation}"
 
     def delay(self, now: datetime) -> int:
         """Whole seconds for which SQS is to keep this back: until it is due, or as long as SQS can."""
@@ -117,13 +151,13 @@ class _Kind(BaseModel):
 M = TypeVar("M", bound=BaseModel)
 
 
-def read_message(body: str) -> Message:
+def read_message(body: str) -> OrderMessage:
     """Read a message body of the photos queue.
 
     Raises FutureMessage for a version that we do not know yet, MessageError for anything
     else that is not a message, naming what is wrong with it.
     """
-    return _read(body, Message)
+    return _read(body, OrderMessage)
 
 
 def read_webhook(body: str) -> WebhookMessage:

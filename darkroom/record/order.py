@@ -1,222 +1,258 @@
-"""What a photo's record is made of: the original, jobs and their results, orders and claims, callbacks.
+"""An order: jobs of a photo that travel in one message, and the claim that a worker has on them.
 
-Data, and what concerns one of them alone; the changes that a photo goes through are in darkroom/record/photo.py.
+`fence` is the fencing token: each claim raises it, and a worker that has an older one can change nothing any more.
+The photo counts fences for all of its orders, so that two orders which had the same job never write under one key.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from darkroom.errors import DarkroomError
+from darkroom.errors import ClaimLost, Conflict, DarkroomError, NotFound, OrderInWork, ProcessError
 from darkroom.jobs.specs import Job
+from darkroom.record.clock import now
+from darkroom.record.job import JobRecord
+from darkroom.record.stored import Result, Stored, shortened
 
-JobStatus = Literal["queued", "processing", "succeeded", "failed", "cancelled"]
+MAX_REDRIVES = 2
+"""How many of an order's redrives the record keeps."""
 
-UNFINISHED = ("queued", "processing")
-
-MAX_ERRORS = 5
-MAX_EARLIER_ERRORS = 1
-MAX_ERROR_BYTES = 300
-"""What is kept of a job's errors, since its last redrive and from before it: 50 jobs, each with that many, must fit
-an item of 400 KB."""
-
-
-UPLOAD_MARGIN = timedelta(hours=1)
-"""A file that was on its way when its form ended may still arrive, over a slow line too, and S3's word of it take some
-time."""
+RESEND_FACTOR = 5
+"""Each wait of the sweep is so many times as long as the one before: a long backlog costs a few cheap duplicates, and
+never a flood of them."""
 
 
-def shortened(detail: str) -> str:
-    return detail.encode(errors="replace")[:MAX_ERROR_BYTES].decode(errors="ignore")
-
-
-class Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", validate_assignment=False)
-
-
-class Original(Data):
-    """The uploaded file. Width and height are in pixels as stored, before EXIF orientation."""
-
-    key: str
-    filename: str
-    content_type: str
-    size: int
-    sha256: str
-    width: int
-    height: int
-
-
-class DirectUpload(Data):
-    """A file that is still to come, past the API, or of which nothing could be made. A photo with an original has none.
-
-    `until`: when its form ends. `key`: where it arrives, if not under the photo's own key. `etag`: which file it is, if
-    S3 told of one: another one under the same key is another photo. `due_at`: when the sweep shall look after it, if it
-    has done so before, or tell that it was cancelled. `attempts`: how often taking it in failed, nobody knows why.
-    `kept`: it was refused for no fault of its own, so it stays where it is.
-    """
-
-    filename: str
-    until: datetime
-    key: str | None = None
-    etag: str | None = None
-    due_at: datetime | None = None
-    attempts: int = 0
-    kept: bool = False
-
-    @property
-    def next_look(self) -> datetime:
-        return self.due_at or self.until + UPLOAD_MARGIN
-
-
-class Result(Data):
-    """A file that a job left in the bucket, and its receipt. Sizes in bytes and pixels, times in seconds."""
-
-    key: str
-    filename: str
-    content_type: str
-    size: int
-    sha256: str
-    width: int | None = None
-    height: int | None = None
-    seconds: dict[str, float] = {}
-    versions: dict[str, str] = {}
-
-
-class AttemptError(Data):
-    """What went wrong in one attempt."""
-
-    attempt: int
-    code: str
-    detail: str
-    at: datetime
-    redrive: int = 0
-    """After which redrive of the job: attempts begin anew with each."""
-
-    @classmethod
-    def of(cls, error: DarkroomError, attempt: int, at: datetime) -> AttemptError:
-        return cls(attempt=attempt, code=error.code, detail=shortened(error.detail), at=at)
-
-
-class JobRecord(Data):
-    id: str
-    order: str
-    spec: Job
-    status: JobStatus = "queued"
-    attempts: int = 0
-    errors: list[AttemptError] = []
-    redrives: int = 0
-    result: Result | None = None
-    queued_at: datetime
-    ended_at: datetime | None = None
-
-    @property
-    def unfinished(self) -> bool:
-        return self.status in UNFINISHED
-
-    def end(self, status: JobStatus, at: datetime) -> None:
-        self.status, self.ended_at = status, at
-
-    def fail(self, error: DarkroomError, at: datetime) -> None:
-        self.add_error(error, at)
-        self.end("failed", at)
-
-    def add_error(self, error: DarkroomError, at: datetime) -> None:
-        """Note what ended an attempt, the last few of them; an attempt that did not count is made again."""
-        earlier = [one for one in self.errors if one.redrive != self.redrives]
-        kept = [one for one in self.errors if one.redrive == self.redrives and one.attempt != self.attempts]
-        noted = AttemptError.of(error, self.attempts, at).model_copy(update={"redrive": self.redrives})
-        self.errors = earlier[-MAX_EARLIER_ERRORS:] + [*kept, noted][-MAX_ERRORS:]
-
-
-class DeadLetter(Data):
-    """Why an order was buried, and the jobs that this ended."""
+class DeadLetter(Stored):
+    """Why an order was buried, and the ids of the jobs that this ended."""
 
     code: str
     detail: str
     at: datetime
-    jobs: list[str] = []
+    jobs: list[str] = Field(default_factory=list)
 
 
-class Redrive(Data):
-    """An order's return from the dead letters: what had buried it, after how many attempts and sends."""
+class Redrive(Stored):
+    """A redrive of a dead letter: why it had been buried, after how many attempts and sends."""
 
     at: datetime
     code: str
     detail: str
     attempts: int
-    sends: int
-
-
-class Order(Data):
-    """Jobs that travel in one message.
-
-    `claim` is the number that its holder has, `holder` the message it came with, `claims` how often it was claimed.
-    `due_at`: when the sweep shall look after it. `shared`: several requests have gone on with it, and one of them may
-    have been told that it is taken.
-    """
-
-    id: str
-    claim: int = 0
-    holder: str = ""
-    claims: int = 0
-    given_back: int = 0
-    sends: int = 1
-    due_at: datetime
-    shared: bool = False
-    trace: str = ""
-    dead: DeadLetter | None = None
-    redrives: list[Redrive] = []
-
-    @property
-    def attempts(self) -> int:
-        return self.claims - self.given_back
-
-    @property
-    def sends_since_redrive(self) -> int:
-        return self.sends - (self.redrives[-1].sends if self.redrives else 0)
-
-
-class Delivery(Data):
-    """What became of telling the callback that one generation has ended.
-
-    `next_at`: when it is tried again; while an attempt is under way, when it is should nothing come of that.
-    `holder`: the message that the latest attempt was or is made for. It alone leads to the next one.
-    """
-
-    attempts: int = 0
-    next_at: datetime | None = None
-    holder: str | None = None
-    delivered_at: datetime | None = None
-    given_up_at: datetime | None = None
-    last_error: str | None = None
-
-    @property
-    def ended(self) -> bool:
-        return bool(self.delivered_at or self.given_up_at)
-
-
-class Callback(Data):
-    """Where to tell that the photo has ended, and what became of that, by generation."""
-
-    url: str
-    deliveries: dict[int, Delivery] = {}
+    send_count: int
 
 
 class Claim(BaseModel):
-    """A worker's right to an order, as of the receive that raised its number.
+    """A worker's right to an order. Without jobs there is nothing left to do.
 
-    Without jobs there is nothing left to do. `tries` counts all claims of the order, `attempt` those that were not
-    given back. When it is `exhausted` there was no attempt left, and the order is to be buried.
+    `fence`: the fencing token. `attempt` counts the claims that count as attempts, `claim_count` all of them.
+    `exhausted`: no attempt was left, so the worker has to bury the order.
     """
 
     model_config = ConfigDict(frozen=True)
 
     order: str
-    jobs: dict[str, Job] = {}
-    number: int = 0
+    jobs: dict[str, Job] = Field(default_factory=dict)
+    fence: int = 0
     attempt: int = 0
-    tries: int = 0
+    claim_count: int = 0
     exhausted: bool = False
+
+
+class Order(Stored):
+    """Jobs that travel in one message.
+
+    `fence`: of the last claim, and `message_id`: the SQS message that it came with. `uncounted_claims`: those whose
+    attempt failed through no fault of the jobs. `due_at`: when the sweep checks this order. `resumed`: a repeated
+    request has continued with the order, so the request that made it must not mark it failed any more.
+    """
+
+    id: str
+    jobs: dict[str, JobRecord] = Field(default_factory=dict)
+    fence: int = 0
+    message_id: str = ""
+    claim_count: int = 0
+    uncounted_claims: int = 0
+    send_count: int = 1
+    due_at: datetime
+    resumed: bool = False
+    trace: str = ""
+    dead_letter: DeadLetter | None = None
+    redrives: list[Redrive] = Field(default_factory=list)
+
+    @property
+    def attempts(self) -> int:
+        return self.claim_count - self.uncounted_claims
+
+    @property
+    def unfinished_jobs(self) -> list[JobRecord]:
+        return [job for job in self.jobs.values() if job.unfinished]
+
+    @property
+    def dead_letter_jobs(self) -> list[JobRecord]:
+        """The jobs that the order's burial ended. A job that was retried since then belongs to another order."""
+        buried = self.dead_letter.jobs if self.dead_letter else []
+        return [job for job in self.jobs.values() if job.id in buried]
+
+    @property
+    def overdue(self) -> bool:
+        return self.due_at <= now() and bool(self.unfinished_jobs)
+
+    @property
+    def in_work(self) -> bool:
+        """Whether a worker has it, and has had no more time than it may take."""
+        return self.due_at > now() and any(job.status == "processing" for job in self.jobs.values())
+
+    def add(self, specs: Iterable[tuple[str, Job]]) -> None:
+        """Queue new jobs, given by id and spec."""
+        at = now()
+        self.jobs |= {job_id: JobRecord(id=job_id, spec=spec, queued_at=at) for job_id, spec in specs}
+
+    # --- what workers do ----------------------------------------------------------------------------------------
+
+    def require_claimable(self, message_id: str) -> None:
+        """Raises OrderInWork when the order is in work with another message: two of them would fence each other out
+        again and again."""
+        if self.in_work and self.message_id and message_id not in ("", self.message_id):
+            raise OrderInWork(f"order {self.id} is in work with another message")
+
+    def claim(self, fence: int, max_attempts: int, time_limit: float, resend_after: float, message_id: str) -> Claim:
+        """Give the unfinished jobs to the worker that received `message_id`.
+
+        Times in seconds. The order is overdue when it is not done long after the longest time that it can take: all
+        jobs together, then each one alone after a crash.
+        """
+        jobs = self.unfinished_jobs
+        self.fence, self.message_id = fence, message_id
+        self.claim_count += 1
+        exhausted = self.attempts > max_attempts
+        self.uncounted_claims += exhausted
+        self.due_at = now() + timedelta(seconds=time_limit * (1 + len(jobs)) + resend_after)
+        for job in jobs:
+            job.start(self.attempts)
+        return Claim(
+            order=self.id,
+            jobs={job.id: job.spec for job in jobs},
+            fence=fence,
+            attempt=self.attempts,
+            claim_count=self.claim_count,
+            exhausted=exhausted,
+        )
+
+    def require_fence(self, fence: int) -> None:
+        """Raises ClaimLost when another claim, a redrive or a burial has raised the fence since."""
+        if self.fence != fence:
+            raise ClaimLost(f"order {self.id} was claimed again: its fence is {self.fence}, ours was {fence}")
+
+    def publish(self, outcomes: Mapping[str, Result | DarkroomError]) -> set[str]:
+        """End jobs with their results or errors. Returns the ids of those that were not cancelled or retried before.
+
+        A job that lost its child process is a dead letter: it is not known yet whether the photo is at fault.
+        """
+        published = set()
+        for job_id, outcome in outcomes.items():
+            job = self.jobs.get(job_id)
+            if job is None:
+                continue
+            if job.unfinished:
+                self._end(job, outcome)
+                published.add(job_id)
+            elif job.result and isinstance(outcome, Result) and job.result.key == outcome.key:
+                published.add(job_id)  # an earlier request wrote this, and its answer was lost
+        return published
+
+    def _end(self, job: JobRecord, outcome: Result | DarkroomError) -> None:
+        if isinstance(outcome, ProcessError):
+            self._bury([job], outcome)
+        elif isinstance(outcome, DarkroomError):
+            job.fail(outcome)
+        else:
+            job.succeed(outcome)
+
+    def postpone(self, error: DarkroomError, counts: bool, delay: float, resend_after: float) -> None:
+        """Put unfinished jobs back into the queue; the message becomes visible in `delay` seconds.
+
+        `counts`: whether the attempt that failed counts; it does not when the jobs are not at fault.
+        """
+        jobs = self.unfinished_jobs
+        if not jobs:  # only an event is still to be sent
+            return
+        self.uncounted_claims += not counts
+        self.due_at = now() + timedelta(seconds=delay + resend_after)
+        for job in jobs:
+            job.requeue(error, self.attempts)
+
+    def bury(self, error: DarkroomError) -> None:
+        """Make a dead letter of an order that cannot be carried out: its unfinished jobs fail."""
+        self._bury(self.unfinished_jobs, error)
+
+    def _bury(self, jobs: list[JobRecord], error: DarkroomError) -> None:
+        buried = [job.id for job in [*self.dead_letter_jobs, *jobs]]
+        self.dead_letter = DeadLetter(code=error.code, detail=shortened(error.detail), at=now(), jobs=buried)
+        for job in jobs:
+            job.fail(error)
+
+    # --- what the sweep does ------------------------------------------------------------------------------------
+
+    def resend(self, resend_after: float) -> None:
+        """Count a further send, and wait longer before the next. The caller sends the message after this is written.
+
+        Raises Conflict when the order is not overdue.
+        """
+        if not self.overdue:
+            raise Conflict(f"order {self.id} is not overdue")
+        sends_before = self.send_count - (self.redrives[-1].send_count if self.redrives else 0)
+        self.send_count += 1
+        self.message_id = ""  # the worker that had it counts as dead, so another message may claim the order
+        self.due_at = now() + timedelta(seconds=resend_after * RESEND_FACTOR**sends_before)
+
+    def undo_resend(self, resend_after: float) -> None:
+        """The queue did not take the message: try again soon."""
+        self.send_count -= 1
+        self.due_at = min(self.due_at, now() + timedelta(seconds=resend_after))
+
+    def require_abandoned(self, send: int) -> None:
+        """Raises Conflict unless the message of this send, which SQS moved to the dead-letter queue, was the order's
+        last hope: the order is unfinished, was not sent again since then, and is not in work."""
+        if not self.unfinished_jobs or send < self.send_count:
+            raise Conflict(f"order {self.id} has ended or was sent again")
+        if self.in_work:
+            raise Conflict(f"order {self.id} is in work")
+
+    # --- what callers ask for -----------------------------------------------------------------------------------
+
+    def fail_unsent(self, error: DarkroomError) -> bool:
+        """End an order that certainly was never sent. False when a worker or a repeated request has it all the same."""
+        if self.claim_count or self.resumed:
+            return False
+        for job in self.unfinished_jobs:
+            job.fail(error)
+        return True
+
+    def begin_redrive(self, trace: str) -> None:
+        """Remember why the order was a dead letter. Raises Conflict when it is none."""
+        dead = self.dead_letter
+        if dead is None:
+            raise Conflict(f"order {self.id} is not a dead letter, or was redriven or purged already")
+        redrive = Redrive(
+            at=now(), code=dead.code, detail=dead.detail, attempts=self.attempts, send_count=self.send_count
+        )
+        self.redrives = [*self.redrives, redrive][-MAX_REDRIVES:]
+        self.trace = trace or self.trace
+
+    def restart(self, jobs: list[JobRecord], fence: int, resend_after: float) -> None:
+        """Queue jobs that have failed again, with fresh attempts, a further send, and all earlier claims fenced out."""
+        for job in jobs:
+            job.redrive()
+        self.fence = fence
+        self.claim_count = self.uncounted_claims = 0
+        self.send_count += 1
+        self.dead_letter, self.due_at = None, now() + timedelta(seconds=resend_after)
+
+    def discard(self) -> None:
+        """Leave a dead letter for good: its jobs stay failed. Raises NotFound when the order is none."""
+        if self.dead_letter is None:
+            raise NotFound(f"order {self.id} is not a dead letter, or was redriven or purged already")
+        self.dead_letter = None

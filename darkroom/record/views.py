@@ -8,8 +8,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from darkroom.jobs.specs import Job, MetadataJob, PictureJob, PipelineJob, Resize
-from darkroom.record.order import JobRecord, JobStatus, Order
-from darkroom.record.photo import PhotoRecord, PhotoStatus
+from darkroom.record.job import JobRecord, JobStatus
+from darkroom.record.order import Order
+from darkroom.record.photo import PhotoRecord
+from darkroom.record.state import PhotoStatus
 
 # One form in answers and events: 2026-01-31T12:00:00.123Z
 Time = Annotated[
@@ -244,7 +246,7 @@ class DeadLetterView(View):
 
 def dead_letter_view(photo: PhotoRecord, order: Order, base_url: str) -> DeadLetterView:
     """Of an order that is dead."""
-    dead = order.dead
+    dead = order.dead_letter
     assert dead is not None
     photo_link = f"{base_url}/v1/photos/{photo.id}"
     self_link = f"{base_url}/v1/dead-letters/{photo.id}/{order.id}"
@@ -262,7 +264,7 @@ def dead_letter_view(photo: PhotoRecord, order: Order, base_url: str) -> DeadLet
         filename=photo.original.filename if photo.original else None,
         reason=dead,
         attempts=order.attempts,
-        jobs=[DeadJobView(id=job.id, type=job.spec.type, errors=job.errors) for job in photo.dead_jobs(order.id)],
+        jobs=[DeadJobView(id=job.id, type=job.spec.type, errors=job.errors) for job in order.dead_letter_jobs],
         buried_at=dead.at,
         expires_at=photo.expires_at,
         message_expires_at=dead.at + DEAD_MESSAGE_KEPT,

@@ -25,7 +25,8 @@ from PIL import Image, ImageCms
 
 from darkroom.jobs.output import OUTPUT_FORMATS
 from darkroom.jobs.specs import MetadataJob, jobs_adapter, steps_of
-from darkroom.record.photo import PhotoRecord, new_id
+from darkroom.record.ids import new_id
+from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from darkroom.settings import MIB
 from tests.conftest import Deploy

@@ -20,8 +20,10 @@ import pytest
 from darkroom.aws.bucket import original_key
 from darkroom.aws.queue import Queue
 from darkroom.jobs.specs import jobs_adapter
-from darkroom.record.order import Original
-from darkroom.record.photo import PhotoRecord, new_id, now
+from darkroom.record.clock import now
+from darkroom.record.ids import new_id
+from darkroom.record.photo import PhotoRecord
+from darkroom.record.stored import Original
 from darkroom.services import Services
 
 T = TypeVar("T")

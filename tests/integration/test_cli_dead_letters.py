@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 
 from darkroom.cli.main import main
 from darkroom.errors import AttemptsExhausted, DarkroomError, OutOfMemory
-from darkroom.record.messages import Message
-from darkroom.record.photo import PhotoRecord, new_id
+from darkroom.record.ids import new_id
+from darkroom.record.messages import OrderMessage
+from darkroom.record.photo import PhotoRecord
 from tests.integration.conftest import Stack
 
 METADATA = {"type": "metadata"}
@@ -39,7 +40,7 @@ def bury(stack: Stack, picture: bytes, owner: str, error: DarkroomError) -> Phot
 
 def message_of(photo: PhotoRecord) -> str:
     (order,) = photo.orders
-    return Message(photo=photo.id, owner=photo.owner, order=order, jobs=list(photo.jobs)).model_dump_json()
+    return OrderMessage.of(photo, order).model_dump_json()
 
 
 def id_of(photo: PhotoRecord) -> str:
@@ -165,7 +166,7 @@ def test_a_selection_that_finds_nothing_is_a_failure(stack: Stack) -> None:
 
 def copy_of(photo: PhotoRecord) -> dict[str, str]:
     (order,) = photo.orders.values()
-    return {"code": "out_of_memory", "reason": "at 900 MB", "claim": str(order.claim)}
+    return {"code": "out_of_memory", "reason": "at 900 MB", "fence": str(order.fence)}
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,9 @@ from PIL import Image
 from darkroom.aws.bucket import result_key
 from darkroom.aws.queue import Queue
 from darkroom.jobs.specs import jobs_adapter
+from darkroom.record.clock import now
 from darkroom.record.order import Order
-from darkroom.record.photo import PhotoRecord, now
+from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
 from tests.support.exhaustive import matrix
@@ -477,12 +478,12 @@ def bury(scene: Scene, fault: Fault) -> None:
     (order,) = photo.orders
     for _ in range(5):  # five workers that claimed it and were heard of no more; one left something
         _, claim = scene.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300))
-    scene.store_result(photo, claim.number)
+    scene.store_result(photo, claim.fence)
     scene.let_worker_die(fault)
     scene.repair()
     ended = scene.stack.look(photo)
     assert {job.errors[-1].code for job in ended.jobs.values()} == {"attempts_exhausted"}
-    assert ended.dead_at is not None
+    assert ended.dead_letter_at is not None
     scene.end_repair()
     # A copy for each death before the record was written: redriving builds its message from the record, once.
     letters = scene.stack.receive(scene.services.photos.dead_letters)

@@ -13,7 +13,9 @@ import pytest
 
 from darkroom.aws.queue import Received
 from darkroom.errors import AttemptsExhausted, Conflict, MessageGivenUp, NotFound, Unavailable
-from darkroom.record.photo import PhotoRecord, now
+from darkroom.record.clock import now
+from darkroom.record.messages import OrderMessage
+from darkroom.record.photo import PhotoRecord
 from darkroom.redrive import DeadLetters
 from tests.integration.conftest import Stack, wait_until
 from worker.sweep.dead_letter_queue import FAILURES, DeadLetterSweep
@@ -41,9 +43,9 @@ def bury(stack: Stack, picture: bytes, owner: str = "default") -> PhotoRecord:
     order = only_order(photo)
     photo, claim = stack.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300))
     error = AttemptsExhausted("tried 5 times")
-    body = photo.message(order).model_dump_json()
+    body = OrderMessage.of(photo, order).model_dump_json()
     received = Received(id=photo.id, receipt_handle="", body=body, group=owner, receives=5)
-    stack.services.photos.bury(received, error.code, error.detail, claim.number)
+    stack.services.photos.bury(received, error.code, error.detail, claim.fence)
     return stack.services.table.update(photo.id, lambda record: record.bury(claim, error))[0]
 
 
@@ -85,7 +87,8 @@ def swept(stack: Stack, owner: str) -> None:
     worker = stack.worker(**OFTEN)
     for number in range(2):
         stray = stack.record(b"", [METADATA], owner)
-        stack.services.photos.dead_letters.send(stray.message(only_order(stray)).model_dump_json(), owner, f"s{number}")
+        body = OrderMessage.of(stray, only_order(stray)).model_dump_json()
+        stack.services.photos.dead_letters.send(body, owner, f"s{number}")
         wait_until("the sweep has come by", lambda stray=stray: copies_of(stack, stray))
     worker.send(signal.SIGTERM)
     assert worker.wait() == 0
@@ -158,7 +161,9 @@ class TestWhatSqsGaveUp:
         (job,) = ended.jobs.values()
         assert (job.status, job.errors[-1].code) == ("failed", "message_given_up")
         assert "after 1 receives, 1 of them attempts; the last error was: S3 was down" in job.errors[-1].detail
-        assert [dead.id for dead in DeadLetters(either.services, "default").all()] == [f"{photo.id}/{job.order}"]
+        assert [dead.id for dead in DeadLetters(either.services, "default").all()] == [
+            f"{photo.id}/{only_order(ended)}"
+        ]
         assert [event["id"] for event in wait_until("the event comes", either.events)] == [
             ended.event_id("photo.completed")
         ]
@@ -180,7 +185,7 @@ class TestWhatSqsGaveUp:
         photo = stack.submit(picture, RESIZE)
         let_sqs_give_up(stack)
         stack.services.table.update(
-            photo.id, lambda record: record.bury_given_up(only_order(photo), 1, MessageGivenUp("after 1 receive"))
+            photo.id, lambda record: record.bury_abandoned(only_order(photo), 1, MessageGivenUp("after 1 receive"))
         )
         stack.worker(**OFTEN)
         (event,) = wait_until("the event comes", stack.events)
@@ -203,7 +208,7 @@ class TestWhatSqsGaveUp:
 
         def overdue_and_resent(record: PhotoRecord) -> None:
             record.orders[only_order(photo)].due_at = now() - timedelta(seconds=1)
-            record.resend(only_order(photo), 300)
+            record.order(only_order(photo)).resend(300)
 
         stack.services.table.update(photo.id, overdue_and_resent)
         stack.worker(**OFTEN)
@@ -256,7 +261,7 @@ class TestOneThatCannotBeLookedAfter:
 
 def moved_by_sqs(stack: Stack, photo: PhotoRecord) -> None:
     """A message as SQS leaves it with the dead letters; there is no record."""
-    body = photo.message(only_order(photo)).model_dump_json()
+    body = OrderMessage.of(photo, only_order(photo)).model_dump_json()
     stack.services.photos.dead_letters.send(body, photo.owner, photo.id)
 
 
@@ -320,7 +325,7 @@ class TestTheQueueAndTheRecords:
             return depth.visible + depth.in_flight == 131
 
         wait_until("the copy is removed", agree)
-        assert either.look(kept).dead_at is not None
+        assert either.look(kept).dead_letter_at is not None
 
 
 class TestTheList:

@@ -19,8 +19,10 @@ from PIL import Image
 from darkroom.aws.bucket import original_key, upload_key
 from darkroom.aws.queue import Queue
 from darkroom.record.arrivals import Notice, read_body
+from darkroom.record.clock import now
+from darkroom.record.ids import new_id
 from darkroom.record.messages import UploadMessage, read_message
-from darkroom.record.photo import PhotoRecord, new_id, now
+from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from tests.integration.conftest import QUICK_LEASE, Stack, wait_until
 from tests.support.faulty import Fault, start
@@ -211,7 +213,7 @@ def test_a_bad_file_fails_as_in_the_api(busy: Stack, file: bytes, code: str, det
     wait_until("the file is gone", lambda: not stored(busy, upload_key(photo.id)))
     wait_until("its end is told", lambda: [one for one in busy.events() if one["data"]["id"] == photo.id])
     wait_until_quiet(busy)
-    assert ended.dead_at is None
+    assert ended.dead_letter_at is None
     assert buried(busy) == []
 
 
@@ -260,7 +262,7 @@ def test_an_order_given_up_becomes_a_dead_letter_of_its_own_queue(busy: Stack) -
         busy.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300))
     use_form(busy.services, photo, picture_of("red"))
     ended = busy.wait_for(photo)
-    assert ended.orders[order].dead is not None
+    assert ended.orders[order].dead_letter is not None
     wait_until_quiet(busy)
     # A sweep may be looking at it just now, and hides it for that long.
     letters = wait_until("the dead letter is there", lambda: busy.receive(busy.services.photos.dead_letters))

@@ -17,9 +17,10 @@ from botocore.exceptions import ClientError
 from darkroom.aws.bucket import upload_key
 from darkroom.errors import DarkroomError, OutOfMemory, Unavailable
 from darkroom.record.arrivals import read_body
+from darkroom.record.ids import new_id
+from darkroom.record.job import AttemptError
 from darkroom.record.messages import UploadMessage
-from darkroom.record.order import AttemptError
-from darkroom.record.photo import PhotoRecord, new_id
+from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from darkroom.sniff import Sniffed, sniff
 from tests.support.ingesting import await_upload, notification, put, record_of, request

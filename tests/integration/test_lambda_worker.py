@@ -21,8 +21,11 @@ from PIL import Image
 
 from darkroom.aws.bucket import upload_key
 from darkroom.aws.queue import Queue
-from darkroom.record.order import Callback
-from darkroom.record.photo import PhotoRecord, new_id, now
+from darkroom.record.clock import now
+from darkroom.record.delivery import Callback
+from darkroom.record.ids import new_id
+from darkroom.record.messages import WebhookMessage
+from darkroom.record.photo import PhotoRecord
 from tests.integration.conftest import Stack, wait_until
 from tests.support.fault_proxy import LOST_REQUEST, FaultProxy
 from tests.support.ingesting import await_upload, notification, put, record_of, send
@@ -212,7 +215,7 @@ class TestTime:
         assert names(answer) == [message["MessageId"] for message in messages[1:]]
         codes = [error.code for job in stack.look(sleeping).jobs.values() for error in job.errors]
         assert codes == ["time_limit_exceeded"] * 3
-        assert {order.claims for photo in photos for order in stack.look(photo).orders.values()} == {0}
+        assert {order.claim_count for photo in photos for order in stack.look(photo).orders.values()} == {0}
         (capped,) = aws_lambda.logged("time_limit.capped")
         assert capped["seconds"] < capped["wanted"]
         back = aws_lambda.receive_all(source, 2)
@@ -308,7 +311,7 @@ class TestWebhooks:
         photo = stack.record(picture, [RESIZE], callback=Callback(url=receiver.url))
         photo.cancel()
         stack.services.table.create(photo)
-        stack.services.send_webhook(photo.webhook_message(1))
+        stack.services.send_webhook(WebhookMessage.of(photo, 1))
         return photo
 
     def test_each_is_delivered_once_or_leads_to_the_next_attempt(
@@ -329,7 +332,7 @@ class TestWebhooks:
 
         assert names(answer) == [by_body(messages, '{"v": 2}')]
         assert {got.id for got in receiver.got} == {photo.event_id("photo.completed") for photo in photos}
-        deliveries = [stack.look(photo).webhook(1) for photo in photos]
+        deliveries = [stack.look(photo).delivery(1) for photo in photos]
         assert sorted(delivery.delivered_at is None for delivery in deliveries if delivery) == [False, False, True]
         wait_until("the next attempt waits", lambda: queue.depth().delayed == 1)
         (buried,) = queue.dead_letters.receive(10, wait=1, visibility=60)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from darkroom.record.photo import PhotoRecord, new_id
+from darkroom.record.ids import new_id
+from darkroom.record.photo import PhotoRecord
 from tests.integration.conftest import Stack, WorkerProcess, wait_until
 
 MISBEHAVING = "tests.support.misbehaving"
@@ -78,7 +79,8 @@ def test_every_poison_ends_as_designed_and_fifty_good_photos_complete(stack: Sta
     assert reasons.pop("what is this?") == "undecodable_message"
     assert {json.loads(body)["photo"]: code for body, code in reasons.items()} == buried
     listed = [stack.look(photo) for photo in (crashing, greedy, sleeping)]
-    assert {photo.id: order.dead.code for photo in listed for order in photo.orders.values() if order.dead} == buried
+    letters = [(photo.id, order.dead_letter) for photo in listed for order in photo.orders.values()]
+    assert {photo: letter.code for photo, letter in letters if letter} == buried
     (left,) = wait_until("the other one is back", lambda: stack.receive(stack.services.photos))
     assert json.loads(left) == {"v": 99}
 
@@ -136,7 +138,7 @@ def test_a_rank_filter_that_holds_the_gil_loses_no_lease(stack: Stack) -> None:
     assert (job.status, job.attempts) == ("succeeded", 1)
     assert job.result.seconds["grayscale"] > 10, "the trap did not close"
     (order,) = stack.look(photo).orders.values()
-    assert order.claims == 1
+    assert order.claim_count == 1
     settled = [entry for worker in workers for entry in worker.logged("order.settled")]
     assert [entry["receives"] for entry in settled] == [1]
     result = Image.open(io.BytesIO(stack.services.bucket.read(job.result.key))).convert("L")

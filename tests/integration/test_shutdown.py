@@ -53,7 +53,7 @@ class TestWhatWaits:
         assert statuses == ["processing", "processing", "succeeded"]
         depth = stack.services.photos.depth()
         assert (depth.visible, depth.in_flight) == (2, 0)
-        assert sum(order.claims for order in orders_of(stack, photos)) == 1
+        assert sum(order.claim_count for order in orders_of(stack, photos)) == 1
 
     def test_how_soon_they_are_visible_again(
         self, stack: Stack, picture: bytes, slow_job: dict[str, Any], capsys: pytest.CaptureFixture[str]
@@ -73,7 +73,7 @@ class TestWhatWaits:
             delays.append(time.monotonic() - at)
             assert not worker.logged("order.settled")
             assert worker.process.poll() is None
-            assert {order.claims for order in orders_of(stack, waiting)} == {0}
+            assert {order.claim_count for order in orders_of(stack, waiting)} == {0}
             stack.services.photos.delete([received.receipt_handle for received in back])
             worker.send(signal.SIGTERM)
             assert worker.wait() == 0
@@ -95,7 +95,7 @@ class TestWhatWaits:
         assert worker.wait() == 0
         (received,) = stack.services.photos.receive(10, wait=0, visibility=600)
         assert received.receives == 2, "the poll has not brought it, so this shows nothing"
-        assert [order.claims for order in orders_of(stack, [photo])] == [0]
+        assert [order.claim_count for order in orders_of(stack, [photo])] == [0]
 
     def test_nothing_more_is_received(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
         running = stack.submit(picture, slow_job)
@@ -144,7 +144,7 @@ class TestWhatRuns:
         found = stack.look(photo)
         (order,) = found.orders.values()
         assert found.counts == {"queued": 1}
-        assert (order.claims, order.attempts) == (1, 0)
+        assert (order.claim_count, order.attempts) == (1, 0)
         assert stack.services.photos.depth().visible == 1
         assert stack.objects(photo) == []
 
@@ -184,7 +184,7 @@ class TestScalingIn:
     @staticmethod
     def nothing_was_lost(stack: Stack, photos: list[PhotoRecord]) -> None:
         stack.wait_until_empty()
-        assert {(order.claims, order.given_back) for order in orders_of(stack, photos)} == {(1, 0)}
+        assert {(order.claim_count, order.uncounted_claims) for order in orders_of(stack, photos)} == {(1, 0)}
         assert stack.receive(stack.services.photos.dead_letters) == []
         assert sorted(event["id"] for event in stack.events()) == sorted(
             photo.event_id("photo.completed") for photo in photos

@@ -12,7 +12,9 @@ import pytest
 
 from darkroom.aws.bucket import upload_key
 from darkroom.errors import Unavailable
-from darkroom.record.photo import PhotoRecord, now
+from darkroom.record.clock import now
+from darkroom.record.messages import OrderMessage
+from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from tests.integration.conftest import Stack, wait_until
 from tests.support.ingesting import await_upload, put
@@ -36,7 +38,7 @@ def test_an_api_that_died_before_the_message(stack: Stack, picture: bytes) -> No
     worker = stack.worker(**OFTEN)
     ended = stack.wait_for(photo)
     assert ended.status == "succeeded"
-    assert [order.sends for order in ended.orders.values()] == [2]
+    assert [order.send_count for order in ended.orders.values()] == [2]
     assert worker.logged("sweep.resent")
 
 
@@ -88,8 +90,8 @@ def test_an_api_that_died_before_it_told_of_a_cancelled_upload(stack: Stack) -> 
 def cancel_long_ago(photo: PhotoRecord) -> None:
     photo.cancel()
     assert photo.upload is not None
-    assert photo.upload.due_at is not None
-    photo.upload.due_at -= timedelta(hours=1)
+    assert photo.upload.sweep_at is not None
+    photo.upload.sweep_at -= timedelta(hours=1)
 
 
 def test_one_that_cannot_be_mended_does_not_hide_the_others(stack: Stack, picture: bytes) -> None:
@@ -123,7 +125,7 @@ def test_however_many_cannot_be_mended_the_others_are_reached(
     sweeper = Sweeper(services, threading.Event())
     for _ in range(2):
         sweeper.sweep()
-    assert [order.sends for order in stack.look(good).orders.values()] == [2]
+    assert [order.send_count for order in stack.look(good).orders.values()] == [2]
     assert list(services.table.due()) == []
 
 
@@ -160,7 +162,7 @@ def test_what_was_put_off_is_mended_when_it_can_be(stack: Stack, picture: bytes)
     stack.services.table.put_off(photo.id, now() - timedelta(seconds=1))  # five minutes later
     assert stack.look(photo).orders == photo.orders
     sweeper.sweep()
-    assert [order.sends for order in stack.look(photo).orders.values()] == [2]
+    assert [order.send_count for order in stack.look(photo).orders.values()] == [2]
 
 
 def test_what_is_not_overdue_is_left_alone(stack: Stack, picture: bytes) -> None:
@@ -233,7 +235,7 @@ def test_one_photo_with_an_unexpected_error_does_not_hide_the_others(
 
     monkeypatch.setattr(sweeper, "mend", fail_for_one)
     sweeper.sweep()
-    sends = [order.sends for photo in photos for order in stack.look(photo).orders.values()]
+    sends = [order.send_count for photo in photos for order in stack.look(photo).orders.values()]
     assert sends == [2, 2, 1, 2, 2]
 
 
@@ -247,7 +249,7 @@ def test_one_that_cannot_even_be_put_off_does_not_hide_the_others(
         stack.services.table.create(photo)
     Sweeper(stack.services, threading.Event()).sweep()
     del photos[2]
-    assert [order.sends for photo in photos for order in stack.look(photo).orders.values()] == [2, 2, 2, 2]
+    assert [order.send_count for photo in photos for order in stack.look(photo).orders.values()] == [2, 2, 2, 2]
 
 
 @pytest.mark.parametrize("part", ["sweep", "clean_spool"])
@@ -256,7 +258,7 @@ def test_a_part_of_the_sweep_that_fails_holds_up_no_other(
 ) -> None:
     stack = make_stack(DARKROOM_SWEEP_INTERVAL="0.1")
     gone = stack.record(picture, [RESIZE])
-    copy = gone.message(min(gone.orders)).model_dump_json()
+    copy = OrderMessage.of(gone, min(gone.orders)).model_dump_json()
     dead_letters = stack.services.photos.dead_letters
     dead_letters.send(copy, "ann", "1", {"code": "attempts_exhausted", "reason": "it is removed"})
     stopping = threading.Event()

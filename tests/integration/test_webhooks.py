@@ -15,9 +15,10 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook
 
 from darkroom.aws.queue import Queue, Received
+from darkroom.record.clock import now
+from darkroom.record.delivery import Callback, Delivery
 from darkroom.record.messages import WebhookMessage
-from darkroom.record.order import Callback, Delivery
-from darkroom.record.photo import PhotoRecord, now
+from darkroom.record.photo import PhotoRecord
 from darkroom.webhooks.signing import secrets_of
 from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
 from tests.support.exhaustive import matrix
@@ -132,7 +133,7 @@ class TestDelivery:
     def test_after_an_outage_of_sqs_it_goes_on_soon_however_long_retries_wait(
         self, hooked: Hooked, endpoint: str
     ) -> None:
-        hooked.stack.services.send_webhook(hooked.ended().webhook_message(1))
+        hooked.stack.services.send_webhook(WebhookMessage.of(hooked.ended(), 1))
 
         with FaultProxy(endpoint) as proxy:
             with proxy.down():
@@ -254,7 +255,7 @@ class TestMessages:
     def test_one_that_comes_too_early_is_put_off_until_it_is_due(self, hooked: Hooked) -> None:
         photo = hooked.ended()
         due = now() + timedelta(seconds=3)
-        message = photo.webhook_message(1).model_copy(update={"not_before": due})
+        message = WebhookMessage.of(photo, 1).model_copy(update={"not_before": due})
         hooked.queue.send(message.model_dump_json(), group="default", deduplication_id="")  # as after a hop
         hooked.worker()
         delivery = hooked.wait_for(photo, "delivered", delivered)
@@ -291,7 +292,7 @@ class TestMessages:
         photo = hooked.ended()
         sender = WebhookSender(hooked.stack.services, SecretStr(MASTER), threading.Event())
         for attempt in range(1, len(SCHEDULE) + 1):
-            messages = [photo.webhook_message(1) for _ in range(4)]
+            messages = [WebhookMessage.of(photo, 1) for _ in range(4)]
             threads = [threading.Thread(target=sender.handle, args=[as_received(message)]) for message in messages]
             for thread in threads:
                 thread.start()
@@ -308,7 +309,7 @@ class TestMessages:
         hooked.receiver.open.clear()
         hooked.receiver.answers.append((500, {"Retry-After": "3600"}))
         photo = hooked.ended()
-        received = as_received(photo.webhook_message(1))
+        received = as_received(WebhookMessage.of(photo, 1))
         services = hooked.stack.services
         first = threading.Thread(
             target=WebhookSender(services, SecretStr(MASTER), threading.Event()).handle, args=[received]

@@ -12,7 +12,8 @@ from typing import Any
 
 from PIL import Image
 
-from darkroom.record.photo import PhotoRecord, new_id
+from darkroom.record.ids import new_id
+from darkroom.record.photo import PhotoRecord
 from tests.integration.conftest import Stack, wait_until
 
 RESIZE = {"type": "resize", "width": 160}
@@ -91,7 +92,7 @@ class TestWork:
         worker = stack.worker(DARKROOM_CONCURRENCY="3")
         assert stack.wait_for(another).status == "succeeded"
         wait_until("it was tried several times", lambda: len(worker.logged("order.attempt_failed")) > 4)
-        assert all(stack.look(photo).jobs_of(next(iter(photo.orders)), unfinished=True) for photo in others)
+        assert all(stack.look(photo).order(next(iter(photo.orders))).unfinished_jobs for photo in others)
         stack.as_this_release(first)
         ended = [only_job(stack.wait_for(photo)).ended_at for photo in (first, *others)]
         assert ended == sorted(ended)
@@ -161,7 +162,7 @@ class TestWhatIsAtFault:
         job = only_job(stack.wait_for(photo))
         assert (job.status, [error.attempt for error in job.errors]) == ("failed", [1, 2])
         assert "ParamValidationError" in job.errors[-1].detail
-        assert stack.look(photo).dead_at is not None
+        assert stack.look(photo).dead_letter_at is not None
         stack.wait_until_empty()
         assert len(stack.receive(stack.services.photos.dead_letters)) == 1
         assert [event["type"] for event in stack.events()] == ["photo.completed"]
@@ -287,7 +288,7 @@ class TestLeasesAndClaims:
         assert only_job(stack.wait_for(photo)).attempts == 1
         stack.wait_until_empty()
         (order,) = stack.look(photo).orders.values()
-        assert order.claims == 1
+        assert order.claim_count == 1
         assert sum(len(worker.logged("job.stored")) for worker in workers) == 1
 
     def test_the_photo_of_a_killed_worker_is_done_by_another(

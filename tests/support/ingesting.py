@@ -12,9 +12,11 @@ import requests
 
 from darkroom.aws.bucket import upload_key
 from darkroom.jobs.specs import jobs_adapter
+from darkroom.record.clock import now
+from darkroom.record.ids import new_id
 from darkroom.record.messages import IngestMessage
-from darkroom.record.order import DirectUpload
-from darkroom.record.photo import PhotoRecord, new_id, now
+from darkroom.record.photo import PhotoRecord
+from darkroom.record.upload import DirectUpload
 from darkroom.services import Services
 
 RESIZE = {"type": "resize", "width": 160}

@@ -32,9 +32,12 @@ from darkroom.errors import (
 )
 from darkroom.filenames import photo_filename, safe_filename
 from darkroom.record.arrivals import INCOMING, UPLOADS, Notice
+from darkroom.record.clock import now
+from darkroom.record.delivery import Callback
 from darkroom.record.messages import IngestMessage, UploadMessage
-from darkroom.record.order import Callback, DirectUpload, Original
-from darkroom.record.photo import PhotoRecord, now
+from darkroom.record.photo import PhotoRecord
+from darkroom.record.stored import Original
+from darkroom.record.upload import DirectUpload
 from darkroom.services import Services
 from darkroom.sniff import Sniffed
 from worker.ingest.rules import Drop, Drops
@@ -136,14 +139,14 @@ class Ingest:
     # --- the file -----------------------------------------------------------------------------------------------
 
     def _take(self, photo: PhotoRecord, source: str, means: Means, asked: bool) -> PhotoRecord | None:
-        if photo.gone:
+        if photo.deleted_or_expired:
             raise PhotoGone
-        if photo.awaited_upload:
+        if photo.pending_upload:
             try:
                 photo = self._take_newest(photo, source, means)
             except _Missing as missing:
                 photo = self._services.table.get(photo.id) or photo
-                if photo.awaited_upload:  # nobody has taken it meanwhile
+                if photo.pending_upload:  # nobody has taken it meanwhile
                     if not asked:
                         log.info("ingest.missing", key=source)
                         return None
@@ -154,7 +157,7 @@ class Ingest:
                 photo = self._note_attempt(photo, error)
         else:
             log.info("ingest.late", detail="the photo has its original, or its jobs have ended without one")
-        kept = photo.upload is not None and photo.upload.kept
+        kept = photo.upload is not None and photo.upload.keep_file
         if source == upload_key(photo.id) and not kept:  # whoever dropped a file may want to keep it there
             self._services.bucket.remove([source])
         return photo
@@ -193,7 +196,7 @@ class Ingest:
         with _missing():
             self._services.bucket.copy(source, fetched.etag, original.key, sniffed.content_type)
         photo, taken = self._services.table.update(
-            photo.id, lambda record: record.take_original(original, self._settings.resend_after), known=photo
+            photo.id, lambda record: record.accept_upload(original, self._settings.resend_after), known=photo
         )
         if taken:
             log.info("ingest.taken", key=source, size=original.size)
@@ -213,7 +216,9 @@ class Ingest:
     def _note_attempt(self, photo: PhotoRecord, error: Exception) -> PhotoRecord:
         """Taking it in failed, and nobody can say whether the next attempt will. They are counted in the record: a
         message is also received when a worker gives it back unread. Raises Unavailable unless it was the last one."""
-        photo, attempts = self._services.table.update(photo.id, lambda record: record.count_attempt(), known=photo)
+        photo, attempts = self._services.table.update(
+            photo.id, lambda record: record.count_upload_attempt(), known=photo
+        )
         log.error("ingest.attempt_failed", attempt=attempts, exc_info=error)
         if attempts < self._settings.max_attempts:
             raise Unavailable(f"attempt {attempts} to take the file in failed") from error
@@ -221,9 +226,7 @@ class Ingest:
 
     def _refuse(self, photo: PhotoRecord, error: DarkroomError) -> PhotoRecord:
         """Nothing can be made of the file: its owner finds that with the jobs."""
-        photo, refused = self._services.table.update(
-            photo.id, lambda record: record.refuse_original(error), known=photo
-        )
+        photo, refused = self._services.table.update(photo.id, lambda record: record.reject_upload(error), known=photo)
         log.warning("ingest.refused", code=error.code, detail=error.detail, in_vain=not refused)
         return photo
 
@@ -249,7 +252,7 @@ def _original(photo: PhotoRecord, fetched: Fetched, sniffed: Sniffed) -> Origina
 
 def _other_copies(photo: PhotoRecord, keys: list[str]) -> list[str]:
     """Those that are not the original. A photo without one may still get one of them."""
-    return [] if photo.awaited_upload else [key for key in keys if photo.original is None or key != photo.original.key]
+    return [] if photo.pending_upload else [key for key in keys if photo.original is None or key != photo.original.key]
 
 
 class _Missing(Exception):

@@ -28,7 +28,7 @@ from darkroom.errors import (
     UnreadablePhoto,
 )
 from darkroom.record.arrivals import read_body, split_body
-from darkroom.record.messages import Message, read_message
+from darkroom.record.messages import OrderMessage, read_message
 from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
@@ -74,7 +74,7 @@ class Handler:
             return self._refuse(received, lease, error)
         return self._carry_out(message, received, lease)
 
-    def _carry_out(self, message: Message, received: Received, lease: Lease) -> Verdict:
+    def _carry_out(self, message: OrderMessage, received: Received, lease: Lease) -> Verdict:
         """Handle the message of an order to its end."""
         with structlog.contextvars.bound_contextvars(
             photo=message.photo, order=message.order, owner=message.owner, trace=message.trace
@@ -89,7 +89,7 @@ class Handler:
             log.info("order.settled", verdict=str(verdict), receives=received.receives, seconds=seconds)
             return verdict
 
-    def _handle(self, message: Message, received: Received, lease: Lease) -> Verdict:
+    def _handle(self, message: OrderMessage, received: Received, lease: Lease) -> Verdict:
         settings, claim = self._settings, None
         try:
             self._check(lease)  # it may have waited too long for its renewals
@@ -143,13 +143,13 @@ class Handler:
             return Delete()
         order = photo.orders[min(photo.orders)]
         # However late it comes, it knows of the first generation only.
-        message = photo.message(order.id).model_copy(update={"generation": 1})
+        message = OrderMessage.of(photo, order.id).model_copy(update={"generation": 1})
         if not self._services.photos.fifo:
             # The message stands for the order: that is what may have to be buried.
             return self._carry_out(message, replace(received, body=message.model_dump_json()), lease)
         if not photo.unfinished:
             self._services.announce(photo, message)
-        elif not order.claims:  # else somebody has sent it
+        elif not order.claim_count:  # else somebody has sent it
             self._services.send_order(photo, order.id)
         return Delete()
 
@@ -197,18 +197,18 @@ class Handler:
         if self._interrupted:
             raise Interrupted
 
-    def _report(self, photo: PhotoRecord, message: Message, received: Received, claim: Claim) -> None:
+    def _report(self, photo: PhotoRecord, message: OrderMessage, received: Received, claim: Claim) -> None:
         """What is left once the record says how everything ended. A death in between leads back here."""
         order = photo.orders.get(message.order)
-        if order and order.dead:
-            self._services.photos.bury(received, order.dead.code, order.dead.detail, order.claim)
+        if order and order.dead_letter:
+            self._services.photos.bury(received, order.dead_letter.code, order.dead_letter.detail, order.fence)
         self._services.announce(photo, message)
-        if received.receives > 1 or claim.tries > 1:  # an earlier holder may have stored results before it died
+        if received.receives > 1 or claim.claim_count > 1:  # an earlier holder may have stored results before it died
             self._services.remove_leftovers(message.photo)
 
     # --- when it did not end well -------------------------------------------------------------------------------
 
-    def _give_up(self, message: Message, received: Received, claim: Claim | None, error: DarkroomError) -> Verdict:
+    def _give_up(self, message: OrderMessage, received: Received, claim: Claim | None, error: DarkroomError) -> Verdict:
         """Judge an attempt that failed, and write down what follows from it."""
         verdict = self._judge(error, claim, received)
         log.warning("order.attempt_failed", verdict=str(verdict), code=error.code, detail=error.detail)
@@ -232,17 +232,17 @@ class Handler:
 
     def _judge(self, error: DarkroomError, claim: Claim | None, received: Received) -> Verdict:
         if claim and claim.jobs:
-            return judge(error, claim.attempt, claim.tries, self._settings)
+            return judge(error, claim.attempt, claim.claim_count, self._settings)
         return judge(error, received.receives, received.receives, self._settings)
 
-    def _postpone(self, message: Message, claim: Claim, error: DarkroomError, verdict: Retry) -> None:
+    def _postpone(self, message: OrderMessage, claim: Claim, error: DarkroomError, verdict: Retry) -> None:
         resend_after = self._settings.resend_after
         self._services.table.update(
             message.photo,
             lambda record: record.postpone(claim, error, verdict.counts, verdict.delay, resend_after),
         )
 
-    def _bury(self, message: Message, received: Received, claim: Claim | None, error: DarkroomError) -> None:
+    def _bury(self, message: OrderMessage, received: Received, claim: Claim | None, error: DarkroomError) -> None:
         if claim and claim.jobs:
             photo, _ = self._services.table.update(message.photo, lambda record: record.bury(claim, error))
             self._report(photo, message, received, claim)
@@ -269,6 +269,6 @@ def _unexpected(error: Exception) -> DarkroomError:
 
 
 def _history(photo: PhotoRecord, claim: Claim) -> str:
-    errors = [error for job in photo.jobs_of(claim.order, unfinished=True) for error in job.errors]
+    errors = [error for job in photo.order(claim.order).unfinished_jobs for error in job.errors]
     last = f"the last error was: {errors[-1].detail}" if errors else "the worker died each time, without a word"
     return f"tried {claim.attempt} times; {last}"

@@ -11,8 +11,9 @@ import structlog
 import darkroom
 from darkroom.aws.bucket import result_key
 from darkroom.errors import DarkroomError
-from darkroom.record.order import Claim, Result
+from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.stored import Result
 from darkroom.record.views import result_filename
 from darkroom.services import Services
 from worker.child.protocol import Failure, JobOutcome, ProducedFile
@@ -53,7 +54,7 @@ class Publication:
 
     def _store(self, job_id: str, made: ProducedFile) -> Result:
         started = time.monotonic()
-        key = result_key(self.photo.id, job_id, self._claim.number, made.extension)
+        key = result_key(self.photo.id, job_id, self._claim.fence, made.extension)
         with made.open() as file:
             self._services.bucket.put(key, file, made.content_type)
         made.path.unlink()

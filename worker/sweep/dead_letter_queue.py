@@ -1,6 +1,6 @@
 """The dead-letter queue and the records agree: what the sweep does about it.
 
-What a worker buries it copies there with the reason and the order's claim number, and the record says so.
+What a worker buries it copies there with the reason and the order's fence, and the record says so.
 Two things come about without the records: SQS itself moves a message that was received too often, and a
 copy outlives its dead letter when that is redriven, purged or deleted. A sweep looks at a bounded number of
 messages and gives back those that are in their place.
@@ -16,7 +16,7 @@ import structlog
 
 from darkroom.aws.queue import BATCH, LOOK, Received
 from darkroom.errors import Conflict, DarkroomError, MessageGivenUp, NotFound, Unavailable
-from darkroom.record.messages import Message, read_message
+from darkroom.record.messages import OrderMessage, read_message
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 
@@ -112,7 +112,7 @@ class DeadLetterSweep:
             log.debug("dead_letter.left", code=error.code, detail=error.detail)
         return False
 
-    def _take_over(self, received: Received, message: Message, photo: PhotoRecord | None) -> bool:
+    def _take_over(self, received: Received, message: OrderMessage, photo: PhotoRecord | None) -> bool:
         """Do for a message that SQS moved what a worker does when it buries one.
 
         The record first, then the event, then the copy with the reason; the message is deleted last. A crash in
@@ -122,41 +122,41 @@ class DeadLetterSweep:
             reason = NotFound(f"there is no photo {message.photo}")
             self._services.photos.bury(received, reason.code, reason.detail)
             return True
-        if photo.gone or message.order not in photo.orders:
+        if photo.deleted_or_expired or message.order not in photo.orders:
             return True
         order = photo.orders[message.order]
-        if message.send < order.sends and (message.send or order.redrives):
+        if message.send < order.send_count:
             return True  # a later message has taken its place
-        if photo.jobs_of(order.id, unfinished=True):
+        if order.unfinished_jobs:
             error = MessageGivenUp(self._history(photo, message.order))
             photo, _ = self._services.table.update(
-                photo.id, lambda record: record.bury_given_up(message.order, message.send or order.sends, error), photo
+                photo.id, lambda record: record.bury_abandoned(message.order, message.send, error), photo
             )
             order = photo.orders[message.order]
             log.error("dead_letter.found", receives=received.receives, detail=error.detail)
         # Also of one that had ended: perhaps nobody was told, and the message came back for that.
         self._services.announce(photo, message)
-        if order.dead and order.dead.code == MessageGivenUp.code:
-            self._services.photos.bury(received, order.dead.code, order.dead.detail, order.claim)
+        if order.dead_letter and order.dead_letter.code == MessageGivenUp.code:
+            self._services.photos.bury(received, order.dead_letter.code, order.dead_letter.detail, order.fence)
         return True
 
     def _history(self, photo: PhotoRecord, order_id: str) -> str:
         receives = self._services.photos.max_receives()
         often = f"{receives} receives" if receives else "too many receives"
-        attempts = photo.orders[order_id].attempts
-        errors = [error for job in photo.jobs_of(order_id, unfinished=True) for error in job.errors]
+        order = photo.orders[order_id]
+        errors = [error for job in order.unfinished_jobs for error in job.errors]
         last = f"; the last error was: {max(errors, key=lambda error: error.at).detail}" if errors else ""
-        return f"SQS gave the message up after {often}, {attempts} of them attempts{last}"
+        return f"SQS gave the message up after {often}, {order.attempts} of them attempts{last}"
 
 
-def _is_stale(copy: Received, message: Message, photo: PhotoRecord | None) -> bool:
+def _is_stale(copy: Received, message: OrderMessage, photo: PhotoRecord | None) -> bool:
     """Whether a copy no longer stands for a dead letter."""
-    code, claim = copy.attributes["code"], copy.attributes.get("claim")
+    code, fence = copy.attributes["code"], copy.attributes.get("fence")
     if photo is None:
         return code != NotFound.code  # expired and removed; what never had a record stays for people to look at
-    if photo.gone:
+    if photo.deleted_or_expired:
         return True
-    if claim is None:  # not an order was buried but only a message
+    if fence is None:  # a message was buried, and not an order
         return False
     order = photo.orders.get(message.order)
-    return order is None or order.dead is None or claim != str(order.claim)
+    return order is None or order.dead_letter is None or fence != str(order.fence)

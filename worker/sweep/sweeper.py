@@ -15,7 +15,8 @@ import structlog
 
 from darkroom.aws.bucket import upload_key
 from darkroom.errors import Conflict, DarkroomError, NotFound, Unavailable
-from darkroom.record.photo import PhotoRecord, now
+from darkroom.record.clock import now
+from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from worker.child.workspace import remove_abandoned
 from worker.sweep.dead_letter_queue import DeadLetterSweep
@@ -87,8 +88,8 @@ class Sweeper:
                 self._services.purge(photo)
                 log.info("sweep.purged")
             return
-        if photo.awaited_upload:
-            self._look_for_upload(photo, photo.awaited_upload.key or upload_key(photo_id))
+        if photo.pending_upload:
+            self._look_for_upload(photo, photo.pending_upload.key or upload_key(photo_id))
             return
         if photo.upload and photo.due_at:
             self._tell(photo)
@@ -105,7 +106,7 @@ class Sweeper:
             return
         if self._services.bucket.exists(key):
             self._services.send_upload(photo)
-            self._services.table.update(photo.id, lambda record: record.await_upload(), known=photo)
+            self._services.table.update(photo.id, lambda record: record.recheck_upload_later(), known=photo)
             log.warning("sweep.upload_found")
         else:
             self._services.table.update(photo.id, lambda record: record.expire_upload(), known=photo)
@@ -114,20 +115,20 @@ class Sweeper:
     def _tell(self, photo: PhotoRecord) -> None:
         """A photo was cancelled while it waited for its file, and perhaps nobody was told."""
         self._services.announce(photo)
-        self._services.table.update(photo.id, lambda record: record.told(), known=photo)
+        self._services.table.update(photo.id, lambda record: record.mark_notified(), known=photo)
         log.warning("sweep.told")
 
     def _resend(self, photo: PhotoRecord, order_id: str) -> PhotoRecord:
         """Send an order again. Should its original be missing, the worker that gets it says so."""
-        photo, order = self._services.table.update(
-            photo.id, lambda record: record.resend(order_id, self._resend_after), known=photo
+        photo, _ = self._services.table.update(
+            photo.id, lambda record: record.order(order_id).resend(self._resend_after), known=photo
         )
         try:
             self._services.send_order(photo, order_id)
         except Unavailable:
             self._services.table.update(
-                photo.id, lambda record: record.not_resent(order_id, self._resend_after), known=photo
+                photo.id, lambda record: record.order(order_id).undo_resend(self._resend_after), known=photo
             )
             raise
-        log.warning("sweep.resent", order=order_id, sends=order.sends)
+        log.warning("sweep.resent", order=order_id, sends=photo.order(order_id).send_count)
         return photo

@@ -23,8 +23,9 @@ from pydantic import SecretStr
 import darkroom
 from darkroom.aws.queue import BATCH, Received
 from darkroom.errors import Conflict, DarkroomError, DeliveryFailed, MessageError
+from darkroom.record.clock import now
 from darkroom.record.messages import WebhookMessage, read_webhook
-from darkroom.record.photo import PhotoRecord, now
+from darkroom.record.photo import PhotoRecord
 from darkroom.record.views import photo_completed
 from darkroom.services import Services
 from darkroom.webhooks.callback import read_callback
@@ -107,7 +108,7 @@ class WebhookSender:
         try:
             message = read_webhook(received.body)
             with structlog.contextvars.bound_contextvars(photo=message.photo, owner=message.owner):
-                self._handle(message, message.id or received.id)
+                self._handle(message, message.id)
             return Delete()
         except MessageError as error:
             log.error("webhook.refused", message=received.id, detail=error.detail)
@@ -128,12 +129,12 @@ class WebhookSender:
             self._put_off(message, me, message.not_before)
             return
         photo = self._services.table.get(message.photo)
-        delivery = photo.webhook(message.generation) if photo else None
+        delivery = photo.delivery(message.generation) if photo else None
         if photo is None or delivery is None or delivery.ended:
             log.info("webhook.dropped", reason="it is done, or the photo or its callback is gone")
         elif delivery.next_at and delivery.next_at > now():
-            if delivery.holder in (None, me):  # whoever handled this died before it could send the next one
-                self._services.send_webhook(photo.webhook_message(message.generation, delivery.next_at))
+            if delivery.message_id in (None, me):  # whoever handled this died before it could send the next one
+                self._services.send_webhook(WebhookMessage.of(photo, message.generation, delivery.next_at))
             else:
                 log.info("webhook.dropped", reason="another message leads to the next attempt")
         else:
@@ -172,7 +173,7 @@ class WebhookSender:
             photo.id, lambda record: record.note_delivery(generation, attempt, error, next_at), known=photo
         )
         if next_at:
-            self._services.send_webhook(photo.webhook_message(generation, next_at))
+            self._services.send_webhook(WebhookMessage.of(photo, generation, next_at))
 
     def _outcome(self, message: WebhookMessage, photo: PhotoRecord) -> Answer | DeliveryFailed:
         try:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from darkroom.errors import AttemptsExhausted, DarkroomError, OutOfMemory, Unavailable
-from darkroom.record.order import Result
-from darkroom.record.photo import PhotoRecord, new_id
+from darkroom.record.ids import new_id
+from darkroom.record.photo import PhotoRecord
+from darkroom.record.stored import Result
 from darkroom.redrive import DeadLetters
 
 JOBS = [{"type": "resize", "width": 40}, {"type": "resize", "width": 20}, {"type": "metadata"}]
@@ -209,4 +210,4 @@ def test_anothers_and_a_deleted_photos_are_not_there(clean: Any, picture: bytes)
             assert clean.ask(method, address).status_code == 404
         answer = clean.post("/v1/dead-letters/redrive", json={"ids": [id_of(photo)]}).json()
         assert (answer["done"], answer["not_found"]) == ([], [id_of(photo)])
-    assert clean.record(anothers.id).dead_at is not None
+    assert clean.record(anothers.id).dead_letter_at is not None

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from darkroom.aws.bucket import original_key
-from darkroom.record.photo import new_id
+from darkroom.record.ids import new_id
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_idempotency import JOBS, Held, at_once, forget_answer, listed, send
 from tests.support.fault_proxy import FaultProxy
@@ -174,7 +174,7 @@ def test_what_is_neither_true_nor_false_is_a_fault(api: Any, own: bytes) -> None
 def names(api: Any) -> list[str]:
     """The photos that items of their own name."""
     items = api.services.clients.dynamodb.scan(TableName=api.settings.table)["Items"]
-    return [str(item["twin"]) for item in items if "twin" in item]
+    return [str(item["photo_id"]) for item in items if "photo_id" in item]
 
 
 def test_it_goes_when_the_photo_is_deleted(start_api: Any, own: bytes) -> None:

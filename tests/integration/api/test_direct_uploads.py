@@ -15,8 +15,9 @@ from darkroom.aws.queue import Queue
 from darkroom.aws.table import Table
 from darkroom.errors import Unavailable
 from darkroom.owners import hash_of, new_key
-from darkroom.record.order import Original
-from darkroom.record.photo import PhotoRecord, now
+from darkroom.record.clock import now
+from darkroom.record.photo import PhotoRecord
+from darkroom.record.stored import Original
 from tests.integration.api.conftest import PATIENCE
 from tests.integration.api.test_idempotency import forget_answer
 
@@ -173,7 +174,7 @@ def test_a_repetition_whose_file_has_come_is_told_of_the_photo(api: Any) -> None
     original = Original(
         key="k", filename="a.jpg", content_type="image/jpeg", size=1, sha256="0" * 64, width=1, height=1
     )
-    api.end(photo["id"], lambda record: record.take_original(original, 60))
+    api.end(photo["id"], lambda record: record.accept_upload(original, 60))
     forget_answer(api, "come")
 
     again = api.post(ADDRESS, json={"preset": "metadata"}, headers=key)
@@ -209,7 +210,7 @@ def test_a_repetition_is_told_what_has_become_of_the_photo(api: Any, picture: by
     original = Original(
         key="k", filename="a.jpg", content_type="image/jpeg", size=1, sha256="0" * 64, width=1, height=1
     )
-    api.end(photo["id"], lambda record: record.take_original(original, 60))
+    api.end(photo["id"], lambda record: record.accept_upload(original, 60))
     assert (repeated()["status"], repeated()["upload"]) == ("processing", None)
     api.end(photo["id"], PhotoRecord.cancel)
     assert repeated()["status"] == "cancelled"

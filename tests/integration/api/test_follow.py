@@ -13,20 +13,20 @@ import requests
 
 from darkroom.aws.bucket import result_key
 from darkroom.errors import UnreadablePhoto
-from darkroom.record.order import Result
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.stored import Result
 
 
 def succeed(result: dict[str, Any] | None = None) -> Any:
     """A change that ends every job of a photo well, as a worker would."""
 
     def change(photo: PhotoRecord) -> None:
-        (order,) = {job.order for job in photo.jobs.values() if job.unfinished}
+        (order,) = {order.id for order in photo.orders.values() if order.unfinished_jobs}
         claim = photo.claim(order, 5, 60, 60)
         outcomes = {}
         for job_id in claim.jobs:
             kind = {"filename": "photo.json", "content_type": "application/json"} if result is None else result
-            key = result_key(photo.id, job_id, claim.number, "bin")
+            key = result_key(photo.id, job_id, claim.fence, "bin")
             outcomes[job_id] = Result(key=key, size=4, sha256="0" * 64, **kind)
         photo.publish(claim, outcomes)
 
@@ -34,8 +34,8 @@ def succeed(result: dict[str, Any] | None = None) -> Any:
 
 
 def fail(photo: PhotoRecord) -> None:
-    (order,) = {job.order for job in photo.jobs.values() if job.unfinished}
-    photo.fail_order(order, UnreadablePhoto("the photo ends in the middle"))
+    (order,) = {order.id for order in photo.orders.values() if order.unfinished_jobs}
+    photo.order(order).fail_unsent(UnreadablePhoto("the photo ends in the middle"))
 
 
 REFUSED = "2"

@@ -20,7 +20,7 @@ from darkroom.aws.bucket import original_key
 from darkroom.aws.idempotency_store import LOCK, ReservedIds, StoredAnswer
 from darkroom.errors import RequestInFlight, Unavailable
 from darkroom.owners import hash_of, new_key
-from darkroom.record.photo import new_id
+from darkroom.record.ids import new_id
 from tests.integration.api.conftest import PATIENCE, Api
 from tests.support.exhaustive import matrix
 from tests.support.fault_proxy import Answer as Answered
@@ -510,7 +510,7 @@ def test_more_jobs_are_asked_for_once(api: Any, picture: bytes) -> None:
     assert taken_over.json() == first.json()
     assert len(api.record(photo).jobs) == 2
     assert {message["order"] for message in api.messages()} == {
-        api.record(photo).jobs[first.json()["jobs"][0]["id"]].order
+        api.record(photo).order_of(first.json()["jobs"][0]["id"]).id
     }
 
 

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from darkroom.jobs.specs import jobs_adapter
-from darkroom.record.photo import PhotoRecord, new_id, now
+from darkroom.record.clock import now
+from darkroom.record.ids import new_id
+from darkroom.record.photo import PhotoRecord
 
 
 @pytest.fixture(scope="module")

@@ -155,7 +155,7 @@ def _count(
     report.figures |= {
         "photos": f"{len(uploaded)}, {sum(len(record.jobs) for record in records.values())} jobs",
         "lost": str(lost),
-        "claimed again": f"{sum(order.claims - 1 for order in orders)} times; most attempts of an order: "
+        "claimed again": f"{sum(order.claim_count - 1 for order in orders)} times; most attempts of an order: "
         f"{max(order.attempts for order in orders)}",
         "results made again": str(sum(times - 1 for times in stored.values())),
         "received again": f"{sum(times - 1 for times in receives.values())} times, "

@@ -16,8 +16,10 @@ from api.uploads.parse import Upload
 from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import Unavailable, UnreadablePhoto
 from darkroom.jobs.specs import MetadataJob
-from darkroom.record.order import Original
-from darkroom.record.photo import PhotoRecord, new_id, now
+from darkroom.record.clock import now
+from darkroom.record.ids import new_id
+from darkroom.record.photo import PhotoRecord
+from darkroom.record.stored import Original
 
 CONTEXT = cast(Context, SimpleNamespace(settings=SimpleNamespace(base_url="")))
 

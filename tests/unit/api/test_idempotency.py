@@ -8,7 +8,10 @@ from api.idempotency import read_key
 from darkroom.aws.idempotency_store import LOCK, _pause
 from darkroom.errors import MalformedKey, Unavailable, UnreadablePhoto
 from darkroom.jobs.specs import MetadataJob, ResizeJob
-from darkroom.record.photo import PhotoRecord, new_id, now
+from darkroom.record.clock import now
+from darkroom.record.ids import new_id
+from darkroom.record.messages import OrderMessage
+from darkroom.record.photo import PhotoRecord
 
 REPEAT = 60
 
@@ -54,16 +57,16 @@ def order(photo: PhotoRecord) -> str:
 
 
 def test_an_order_that_was_never_sent_begins_anew(photo: PhotoRecord) -> None:
-    jobs, sent_as = list(photo.jobs), photo.deduplication_id(order(photo))
-    photo.fail_order(order(photo), Unavailable("the queue is down"))
+    jobs, sent_as = list(photo.jobs), OrderMessage.of(photo, order(photo)).deduplication_id
+    photo.order(order(photo)).fail_unsent(Unavailable("the queue is down"))
 
-    photo.go_on(order(photo), REPEAT)
+    photo.resume_order(order(photo), REPEAT)
 
     assert list(photo.jobs) == jobs
     assert {job.status for job in photo.jobs.values()} == {"queued"}
     assert photo.generation == 2
     assert photo.due_at
-    assert photo.deduplication_id(order(photo)) != sent_as
+    assert OrderMessage.of(photo, order(photo)).deduplication_id != sent_as
 
 
 def test_an_order_that_failed_in_work_is_left_as_it_is(photo: PhotoRecord) -> None:
@@ -71,7 +74,7 @@ def test_an_order_that_failed_in_work_is_left_as_it_is(photo: PhotoRecord) -> No
     photo.publish(claim, {job: UnreadablePhoto("cut short") for job in claim.jobs})
     before = photo.model_copy(deep=True)
 
-    photo.go_on(order(photo), REPEAT)
+    photo.resume_order(order(photo), REPEAT)
 
     assert photo == before
 
@@ -80,12 +83,12 @@ def test_an_order_whose_original_was_lost_begins_anew_with_fresh_attempts(photo:
     claim = photo.claim(order(photo), 5, 90, REPEAT)
     photo.publish(claim, {job: UnreadablePhoto("the original is missing") for job in claim.jobs})
 
-    photo.go_on(order(photo), REPEAT, lost=True)
+    photo.resume_order(order(photo), REPEAT, lost=True)
 
     again = photo.claim(order(photo), 5, 90, REPEAT)
     assert len(again.jobs) == 2
     assert again.attempt == 1
-    assert again.number > claim.number
+    assert again.fence > claim.fence
 
 
 def test_an_order_with_its_jobs_is_added_once(photo: PhotoRecord) -> None:
@@ -103,49 +106,49 @@ def test_a_job_is_retried_once_under_one_order(photo: PhotoRecord) -> None:
     photo.retry(job, REPEAT, order_id=order_id)
     photo.retry(job, REPEAT, order_id=order_id)
 
-    assert [one.id for one in photo.jobs_of(order_id)] == [job]
+    assert list(photo.order(order_id).jobs) == [job]
     assert photo.generation == 2
 
 
 def test_nothing_begins_anew_on_a_photo_that_is_gone(photo: PhotoRecord) -> None:
-    photo.fail_order(order(photo), Unavailable("the queue is down"))
+    photo.order(order(photo)).fail_unsent(Unavailable("the queue is down"))
     photo.delete()
 
-    photo.go_on(order(photo), REPEAT)
+    photo.resume_order(order(photo), REPEAT)
 
     assert {job.status for job in photo.jobs.values()} == {"failed"}
 
 
 def test_an_order_that_two_are_at_is_failed_by_neither(photo: PhotoRecord) -> None:
-    photo.go_on(order(photo), REPEAT)
+    photo.resume_order(order(photo), REPEAT)
 
-    assert not photo.fail_order(order(photo), Unavailable("S3 is down"))
+    assert not photo.order(order(photo)).fail_unsent(Unavailable("S3 is down"))
     assert photo.unfinished
     assert photo.due_at, "the sweep looks after it"
 
 
 def test_who_begins_a_failed_order_anew_may_fail_it_again(photo: PhotoRecord) -> None:
-    photo.fail_order(order(photo), Unavailable("S3 is down"))
-    photo.go_on(order(photo), REPEAT, lost=True)
+    photo.order(order(photo)).fail_unsent(Unavailable("S3 is down"))
+    photo.resume_order(order(photo), REPEAT, lost=True)
 
-    assert photo.fail_order(order(photo), Unavailable("S3 is down"))
+    assert photo.order(order(photo)).fail_unsent(Unavailable("S3 is down"))
     assert not photo.unfinished
 
 
 def test_an_order_begun_anew_for_a_lost_original_may_have_others_at_it(photo: PhotoRecord) -> None:
     claim = photo.claim(order(photo), 5, 90, REPEAT)
     photo.publish(claim, {job: UnreadablePhoto("the original is missing") for job in claim.jobs})
-    photo.go_on(order(photo), REPEAT, lost=True)
+    photo.resume_order(order(photo), REPEAT, lost=True)
 
-    assert not photo.fail_order(order(photo), Unavailable("S3 is down"))
+    assert not photo.order(order(photo)).fail_unsent(Unavailable("S3 is down"))
 
 
 def test_what_has_ended_or_is_in_work_is_not_written_again(photo: PhotoRecord) -> None:
     photo.claim(order(photo), 5, 90, REPEAT)
     before = photo.model_copy(deep=True)
-    photo.go_on(order(photo), REPEAT)
+    photo.resume_order(order(photo), REPEAT)
     assert photo == before
     photo.cancel()
     before = photo.model_copy(deep=True)
-    photo.go_on(order(photo), REPEAT)
+    photo.resume_order(order(photo), REPEAT)
     assert photo == before

@@ -12,7 +12,9 @@ from api.context import Context
 from api.uploads.intake import send
 from darkroom.errors import Unavailable
 from darkroom.jobs.specs import MetadataJob
-from darkroom.record.photo import PhotoRecord, new_id, now
+from darkroom.record.clock import now
+from darkroom.record.ids import new_id
+from darkroom.record.photo import PhotoRecord
 
 
 class Aws:

@@ -6,7 +6,9 @@ import pytest
 
 from api.waits import Waits
 from darkroom.jobs.specs import MetadataJob
-from darkroom.record.photo import PhotoRecord, new_id, now
+from darkroom.record.clock import now
+from darkroom.record.ids import new_id
+from darkroom.record.photo import PhotoRecord
 
 
 def photo(ended: bool) -> PhotoRecord:

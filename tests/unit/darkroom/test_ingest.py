@@ -28,9 +28,12 @@ from darkroom.jobs.specs import jobs_adapter
 from darkroom.owners import Owners
 from darkroom.presets import Preset
 from darkroom.record.arrivals import IngestRequest, Notice, derived_id, read_body, split_body
-from darkroom.record.messages import IngestMessage, UploadMessage
-from darkroom.record.order import UPLOAD_MARGIN, DirectUpload, Original
-from darkroom.record.photo import PhotoRecord, new_id, now
+from darkroom.record.clock import now
+from darkroom.record.ids import new_id
+from darkroom.record.messages import IngestMessage, OrderMessage, UploadMessage
+from darkroom.record.photo import PhotoRecord
+from darkroom.record.stored import Original
+from darkroom.record.upload import UPLOAD_MARGIN, DirectUpload
 from darkroom.record.views import photo_view
 from worker.ingest.rules import Drops
 
@@ -288,25 +291,25 @@ def test_a_photo_waits_for_its_file_until_some_time_after_the_form_ends() -> Non
 
 def test_the_first_file_is_the_original_and_its_jobs_are_due() -> None:
     photo = waiting()
-    assert photo.take_original(original(photo), RESEND)
+    assert photo.accept_upload(original(photo), RESEND)
     assert photo.status == "processing"
     assert photo.upload is None
     assert photo.due_at is not None
     assert photo.due_at <= now() + timedelta(seconds=RESEND)
-    assert photo.take_original(original(photo), RESEND)  # somebody else who has read the same file
+    assert photo.accept_upload(original(photo), RESEND)  # somebody else who has read the same file
     before = photo.model_copy(deep=True)
-    assert not photo.take_original(original(photo, "another"), RESEND)
-    assert not photo.refuse_original(UnsupportedPhoto())
+    assert not photo.accept_upload(original(photo, "another"), RESEND)
+    assert not photo.reject_upload(UnsupportedPhoto())
     assert photo == before
 
 
 def test_a_file_that_is_none_fails_all_jobs_for_good() -> None:
     photo = waiting()
-    assert photo.refuse_original(UnsupportedPhoto("a text file"))
+    assert photo.reject_upload(UnsupportedPhoto("a text file"))
     assert photo.status == "failed"
     assert {job.errors[0].code for job in photo.jobs.values()} == {"unsupported_photo"}
     assert photo.due_at is None
-    assert not photo.take_original(original(photo), RESEND)
+    assert not photo.accept_upload(original(photo), RESEND)
     assert photo.original is None
 
 
@@ -314,36 +317,36 @@ def test_nothing_can_be_asked_of_a_photo_without_its_file() -> None:
     photo = waiting()
     with pytest.raises(Conflict, match="has not arrived yet"):
         photo.add_order(jobs_adapter.validate_python([{"type": "metadata"}]), RESEND)
-    photo.refuse_original(UnsupportedPhoto())
+    photo.reject_upload(UnsupportedPhoto())
     assert photo.upload is not None
-    assert not photo.upload.kept
-    with pytest.raises(Conflict, match="upload it anew"):
+    assert not photo.upload.keep_file
+    with pytest.raises(Conflict, match="upload the photo again"):
         photo.retry(next(iter(photo.jobs)), RESEND)
     (order,) = photo.orders
-    photo.go_on(order, RESEND)
+    photo.resume_order(order, RESEND)
     assert photo.status == "failed"
 
 
 @pytest.mark.parametrize("error", [OutOfMemory(), ChildDied(), DarkroomError("a bug"), ObjectDenied()])
 def test_a_file_that_may_be_good_is_kept(error: DarkroomError) -> None:
     photo = waiting()
-    assert photo.refuse_original(error)
+    assert photo.reject_upload(error)
     assert photo.status == "failed"
     assert photo.upload is not None
-    assert photo.upload.kept
+    assert photo.upload.keep_file
 
 
 def test_attempts_are_counted_as_long_as_a_file_is_waited_for() -> None:
     photo = waiting()
-    assert [photo.count_attempt() for _ in range(3)] == [1, 2, 3]
-    photo.take_original(original(photo), RESEND)
-    assert photo.count_attempt() == 0
+    assert [photo.count_upload_attempt() for _ in range(3)] == [1, 2, 3]
+    photo.accept_upload(original(photo), RESEND)
+    assert photo.count_upload_attempt() == 0
 
 
 def test_what_was_cancelled_takes_no_file() -> None:
     photo = waiting()
     photo.cancel()
-    assert not photo.take_original(original(photo), RESEND)
+    assert not photo.accept_upload(original(photo), RESEND)
     assert photo.status == "cancelled"
 
 
@@ -352,14 +355,14 @@ def test_what_was_cancelled_before_its_file_came_is_due_until_it_is_told_of() ->
     photo.cancel()
     assert photo.due_at is not None
     assert now() < photo.due_at < now() + timedelta(hours=1)
-    photo.told()
+    photo.mark_notified()
     assert photo.due_at is None
 
 
 def test_what_was_refused_after_it_was_looked_for_is_due_no_more() -> None:
     photo = waiting(now() - UPLOAD_MARGIN)
-    photo.await_upload()
-    photo.refuse_original(UnsupportedPhoto())
+    photo.recheck_upload_later()
+    photo.reject_upload(UnsupportedPhoto())
     assert photo.due_at is None
 
 
@@ -371,7 +374,7 @@ def test_what_is_gone_takes_no_file(gone: str) -> None:
     else:
         photo.expire_upload()
     assert photo.status == gone
-    for change in (lambda: photo.take_original(original(photo), RESEND), lambda: photo.refuse_original(Conflict())):
+    for change in (lambda: photo.accept_upload(original(photo), RESEND), lambda: photo.reject_upload(Conflict())):
         with pytest.raises(PhotoGone):
             change()
 
@@ -389,21 +392,21 @@ def test_only_what_is_overdue_expires() -> None:
 
 def test_each_look_is_later_than_the_one_before() -> None:
     photo = waiting(now() - UPLOAD_MARGIN)
-    photo.await_upload()
+    photo.recheck_upload_later()
     assert photo.due_at is not None
     waits = photo.due_at - now()
     assert 3.9 * UPLOAD_MARGIN < waits < 4.1 * UPLOAD_MARGIN
     with pytest.raises(Conflict):
-        photo.await_upload()
+        photo.recheck_upload_later()
     with pytest.raises(Conflict):
         photo.expire_upload()
 
 
 def test_the_message_of_an_order_that_has_ended_still_names_its_jobs() -> None:
     photo = waiting()
-    photo.refuse_original(UnsupportedPhoto())
+    photo.reject_upload(UnsupportedPhoto())
     (order,) = photo.orders
-    assert photo.message(order).jobs == list(photo.jobs)
+    assert OrderMessage.of(photo, order).jobs == list(photo.jobs)
 
 
 def test_a_body_nested_without_end_is_no_message() -> None:

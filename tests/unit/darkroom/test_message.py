@@ -8,13 +8,19 @@ import pytest
 
 from darkroom.errors import FutureMessage, MessageError
 from darkroom.jobs.specs import MAX_JOBS
-from darkroom.record.messages import VERSION, Message, read_message
-from darkroom.record.photo import new_id
+from darkroom.record.ids import new_id
+from darkroom.record.messages import VERSION, OrderMessage, read_message
 
 
-def message(jobs: int = 1) -> Message:
-    return Message(
-        photo=new_id(), owner="o" * 128, order=new_id(), jobs=[new_id() for _ in range(jobs)], trace="t" * 64
+def message(jobs: int = 1) -> OrderMessage:
+    return OrderMessage(
+        photo=new_id(),
+        owner="o" * 128,
+        order=new_id(),
+        jobs=[new_id() for _ in range(jobs)],
+        trace="t" * 64,
+        generation=1,
+        send=1,
     )
 
 

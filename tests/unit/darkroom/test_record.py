@@ -21,8 +21,13 @@ from darkroom.errors import (
     UnreadablePhoto,
 )
 from darkroom.jobs.specs import MAX_JOBS, MAX_STEPS, jobs_adapter
-from darkroom.record.order import Claim, JobRecord, Order, Original, Result
-from darkroom.record.photo import PhotoRecord, new_id, now
+from darkroom.record.clock import now
+from darkroom.record.ids import new_id
+from darkroom.record.job import JobRecord
+from darkroom.record.messages import OrderMessage
+from darkroom.record.order import Claim, Order
+from darkroom.record.photo import PhotoRecord
+from darkroom.record.stored import Original, Result
 
 RESEND = 300.0
 LIMIT = 90.0
@@ -81,7 +86,7 @@ class TestALife:
     def test_a_claim_takes_all_unfinished_jobs(self) -> None:
         record = photo()
         held = claim(record)
-        assert (held.number, held.attempt, list(held.jobs)) == (1, 1, list(record.jobs))
+        assert (held.fence, held.attempt, list(held.jobs)) == (1, 1, list(record.jobs))
         assert record.counts == {"processing": 2}
 
     def test_ends_succeeded_and_is_due_no_more(self) -> None:
@@ -136,7 +141,7 @@ class TestFences:
         record = photo()
         for number in (1, 2):
             claim = record.claim(only_order(record).id, MAX_ATTEMPTS, LIMIT, RESEND, "message-1")
-            assert claim.number == number
+            assert claim.fence == number
 
     def test_another_message_takes_over_when_the_order_was_given_back_or_is_overdue(self) -> None:
         record = photo()
@@ -145,15 +150,15 @@ class TestFences:
         record.postpone(first, Unavailable("S3"), counts=False, delay=1, resend_after=RESEND)
         record.claim(order.id, MAX_ATTEMPTS, LIMIT, RESEND, "message-2")
         make_overdue(record)
-        record.resend(order.id, RESEND)  # which makes it due later again
-        assert record.claim(order.id, MAX_ATTEMPTS, LIMIT, RESEND, "message-3").number == 3
+        record.order(order.id).resend(RESEND)  # which makes it due later again
+        assert record.claim(order.id, MAX_ATTEMPTS, LIMIT, RESEND, "message-3").fence == 3
 
     def test_a_receive_after_the_end_claims_nothing_and_fences_nobody(self) -> None:
         record = photo()
         held = claim(record)
         record.publish(held, {job: result() for job in record.jobs})
         assert claim(record).jobs == {}
-        assert only_order(record).claims == 1
+        assert only_order(record).claim_count == 1
 
     def test_a_deleted_photo_refuses_workers(self) -> None:
         record = photo()
@@ -191,7 +196,7 @@ class TestAttempts:
         assert only_order(record).attempts == 0
         record.postpone(claim(record), Unavailable("bug"), True, 1, RESEND)
         held = claim(record)
-        assert (held.number, held.attempt) == (3, 2)
+        assert (held.fence, held.attempt) == (3, 2)
 
     def test_each_leaves_its_last_error(self) -> None:
         record = photo()
@@ -218,10 +223,10 @@ class TestAttempts:
     def test_a_buried_order_is_a_dead_letter_with_its_reason(self) -> None:
         record = photo()
         record.bury(claim(record), AttemptsExhausted("tried 5 times"))
-        dead = only_order(record).dead
+        dead = only_order(record).dead_letter
         assert dead is not None
         assert dead.detail == "tried 5 times"
-        assert record.dead_at == dead.at
+        assert record.dead_letter_at == dead.at
         assert record.status == "failed"
 
     def test_when_none_is_left_the_claim_says_so_and_counts_no_further_one(self) -> None:
@@ -230,7 +235,7 @@ class TestAttempts:
             assert not claim(record).exhausted
         held = claim(record)
         assert held.exhausted
-        assert (held.attempt, held.tries) == (MAX_ATTEMPTS, MAX_ATTEMPTS + 1)
+        assert (held.attempt, held.claim_count) == (MAX_ATTEMPTS, MAX_ATTEMPTS + 1)
         assert {job.attempts for job in job_list(record)} == {MAX_ATTEMPTS}
 
     def test_only_the_last_errors_are_kept(self) -> None:
@@ -267,8 +272,8 @@ class TestDeadLetters:
         record, order, dead = self.buried()
         record.redrive(order.id, RESEND)
         assert [job.status for job in job_list(record)] == ["succeeded", "failed", "queued", "queued"]
-        assert (order.dead, record.dead_at) == (None, None)
-        assert record.message(order.id).jobs == [job.id for job in dead]
+        assert (order.dead_letter, record.dead_letter_at) == (None, None)
+        assert OrderMessage.of(record, order.id).jobs == [job.id for job in dead]
 
     def test_a_redriven_order_has_fresh_attempts_and_the_record_says_so(self) -> None:
         record, order, dead = self.buried()
@@ -293,7 +298,7 @@ class TestDeadLetters:
         record.redrive(only_order(record).id, RESEND)
         with pytest.raises(ClaimLost):
             record.publish(held, {job: result() for job in record.jobs})
-        assert claim(record).number > held.number
+        assert claim(record).fence > held.fence
 
     def test_a_redrive_begins_a_generation_with_events_of_its_own(self) -> None:
         record, order, dead = self.buried()
@@ -313,19 +318,19 @@ class TestDeadLetters:
 
     def test_a_redrive_is_sent_by_the_sweep_if_nobody_else_does(self) -> None:
         record, order, _ = self.buried()
-        sent = record.deduplication_id(order.id)
+        sent = OrderMessage.of(record, order.id).deduplication_id
         record.redrive(order.id, RESEND)
-        assert record.deduplication_id(order.id) != sent
+        assert OrderMessage.of(record, order.id).deduplication_id != sent
         assert record.overdue_orders() == []
         make_overdue(record)
         assert record.overdue_orders() == [order.id]
-        record.resend(order.id, RESEND)  # its waits begin anew as well
+        record.order(order.id).resend(RESEND)  # its waits begin anew as well
         assert round((order.due_at - now()).total_seconds()) == RESEND * 5
 
     def test_only_a_dead_letter_is_redriven_and_only_once(self) -> None:
         record, order, _ = self.buried()
         record.redrive(order.id, RESEND)
-        with pytest.raises(Conflict, match="no dead letter"):
+        with pytest.raises(Conflict, match="not a dead letter"):
             record.redrive(order.id, RESEND)
         with pytest.raises(NotFound):
             record.redrive(new_id(), RESEND)
@@ -338,26 +343,26 @@ class TestDeadLetters:
 
     def test_a_discarded_one_is_none_and_its_jobs_stay_failed(self) -> None:
         record, order, dead = self.buried()
-        record.discard(order.id)
-        assert record.dead_at is None
+        order.discard()
+        assert record.dead_letter_at is None
         assert {job.status for job in dead} == {"failed"}
         with pytest.raises(NotFound):
-            record.discard(order.id)
+            order.discard()
 
     def test_a_job_that_was_retried_is_no_part_of_it(self) -> None:
         record, order, dead = self.buried()
         record.retry(dead[0].id, RESEND)
-        assert record.dead_jobs(order.id) == [dead[1]]
+        assert order.dead_letter_jobs == [dead[1]]
         record.retry(dead[1].id, RESEND)
-        assert record.dead_at is None
+        assert record.dead_letter_at is None
 
     def test_what_sqs_gave_up_is_one_and_its_last_holder_is_fenced_out(self) -> None:
         record = photo()
         held = claim(record)
         make_overdue(record)
-        record.bury_given_up(only_order(record).id, 1, MessageGivenUp("after 100 receives"))
+        record.bury_abandoned(only_order(record).id, 1, MessageGivenUp("after 100 receives"))
         assert record.status == "failed"
-        assert only_order(record).dead is not None
+        assert only_order(record).dead_letter is not None
         with pytest.raises(ClaimLost):
             record.publish(held, {job: result() for job in record.jobs})
 
@@ -366,15 +371,15 @@ class TestDeadLetters:
         order = only_order(record).id
         claim(record)
         with pytest.raises(Conflict, match="in work"):
-            record.bury_given_up(order, 1, MessageGivenUp())
+            record.bury_abandoned(order, 1, MessageGivenUp())
         make_overdue(record)
-        record.resend(order, RESEND)
+        record.order(order).resend(RESEND)
         make_overdue(record)
         with pytest.raises(Conflict, match="sent again"):
-            record.bury_given_up(order, 1, MessageGivenUp())
-        record.bury_given_up(order, 2, MessageGivenUp())
+            record.bury_abandoned(order, 1, MessageGivenUp())
+        record.bury_abandoned(order, 2, MessageGivenUp())
         with pytest.raises(Conflict, match="ended"):
-            record.bury_given_up(order, 2, MessageGivenUp())
+            record.bury_abandoned(order, 2, MessageGivenUp())
 
 
 class TestGenerations:
@@ -425,7 +430,7 @@ class TestGenerations:
         with pytest.raises(ClaimLost):
             record.publish(held, {job: result()})
         again = claim(record, second.id)
-        assert again.number > held.number  # so that the two never write under the same key
+        assert again.fence > held.fence  # so that the two never write under the same key
         assert record.publish(again, {job: result()}) == {job}
 
     @pytest.mark.parametrize("status", ["queued", "processing", "succeeded"])
@@ -448,33 +453,34 @@ class TestTheSweepsView:
         waits = []
         for _ in range(3):
             make_overdue(record)
-            order = record.resend(only_order(record).id, RESEND)
+            order = only_order(record)
+            order.resend(RESEND)
             waits.append(round((order.due_at - now()).total_seconds()))
         assert waits == [1500, 7500, 37500]
-        assert only_order(record).sends == 4
+        assert only_order(record).send_count == 4
 
     def test_one_that_could_not_be_made_is_tried_again_soon(self) -> None:
         record = photo()
         order = only_order(record)
         for _ in range(5):  # as long as SQS is down
             make_overdue(record)
-            record.resend(order.id, RESEND)
-            record.not_resent(order.id, RESEND)
-        assert order.sends == 1
+            record.order(order.id).resend(RESEND)
+            record.order(order.id).undo_resend(RESEND)
+        assert order.send_count == 1
         assert order.due_at <= now() + timedelta(seconds=RESEND)
 
     def test_each_send_has_a_deduplication_id_of_its_own(self) -> None:
         record = photo()
         order = only_order(record).id
-        before = record.deduplication_id(order)
+        before = OrderMessage.of(record, order).deduplication_id
         make_overdue(record)
-        record.resend(order, RESEND)
-        assert record.deduplication_id(order) != before
+        record.order(order).resend(RESEND)
+        assert OrderMessage.of(record, order).deduplication_id != before
 
     def test_what_is_not_overdue_is_not_sent_again(self) -> None:
         record = photo()
         with pytest.raises(Conflict):
-            record.resend(only_order(record).id, RESEND)
+            record.order(only_order(record).id).resend(RESEND)
 
     def test_a_claim_gives_the_worker_its_time(self) -> None:
         record = photo()
@@ -486,9 +492,9 @@ class TestTheSweepsView:
         record = photo()
         claimed = photo()
         claim(claimed)
-        assert not claimed.fail_order(only_order(claimed).id, Unavailable("SQS"))
+        assert not claimed.order(only_order(claimed).id).fail_unsent(Unavailable("SQS"))
         assert claimed.status == "processing"
-        assert record.fail_order(only_order(record).id, Unavailable("SQS"))
+        assert record.order(only_order(record).id).fail_unsent(Unavailable("SQS"))
         assert record.status == "failed"
 
     def test_a_deleted_photo_is_due_until_it_is_purged(self) -> None:

@@ -13,9 +13,12 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from darkroom.errors import CallbackRefused, Conflict, DeliveryFailed, FutureMessage, MessageError, SettingsError
 from darkroom.jobs.specs import jobs_adapter
-from darkroom.record.messages import LONGEST_DELAY, WebhookMessage, read_message, read_webhook
-from darkroom.record.order import Callback, Original
-from darkroom.record.photo import MAX_DELIVERIES, PhotoRecord, new_id, now
+from darkroom.record.clock import now
+from darkroom.record.delivery import MAX_DELIVERIES, Callback
+from darkroom.record.ids import new_id
+from darkroom.record.messages import LONGEST_DELAY, OrderMessage, WebhookMessage, read_message, read_webhook
+from darkroom.record.photo import PhotoRecord
+from darkroom.record.stored import Original
 from darkroom.record.views import photo_completed, photo_view
 from darkroom.settings import read_settings
 from darkroom.webhooks.callback import MAX_URL, check_address, read_callback
@@ -269,22 +272,22 @@ class TestMessages:
     )
     def test_sqs_keeps_it_back_until_it_is_due_or_as_long_as_it_can(self, wait: float, delay: int) -> None:
         message = WebhookMessage(
-            kind="webhook", photo=new_id(), owner="ann", generation=1, not_before=NOON + timedelta(seconds=wait)
+            photo=new_id(), owner="ann", generation=1, not_before=NOON + timedelta(seconds=wait), id=new_id()
         )
         assert message.delay(NOON) == delay
 
     def test_a_later_version_is_not_an_error_of_the_sender(self) -> None:
         with pytest.raises(FutureMessage):
-            read_webhook(photo().webhook_message(photo().generation).model_dump_json().replace('"v":1', '"v":2'))
+            read_webhook(WebhookMessage.of(photo(), photo().generation).model_dump_json().replace('"v":1', '"v":2'))
 
     def test_it_is_read_as_it_was_written_and_by_its_own_queue_only(self) -> None:
-        message = photo().webhook_message(photo().generation)
+        message = WebhookMessage.of(photo(), photo().generation)
         assert read_webhook(message.model_dump_json()) == message
         with pytest.raises(MessageError, match="not a message of ours: kind"):
             read_message(message.model_dump_json())
         record = photo()
         with pytest.raises(MessageError, match="not a message of ours: kind"):
-            read_webhook(record.message(min(record.orders)).model_dump_json())
+            read_webhook(OrderMessage.of(record, min(record.orders)).model_dump_json())
 
 
 def photo(**more: Any) -> PhotoRecord:
@@ -305,14 +308,14 @@ class TestRecord:
         record = photo()
         record.begin_delivery(1, 1, "a", LATER)
         record.note_delivery(1, 1, "the receiver answered 500", NOON)
-        delivery = record.webhook(1)
+        delivery = record.delivery(1)
         assert delivery is not None
-        assert (delivery.attempts, delivery.next_at, delivery.holder, delivery.ended) == (1, NOON, "a", False)
+        assert (delivery.attempts, delivery.next_at, delivery.message_id, delivery.ended) == (1, NOON, "a", False)
         record.begin_delivery(1, 2, "b", LATER)
         record.note_delivery(1, 2)
-        delivery = record.webhook(1)
+        delivery = record.delivery(1)
         assert delivery is not None
-        assert (delivery.attempts, delivery.next_at, delivery.holder, delivery.ended) == (2, None, "b", True)
+        assert (delivery.attempts, delivery.next_at, delivery.message_id, delivery.ended) == (2, None, "b", True)
         assert delivery.delivered_at
         assert delivery.last_error == "the receiver answered 500"
 
@@ -323,9 +326,9 @@ class TestRecord:
         with pytest.raises(Conflict, match="attempt 1 is under way"):
             record.begin_delivery(1, 1, "b", LATER)
         assert record == before
-        delivery = record.webhook(1)
+        delivery = record.delivery(1)
         assert delivery is not None
-        assert (delivery.attempts, delivery.next_at, delivery.holder) == (0, LATER, "a")
+        assert (delivery.attempts, delivery.next_at, delivery.message_id) == (0, LATER, "a")
 
     def test_an_attempt_whose_worker_is_taken_for_dead_is_made_again_and_counts_once(self) -> None:
         record = photo()
@@ -344,7 +347,7 @@ class TestRecord:
         record.note_delivery(1, 1, "no answer", NOON)
         record.note_delivery(1, 2, "no answer", NOON)
         record.note_delivery(1, 1)
-        delivery = record.webhook(1)
+        delivery = record.delivery(1)
         assert delivery is not None
         assert delivery.delivered_at
         assert (delivery.attempts, delivery.next_at) == (2, None)
@@ -361,7 +364,7 @@ class TestRecord:
     def test_an_error_without_a_next_time_is_the_end(self) -> None:
         record = photo()
         record.note_delivery(1, 1, "410")
-        delivery = record.webhook()
+        delivery = record.delivery()
         assert delivery is not None
         assert delivery.ended
         assert delivery.given_up_at
@@ -373,12 +376,12 @@ class TestRecord:
             record.begin_delivery(generation, 1, "a", NOON)
         assert record.callback is not None
         assert list(record.callback.deliveries) == list(range(31 - MAX_DELIVERIES, 31))
-        assert record.webhook(30 - MAX_DELIVERIES) is None
+        assert record.delivery(30 - MAX_DELIVERIES) is None
 
     @pytest.mark.parametrize("more", [{"callback": None}, {"expires_at": NOON}, {"deleted_at": NOON}])
     def test_nobody_is_told_of_a_photo_that_is_gone_or_has_no_callback(self, more: dict[str, Any]) -> None:
         record = photo(**more)
-        assert record.webhook() is None
+        assert record.delivery() is None
         with pytest.raises(Conflict):
             record.begin_delivery(1, 1, "a", LATER)
         record.note_delivery(1, 1)

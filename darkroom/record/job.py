@@ -1,0 +1,92 @@
+"""A job of a photo: its status, its attempts with their errors, and its result."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from darkroom.errors import ClaimLost, DarkroomError
+from darkroom.jobs.specs import Job
+from darkroom.record.clock import now
+from darkroom.record.stored import Result, Stored, shortened
+
+JobStatus = Literal["queued", "processing", "succeeded", "failed", "cancelled"]
+
+UNFINISHED = ("queued", "processing")
+
+MAX_ERRORS = 5
+MAX_EARLIER_ERRORS = 1
+"""How many errors a job keeps: those since its last redrive, and those from before it."""
+
+
+class AttemptError(Stored):
+    """What ended one attempt. Attempts are counted anew after each redrive of the job: `redrive` says which."""
+
+    attempt: int
+    code: str
+    detail: str
+    at: datetime
+    redrive: int = 0
+
+
+class JobRecord(Stored):
+    """One job. `attempts` counts since the last redrive, and only attempts that count (see Order.attempts)."""
+
+    id: str
+    spec: Job
+    status: JobStatus = "queued"
+    attempts: int = 0
+    errors: list[AttemptError] = Field(default_factory=list)
+    redrive_count: int = 0
+    result: Result | None = None
+    queued_at: datetime
+    ended_at: datetime | None = None
+
+    @property
+    def unfinished(self) -> bool:
+        return self.status in UNFINISHED
+
+    def start(self, attempt: int) -> None:
+        """A worker has claimed the job's order."""
+        if self.status == "processing":  # the worker before this one never reported how its attempt ended
+            self._add_error(ClaimLost("the worker that had this job died or lost its lease"))
+        self.status, self.attempts = "processing", attempt
+
+    def requeue(self, error: DarkroomError, attempts: int) -> None:
+        """Wait for the next attempt; `error` ended this one. `attempts`: how many count so far."""
+        self._add_error(error)
+        self.status, self.attempts = "queued", attempts
+
+    def redrive(self) -> None:
+        """Queue a job that has failed again, with fresh attempts."""
+        self.status, self.attempts, self.queued_at, self.ended_at = "queued", 0, now(), None
+        self.redrive_count += 1
+
+    def succeed(self, result: Result) -> None:
+        self.result = result
+        self._end("succeeded")
+
+    def fail(self, error: DarkroomError) -> None:
+        self._add_error(error)
+        self._end("failed")
+
+    def cancel(self) -> None:
+        self._end("cancelled")
+
+    def _end(self, status: JobStatus) -> None:
+        self.status, self.ended_at = status, now()
+
+    def _add_error(self, error: DarkroomError) -> None:
+        """Keep what ended an attempt. The error of an attempt that did not count is replaced by the next one."""
+        added = AttemptError(
+            attempt=self.attempts,
+            code=error.code,
+            detail=shortened(error.detail),
+            at=now(),
+            redrive=self.redrive_count,
+        )
+        earlier = [one for one in self.errors if one.redrive != self.redrive_count]
+        recent = [one for one in self.errors if one.redrive == self.redrive_count and one.attempt != self.attempts]
+        self.errors = earlier[-MAX_EARLIER_ERRORS:] + [*recent, added][-MAX_ERRORS:]

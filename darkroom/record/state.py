@@ -1,0 +1,144 @@
+"""What a photo's record holds, and what follows from it. Nothing here changes a record; photo.py does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID, uuid5
+
+from pydantic import Field
+
+from darkroom.errors import NotFound
+from darkroom.record.clock import now
+from darkroom.record.delivery import MAX_DELIVERIES, Callback, Delivery
+from darkroom.record.job import JobRecord, JobStatus
+from darkroom.record.order import Order
+from darkroom.record.stored import Original, Stored
+from darkroom.record.upload import DirectUpload
+
+PhotoStatus = Literal[
+    "awaiting_upload", "processing", "succeeded", "failed", "cancelled", "expired", "deleted"
+]  # fmt: skip
+
+UNFINISHED_REQUEST = timedelta(minutes=5)
+"""When the sweep finishes a cancellation or a deletion that the API has begun."""
+
+
+class PhotoState(Stored):
+    """Everything that is known about a photo."""
+
+    id: str
+    owner: str
+    created_at: datetime
+    original: Original | None = None
+    upload: DirectUpload | None = None
+    reference: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    batch: str | None = None
+    dedupe_key: str | None = None
+    """Key of the item that leads uploads of the same photo to this one (darkroom/aws/dedupe.py)."""
+    callback: Callback | None = None
+    generation: int = 1
+    fence_counter: int = 0
+    orders: dict[str, Order] = Field(default_factory=dict)
+    expires_at: datetime | None = None
+    deleted_at: datetime | None = None
+    purged: bool = False
+    version: int = 0
+
+    @property
+    def jobs(self) -> dict[str, JobRecord]:
+        """The jobs of all orders, in the order in which they were made."""
+        return dict(sorted((job.id, job) for order in self.orders.values() for job in order.jobs.values()))
+
+    @property
+    def status(self) -> PhotoStatus:
+        if self.deleted_at:
+            return "deleted"
+        if self.expires_at and self.expires_at <= now():
+            return "expired"
+        if self.unfinished:
+            return "processing" if self.original else "awaiting_upload"
+        statuses = set(self.counts)
+        # "succeeded" promises that everything asked for is there.
+        return "failed" if "failed" in statuses else "cancelled" if "cancelled" in statuses else "succeeded"
+
+    @property
+    def counts(self) -> dict[JobStatus, int]:
+        return dict(Counter(job.status for job in self.jobs.values()))
+
+    @property
+    def unfinished(self) -> bool:
+        return any(order.unfinished_jobs for order in self.orders.values())
+
+    @property
+    def pending_upload(self) -> DirectUpload | None:
+        """The file that the photo waits for. None when it has one, or waits no more."""
+        return self.upload if self.unfinished else None
+
+    @property
+    def deleted_or_expired(self) -> bool:
+        return self.status in ("deleted", "expired")
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When the sweep checks this photo; None when there is nothing to check."""
+        if self.deleted_at:
+            return None if self.purged else self.deleted_at + UNFINISHED_REQUEST
+        if self.status == "expired":
+            return None
+        if self.upload:
+            return self.upload.check_at if self.unfinished else self.upload.sweep_at
+        return min((order.due_at for order in self.orders.values() if order.unfinished_jobs), default=None)
+
+    @property
+    def dead_letter_at(self) -> datetime | None:
+        """When the first of the photo's dead letters was buried."""
+        return min((order.dead_letter.at for order in self.orders.values() if order.dead_letter), default=None)
+
+    def job(self, job_id: str) -> JobRecord:
+        return self.order_of(job_id).jobs[job_id]
+
+    def order(self, order_id: str) -> Order:
+        try:
+            return self.orders[order_id]
+        except KeyError:
+            raise NotFound(f"photo {self.id} has no order {order_id}") from None
+
+    def order_of(self, job_id: str) -> Order:
+        for order in self.orders.values():
+            if job_id in order.jobs:
+                return order
+        raise NotFound(f"photo {self.id} has no job {job_id}")
+
+    def needs_result(self, key: str, job_id: str, fence: int) -> bool:
+        """Whether this record names a stored result, or the worker that stored it may still publish it."""
+        order = next((order for order in self.orders.values() if job_id in order.jobs), None)
+        if order is None:
+            return False
+        job = order.jobs[job_id]
+        if job.unfinished:
+            return order.fence == fence
+        return job.result is not None and job.result.key == key
+
+    def event_id(self, kind: str, job: JobRecord | None = None, generation: int | None = None) -> str:
+        """The same for every repetition of an event: one for each generation of a photo, one for each end of a job."""
+        what = f"{job.id}/{self.order_of(job.id).id}" if job else str(generation or self.generation)
+        if job and job.redrive_count:  # it ends once more, in the same order
+            what += f"/{job.redrive_count}"
+        return str(uuid5(UUID(self.id), f"{kind}/{what}"))
+
+    def overdue_upload(self) -> DirectUpload | None:
+        upload = None if self.deleted_or_expired else self.pending_upload
+        return upload if upload and upload.overdue else None
+
+    def overdue_orders(self) -> list[str]:
+        return [order.id for order in self.orders.values() if order.overdue]
+
+    def delivery(self, generation: int | None = None) -> Delivery | None:
+        """The state of a generation's webhook; None when there is none to deliver."""
+        generation = generation or self.generation
+        if self.callback is None or self.deleted_or_expired or generation <= self.generation - MAX_DELIVERIES:
+            return None
+        return self.callback.delivery(generation)

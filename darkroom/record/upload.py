@@ -1,0 +1,57 @@
+"""A direct upload: a file that comes past the API, into the bucket."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from darkroom.errors import DarkroomError, ProcessError
+from darkroom.record.clock import now
+from darkroom.record.stored import Stored
+
+UPLOAD_MARGIN = timedelta(hours=1)
+"""A file that was on its way when its form expired may still arrive, on a slow line, and S3's notification takes time
+too."""
+
+RECHECK_FACTOR = 5
+"""Each check of the sweep is so many times as late after the form's end as the one before."""
+
+
+class DirectUpload(Stored):
+    """A file that is awaited, or that was rejected. A photo that has its original has no direct upload.
+
+    `until`: when its form expires. `key`: where the file arrives, if not under the photo's own key. `etag`: which file
+    it is, if S3 has said so: another file under the same key becomes another photo. `sweep_at`: when the sweep checks
+    it; None: some time after the form has expired. `attempts`: how often a worker failed to accept it for an unknown
+    reason. `keep_file`: the file may be good, so it stays in the bucket after it was rejected.
+    """
+
+    filename: str
+    until: datetime
+    key: str | None = None
+    etag: str | None = None
+    sweep_at: datetime | None = None
+    attempts: int = 0
+    keep_file: bool = False
+
+    @property
+    def check_at(self) -> datetime:
+        """When the sweep checks whether the file has arrived."""
+        return self.sweep_at or self.until + UPLOAD_MARGIN
+
+    @property
+    def overdue(self) -> bool:
+        return self.check_at <= now()
+
+    def recheck_later(self) -> None:
+        """The file is there, and a worker was notified once more."""
+        at = now()
+        self.sweep_at = at + (RECHECK_FACTOR - 1) * (at - self.until)
+
+    def count_attempt(self) -> int:
+        self.attempts += 1
+        return self.attempts
+
+    def reject(self, error: DarkroomError) -> None:
+        """The file cannot become a photo. It stays in the bucket when the error may be none of its own."""
+        self.keep_file = isinstance(error, ProcessError) or error.retryable
+        self.sweep_at = None
