@@ -1,21 +1,23 @@
-# Needs Python 3.11 or newer and make, nothing else. `make` alone says what there is.
+# Needs Python 3.11 or newer and make, nothing else. `make` alone lists the targets.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+READY_TO_RUN := $(VENV)/.ready-run
+READY := $(VENV)/.ready-dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(READY) ## API, workers and an AWS emulator on this machine (ARGS='--workers 4')
+run: $(READY_TO_RUN) ## start API, workers and an AWS emulator on this machine (ARGS='--workers 4')
 	@exec $(BIN)/python -m darkroom.local $(ARGS)
 
-run-serverless: $(READY) ## the same as Lambda functions behind API Gateway, on the AWS emulator
+run-serverless: $(READY_TO_RUN) ## start the same as Lambda functions behind API Gateway, on the AWS emulator
 	@exec $(BIN)/python -m darkroom.local.serverless $(ARGS)
 
 # Tests with processes mostly wait: more of them run at a time than there are CPUs. --dist loadscope gives the tests of
@@ -82,29 +84,40 @@ format: $(READY) ## put the code into its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-install: $(READY) ## only set up .venv
+install: $(READY) ## set up .venv with everything, also for tests and lint
 
-# One stamp for "installed as locked": touched last, so that an install that was cut short starts over.
-$(READY): requirements/dev.txt pyproject.toml
+# What `make run` needs, in a new .venv. A stamp is touched last, so an interrupted install starts over.
+# --no-deps: the lock files are complete, and requirements/overrides.txt says which requirement they leave out.
+$(READY_TO_RUN): requirements/local.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Darkroom needs Python 3.11 or newer; this is %d.%d. Name another one: make PYTHON=python3.12" % sys.version_info[:2])'
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@echo "Installing what Darkroom needs to run into $(VENV) (170 MB, about half a minute) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --no-deps --require-hashes -r requirements/local.txt
+	@$(PIP) install --quiet --no-build-isolation --no-deps -e .
 	@touch $@
 
-# First everything, then the image's part of it in the same versions.
+# The tools for tests and lint, in addition.
+$(READY): $(READY_TO_RUN) requirements/dev.txt
+	@echo "Installing what tests and lint need in addition (750 MB more, about a minute) ..."
+	@rm $(READY_TO_RUN)
+	@$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
+	@touch $(READY_TO_RUN) $@
+
+# The image's dependencies first, so that nothing else holds them back. local.txt and dev.txt repeat their versions.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--custom-compile-command "make lock"
+	--custom-compile-command "make lock" $(ARGS) pyproject.toml
 
-lock: ## choose versions anew: requirements/*.txt from pyproject.toml (needs uv; ARGS=--upgrade for the newest)
-	$(LOCK) $(ARGS) --extra cli --extra local --group dev pyproject.toml -o requirements/dev.txt
-	$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/app.txt
+lock: ## choose the versions in requirements/*.txt again (needs uv; ARGS=--upgrade for the newest)
+	$(LOCK) -o requirements/app.txt
+	$(LOCK) --extra cli --extra local --override requirements/overrides.txt -c requirements/app.txt -o requirements/local.txt
+	$(LOCK) --extra cli --extra local --group dev --override requirements/overrides.txt -c requirements/local.txt \
+		-o requirements/dev.txt
 
-clean: ## remove what runs and tests left behind: .darkroom and caches; .venv stays (make distclean)
+clean: ## remove .darkroom (photos of `make run`) and the caches of tests and lint; keeps .venv
 	rm -rf .darkroom .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-distclean: clean ## clean, and remove .venv as well
+distclean: clean ## clean, and remove .venv too
 	rm -rf $(VENV) *.egg-info
 
 .PHONY: help run run-serverless test test-all test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale docs lint format install lock clean distclean
