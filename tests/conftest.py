@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from darkroom.local.emulator import Emulator, free_port
 from darkroom.provision.data import provision
 from darkroom.settings import PREFIX, Settings, read_settings
 from tests.support.fault_proxy import FaultProxy, transparent_mix
+from tests.support.launcher import share_aws_models
 from tests.support.principals import principals
 
 REGION = "us-east-1"
@@ -47,6 +49,10 @@ def pytest_configure() -> None:
     # Tests say themselves what they set; a developer's own settings must not reach them.
     for name in [name for name in os.environ if name.startswith((PREFIX, "AWS_")) and name != "AWS_ENDPOINT_URL"]:
         del os.environ[name]
+    # Hundreds of processes are started: none of them compiles what another one has compiled.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    share_aws_models()
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     # What runs on this machine is not asked for through a proxy.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(

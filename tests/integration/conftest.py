@@ -7,8 +7,6 @@ import hashlib
 import io
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from darkroom.record.ids import new_id
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original
 from darkroom.services import Services
+from tests.support import launcher
 
 T = TypeVar("T")
 
@@ -47,8 +46,7 @@ class WorkerProcess:
 
     def __init__(self, environ: dict[str, str], log: Path, program: str = "worker") -> None:
         self._log = log
-        with log.open("wb") as output:
-            self.process = subprocess.Popen([sys.executable, "-m", program], env=environ, stderr=output)
+        self.process = launcher.start([program], environ, log)
         wait_until("the worker has started or ended", lambda: self.logged("worker.started") or self.process.poll())
         assert self.process.poll() is None, log.read_text()
 

@@ -26,6 +26,7 @@ from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from tests.integration.api.not_on_lambda import NOT_ON_LAMBDA
 from tests.integration.conftest import children_of
+from tests.support import launcher
 
 T = TypeVar("T")
 
@@ -60,8 +61,7 @@ class Api:
             ours |= {"LAMBDA_PAYLOAD": payload, "DARKROOM_AUTH": "auto"}
         environ = deployment.environ_of("api") | ours | variables
         program = "tests.support.lambda_gateway" if payload else "api"
-        with log.open("wb") as output:
-            self.process = subprocess.Popen([sys.executable, "-m", program], env=environ, stderr=output)
+        self.process = launcher.start([program], environ, log)
         self.wait_until("the API answers", self._answers)
 
     def ask(self, method: str, path: str, **request: Any) -> requests.Response:
