@@ -33,7 +33,6 @@ import botocore.session
 PRELOADED = [
     "api.__main__",
     "api.app",
-    "api.http.gunicorn_worker",
     "worker.__main__",
     "tests.support.faulty",
     "gunicorn.arbiter",
