@@ -26,7 +26,7 @@ import PIL
 from PIL import features
 
 from bench.scale.measure import preset, send, store
-from bench.scale.samples import SIZES, make_photo
+from bench.scale.sample_photos import SIZES, make_photo
 from darkroom.jobs.specs import Job
 from darkroom.local.emulator import Emulator
 from darkroom.provision.data import provision

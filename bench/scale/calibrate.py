@@ -17,11 +17,11 @@ from typing import Any
 from simpy import Environment, Event
 
 from bench.scale.machine import Machine
-from bench.scale.measure import Run, Service, in_a_row, make_photos, preset, run, versions
-from bench.scale.queue import Photo, Worker, WorkQueue
-from bench.scale.run import quantile
-from bench.scale.samples import SIZES
-from bench.scale.stack import Containers, Processes, Stack, docker_works
+from bench.scale.measure import RealRun, Service, in_a_row, make_photos, preset, run, versions
+from bench.scale.real_stack import Containers, Processes, RealStack, docker_works
+from bench.scale.sample_photos import SIZES
+from bench.scale.simulated_queue import SimulatedPhoto, SimulatedQueue, SimulatedWorker
+from bench.scale.simulated_run import quantile
 from worker.photo.decode import open_photo
 from worker.photo.pipeline import produce
 
@@ -30,7 +30,7 @@ MAX_PIXELS = 100_000_000
 
 
 @dataclass(frozen=True)
-class Result:
+class RunTimes:
     """Seconds from the first send to the last end, and how long photos waited until a worker began."""
 
     makespan: float
@@ -38,7 +38,7 @@ class Result:
     p95_wait: float
 
     @classmethod
-    def of(cls, times: list[tuple[float, float, float]]) -> Result:
+    def of(cls, times: list[tuple[float, float, float]]) -> RunTimes:
         """From when each photo was sent, begun and done."""
         waits = sorted(max(0.0, begun - sent) for sent, begun, _ in times)
         span = max(done for *_, done in times) - min(sent for sent, *_ in times)
@@ -64,7 +64,7 @@ def calibrate(photos: int, repetitions: int, counts: list[int], containers: bool
                     real = _mixed(stack, files, order)
                     sent = [at for at, *_ in real.times]
                     simulated = simulate(workers, order, sent, services, real.others, together, containers, repetition)
-                    found = {"real": asdict(Result.of(real.times)), "simulated": asdict(simulated)}
+                    found = {"real": asdict(RunTimes.of(real.times)), "simulated": asdict(simulated)}
                     runs.append({"workers": workers, **found, "others": round(real.others, 2)})
             kind = stack.kind
     return {
@@ -89,7 +89,7 @@ def simulate(
     together: float,
     containers: bool,
     seed: int,
-) -> Result:
+) -> RunTimes:
     """The run as the model has it: photos come when they really came, and take what those of a row took.
 
     `others`: cores that other programs used meanwhile, on average.
@@ -98,8 +98,8 @@ def simulate(
     # One interpreter is the emulator; a container has one CPU.
     caps = {"emulator": 1.0} | ({f"worker-{n}": 1.0 for n in range(workers)} if containers else {})
     machine = Machine(env, os.cpu_count() or 1, others, together, caps)
-    queue = WorkQueue(env)
-    photos: list[Photo] = []
+    queue = SimulatedQueue(env)
+    photos: list[SimulatedPhoto] = []
 
     def perform(name: str, service: Service) -> Generator[Event]:
         yield machine.work("emulator", (service.emulator_cpu - service.beside) / 2)
@@ -111,22 +111,22 @@ def simulate(
     drawn: dict[int, Service] = {}
     for number in range(workers):
         name = f"worker-{number}"
-        Worker(env, queue, lambda photo, name=name: env.process(perform(name, drawn[photo.kind])))  # type: ignore[misc]
+        SimulatedWorker(env, queue, lambda photo, name=name: env.process(perform(name, drawn[photo.kind])))  # type: ignore[misc]
 
     def arrive() -> Generator[Event]:
         for number, (size, at) in enumerate(zip(order, sent, strict=True)):
             yield env.timeout(max(0.0, at - sent[0] - env.now))
             drawn[number] = chance.choice(services[size])
-            photo = Photo(env.now, drawn[number].worker_cpu, kind=number)
+            photo = SimulatedPhoto(env.now, drawn[number].worker_cpu, kind=number)
             photos.append(photo)
             queue.send(photo)
 
     env.process(arrive())
     env.run()
-    return Result.of([(photo.arrived, photo.started, photo.done) for photo in photos])
+    return RunTimes.of([(photo.arrived, photo.started, photo.done) for photo in photos])
 
 
-def _rows(stack: Stack, files: dict[str, list[Path]], repetitions: int) -> dict[str, list[Service]]:
+def _rows(stack: RealStack, files: dict[str, list[Path]], repetitions: int) -> dict[str, list[Service]]:
     jobs = preset("web")
     for size, ones in files.items():
         in_a_row(stack, ones, size, jobs, 0)
@@ -135,12 +135,12 @@ def _rows(stack: Stack, files: dict[str, list[Path]], repetitions: int) -> dict[
     }
 
 
-def _mixed(stack: Stack, files: dict[str, list[Path]], order: list[str]) -> Run:
+def _mixed(stack: RealStack, files: dict[str, list[Path]], order: list[str]) -> RealRun:
     turns = {size: itertools.cycle(ones) for size, ones in files.items()}
     return run(stack, [(next(turns[size]), SIZES[size]) for size in order], preset("web"))
 
 
-def _warm_up(stack: Stack, files: dict[str, list[Path]], workers: int) -> None:
+def _warm_up(stack: RealStack, files: dict[str, list[Path]], workers: int) -> None:
     """Each worker has its connections and its child process before it counts."""
     _mixed(stack, files, ["2 MP"] * 4 * workers)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from api.app import create_app
-from bench.scale.samples import SIZES, make_photo
-from bench.scale.stack import Processes, wait_until
+from bench.scale.real_stack import Processes, wait_until
+from bench.scale.sample_photos import SIZES, make_photo
 from darkroom.logs import set_up_logs
 from darkroom.services import Services
 from darkroom.settings import MIB, prepare_spool, read_settings

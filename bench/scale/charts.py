@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from bench.scale.arrivals import Arrivals
-from bench.scale.limits import BILLION_A_DAY, Limit
+from bench.scale.arrival_rates import Arrivals
+from bench.scale.ceilings import BILLION_A_DAY, Ceiling
 from bench.scale.scenarios import Row
 
 matplotlib.rcParams |= {
@@ -84,7 +84,7 @@ def costs(path: Path, requests: Mapping[str, float], compute: Mapping[str, float
         axes.legend(fontsize=8, frameon=False, ncols=len(parts), loc="lower left", bbox_to_anchor=(0, 1))
 
 
-def ceilings(path: Path, limits: Sequence[Limit]) -> None:
+def ceilings(path: Path, limits: Sequence[Ceiling]) -> None:
     """How many photos a second each limit lets through, against a billion a day."""
     shown = [limit for limit in limits if math.isfinite(limit.rate)][::-1]
     colours = {"design": COLOURS[1], "quota": COLOURS[0], "fine": COLOURS[2]}

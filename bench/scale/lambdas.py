@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from simpy import Environment, Event
 
-from bench.scale.queue import Photo, WorkQueue
+from bench.scale.simulated_queue import SimulatedPhoto, SimulatedQueue
 
 FULL_CPU = 1769
 """MB of memory with which a function has one vCPU; less memory is less of it."""
@@ -24,7 +24,7 @@ WARM = 600.0
 
 
 @dataclass(frozen=True)
-class Function:
+class LambdaFunction:
     """`start_cpu` and `start_idle`: seconds of CPU, and of waiting, until a new environment begins to work."""
 
     memory: int
@@ -38,7 +38,7 @@ class Function:
         """Of one vCPU. A photo's work has one thread, so that more than one vCPU is of no use to it."""
         return min(1.0, self.memory / FULL_CPU)
 
-    def seconds(self, photo: Photo) -> float:
+    def seconds(self, photo: SimulatedPhoto) -> float:
         return photo.cpu / self.share + photo.idle
 
     @property
@@ -49,7 +49,7 @@ class Function:
 class Pollers:
     """Receive while fewer batches are at work than may be, and have each of them done."""
 
-    def __init__(self, env: Environment, queue: WorkQueue, function: Function) -> None:
+    def __init__(self, env: Environment, queue: SimulatedQueue, function: LambdaFunction) -> None:
         self._env = env
         self._queue = queue
         self._function = function
@@ -90,7 +90,7 @@ class Pollers:
         self.peak = max(self.peak, self._active)
         self._env.process(self._invoke(poll.value or []))
 
-    def _invoke(self, photos: list[Photo]) -> Generator[Event]:
+    def _invoke(self, photos: list[SimulatedPhoto]) -> Generator[Event]:
         self.invocations += 1
         began = self._env.now
         if self._warm and self._warm[-1] >= began - WARM:

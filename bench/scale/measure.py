@@ -17,8 +17,8 @@ from typing import Any
 
 from PIL import features
 
-from bench.scale.samples import SIZES, make_photo
-from bench.scale.stack import OtherPrograms, Processes, Stack, settled, wait_until
+from bench.scale.real_stack import OtherPrograms, Processes, RealStack, settled, wait_until
+from bench.scale.sample_photos import SIZES, make_photo
 from darkroom import __version__
 from darkroom.aws.bucket import original_key
 from darkroom.jobs.specs import Job, jobs_adapter
@@ -56,7 +56,7 @@ class Service:
 
 
 @dataclass(frozen=True)
-class Run:
+class RealRun:
     """Photos that were sent as fast as it goes: when each was sent, begun and done, and what all of them used."""
 
     times: list[tuple[float, float, float]]
@@ -100,7 +100,7 @@ def send(services: Services, record: PhotoRecord) -> None:
     services.send_order(record, next(iter(record.orders)))
 
 
-def run(stack: Stack, photos: list[tuple[Path, tuple[int, int]]], jobs: list[Job]) -> Run:
+def run(stack: RealStack, photos: list[tuple[Path, tuple[int, int]]], jobs: list[Job]) -> RealRun:
     """For a stack whose workers are idle. All photos are stored before the first message is sent."""
     records = [store(stack.services, photo, size, jobs) for photo, size in photos]
     time.sleep(1)
@@ -117,10 +117,10 @@ def run(stack: Stack, photos: list[tuple[Path, tuple[int, int]]], jobs: list[Job
     used = others.cores()
     ends = {one.photo: one for one in settled(stack.log())}
     times = [(at, ends[record.id].started, ends[record.id].ended) for at, record in zip(sent, records, strict=True)]
-    return Run(times, worker_after - worker, emulator_after - emulator, used)
+    return RealRun(times, worker_after - worker, emulator_after - emulator, used)
 
 
-def in_a_row(stack: Stack, photos: list[Path], size: str, jobs: list[Job], turn: int) -> Service:
+def in_a_row(stack: RealStack, photos: list[Path], size: str, jobs: list[Job], turn: int) -> Service:
     """For a stack with one idle worker. Each turn begins with another of the photos."""
     chosen = [photos[(turn + number) % len(photos)] for number in range(ROW)]
     return run(stack, [(photo, SIZES[size]) for photo in chosen], jobs).service()

@@ -17,8 +17,8 @@ from typing import Protocol
 
 from simpy import Environment, Event
 
-from bench.scale.fleet import Fleet
-from bench.scale.queue import WorkQueue
+from bench.scale.simulated_fleet import SimulatedFleet
+from bench.scale.simulated_queue import SimulatedQueue
 
 MINUTE = 60.0
 
@@ -36,7 +36,7 @@ class Policy(Protocol):
         """Messages that each of them may take ahead; None: one a slot."""
 
     def control(
-        self, env: Environment, queue: WorkQueue, fleet: Fleet, chance: random.Random, /
+        self, env: Environment, queue: SimulatedQueue, fleet: SimulatedFleet, chance: random.Random, /
     ) -> Generator[Event] | None: ...
 
 
@@ -49,7 +49,7 @@ class Fixed:
     def name(self) -> str:
         return f"fixed, {self.begin} workers" + ("" if self.prefetch is None else f", {self.prefetch} ahead")
 
-    def control(self, _: Environment, __: WorkQueue, ___: Fleet, ____: random.Random) -> None:
+    def control(self, _: Environment, __: SimulatedQueue, ___: SimulatedFleet, ____: random.Random) -> None:
         return None
 
 
@@ -69,7 +69,9 @@ class TargetTracking:
     in_factor: float = 0.75
     prefetch: int | None = None
 
-    def control(self, env: Environment, queue: WorkQueue, fleet: Fleet, chance: random.Random) -> Generator[Event]:
+    def control(
+        self, env: Environment, queue: SimulatedQueue, fleet: SimulatedFleet, chance: random.Random
+    ) -> Generator[Event]:
         above = below = 0
         last_out = last_in = -math.inf
         lag = 0.0
@@ -104,7 +106,9 @@ class Keda:
     stabilization: float = 300.0
     prefetch: int | None = None
 
-    def control(self, env: Environment, queue: WorkQueue, fleet: Fleet, chance: random.Random) -> Generator[Event]:
+    def control(
+        self, env: Environment, queue: SimulatedQueue, fleet: SimulatedFleet, chance: random.Random
+    ) -> Generator[Event]:
         counts: deque[int] = deque(maxlen=2)  # of the last minute
         wishes: deque[tuple[float, int]] = deque()
         sizes: deque[int] = deque([self.begin], maxlen=2)

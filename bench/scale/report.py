@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from bench.scale import charts
-from bench.scale.limits import BILLION_A_DAY, Limit, limits
+from bench.scale.ceilings import BILLION_A_DAY, Ceiling, find_ceilings
 from bench.scale.prices import MILLION, Prices
 from bench.scale.scenarios import BATCH, MIX, UTILIZATION, Row, World, all_arrivals, simulate, simulate_memories
 from darkroom.aws.table import SHARDS
@@ -31,7 +31,7 @@ def write(
     rows = {name: simulate(world, one, told) for name, one in arrivals.items()}
     memories = simulate_memories(world, arrivals["day"], told)
     requests = prices.requests(measured["calls"]["calls"], measured["calls"]["units"])
-    ceilings = limits(measured["calls"]["calls"], measured["calls"]["units"], world.service, BATCH)
+    ceilings = find_ceilings(measured["calls"]["calls"], measured["calls"]["units"], world.service, BATCH)
     compute = _compute(rows["day"], memories)
     charts.costs(folder / "cost.svg", requests, compute)
     charts.ceilings(folder / "limits.svg", ceilings)
@@ -95,7 +95,7 @@ def _answer(
     burst: Sequence[Row],
     requests: Mapping[str, float],
     compute: Mapping[str, float],
-    ceilings: Sequence[Limit],
+    ceilings: Sequence[Ceiling],
 ) -> dict[str, str]:
     ours = [limit for limit in ceilings if limit.kind == "design" and "one owner" not in limit.what]
     total = sum(requests.values())
@@ -175,7 +175,7 @@ def _asked(measured: Mapping[str, Any], requests: Mapping[str, float], prices: P
     }
 
 
-def _limit_lines(ceilings: Sequence[Limit]) -> list[str]:
+def _limit_lines(ceilings: Sequence[Ceiling]) -> list[str]:
     said = {"design": "**ours**", "quota": "quota", "fine": "-"}
     lines = _head("what", "", "photos/s", "a day", "why", "what is done about it, or would have to be")
     return lines + [

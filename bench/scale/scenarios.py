@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from statistics import mean, median
 from typing import Any
 
-from bench.scale.arrivals import Arrivals, burst, day, steady
-from bench.scale.lambdas import Function
+from bench.scale.arrival_rates import Arrivals, burst, day, steady
+from bench.scale.lambdas import LambdaFunction
 from bench.scale.policies import Fixed, Keda, Policy, TargetTracking
 from bench.scale.prices import MILLION, Prices
-from bench.scale.run import Demand, Outcome, quantile, run_lambda, run_workers
+from bench.scale.simulated_run import Demand, SimulatedRun, quantile, run_lambda, run_workers
 
 MIX = {"2 MP": 0.20, "12 MP": 0.60, "24 MP": 0.15, "48 MP": 0.05}
 """What people upload, as shares: assumed."""
@@ -77,9 +77,9 @@ class World:
         """Mean seconds that a worker is busy with a photo."""
         return self.cpu + sum(share * self.idle(size) for size, share in MIX.items())
 
-    def function(self, memory: int, most: int, batch: int = BATCH) -> Function:
+    def function(self, memory: int, most: int, batch: int = BATCH) -> LambdaFunction:
         start = self.measured["worker_start"]
-        return Function(memory, most, batch, start["cpu"], self.prices.assumed["lambda_start_seconds"])
+        return LambdaFunction(memory, most, batch, start["cpu"], self.prices.assumed["lambda_start_seconds"])
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Row:
     hours: float
     peak: int
     dollars: Mapping[str, float]
-    outcome: Outcome
+    outcome: SimulatedRun
 
 
 def all_arrivals() -> list[Arrivals]:
@@ -148,7 +148,7 @@ def simulate_memories(world: World, arrivals: Arrivals, told: Callable[[str], No
     return rows
 
 
-def _lambda_row(world: World, function: Function, arrivals: Arrivals, seeds: tuple[int, ...]) -> Row:
+def _lambda_row(world: World, function: LambdaFunction, arrivals: Arrivals, seeds: tuple[int, ...]) -> Row:
     outcomes = [run_lambda(arrivals, function, world.demand(), seed) for seed in seeds]
     seconds = mean(outcome.worker_seconds / outcome.arrived for outcome in outcomes) * MILLION
     invocations = mean(outcome.invocations / outcome.arrived for outcome in outcomes) * MILLION
@@ -160,7 +160,7 @@ def _lambda_row(world: World, function: Function, arrivals: Arrivals, seeds: tup
     return replace(row, policy=f"{row.policy}, {function.memory:,} MB", dollars=dollars)
 
 
-def _row(arrivals: Arrivals, outcomes: list[Outcome], dollars: Callable[[float], dict[str, float]]) -> Row:
+def _row(arrivals: Arrivals, outcomes: list[SimulatedRun], dollars: Callable[[float], dict[str, float]]) -> Row:
     waits = [outcome.waits for outcome in outcomes]
     for outcome in outcomes:
         assert outcome.done == outcome.arrived, f"{outcome.policy}: {outcome.arrived - outcome.done} photos never done"

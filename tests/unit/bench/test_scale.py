@@ -11,18 +11,18 @@ from types import MappingProxyType
 import pytest
 from simpy import Environment
 
-from bench.scale.arrivals import DAY, burst, day, steady
+from bench.scale.arrival_rates import DAY, burst, day, steady
 from bench.scale.calibrate import simulate
 from bench.scale.calls import item_size
-from bench.scale.fleet import Fleet
-from bench.scale.lambdas import Function
-from bench.scale.limits import BILLION_A_DAY, limits
+from bench.scale.ceilings import BILLION_A_DAY, find_ceilings
+from bench.scale.lambdas import LambdaFunction
 from bench.scale.machine import Machine
 from bench.scale.measure import Service
 from bench.scale.policies import Fixed, Keda, TargetTracking
 from bench.scale.prices import Prices
-from bench.scale.queue import Photo, Worker, WorkQueue
-from bench.scale.run import Demand, Outcome, quantile, run_lambda, run_workers
+from bench.scale.simulated_fleet import SimulatedFleet
+from bench.scale.simulated_queue import SimulatedPhoto, SimulatedQueue, SimulatedWorker
+from bench.scale.simulated_run import Demand, SimulatedRun, quantile, run_lambda, run_workers
 from darkroom.aws.table import SHARDS
 from tests.support.exhaustive import matrix
 
@@ -39,7 +39,7 @@ def at_once(_: random.Random) -> float:
     return 0.0
 
 
-def mean_wait(outcome: Outcome) -> float:
+def mean_wait(outcome: SimulatedRun) -> float:
     return statistics.mean(outcome.waits)
 
 
@@ -100,9 +100,11 @@ class TestNothingIsLost:
 
     def test_what_arrived_is_done_in_work_or_waiting(self) -> None:
         env = Environment()
-        queue = WorkQueue(env)
-        photos = [Photo(0.0, 1.0) for _ in range(50)]
-        fleet = Fleet(env, lambda: Worker(env, queue, lambda photo: env.timeout(photo.cpu)), lambda: 3.0)
+        queue = SimulatedQueue(env)
+        photos = [SimulatedPhoto(0.0, 1.0) for _ in range(50)]
+        fleet = SimulatedFleet(
+            env, lambda: SimulatedWorker(env, queue, lambda photo: env.timeout(photo.cpu)), lambda: 3.0
+        )
         fleet.scale_to(4)
         for photo in photos:
             queue.send(photo)
@@ -116,11 +118,11 @@ class TestNothingIsLost:
 
     def test_a_worker_that_is_stopped_ends_what_it_has_begun_and_gives_back_the_rest(self) -> None:
         env = Environment()
-        queue = WorkQueue(env)
-        photos = [Photo(0.0, 10.0), Photo(0.0, 10.0), Photo(0.0, 10.0)]
+        queue = SimulatedQueue(env)
+        photos = [SimulatedPhoto(0.0, 10.0), SimulatedPhoto(0.0, 10.0), SimulatedPhoto(0.0, 10.0)]
         for photo in photos:
             queue.send(photo)
-        worker = Worker(env, queue, lambda photo: env.timeout(photo.cpu), slots=1, prefetch=1)
+        worker = SimulatedWorker(env, queue, lambda photo: env.timeout(photo.cpu), slots=1, prefetch=1)
         env.run(until=1)
         assert (queue.visible, queue.in_flight) == (1, 2)
         worker.stop()
@@ -129,7 +131,7 @@ class TestNothingIsLost:
         assert (worker.ended.triggered, photos[0].done, queue.visible) == (True, 10.0, 2)
 
     def test_lambda_does_all_of_them(self) -> None:
-        outcome = run_lambda(burst(1, 50, 60, 60, 600), Function(1769, most=20), exponential(1.0), 1)
+        outcome = run_lambda(burst(1, 50, 60, 60, 600), LambdaFunction(1769, most=20), exponential(1.0), 1)
         assert outcome.done == outcome.arrived
         assert outcome.peak == 20
 
@@ -160,20 +162,20 @@ class TestScaling:
         assert 900 + 2 * 60 + 45 <= more <= 900 + 5 * 60 + 45
 
     def test_lambda_starts_with_five_batches_and_adds_five_a_second(self) -> None:
-        outcome = run_lambda(steady(200, 60), Function(1769, most=1000), always(1.0), 1)
+        outcome = run_lambda(steady(200, 60), LambdaFunction(1769, most=1000), always(1.0), 1)
         busy = {round(at): count for at, _, count in outcome.timeline}
         assert busy[5] <= 5 + 5 * 5
         assert 5 + 5 * 15 <= busy[20] <= 5 + 5 * 21
 
     def test_maximum_concurrency_is_never_exceeded(self) -> None:
-        outcome = run_lambda(steady(50, 120), Function(1769, most=12, batch=1), always(1.0), 1)
+        outcome = run_lambda(steady(50, 120), LambdaFunction(1769, most=12, batch=1), always(1.0), 1)
         assert outcome.peak == 12
 
     def test_less_memory_is_less_cpu_and_more_than_one_is_of_no_use(self) -> None:
-        photo = Photo(0, cpu=1.0, idle=0.5)
-        assert Function(1769).seconds(photo) == pytest.approx(1.5)
-        assert Function(885).seconds(photo) == pytest.approx(2.5, rel=0.01)
-        assert Function(3538).seconds(photo) == Function(1769).seconds(photo)
+        photo = SimulatedPhoto(0, cpu=1.0, idle=0.5)
+        assert LambdaFunction(1769).seconds(photo) == pytest.approx(1.5)
+        assert LambdaFunction(885).seconds(photo) == pytest.approx(2.5, rel=0.01)
+        assert LambdaFunction(3538).seconds(photo) == LambdaFunction(1769).seconds(photo)
 
 
 class TestArrivals:
@@ -284,8 +286,10 @@ class TestMoney:
 
     def test_a_worker_counts_for_a_minute_at_least(self) -> None:
         env = Environment()
-        queue = WorkQueue(env)
-        fleet = Fleet(env, lambda: Worker(env, queue, lambda photo: env.timeout(photo.cpu)), lambda: 20.0)
+        queue = SimulatedQueue(env)
+        fleet = SimulatedFleet(
+            env, lambda: SimulatedWorker(env, queue, lambda photo: env.timeout(photo.cpu)), lambda: 20.0
+        )
         fleet.scale_to(1, at_once=True)
         fleet.scale_to(2)
         env.run(until=10)
@@ -310,7 +314,7 @@ class TestLimits:
     UNITS = MappingProxyType({"table": 8.0, "due": 4.0, "by_owner": 1.0})
 
     def test_they_come_in_order_and_follow_from_the_calls(self) -> None:
-        found = limits({"s3 PutObject": 5.0, "s3 GetObject": 1.0}, self.UNITS, service=0.5)
+        found = find_ceilings({"s3 PutObject": 5.0, "s3 GetObject": 1.0}, self.UNITS, service=0.5)
         assert [limit.rate for limit in found] == sorted(limit.rate for limit in found)
         rates = {limit.what: limit.rate for limit in found}
         assert rates["DynamoDB: the index `due`"] == SHARDS * 1000 / 4
@@ -318,7 +322,7 @@ class TestLimits:
         assert rates["Lambda: concurrent executions"] == 2000
 
     def test_what_is_called_fine_is_fine(self) -> None:
-        found = limits({"s3 PutObject": 5.0, "s3 GetObject": 1.0}, self.UNITS, service=0.5)
+        found = find_ceilings({"s3 PutObject": 5.0, "s3 GetObject": 1.0}, self.UNITS, service=0.5)
         assert all(limit.rate > BILLION_A_DAY for limit in found if limit.kind == "fine")
 
 

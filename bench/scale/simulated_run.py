@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from simpy import Environment, Event
 
-from bench.scale.arrivals import Arrivals
-from bench.scale.fleet import Fleet
-from bench.scale.lambdas import Function, Pollers
+from bench.scale.arrival_rates import Arrivals
+from bench.scale.lambdas import LambdaFunction, Pollers
 from bench.scale.policies import Policy
-from bench.scale.queue import Photo, Worker, WorkQueue
+from bench.scale.simulated_fleet import SimulatedFleet
+from bench.scale.simulated_queue import SimulatedPhoto, SimulatedQueue, SimulatedWorker
 
 Demand = Callable[[random.Random], tuple[float, float]]
 """A photo's seconds of CPU, and of waiting for AWS."""
@@ -23,10 +23,10 @@ DRAIN = 6 * 3600.0
 
 
 @dataclass
-class Outcome:
+class SimulatedRun:
     policy: str
     arrived: int
-    photos: list[Photo]
+    photos: list[SimulatedPhoto]
     worker_seconds: float
     peak: int
     invocations: int = 0
@@ -56,29 +56,31 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 def run_workers(
     arrivals: Arrivals, policy: Policy, demand: Demand, seed: int, delay: Callable[[random.Random], float]
-) -> Outcome:
+) -> SimulatedRun:
     """Containers, each with one slot and a vCPU of its own."""
     env, chance = Environment(), random.Random(f"{seed}-workers")
-    queue = WorkQueue(env)
+    queue = SimulatedQueue(env)
 
-    def perform(photo: Photo) -> Event:
+    def perform(photo: SimulatedPhoto) -> Event:
         return env.timeout(photo.cpu + photo.idle)
 
-    fleet = Fleet(env, lambda: Worker(env, queue, perform, prefetch=policy.prefetch), lambda: delay(chance))
+    fleet = SimulatedFleet(
+        env, lambda: SimulatedWorker(env, queue, perform, prefetch=policy.prefetch), lambda: delay(chance)
+    )
     fleet.scale_to(policy.begin, at_once=True)
     if control := policy.control(env, queue, fleet, chance):
         env.process(control)
     photos, timeline = _drive(env, queue, arrivals, demand, seed, lambda: fleet.running)
-    return Outcome(policy.name, len(photos), photos, fleet.seconds(minimum=60), fleet.peak, timeline=timeline)
+    return SimulatedRun(policy.name, len(photos), photos, fleet.seconds(minimum=60), fleet.peak, timeline=timeline)
 
 
-def run_lambda(arrivals: Arrivals, function: Function, demand: Demand, seed: int) -> Outcome:
+def run_lambda(arrivals: Arrivals, function: LambdaFunction, demand: Demand, seed: int) -> SimulatedRun:
     """Lambda; `worker_seconds` are the billed ones."""
     env = Environment()
-    queue = WorkQueue(env)
+    queue = SimulatedQueue(env)
     pollers = Pollers(env, queue, function)
     photos, timeline = _drive(env, queue, arrivals, demand, seed, lambda: pollers.running)
-    return Outcome(
+    return SimulatedRun(
         f"Lambda: at most {function.most}",
         len(photos),
         photos,
@@ -91,17 +93,17 @@ def run_lambda(arrivals: Arrivals, function: Function, demand: Demand, seed: int
 
 
 def _drive(
-    env: Environment, queue: WorkQueue, arrivals: Arrivals, demand: Demand, seed: int, workers: Callable[[], int]
-) -> tuple[list[Photo], list[tuple[float, int, int]]]:
+    env: Environment, queue: SimulatedQueue, arrivals: Arrivals, demand: Demand, seed: int, workers: Callable[[], int]
+) -> tuple[list[SimulatedPhoto], list[tuple[float, int, int]]]:
     """Send what comes, and go on until all of it is done. Every policy gets the same photos at the same times."""
     when, what = random.Random(f"{seed}-when"), random.Random(f"{seed}-what")
-    photos: list[Photo] = []
+    photos: list[SimulatedPhoto] = []
     timeline: list[tuple[float, int, int]] = []
 
     def send() -> Generator[Event]:
         for at in arrivals.times(when):
             yield env.timeout(at - env.now)
-            photo = Photo(env.now, *demand(what))
+            photo = SimulatedPhoto(env.now, *demand(what))
             photos.append(photo)
             queue.send(photo)
 

@@ -18,7 +18,7 @@ BATCH = 10
 
 
 @dataclass(slots=True)
-class Photo:
+class SimulatedPhoto:
     """One photo's message. Times in seconds; NaN until they come."""
 
     arrived: float
@@ -31,12 +31,12 @@ class Photo:
     done: float = math.nan
 
 
-class WorkQueue:
+class SimulatedQueue:
     """A standard queue. Receives are long polls: they succeed with at least one photo."""
 
     def __init__(self, env: Environment) -> None:
         self._env = env
-        self._visible: deque[Photo] = deque()
+        self._visible: deque[SimulatedPhoto] = deque()
         self._polls: deque[tuple[Event, int]] = deque()
         self.in_flight = 0
         self.sent = 0
@@ -45,7 +45,7 @@ class WorkQueue:
     def visible(self) -> int:
         return len(self._visible)
 
-    def send(self, photo: Photo) -> None:
+    def send(self, photo: SimulatedPhoto) -> None:
         self.sent += 1
         self._visible.append(photo)
         self._answer()
@@ -60,7 +60,7 @@ class WorkQueue:
     def cancel(self, poll: Event) -> None:
         self._polls = deque(waiting for waiting in self._polls if waiting[0] is not poll)
 
-    def give_back(self, photos: Iterable[Photo]) -> None:
+    def give_back(self, photos: Iterable[SimulatedPhoto]) -> None:
         """They are to be received again, at once."""
         returned = list(photos)
         self.in_flight -= len(returned)
@@ -78,7 +78,7 @@ class WorkQueue:
             poll.succeed(photos)
 
 
-class Worker:
+class SimulatedWorker:
     """As worker/consumer.py does it: one poller, `slots` photos at a time, `prefetch` more that wait in its hands.
 
     `perform` begins the work on a photo and returns the event of its end.
@@ -87,8 +87,8 @@ class Worker:
     def __init__(
         self,
         env: Environment,
-        queue: WorkQueue,
-        perform: Callable[[Photo], Event],
+        queue: SimulatedQueue,
+        perform: Callable[[SimulatedPhoto], Event],
         slots: int = 1,
         prefetch: int | None = None,
     ) -> None:
@@ -99,7 +99,7 @@ class Worker:
         self._idle_slots = self._slots = slots
         self._room = slots + (slots if prefetch is None else prefetch)
         self._held = 0
-        self._inbox: deque[Photo] = deque()
+        self._inbox: deque[SimulatedPhoto] = deque()
         self._polling: Event | None = None
         self._stopping = False
         self._poll()
@@ -122,7 +122,7 @@ class Worker:
             self._polling.callbacks.append(self._received)
 
     def _received(self, poll: Event) -> None:
-        photos: list[Photo] = poll.value or []
+        photos: list[SimulatedPhoto] = poll.value or []
         self._polling = None
         if self._stopping:
             self._queue.give_back(photos)
@@ -139,7 +139,7 @@ class Worker:
             self._idle_slots -= 1
             self._perform(photo).callbacks.append(partial(self._finished, photo))
 
-    def _finished(self, photo: Photo, _: Event) -> None:
+    def _finished(self, photo: SimulatedPhoto, _: Event) -> None:
         photo.done = self.env.now
         self._held -= 1
         self._idle_slots += 1

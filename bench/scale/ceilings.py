@@ -18,7 +18,7 @@ PREFIX_READS = 5500.0
 
 
 @dataclass(frozen=True)
-class Limit:
+class Ceiling:
     what: str
     rate: float
     """Photos a second that it lets through."""
@@ -33,42 +33,44 @@ class Limit:
         return self.rate * 86_400
 
 
-def limits(calls: Mapping[str, float], units: Mapping[str, float], service: float, batch: int = 10) -> list[Limit]:
+def find_ceilings(
+    calls: Mapping[str, float], units: Mapping[str, float], service: float, batch: int = 10
+) -> list[Ceiling]:
     """In the order in which they are met. `service`: mean seconds of one worker for one photo."""
     puts, gets = calls.get("s3 PutObject", 0.0), calls.get("s3 GetObject", 0.0)
     results = puts - 1  # the original lies under another prefix
     table, due, by_owner = units["table"], units["due"], units["by_owner"]
     sends = 1.0
     found = [
-        Limit(
+        Ceiling(
             "Fargate: vCPUs of an account",
             6 / service,
             f"6 by default at the least (many accounts have more); {service:.2f} s a photo",
             f"ask for {BILLION_A_DAY * service:,.0f} before a billion; 500 tasks a minute start for a service",
             "quota",
         ),
-        Limit(
+        Ceiling(
             "Fargate: tasks of a service",
             5000 / service,
             "5,000 tasks with one vCPU each",
             "several services on one queue, or tasks of more vCPUs: a worker takes as many photos at a time",
             "quota",
         ),
-        Limit(
+        Ceiling(
             "Lambda: concurrent executions",
             1000 / service,
             "1,000 in an account by default",
             "ask for more; MaximumConcurrency keeps our share below it",
             "quota",
         ),
-        Limit(
+        Ceiling(
             "Lambda: one event source",
             1250 / service,
             "1,250 batches at a time, 1,000 where a maximum is set",
             "a second queue and mapping, or provisioned pollers; beyond this containers are cheaper anyway",
             "design",
         ),
-        Limit(
+        Ceiling(
             "S3: writes under one prefix",
             PREFIX_WRITES / results,
             f"{PREFIX_WRITES:,.0f} a second, {results:g} results a photo. Keys begin with a UUIDv7, so those of one "
@@ -77,14 +79,14 @@ def limits(calls: Mapping[str, float], units: Mapping[str, float], service: floa
             f"{256 * PREFIX_WRITES / results:,.0f} photos/s once S3 has split them",
             "design",
         ),
-        Limit(
+        Ceiling(
             "S3: originals under one prefix",
             min(PREFIX_WRITES, PREFIX_READS / max(gets, 1)),
             "one write and one read a photo, for the same reason under one prefix",
             "the same",
             "design",
         ),
-        Limit(
+        Ceiling(
             "DynamoDB: the index `due`",
             SHARDS * PARTITION_WRITES / due,
             f"{SHARDS} shards of {PARTITION_WRITES:,.0f} writes a second, {due:.1f} writes a photo. An index that "
@@ -93,35 +95,35 @@ def limits(calls: Mapping[str, float], units: Mapping[str, float], service: floa
             "that looks at a few of them at a time",
             "design",
         ),
-        Limit(
+        Ceiling(
             "DynamoDB: the index `by_owner`, for one owner",
             PARTITION_WRITES / by_owner,
             f"an owner's photos are one key: {PARTITION_WRITES:,.0f} writes a second",
             "spread over many owners nothing is needed; a single larger one would need several keys that a list merges",
             "design",
         ),
-        Limit(
+        Ceiling(
             "DynamoDB: a new table on demand",
             4000 / table,
             f"4,000 write units a second to begin with, {table:.1f} a photo",
             "doubles by itself within 30 minutes of traffic; before a launch set its warm throughput",
             "quota",
         ),
-        Limit(
+        Ceiling(
             "DynamoDB: a table on demand",
             40_000 / table,
             "40,000 write units a second by default",
             f"ask for {BILLION_A_DAY * table:,.0f}; ids are spread well over the partitions of the table itself",
             "quota",
         ),
-        Limit(
+        Ceiling(
             "API Gateway: requests of an account",
             10_000,
             "10,000 a second by default, one a photo where nobody asks for its state",
             "ask for more; direct uploads and bucket drops send no bytes through it, a drop not even a request",
             "quota",
         ),
-        Limit(
+        Ceiling(
             "SQS: messages in flight, containers",
             120_000 / (2 * service),
             "120,000 of a queue; a worker holds two a slot, one of them ahead",
@@ -129,28 +131,28 @@ def limits(calls: Mapping[str, float], units: Mapping[str, float], service: floa
             f"{120_000 / 20:,.0f} photos/s, and half the workers would get nothing",
             "design",
         ),
-        Limit(
+        Ceiling(
             "SQS: messages in flight, Lambda",
             120_000 / (batch * service),
             f"batches of {batch} are held until their last photo is done",
             "smaller batches",
             "design",
         ),
-        Limit(
+        Ceiling(
             "SQS FIFO: requests of a queue",
             70_000 / max(sends, calls.get("sqs ReceiveMessage", 1.0), calls.get("sqs DeleteMessageBatch", 1.0)),
             "70,000 a second for each action, without batches (high throughput mode, which the template sets)",
             "nothing to do: a send, a receive and a delete a photo",
             "fine",
         ),
-        Limit(
+        Ceiling(
             "SQS FIFO: one owner",
             1 / service,
             "an owner is a message group, which has one photo in work at a time; SQS itself would take 300 a second",
             "that is what order means; whoever has one large owner takes the standard queue",
             "design",
         ),
-        Limit("SQS standard: requests", float("inf"), "no quota", "nothing to do", "fine"),
+        Ceiling("SQS standard: requests", float("inf"), "no quota", "nothing to do", "fine"),
     ]
     found = [replace(limit, kind="fine") if limit.rate > BILLION_A_DAY else limit for limit in found]
     return sorted(found, key=lambda limit: limit.rate)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from simpy import Environment, Event
 
-from bench.scale.queue import Worker
+from bench.scale.simulated_queue import SimulatedWorker
 
 
 @dataclass
@@ -15,15 +15,15 @@ class _Place:
     """One worker's time, from the decision to start it until it has ended."""
 
     since: float
-    worker: Worker | None = None
+    worker: SimulatedWorker | None = None
     until: float | None = None
 
 
-class Fleet:
+class SimulatedFleet:
     """`delay` is the time from the decision to start a worker until it polls; it is paid for, as Fargate bills from the
     beginning of the image's download."""
 
-    def __init__(self, env: Environment, make: Callable[[], Worker], delay: Callable[[], float]) -> None:
+    def __init__(self, env: Environment, make: Callable[[], SimulatedWorker], delay: Callable[[], float]) -> None:
         self._env = env
         self._make = make
         self._delay = delay

@@ -32,7 +32,7 @@ class Settled:
     ended: float
 
 
-class Stack(Protocol):
+class RealStack(Protocol):
     services: Services
     kind: str
 
@@ -53,7 +53,7 @@ class Stack(Protocol):
 class OtherPrograms:
     """How many cores all but a stack use, from now on; what the host of a virtual machine takes away is among it."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: RealStack) -> None:
         self._stack = stack
         self._since = self._now()
 
