@@ -23,6 +23,10 @@ NOT_OF_THE_SERVICES = {"DARKROOM_API_KEY", "DARKROOM_URL"}
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
 
 
+def test_the_readme_is_short() -> None:
+    assert len((PROJECT / "README.md").read_text().splitlines()) <= 130
+
+
 @every_page
 def test_a_comment_says_of_each_command_how_it_is_tested(page: Path) -> None:
     for block in blocks(page):
