@@ -8,7 +8,7 @@ body itself needs a Content-Type there. `authorize` is for routes that the gatew
 What differs from gunicorn:
 - A request has 4 MB at most: Lambda takes 6 MB, and base64 makes four bytes of three. Larger photos: POST /v1/uploads.
 - `?wait=` ends after 25 s, for the gateway hangs up after 29.
-- The limits of one caller (api/access/limits.py) are counted by each execution environment, as by each process.
+- Each execution environment counts the limits of one caller (api/access/caller_limits.py) for itself, and in full.
 - Whether callers need keys has to be said: there is no address by which to tell whether strangers may come.
 - Slow callers, malformed requests and connections are the gateway's own business.
 """
@@ -96,6 +96,7 @@ def _settings() -> tuple[Settings, Owners]:
     bounded = {
         "max_wait": min(settings.max_wait, LONGEST_WAIT),
         "aws_timeout": min(settings.aws_timeout, AWS_TIMEOUT),
+        "api_processes": 1,  # an execution environment has no share of a machine's limits
     }
     return settings.model_copy(update=bounded), owners
 

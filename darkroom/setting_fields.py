@@ -113,7 +113,8 @@ class ApiSettings(_Group):
     rate_limit: str = Field(
         "600/minute",
         description="Requests that one API key may make, such as 600/minute or 20/second; off: no limit. "
-        "It holds where there are API keys. Each API process counts for itself.",
+        "It holds where there are API keys, for one machine: each API process counts, and allows, its share of them, "
+        "rounded up.",
     )
     upload_share: float = Field(
         0.5,
@@ -124,8 +125,8 @@ class ApiSettings(_Group):
     upload_bytes_per_hour: int | None = Field(
         None,
         ge=1,
-        description="Bytes that one owner may upload in an hour to one API process, where there are API keys. "
-        "Default: no limit.",
+        description="Bytes that one owner may upload in an hour to one machine, where there are API keys. Each API "
+        "process counts, and allows, its share of them, rounded up. Default: no limit.",
     )
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: int = Field(8080, ge=1, le=65535, description="Port that the API listens on.")

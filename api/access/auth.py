@@ -12,7 +12,7 @@ from typing import Any, cast
 import structlog
 from flask import Flask, g, request
 
-from api.access.limits import Limits
+from api.access.caller_limits import CallerLimits
 from api.uploads.spool import SpooledRequest
 from darkroom.errors import Unauthorized
 from darkroom.owners import DEFAULT_OWNER, ONLY_SENT, Owners, auth_mode, hash_of
@@ -28,7 +28,7 @@ SCHEME = "apiKey"
 
 def register(app: Flask, settings: Settings, owners: Owners) -> None:
     """Ask every caller for a key. Comes after what gives the request its id."""
-    limits = Limits(settings)
+    limits = CallerLimits(settings)
 
     def identify() -> None:
         g.admitted = False  # as long as nobody knows who calls, no body is read
@@ -42,7 +42,7 @@ def register(app: Flask, settings: Settings, owners: Owners) -> None:
             raise Unauthorized
         g.owner, g.limits = owner, limits
         structlog.contextvars.bind_contextvars(owner=owner)
-        limits.request(key)
+        limits.count_request(key)
         if request.endpoint == UPLOAD:
             g.upload = limits.begin_upload(owner, request.content_length)
         elif _has_body():
@@ -51,8 +51,8 @@ def register(app: Flask, settings: Settings, owners: Owners) -> None:
         g.admitted = True
 
     def end_upload(_: BaseException | None) -> None:
-        if reserved := g.pop("upload", None):
-            limits.end_upload(reserved, cast(SpooledRequest, request).body.size)
+        if reservation := g.pop("upload", None):
+            limits.end_upload(reservation, cast(SpooledRequest, request).body.size)
 
     app.before_request(identify)
     app.teardown_request(end_upload)

@@ -17,7 +17,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from api.access.limits import Limits
+from api.access.caller_limits import CallerLimits
 from api.context import Context, context, json_answer
 from api.http.problems import invalid_request
 from api.idempotency import KeyHeader, content_of_json, once, read_key
@@ -163,11 +163,11 @@ def _asked(here: Context, body: DirectUploadBody) -> Upload:
 
 def _announced(size: int | None, most: int) -> AbstractContextManager[None]:
     """Counts the upload among its owner's bytes, unless it comes to nothing."""
-    limits: Limits | None = g.get("limits")
+    limits: CallerLimits | None = g.get("limits")
     if limits is None:
         return nullcontext()
     hint = "" if size else f"; without size the largest photo counts, {most:,} bytes"
-    return limits.announced(g.owner, most, hint)
+    return limits.direct_upload(g.owner, most, hint)
 
 
 def _awaited(here: Context, asked: Upload, filename: str, reserved: ReservedIds) -> PhotoRecord:

@@ -28,6 +28,8 @@ NOT_ON_LAMBDA = {
     "test_limits.py::test_bytes_without_a_length_are_counted_although_the_upload_is_refused": _LENGTH,
     "test_upload.py::test_a_raw_body_needs_no_type": _TEXT,
     "test_service.py::test_it_listens_on_ipv6": _PROCESS,
+    "test_limits.py::test_two_processes_together_allow_what_was_set": _PROCESS,
+    "test_limits.py::test_two_processes_together_take_the_bytes_that_were_set": _PROCESS,
     "test_follow.py::test_waits_take_a_share_of_the_threads_only": _PROCESS,
     "test_follow.py::test_sigterm_ends_waits_and_lets_requests_finish": _PROCESS,
 }

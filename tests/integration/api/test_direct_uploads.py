@@ -295,7 +295,7 @@ def test_a_repetition_is_counted_once(start_api: Any) -> None:
 
 @pytest.mark.parametrize("broken", ["table", "credentials"])
 def test_what_could_not_be_offered_is_not_counted(start_api: Any, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
-    api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_UPLOAD_BYTES_PER_HOUR="1000")
+    api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_UPLOAD_BYTES_PER_HOUR="1000")
     caller = create_app(api.settings, api.services).test_client()
     with monkeypatch.context() as down:
         if broken == "table":

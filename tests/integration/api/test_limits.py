@@ -1,4 +1,4 @@
-"""Limits of one caller: they are told when to come back, and the others notice nothing."""
+"""Limits of one caller: a refusal says when to try again, and other callers are not affected."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def key(of: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {of}"}
 
 
-def told(answer: requests.Response, code: str, most: int) -> dict[str, Any]:
+def check_429(answer: requests.Response, code: str, most: int) -> dict[str, Any]:
     """A 429 that says when to come back, in whole seconds."""
     assert answer.status_code == 429, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -48,7 +48,7 @@ def upload(api: Any, of: str, body: Any) -> requests.Response:
     return answer
 
 
-# One process in all of them: each counts for itself.
+# One process in most of them: with several, each one allows its share.
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_a_key_that_asks_too_often_is_told_when_to_come_back(rated: Any) -> None
     fourth = rated.get("/v1/photos", headers=key(ALICE))
 
     assert [answer.status_code for answer in answers] == [200] * 3
-    detail = told(fourth, "too_many_requests", HOUR)["detail"]
+    detail = check_429(fourth, "too_many_requests", HOUR)["detail"]
     assert "3 per 1 hour" in detail
     assert f"in {fourth.headers['Retry-After']} s" in detail
     for other in (ALICES_OTHER, BOB):
@@ -98,8 +98,8 @@ def test_bytes_of_an_owner_are_counted_over_all_their_keys(rationed: Any, pictur
     large = picture + bytes(BYTES // 2 + 1 - len(picture))
 
     assert upload(rationed, ALICE, large).status_code == 202
-    detail = told(upload(rationed, ALICES_OTHER, large), "upload_quota_spent", HOUR)["detail"]
-    assert "200,000 bytes in an hour" in detail
+    detail = check_429(upload(rationed, ALICES_OTHER, large), "upload_quota_spent", HOUR)["detail"]
+    assert "at most 200,000 bytes may be uploaded in an hour" in detail
     assert upload(rationed, ALICE, picture).status_code == 202, "what still fits is taken"
     assert rationed.get("/v1/photos", headers=key(ALICE)).status_code == 200, "looking is not uploading"
     assert upload(rationed, BOB, large).status_code == 202
@@ -125,9 +125,9 @@ def test_bytes_without_a_length_are_counted_when_they_have_come(start_api: Any, 
     )
 
     assert upload(api, ALICE, iter([picture])).status_code == 202
-    told(upload(api, ALICE, picture), "upload_quota_spent", HOUR)
+    check_429(upload(api, ALICE, picture), "upload_quota_spent", HOUR)
     assert upload(api, ALICE, iter([bytes(8), bytes(8)])).status_code == 415
-    told(upload(api, ALICE, iter([picture])), "upload_quota_spent", HOUR)
+    check_429(upload(api, ALICE, iter([picture])), "upload_quota_spent", HOUR)
 
 
 def test_bytes_that_never_came_are_given_back(rationed: Any, picture: bytes) -> None:
@@ -141,7 +141,7 @@ def test_bytes_that_never_came_are_given_back(rationed: Any, picture: bytes) -> 
                 assert heard(caller)[0] in (400, 415)
 
     assert upload(rationed, CAROL, picture + bytes(BYTES - len(picture))).status_code == 202
-    told(upload(rationed, CAROL, picture), "upload_quota_spent", HOUR)
+    check_429(upload(rationed, CAROL, picture), "upload_quota_spent", HOUR)
 
 
 def test_what_is_longer_than_any_request_may_be_costs_nothing(start_api: Any, picture: bytes) -> None:
@@ -172,7 +172,7 @@ def test_bytes_without_a_length_are_counted_although_the_upload_is_refused(
     refused = api.post("/v1/photos?preset=nope", data=iter([text]), headers=key(ALICE) | {"Content-Type": media_type})
 
     assert refused.status_code == 422, refused.text
-    told(upload(api, ALICE, picture), "upload_quota_spent", HOUR)
+    check_429(upload(api, ALICE, picture), "upload_quota_spent", HOUR)
     assert upload(api, BOB, picture).status_code == 202
 
 
@@ -195,7 +195,7 @@ def test_one_owners_slow_uploads_leave_threads_for_the_others(shared: Any, pictu
         shared.wait_until("both of alice's uploads are under way", lambda: len(shared.spooled()) == 2)
         (refused,) = shared.wait_until("a third one is refused", full)
 
-        assert "2 uploads of yours are under way" in told(refused, "too_many_uploads", 5)["detail"]
+        assert "2 of your uploads are in progress" in check_429(refused, "too_many_uploads", 5)["detail"]
         assert upload(shared, BOB, picture).status_code == 202
         assert shared.get("/v1/photos", headers=key(ALICE)).status_code == 200, "looking is not uploading"
         for caller in callers:
@@ -225,3 +225,45 @@ def test_without_keys_nothing_is_limited(start_api: Any) -> None:
     api = start_api(DARKROOM_RATE_LIMIT="1/hour", DARKROOM_API_PROCESSES="1")
 
     assert [api.get("/v1/photos").status_code for _ in range(3)] == [200] * 3
+
+
+@pytest.mark.parametrize(("rate", "most"), [("20/hour", 20), ("7/hour", 8)])
+def test_two_processes_together_allow_what_was_set(start_api: Any, rate: str, most: int) -> None:
+    """Each process counts its share, rounded up: of 7 requests 4."""
+    api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="2", DARKROOM_RATE_LIMIT=rate)
+    share = most // 2
+
+    answers = ask_until_refused(api, most)
+
+    allowed = [answer for answer in answers if answer.status_code == 200]
+    assert share <= len(allowed) <= most
+    first_refused = next(answer for answer in answers if answer.status_code != 200)
+    detail = check_429(first_refused, "too_many_requests", HOUR)["detail"]
+    assert f"at most {rate.partition('/')[0]} per 1 hour are allowed, {share} per 1 hour in each of 2 proc" in detail
+
+
+def ask_until_refused(api: Any, most: int) -> list[requests.Response]:
+    """Each request has a connection of its own, so that both processes get some: three times as many as are allowed."""
+    return [requests.get(f"{api.url}/v1/photos", headers=key(ALICE), timeout=60) for _ in range(3 * most)]
+
+
+def test_two_processes_together_take_the_bytes_that_were_set(start_api: Any, picture: bytes) -> None:
+    api = start_api(
+        DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="2", DARKROOM_UPLOAD_BYTES_PER_HOUR=str(len(picture) * 4)
+    )
+
+    statuses = [
+        requests.post(
+            f"{api.url}/v1/photos?preset=metadata",
+            data=picture,
+            headers=key(ALICE) | {"Content-Type": "image/jpeg"},
+            timeout=60,
+        ).status_code
+        for _ in range(12)
+    ]
+
+    assert 2 <= statuses.count(202) <= 4
+    assert statuses.count(202) + statuses.count(429) == 12
+    too_large = upload(api, BOB, picture * 3)
+    assert too_large.status_code == 413
+    assert f"{len(picture) * 2:,} in each of 2 processes" in too_large.json()["detail"]
