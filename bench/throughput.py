@@ -27,7 +27,7 @@ from PIL import features
 
 from bench.scale.measure import preset, send, store
 from bench.scale.sample_photos import SIZES, make_photo
-from darkroom.jobs.specs import Job
+from darkroom.jobs.job_types import Job
 from darkroom.local.emulator import Emulator
 from darkroom.provision.data import provision
 from darkroom.services import Services

@@ -1,4 +1,4 @@
-"""File names as callers give them, made safe to keep, to show and to download by."""
+"""Make the file names that callers send safe to store, to show and to use for downloads."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import re
 import unicodedata
 
 MAX_FILENAME = 200
-"""Bytes. File systems take 255; a result's name adds to it."""
+"""Bytes in UTF-8. File systems allow 255, and the name of a result is longer than that of its photo."""
 
 MAX_EXTENSION = 16
 
-LOOKED_AT = 1024
-"""Characters from the end of a name; making a name safe costs time for each."""
+LONGEST_INPUT = 1024
+"""Characters. Of a longer name only the end is used, because each character takes time."""
 
 EXTENSIONS = {"jpeg": "jpg", "tiff": "tif"}
-"""Of formats that are not called by their name."""
+"""Format -> extension, where they differ."""
 
 _DIRECTION_MARKS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""They make `gpj.exe` look like `exe.jpg`."""
+"""They change the direction of writing, and can make `gpj.exe` look like `exe.jpg`."""
 
 
 def safe_filename(given: str | None) -> str:
-    """The last part of the name, printable and of bounded length; empty when nothing is left of it."""
-    name = unicodedata.normalize("NFC", re.split(r"[/\\]", (given or "")[-LOOKED_AT:])[-1])
+    """The last part of the path, printable and of limited length. Empty when no character of it can stay."""
+    name = unicodedata.normalize("NFC", re.split(r"[/\\]", (given or "")[-LONGEST_INPUT:])[-1])
     name = _DIRECTION_MARKS.sub("", name)
-    # Categories C*: control characters, surrogates, unassigned; but Cf joins emoji.
+    # Unprintable are control characters, surrogates and unassigned ones. Cf and Co stay: Cf joins emoji.
     name = "".join(char for char in name if unicodedata.category(char) in ("Cf", "Co") or char.isprintable())
     stem, dot, ending = name.strip(" .").rpartition(".")
     if not dot:
@@ -37,5 +37,5 @@ def safe_filename(given: str | None) -> str:
 
 
 def photo_filename(given: str, format_: str) -> str:
-    """The name of a photo that has none of its own is made from its format."""
+    """The given name, or one made from the format if there is none."""
     return given or f"photo.{EXTENSIONS.get(format_, format_)}"

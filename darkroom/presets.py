@@ -1,4 +1,4 @@
-"""presets.toml: named lists of jobs, read and checked at an entry point."""
+"""Read and check presets.toml: named lists of jobs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from darkroom.errors import SettingsError
+from darkroom.jobs.faults import faults_of
+from darkroom.jobs.job_types import Jobs
 from darkroom.jobs.spec import Spec
-from darkroom.jobs.specs import Jobs, faults_of
 from darkroom.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Preset(Spec):
-    """Jobs under a name."""
+    """A named list of jobs."""
 
     description: str = ""
     jobs: Jobs
@@ -31,12 +32,13 @@ _presets: TypeAdapter[dict[str, Preset]] = TypeAdapter(dict[_Name, Preset])
 
 
 def read_presets(settings: Settings) -> Presets:
-    """Raises SettingsError that names the preset and the field, for every fault of the file at once."""
+    """Read the presets file. Raises SettingsError that lists every fault with its preset and field."""
     path = settings.presets_file
     presets = _read(path)
     if settings.default_preset not in presets:
         raise SettingsError(
-            f"{PREFIX}DEFAULT_PRESET is {settings.default_preset!r}, but {path} has only {', '.join(presets) or 'none'}"
+            f"{PREFIX}DEFAULT_PRESET is {settings.default_preset!r}, but the presets in {path} are: "
+            f"{', '.join(presets) or 'none'}"
         )
     return presets
 

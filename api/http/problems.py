@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from api.http.phrases import phrase
 from darkroom.errors import DarkroomError, Fault, InvalidRequest, TooLarge
-from darkroom.jobs.specs import faults_of
+from darkroom.jobs.faults import faults_of
 
 log = structlog.get_logger()
 

@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 from api.http import problems
 from api.http.tracing import HEADER as REQUEST_ID
 from api.http.tracing import SANE
+from darkroom.jobs.job_types import jobs_adapter
 
 SCHEMAS = "#/components/schemas/"
 
@@ -130,6 +131,10 @@ def complete(document: dict[str, Any]) -> None:
             "schema": {"type": "string", "pattern": f"^{SANE}$"},
         }
     }
+    schemas = document["components"]["schemas"]
+    for name, definition in jobs_adapter.json_schema()["$defs"].items():
+        if "examples" in definition:
+            schemas[name]["examples"] = definition["examples"]
     for operation in (operation for methods in document["paths"].values() for operation in methods.values()):
         operation |= operation.pop(AS_WRITTEN, {})
         operation["responses"] = dict(sorted(operation["responses"].items()))

@@ -29,8 +29,8 @@ from darkroom.aws.bucket import upload_key
 from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import PhotoGone, TooLarge
 from darkroom.filenames import safe_filename
+from darkroom.jobs.job_types import Jobs
 from darkroom.jobs.spec import Spec
-from darkroom.jobs.specs import Jobs
 from darkroom.record.clock import now
 from darkroom.record.labels import MAX_METADATA, MAX_REFERENCE, Metadata, Text
 from darkroom.record.photo import PhotoRecord

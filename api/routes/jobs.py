@@ -19,8 +19,8 @@ from api.uploads.intake import send
 from darkroom.aws.bucket import content_disposition
 from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import Conflict, NotFound
+from darkroom.jobs.job_types import JOB_TYPES, Jobs
 from darkroom.jobs.spec import Spec
-from darkroom.jobs.specs import Jobs
 from darkroom.record.job import JobRecord
 from darkroom.record.order import Order
 from darkroom.record.photo import PhotoRecord
@@ -169,7 +169,7 @@ def get_result(path: JobPath) -> Response:
     bucket = here.services.bucket
     if not bucket.exists(result.key):  # the bucket's own rules may remove results earlier than we do
         raise NotFound("the result has expired")
-    if job.spec.type == "metadata":
+    if JOB_TYPES[job.spec.type].inline:
         response = Response(bucket.read(result.key), content_type=result.content_type)
         response.headers["Content-Disposition"] = content_disposition(result.filename)
         return response

@@ -1,8 +1,9 @@
-"""What can be asked for: every job type, step, filter and preset, described by the models that validate."""
+"""GET /v1/operations: every job type, step, filter and preset, described by the models that validate requests."""
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from collections.abc import Mapping
+from typing import Any
 
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
@@ -11,7 +12,8 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from api.context import context, json_answer
 from api.openapi import document as openapi
-from darkroom.jobs.specs import AnyFilter, FilterJob, MetadataJob, PipelineJob, Resize, ResizeJob
+from darkroom.jobs.job_types import JOB_TYPES
+from darkroom.jobs.steps import FILTERS, STEP_TYPES
 from darkroom.presets import Preset
 
 operations = APIBlueprint(
@@ -22,10 +24,6 @@ operations = APIBlueprint(
 )
 
 Schema = dict[str, Any]
-
-JOBS = {"resize": ResizeJob, "filter": FilterJob, "pipeline": PipelineJob, "metadata": MetadataJob}
-STEPS = {"resize": Resize, "filter": AnyFilter}
-FILTERS = {model.model_fields["filter"].default: model for model in get_args(get_args(AnyFilter)[0])}
 
 
 class OperationsView(BaseModel):
@@ -48,8 +46,8 @@ def list_operations() -> Response:
     here = context()
     return json_answer(
         OperationsView(
-            jobs=_schemas(JOBS),
-            steps=_schemas(STEPS),
+            jobs=_schemas({name: job_type.spec for name, job_type in JOB_TYPES.items()}),
+            steps=_schemas(STEP_TYPES),
             filters=_schemas(FILTERS),
             presets=dict(here.presets),
             default_preset=here.settings.default_preset,
@@ -57,5 +55,5 @@ def list_operations() -> Response:
     )
 
 
-def _schemas(models: dict[str, Any]) -> dict[str, Schema]:
-    return {name: TypeAdapter(model).json_schema() for name, model in models.items()}
+def _schemas(specs: Mapping[str, Any]) -> dict[str, Schema]:
+    return {name: TypeAdapter(spec).json_schema() for name, spec in specs.items()}

@@ -11,8 +11,9 @@ from pydantic_core import PydanticCustomError
 from werkzeug.datastructures import MultiDict
 
 from darkroom.errors import CallbackRefused, Fault
+from darkroom.jobs.faults import faults_of
+from darkroom.jobs.job_types import Job, Jobs
 from darkroom.jobs.spec import Spec
-from darkroom.jobs.specs import Job, Jobs, faults_of
 from darkroom.presets import Presets
 from darkroom.record.labels import MAX_METADATA, MAX_REFERENCE, Metadata, Text
 from darkroom.settings import Settings

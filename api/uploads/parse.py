@@ -14,7 +14,7 @@ from api.uploads.fields import RawFields, UploadFields, callback_asked_for, jobs
 from api.uploads.spool import Spool, SpooledRequest
 from darkroom.errors import Fault
 from darkroom.filenames import safe_filename
-from darkroom.jobs.specs import Job
+from darkroom.jobs.job_types import Job
 
 PART = "photo"
 

@@ -21,7 +21,7 @@ from bench.scale.real_stack import OtherPrograms, Processes, RealStack, settled,
 from bench.scale.sample_photos import SIZES, make_photo
 from darkroom import __version__
 from darkroom.aws.bucket import original_key
-from darkroom.jobs.specs import Job, jobs_adapter
+from darkroom.jobs.job_types import Job, jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.photo import PhotoRecord

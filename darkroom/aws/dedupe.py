@@ -20,7 +20,7 @@ from typing import Any, cast
 from darkroom.aws.clients import Clients
 from darkroom.aws.failures import aws_errors
 from darkroom.aws.table import TTL_MARGIN, Table
-from darkroom.jobs.specs import Job
+from darkroom.jobs.job_types import Job
 from darkroom.record.photo import PhotoRecord
 from darkroom.settings import Settings
 

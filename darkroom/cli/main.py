@@ -72,7 +72,8 @@ def _checked_jobs(_ctx: click.Context, _param: click.Parameter, value: str | Non
         return None
     from pydantic import ValidationError
 
-    from darkroom.jobs.specs import faults_of, jobs_adapter
+    from darkroom.jobs.faults import faults_of
+    from darkroom.jobs.job_types import jobs_adapter
 
     try:
         text = Path(value[1:]).read_bytes() if value.startswith("@") else value

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
 
 MAX_SIDE = 16_384
 """Longest side that a caller may ask for, in pixels. A side that follows the aspect ratio may become longer, as long as
@@ -51,14 +55,54 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE, description="pixels")]
 
 
-def require_tags(schema: dict[str, Any]) -> None:
-    """List `type` and `filter` as required: they select the model, although they have defaults in Python."""
-    tags = [name for name, field in schema["properties"].items() if "const" in field]
-    if tags:
-        schema["required"] = list(dict.fromkeys([*schema.get("required", []), *tags]))
-
-
 class Spec(BaseModel):
     """Base of all specs. Unknown fields are errors, and a spec is immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=require_tags)
+    example: ClassVar[dict[str, Any]] = {}
+    """A valid spec as JSON. It stands in the spec's JSON schema, and a test runs it."""
+
+    json_schema: ClassVar[dict[str, Any]] = {}
+    """What the JSON schema says in addition to the fields."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra=lambda schema, model: _complete(schema, model)
+    )
+
+
+class TaggedSpec(Spec):
+    """Base of jobs and steps: `type` (and `filter`, for filters) select the class."""
+
+    type: str
+
+
+def _complete(schema: dict[str, Any], model: type[Any]) -> None:
+    """Add the example and the extra keywords. List the tags as required, although they have defaults in Python."""
+    tags = [name for name, field in schema["properties"].items() if "const" in field]
+    if tags:
+        schema["required"] = list(dict.fromkeys([*schema.get("required", []), *tags]))
+    if model.example:
+        schema["examples"] = [model.example]
+    schema |= model.json_schema
+
+
+class OneOf:
+    """In `Annotated[Base, OneOf(specs, by="type")]`: pydantic validates as the spec whose tag `by` has the given value.
+
+    Type checkers see `Base`, so a tuple of classes is enough and no union has to be written by hand. A member may be
+    such an annotated base itself.
+    """
+
+    def __init__(self, specs: Iterable[Any], by: str) -> None:
+        self._specs = tuple(specs)
+        self._by = by
+
+    def __get_pydantic_core_schema__(self, _base: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        options = Field(discriminator=self._by, json_schema_extra=_drop_nested_mapping)
+        return handler.generate_schema(Annotated[reduce(or_, self._specs), options])
+
+
+def _drop_nested_mapping(schema: dict[str, Any]) -> None:
+    """Leave out the mapping of a union that holds another: OpenAPI takes names there, pydantic writes schemas."""
+    discriminator = schema.get("discriminator", {})
+    if any(not isinstance(target, str) for target in discriminator.get("mapping", {}).values()):
+        del schema["discriminator"]

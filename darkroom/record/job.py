@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from darkroom.errors import ClaimLost, DarkroomError
-from darkroom.jobs.specs import Job
+from darkroom.jobs.job_types import Job
 from darkroom.record.clock import now
 from darkroom.record.stored import Result, Stored, shortened
 

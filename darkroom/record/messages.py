@@ -13,7 +13,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from darkroom.errors import FutureMessage, MessageError
-from darkroom.jobs.specs import MAX_JOBS
+from darkroom.jobs.job_types import MAX_JOBS
 from darkroom.record.clock import now
 from darkroom.record.ids import Id, new_id
 from darkroom.record.labels import MAX_REFERENCE, Metadata, Text

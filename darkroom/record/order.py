@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel, ConfigDict, Field
 
 from darkroom.errors import ClaimLost, Conflict, DarkroomError, NotFound, OrderInWork, ProcessError
-from darkroom.jobs.specs import Job
+from darkroom.jobs.job_types import Job
 from darkroom.record.clock import now
 from darkroom.record.job import JobRecord
 from darkroom.record.stored import Result, Stored, shortened

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from darkroom.errors import ClaimLost, Conflict, DarkroomError, Fault, InvalidRequest, PhotoGone
-from darkroom.jobs.specs import MAX_JOBS, Job
+from darkroom.jobs.job_types import MAX_JOBS, Job
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.job import JobRecord

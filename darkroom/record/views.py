@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from darkroom.jobs.specs import Job, MetadataJob, PictureJob, PipelineJob, Resize
+from darkroom.jobs.job_types import Job
 from darkroom.record.job import JobRecord, JobStatus
 from darkroom.record.order import Order
 from darkroom.record.photo import PhotoRecord
@@ -272,19 +272,3 @@ def dead_letter_view(photo: PhotoRecord, order: Order, base_url: str) -> DeadLet
         redrives=order.redrives,
         links={"self": self_link, "photo": photo_link, "redrive": f"{self_link}/redrive"},
     )
-
-
-def result_filename(photo_filename: str, job: Job, extension: str) -> str:
-    """A name to download a result by: `beach.heic` resized to 800 becomes `beach-800.jpg`."""
-    stem = photo_filename.rpartition(".")[0] or photo_filename
-    return f"{stem}-{_what(job)}.{extension}"
-
-
-def _what(job: Job) -> str:
-    match job:
-        case Resize():
-            return "x".join(str(side) for side in (job.width, job.height) if side) if job.width else f"x{job.height}"
-        case MetadataJob() | PipelineJob():
-            return job.type
-        case PictureJob():
-            return str(job.filter)

@@ -23,8 +23,8 @@ import pytest
 import requests
 from PIL import Image, ImageCms
 
+from darkroom.jobs.job_types import STEP_JOBS, MetadataJob, jobs_adapter, steps_of
 from darkroom.jobs.output import OUTPUT_FORMATS
-from darkroom.jobs.specs import MetadataJob, jobs_adapter, steps_of
 from darkroom.record.ids import new_id
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
@@ -34,7 +34,6 @@ from tests.e2e.conftest import HANGS, PROJECT, free_ports
 from tests.integration.conftest import Stack, wait_until
 from tests.support.lambda_runtime import EventSource, Function, Process, Start, TaskTimedOut
 from worker.child.sandbox import FILES
-from worker.photo.pipeline import STEPS
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
 
@@ -353,9 +352,7 @@ def test_the_jobs_are_of_every_kind() -> None:
     jobs = jobs_adapter.validate_python(EVERYTHING)
     pictures = [job for job in jobs if not isinstance(job, MetadataJob)]
     assert len(jobs) > len(pictures)
-    assert {
-        next(spec for spec in type(job).__mro__ if spec in STEPS) for job in pictures if job.type != "pipeline"
-    } == (set(STEPS))
+    assert {type(job) for job in pictures if job.type != "pipeline"} == set(STEP_JOBS.values())
     assert any(len(steps_of(job)) > 1 for job in pictures)
     assert {job.output.format for job in pictures} - {None} == set(OUTPUT_FORMATS)
 

@@ -17,7 +17,7 @@ import pytest
 
 from darkroom.aws.bucket import original_key
 from darkroom.aws.queue import Queue
-from darkroom.jobs.specs import jobs_adapter
+from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.photo import PhotoRecord

@@ -24,7 +24,7 @@ from PIL import Image
 
 from darkroom.aws.bucket import result_key
 from darkroom.aws.queue import Queue
-from darkroom.jobs.specs import jobs_adapter
+from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.order import Order
 from darkroom.record.photo import PhotoRecord

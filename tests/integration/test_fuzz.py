@@ -22,7 +22,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from darkroom.errors import OutOfMemory, PhotoError
-from darkroom.jobs.specs import Job, jobs_adapter
+from darkroom.jobs.job_types import Job, jobs_adapter
 from darkroom.sniff import set_pixel_limit, sniff
 from worker.child.process import Child
 from worker.child.protocol import JOB_ERRORS, Failure, JobOutcome, Work

@@ -28,7 +28,7 @@ from darkroom.errors import (
     UnreadablePhoto,
     UnsupportedPhoto,
 )
-from darkroom.jobs.specs import jobs_adapter
+from darkroom.jobs.job_types import jobs_adapter
 from darkroom.settings import PROJECT
 from darkroom.sniff import Sniffed
 from worker.child import process as pool

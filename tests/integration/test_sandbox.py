@@ -25,7 +25,7 @@ import pytest
 from PIL import Image
 
 from darkroom.errors import NotPermitted, OutOfMemory
-from darkroom.jobs.specs import jobs_adapter
+from darkroom.jobs.job_types import jobs_adapter
 from darkroom.settings import PROJECT, read_settings
 from worker.child import seccomp
 from worker.child.process import Child

@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 import requests
 
 from darkroom.aws.bucket import upload_key
-from darkroom.jobs.specs import jobs_adapter
+from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.messages import IngestMessage

@@ -18,9 +18,9 @@ from typing import Any
 from PIL import Image, ImageFilter
 
 import worker.child.main
-from darkroom.jobs.specs import AutoContrast, Brightness, Filter, Grayscale, Invert, Posterize, Saturation, Sepia
+from darkroom.jobs.steps import AutoContrast, Brightness, Filter, Grayscale, Invert, Posterize, Saturation, Sepia
 from darkroom.sniff import Sniffed, sniff
-from worker.photo.pipeline import STEPS
+from worker.photo.pipeline import STEP_FUNCTIONS
 
 TRAP = 15.0
 """Seconds: longer than the test's lease."""
@@ -82,13 +82,13 @@ def _sniff(original: Path, max_pixels: int) -> Sniffed:
 
 
 worker.child.main.sniff = _sniff
-STEPS[Sepia] = _first(crash)
-STEPS[Invert] = _first(allocate_without_end)
-STEPS[Posterize] = _first(sleep_forever)
-STEPS[Saturation] = _first(reach_the_network)
-STEPS[AutoContrast] = _first(run_a_program)
-STEPS[Brightness] = _first(read_a_file_elsewhere)
-STEPS[Grayscale] = _rank_filter
+STEP_FUNCTIONS[Sepia] = _first(crash)
+STEP_FUNCTIONS[Invert] = _first(allocate_without_end)
+STEP_FUNCTIONS[Posterize] = _first(sleep_forever)
+STEP_FUNCTIONS[Saturation] = _first(reach_the_network)
+STEP_FUNCTIONS[AutoContrast] = _first(run_a_program)
+STEP_FUNCTIONS[Brightness] = _first(read_a_file_elsewhere)
+STEP_FUNCTIONS[Grayscale] = _rank_filter
 
 if __name__ == "__main__":
     from worker.__main__ import main  # not in the children, which would load all of the worker

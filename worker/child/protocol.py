@@ -30,8 +30,8 @@ from darkroom.errors import (
     UnreadablePhoto,
     UnsupportedPhoto,
 )
+from darkroom.jobs.job_types import Job
 from darkroom.jobs.output import RESULT_FORMATS
-from darkroom.jobs.specs import Job
 from darkroom.sniff import INPUT_FORMATS, Sniffed
 from worker.child.sandbox import SandboxLimits
 

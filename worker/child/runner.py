@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from darkroom.errors import ProcessError
-from darkroom.jobs.specs import Job
+from darkroom.jobs.job_types import Job
 from darkroom.settings import Settings
 from darkroom.sniff import Sniffed
 from worker.child.process import Child

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from darkroom.errors import IngestRefused, IngestUnknown
-from darkroom.jobs.specs import Job
+from darkroom.jobs.job_types import Job
 from darkroom.owners import OWNER_RULE, Owners, is_owner, read_owners
 from darkroom.presets import Presets, read_presets
 from darkroom.record.arrivals import INCOMING, Notice, derived_id

@@ -11,10 +11,10 @@ import structlog
 import darkroom
 from darkroom.aws.bucket import result_key
 from darkroom.errors import DarkroomError
+from darkroom.jobs.job_types import result_filename
 from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Result
-from darkroom.record.views import result_filename
 from darkroom.services import Services
 from worker.child.protocol import Failure, JobOutcome, ProducedFile
 

@@ -1,4 +1,4 @@
-"""Bring pixels of any kind to 8-bit sRGB, in mode RGB, or RGBA where something is really transparent."""
+"""Convert pixels of any kind to 8-bit sRGB, in mode RGB, or RGBA if any pixel is transparent."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ SRGB = ImageCms.createProfile("sRGB")
 _MODES_OF_SPACE = {"GRAY": {"L", "LA"}, "RGB": {"RGB", "RGBA"}, "CMYK": {"CMYK"}}
 """The colour space of an ICC profile (ICC.1:2022, table 19) -> the modes that it describes."""
 
-_SAME = 2
-"""A profile that moves no colour of a coarse grid by more than this, of 255, counts as sRGB."""
+_SRGB_TOLERANCE = 2
+"""Levels of 255. A profile that moves no colour of a coarse grid by more than this counts as sRGB."""
 
 
 @dataclass(frozen=True)
 class GrayLevels:
-    """What levels mean, where Pillow's mode does not tell: it gives 12 bits of gray as I;16, and so on.
+    """What the levels of a gray image mean. Pillow's mode does not say it: 12 bits of gray have mode I;16, for example.
 
-    `white` is the highest level of I;16, `inverted` says that 0 is white in a mode of more than 8 bits, `unsigned`
-    that what is negative in mode I lies above 2**31. `step` lies between two levels of a PNG of 2 or 4 bits once
-    Pillow has spread them over 0 to 255, which it does not do with the number of the transparent one. `halved` says
-    that it has cut the 16 bits of an RGB PNG to the upper 8, but not its transparent colour.
+    `white`: the highest level in mode I;16.
+    `inverted`: 0 is white, in a mode of more than 8 bits.
+    `unsigned`: negative levels in mode I stand for levels of 2**31 and more.
+    `step`: Pillow spreads the levels of a PNG of 2 or 4 bits over 0 to 255, this far apart. It leaves the number of the
+    transparent level as it is.
+    `halved`: Pillow keeps the upper 8 of 16 bits of an RGB PNG. It leaves its transparent colour at 16 bits.
     """
 
     white: float = 65535.0
@@ -40,12 +42,12 @@ _PLAIN_LEVELS = GrayLevels()
 
 
 def gray_levels(image: ImageFile.ImageFile) -> GrayLevels:
-    """To be asked before the pixels are loaded: afterwards the file's own description of them is gone."""
+    """Call this before the pixels are loaded. Afterwards Pillow no longer has the file's description of them."""
     if isinstance(image, TiffImageFile):
         bits_per_sample, photometric, sample_format = (image.tag_v2.get(tag) for tag in (258, 262, 339))
         return GrayLevels(
             white=4095.0 if bits_per_sample == (12,) else 65535.0,
-            inverted=not photometric,  # WhiteIsZero, and what Pillow takes a missing tag for
+            inverted=not photometric,  # 0 is WhiteIsZero; Pillow takes a missing tag for that
             unsigned=sample_format in {None, (1,)},
         )
     if image.format == "PNG" and image.tile:
@@ -55,7 +57,7 @@ def gray_levels(image: ImageFile.ImageFile) -> GrayLevels:
 
 
 def profile_of(icc: object) -> ImageCms.ImageCmsProfile | None:
-    """The embedded profile, None when there is none or it is broken: colours then count as sRGB."""
+    """The embedded profile. None if there is none or it is broken: the colours then count as sRGB."""
     if not isinstance(icc, bytes) or not icc:
         return None
     try:
@@ -65,9 +67,10 @@ def profile_of(icc: object) -> ImageCms.ImageCmsProfile | None:
 
 
 def nclx_profile(nclx: object) -> ImageCms.ImageCmsProfile | None:
-    """The profile for a HEIC that tells its colours by numbers (ITU-T H.273), None for all but Display P3.
+    """The profile of a HEIC that names its colour space by numbers (ITU-T H.273). None for all but Display P3.
 
-    That is sRGB with other primaries (SMPTE EG 432-1, adapted to D50 as in ICC.1:2022, annex E). PQ and HLG are HDR.
+    Display P3 is sRGB with other primaries (SMPTE EG 432-1, adapted to D50 as in ICC.1:2022, annex E). The transfer
+    characteristics PQ and HLG mean HDR, which has no profile here.
     """
     primaries_p3, transfers_of_hdr = 12, {16, 18}
     if not isinstance(nclx, dict) or nclx.get("color_primaries") != primaries_p3:
@@ -86,7 +89,7 @@ def nclx_profile(nclx: object) -> ImageCms.ImageCmsProfile | None:
 
 
 def profile_name(profile: ImageCms.ImageCmsProfile | None) -> str | None:
-    """What the profile calls itself, such as `Display P3`."""
+    """The profile's own name, such as `Display P3`."""
     if profile is None:
         return None
     try:
@@ -99,9 +102,9 @@ def profile_name(profile: ImageCms.ImageCmsProfile | None) -> str | None:
 def to_srgb(
     image: Image.Image, profile: ImageCms.ImageCmsProfile | None, levels: GrayLevels = _PLAIN_LEVELS
 ) -> Image.Image:
-    """The same picture in sRGB, as RGB or RGBA, 8 bits a channel; the image itself when it is that already.
+    """Convert a picture to sRGB, RGB or RGBA, 8 bits a channel. An image that has this form already is returned as is.
 
-    A profile that is broken or belongs to another kind of pixels is ignored, and the numbers are kept as they are.
+    A profile that is broken or describes another kind of pixels is ignored; the levels then stay as they are.
     """
     image = _plain(image, levels)
     if image.mode == "LAB":
@@ -111,21 +114,21 @@ def to_srgb(
         image = _with_profile(image, profile)
     if image.mode not in {"RGB", "RGBA"}:
         image = image.convert("RGBA" if image.mode == "LA" else "RGB")
-    return without_idle_alpha(image)
+    return without_opaque_alpha(image)
 
 
-def without_idle_alpha(image: Image.Image) -> Image.Image:
-    """Drop an alpha channel that hides nothing: it costs memory, time and the choice of JPEG."""
-    return image if image.mode == "RGB" or has_real_alpha(image) else image.convert("RGB")
+def without_opaque_alpha(image: Image.Image) -> Image.Image:
+    """Drop an alpha channel that is opaque everywhere. It costs memory and time, and it prevents JPEG."""
+    return image if image.mode == "RGB" or has_transparency(image) else image.convert("RGB")
 
 
-def has_real_alpha(image: Image.Image) -> bool:
+def has_transparency(image: Image.Image) -> bool:
     """Whether any pixel of an RGB or RGBA image is not opaque."""
     return image.mode == "RGBA" and image.getchannel("A").getextrema()[0] != 255
 
 
 def _plain(image: Image.Image, levels: GrayLevels) -> Image.Image:
-    """Without palette, odd depth or premultiplied alpha: L, LA, RGB, RGBA, CMYK or LAB."""
+    """Remove palette, unusual depth and premultiplied alpha. The mode is then L, LA, RGB, RGBA, CMYK or LAB."""
     if image.mode in {"I", "F"} or image.mode.startswith("I;"):
         return _eight_bit(image, levels)
     if image.mode in {"La", "RGBa"}:
@@ -140,14 +143,14 @@ def _plain(image: Image.Image, levels: GrayLevels) -> Image.Image:
     if image.mode in {"L", "LA", "CMYK", "LAB"}:
         return image
     wanted = "RGBA" if image.has_transparency_data else "RGB"
-    return image if image.mode == wanted else image.convert(wanted)  # converting to the same mode is a whole copy
+    return image if image.mode == wanted else image.convert(wanted)  # converting to the same mode would copy
 
 
 def _eight_bit(image: Image.Image, levels: GrayLevels) -> Image.Image:
-    """Scale a deep gray image to L, or LA where a level is transparent; Pillow's conversion clips above 255 to white.
+    """Scale a gray image of more than 8 bits to L, or LA if a level is transparent. Pillow would clip levels above 255.
 
-    16 bits are scaled by their full range. For 32-bit integers and floats no range is certain: the smallest of
-    0..1 (floats), 0..255 and 0..65535 that holds all values is taken, else the values' own range.
+    16 bits are scaled by their full range. 32-bit integers and floats have no certain range: they are scaled by the
+    smallest of 0..1 (floats only), 0..255 and 0..65535 that holds all values, else by the range of their values.
     """
     if image.mode == "F":
         deep, ranges = image, [1.0, 255.0, 65535.0]
@@ -162,8 +165,8 @@ def _eight_bit(image: Image.Image, levels: GrayLevels) -> Image.Image:
     if not white:
         black, white = low, high
     scale = 255.0 / (white - black) if white > black else 0.0
-    rounding = 0.5  # conversion to L cuts the fraction off
-    # Pillow only accepts this form for deep images: it is read as a scale and an offset, not run for each pixel.
+    rounding = 0.5  # the conversion to L drops the fraction
+    # For such images Pillow accepts only this form: it derives a scale and an offset and never calls it for a pixel.
     gray = deep.point(lambda value: value * scale + (rounding - black * scale)).convert("L")
     if levels.inverted:
         gray = ImageChops.invert(gray)
@@ -174,13 +177,13 @@ def _eight_bit(image: Image.Image, levels: GrayLevels) -> Image.Image:
 
 
 def _is_finite(image: Image.Image) -> bool:
-    """One value that is no number makes the mean none; getextrema passes over NaN."""
+    """One NaN makes the mean NaN. `getextrema` ignores NaN."""
     mean = image.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
     return isinstance(mean, float) and math.isfinite(mean)
 
 
 def _unsigned(image: Image.Image) -> Image.Image:
-    """Mode I is signed: its negative levels put back above the others, as floats."""
+    """Mode I is signed: turn its negative levels into the high ones that they stand for, as floats."""
     if image.getextrema()[0] >= 0:  # type: ignore[operator]
         return image
     lifted: Image.Image = ImageMath.lambda_eval(
@@ -209,18 +212,18 @@ def _with_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Imag
 
 
 def _transformed(image: Image.Image, profile: ImageCms.ImageCmsProfile, mode: str) -> Image.Image:
-    """Perceptual intent, as browsers and sharp use it."""
+    """Convert with perceptual intent, as browsers and sharp do."""
     changed = ImageCms.profileToProfile(image, profile, SRGB, ImageCms.Intent.PERCEPTUAL, outputMode=mode)
     assert changed is not None  # only in-place transforms return nothing
     return changed
 
 
 def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
-    """Most embedded profiles are sRGB under one of many names; trying a few colours saves the work on all pixels."""
+    """Most embedded profiles are sRGB under one of many names. Testing a few colours saves converting all pixels."""
     levels = range(0, 256, 51)
     grid = Image.frombytes("RGB", (36, 6), bytes(v for r in levels for g in levels for b in levels for v in (r, g, b)))
     try:
         moved = ImageChops.difference(grid, _transformed(grid, profile, "RGB"))
     except (ImageCms.PyCMSError, OSError, ValueError):
-        return True  # cannot be used: the colours stay as they are
-    return all(channel.getextrema()[1] <= _SAME for channel in moved.split())  # type: ignore[operator]
+        return True  # the profile cannot be used: the colours stay as they are
+    return all(channel.getextrema()[1] <= _SRGB_TOLERANCE for channel in moved.split())  # type: ignore[operator]

@@ -1,7 +1,7 @@
-"""Choose which part of a photo a crop keeps, by what is in it.
+"""Choose which part of a photo a crop keeps, by its content.
 
-A crop to fill a frame cuts along one axis only, so a strategy gives every column (or row) of a small copy its worth
-and picks the window that is worth most. Ties go to the window nearest to the middle.
+A crop that fills a frame cuts along one axis only. So a strategy scores every window of columns (or rows) of a small
+copy and picks the one with the highest score. Of equal windows the one nearest to the middle wins.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 from PIL import Image, ImageFilter, ImageOps
 
-PROXY_SIDE = 128
-"""Longest side of the small copy in pixels: enough to tell a face from the sky, and quick in plain Python."""
+SMALL_SIDE = 128
+"""Longest side of the small copy in pixels: enough to distinguish a face from the sky, and fast in plain Python."""
 
 Shares = tuple[float, float]
 
@@ -20,62 +20,62 @@ Shares = tuple[float, float]
 def entropy(image: Image.Image, width: float, height: float) -> Shares:
     """Keep the part with the most information.
 
-    The worth of a window is the Shannon entropy of its histogram of luma, H = -sum(p * log2 p) over 64 levels
+    The score of a window is the Shannon entropy of its histogram of luma, H = -sum(p * log2 p) over 64 levels
     (C. E. Shannon, A Mathematical Theory of Communication, 1948, section 6).
 
-    `width` and `height` are the kept part's shares of the image; the result tells which share of what is cut off
-    lies left of and above it.
+    `width` and `height` are the kept part's shares of the image. The result is the share of the cut-off width that
+    lies left of the kept part, and the share of the cut-off height that lies above it.
     """
-    proxy = _proxy(image).convert("L")
+    small = _small_copy(image).convert("L")
 
-    def worth_along(axis: int, kept: int) -> list[float]:
-        histograms = [_levels(line) for line in _lines(proxy, axis)]
+    def scores_along(axis: int, kept: int) -> list[float]:
+        histograms = [_levels(line) for line in _lines(small, axis)]
         window = [sum(column) for column in zip(*histograms[:kept], strict=True)]
-        worths = [_entropy(window)]
+        scores = [_entropy(window)]
         for leaving, entering in zip(histograms, histograms[kept:], strict=False):
             window = [count - old + new for count, old, new in zip(window, leaving, entering, strict=True)]
-            worths.append(_entropy(window))
-        return worths
+            scores.append(_entropy(window))
+        return scores
 
-    return _best(proxy.size, (width, height), worth_along)
+    return _best(small.size, (width, height), scores_along)
 
 
 def attention(image: Image.Image, width: float, height: float) -> Shares:
-    """Keep the part that draws the eye: edges, strong colours and skin.
+    """Keep the part that people look at first: edges, strong colours and skin.
 
-    The worth of a pixel is 2 * edge + saturation + 2 * skin, each 0..1. Edge is the strength of a Laplacian of luma.
-    Saturation is HSV's above 0.4, weighed by value, since dark pixels have no colour to speak of. Skin is how near
+    The score of a pixel is 2 * edge + saturation + 2 * skin, each 0..1. Edge is the strength of a Laplacian of luma.
+    Saturation is that of HSV above 0.4, weighted by value, because dark pixels show hardly any colour. Skin is how near
     the pixel's hue is to that of human skin of any tone: direction (0.78, 0.57, 0.44) in RGB, as in smartcrop.js.
-    A window counts pixels near its middle more (a raised cosine), so that the subject does not end up at its border.
+    Pixels near the middle of a window count more (a raised cosine), so that the subject is not at its border.
     """
-    proxy = _proxy(image)
-    worth = _attention_map(proxy)
+    small = _small_copy(image)
+    score_map = _attention_map(small)
 
-    def worth_along(axis: int, kept: int) -> list[float]:
-        sums = [float(sum(line)) for line in _lines(worth, axis)]
+    def scores_along(axis: int, kept: int) -> list[float]:
+        sums = [float(sum(line)) for line in _lines(score_map, axis)]
         weights = [1.0 - 0.5 * math.cos(2 * math.pi * (at + 0.5) / kept) for at in range(kept)]
         return [
             sum(weight * value for weight, value in zip(weights, sums[at : at + kept], strict=True))
             for at in range(len(sums) - kept + 1)
         ]
 
-    return _best(proxy.size, (width, height), worth_along)
+    return _best(small.size, (width, height), scores_along)
 
 
 STRATEGIES: dict[str, Callable[[Image.Image, float, float], Shares]] = {"entropy": entropy, "attention": attention}
-"""Position -> function that says where the kept part lies."""
+"""Position -> the function that places the kept part."""
 
 
-def _proxy(image: Image.Image) -> Image.Image:
-    """A small RGB copy; what is transparent becomes black, which is worth nothing."""
-    scale = min(1.0, PROXY_SIDE / max(image.size))
+def _small_copy(image: Image.Image) -> Image.Image:
+    """A small RGB copy. Transparent pixels become black, which scores 0."""
+    scale = min(1.0, SMALL_SIDE / max(image.size))
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     small = image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
     return small if small.mode == "RGB" else Image.composite(small, Image.new("RGBA", size), small).convert("RGB")
 
 
-def _best(size: tuple[int, int], shares: Shares, worth_along: Callable[[int, int], list[float]]) -> Shares:
-    """Slide a window along each axis that is cut, and say where the best one is, as a share of the free space."""
+def _best(size: tuple[int, int], shares: Shares, scores_along: Callable[[int, int], list[float]]) -> Shares:
+    """Slide a window along each axis that is cut. Return the place of the best one as a share of the free space."""
     found = []
     for axis, share in enumerate(shares):
         kept = max(1, min(size[axis], round(size[axis] * share)))
@@ -83,8 +83,8 @@ def _best(size: tuple[int, int], shares: Shares, worth_along: Callable[[int, int
         if not free:
             found.append(0.5)
             continue
-        worths = worth_along(axis, kept)
-        best = max(range(free + 1), key=lambda at: (round(worths[at], 6), -abs(at - free / 2)))
+        scores = scores_along(axis, kept)
+        best = max(range(free + 1), key=lambda at: (round(scores[at], 6), -abs(at - free / 2)))
         found.append(best / free)
     return found[0], found[1]
 
@@ -110,7 +110,7 @@ def _entropy(histogram: Sequence[int]) -> float:
 
 
 def _attention_map(image: Image.Image) -> Image.Image:
-    """The worth of every pixel, 0..255, as an L image."""
+    """The score of every pixel, 0..255, as an L image."""
     luma = image.convert("L")
     edges = Image.new("L", luma.size)
     if min(luma.size) > 2:  # the filter copies the outermost pixels, which would count as edges
@@ -118,7 +118,7 @@ def _attention_map(image: Image.Image) -> Image.Image:
         edges = ImageOps.expand(inner, 1)
     hsv = image.convert("HSV")
     pixels = image.tobytes()
-    worths = bytearray()
+    scores = bytearray()
     for edge, saturation, value, at in zip(
         edges.tobytes(),
         hsv.getchannel("S").tobytes(),
@@ -127,12 +127,12 @@ def _attention_map(image: Image.Image) -> Image.Image:
         strict=True,
     ):
         skin = _skin(pixels[at], pixels[at + 1], pixels[at + 2])
-        worths.append(min(255, round((2 * edge + max(0, saturation - 102) / 153 * value + 2 * skin * 255) / 5)))
-    return Image.frombytes("L", image.size, bytes(worths))
+        scores.append(min(255, round((2 * edge + max(0, saturation - 102) / 153 * value + 2 * skin * 255) / 5)))
+    return Image.frombytes("L", image.size, bytes(scores))
 
 
 def _skin(red: int, green: int, blue: int) -> float:
-    """0..1: how near a colour's direction is to skin's; 0 for the darkest twentieth, where hue is noise."""
+    """0..1: how near a colour's direction is to that of skin. 0 for the darkest twentieth, where hue is noise."""
     length = math.sqrt(red * red + green * green + blue * blue)
     if length < 22:
         return 0.0

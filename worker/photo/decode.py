@@ -1,4 +1,4 @@
-"""A photo from its file: decoded once, upright, in sRGB, and shared by all jobs of an order."""
+"""Decode a photo: upright and in sRGB. All jobs of an order share the decoded photo."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from darkroom.sniff import Sniffed, check_pixels, open_header, reading
 from worker.photo.colour import gray_levels, nclx_profile, profile_name, profile_of, to_srgb
 from worker.photo.exif import Exif, read_exif
 
-# All of Pillow's readers and writers, once, in the process that children are forked from: later each child would load
-# them, and one that is short of memory could not. Which formats are opened is the sniffer's to say.
+# Load all of Pillow's readers and writers once, in the process that the children are forked from. Otherwise each child
+# would load them, and a child that is short of memory could not. darkroom/sniff.py decides which formats are opened.
 Image.init()
 
 _UPRIGHT = {
@@ -29,16 +29,16 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF orientation (EXIF 2.32, tag 0x0112) -> what makes the photo upright."""
+"""EXIF orientation (EXIF 2.32, tag 0x0112) -> the operation that makes the photo upright."""
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A decoded photo. Jobs read it and never change it: every operation makes an image of its own.
+    """A decoded photo. Jobs read it and never change it: every operation makes a new image.
 
-    `image` is upright, 8-bit sRGB, RGB or (where something is really transparent) RGBA, first frame, and carries no
-    `info`, so that nothing of the original slips into a result. The rest says how the original was stored: `mode` is
-    Pillow's, `orientation` the EXIF number 1 to 8, `icc` the profile's name. `seconds` is the time of decoding.
+    `image` is the first frame: upright, in 8-bit sRGB, RGB or (if any pixel is transparent) RGBA. Its `info` is empty,
+    so that no metadata of the original gets into a result. The other fields say how the original was stored: `mode` is
+    Pillow's mode, `orientation` the EXIF number 1 to 8, `icc` the profile's name. `seconds` is the decoding time.
     """
 
     path: Path
@@ -52,8 +52,8 @@ class Photo:
     seconds: float
 
 
-class _File(io.BufferedReader):
-    """Never makes room for more than there is: a damaged length lets Pillow ask for gigabytes of a small file."""
+class _BoundedFile(io.BufferedReader):
+    """Reads no more than the file has. With a damaged length, Pillow asks a small file for gigabytes."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(io.FileIO(path))
@@ -71,28 +71,28 @@ def open_photo(path: Path, max_pixels: int) -> Photo:
     file itself cannot be read; MemoryError.
     """
     started = time.perf_counter()
-    with _File(path) as stream, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what matters is raised
+    with _BoundedFile(path) as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns about odd files and raises where it matters
         source, image = open_header(stream, max_pixels)
         with reading(f"The {source.format.upper()} data", max_pixels):
-            turned = None
-            if isinstance(image, TiffImageFile):  # Pillow turns it while loading
-                turned = image.tag_v2.get(ExifTags.Base.Orientation)
-                image.info.pop("xmp", None)  # by an orientation in there too, which nobody else obeys
+            tiff_orientation = None
+            if isinstance(image, TiffImageFile):  # Pillow rotates a TIFF while loading
+                tiff_orientation = image.tag_v2.get(ExifTags.Base.Orientation)
+                image.info.pop("xmp", None)  # its orientation too; no other reader obeys that one
                 _deepen_planes(image)
             levels = gray_levels(image)
             image.load()
-            check_pixels(image.width, image.height, max_pixels)  # a HEIC header may have told another size
-            # EXIF only now: a PNG may hold it behind the pixels, and asking for it would load them and hide the errors.
+            check_pixels(image.width, image.height, max_pixels)  # a HEIC header may have given another size
+            # Read EXIF after the pixels: a PNG may hold it behind them, and reading it first would hide their errors.
             exif = read_exif(image)
-            orientation = _stored_orientation(turned or image.info.get("original_orientation"), exif)
+            orientation = _stored_orientation(tiff_orientation or image.info.get("original_orientation"), exif)
             mode, has_alpha = image.mode, image.has_transparency_data
             profile = profile_of(image.info.get("icc_profile"))
             colours = profile or nclx_profile(image.info.get("nclx_profile"))
-            turn = _UPRIGHT.get(exif.orientation)
-            # _new hands the pixels on without the file; a copy, the public way, costs as much again as they take.
-            upright = image._new(image.im) if turn is None else image.transpose(turn)
-            del image  # or the pixels as stored would outlive the turn
+            transpose = _UPRIGHT.get(exif.orientation)
+            # `_new` shares the pixels without the file. The public `copy` would double the memory.
+            upright = image._new(image.im) if transpose is None else image.transpose(transpose)
+            del image  # free the pixels as stored
             upright = to_srgb(upright, colours, levels)
     upright.info = {}
     return Photo(
@@ -109,7 +109,7 @@ def open_photo(path: Path, max_pixels: int) -> Photo:
 
 
 def _deepen_planes(image: TiffImageFile) -> None:
-    """Have uncompressed planes of 16 bits read as such: Pillow takes each for one of 8. Compressed ones come whole."""
+    """Make Pillow read uncompressed planes of 16 bits: it takes them for 8 bits. It reads compressed ones correctly."""
     planar_configuration, bits_per_sample = image.tag_v2.get(284), image.tag_v2.get(258, ())
     if planar_configuration == 2 and set(bits_per_sample) == {16} and not image.use_load_libtiff:
         depth = ";16B" if image.tag_v2.prefix == b"MM" else ";16L"
@@ -119,5 +119,5 @@ def _deepen_planes(image: TiffImageFile) -> None:
 
 
 def _stored_orientation(moved: object, exif: Exif) -> int:
-    """As stored. Pillow turns a TIFF while loading, a HEIC's container turns it, and both move the number aside."""
+    """The orientation as stored: `moved` for a TIFF or HEIC, which are upright when loaded, else that of EXIF."""
     return moved if isinstance(moved, int) and 1 <= moved <= 8 else exif.orientation

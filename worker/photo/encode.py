@@ -1,8 +1,8 @@
 """Write a result to a file.
 
-Results are sRGB and carry no colour profile: that is what every viewer assumes of a picture without one. Nothing of
-the original's metadata is written unless `keep_metadata` asks for its EXIF. Every encoder runs on one thread, so
-that the bytes depend on the job alone.
+Results are sRGB without a colour profile: viewers take a picture without a profile for sRGB. Metadata of the original
+is not written, but `keep_metadata` writes its EXIF. Every encoder runs on one thread, so that the bytes depend only on
+the photo and the job. CONTRIBUTING.md shows how to add a format.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from PIL import Image, ImageColor
 
 from darkroom.errors import PhotoError
 from darkroom.jobs.output import OUTPUT_FORMATS, Output
-from worker.photo.colour import without_idle_alpha
+from worker.photo.colour import without_opaque_alpha
 from worker.photo.decode import Photo
 from worker.photo.exif import exif_bytes
 
@@ -24,10 +24,11 @@ Write = Callable[[Image.Image, Path, Output, bytes], None]
 
 
 def _jpeg(image: Image.Image, path: Path, output: Output, exif: bytes) -> None:
-    """Baseline or progressive, Huffman tables fitted to the photo, colour at half resolution as cameras do.
+    """Progressive or baseline, with Huffman tables for this photo, and with colours at half resolution, as cameras do.
 
-    For both libjpeg needs room for the whole file, which Pillow guesses by the pixels. It is too little for noise and
-    for pictures a pixel or two wide: those become baseline, with libjpeg's own tables, and are written piece by piece.
+    For progressive files and fitted tables libjpeg needs a buffer for the whole file. Pillow guesses its size from the
+    number of pixels, which is too small for noise and for pictures of one or two pixels a side. Those are written as
+    baseline with libjpeg's standard tables, which need no such buffer.
     """
     quality = 82 if output.quality is None else output.quality
     save = partial(image.save, path, "JPEG", quality=quality, subsampling="4:2:0", exif=exif)
@@ -44,20 +45,20 @@ def _png(image: Image.Image, path: Path, _output: Output, exif: bytes) -> None:
 
 
 def _webp(image: Image.Image, path: Path, output: Output, exif: bytes) -> None:
-    """Method 4 of 0..6 is libwebp's own balance of time and size."""
+    """Method 4 of 0..6 is libwebp's default balance of time and size."""
     image.save(path, "WEBP", quality=80 if output.quality is None else output.quality, method=4, exif=exif)
 
 
 def _avif(image: Image.Image, path: Path, output: Output, exif: bytes) -> None:
-    """Speed 8 of 0..10: on one thread a 12-megapixel photo takes a third of the time of 6 (libavif's usual default in
-    Pillow) for a file at most 5 percent larger, as measured."""
+    """Speed 8 of 0..10. Measured on one thread, a photo of 12 megapixels takes a third of the time that it takes with
+    speed 6, Pillow's default, and the file is at most 5 percent larger."""
     quality = 60 if output.quality is None else output.quality
     image.save(path, "AVIF", quality=quality, speed=8, codec="aom", subsampling="4:2:0", max_threads=1, exif=exif)
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """How a format is written. `max_side` is the longest side in pixels that the format, or its usual reader, takes."""
+    """How a format is written. `max_side`: the longest side in pixels that the format or its usual decoder allows."""
 
     write: Write
     alpha: bool
@@ -70,12 +71,12 @@ ENCODERS: Mapping[str, Encoder] = {
     "webp": Encoder(_webp, alpha=True, max_side=16_383),  # libwebp's WEBP_MAX_DIMENSION
     "avif": Encoder(_avif, alpha=True, max_side=32_768),  # libavif's default for decoders
 }
-"""Every output format -> its encoder."""
+"""Every output format -> its encoder. `OUTPUT_FORMATS` has the extension and content type."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A result on disk: its file, the name of its format, width and height in pixels."""
+    """A written picture: its file, the name of its format, width and height in pixels."""
 
     path: Path
     format: str
@@ -86,9 +87,9 @@ class Encoded:
 def encode(image: Image.Image, photo: Photo, output: Output, target: Path) -> Encoded:
     """Write an RGB or RGBA image to `target` plus the format's extension.
 
-    Raises PhotoError when the format cannot hold the picture; no file is left behind then.
+    Raises PhotoError when the format cannot hold the picture. Then no file is left.
     """
-    image = without_idle_alpha(image)
+    image = without_opaque_alpha(image)
     name = output.format or _fitting_format(photo.source.format, image)
     encoder = ENCODERS[name]
     if max(image.size) > encoder.max_side:
@@ -111,14 +112,14 @@ def encode(image: Image.Image, photo: Photo, output: Output, target: Path) -> En
 
 
 def flattened(image: Image.Image, background: str) -> Image.Image:
-    """Lay an RGBA image on a colour, `#rrggbb`; the alpha of `#rrggbbaa` means nothing here."""
+    """Lay an RGBA image on a colour, `#rrggbb`. The alpha of `#rrggbbaa` is ignored."""
     canvas = Image.new("RGB", image.size, ImageColor.getrgb(background)[:3])
     canvas.paste(image, mask=image.getchannel("A"))
     return canvas
 
 
 def _fitting_format(original: str, image: Image.Image) -> str:
-    """The original's format where we write it, and it holds what the result shows; else JPEG, or PNG with alpha."""
+    """The original's format if it is an output format and holds the result. Else JPEG, or PNG for alpha."""
     if original in ENCODERS and (image.mode == "RGB" or ENCODERS[original].alpha):
         return original
     return "png" if image.mode == "RGBA" else "jpeg"

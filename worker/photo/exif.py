@@ -1,4 +1,4 @@
-"""EXIF as plain dicts: read once, however broken, and written again for results that keep it."""
+"""EXIF as plain dicts: read leniently, and written again for results that keep it."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ _STRUCTURE = {
 """Tags that describe how a TIFF file is stored, not the photo (TIFF 6.0, section 8 and following)."""
 
 _MAKER_NOTES = {0x927C, 0xC634}
-"""Private data of camera makers, full of offsets that a rewrite breaks."""
+"""Private data of camera makers. It is full of offsets that rewriting the file makes wrong."""
 
 _MAX_VALUE = 4096
-"""Longest text, bytes or list of numbers that is kept of one tag: real ones are far shorter."""
+"""Longest value of one tag that is kept, in characters, bytes or numbers. Real values are far shorter."""
 
 _MAX_TAGS = 1000
-"""Tags of one IFD that are read: real photos have well under 200, and each costs time."""
+"""Tags of one IFD that are read. Real photos have fewer than 200, and each costs time."""
 
 _MAX_READ = 1_000_000
-"""Bytes of EXIF that are looked into at all; Pillow turns them into objects of many times the size."""
+"""Bytes. Larger EXIF is not read: Pillow turns it into objects of many times the size."""
 
 _MAX_BYTES = 60_000
-"""A JPEG holds EXIF in one segment of at most 65,533 bytes."""
+"""Bytes of EXIF in a result. A JPEG holds EXIF in one segment of at most 65,533 bytes."""
 
 
 @dataclass(frozen=True)
 class Exif:
-    """The tags of the three IFDs that say something about the photo; number -> Pillow's value."""
+    """The tags of the three IFDs that describe the photo: number -> Pillow's value."""
 
     image: Tags = field(default_factory=dict)
     photo: Tags = field(default_factory=dict)
@@ -48,19 +48,19 @@ class Exif:
 
     @property
     def orientation(self) -> int:
-        """1 to 8; 1 (upright) when the tag is missing or is no such number."""
+        """1 to 8. It is 1 (upright) if the tag is missing or has another value."""
         value = self.image.get(ExifTags.Base.Orientation)
         return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def read_exif(image: Image.Image) -> Exif:
-    """All tags that can be read; whatever is broken is left out and never an error."""
+    """All tags that can be read. Broken ones are left out and never an error."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of every broken tag
-        with _leaving_out_what_is_broken():
+        warnings.simplefilter("ignore")  # Pillow warns about every broken tag
+        with _ignore_broken_tags():
             if len(image.info.get("exif") or b"") > _MAX_READ:
                 return Exif()
-            # Pillow takes a missing orientation from there; browsers do not, and the pixels may be upright long since.
+            # Pillow takes a missing orientation from XMP. Browsers do not, and the pixels may be upright already.
             image.info.pop("xmp", None)
             image.info.pop("XML:com.adobe.xmp", None)
             raw = image.getexif()
@@ -69,10 +69,10 @@ def read_exif(image: Image.Image) -> Exif:
 
 
 def exif_bytes(exif: Exif, width: int, height: int) -> bytes:
-    """Write EXIF for an upright result of this size in pixels; empty when there is nothing to say.
+    """Write EXIF for an upright result of this size in pixels. Empty when the photo has no EXIF.
 
-    Orientation, size and colour space are put right, the embedded thumbnail and maker notes are gone, and the
-    longest values are left out until the rest fits into a JPEG's segment.
+    Orientation, size and colour space are those of the result. The embedded thumbnail and maker notes are left out, and
+    then the longest values until the rest fits into a JPEG's segment.
     """
     image = {**exif.image, int(ExifTags.Base.Orientation): 1}
     photo = {
@@ -96,7 +96,7 @@ def exif_bytes(exif: Exif, width: int, height: int) -> bytes:
 
 
 def _ifd(raw: Image.Exif, number: int) -> Tags:
-    with _leaving_out_what_is_broken():
+    with _ignore_broken_tags():
         ifd = raw.get_ifd(number)
         return _readable(ifd, ifd)
     return {}
@@ -107,8 +107,8 @@ def _readable(tags: Iterable[int], values: Mapping[int, Any] | Image.Exif) -> Ta
     for tag in islice(tags, _MAX_TAGS):
         if tag in _STRUCTURE or tag in _MAKER_NOTES:
             continue
-        with _leaving_out_what_is_broken():
-            value = values[tag]  # parsed only when asked for
+        with _ignore_broken_tags():
+            value = values[tag]  # Pillow parses a tag when it is read
             if not isinstance(value, dict) and _length(value) <= _MAX_VALUE:
                 kept[int(tag)] = value
     return kept
@@ -119,32 +119,32 @@ def _length(value: object) -> int:
 
 
 def _written(image: Tags, photo: Tags | None = None, gps: Tags | None = None) -> bytes | None:
-    """EXIF as bytes, None when a value does not fit its tag's type."""
+    """EXIF as bytes. None when a value does not fit its tag's type."""
     exif = Image.Exif()
-    for tag, value in _as_read(image).items():
+    for tag, value in _as_latin_1(image).items():
         exif[tag] = value
     for number, ifd in ((ExifTags.IFD.Exif, photo), (ExifTags.IFD.GPSInfo, gps)):
         if ifd:
-            exif.get_ifd(number).update(_as_read(ifd))
-    with _leaving_out_what_is_broken():
+            exif.get_ifd(number).update(_as_latin_1(ifd))
+    with _ignore_broken_tags():
         return exif.tobytes()
     return None
 
 
 class _Text(str):
-    """Pillow reads text as Latin-1, which keeps every byte, but writes ASCII, which most names do not survive."""
+    """Text that Pillow writes as Latin-1, as it reads it, so that every byte stays. By default it writes ASCII."""
 
     def encode(self, *_: object) -> bytes:
         return super().encode("latin-1", "replace")
 
 
-def _as_read(tags: Tags) -> Tags:
+def _as_latin_1(tags: Tags) -> Tags:
     return {tag: _Text(value) if isinstance(value, str) else value for tag, value in tags.items()}
 
 
 @contextmanager
-def _leaving_out_what_is_broken() -> Iterator[None]:
-    """EXIF never costs a photo its result: Pillow may raise nearly anything over broken tags, and we go on without."""
+def _ignore_broken_tags() -> Iterator[None]:
+    """Pillow raises nearly any exception for broken tags. A photo with broken EXIF must still have its results."""
     try:
         yield
     except MemoryError:

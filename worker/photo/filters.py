@@ -1,7 +1,7 @@
-"""The filters. Each takes an RGB or RGBA image and its spec, and gives a new image of the same mode and size.
+"""The filters. Each takes an RGB or RGBA image and its spec, and returns a new image of the same mode and size.
 
-Colour filters leave alpha as it is. Blur and sharpen weigh colours by their alpha, so that what hides under
-transparent pixels never shows; blur softens the edge of the alpha too.
+Colour filters leave alpha as it is. Blur and sharpen weight colours by their alpha, so that the colours of transparent
+pixels never show. Blur also blurs the alpha. CONTRIBUTING.md shows how to add a filter.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps, ImageStat
 
-from darkroom.jobs.specs import (
+from darkroom.jobs.steps import (
     AutoContrast,
     Blur,
     Brightness,
@@ -27,12 +27,12 @@ from darkroom.jobs.specs import (
 
 
 def grayscale(image: Image.Image, _spec: Grayscale) -> Image.Image:
-    """Luma of ITU-R BT.601, which is Pillow's L."""
+    """The luma of ITU-R BT.601, which is Pillow's mode L."""
     return image.convert("L").convert("RGB")
 
 
 def sepia(image: Image.Image, spec: Sepia) -> Image.Image:
-    """The sepia matrix of W3C Filter Effects Module Level 1, section 13.2, mixed with the original by `amount`."""
+    """The sepia matrix of W3C Filter Effects Module Level 1, section 13.2. `amount` mixes it with the original."""
     toned = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
     matrix: tuple[float, ...] = ()
     for row, weights in enumerate(toned):
@@ -47,7 +47,7 @@ def invert(image: Image.Image, _spec: Invert) -> Image.Image:
 
 
 def auto_contrast(image: Image.Image, spec: AutoContrast, alpha: Image.Image | None = None) -> Image.Image:
-    """Stretch by luma, all channels alike, so that the colours keep their balance; hidden pixels do not count."""
+    """Stretch all channels equally, by luma, so that the colour balance stays. Transparent pixels do not count."""
     return ImageOps.autocontrast(image, cutoff=spec.cutoff, preserve_tone=True, mask=alpha)
 
 
@@ -60,7 +60,7 @@ def brightness(image: Image.Image, spec: Brightness) -> Image.Image:
 
 
 def contrast(image: Image.Image, spec: Contrast, alpha: Image.Image | None = None) -> Image.Image:
-    """Around the mean luma of what is visible, so that the photo as a whole gets neither darker nor lighter."""
+    """Scale around the mean luma of the visible pixels, so that the photo gets neither darker nor lighter overall."""
     statistics = ImageStat.Stat(image.convert("L"), alpha)
     mean = round(statistics.mean[0]) if statistics.count[0] else 128
     return Image.blend(Image.new("RGB", image.size, (mean, mean, mean)), image, spec.amount)
@@ -71,7 +71,7 @@ def saturation(image: Image.Image, spec: Saturation) -> Image.Image:
 
 
 def blur(image: Image.Image, spec: Blur) -> Image.Image:
-    """Pillow's GaussianBlur takes the standard deviation as its radius."""
+    """The radius of Pillow's GaussianBlur is the standard deviation."""
     return _premultiplied(image, ImageFilter.GaussianBlur(spec.sigma))
 
 
@@ -79,23 +79,23 @@ def sharpen(image: Image.Image, spec: Sharpen) -> Image.Image:
     mask = ImageFilter.UnsharpMask(spec.sigma, round(spec.amount * 100), spec.threshold)
     if image.mode == "RGB":
         return image.filter(mask)
-    # Where nothing is visible, the colours around it go on, so that no edge is sharpened against what is hidden.
-    around = _premultiplied(image, ImageFilter.GaussianBlur(2 * spec.sigma)).convert("RGB")
+    # Transparent pixels get the blurred colours around them: else the edge to their hidden colours would be sharpened.
+    surroundings = _premultiplied(image, ImageFilter.GaussianBlur(2 * spec.sigma)).convert("RGB")
     alpha = image.getchannel("A")
-    sharp = Image.composite(image.convert("RGB"), around, alpha).filter(mask)
+    sharp = Image.composite(image.convert("RGB"), surroundings, alpha).filter(mask)
     sharp.putalpha(alpha)
     return sharp
 
 
-def _colours(function: Callable[..., Image.Image], sees_alpha: bool = False) -> Callable[..., Image.Image]:
-    """Let a function of RGB work on RGBA: its alpha is taken off and put back."""
+def _keep_alpha(function: Callable[..., Image.Image], needs_alpha: bool = False) -> Callable[..., Image.Image]:
+    """Make a function for RGB work on RGBA: take the alpha off, and put it back. `needs_alpha`: pass it as well."""
 
     def apply(image: Image.Image, spec: Any) -> Image.Image:
         if image.mode == "RGB":
             return function(image, spec)
         alpha = image.getchannel("A")
         rgb = image.convert("RGB")
-        changed = function(rgb, spec, alpha) if sees_alpha else function(rgb, spec)
+        changed = function(rgb, spec, alpha) if needs_alpha else function(rgb, spec)
         changed.putalpha(alpha)
         return changed
 
@@ -106,16 +106,16 @@ def _premultiplied(image: Image.Image, kernel: ImageFilter.Filter) -> Image.Imag
     return image.filter(kernel) if image.mode == "RGB" else image.convert("RGBa").filter(kernel).convert("RGBA")
 
 
-FILTERS: dict[type[Filter], Callable[..., Image.Image]] = {
-    Grayscale: _colours(grayscale),
-    Sepia: _colours(sepia),
-    Invert: _colours(invert),
-    AutoContrast: _colours(auto_contrast, sees_alpha=True),
-    Posterize: _colours(posterize),
+FILTER_FUNCTIONS: dict[type[Filter], Callable[..., Image.Image]] = {
+    Grayscale: _keep_alpha(grayscale),
+    Sepia: _keep_alpha(sepia),
+    Invert: _keep_alpha(invert),
+    AutoContrast: _keep_alpha(auto_contrast, needs_alpha=True),
+    Posterize: _keep_alpha(posterize),
     Blur: blur,
     Sharpen: sharpen,
-    Brightness: _colours(brightness),
-    Contrast: _colours(contrast, sees_alpha=True),
-    Saturation: _colours(saturation),
+    Brightness: _keep_alpha(brightness),
+    Contrast: _keep_alpha(contrast, needs_alpha=True),
+    Saturation: _keep_alpha(saturation),
 }
-"""Every filter's spec -> (image, spec) -> image."""
+"""Every filter: its spec -> (image, spec) -> image."""

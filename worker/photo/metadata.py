@@ -1,4 +1,4 @@
-"""What a photo says of itself, as JSON. A broken tag is left out; it never fails the job."""
+"""The metadata of a photo as JSON. A broken tag is left out and never fails the job."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from typing import Any
 from PIL import ExifTags, Image
 
 from darkroom.errors import PhotoError
-from darkroom.jobs.specs import MetadataJob
+from darkroom.jobs.job_types import MetadataJob
 from darkroom.sniff import open_header, reading
 from worker.photo.decode import Photo
 from worker.photo.exif import Exif, Tags
 
-Json = dict[str, Any]
+JsonObject = dict[str, Any]
 
 _TEXT_LENGTH = 1000
 _LIST_LENGTH = 32
 _WINDOWS_TEXT = range(0x9C9B, 0x9CA0)
-"""XPTitle, XPComment, XPAuthor, XPKeywords, XPSubject: UTF-16 in bytes (Microsoft's own tags)."""
+"""XPTitle, XPComment, XPAuthor, XPKeywords, XPSubject: UTF-16 as bytes (tags of Microsoft)."""
 
 _CHARSETS = {b"ASCII\0\0\0": "ascii", b"UNICODE\0": "utf-16"}
 """First eight bytes of UserComment -> encoding (EXIF 2.32, table 9)."""
 
-_COLOUR_PROXY = 128
+_COLOUR_SIDE = 128
+"""Longest side in pixels of the copy in which colours are counted."""
 
 
-def metadata(photo: Photo, job: MetadataJob, max_pixels: int) -> Json:
+def metadata(photo: Photo, job: MetadataJob, max_pixels: int) -> JsonObject:
     """The metadata job's result.
 
-    `width` and `height` are of the upright photo; `mode`, `has_alpha`, `orientation` and `frames` are as stored.
-    `gps` holds decimal degrees, south and west negative, and metres, below the sea negative.
+    `width` and `height` are those of the upright photo; `mode`, `has_alpha`, `orientation` and `frames` are as stored.
+    `gps` has decimal degrees, negative in the south and west, and metres, negative below sea level.
     """
     return {
         "format": photo.source.format,
@@ -52,9 +53,9 @@ def metadata(photo: Photo, job: MetadataJob, max_pixels: int) -> Json:
     }
 
 
-def readable_tags(exif: Exif) -> Json:
-    """Tags by their names in the EXIF standard; rationals are floats, bytes only where they hold text."""
-    tags: Json = {}
+def readable_tags(exif: Exif) -> JsonObject:
+    """Tags by their names in the EXIF standard. Rationals become floats; bytes are left out unless they hold text."""
+    tags: JsonObject = {}
     for tag, value in (exif.image | exif.photo).items():
         name = ExifTags.TAGS.get(tag)
         safe = _json(value, tag)
@@ -64,7 +65,7 @@ def readable_tags(exif: Exif) -> Json:
 
 
 def taken_at(exif: Exif) -> str | None:
-    """When the photo was taken, ISO 8601; with an offset from UTC only where the camera wrote one."""
+    """When the photo was taken, in ISO 8601. It has an offset from UTC only if the camera wrote one."""
     base = ExifTags.Base
     for date, offset, fraction in (
         (exif.photo.get(base.DateTimeOriginal), base.OffsetTimeOriginal, base.SubsecTimeOriginal),
@@ -82,15 +83,15 @@ def taken_at(exif: Exif) -> str | None:
     return None
 
 
-def position(gps: Tags) -> Json | None:
-    """Where the photo was taken; None without a usable latitude and longitude."""
+def position(gps: Tags) -> JsonObject | None:
+    """Where the photo was taken. None without a valid latitude and longitude."""
     tag = ExifTags.GPS
     latitude = _degrees(gps.get(tag.GPSLatitude), gps.get(tag.GPSLatitudeRef), "S", 90)
     longitude = _degrees(gps.get(tag.GPSLongitude), gps.get(tag.GPSLongitudeRef), "W", 180)
     if latitude is None or longitude is None:
         return None
     altitude = _number(gps.get(tag.GPSAltitude))
-    # 1: below the sea's level, 3: below the ellipsoid (EXIF 3.0)
+    # 1: below sea level, 3: below the ellipsoid (EXIF 3.0)
     if altitude is not None and gps.get(tag.GPSAltitudeRef) in {1, 3, b"\1", b"\3", b"\1\0"}:
         altitude = 0.0 - altitude  # not -0.0
     return {
@@ -101,14 +102,14 @@ def position(gps: Tags) -> Json | None:
     }
 
 
-def dominant_colours(image: Image.Image, count: int) -> list[Json]:
-    """At most `count` colours with their shares of the visible pixels, largest first.
+def dominant_colours(image: Image.Image, count: int) -> list[JsonObject]:
+    """At most `count` colours with their shares of the visible pixels, the largest share first.
 
-    Median cut (P. Heckbert, 1982) on a small copy, its clusters refined by a few rounds of k-means.
+    Median cut (P. Heckbert, 1982) on a small copy; a few rounds of k-means refine its clusters.
     """
     if not count:
         return []
-    scale = min(1.0, _COLOUR_PROXY / max(image.size))
+    scale = min(1.0, _COLOUR_SIDE / max(image.size))
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     small = image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
     if small.mode == "RGBA":
@@ -130,14 +131,14 @@ def dominant_colours(image: Image.Image, count: int) -> list[Json]:
 
 
 def _frames(photo: Photo, max_pixels: int) -> int:
-    """Counted only here, since a GIF has to be walked through for it."""
+    """The number of frames. It is counted only here, because counting reads a whole GIF."""
     with photo.path.open("rb") as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with reading("A later frame", max_pixels):
                 return int(getattr(open_header(stream, max_pixels)[1], "n_frames", 1))
         except PhotoError:
-            return 1  # the first frame was decoded; damage behind it does not matter
+            return 1  # the first frame was decoded; damage after it does not matter
 
 
 def _json(value: object, tag: int = 0) -> Any:
@@ -163,14 +164,14 @@ def _number(value: object) -> float | None:
 
 
 def _text(value: bytes, tag: int) -> str | None:
-    """Text in bytes, None when they hold something else."""
+    """The text that the bytes hold. None if they are not text."""
     if tag in _WINDOWS_TEXT:
         encoding = "utf-16-le"
     else:
         encoding = _CHARSETS.get(value[:8], "ascii")
         value = value[8:] if value[:8] in _CHARSETS else value
     if encoding == "utf-16" and not value.startswith((b"\xff\xfe", b"\xfe\xff")):
-        # It follows the file's byte order, which nobody tells us; the high bytes of most texts are 0.
+        # It has the byte order of the file, which Pillow does not report. The high bytes of most texts are 0.
         encoding = "utf-16-be" if value[::2].count(0) > value[1::2].count(0) else "utf-16-le"
     try:
         text = value.decode(encoding).rstrip("\0 ")
@@ -180,7 +181,7 @@ def _text(value: bytes, tag: int) -> str | None:
 
 
 def _utf8(text: str) -> str:
-    """Pillow reads text as Latin-1; where the bytes are UTF-8, as most software writes them, that is what they are."""
+    """Pillow reads text as Latin-1. Most software writes UTF-8: bytes that are valid UTF-8 are read as such."""
     try:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
@@ -195,7 +196,7 @@ def _clean(text: str) -> str | None:
 def _degrees(value: object, reference: object, negative: str, limit: int) -> float | None:
     """Degrees, minutes and seconds as signed decimal degrees."""
     parts = [_number(part) for part in value] if isinstance(value, tuple | list) else [_number(value)]
-    # Without seconds a position is a little off, without minutes by up to 100 km.
+    # Without seconds a position is slightly wrong, without minutes by up to 100 km.
     if not 1 <= len(parts) <= 3 or None in parts[:2]:
         return None
     degrees = math.fsum((part or 0.0) / 60**power for power, part in enumerate(parts))
@@ -206,7 +207,7 @@ def _degrees(value: object, reference: object, negative: str, limit: int) -> flo
 
 
 def _gps_time(gps: Tags) -> str | None:
-    """The satellites' time, which is UTC."""
+    """The time of the satellites, which is UTC."""
     clock = gps.get(ExifTags.GPS.GPSTimeStamp)
     if not isinstance(clock, tuple | list) or len(clock) != 3:
         return None

@@ -1,8 +1,8 @@
-"""Change the size of an image, with sharp's meaning of every word.
+"""Change the size of an image. Every parameter means what it means in sharp.
 
-The arithmetic was checked against sharp's own (src/common.cc ResolveShrink, src/pipeline.cc): which side leads, what
-`without_enlargement` limits, and how sizes round. One deed differs: `cover` reads only the part that stays, where
-sharp resizes all and then cuts, so no large picture in between is made.
+The arithmetic was checked against that of sharp (src/common.cc ResolveShrink, src/pipeline.cc): which side decides the
+scale, what `without_enlargement` limits, and how sizes are rounded. One thing differs: sharp resizes the whole picture
+for `cover` and then cuts. This module resamples only the part that stays, so it makes no large picture in between.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageColor
 
 from darkroom.errors import TooManyPixels
-from darkroom.jobs.specs import FocalPoint, Resize
+from darkroom.jobs.steps import FocalPoint, Resize
 from worker.photo.crop import STRATEGIES
 
 Size = tuple[int, int]
@@ -37,30 +37,30 @@ GRAVITY = {
     "south": (0.5, 1.0),
     "southeast": (1.0, 1.0),
 }
-"""Position -> share of the free space that lies left of and above the picture."""
+"""Position -> the share of the free space that lies left of the picture, and the share above it."""
 
 REDUCING_GAP = 2.0
-"""A picture made many times smaller is first averaged by whole factors, down to at least 2 times the wanted size.
-Measured on photos of 12 and 16 megapixels and one core: 800 pixels wide takes 40 to 50 ms instead of 110 to 120, and
-differs from the slow way by 0.2 to 0.3 of 255 levels on average, 5 at most; at 150 pixels by up to 0.7, and 10. A gap
-of 3 does nothing for those 800 pixels."""
+"""To make a picture many times smaller, Pillow first averages whole blocks, down to at least 2 times the wanted size.
+Measured on photos of 12 and 16 megapixels and one core: a width of 800 pixels takes 40 to 50 ms instead of 110 to 120.
+It differs from the slow way by 0.2 to 0.3 of 255 levels on average and 5 at most; a width of 150 pixels by up to 0.7
+on average and 10 at most. A gap of 3 has no effect at 800 pixels."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Sizes in pixels: of the whole photo once scaled, and of the result, cut from it or laid around it."""
+class Sizes:
+    """Sizes in pixels: of the whole photo after scaling, and of the result, which is smaller (cover) or padded."""
 
     scaled: Size
     result: Size
 
 
-def plan(size: Size, spec: Resize) -> Plan:
-    """What the sizes will be for a photo of `size` (width, height)."""
+def sizes_of(size: Size, spec: Resize) -> Sizes:
+    """The sizes for a photo of `size` (width, height)."""
     width, height = size
-    across = width / spec.width if spec.width else None  # how many times smaller each side is asked to be
+    across = width / spec.width if spec.width else None  # how many times smaller each side becomes
     down = height / spec.height if spec.height else None
     if spec.fit == "fill":
-        across, down = across or 1.0, down or 1.0  # the side not given stays as it is
+        across, down = across or 1.0, down or 1.0  # a side that is not given stays as it is
     elif across and down:
         across = down = min(across, down) if spec.fit in {"cover", "outside"} else max(across, down)
     else:
@@ -70,22 +70,22 @@ def plan(size: Size, spec: Resize) -> Plan:
     scaled = _rounded(width / across), _rounded(height / down)
     wanted = spec.width or scaled[0], spec.height or scaled[1]
     if spec.fit == "cover":
-        return Plan(scaled, (min(scaled[0], wanted[0]), min(scaled[1], wanted[1])))
+        return Sizes(scaled, (min(scaled[0], wanted[0]), min(scaled[1], wanted[1])))
     if spec.fit == "contain":
-        return Plan(scaled, (max(scaled[0], wanted[0]), max(scaled[1], wanted[1])))
-    return Plan(scaled, scaled)
+        return Sizes(scaled, (max(scaled[0], wanted[0]), max(scaled[1], wanted[1])))
+    return Sizes(scaled, scaled)
 
 
 def resize(image: Image.Image, spec: Resize, max_pixels: int) -> Image.Image:
-    """The image in its new size; RGB stays RGB unless `contain` pads with a background that is not opaque.
+    """The image in its new size. RGB stays RGB unless `contain` pads with a background that is not opaque.
 
     Raises TooManyPixels when the result would have more than `max_pixels`.
     """
-    sizes = plan(image.size, spec)
+    sizes = sizes_of(image.size, spec)
     width, height = sizes.result
     if width * height > max_pixels:
         raise TooManyPixels(
-            f"The result would have {width * height:,} pixels ({width} x {height}); at most {max_pixels:,} are made."
+            f"The result would have {width * height:,} pixels ({width} x {height}); at most {max_pixels:,} are allowed."
         )
     if spec.fit == "cover":
         return _scaled(image, sizes.result, spec, _kept(image, sizes, spec))
@@ -94,16 +94,16 @@ def resize(image: Image.Image, spec: Resize, max_pixels: int) -> Image.Image:
 
 
 def _rounded(side: float) -> int:
-    """Half up, as libvips does, and never to nothing."""
+    """Round half up, as libvips does, and to at least 1."""
     return max(1, int(side + 0.5))
 
 
 def _scaled(image: Image.Image, size: Size, spec: Resize, box: tuple[float, float, float, float]) -> Image.Image:
-    """Resample `box` of the image to `size`. Pillow weighs the colours of RGBA by their alpha on the way."""
+    """Resample `box` of the image to `size`. Pillow weights the colours of RGBA by their alpha."""
     return image.resize(size, KERNELS[spec.kernel], box=box, reducing_gap=REDUCING_GAP)
 
 
-def _kept(image: Image.Image, sizes: Plan, spec: Resize) -> tuple[float, float, float, float]:
+def _kept(image: Image.Image, sizes: Sizes, spec: Resize) -> tuple[float, float, float, float]:
     """The part of the unscaled image that `cover` keeps: left, top, right, bottom in its pixels."""
     left, top = _corner(image, sizes, spec)
     across, down = image.width / sizes.scaled[0], image.height / sizes.scaled[1]
@@ -111,8 +111,8 @@ def _kept(image: Image.Image, sizes: Plan, spec: Resize) -> tuple[float, float, 
     return left * across, top * down, min(right * across, image.width), min(bottom * down, image.height)
 
 
-def _corner(image: Image.Image, sizes: Plan, spec: Resize) -> tuple[int, int]:
-    """Where the kept part begins in the scaled photo, left and top in pixels."""
+def _corner(image: Image.Image, sizes: Sizes, spec: Resize) -> tuple[int, int]:
+    """The left and top pixel of the kept part in the scaled photo."""
     free = sizes.scaled[0] - sizes.result[0], sizes.scaled[1] - sizes.result[1]
     if isinstance(spec.position, FocalPoint):
         point = spec.position.x * sizes.scaled[0], spec.position.y * sizes.scaled[1]
@@ -129,7 +129,7 @@ def _clamped(offset: float, free: int) -> int:
 
 
 def _rounded_share(share: float, free: int) -> int:
-    """When an odd pixel is left over, cutting in the middle takes it from the left and top, as in sharp."""
+    """With an odd number of free pixels, the extra one is cut at the left or top, as in sharp."""
     return (free + 1) // 2 if share == 0.5 else int(share * free)
 
 
@@ -142,7 +142,7 @@ def _padded(image: Image.Image, size: Size, spec: Resize) -> Image.Image:
     if isinstance(spec.position, FocalPoint):
         shares = spec.position.x, spec.position.y
     else:
-        shares = GRAVITY.get(spec.position, GRAVITY["centre"])  # entropy and attention choose what to cut; nothing is
+        shares = GRAVITY.get(spec.position, GRAVITY["centre"])  # entropy and attention choose a cut; contain has none
     canvas = Image.new(image.mode, size, background)
     canvas.paste(image, (int(shares[0] * free[0]), int(shares[1] * free[1])))
     return canvas

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from darkroom.jobs.specs import jobs_adapter
+from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.photo import PhotoRecord

@@ -15,7 +15,7 @@ from api.uploads import intake
 from api.uploads.parse import Upload
 from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import Unavailable, UnreadablePhoto
-from darkroom.jobs.specs import MetadataJob
+from darkroom.jobs.job_types import MetadataJob
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.photo import PhotoRecord

@@ -7,7 +7,8 @@ import pytest
 from api.idempotency import read_key
 from darkroom.aws.idempotency_store import LOCK, _pause
 from darkroom.errors import MalformedKey, Unavailable, UnreadablePhoto
-from darkroom.jobs.specs import MetadataJob, ResizeJob
+from darkroom.jobs.job_types import STEP_JOBS, MetadataJob
+from darkroom.jobs.steps import Resize
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.messages import OrderMessage
@@ -48,7 +49,7 @@ def test_the_pause_grows_and_ends_with_the_lock(begun: int, pause: int) -> None:
 @pytest.fixture
 def photo() -> PhotoRecord:
     record = PhotoRecord(id=new_id(), owner="default", created_at=now())
-    record.add_order([MetadataJob(), ResizeJob(width=5)], REPEAT)
+    record.add_order([MetadataJob(), STEP_JOBS[Resize].model_validate({"width": 5})], REPEAT)
     return record
 
 

@@ -11,7 +11,7 @@ import pytest
 from api.context import Context
 from api.uploads.intake import send
 from darkroom.errors import Unavailable
-from darkroom.jobs.specs import MetadataJob
+from darkroom.jobs.job_types import MetadataJob
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.photo import PhotoRecord

@@ -1,24 +1,28 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, get_args
+from pydantic import TypeAdapter
 
-from pydantic import BaseModel
-
-from api.routes.operations import FILTERS, JOBS, STEPS
-from darkroom.jobs.specs import AnyFilter, Job, Step
+from darkroom.jobs.job_types import JOB_TYPES, STEP_JOBS
+from darkroom.jobs.steps import STEP_TYPES, STEPS
 
 
-def models(union: Any) -> Iterator[type[BaseModel]]:
-    """The models of a union, those of unions within it too."""
-    for member in get_args(get_args(union)[0]):
-        if isinstance(member, type):
-            yield member
-        else:
-            yield from models(member)
+def titles(spec: object) -> set[str]:
+    """The names of the models that a JSON schema chooses from."""
+    schema = TypeAdapter(spec).json_schema()
+    return {schema["title"]} if "title" in schema else {ref["$ref"].split("/")[-1] for ref in schema["oneOf"]}
 
 
-def test_everything_that_can_be_asked_for_is_told() -> None:
-    assert JOBS.keys() == {model.model_fields["type"].default for model in models(Job)}
-    assert STEPS.keys() == {model.model_fields["type"].default for model in models(Step)}
-    assert set(FILTERS.values()) == set(models(AnyFilter))
+def test_the_lists_name_every_step_alone_and_as_a_job() -> None:
+    steps = set.union(*(titles(spec) for spec in STEP_TYPES.values()))
+    jobs = set.union(*(titles(job_type.spec) for job_type in JOB_TYPES.values()))
+    assert steps == {step.__name__ for step in STEPS}
+    assert jobs == {f"{step}Job" for step in steps} | {"PipelineJob", "MetadataJob"}
+    assert {job.__name__ for job in STEP_JOBS.values()} < jobs
+
+
+def test_the_lists_name_every_type_by_its_tag() -> None:
+    for kinds in (STEP_TYPES, {name: job_type.spec for name, job_type in JOB_TYPES.items()}):
+        for name, spec in kinds.items():
+            schema = TypeAdapter(spec).json_schema()
+            models = [schema] if "title" in schema else [schema["$defs"][model] for model in titles(spec)]
+            assert {model["properties"]["type"]["const"] for model in models} == {name}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from api.waits import Waits
-from darkroom.jobs.specs import MetadataJob
+from darkroom.jobs.job_types import MetadataJob
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.photo import PhotoRecord

@@ -24,7 +24,7 @@ from darkroom.errors import (
     PhotoGone,
     UnsupportedPhoto,
 )
-from darkroom.jobs.specs import jobs_adapter
+from darkroom.jobs.job_types import jobs_adapter
 from darkroom.owners import Owners
 from darkroom.presets import Preset
 from darkroom.record.arrivals import IngestRequest, Notice, derived_id, read_body, split_body

@@ -1,13 +1,16 @@
-"""What can be asked for, and what a caller is told who asks for something else."""
+"""darkroom/jobs: the jobs that a caller may ask for, and the messages for wrong ones."""
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from darkroom.jobs.specs import MAX_JOBS, faults_of, jobs_adapter, steps_of
+from darkroom.jobs.faults import faults_of
+from darkroom.jobs.job_types import MAX_JOBS, MetadataJob, PipelineJob, jobs_adapter, result_filename, steps_of
+from darkroom.jobs.steps import STEPS
 
 
 def read(*jobs: dict[str, Any]) -> list[Any]:
@@ -30,7 +33,7 @@ def test_defaults_are_filled_in() -> None:
     assert metadata.colours == 5
 
 
-def test_a_job_that_is_no_pipeline_is_its_own_only_step() -> None:
+def test_a_job_that_is_not_a_pipeline_is_its_own_only_step() -> None:
     resize, pipeline = read(
         {"type": "resize", "width": 8},
         {"type": "pipeline", "steps": [{"type": "resize", "width": 8}, {"type": "filter", "filter": "invert"}]},
@@ -39,7 +42,7 @@ def test_a_job_that_is_no_pipeline_is_its_own_only_step() -> None:
     assert [step.type for step in steps_of(pipeline)] == ["resize", "filter"]
 
 
-def test_all_faults_are_named_at_once_with_their_paths() -> None:
+def test_all_faults_are_listed_at_once_with_their_paths() -> None:
     found = faults(
         {"type": "resize", "width": 0, "colour": "red"},
         {"type": "filter", "filter": "blur", "sigma": 1000},
@@ -71,8 +74,12 @@ def test_all_faults_are_named_at_once_with_their_paths() -> None:
         ({"type": "filter", "filter": "zip"}, "jobs[0]", "'grayscale', 'sepia'"),
         ({"type": "filter", "filter": "brightness"}, "jobs[0].amount", "required"),
         ({"type": "pipeline", "steps": []}, "jobs[0].steps", "at least 1"),
-        ({"type": "resize", "width": 8, "position": {"x": 2, "y": 0}}, "jobs[0].position.x", "less than or equal to 1"),
+        ({"type": "resize", "width": 8, "position": {"x": 2, "y": 0}}, "jobs[0].position.x", "must be at most 1"),
         ({"type": "resize", "width": 8, "background": "puce"}, "jobs[0].background", "use #rgb"),
+        ({"type": "resize", "width": 8, "fit": "crop"}, "jobs[0].fit", "must be 'cover', 'contain'"),
+        ({"width": 8}, "jobs[0]", "`type` is required"),
+        ({"type": "filter"}, "jobs[0]", "`filter` is required"),
+        ({"type": "filter", "filter": "auto-contrast", "cutoff": 50}, "jobs[0].cutoff", "must be less than 50"),
     ],
 )
 def test_a_fault_says_what_would_be_right(job: dict[str, Any], field: str, says: str) -> None:
@@ -97,14 +104,14 @@ def test_colours_have_one_form(given: str, kept: str) -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ([], "give at least 1"),
-        ([{"type": "metadata"}] * (MAX_JOBS + 1), f"give at most {MAX_JOBS}"),
-        ([{"type": "resize", "width": "x"}], "give a whole number"),
-        ([{"type": "resize", "width": 8, "without_enlargement": "?"}], "give true or false"),
-        ([{"type": "filter", "filter": "sepia", "amount": "much"}], "give a number"),
+        ([], "must have at least 1 item(s)"),
+        ([{"type": "metadata"}] * (MAX_JOBS + 1), f"must have at most {MAX_JOBS} items"),
+        ([{"type": "resize", "width": "x"}], "must be a whole number"),
+        ([{"type": "resize", "width": 8, "without_enlargement": "?"}], "must be true or false"),
+        ([{"type": "filter", "filter": "sepia", "amount": "much"}], "must be a number"),
     ],
 )
-def test_faults_are_said_in_the_words_of_json(given: list[Any], says: str) -> None:
+def test_a_message_names_the_types_of_json(given: list[Any], says: str) -> None:
     with pytest.raises(ValidationError) as caught:
         jobs_adapter.validate_python(given)
     assert [fault.detail for fault in faults_of(caught.value, "jobs")] == [says]
@@ -115,3 +122,26 @@ def test_the_number_of_jobs_is_bounded() -> None:
     assert len(read(*[job] * MAX_JOBS)) == MAX_JOBS
     assert "jobs" in faults(*[job] * (MAX_JOBS + 1))
     assert "jobs" in faults()
+
+
+def test_a_job_survives_pickling() -> None:
+    """The worker sends jobs to its child processes as pickles."""
+    jobs = read(*(step.example for step in STEPS), PipelineJob.example, MetadataJob.example)
+    copies = pickle.loads(pickle.dumps(jobs))
+    assert copies == jobs
+    assert [type(copy) for copy in copies] == [type(job) for job in jobs]
+
+
+@pytest.mark.parametrize(
+    ("job", "name"),
+    [
+        ({"type": "resize", "width": 800}, "beach-800.jpg"),
+        ({"type": "resize", "height": 600}, "beach-x600.jpg"),
+        ({"type": "resize", "width": 800, "height": 600}, "beach-800x600.jpg"),
+        ({"type": "filter", "filter": "sepia"}, "beach-sepia.jpg"),
+        (PipelineJob.example, "beach-pipeline.jpg"),
+        ({"type": "metadata"}, "beach-metadata.jpg"),
+    ],
+)
+def test_a_results_file_name_says_what_was_done(job: dict[str, Any], name: str) -> None:
+    assert result_filename("beach.heic", read(job)[0], "jpg") == name

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from darkroom.aws.bucket import job_and_fence, result_key
-from darkroom.jobs.specs import jobs_adapter
+from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.order import Claim

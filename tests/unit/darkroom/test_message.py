@@ -7,7 +7,7 @@ import json
 import pytest
 
 from darkroom.errors import FutureMessage, MessageError
-from darkroom.jobs.specs import MAX_JOBS
+from darkroom.jobs.job_types import MAX_JOBS
 from darkroom.record.ids import new_id
 from darkroom.record.messages import VERSION, OrderMessage, read_message
 

@@ -20,7 +20,7 @@ from darkroom.errors import (
     Unavailable,
     UnreadablePhoto,
 )
-from darkroom.jobs.specs import MAX_JOBS, MAX_STEPS, jobs_adapter
+from darkroom.jobs.job_types import MAX_JOBS, MAX_STEPS, jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.job import JobRecord

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from darkroom.errors import CallbackRefused, Conflict, DeliveryFailed, FutureMessage, MessageError, SettingsError
-from darkroom.jobs.specs import jobs_adapter
+from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.delivery import MAX_DELIVERIES, Callback
 from darkroom.record.ids import new_id

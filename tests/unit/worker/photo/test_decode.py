@@ -384,7 +384,7 @@ def test_a_file_is_never_read_beyond_its_end(tmp_path: Path) -> None:
     # Python makes room for all that is asked for, and a damaged PNG lets Pillow ask for 2 GB.
     path = tmp_path / "photo"
     path.write_bytes(b"four")
-    with decode._File(path) as file:
+    with decode._BoundedFile(path) as file:
         assert file.read(2**62) == b"four"
         file.seek(1)
         assert (file.read(1), file.read(), file.read(5)) == (b"o", b"ur", b"")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image, ImageStat
 
-from darkroom.jobs.specs import (
+from darkroom.jobs.steps import (
     AutoContrast,
     Blur,
     Brightness,
@@ -17,7 +17,7 @@ from darkroom.jobs.specs import (
     Sepia,
     Sharpen,
 )
-from worker.photo.filters import FILTERS
+from worker.photo.filters import FILTER_FUNCTIONS
 
 SAMPLES = [
     Grayscale(),
@@ -34,7 +34,7 @@ SAMPLES = [
 
 
 def filtered(image, spec):
-    return FILTERS[type(spec)](image, spec)
+    return FILTER_FUNCTIONS[type(spec)](image, spec)
 
 
 def plain(*colour):
@@ -65,7 +65,7 @@ def test_wholly_transparent_and_tiny_pictures_are_no_trouble(spec):
 
 
 def test_all_samples_together_are_all_filters():
-    assert {type(spec) for spec in SAMPLES} == FILTERS.keys()
+    assert {type(spec) for spec in SAMPLES} == FILTER_FUNCTIONS.keys()
 
 
 def test_grayscale_leaves_luma():

@@ -11,8 +11,8 @@ from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
+from darkroom.jobs.job_types import MetadataJob
 from darkroom.jobs.output import Output
-from darkroom.jobs.specs import MetadataJob
 from worker.photo.decode import open_photo
 from worker.photo.encode import encode
 from worker.photo.exif import Exif

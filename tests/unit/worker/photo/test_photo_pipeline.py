@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 
 from darkroom.errors import TooManyPixels
+from darkroom.jobs.job_types import JOB_TYPES, MetadataJob, PipelineJob, jobs_adapter
 from darkroom.jobs.output import OUTPUT_FORMATS, FormatName
-from darkroom.jobs.specs import AnyFilter, Step, jobs_adapter
+from darkroom.jobs.steps import FILTERS, STEPS
 from worker.photo.encode import ENCODERS
-from worker.photo.filters import FILTERS
-from worker.photo.pipeline import STEPS, produce
+from worker.photo.filters import FILTER_FUNCTIONS
+from worker.photo.pipeline import JOB_FUNCTIONS, STEP_FUNCTIONS, produce
 
 LIMIT = 1_000_000
 
@@ -23,17 +24,13 @@ def job(**spec):
     return jobs_adapter.validate_python([spec])[0]
 
 
-def members(union):
-    """The classes of an annotated union, the unions within it opened."""
-    found = set()
-    for member in get_args(union):
-        found |= members(member) if get_args(member) else {member} if isinstance(member, type) else set()
-    return found
+def test_every_job_type_has_its_function_and_every_function_its_job_type():
+    assert JOB_TYPES.keys() == JOB_FUNCTIONS.keys()
 
 
 def test_every_step_has_its_function_and_every_function_its_step():
-    assert members(Step) == STEPS.keys()
-    assert members(AnyFilter) == FILTERS.keys()
+    assert set(STEPS) == STEP_FUNCTIONS.keys()
+    assert set(FILTERS.values()) == FILTER_FUNCTIONS.keys()
     assert len(FILTERS) == 10
 
 
@@ -75,7 +72,28 @@ def test_steps_run_in_their_order(quarters, opened, tmp_path):
     assert corner(invert, pad) == ((80, 80), (0x10, 0x20, 0x30))
 
 
-@pytest.mark.parametrize("name", [spec.model_fields["filter"].default for spec in FILTERS])
+def changes(photo, spec, folder):
+    """Produce a picture job; say whether the result looks different from the photo."""
+    result = produce(photo, job(**spec, output={"format": "png"}), folder / "job", LIMIT)
+    with Image.open(result.path) as image:
+        return image.size != photo.image.size or image.tobytes() != photo.image.tobytes()
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_example_of_every_step_works_as_a_job_and_in_a_pipeline(noise, opened, tmp_path, step):
+    photo = opened(noise)
+    assert step.model_validate(step.example).model_dump(mode="json").items() >= step.example.items()
+    assert changes(photo, step.example, tmp_path)
+    assert changes(photo, {"type": "pipeline", "steps": [step.example]}, tmp_path)
+
+
+@pytest.mark.parametrize("spec", [PipelineJob, MetadataJob])
+def test_the_example_of_every_other_job_works(noise, opened, tmp_path, spec):
+    assert isinstance(job(**spec.example), spec)
+    assert produce(opened(noise), job(**spec.example), tmp_path / "job", LIMIT).size > 0
+
+
+@pytest.mark.parametrize("name", FILTERS)
 def test_every_filter_works_as_a_job_of_its_own(noise, opened, tmp_path, name):
     needed = {"amount": 1.5} if name in {"brightness", "contrast", "saturation"} else {}
     result = produce(opened(noise), job(type="filter", filter=name, **needed), tmp_path / "job", LIMIT)

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw
 
 from darkroom.errors import TooManyPixels
-from darkroom.jobs.specs import Resize
+from darkroom.jobs.steps import Resize
 from worker.photo.crop import STRATEGIES
-from worker.photo.resize import GRAVITY, KERNELS, plan, resize
+from worker.photo.resize import GRAVITY, KERNELS, resize, sizes_of
 
 LIMIT = 1_000_000
 RED, GREEN, BLUE, YELLOW = (220, 30, 30), (30, 200, 30), (30, 30, 220), (230, 230, 30)
@@ -47,12 +47,12 @@ def resized(image: Image.Image, **spec: object) -> Image.Image:
     ],
 )
 def test_sizes_are_sharps(spec, expected):
-    assert plan((2725, 2225), Resize(**spec)).result == expected
+    assert sizes_of((2725, 2225), Resize(**spec)).result == expected
 
 
 @pytest.mark.parametrize("fit", ["cover", "contain", "fill", "inside", "outside"])
 def test_no_side_vanishes(fit):
-    assert min(plan((5000, 2), Resize(width=10, fit=fit)).result) >= 1
+    assert min(sizes_of((5000, 2), Resize(width=10, fit=fit)).result) >= 1
     assert resized(Image.new("RGB", (500, 1)), width=3, height=3, fit=fit).height >= 1
 
 

@@ -1,0 +1,127 @@
+"""The types of jobs: what a caller can ask for, and what the services need to know about each type.
+
+The API validates with these models and the worker carries them out; neither needs the other's libraries for it.
+A job is one deliverable: one step with an `output`, a `pipeline` of steps with an `output`, or `metadata`, whose result
+is JSON. CONTRIBUTING.md shows how to add a type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, cast
+
+from pydantic import Field, TypeAdapter, create_model
+
+from darkroom.jobs.output import Output
+from darkroom.jobs.spec import OneOf, TaggedSpec
+from darkroom.jobs.steps import FILTERS, STEPS, Resize, Step, StepSpec
+
+MAX_JOBS = 50
+"""Jobs of one photo. A DynamoDB item holds 400 KB, and it holds the spec, errors and result of each job."""
+
+MAX_STEPS = 20
+
+
+class JobSpec(TaggedSpec):
+    """Base of all jobs."""
+
+    def __reduce__(self) -> tuple[Callable[[Any], JobSpec], tuple[dict[str, Any]]]:
+        """Pickle by value: pickle cannot find the classes that `_job_of` makes."""
+        return _load, (self.model_dump(),)
+
+
+class PictureJob(JobSpec):
+    """Base of the jobs whose result is a picture."""
+
+    output: Output = Output()
+
+
+def _job_of(step: type[StepSpec]) -> type[PictureJob]:
+    """The job that does only this step: the step's fields and `output`."""
+    bases = (step, PictureJob)
+    return cast(
+        type[PictureJob], create_model(f"{step.__name__}Job", __base__=bases, __doc__=step.__doc__, __module__=__name__)
+    )
+
+
+STEP_JOBS: Mapping[type[StepSpec], type[PictureJob]] = {step: _job_of(step) for step in STEPS}
+"""Every step -> the job that does only this step, such as `ResizeJob`."""
+
+
+class PipelineJob(PictureJob):
+    """Several steps, one result."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "type": "pipeline",
+        "steps": [{"type": "resize", "width": 800}, {"type": "filter", "filter": "grayscale"}],
+        "output": {"format": "webp"},
+    }
+
+    type: Literal["pipeline"] = "pipeline"
+    steps: list[Step] = Field(min_length=1, max_length=MAX_STEPS)
+
+
+class MetadataJob(JobSpec):
+    """The metadata of the photo as JSON: size, format, EXIF, position, colours."""
+
+    example: ClassVar[dict[str, Any]] = {"type": "metadata", "colours": 3}
+
+    type: Literal["metadata"] = "metadata"
+    colours: int = Field(5, ge=0, le=16, description="how many dominant colours to name")
+
+
+def _sides(job: Any) -> str:
+    """`800x600`, or `800` and `x600` when one side is given."""
+    return f"{job.width or ''}x{job.height}" if job.height else str(job.width)
+
+
+@dataclass(frozen=True)
+class JobType:
+    """What the services need to know about a type of job.
+
+    `spec` is what pydantic validates it as. `file_label` makes the part of the result's file name that says what was
+    done. `inline`: the API answers with the result itself, not with a link to it.
+    """
+
+    spec: Any
+    file_label: Callable[[Any], str]
+    inline: bool = False
+
+
+JOB_TYPES: Mapping[str, JobType] = {
+    "resize": JobType(STEP_JOBS[Resize], file_label=_sides),
+    "filter": JobType(
+        Annotated[PictureJob, OneOf((STEP_JOBS[spec] for spec in FILTERS.values()), by="filter")],
+        file_label=lambda job: str(job.name),
+    ),
+    "pipeline": JobType(PipelineJob, file_label=lambda _job: "pipeline"),
+    "metadata": JobType(MetadataJob, file_label=lambda _job: "metadata", inline=True),
+}
+"""The values of a job's `type`. worker/photo/pipeline.py holds the function that does each."""
+
+Job = Annotated[JobSpec, OneOf((job_type.spec for job_type in JOB_TYPES.values()), by="type")]
+"""A job, as pydantic validates it."""
+
+Jobs = Annotated[list[Job], Field(min_length=1, max_length=MAX_JOBS)]
+
+_job_adapter: TypeAdapter[Job] = TypeAdapter(Job)
+jobs_adapter: TypeAdapter[list[Job]] = TypeAdapter(Jobs)
+
+
+def _load(values: Any) -> JobSpec:
+    return _job_adapter.validate_python(values)
+
+
+def steps_of(job: PictureJob) -> list[StepSpec]:
+    """The steps that lead to a picture job's result. A job that is not a pipeline is its own only step."""
+    if isinstance(job, PipelineJob):
+        return list(job.steps)
+    assert isinstance(job, StepSpec)
+    return [job]
+
+
+def result_filename(photo_filename: str, job: Job, extension: str) -> str:
+    """The file name of a result: `beach.heic` resized to 800 becomes `beach-800.jpg`."""
+    stem = photo_filename.rpartition(".")[0] or photo_filename
+    return f"{stem}-{JOB_TYPES[job.type].file_label(job)}.{extension}"

@@ -1,0 +1,200 @@
+"""The specs of steps: what can be done to a picture. The parameters have the names that sharp gives them.
+
+`fit: fill` stretches, as in sharp; in imgproxy and Cloudinary it crops. CONTRIBUTING.md shows how to add a filter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from darkroom.jobs.spec import Colour, OneOf, Share, Side, Spec, TaggedSpec
+
+Gravity = Literal[
+    "centre",
+    "north",
+    "northeast",
+    "east",
+    "southeast",
+    "south",
+    "southwest",
+    "west",
+    "northwest",
+    "entropy",
+    "attention",
+]
+
+
+class FocalPoint(Spec):
+    """The point that stays in view when a photo is cropped, as shares of width and height."""
+
+    x: Share
+    y: Share
+
+
+class StepSpec(TaggedSpec):
+    """Base of all steps."""
+
+    @property
+    def name(self) -> str:
+        """What timings and file names call the step."""
+        return self.type
+
+
+class Resize(StepSpec):
+    """Change the size. With one side given, the other follows the aspect ratio; with `fill` it stays as it is."""
+
+    example: ClassVar[dict[str, Any]] = {"type": "resize", "width": 800, "height": 600, "fit": "inside"}
+    json_schema: ClassVar[dict[str, Any]] = {
+        "anyOf": [{"required": [side], "properties": {side: {"type": "integer"}}} for side in ("width", "height")]
+    }
+
+    type: Literal["resize"] = "resize"
+    width: Side | None = None
+    height: Side | None = None
+    fit: Literal["cover", "contain", "fill", "inside", "outside"] = Field(
+        "cover",
+        description="cover crops, contain pads, fill STRETCHES, inside fits within, outside is at least as large",
+    )
+    position: Gravity | FocalPoint = Field("centre", description="what cover keeps, or where contain puts the photo")
+    without_enlargement: bool = Field(False, description="never make the photo larger than it is")
+    background: Colour = Field("#000000", description="the padding of contain")
+    kernel: Literal["nearest", "box", "linear", "hamming", "cubic", "lanczos3"] = "lanczos3"
+
+    @model_validator(mode="after")
+    def _has_a_side(self) -> Resize:
+        if self.width is None and self.height is None:
+            raise ValueError("give width, height or both")
+        return self
+
+
+class Filter(StepSpec):
+    """Base of all filters."""
+
+    type: Literal["filter"] = "filter"
+    filter: str
+
+    @property
+    def name(self) -> str:
+        return self.filter
+
+
+class Grayscale(Filter):
+    """Remove the colours."""
+
+    example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "grayscale"}
+
+    filter: Literal["grayscale"] = "grayscale"
+
+
+class Sepia(Filter):
+    """Tone the picture brown, like an old print."""
+
+    example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "sepia", "amount": 0.8}
+
+    filter: Literal["sepia"] = "sepia"
+    amount: Share = 1.0
+
+
+class Invert(Filter):
+    """Turn the picture into a negative. Alpha stays."""
+
+    example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "invert"}
+
+    filter: Literal["invert"] = "invert"
+
+
+class AutoContrast(Filter):
+    """Stretch the tones over the whole range."""
+
+    example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "auto-contrast", "cutoff": 1}
+
+    filter: Literal["auto-contrast"] = "auto-contrast"
+    cutoff: float = Field(0.0, ge=0, lt=50, description="percent of the darkest and lightest pixels to ignore")
+
+
+class Posterize(Filter):
+    """Reduce the number of tones of each channel."""
+
+    example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "posterize", "bits": 3}
+
+    filter: Literal["posterize"] = "posterize"
+    bits: int = Field(4, ge=1, le=8, description="bits kept of each channel")
+
+
+class Blur(Filter):
+    """Blur with a Gaussian."""
+
+    example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "blur", "sigma": 3}
+
+    filter: Literal["blur"] = "blur"
+    sigma: float = Field(2.0, ge=0.3, le=100, description="standard deviation in pixels")
+
+
+class Sharpen(Filter):
+    """Sharpen with an unsharp mask."""
+
+    example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "sharpen", "sigma": 1.5, "amount": 0.8}
+
+    filter: Literal["sharpen"] = "sharpen"
+    sigma: float = Field(1.0, ge=0.3, le=10, description="standard deviation of the mask in pixels")
+    amount: float = Field(1.0, ge=0, le=5, description="strength; 0 changes nothing")
+    threshold: int = Field(2, ge=0, le=255, description="smallest difference in tone that is sharpened")
+
+
+class Brightness(Filter):
+    """Make the picture lighter or darker."""
+
+    example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "brightness", "amount": 1.2}
+
+    filter: Literal["brightness"] = "brightness"
+    amount: float = Field(ge=0, le=4, description="factor; 1 changes nothing, 0 is black")
+
+
+class Contrast(Filter):
+    """Raise or lower the contrast."""
+
+    example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "contrast", "amount": 1.3}
+
+    filter: Literal["contrast"] = "contrast"
+    amount: float = Field(ge=0, le=4, description="factor; 1 changes nothing, 0 is plain gray")
+
+
+class Saturation(Filter):
+    """Make the colours stronger or weaker."""
+
+    example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "saturation", "amount": 1.5}
+
+    filter: Literal["saturation"] = "saturation"
+    amount: float = Field(ge=0, le=4, description="factor; 1 changes nothing, 0 is grayscale")
+
+
+STEPS: tuple[type[StepSpec], ...] = (
+    Resize,
+    Grayscale,
+    Sepia,
+    Invert,
+    AutoContrast,
+    Posterize,
+    Blur,
+    Sharpen,
+    Brightness,
+    Contrast,
+    Saturation,
+)
+"""Every step. The types below, the jobs in job_types.py and the API's lists are made from it."""
+
+FILTERS: Mapping[str, type[Filter]] = {
+    step.model_fields["filter"].default: step for step in STEPS if issubclass(step, Filter)
+}
+"""Every filter by its name."""
+
+AnyFilter = Annotated[Filter, OneOf(FILTERS.values(), by="filter")]
+
+STEP_TYPES: Mapping[str, Any] = {"resize": Resize, "filter": AnyFilter}
+"""The values of a step's `type` -> what pydantic validates it as."""
+
+Step = Annotated[StepSpec, OneOf(STEP_TYPES.values(), by="type")]
+"""A step of a pipeline, as pydantic validates it."""
