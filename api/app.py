@@ -30,7 +30,8 @@ from darkroom import __version__
 from darkroom.aws.failures import ask_hanging_services_once
 from darkroom.owners import auth_mode, read_owners
 from darkroom.presets import read_presets
-from darkroom.record.views import Event, PhotoView
+from darkroom.record.events import Event
+from darkroom.record.views import PhotoView
 from darkroom.services import Services
 from darkroom.settings import Settings
 

@@ -105,7 +105,7 @@ class DeadLetters:
 
         photo, _ = self._services.table.update(photo_id, change)
         try:
-            self._services.send_order(photo, order_id)
+            self._services.outbox.send_order(photo, order_id)
         except Unavailable:
             return photo, False
         return photo, True

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from api.openapi import document as openapi
-from darkroom.record.views import COMPLETED, Event
+from darkroom.record.events import Event
+from darkroom.record.state import COMPLETED
 
 _HEADERS = {
     "webhook-id": "the event's id: the same whenever it is sent again",

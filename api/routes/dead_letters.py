@@ -23,8 +23,9 @@ from api.routes.bulk import DoneView, carry_out, find, with_positions
 from api.routes.listing import list_link
 from darkroom.errors import Fault
 from darkroom.jobs.spec import Spec
+from darkroom.record.dead_letter_views import DeadLetterView, dead_letter_view
 from darkroom.record.photo import PhotoRecord
-from darkroom.record.views import DeadLetterView, PhotoView, dead_letter_view, photo_view
+from darkroom.record.views import PhotoView, photo_view
 from darkroom.redrive import DeadLetters
 
 log = structlog.get_logger()

@@ -25,13 +25,13 @@ from api.openapi import document as openapi
 from api.uploads.fields import callback_asked_for, jobs_asked_for, one_choice
 from api.uploads.intake import GONE, new_record
 from api.uploads.parse import Upload
-from darkroom.aws.bucket import upload_key
 from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import PhotoGone, TooLarge
 from darkroom.filenames import safe_filename
 from darkroom.jobs.job_types import Jobs
 from darkroom.jobs.spec import Spec
 from darkroom.record.clock import now
+from darkroom.record.keys import upload_key
 from darkroom.record.labels import MAX_METADATA, MAX_REFERENCE, Metadata, Text
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.upload import DirectUpload

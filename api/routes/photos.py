@@ -165,7 +165,7 @@ def cancel_photo(path: PhotoPath) -> Response:
         str(path.photo_id), lambda record: present(record, path.photo_id).cancel(), known=here.photo(path.photo_id)
     )
     try:
-        here.services.announce(photo)
+        here.services.outbox.announce(photo)
         if photo.upload:
             photo, _ = here.services.table.update(photo.id, lambda record: record.mark_notified(), known=photo)
     except Unavailable as error:
@@ -187,7 +187,7 @@ def delete_photo(path: PhotoPath) -> Response:
     photo, _ = here.services.table.update(str(path.photo_id), lambda record: _delete(record, path.photo_id))
     if not photo.purged:
         try:
-            here.services.purge(photo)
+            here.services.cleanup.purge(photo)
         except Unavailable as error:
             log.warning("photo.not_purged", photo=photo.id, detail=error.detail)  # the sweep goes on with it
     return no_content()

@@ -19,12 +19,12 @@ from pydantic import BaseModel, Field
 from api.context import RETRY_SOON, Context, caller, json_answer
 from api.http.problems import Problem, problem_of, problem_response, unexpected_problem
 from api.uploads.parse import Incoming, Upload
-from darkroom.aws.bucket import original_key
 from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import InvalidRequest, PhotoError, PhotoGone, TooLarge, Unavailable
 from darkroom.filenames import photo_filename
 from darkroom.record.clock import now
 from darkroom.record.delivery import Callback
+from darkroom.record.keys import original_key
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original
 from darkroom.record.views import PhotoView, photo_view
@@ -141,7 +141,7 @@ def send(context: Context, photo: PhotoRecord, order_id: str) -> PhotoRecord:
     if not photo.order(order_id).unfinished_jobs:
         return photo
     try:
-        context.services.send_order(photo, order_id)
+        context.services.outbox.send_order(photo, order_id)
     except Unavailable as error:
         if not error.certain:
             log.warning("order.send_uncertain", photo=photo.id, order=order_id, detail=error.detail)

@@ -20,10 +20,10 @@ from PIL import features
 from bench.scale.real_stack import OtherPrograms, Processes, RealStack, settled, wait_until
 from bench.scale.sample_photos import SIZES, make_photo
 from darkroom import __version__
-from darkroom.aws.bucket import original_key
 from darkroom.jobs.job_types import Job, jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
+from darkroom.record.keys import original_key
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original
 from darkroom.services import Services
@@ -97,7 +97,7 @@ def store(services: Services, photo: Path, size: tuple[int, int], jobs: list[Job
 
 
 def send(services: Services, record: PhotoRecord) -> None:
-    services.send_order(record, next(iter(record.orders)))
+    services.outbox.send_order(record, next(iter(record.orders)))
 
 
 def run(stack: RealStack, photos: list[tuple[Path, tuple[int, int]]], jobs: list[Job]) -> RealRun:

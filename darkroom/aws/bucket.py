@@ -1,8 +1,6 @@
 """Originals and results in S3.
 
-Keys: `originals/{photo}` and `results/{photo}/{job}/{fence}.{extension}`. A PUT cannot be fenced,
-so each claim writes under its own key and the record's update is the publication. So it is with files
-that came past the API, to `uploads/{photo}` or `incoming/...`: each is copied to `originals/{photo}/{etag}`.
+darkroom/record/keys.py says which keys there are.
 """
 
 from __future__ import annotations
@@ -22,8 +20,8 @@ from botocore.exceptions import ClientError
 from darkroom.aws.clients import Clients
 from darkroom.aws.failures import aws_errors, error_code
 from darkroom.errors import NotFound, ObjectDenied, ObjectReplaced, Unavailable, UnreadablePhoto
-from darkroom.record.arrivals import UPLOADS
 from darkroom.record.clock import now
+from darkroom.record.keys import original_key, results_prefix, upload_key
 from darkroom.settings import Settings
 
 DELETE_BATCH = 1000
@@ -177,31 +175,12 @@ class Bucket:
 
     def results(self, photo_id: str) -> list[str]:
         """The keys of all results of a photo, published or not."""
-        return self._keys(f"results/{photo_id}/")
+        return self._keys(results_prefix(photo_id))
 
     def _keys(self, prefix: str) -> list[str]:
         with aws_errors(f"listing {prefix}"):
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix)
             return [found["Key"] for page in pages for found in page.get("Contents", [])]
-
-
-def original_key(photo_id: str, etag: str | None = None) -> str:
-    """Without an ETag, of an original that the API has stored."""
-    return f"originals/{photo_id}/{etag}" if etag else f"originals/{photo_id}"
-
-
-def upload_key(photo_id: str) -> str:
-    return f"{UPLOADS}{photo_id}"
-
-
-def result_key(photo_id: str, job_id: str, fence: int, extension: str) -> str:
-    return f"results/{photo_id}/{job_id}/{fence}.{extension}"
-
-
-def job_and_fence(key: str) -> tuple[str, int]:
-    """Whose result lies under a key that `result_key` made."""
-    _, _, job_id, file = key.split("/")
-    return job_id, int(file.partition(".")[0])
 
 
 def content_disposition(filename: str) -> str:

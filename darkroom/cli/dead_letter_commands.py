@@ -15,7 +15,7 @@ from darkroom.cli.terminal import asking, counted, say, say_table
 from darkroom.errors import Conflict, NotFound, Unavailable
 
 if TYPE_CHECKING:
-    from darkroom.record.views import DeadLetterView
+    from darkroom.record.dead_letter_views import DeadLetterView
     from darkroom.redrive import DeadLetters, DeadOrder
     from darkroom.services import Services
 
@@ -234,7 +234,7 @@ def _stray(received: Any) -> dict[str, str]:
 
 
 def _view(services: Services, dead: DeadOrder) -> DeadLetterView:
-    from darkroom.record.views import dead_letter_view
+    from darkroom.record.dead_letter_views import dead_letter_view
 
     return dead_letter_view(dead.photo, dead.order, services.settings.base_url)
 

@@ -10,7 +10,8 @@ import click
 from darkroom.cli.terminal import say_table
 
 if TYPE_CHECKING:
-    from darkroom.record.views import AttemptView, DeadLetterView
+    from darkroom.record.dead_letter_views import DeadLetterView
+    from darkroom.record.views import AttemptView
 
 
 def say_list(views: Sequence[DeadLetterView]) -> None:

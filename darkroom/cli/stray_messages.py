@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from darkroom.aws.queue import BATCH, LOOK, Queue, Received
 from darkroom.errors import FutureMessage, MessageError
-from darkroom.record.messages import read_message
+from darkroom.record.messages import read_order
 from darkroom.services import Services
 
 
@@ -42,7 +42,7 @@ def _read(queue: Queue, is_stray: Callable[[Received], bool], limit: int, delete
 
 def _is_stray(services: Services, received: Received) -> bool:
     try:
-        message = read_message(received.body)
+        message = read_order(received.body)
     except FutureMessage:
         return False
     except MessageError:

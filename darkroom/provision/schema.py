@@ -149,7 +149,7 @@ def _names(names: Any, where: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    from darkroom.record.arrivals import IngestRequest
+    from darkroom.record.ingest_request import IngestRequest
 
     json.dump(draft_04(IngestRequest), sys.stdout, indent=2)
     sys.stdout.write("\n")

@@ -1,7 +1,7 @@
-"""The body of an SQS message: ids, never pixels.
+"""The bodies of SQS messages: ids, never pixels.
 
-`VERSION` is raised when an old worker could not obey a new message. A body of a higher
-version is not an error of its sender: in a rolling upgrade old workers give it back.
+`VERSION` is raised when an old worker could not do what a new message asks for. A worker that receives a higher version
+gives the message back: during a rolling upgrade an old worker must not bury new work. Unknown fields are ignored.
 """
 
 from __future__ import annotations
@@ -10,59 +10,52 @@ import math
 from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from darkroom.errors import FutureMessage, MessageError
 from darkroom.jobs.job_types import MAX_JOBS
 from darkroom.record.clock import now
 from darkroom.record.ids import Id, new_id
+from darkroom.record.keys import Key
 from darkroom.record.labels import MAX_REFERENCE, Metadata, Text
 from darkroom.record.photo import PhotoRecord
 
 VERSION = 1
 
 LONGEST_DELAY = 900
-"""Seconds for which SQS can keep a message back. What is due later comes, is too early, and is sent again."""
-
-MAX_KEY = 1024
-"""Bytes of an object's key, as S3 has it. A schema can count characters only."""
+"""Seconds: SQS's longest DelaySeconds. A message that is due later is received early, and sent again."""
 
 YEAR_10000 = 253_402_300_800_000
-"""In milliseconds since 1970: from then on there are no dates."""
+"""In milliseconds since 1970: Python has no dates from then on."""
+
+Owner = Annotated[str, Field(min_length=1, max_length=128)]
 
 
-def _fits_s3(key: str) -> str:
-    if (size := len(key.encode())) > MAX_KEY:
-        raise ValueError(f"has {size:,} bytes in UTF-8; S3's keys have at most {MAX_KEY:,}")
-    return key
-
-
-Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY), AfterValidator(_fits_s3)]
-
-
-class OrderMessage(BaseModel):
-    """One order of one photo, to be worked on."""
-
-    # Fields that a later release of the same version adds are not for us: they are ignored.
+class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     v: Literal[1] = 1
+
+
+class OrderMessage(Message):
+    """One order of one photo: a worker is to carry out its jobs."""
+
     kind: Literal["work"] = "work"
     photo: Id
-    owner: str = Field(min_length=1, max_length=128)
+    owner: Owner
     order: Id
     jobs: list[Id] = Field(min_length=1, max_length=MAX_JOBS)
     cost: float = Field(0, ge=0, description="megapixels to decode times the jobs: a rough measure of the work")
     priority: int = Field(0, ge=0, le=9)
-    trace: str = Field("", max_length=64, description="the id of the request that caused it; stands in every log line")
-    generation: int = Field(ge=1, description="the photo's when this was sent")
+    trace: str = Field("", max_length=64, description="id of the request that caused it, for log lines")
+    generation: int = Field(ge=1, description="of the photo when the message was sent")
     send: int = Field(ge=1, description="which send of the order this is")
 
     @classmethod
     def of(cls, photo: PhotoRecord, order_id: str) -> OrderMessage:
-        """The message that asks for the unfinished jobs of an order, or reports all of them when they have ended."""
+        """Names the unfinished jobs of an order, or all of its jobs when they have ended. Raises NotFound."""
         order = photo.order(order_id)
-        jobs = [job.id for job in order.unfinished_jobs] or sorted(order.jobs)
+        jobs = [job.id for job in order.unfinished_jobs] or list(order.jobs)
         pixels = photo.original.width * photo.original.height if photo.original else 0
         return cls(
             photo=photo.id,
@@ -77,30 +70,27 @@ class OrderMessage(BaseModel):
 
     @property
     def deduplication_id(self) -> str:
-        """SQS drops a message whose id it has had in the last five minutes, so each send needs an id of its own."""
+        """A FIFO queue drops a message whose id it had in the last five minutes: each send has an id of its own."""
         return f"{self.photo}-{self.order}-{self.send}"
 
 
-class WebhookMessage(BaseModel):
-    """A callback that is to be told that a photo has ended, not before a certain time.
+class WebhookMessage(Message):
+    """A generation of a photo has ended: a worker is to deliver the webhook, not before a certain time.
 
-    Where to, and how often that was tried, stands in the record. However many of these there are, one makes an
-    attempt and the next message; the record names it, and the others die out.
+    The record says where to, and how many attempts were made. Of several messages about one webhook the record names
+    the one whose worker makes the next attempt; the others are dropped.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    v: Literal[1] = 1
     kind: Literal["webhook"] = "webhook"
     photo: Id
-    owner: str = Field(min_length=1, max_length=128)
+    owner: Owner
     generation: int = Field(ge=1)
     not_before: AwareDatetime
-    id: Id = Field(description="kept when the message is only put off")
+    id: Id = Field(description="stays the same when the message is only sent again later")
 
     @classmethod
     def of(cls, photo: PhotoRecord, generation: int, not_before: datetime | None = None) -> WebhookMessage:
-        """A new message for the webhook of a generation: now, or at that time."""
+        """A new message about the webhook of a generation, due now or at the given time."""
         return cls(
             photo=photo.id, owner=photo.owner, generation=generation, not_before=not_before or now(), id=new_id()
         )
@@ -109,33 +99,27 @@ class WebhookMessage(BaseModel):
     def deduplication_id(self) -> str:
         return f"{self.photo}-{self.generation}"
 
-    def delay(self, now: datetime) -> int:
-        """Whole seconds for which SQS is to keep this back: until it is due, or as long as SQS can."""
-        return min(max(0, math.ceil((self.not_before - now).total_seconds())), LONGEST_DELAY)
+    def delay(self, at: datetime) -> int:
+        """DelaySeconds for SQS when the message is sent at this time: until it is due, or the longest possible."""
+        return min(max(0, math.ceil((self.not_before - at).total_seconds())), LONGEST_DELAY)
 
 
-class IngestMessage(BaseModel):
-    """A file that lies in the bucket is to become a photo of this owner, as a gateway has put it on the queue."""
+class IngestMessage(Message):
+    """A file in the bucket is to become a photo of this owner. An API gateway makes it from an IngestRequest."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    v: Literal[1] = 1
     kind: Literal["ingest"]
-    owner: str = Field(min_length=1, max_length=128)
+    owner: Owner
     key: Key
     preset: str = Field(min_length=1, max_length=64)
     reference: Text | None = Field(None, max_length=MAX_REFERENCE)
     metadata: Metadata | None = None
     trace: str = Field("", max_length=64, description="the gateway's id of the request")
-    at: int = Field(ge=0, lt=YEAR_10000, description="when it was asked for, in milliseconds since 1970")
+    at: int = Field(ge=0, lt=YEAR_10000, description="when the request came, in milliseconds since 1970")
 
 
-class UploadMessage(BaseModel):
-    """The file of this photo is there, and it seems that nobody was told; the record says where it lies."""
+class UploadMessage(Message):
+    """The file of a direct upload is there, and its notification was lost. The record says under which key it lies."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    v: Literal[1] = 1
     kind: Literal["upload"] = "upload"
     photo: Id
 
@@ -151,26 +135,26 @@ class _Kind(BaseModel):
 M = TypeVar("M", bound=BaseModel)
 
 
-def read_message(body: str) -> OrderMessage:
+def read_order(body: str) -> OrderMessage:
     """Read a message body of the photos queue.
 
-    Raises FutureMessage for a version that we do not know yet, MessageError for anything
-    else that is not a message, naming what is wrong with it.
+    Raises FutureMessage for a version that this worker does not know, MessageError for any other invalid body, with
+    what is wrong in it.
     """
     return _read(body, OrderMessage)
 
 
 def read_webhook(body: str) -> WebhookMessage:
-    """The same for the queue of webhooks."""
+    """Read a message body of the webhooks queue. Raises as `read_order`."""
     return _read(body, WebhookMessage)
 
 
-def read_asked(body: str) -> IngestMessage | UploadMessage:
-    """The same for what is ours on the ingest queue."""
+def read_ingest(body: str) -> IngestMessage | UploadMessage:
+    """Read a message of ours on the ingest queue. Raises as `read_order`."""
     kind = _read(body, _Kind).kind
     kinds: dict[str, type[IngestMessage | UploadMessage]] = {"ingest": IngestMessage, "upload": UploadMessage}
     if kind not in kinds:
-        raise MessageError(f"not a message of ours: kind: {kind[:80]!r} does not belong on this queue")
+        raise MessageError(f"not a message of ours: kind: expected ingest or upload on this queue, not {kind[:80]!r}")
     return _read(body, kinds[kind])
 
 
@@ -178,7 +162,7 @@ def _read(body: str, kind: type[M]) -> M:
     try:
         version = _Envelope.model_validate_json(body).v
         if version > VERSION:
-            raise FutureMessage(f"the message has version {version}, this worker reads up to {VERSION}")
+            raise FutureMessage(f"the message has version {version}; this worker reads versions up to {VERSION}")
         return kind.model_validate_json(body)
     except ValidationError as error:
         faults = "; ".join(

@@ -21,6 +21,9 @@ PhotoStatus = Literal[
     "awaiting_upload", "processing", "succeeded", "failed", "cancelled", "expired", "deleted"
 ]  # fmt: skip
 
+COMPLETED = "photo.completed"
+"""The type of the event of a photo that has ended."""
+
 UNFINISHED_REQUEST = timedelta(minutes=5)
 """When the sweep finishes a cancellation or a deletion that the API has begun."""
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from darkroom.provision.schema import CannotBeSaid, draft_04
-from darkroom.record.arrivals import IngestRequest
+from darkroom.record.ingest_request import IngestRequest
 from tests.support.templates import load
 
 

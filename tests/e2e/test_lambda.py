@@ -367,7 +367,7 @@ def test_container_and_function_come_to_the_same_to_the_byte(cloud: Cloud) -> No
             stack.services.table.create(record.model_copy(deep=True))
             stack.store(record, file)
             for order in record.orders:
-                stack.services.send_order(record, order)
+                stack.services.outbox.send_order(record, order)
     worker = cloud.worker(in_container)
     source = EventSource(
         in_function.services.clients.sqs,

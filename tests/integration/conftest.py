@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 
 import pytest
 
-from darkroom.aws.bucket import original_key
 from darkroom.aws.queue import Queue
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
+from darkroom.record.keys import original_key
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original
 from darkroom.services import Services
@@ -115,7 +115,7 @@ class Stack:
         self.services.table.create(photo)
         self.store(photo, image)
         for order in photo.orders:
-            self.services.send_order(photo, order)
+            self.services.outbox.send_order(photo, order)
         return photo
 
     def store(self, photo: PhotoRecord, image: bytes) -> None:

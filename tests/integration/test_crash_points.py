@@ -22,10 +22,10 @@ import pytest
 import requests
 from PIL import Image
 
-from darkroom.aws.bucket import result_key
 from darkroom.aws.queue import Queue
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
+from darkroom.record.keys import result_key
 from darkroom.record.order import Order
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
@@ -402,7 +402,7 @@ def overtaken(scene: Scene, change: Callable[[PhotoRecord], Order]) -> None:
     photo = scene.stack.submit(scene.picture[:2000], JOBS[0])  # damaged: it fails
     scene.let_worker_die(Fault(UPDATE, "after", 2))
     photo, order = scene.services.table.update(photo.id, change)
-    scene.services.send_order(photo, order.id)
+    scene.services.outbox.send_order(photo, order.id)
     scene.repair()
     scene.check(2)  # both generations were told of
 

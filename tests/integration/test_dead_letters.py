@@ -138,7 +138,7 @@ class TestARedrive:
         redriven, _ = letters.redrive(photo.id, only_order(photo))
         with pytest.raises(Conflict):
             letters.redrive(photo.id, only_order(photo))
-        stack.services.send_order(redriven, only_order(photo))  # as the sweep may have done in between
+        stack.services.outbox.send_order(redriven, only_order(photo))  # as the sweep may have done in between
         stack.worker()
         ended = stack.wait_for(photo)
         stack.wait_until_empty()
@@ -217,7 +217,7 @@ class TestWhatSqsGaveUp:
 
     def test_and_has_no_record_is_marked_and_left(self, stack: Stack, picture: bytes) -> None:
         photo = stack.record(picture, [RESIZE])
-        stack.services.send_order(photo, only_order(photo))
+        stack.services.outbox.send_order(photo, only_order(photo))
         let_sqs_give_up(stack)
         stack.worker(**OFTEN)
         (copy,) = wait_until("it is marked", lambda: copies_of(stack, photo))

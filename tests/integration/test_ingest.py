@@ -16,12 +16,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from darkroom.aws.bucket import original_key, upload_key
 from darkroom.aws.queue import Queue
-from darkroom.record.arrivals import Notice, read_body
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
-from darkroom.record.messages import UploadMessage, read_message
+from darkroom.record.keys import original_key, upload_key
+from darkroom.record.messages import UploadMessage, read_order
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from tests.integration.conftest import QUICK_LEASE, Stack, wait_until
@@ -37,6 +36,7 @@ from tests.support.ingesting import (
     send,
     use_form,
 )
+from worker.ingest.notifications import Notification, read_body
 from worker.sweep.sweeper import Sweeper
 
 THUMBNAIL = [("resize", 200)]
@@ -228,7 +228,7 @@ def test_a_file_that_is_too_large_is_not_even_fetched(busy: Stack) -> None:
 def test_a_photo_deleted_while_it_waits_takes_its_file_along(busy: Stack) -> None:
     photo = await_upload(busy.services)
     photo, _ = busy.services.table.update(photo.id, lambda record: record.delete())
-    busy.services.purge(photo)
+    busy.services.cleanup.purge(photo)
     use_form(busy.services, photo, picture_of("red"))
     wait_until("the file is gone", lambda: not stored(busy, upload_key(photo.id)))
     wait_until_quiet(busy)
@@ -266,7 +266,7 @@ def test_an_order_given_up_becomes_a_dead_letter_of_its_own_queue(busy: Stack) -
     wait_until_quiet(busy)
     # A sweep may be looking at it just now, and hides it for that long.
     letters = wait_until("the dead letter is there", lambda: busy.receive(busy.services.photos.dead_letters))
-    assert {read_message(body).photo for body in letters} == {photo.id}
+    assert {read_order(body).photo for body in letters} == {photo.id}
     assert buried(busy) == []
 
 
@@ -326,7 +326,7 @@ def test_a_photo_deleted_while_its_file_is_taken_in_leaves_nothing(stack: Stack,
     use_form(stack.services, photo, picture_of("red"))
     with halted(stack, stage, tmp_path) as go:
         photo, _ = stack.services.table.update(photo.id, lambda record: record.delete())
-        stack.services.purge(photo)
+        stack.services.cleanup.purge(photo)
         go.touch()
     assert stored(stack, original_key(photo.id)) == stored(stack, upload_key(photo.id)) == []
     assert stack.look(photo).status == "deleted"
@@ -378,7 +378,7 @@ def test_a_repeated_notification_makes_no_second_photo(stack: Stack) -> None:
     wait_until_quiet(stack)
     assert only_photo(stack, "alice") == photo
     (notice,) = read_body(real[0])  # type: ignore[misc]
-    assert isinstance(notice, Notice)
+    assert isinstance(notice, Notification)
     assert (notice.key, notice.etag) == (key, etag)
 
 
@@ -391,7 +391,7 @@ def test_a_deleted_photo_does_not_come_back(stack: Stack) -> None:
     photo = only_photo(stack, "alice")
     wait_until_quiet(stack)
     photo, _ = stack.services.table.update(photo.id, lambda record: record.delete())
-    stack.services.purge(photo)
+    stack.services.cleanup.purge(photo)
     send(stack.services, notification(record_of(stack.services, key, etag)))
     wait_until_quiet(stack)
     assert stack.look(photo).status == "deleted"
@@ -507,7 +507,7 @@ def test_what_cannot_be_is_buried_with_the_reason(busy: Stack) -> None:
         "what is this?": "not a message of ours",
         "[]": "no JSON object",
         '{"Records": [{"eventName": "ObjectCreated:Put"}]}': "Records.0.eventTime",
-        '{"v": 1, "kind": "work"}': "does not belong on this queue",
+        '{"v": 1, "kind": "work"}': "expected ingest or upload on this queue",
         '{"v": 1, "kind": "ingest", "owner": "alice"}': "key: Field required",
         request("incoming/alice/x.jpg", reference="x" * 300): "reference: ",
         request("incoming/bob/x.jpg"): "not alice's",

@@ -14,11 +14,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from darkroom.aws.bucket import upload_key
 from darkroom.errors import DarkroomError, OutOfMemory, Unavailable
-from darkroom.record.arrivals import read_body
 from darkroom.record.ids import new_id
 from darkroom.record.job import AttemptError
+from darkroom.record.keys import upload_key
 from darkroom.record.messages import UploadMessage
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
@@ -26,6 +25,7 @@ from darkroom.sniff import Sniffed, sniff
 from tests.support.ingesting import await_upload, notification, put, record_of, request
 from worker.child.workspace import Workspace
 from worker.ingest.handler import Arrival, Ingest, Means
+from worker.ingest.notifications import read_body
 from worker.ingest.rules import Drops
 
 Look = Callable[[Path], Sniffed]

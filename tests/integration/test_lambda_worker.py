@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from darkroom.aws.bucket import upload_key
 from darkroom.aws.queue import Queue
 from darkroom.record.clock import now
 from darkroom.record.delivery import Callback
 from darkroom.record.ids import new_id
+from darkroom.record.keys import upload_key
 from darkroom.record.messages import WebhookMessage
 from darkroom.record.photo import PhotoRecord
 from tests.integration.conftest import Stack, wait_until
@@ -311,7 +311,7 @@ class TestWebhooks:
         photo = stack.record(picture, [RESIZE], callback=Callback(url=receiver.url))
         photo.cancel()
         stack.services.table.create(photo)
-        stack.services.send_webhook(WebhookMessage.of(photo, 1))
+        stack.services.outbox.send_webhook(WebhookMessage.of(photo, 1))
         return photo
 
     def test_each_is_delivered_once_or_leads_to_the_next_attempt(

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.aws.bucket import upload_key
 from darkroom.errors import Unavailable
+from darkroom.outbox import Outbox
 from darkroom.record.clock import now
+from darkroom.record.keys import upload_key
 from darkroom.record.messages import OrderMessage
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
@@ -121,7 +122,7 @@ def test_however_many_cannot_be_mended_the_others_are_reached(
     def refuse(_self: Services, photo: PhotoRecord) -> None:
         raise Unavailable(f"S3 refuses the file of {photo.id}")
 
-    monkeypatch.setattr(Services, "send_upload", refuse)
+    monkeypatch.setattr(Outbox, "send_upload", refuse)
     sweeper = Sweeper(services, threading.Event())
     for _ in range(2):
         sweeper.sweep()

@@ -55,7 +55,7 @@ class Hooked:
         photo = self.stack.record(self.picture, [RESIZE], owner, callback=Callback(url=url or self.receiver.url))
         self.stack.services.table.create(photo)
         self.stack.store(photo, self.picture)
-        self.stack.services.send_order(photo, min(photo.orders))
+        self.stack.services.outbox.send_order(photo, min(photo.orders))
         return photo
 
     def ended(self, url: str | None = None, owner: str = "default") -> PhotoRecord:
@@ -133,7 +133,7 @@ class TestDelivery:
     def test_after_an_outage_of_sqs_it_goes_on_soon_however_long_retries_wait(
         self, hooked: Hooked, endpoint: str
     ) -> None:
-        hooked.stack.services.send_webhook(WebhookMessage.of(hooked.ended(), 1))
+        hooked.stack.services.outbox.send_webhook(WebhookMessage.of(hooked.ended(), 1))
 
         with FaultProxy(endpoint) as proxy:
             with proxy.down():
@@ -227,7 +227,7 @@ class TestDelivery:
         photo = hooked.ended()
         hooked.stack.services.table.update(photo.id, lambda record: record.note_delivery(1, 9, "no answer", now()))
         hooked.receiver.answers.append((500, {}))
-        hooked.stack.services.announce(hooked.stack.look(photo))
+        hooked.stack.services.outbox.announce(hooked.stack.look(photo))
         hooked.worker()
         delivery = hooked.wait_for(photo, "given up", given_up)
         assert delivery.last_error is not None
@@ -237,12 +237,12 @@ class TestDelivery:
     def test_each_generation_is_told_of_under_its_own_id(self, hooked: Hooked) -> None:
         services = hooked.stack.services
         photo = hooked.ended()
-        services.announce(photo)
+        services.outbox.announce(photo)
         hooked.worker()
         hooked.wait_for(photo, "delivered", delivered)
         again, order = services.table.update(photo.id, lambda record: record.retry(min(record.jobs), 300))
         hooked.stack.store(photo, hooked.picture)
-        services.send_order(again, order.id)
+        services.outbox.send_order(again, order.id)
         wait_until("the second one is delivered", lambda: hooked.delivery(photo, 2))
         first, second = hooked.receiver.got
         assert (first.id, second.id) == (
@@ -268,7 +268,7 @@ class TestMessages:
         hooked.receiver.open.clear()
         photo = hooked.ended()
         for _ in range(5):
-            hooked.stack.services.announce(photo)
+            hooked.stack.services.outbox.announce(photo)
         workers = [hooked.worker(DARKROOM_WEBHOOK_TIMEOUT="30") for _ in range(2)]
         wait_until("all others are dropped", lambda: sum(len(one.logged("webhook.dropped")) for one in workers) == 4)
         hooked.receiver.open.set()
@@ -279,10 +279,10 @@ class TestMessages:
     def test_one_that_comes_later_makes_no_attempt_before_it_is_due_nor_a_next_message(self, hooked: Hooked) -> None:
         hooked.receiver.answers.append((500, {"Retry-After": "3600"}))
         photo = hooked.ended()
-        hooked.stack.services.announce(photo)
+        hooked.stack.services.outbox.announce(photo)
         worker = hooked.worker()
         hooked.wait_for(photo, "tried", tried)
-        hooked.stack.services.announce(hooked.stack.look(photo))
+        hooked.stack.services.outbox.announce(hooked.stack.look(photo))
         wait_until("it is dropped", lambda: worker.logged("webhook.dropped"))
         wait_until("one message waits", lambda: hooked.messages() == (0, 0, 1))
         assert len(hooked.receiver.got) == 1
@@ -332,7 +332,7 @@ class TestMessages:
         services = hooked.stack.services
         told, deleted, without = hooked.ended(), hooked.ended(), hooked.ended()
         for photo in (told, deleted, without):
-            services.announce(photo)
+            services.outbox.announce(photo)
         services.table.update(told.id, lambda record: record.note_delivery(1, 1))
         services.table.update(deleted.id, lambda record: record.delete())
 
@@ -340,7 +340,7 @@ class TestMessages:
             record.callback = None
 
         services.table.update(without.id, forget)
-        services.announce(hooked.stack.look(told))
+        services.outbox.announce(hooked.stack.look(told))
         hooked.worker()
         hooked.wait_until_empty()
         assert hooked.receiver.got == []
@@ -364,7 +364,7 @@ class TestMessages:
         hooked.queue.send(body, group="x", deduplication_id="")
         newer = hooked.ended()
         hooked.stack.as_a_newer_release(newer)
-        hooked.stack.services.announce(newer)
+        hooked.stack.services.outbox.announce(newer)
         worker = hooked.worker()
         wait_until("both were given back", lambda: len(worker.logged("webhook.postponed")) >= 2)
         worker.stop()
@@ -428,7 +428,7 @@ class TestDeaths:
     ) -> None:
         hooked.receiver.answers.append((500, {}))
         photo = hooked.ended()
-        hooked.stack.services.announce(photo)
+        hooked.stack.services.outbox.announce(photo)
         fault = Fault(SEND, when, queue=WEBHOOKS)
         environ = hooked.stack.environ | SOON_BACK | {"DARKROOM_LEASE": "21600"}  # which says nothing of webhooks
         let_worker_die(hooked, fault, environ)
@@ -444,7 +444,7 @@ class TestSlowReceivers:
         hooked.receiver.open.clear()
         told = [hooked.ended() for _ in range(30)]  # more than are delivered at a time
         for photo in told:
-            hooked.stack.services.announce(photo)
+            hooked.stack.services.outbox.announce(photo)
         worker = hooked.worker(DARKROOM_WEBHOOK_TIMEOUT="5")
         wait_until("receivers are being waited for", lambda: len(hooked.receiver.got) >= 10)
         photos = [hooked.submit() for _ in range(5)]
@@ -456,10 +456,10 @@ class TestSlowReceivers:
         hooked.receiver.open.clear()
         slow = [hooked.ended(owner="mallory") for _ in range(40)]
         for photo in slow:
-            hooked.stack.services.announce(photo)
+            hooked.stack.services.outbox.announce(photo)
         with Receiver() as quick:
             other = hooked.ended(quick.url, owner="bob")
-            hooked.stack.services.announce(other)
+            hooked.stack.services.outbox.announce(other)
             hooked.worker(
                 DARKROOM_WEBHOOK_TIMEOUT="30", DARKROOM_WEBHOOK_PRIVATE_HOSTS=f"{hooked.receiver.host},{quick.host}"
             )
@@ -474,7 +474,7 @@ class TestSlowReceivers:
     def test_a_second_sigterm_does_not_wait_for_them(self, hooked: Hooked) -> None:
         hooked.receiver.open.clear()
         photo = hooked.ended()
-        hooked.stack.services.announce(photo)
+        hooked.stack.services.outbox.announce(photo)
         worker = hooked.worker(DARKROOM_WEBHOOK_TIMEOUT="30")
         wait_until("the receiver is waited for", lambda: hooked.receiver.got)
         worker.send(signal.SIGTERM)
@@ -489,7 +489,7 @@ class TestSlowReceivers:
     def test_what_was_not_answered_in_time_is_tried_again(self, hooked: Hooked) -> None:
         hooked.receiver.open.clear()
         photo = hooked.ended()
-        hooked.stack.services.announce(photo)
+        hooked.stack.services.outbox.announce(photo)
         hooked.worker(DARKROOM_WEBHOOK_TIMEOUT="1")
         assert hooked.wait_for(photo, "tried", tried).last_error == "no answer within 1 s"
         hooked.receiver.open.set()

@@ -31,7 +31,7 @@ JOBS = [{"type": "resize", "width": 160}, {"type": "metadata"}]
 UPDATE = "darkroom.aws.table:Table.update"
 PUT = "darkroom.aws.bucket:Bucket.put"
 FETCH = "darkroom.aws.bucket:Bucket.fetch"
-ANNOUNCE = "darkroom.services:Services.announce"
+ANNOUNCE = "darkroom.outbox:Outbox.announce"
 
 STAGES = {
     "received": Fault(UPDATE, "before", 1),

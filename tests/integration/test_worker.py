@@ -70,7 +70,7 @@ class TestWork:
     def test_the_same_message_twice_does_no_harm(self, stack: Stack, picture: bytes) -> None:
         photo = stack.submit(picture, RESIZE)
         (order,) = photo.orders
-        stack.services.send_order(photo, order)
+        stack.services.outbox.send_order(photo, order)
         stack.worker(DARKROOM_CONCURRENCY="1")
         first = only_job(stack.wait_for(photo))
         stack.wait_until_empty()
@@ -103,7 +103,7 @@ class TestWork:
         stack.worker()
         ended = stack.wait_for(photo)
         stack.wait_until_empty()
-        stack.services.announce(ended)
+        stack.services.outbox.announce(ended)
         assert [event["id"] for event in stack.events()] == [photo.event_id("photo.completed")]
 
 
@@ -158,7 +158,7 @@ class TestWhatIsAtFault:
         photo.original.key = ""  # nobody foresees that
         (order,) = photo.orders
         stack.services.table.create(photo)
-        stack.services.send_order(photo, order)
+        stack.services.outbox.send_order(photo, order)
         job = only_job(stack.wait_for(photo))
         assert (job.status, [error.attempt for error in job.errors]) == ("failed", [1, 2])
         assert "ParamValidationError" in job.errors[-1].detail
@@ -182,7 +182,7 @@ class TestWhatIsAtFault:
         photo = stack.record(picture, [RESIZE])
         stack.store(photo, picture)
         (order,) = photo.orders
-        stack.services.send_order(photo, order)
+        stack.services.outbox.send_order(photo, order)
         stack.worker()
         stack.wait_until_empty()
         assert len(stack.receive(stack.services.photos.dead_letters)) == 1
@@ -345,7 +345,7 @@ class TestWhileInWork:
         stack.worker()
         stack.wait_in_work(photo)
         tombstone, _ = stack.services.table.update(photo.id, lambda record: record.delete())
-        stack.services.purge(tombstone)
+        stack.services.cleanup.purge(tombstone)
         stack.wait_until_empty()
         assert stack.look(photo).status == "deleted"
         assert stack.objects(photo) == []
@@ -357,7 +357,7 @@ class TestWhileInWork:
         (job,) = photo.jobs
         stack.services.table.update(photo.id, lambda record: record.cancel())
         photo, order = stack.services.table.update(photo.id, lambda record: record.retry(job, 300))
-        stack.services.send_order(photo, order.id)
+        stack.services.outbox.send_order(photo, order.id)
         stack.worker(DARKROOM_CONCURRENCY="1")
         ended = only_job(stack.wait_for(photo))
         stack.wait_until_empty()
@@ -373,7 +373,7 @@ class TestWhileInWork:
         stack.wait_in_work(photo)
         stack.services.table.update(photo.id, lambda record: record.cancel())
         photo, order = stack.services.table.update(photo.id, lambda record: record.retry(job, 300))
-        stack.services.send_order(photo, order.id)
+        stack.services.outbox.send_order(photo, order.id)
         ended = only_job(stack.wait_for(photo))
         stack.wait_until_empty()
         assert ended.status == "succeeded"
@@ -388,7 +388,7 @@ class TestWhileInWork:
         more = stack.record(picture, [RESIZE])
         jobs = [job.spec for job in more.jobs.values()]
         photo, order = stack.services.table.update(photo.id, lambda record: record.add_order(jobs, 300))
-        stack.services.send_order(photo, order.id)
+        stack.services.outbox.send_order(photo, order.id)
         ended = stack.wait_for(photo)
         assert ended.counts == {"succeeded": 2}
         assert {job.attempts for job in ended.jobs.values()} == {1}

@@ -10,10 +10,10 @@ from urllib.parse import quote_plus
 
 import requests
 
-from darkroom.aws.bucket import upload_key
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
+from darkroom.record.keys import upload_key
 from darkroom.record.messages import IngestMessage
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.upload import DirectUpload

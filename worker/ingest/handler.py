@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from darkroom.aws.bucket import Fetched, original_key, upload_key
+from darkroom.aws.bucket import Fetched
 from darkroom.errors import (
     DarkroomError,
     IngestRefused,
@@ -31,15 +31,16 @@ from darkroom.errors import (
     Unavailable,
 )
 from darkroom.filenames import photo_filename, safe_filename
-from darkroom.record.arrivals import INCOMING, UPLOADS, Notice
 from darkroom.record.clock import now
 from darkroom.record.delivery import Callback
+from darkroom.record.keys import INCOMING, UPLOADS, original_key, upload_key
 from darkroom.record.messages import IngestMessage, UploadMessage
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original
 from darkroom.record.upload import DirectUpload
 from darkroom.services import Services
 from darkroom.sniff import Sniffed
+from worker.ingest.notifications import Notification
 from worker.ingest.rules import Drop, Drops
 
 log = structlog.get_logger()
@@ -50,7 +51,7 @@ TRIES = 5
 GIVEN_UP = "the file could not be taken in, however often it was tried; the service's log says why"
 """What its owner is told when nobody foresaw the error."""
 
-Arrival = Notice | IngestMessage | UploadMessage
+Arrival = Notification | IngestMessage | UploadMessage
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from darkroom.errors import IngestRefused, IngestUnknown
 from darkroom.jobs.job_types import Job
 from darkroom.owners import OWNER_RULE, Owners, is_owner, read_owners
 from darkroom.presets import Presets, read_presets
-from darkroom.record.arrivals import INCOMING, Notice, derived_id
+from darkroom.record.keys import INCOMING
 from darkroom.record.messages import IngestMessage
 from darkroom.settings import PREFIX, Settings
+from worker.ingest.notifications import Notification, derived_id
 
 PLACE = f"{INCOMING}{{owner}}/{{preset}}/"
 
@@ -50,7 +51,7 @@ class Drops:
         """Raises SettingsError for a faulty file of presets or owners."""
         return cls(read_presets(settings), read_owners(settings))
 
-    def noticed(self, notice: Notice) -> Drop | None:
+    def noticed(self, notice: Notification) -> Drop | None:
         """None when it only waits for a request, or is a folder. Raises IngestRefused, IngestUnknown."""
         if notice.key.endswith("/"):  # what consoles make for a folder
             return None

@@ -27,8 +27,7 @@ from darkroom.errors import (
     Unavailable,
     UnreadablePhoto,
 )
-from darkroom.record.arrivals import read_body, split_body
-from darkroom.record.messages import OrderMessage, read_message
+from darkroom.record.messages import OrderMessage, read_order
 from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
@@ -36,6 +35,7 @@ from worker.child.protocol import Failure, JobOutcome, Work
 from worker.child.runner import PhotoProcessor
 from worker.child.workspace import Workspace
 from worker.ingest.handler import Arrival, Ingest, Means
+from worker.ingest.notifications import read_body, split_body
 from worker.ingest.rules import Drops
 from worker.lease import Lease
 from worker.orders.publication import Publication
@@ -69,7 +69,7 @@ class Handler:
         if lease.queue.name == self._services.ingest.name:
             return self._take_in(received, lease)
         try:
-            message = read_message(received.body)
+            message = read_order(received.body)
         except DarkroomError as error:
             return self._refuse(received, lease, error)
         return self._carry_out(message, received, lease)
@@ -148,9 +148,9 @@ class Handler:
             # The message stands for the order: that is what may have to be buried.
             return self._carry_out(message, replace(received, body=message.model_dump_json()), lease)
         if not photo.unfinished:
-            self._services.announce(photo, message)
+            self._services.outbox.announce(photo, message)
         elif not order.claim_count:  # else somebody has sent it
-            self._services.send_order(photo, order.id)
+            self._services.outbox.send_order(photo, order.id)
         return Delete()
 
     # --- the work -----------------------------------------------------------------------------------------------
@@ -202,9 +202,9 @@ class Handler:
         order = photo.orders.get(message.order)
         if order and order.dead_letter:
             self._services.photos.bury(received, order.dead_letter.code, order.dead_letter.detail, order.fence)
-        self._services.announce(photo, message)
+        self._services.outbox.announce(photo, message)
         if received.receives > 1 or claim.claim_count > 1:  # an earlier holder may have stored results before it died
-            self._services.remove_leftovers(message.photo)
+            self._services.cleanup.remove_unpublished(message.photo)
 
     # --- when it did not end well -------------------------------------------------------------------------------
 

@@ -9,9 +9,9 @@ from types import TracebackType
 import structlog
 
 import darkroom
-from darkroom.aws.bucket import result_key
 from darkroom.errors import DarkroomError
 from darkroom.jobs.job_types import result_filename
+from darkroom.record.keys import result_key
 from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Result

@@ -16,7 +16,7 @@ import structlog
 
 from darkroom.aws.queue import BATCH, LOOK, Received
 from darkroom.errors import Conflict, DarkroomError, MessageGivenUp, NotFound, Unavailable
-from darkroom.record.messages import OrderMessage, read_message
+from darkroom.record.messages import OrderMessage, read_order
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 
@@ -97,7 +97,7 @@ class DeadLetterSweep:
     def _is_done(self, received: Received) -> bool:
         """Whether a message has served and can be deleted. Raises Unavailable when AWS is down."""
         try:
-            message = read_message(received.body)
+            message = read_order(received.body)
             with structlog.contextvars.bound_contextvars(photo=message.photo, order=message.order):
                 photo = self._services.table.get(message.photo)
                 if "code" in received.attributes:
@@ -135,7 +135,7 @@ class DeadLetterSweep:
             order = photo.orders[message.order]
             log.error("dead_letter.found", receives=received.receives, detail=error.detail)
         # Also of one that had ended: perhaps nobody was told, and the message came back for that.
-        self._services.announce(photo, message)
+        self._services.outbox.announce(photo, message)
         if order.dead_letter and order.dead_letter.code == MessageGivenUp.code:
             self._services.photos.bury(received, order.dead_letter.code, order.dead_letter.detail, order.fence)
         return True

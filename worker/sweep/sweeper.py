@@ -13,9 +13,9 @@ from datetime import timedelta
 
 import structlog
 
-from darkroom.aws.bucket import upload_key
 from darkroom.errors import Conflict, DarkroomError, NotFound, Unavailable
 from darkroom.record.clock import now
+from darkroom.record.keys import upload_key
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from worker.child.workspace import remove_abandoned
@@ -85,7 +85,7 @@ class Sweeper:
             return
         if photo.deleted_at:
             if not photo.purged:
-                self._services.purge(photo)
+                self._services.cleanup.purge(photo)
                 log.info("sweep.purged")
             return
         if photo.pending_upload:
@@ -105,7 +105,7 @@ class Sweeper:
         if not photo.overdue_upload():
             return
         if self._services.bucket.exists(key):
-            self._services.send_upload(photo)
+            self._services.outbox.send_upload(photo)
             self._services.table.update(photo.id, lambda record: record.recheck_upload_later(), known=photo)
             log.warning("sweep.upload_found")
         else:
@@ -114,7 +114,7 @@ class Sweeper:
 
     def _tell(self, photo: PhotoRecord) -> None:
         """A photo was cancelled while it waited for its file, and perhaps nobody was told."""
-        self._services.announce(photo)
+        self._services.outbox.announce(photo)
         self._services.table.update(photo.id, lambda record: record.mark_notified(), known=photo)
         log.warning("sweep.told")
 
@@ -124,7 +124,7 @@ class Sweeper:
             photo.id, lambda record: record.order(order_id).resend(self._resend_after), known=photo
         )
         try:
-            self._services.send_order(photo, order_id)
+            self._services.outbox.send_order(photo, order_id)
         except Unavailable:
             self._services.table.update(
                 photo.id, lambda record: record.order(order_id).undo_resend(self._resend_after), known=photo

@@ -24,9 +24,9 @@ import darkroom
 from darkroom.aws.queue import BATCH, Received
 from darkroom.errors import Conflict, DarkroomError, DeliveryFailed, MessageError
 from darkroom.record.clock import now
+from darkroom.record.events import photo_completed
 from darkroom.record.messages import WebhookMessage, read_webhook
 from darkroom.record.photo import PhotoRecord
-from darkroom.record.views import photo_completed
 from darkroom.services import Services
 from darkroom.webhooks.callback import read_callback
 from darkroom.webhooks.signing import secrets_of, signed_headers
@@ -134,7 +134,7 @@ class WebhookSender:
             log.info("webhook.dropped", reason="it is done, or the photo or its callback is gone")
         elif delivery.next_at and delivery.next_at > now():
             if delivery.message_id in (None, me):  # whoever handled this died before it could send the next one
-                self._services.send_webhook(WebhookMessage.of(photo, message.generation, delivery.next_at))
+                self._services.outbox.send_webhook(WebhookMessage.of(photo, message.generation, delivery.next_at))
             else:
                 log.info("webhook.dropped", reason="another message leads to the next attempt")
         else:
@@ -149,7 +149,7 @@ class WebhookSender:
 
     def _put_off(self, message: WebhookMessage, me: str, until: datetime) -> None:
         """Sent anew, for a message that is only hidden is counted as received once more."""
-        self._services.send_webhook(message.model_copy(update={"not_before": until, "id": me}))
+        self._services.outbox.send_webhook(message.model_copy(update={"not_before": until, "id": me}))
 
     def _deliver(self, message: WebhookMessage, me: str, photo: PhotoRecord, attempt: int) -> None:
         table, generation = self._services.table, message.generation
@@ -173,7 +173,7 @@ class WebhookSender:
             photo.id, lambda record: record.note_delivery(generation, attempt, error, next_at), known=photo
         )
         if next_at:
-            self._services.send_webhook(WebhookMessage.of(photo, generation, next_at))
+            self._services.outbox.send_webhook(WebhookMessage.of(photo, generation, next_at))
 
     def _outcome(self, message: WebhookMessage, photo: PhotoRecord) -> Answer | DeliveryFailed:
         try:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import requests
 
-from darkroom.aws.bucket import original_key
 from darkroom.record.ids import new_id
+from darkroom.record.keys import original_key
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_idempotency import JOBS, Held, at_once, forget_answer, listed, send
 from tests.support.fault_proxy import FaultProxy
@@ -187,7 +187,7 @@ def test_it_goes_when_the_photo_is_deleted(start_api: Any, own: bytes) -> None:
     assert names(api) == []
 
     second = upload(api, own, jobs=JOBS).json()["id"]
-    api.services.purge(api.record(first))  # once more, late
+    api.services.cleanup.purge(api.record(first))  # once more, late
     assert names(api) == [second]
 
 

@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 import requests
 
-from darkroom.aws.bucket import result_key
 from darkroom.errors import UnreadablePhoto
+from darkroom.record.keys import result_key
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Result
 

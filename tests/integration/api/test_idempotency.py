@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 import requests
 
-from darkroom.aws.bucket import original_key
 from darkroom.aws.idempotency_store import LOCK, ReservedIds, StoredAnswer
 from darkroom.errors import RequestInFlight, Unavailable
 from darkroom.owners import hash_of, new_key
 from darkroom.record.ids import new_id
+from darkroom.record.keys import original_key
 from tests.integration.api.conftest import PATIENCE, Api
 from tests.support.exhaustive import matrix
 from tests.support.fault_proxy import Answer as Answered

@@ -34,7 +34,9 @@ class Aws:
 
     @property
     def context(self) -> Context:
-        services = SimpleNamespace(send_order=self.send_order, table=SimpleNamespace(update=self.update))
+        services = SimpleNamespace(
+            outbox=SimpleNamespace(send_order=self.send_order), table=SimpleNamespace(update=self.update)
+        )
         return cast(Context, SimpleNamespace(services=services))
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from darkroom.aws.bucket import job_and_fence, result_key
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
+from darkroom.record.keys import job_and_fence, result_key
 from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Result

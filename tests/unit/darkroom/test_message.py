@@ -9,7 +9,7 @@ import pytest
 from darkroom.errors import FutureMessage, MessageError
 from darkroom.jobs.job_types import MAX_JOBS
 from darkroom.record.ids import new_id
-from darkroom.record.messages import VERSION, OrderMessage, read_message
+from darkroom.record.messages import VERSION, OrderMessage, read_order
 
 
 def message(jobs: int = 1) -> OrderMessage:
@@ -26,7 +26,7 @@ def message(jobs: int = 1) -> OrderMessage:
 
 def test_it_is_read_as_it_was_written() -> None:
     sent = message()
-    assert read_message(sent.model_dump_json()) == sent
+    assert read_order(sent.model_dump_json()) == sent
 
 
 def test_ten_of_the_largest_fit_into_one_billed_request() -> None:
@@ -36,12 +36,12 @@ def test_ten_of_the_largest_fit_into_one_billed_request() -> None:
 def test_a_later_version_is_not_an_error_of_the_sender() -> None:
     body = json.dumps({"v": VERSION + 1, "everything": "else"})
     with pytest.raises(FutureMessage, match="version 2"):
-        read_message(body)
+        read_order(body)
 
 
 def test_a_field_that_a_later_release_adds_is_ignored() -> None:
     body = json.loads(message().model_dump_json()) | {"colour": "blue"}
-    read_message(json.dumps(body))
+    read_order(json.dumps(body))
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_a_field_that_a_later_release_adds_is_ignored() -> None:
 )
 def test_anything_else_is_refused_with_the_reason(body: str) -> None:
     with pytest.raises(MessageError, match="not a message of ours: "):
-        read_message(body)
+        read_order(body)

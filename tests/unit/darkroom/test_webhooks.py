@@ -15,11 +15,12 @@ from darkroom.errors import CallbackRefused, Conflict, DeliveryFailed, FutureMes
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.delivery import MAX_DELIVERIES, Callback
+from darkroom.record.events import photo_completed
 from darkroom.record.ids import new_id
-from darkroom.record.messages import LONGEST_DELAY, OrderMessage, WebhookMessage, read_message, read_webhook
+from darkroom.record.messages import LONGEST_DELAY, OrderMessage, WebhookMessage, read_order, read_webhook
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original
-from darkroom.record.views import photo_completed, photo_view
+from darkroom.record.views import photo_view
 from darkroom.settings import read_settings
 from darkroom.webhooks.callback import MAX_URL, check_address, read_callback
 from darkroom.webhooks.signing import secrets_of, signed_headers
@@ -284,7 +285,7 @@ class TestMessages:
         message = WebhookMessage.of(photo(), photo().generation)
         assert read_webhook(message.model_dump_json()) == message
         with pytest.raises(MessageError, match="not a message of ours: kind"):
-            read_message(message.model_dump_json())
+            read_order(message.model_dump_json())
         record = photo()
         with pytest.raises(MessageError, match="not a message of ours: kind"):
             read_webhook(OrderMessage.of(record, min(record.orders)).model_dump_json())

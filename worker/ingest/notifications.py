@@ -1,7 +1,7 @@
-"""Files that come into the bucket beside the API: what can be asked for them, and what says that one is there.
+"""What a message on the ingest queue says: S3's notifications, and messages of ours.
 
-S3 notifies the ingest queue of every object that was created, at least once and in any order. A gateway puts requests
-for files that lie in the bucket on the same queue, and the sweep names uploads of which nobody was told.
+S3 notifies the queue of every object that was created, at least once and in any order. An API gateway puts requests for
+files in the bucket on the same queue, and the sweep names direct uploads whose notification was lost.
 """
 
 from __future__ import annotations
@@ -17,45 +17,23 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
 
 from darkroom.errors import MessageError
-from darkroom.jobs.spec import Spec
-from darkroom.record.labels import MAX_REFERENCE, Metadata, Text
-from darkroom.record.messages import IngestMessage, Key, UploadMessage, read_asked
-
-INCOMING = "incoming/"
-"""Where files are dropped: `incoming/{owner}/{preset}/...`, or `incoming/{owner}/...` for a request of their own."""
-
-UPLOADS = "uploads/"
-"""Where direct uploads arrive."""
+from darkroom.record.messages import IngestMessage, UploadMessage, read_ingest
 
 CREATED = ("ObjectCreated:", "s3:ObjectCreated:")
 
 
-class IngestRequest(Spec):
-    """A file that lies in the bucket already, and what is to be made of it."""
-
-    key: Key = Field(
-        pattern=r"^incoming/[^/]+/[^\x00-\x1f]+$",
-        description="the object: incoming/{owner}/..., where the owner is you",
-    )
-    preset: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="a named list of jobs, as GET /v1/operations lists them"
-    )
-    reference: Text | None = Field(
-        None, max_length=MAX_REFERENCE, description="the caller's own id, kept and sent with events"
-    )
-    metadata: Metadata | None = Field(None, description="the caller's, kept and sent with events")
-
-
 @dataclass(frozen=True)
-class Notice:
-    """S3's word that an object was created. `etag` may be that of an object which another has replaced by now."""
+class Notification:
+    """S3 says that an object was created. Another object may have replaced the one with this `etag` by now.
+
+    `photo`: the id of the photo that a dropped file becomes; a repeated notification has the same one.
+    """
 
     bucket: str
     key: str
     etag: str
     at: datetime
     photo: str
-    """The id of the photo that a dropped file becomes: a repetition of the notice makes no second one."""
     trace: str
 
 
@@ -75,17 +53,17 @@ class _S3(BaseModel):
 
 
 class _Record(BaseModel):
-    """As much of a record of S3's as we go by (event message structure, version 2)."""
+    """The part that we use of a record in S3's message (Amazon S3 User Guide, "Event message structure", version 2)."""
 
     event_name: str = Field(alias="eventName")
     event_time: AwareDatetime = Field(alias="eventTime")
     response: dict[str, Any] | None = Field(None, alias="responseElements")
     s3: _S3
 
-    def notice(self) -> Notice:
+    def notification(self) -> Notification:
         key = unquote_plus(self.s3.object.key)
         at, bucket = self.event_time, self.s3.bucket.name
-        return Notice(
+        return Notification(
             bucket=bucket,
             key=key,
             etag=self.s3.object.etag,
@@ -98,39 +76,39 @@ class _Record(BaseModel):
 _records: TypeAdapter[list[_Record]] = TypeAdapter(list[_Record])
 
 
-def read_body(body: str) -> list[Notice] | IngestMessage | UploadMessage:
-    """Read a message body of the ingest queue. S3's test event notifies of nothing.
+def read_body(body: str) -> list[Notification] | IngestMessage | UploadMessage:
+    """Read a message body of the ingest queue. S3's test event and events other than creations give an empty list.
 
-    Raises FutureMessage for a version of ours that we do not know yet, MessageError for whatever is none of these.
+    Raises FutureMessage for a version of ours that this worker does not know, MessageError for any other body.
     """
     try:
         given = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise MessageError(f"not a message of ours or S3's: {error}") from error
     if not isinstance(given, dict):
-        raise MessageError("not a message of ours or S3's: it is no JSON object")
+        raise MessageError("not a message of ours or S3's: expected a JSON object")
     if given.get("Event") == "s3:TestEvent":
         return []
     if "Records" not in given:
-        return read_asked(body)
+        return read_ingest(body)
     try:
         records = _records.validate_python(given["Records"])
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, fault["loc"]))
         raise MessageError(f"not a notification of S3's: Records.{where}: {fault['msg']}") from error
-    return [record.notice() for record in records if record.event_name.startswith(CREATED)]
+    return [record.notification() for record in records if record.event_name.startswith(CREATED)]
 
 
 def split_body(body: str) -> list[str]:
-    """The same notification in several, each of one object."""
+    """A notification of several objects as several bodies of one object each."""
     return [json.dumps({"Records": [record]}) for record in json.loads(body)["Records"]]
 
 
 def derived_id(at: datetime, *parts: str) -> str:
-    """The id of a photo that was brought in by what cannot change when it is told again.
+    """The id of a photo, made from what stays the same when the message about it is repeated.
 
-    It has the shape of a UUIDv7, so that it sorts by the time among all others.
+    It has the form of a UUIDv7, so that it sorts by time among all other ids.
     """
     milliseconds = int(at.timestamp() * 1000)
     digest = hashlib.sha256(json.dumps([at.astimezone(UTC).isoformat(), *parts]).encode()).digest()

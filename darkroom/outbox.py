@@ -1,0 +1,69 @@
+"""What both the API and the workers send: work for the workers' queues, and events for the user's queue.
+
+Every message names a record that was written before. Sending may be repeated after any crash: a worker that receives a
+message twice finds in the record what is done, and the id of an event stays the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from darkroom.aws.queue import Queue, WorkQueue
+from darkroom.record.clock import now
+from darkroom.record.events import Event, job_ended, photo_completed
+from darkroom.record.messages import OrderMessage, UploadMessage, WebhookMessage
+from darkroom.record.photo import PhotoRecord
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """`base_url` begins the links in events. `job_events`: whether ends of single jobs are events too."""
+
+    photos: WorkQueue
+    ingest: WorkQueue
+    webhooks: WorkQueue
+    events: Queue
+    base_url: str
+    job_events: bool
+
+    def send_order(self, photo: PhotoRecord, order_id: str) -> None:
+        """Put the unfinished jobs of an order on the queue. Raises Unavailable."""
+        message = OrderMessage.of(photo, order_id)
+        self.photos.send(message.model_dump_json(), group=photo.owner, deduplication_id=message.deduplication_id)
+
+    def send_upload(self, photo: PhotoRecord) -> None:
+        """Have a worker accept the file of a direct upload, which has arrived. Raises Unavailable."""
+        self.ingest.send(UploadMessage(photo=photo.id).model_dump_json(), group=photo.owner, deduplication_id=photo.id)
+
+    def send_webhook(self, message: WebhookMessage) -> None:
+        """Have a worker deliver a webhook, not before the message says so. Raises Unavailable."""
+        self.webhooks.send(
+            message.model_dump_json(),
+            group=message.owner,
+            deduplication_id=message.deduplication_id,
+            delay=message.delay(now()),
+        )
+
+    def announce(self, photo: PhotoRecord, message: OrderMessage | None = None) -> None:
+        """Send the events and the webhook of a photo that has ended, and the job events of a message's order.
+
+        Nothing is sent for an unfinished photo, except when the message is of an earlier generation: that one has
+        ended, or no later one would have begun, and perhaps only this message still leads to its events.
+        Raises Unavailable.
+        """
+        generations = [] if photo.unfinished else [photo.generation]
+        if message and message.generation < photo.generation:
+            generations.insert(0, message.generation)
+        for event in [*self._job_events(photo, message), *self._photo_events(photo, generations)]:
+            self.events.send(event.model_dump_json(), group=photo.owner, deduplication_id=event.id)
+        for generation in generations:
+            if (delivery := photo.delivery(generation)) and not delivery.ended:
+                self.send_webhook(WebhookMessage.of(photo, generation))
+
+    def _job_events(self, photo: PhotoRecord, message: OrderMessage | None) -> list[Event]:
+        order = photo.orders.get(message.order) if message and self.job_events else None
+        jobs = order.jobs.values() if order else []
+        return [job_ended(photo, job, self.base_url) for job in jobs if job.status in ("succeeded", "failed")]
+
+    def _photo_events(self, photo: PhotoRecord, generations: list[int]) -> list[Event]:
+        return [photo_completed(photo, self.base_url, generation) for generation in generations]

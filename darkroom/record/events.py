@@ -1,0 +1,50 @@
+"""Events: messages for the user's queue and the bodies of webhooks. Repetitions of an event have the same id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from darkroom.record.job import JobRecord
+from darkroom.record.photo import PhotoRecord
+from darkroom.record.state import COMPLETED
+from darkroom.record.views import Time, View, job_view, photo_view
+
+
+class Event(View):
+    """Something that has happened to a photo. Repetitions of an event have the same id."""
+
+    id: str
+    type: str
+    timestamp: Time
+    data: dict[str, Any]
+
+
+def photo_completed(photo: PhotoRecord, base_url: str, generation: int | None = None) -> Event:
+    """All jobs of a generation have ended; by default of the current one.
+
+    The event shows the photo as it is now: its `generation` is higher than `ended_generation` when it got more work.
+    """
+    ended = max((job.ended_at for job in photo.jobs.values() if job.ended_at), default=photo.created_at)
+    return Event(
+        id=photo.event_id(COMPLETED, generation=generation),
+        type=COMPLETED,
+        timestamp=ended,
+        # Specs and errors of 50 jobs can be larger than a message may be; the photo's link leads to them. The callback
+        # stays out because its URL may hold a password.
+        data=photo_view(photo, base_url).model_dump(
+            mode="json", exclude={"callback": True, "jobs": {"__all__": {"spec", "errors"}}}
+        )
+        | {"ended_generation": generation or photo.generation},
+    )
+
+
+def job_ended(photo: PhotoRecord, job: JobRecord, base_url: str) -> Event:
+    """A job has succeeded or failed."""
+    kind = "job.succeeded" if job.status == "succeeded" else "job.failed"
+    return Event(
+        id=photo.event_id(kind, job),
+        type=kind,
+        timestamp=job.ended_at or photo.created_at,
+        data={"photo": photo.id, "owner": photo.owner, "reference": photo.reference}
+        | {"job": job_view(photo, job, base_url).model_dump(mode="json")},
+    )
