@@ -1,50 +1,50 @@
 """Every error that Darkroom raises on purpose.
 
 DarkroomError
-├── RequestError              the caller can put it right
-│   ├── InvalidRequest        422  a field is wrong; `faults` names each one
-│   ├── Unauthorized          401  no API key, or one that nobody has
+├── RequestError              the caller can correct the request
+│   ├── InvalidRequest        422  fields are wrong; `faults` names each one
+│   ├── Unauthorized          401  no API key, or an unknown one
 │   ├── NotFound              404
 │   │   └── PhotoGone              the photo was deleted or has expired
-│   ├── Conflict              409  the photo or job is not in a state that allows it
-│   │   └── RequestInFlight        the same request, by its Idempotency-Key, is under way
-│   ├── MalformedKey          400  the Idempotency-Key is none
-│   ├── KeyReused             422  the Idempotency-Key belongs to another request
+│   ├── Conflict              409  the state of the photo or job does not allow the request
+│   │   └── RequestInFlight        another request with the same Idempotency-Key is in progress
+│   ├── MalformedKey          400  the Idempotency-Key is not a valid key
+│   ├── KeyReused             422  the Idempotency-Key was used for another request
 │   ├── TooLarge              413  more bytes than the settings allow
-│   │   └── RequestTooLarge        more bytes than a request can have here; a direct upload can
-│   └── TooManyRequests       429  more requests than the settings allow; `retry_after` says when again
-│       ├── TooManyUploads         more at the same time
-│       └── UploadQuotaSpent       more bytes in an hour
-├── PhotoError                the photo itself is at fault; trying again cannot help
-│   ├── UnsupportedPhoto      415  not a format that we take
+│   │   └── RequestTooLarge        more bytes than the gateway lets through; a direct upload can have them
+│   └── TooManyRequests       429  over the rate limit; `retry_after` says when to try again
+│       ├── TooManyUploads         too many uploads at the same time
+│       └── UploadQuotaSpent       too many bytes in an hour
+├── PhotoError                the photo is at fault; another try cannot help
+│   ├── UnsupportedPhoto      415  not a supported format
 │   ├── UnreadablePhoto       422  damaged or cut short
 │   └── TooManyPixels         422  more pixels than the settings allow
 ├── ProcessError              a child process was lost while it worked on a job
 │   ├── TimeLimitExceeded     it ran longer than the time limit
-│   ├── OutOfMemory           it got no more memory
+│   ├── OutOfMemory           it ran out of memory
 │   ├── ChildDied             it crashed
-│   └── NotPermitted          it tried what a child must not do
-├── Unavailable               503  AWS is down, slow or throttling; worth trying again
-├── ClaimLost                 somebody else holds the order now
-├── LeaseLost                 the message's visibility ran out
-├── OrderInWork               another message of the same order is being worked on
-├── ObjectReplaced            the object is another one by now than the one that was read
-├── ObjectDenied              S3 does not let us read the object, or decrypt it
-├── Interrupted               the worker has to stop; another one goes on
+│   └── NotPermitted          it tried something that the sandbox does not allow
+├── Unavailable               503  AWS is down, slow or throttling; another try may help
+├── ClaimLost                 another worker holds the order now
+├── LeaseLost                 the message's visibility timeout ran out
+├── OrderInWork               a worker processes another message of the same order
+├── ObjectReplaced            the object was replaced after it was read
+├── ObjectDenied              S3 refuses to let us read or decrypt the object
+├── Interrupted               the worker has to stop; another one will continue
 ├── DeliveryFailed            a webhook did not reach its receiver
-│   └── CallbackRefused            its address is none that may be asked
-├── MessageError              a queue message that nobody can read
-│   └── IngestRefused              a file that nobody may bring in so
-├── IngestUnknown             a file whose owner or preset this worker does not know, or not yet
-├── FutureMessage             a message of a newer release; not for this worker
-├── FutureRecord         503  a record of a newer release; not for this process
-├── AttemptsExhausted         the order was tried as often as the settings allow
-├── MessageGivenUp            SQS itself moved the order's message to the dead letters
-└── SettingsError             the environment is wrong; names every faulty variable
+│   └── CallbackRefused            webhooks may not go to this address
+├── MessageError              a queue message that is not valid
+│   └── IngestRefused              a file that may not be ingested
+├── IngestUnknown             a file whose owner or preset this worker does not know yet
+├── FutureMessage             a message of a newer release; this worker cannot read it
+├── FutureRecord         503  a record of a newer release; this process cannot read it
+├── AttemptsExhausted         the order failed as often as the settings allow
+├── MessageGivenUp            SQS itself moved the order's message to the dead-letter queue
+└── SettingsError             the environment is wrong; the message names every wrong variable
 
-`code` is stable and for programs, the message is for people. `status` is the HTTP
-status that the API answers with. `retryable` says whether the same job may succeed
-when it is tried again.
+`code` is stable and meant for programs, the message for people. `status` is the HTTP status of the API's answer.
+`retryable` says whether the same job may succeed at another try. An error without a message of its own shows the first
+line of its class's docstring, so these lines are written for callers and operators.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class DarkroomError(Exception):
 
     @property
     def detail(self) -> str:
-        """The message for people; an error raised without one says what its class is for."""
+        """The message for people: the error's own, or else its class's."""
         return str(self) or (type(self).__doc__ or "").strip().partition("\n")[0]
 
 
@@ -76,7 +76,7 @@ class Fault:
 
 
 class RequestError(DarkroomError):
-    """The request cannot be carried out as it stands."""
+    """The request is not valid."""
 
     code = "bad_request"
     status = 400
@@ -84,7 +84,7 @@ class RequestError(DarkroomError):
 
 
 class InvalidRequest(RequestError):
-    """The request does not say what to do, or says it wrongly."""
+    """The request has fields that are missing or wrong."""
 
     code = "invalid_request"
     status = 422
@@ -95,14 +95,14 @@ class InvalidRequest(RequestError):
 
 
 class Unauthorized(RequestError):
-    """Send an API key that this service knows: `Authorization: Bearer dk_...`."""
+    """An API key is required: send a valid one as `Authorization: Bearer dk_...`."""
 
     code = "unauthorized"
     status = 401
 
 
 class NotFound(RequestError):
-    """There is nothing under this address."""
+    """There is nothing at this address."""
 
     code = "not_found"
     status = 404
@@ -113,14 +113,17 @@ class PhotoGone(NotFound):
 
 
 class Conflict(RequestError):
-    """The photo or job is not in a state that allows this."""
+    """The state of the photo or job does not allow this."""
 
     code = "conflict"
     status = 409
 
 
 class RequestInFlight(Conflict):
-    """The same request is under way. `retry_after`: seconds after which to ask again for its answer."""
+    """The same request is still in progress.
+
+    `retry_after`: seconds after which to send it again to get the answer.
+    """
 
     code = "request_in_flight"
 
@@ -130,35 +133,35 @@ class RequestInFlight(Conflict):
 
 
 class MalformedKey(RequestError):
-    """The Idempotency-Key is none."""
+    """The Idempotency-Key is not a valid key."""
 
     code = "malformed_idempotency_key"
 
 
 class KeyReused(RequestError):
-    """The Idempotency-Key came with another request before."""
+    """The Idempotency-Key was used for another request."""
 
     code = "idempotency_key_reused"
     status = 422
 
 
 class TooLarge(RequestError):
-    """The upload has more bytes than are allowed."""
+    """The upload is too large."""
 
     code = "too_large"
     status = 413
 
 
 class RequestTooLarge(TooLarge):
-    """The request has more bytes than a gateway lets through; a direct upload does not pass it."""
+    """The request is too large for the gateway; send the file as a direct upload."""
 
     code = "request_too_large"
 
 
 class TooManyRequests(RequestError):
-    """The caller asks more often than is allowed.
+    """The caller sends more requests than are allowed.
 
-    `retry_after` is in whole seconds.
+    `retry_after`: whole seconds until the next request is allowed.
     """
 
     code = "too_many_requests"
@@ -171,19 +174,19 @@ class TooManyRequests(RequestError):
 
 
 class TooManyUploads(TooManyRequests):
-    """The caller uploads more at the same time than is allowed."""
+    """The caller has more uploads in progress than are allowed."""
 
     code = "too_many_uploads"
 
 
 class UploadQuotaSpent(TooManyRequests):
-    """The caller has uploaded as many bytes as are allowed in an hour."""
+    """The caller has uploaded all bytes that are allowed in an hour."""
 
     code = "upload_quota_spent"
 
 
 class PhotoError(DarkroomError):
-    """The photo cannot be processed, however often it is tried."""
+    """The photo cannot be processed."""
 
     code = "photo_error"
     status = 422
@@ -191,7 +194,7 @@ class PhotoError(DarkroomError):
 
 
 class UnsupportedPhoto(PhotoError):
-    """The file is not a photo of a format that Darkroom takes."""
+    """The file is not a photo in a supported format."""
 
     code = "unsupported_photo"
     status = 415
@@ -210,7 +213,7 @@ class TooManyPixels(PhotoError):
 
 
 class ProcessError(DarkroomError):
-    """The process that held the pixels was lost."""
+    """The image process was lost."""
 
     code = "process_error"
     retryable = False
@@ -223,28 +226,28 @@ class TimeLimitExceeded(ProcessError):
 
 
 class OutOfMemory(ProcessError):
-    """The job needed more memory than there is."""
+    """The job needed more memory than it may use."""
 
     code = "out_of_memory"
 
 
 class ChildDied(ProcessError):
-    """The process that held the pixels died."""
+    """The image process crashed."""
 
     code = "child_died"
 
 
 class NotPermitted(ProcessError):
-    """The process that held the pixels tried what it must not."""
+    """The image process tried something that the sandbox does not allow."""
 
     code = "not_permitted"
 
 
 class Unavailable(DarkroomError):
-    """A service that Darkroom depends on does not answer as it should.
+    """A service that Darkroom depends on is not available.
 
-    `certain` is True when the request was for sure not carried out. False means nobody knows:
-    the answer was lost, and a message may well have been sent or a record written.
+    `certain`: True if the request was certainly not carried out. False if it may have been: the answer was lost, so a
+    message may have been sent or a record written.
     """
 
     code = "unavailable"
@@ -262,31 +265,31 @@ class ClaimLost(DarkroomError):
 
 
 class LeaseLost(DarkroomError):
-    """The message became visible to other workers."""
+    """The visibility timeout of the message ran out."""
 
     code = "lease_lost"
 
 
 class OrderInWork(DarkroomError):
-    """Another message of the same order is in work."""
+    """A worker processes another message of the same order."""
 
     code = "order_in_work"
 
 
 class ObjectReplaced(DarkroomError):
-    """The file was replaced while it was read."""
+    """The file was replaced after it was read."""
 
     code = "object_replaced"
 
 
 class ObjectDenied(DarkroomError):
-    """S3 does not let us read the file."""
+    """S3 refuses to let Darkroom read the file."""
 
     code = "object_denied"
 
 
 class Interrupted(DarkroomError):
-    """The worker was stopped before the work was done."""
+    """The worker was stopped before the job was done."""
 
     code = "interrupted"
 
@@ -298,27 +301,27 @@ class DeliveryFailed(DarkroomError):
 
 
 class CallbackRefused(DeliveryFailed):
-    """The callback URL is none that may be asked."""
+    """The callback URL is not allowed."""
 
     code = "callback_refused"
     retryable = False
 
 
 class MessageError(DarkroomError):
-    """The queue message cannot be read."""
+    """The queue message is not valid."""
 
     code = "undecodable_message"
     retryable = False
 
 
 class IngestRefused(MessageError):
-    """The file cannot be brought in so."""
+    """The file cannot be ingested."""
 
     code = "ingest_refused"
 
 
 class IngestUnknown(DarkroomError):
-    """The file's owner or preset is not known here."""
+    """This worker does not know the file's owner or preset."""
 
     code = "ingest_refused"
 
@@ -337,21 +340,21 @@ class FutureRecord(DarkroomError):
 
 
 class AttemptsExhausted(DarkroomError):
-    """The order was tried as often as the settings allow."""
+    """The order failed as often as the settings allow."""
 
     code = "attempts_exhausted"
     retryable = False
 
 
 class MessageGivenUp(DarkroomError):
-    """SQS itself gave up the order's message: it was received too often."""
+    """SQS moved the order's message to the dead-letter queue, because it was received too often."""
 
     code = "message_given_up"
     retryable = False
 
 
 class SettingsError(DarkroomError):
-    """The environment does not hold working settings."""
+    """The settings are wrong."""
 
     code = "invalid_settings"
     retryable = False

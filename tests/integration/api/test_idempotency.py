@@ -182,7 +182,7 @@ def test_another_request_under_the_key_is_refused(api: Any, picture: bytes, webp
 
     assert answer.status_code == 422
     assert answer.json()["type"] == "urn:darkroom:problem:idempotency_key_reused"
-    assert "a key of its own" in answer.json()["detail"]
+    assert "use a new key for this one" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("key", ["", '""', '"open', "a b", "a,b", 'a"b', "x" * 256, '"' + "x" * 256 + '"', "\u00e9"])
