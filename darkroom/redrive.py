@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from darkroom.aws.table import dead_cursor_after
+from darkroom.aws.cursors import dead_letter_cursor_after
 from darkroom.errors import NotFound, Unavailable
 from darkroom.record.order import Order
 from darkroom.record.photo import PhotoRecord
@@ -35,7 +35,7 @@ class DeadOrder:
     @property
     def cursor(self) -> str:
         """Of what follows its photo in the owner's list."""
-        return dead_cursor_after(self.photo)
+        return dead_letter_cursor_after(self.photo)
 
 
 def dead_orders(photo: PhotoRecord, code: str | None = None) -> list[DeadOrder]:
@@ -68,7 +68,7 @@ class DeadLetters:
 
     def page(self, limit: int, cursor: str | None = None) -> tuple[list[PhotoRecord], str | None]:
         """Photos with dead letters, and the cursor of what follows."""
-        return self._services.table.dead_letters(self._owner, limit, cursor)
+        return self._services.table.list_dead_letters(self._owner, limit, cursor)
 
     def all(self, code: str | None = None) -> Iterator[DeadOrder]:
         """Every dead letter, or all with this reason."""

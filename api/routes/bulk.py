@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, Field
 
-from darkroom.aws.table import dead_cursor_after
+from darkroom.aws.cursors import dead_letter_cursor_after
 from darkroom.errors import Conflict, NotFound, Unavailable
 from darkroom.redrive import PAGE, DeadLetters, DeadOrder, dead_orders
 
@@ -38,7 +38,7 @@ def find(letters: DeadLetters, code: str | None, limit: int, cursor: str | None)
         for number, photo in enumerate(photos, 1):
             found += dead_orders(photo, code)
             if len(found) >= limit:
-                return found, dead_cursor_after(photo) if number < len(photos) else cursor
+                return found, dead_letter_cursor_after(photo) if number < len(photos) else cursor
         if cursor is None:
             break
     return found, cursor

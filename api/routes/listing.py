@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, Field
 
 from api.context import Context, caller
-from darkroom.aws.table import cursor_after
+from darkroom.aws.cursors import cursor_after
 from darkroom.jobs.spec import Spec
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.views import PhotoView
@@ -42,7 +42,7 @@ def find(here: Context, query: ListQuery) -> tuple[list[PhotoRecord], str | None
     cursor, jobs = query.cursor, 0
     for _ in range(MAX_PAGES):
         size = PAGE if query.status else query.limit - len(found)
-        page, cursor = here.services.table.photos_of(caller(), size, cursor)
+        page, cursor = here.services.table.list_photos(caller(), size, cursor)
         for number, photo in enumerate(page, 1):
             if not photo.deleted_or_expired and query.status in (None, photo.status):
                 found.append(photo)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from darkroom.aws.table import SHARDS
+from darkroom.aws.items import SHARDS
 
 BILLION_A_DAY = 1e9 / 86_400
 

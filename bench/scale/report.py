@@ -11,7 +11,7 @@ from bench.scale import charts
 from bench.scale.ceilings import BILLION_A_DAY, Ceiling, find_ceilings
 from bench.scale.prices import MILLION, Prices
 from bench.scale.scenarios import BATCH, MIX, UTILIZATION, Row, World, all_arrivals, simulate, simulate_memories
-from darkroom.aws.table import SHARDS
+from darkroom.aws.items import SHARDS
 
 TEMPLATE = Path(__file__).parent / "document.md"
 KEYS = {"makespan": "all done after", "mean_wait": "mean wait", "p95_wait": "p95 of waits"}

@@ -19,7 +19,8 @@ from typing import Any, cast
 
 from darkroom.aws.clients import Clients
 from darkroom.aws.failures import aws_errors
-from darkroom.aws.table import TTL_MARGIN, Table
+from darkroom.aws.items import TTL_MARGIN
+from darkroom.aws.table import Table
 from darkroom.jobs.job_types import Job
 from darkroom.record.photo import PhotoRecord
 from darkroom.settings import Settings

@@ -286,7 +286,7 @@ class Scene:
     # --- what is there in the end -------------------------------------------------------------------------------
 
     def photos(self) -> list[PhotoRecord]:
-        return self.services.table.photos_of(self.owner, 10)[0]
+        return self.services.table.list_photos(self.owner, 10)[0]
 
     def objects(self) -> set[str]:
         """All but what was dropped, which stays where it is."""

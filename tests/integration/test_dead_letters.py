@@ -333,9 +333,9 @@ class TestTheList:
         mine = [bury(stack, picture, "ann") for _ in range(5)][::-1]
         bury(stack, picture, "bob")
         table = stack.services.table
-        found, cursor = table.dead_letters("ann", 3)
+        found, cursor = table.list_dead_letters("ann", 3)
         assert [photo.id for photo in found] == [photo.id for photo in mine[:3]]
-        rest, _ = table.dead_letters("ann", 3, cursor)
+        rest, _ = table.list_dead_letters("ann", 3, cursor)
         assert [photo.id for photo in rest] == [photo.id for photo in mine[3:]]
         assert len(list(DeadLetters(stack.services, None).all())) == 6
 

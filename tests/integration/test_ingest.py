@@ -78,7 +78,7 @@ def wait_until_quiet(stack: Stack) -> None:
 
 
 def photos_of(stack: Stack, owner: str) -> list[PhotoRecord]:
-    return stack.services.table.photos_of(owner, 10)[0]
+    return stack.services.table.list_photos(owner, 10)[0]
 
 
 def only_photo(stack: Stack, owner: str) -> PhotoRecord:

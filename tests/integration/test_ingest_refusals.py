@@ -239,6 +239,6 @@ def test_a_dropped_file_that_is_replaced_becomes_one_photo(services: Services, p
     assert taken is not None
     assert taken.original is not None
     assert taken.original.key.endswith(etag)
-    photos, _ = services.table.photos_of(owner, 10)
+    photos, _ = services.table.list_photos(owner, 10)
     assert len(photos) == 2
     assert [photo.original for photo in photos if photo.original] == [taken.original]

@@ -84,7 +84,7 @@ def test_an_api_that_died_before_it_told_of_a_cancelled_upload(stack: Stack) -> 
     (event,) = wait_until("it is told of", stack.events)
     assert (event["data"]["id"], event["data"]["status"]) == (photo.id, "cancelled")
     wait_until("the sweep is done with it", lambda: stack.look(photo).due_at is None)
-    assert list(stack.services.table.due()) == []
+    assert list(stack.services.table.overdue()) == []
     assert stack.events() == []
 
 
@@ -127,7 +127,7 @@ def test_however_many_cannot_be_mended_the_others_are_reached(
     for _ in range(2):
         sweeper.sweep()
     assert [order.send_count for order in stack.look(good).orders.values()] == [2]
-    assert list(services.table.due()) == []
+    assert list(services.table.overdue()) == []
 
 
 def make_unmendable(stack: Stack, picture: bytes, trouble: str, since: datetime) -> None:
@@ -160,7 +160,7 @@ def test_what_was_put_off_is_mended_when_it_can_be(stack: Stack, picture: bytes)
     sweeper = Sweeper(stack.services, threading.Event())
     sweeper.sweep()
     stack.as_this_release(photo)
-    stack.services.table.put_off(photo.id, now() - timedelta(seconds=1))  # five minutes later
+    stack.services.table.postpone(photo.id, now() - timedelta(seconds=1))  # five minutes later
     assert stack.look(photo).orders == photo.orders
     sweeper.sweep()
     assert [order.send_count for order in stack.look(photo).orders.values()] == [2]

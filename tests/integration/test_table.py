@@ -73,7 +73,7 @@ def test_one_unreadable_record_does_not_hide_the_others(stack: Stack, picture: b
     for photo in photos:
         stack.services.table.create(photo)
     stack.as_a_newer_release(photos[0])
-    found, _ = stack.services.table.photos_of("default", 10)
+    found, _ = stack.services.table.list_photos("default", 10)
     assert [photo.id for photo in found] == [photos[1].id]
 
 
@@ -144,7 +144,7 @@ def test_lists_are_newest_first_in_pages_and_of_one_owner(stack: Stack, picture:
     seen: list[str] = []
     cursor = None
     while True:
-        page, cursor = table.photos_of("ann", 2, cursor)
+        page, cursor = table.list_photos("ann", 2, cursor)
         seen += [photo.id for photo in page]
         if cursor is None:
             break
@@ -154,7 +154,7 @@ def test_lists_are_newest_first_in_pages_and_of_one_owner(stack: Stack, picture:
 @pytest.mark.parametrize("cursor", ["x", "!!!", "a" * 48])
 def test_a_cursor_that_is_not_ours_is_refused(stack: Stack, cursor: str) -> None:
     with pytest.raises(InvalidRequest, match="cursor"):
-        stack.services.table.photos_of("ann", 2, cursor)
+        stack.services.table.list_photos("ann", 2, cursor)
 
 
 def test_only_what_is_due_is_found_by_the_sweep(stack: Stack, picture: bytes) -> None:
@@ -164,4 +164,4 @@ def test_only_what_is_due_is_found_by_the_sweep(stack: Stack, picture: bytes) ->
     ended.cancel()
     for photo in (late, waiting, ended):
         stack.services.table.create(photo)
-    assert list(stack.services.table.due()) == [late.id]
+    assert list(stack.services.table.overdue()) == [late.id]

@@ -49,7 +49,7 @@ class Sweeper:
 
     def sweep(self) -> None:
         """Look at everything that is due, once."""
-        for photo_id in self._services.table.due():
+        for photo_id in self._services.table.overdue():
             if self._stopping.is_set():
                 return
             with structlog.contextvars.bound_contextvars(photo=photo_id):
@@ -67,7 +67,7 @@ class Sweeper:
     def _put_off(self, photo_id: str) -> None:
         """One that cannot be mended now must not hide those behind it, however many there are."""
         try:
-            self._services.table.put_off(photo_id, now() + timedelta(seconds=self._resend_after))
+            self._services.table.postpone(photo_id, now() + timedelta(seconds=self._resend_after))
         except Exception as error:
             log.warning("sweep.not_put_off", detail=str(error), exc_info=not isinstance(error, DarkroomError))
 
@@ -81,7 +81,7 @@ class Sweeper:
         if photo is None:
             return
         if photo.status == "expired":  # DynamoDB will remove it, some day
-            self._services.table.put_off(photo_id, None)
+            self._services.table.postpone(photo_id, None)
             return
         if photo.deleted_at:
             if not photo.purged:

@@ -425,7 +425,7 @@ def test_an_api_that_is_killed_in_the_middle_leaves_one_photo(
         client.join()
     dying.process.wait()
     assert lost
-    (photo,), _ = dying.services.table.photos_of("default", 10)
+    (photo,), _ = dying.services.table.list_photos("default", 10)
     assert dying.services.bucket.exists(original_key(photo.id)) == (held_at != "s3.PutObject")
 
     api = Api(deployment, tmp_path / "api.log", {})

@@ -23,7 +23,7 @@ from bench.scale.prices import Prices
 from bench.scale.simulated_fleet import SimulatedFleet
 from bench.scale.simulated_queue import SimulatedPhoto, SimulatedQueue, SimulatedWorker
 from bench.scale.simulated_run import Demand, SimulatedRun, quantile, run_lambda, run_workers
-from darkroom.aws.table import SHARDS
+from darkroom.aws.items import SHARDS
 from tests.support.exhaustive import matrix
 
 
