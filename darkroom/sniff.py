@@ -1,8 +1,8 @@
-"""Type and size of a photo from its header alone; no pixel is decoded here.
+"""Read type and size of a photo from its header. No pixel is decoded here.
 
-The one place outside worker/photo that imports Pillow: the API sniffs an upload before it is queued, and the
-worker opens a photo through the same door, so that both take the same formats and refuse the same files.
-Opening registers the HEIC reader of pillow-heif; AVIF is read by Pillow itself.
+This is the one module outside worker/photo that imports Pillow. The API sniffs an upload before it queues it, and the
+worker opens photos with the same function. So both accept the same formats and refuse the same files. Importing this
+module registers the HEIC reader of pillow-heif. Pillow itself reads AVIF.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ INPUT_FORMATS = {
     "AVIF": "image/avif",
     "HEIF": "image/heic",
 }
-"""Pillow's name of every format that is taken -> content type. Nothing else is opened."""
+"""Pillow's name of every accepted format -> content type. Other formats are not opened."""
 
-TAKEN = "JPEG, PNG, WebP, GIF, TIFF, AVIF and HEIC"
+ACCEPTED = "JPEG, PNG, WebP, GIF, TIFF, AVIF and HEIC"
 
 _SIGNATURES = [
     (rb"\xff\xd8\xff", "a JPEG", "JPEG"),
@@ -58,22 +58,22 @@ _SIGNATURES = [
     (rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<svg", "an SVG drawing", None),
     (rb"\s*<(?:!doctype html|html)", "an HTML page", None),
 ]
-"""First bytes -> what the file is, and Pillow's name where it is taken (from the formats' specifications)."""
+"""First bytes (from the specifications) -> what the file is, and Pillow's name of the format if it is accepted."""
 
 MAX_TAG_VALUES = 100_000
-"""Values of one TIFF tag. A tag of strip offsets holds one for each strip: no photo has as many rows."""
+"""Values of one TIFF tag. A tag of strip offsets has one for each strip, and no photo has that many rows."""
 
 MAX_HEADER, SMALLEST_READ = 16 * 2**20, 2 * 2**10
-"""Bytes of a header, where each read counts as `SMALLEST_READ` or more. The longest header of a camera's photo that we
-know takes 0.6 MB in 73 reads; with this it may have 8,192 reads."""
+"""Bytes that may be read for a header. Each read counts as at least `SMALLEST_READ`, so there are at most 8,192 reads.
+The longest header of a camera's photo known to us takes 0.6 MB in 73 reads."""
 
 MAX_INFLATED = 64
-"""Chunks of a PNG before its pixels that may be compressed: a colour profile, and texts."""
+"""Compressed chunks that a PNG may have before its pixels: a colour profile, and texts."""
 
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
-# A printer's colour profile and an editor's XMP inflate to more than the 1 MiB that Pillow allows a chunk of a PNG, and
-# the whole photo would count as damaged. This can only be said globally; all texts of a file still end at 64 MiB.
+# By default a chunk of a PNG may inflate to 1 MiB; Pillow calls the photo damaged otherwise. A printer's colour profile
+# or an editor's XMP is longer. The limit can only be set globally. All texts of a file together may still have 64 MiB.
 PngImagePlugin.MAX_TEXT_CHUNK = 8 * 2**20
 
 
@@ -81,9 +81,9 @@ PngImagePlugin.MAX_TEXT_CHUNK = 8 * 2**20
 class Sniffed:
     """What a photo's header says.
 
-    `format` is jpeg, png, webp, gif, tiff, avif or heic. `width` and `height` are pixels as the reader of the
-    format reports them: EXIF orientation is NOT applied, so a phone's portrait may be stored lying. Only a TIFF's
-    orientation tag and a HEIC's own rotation are part of the format itself and already in the numbers.
+    `format` is jpeg, png, webp, gif, tiff, avif or heic. `width` and `height` are in pixels, as the format's reader
+    reports them. EXIF orientation is NOT applied: the width of a phone's portrait may be its long side. Only the
+    orientation tag of a TIFF and the rotation of a HEIC belong to the format and are applied.
     """
 
     format: str
@@ -93,10 +93,10 @@ class Sniffed:
 
 
 def sniff(source: Path | BinaryIO, max_pixels: int) -> Sniffed:
-    """Tell type and size of the photo, from its header.
+    """Read type and size of the photo from its header.
 
-    A stream is read from its start and left where it was. Raises UnsupportedPhoto for anything but the formats
-    taken, UnreadablePhoto for a damaged header, TooManyPixels above `max_pixels` (width x height).
+    A stream is read from its start, and its position is restored. Raises UnsupportedPhoto for a format that is not
+    accepted, UnreadablePhoto for a damaged header, TooManyPixels above `max_pixels` (width x height).
     """
     if isinstance(source, Path):
         with source.open("rb") as stream:
@@ -109,24 +109,24 @@ def sniff(source: Path | BinaryIO, max_pixels: int) -> Sniffed:
 
 
 def open_header(stream: BinaryIO, max_pixels: int) -> tuple[Sniffed, ImageFile.ImageFile]:
-    """As `sniff`, and give Pillow's image too, its pixels not yet loaded; the stream must stay open until they are."""
+    """Like `sniff`, but also return Pillow's image, its pixels not yet loaded. Keep the stream open until they are."""
     stream.seek(0)
     head = stream.read(512)
     with reading("The header", max_pixels):
         header = _Header(stream)
         if head.startswith(tuple(TiffImagePlugin.PREFIXES)):
             _check_tag_values(stream, head)
-            header.left = math.inf  # Photoshop keeps all its layers in one tag; Pillow reads no more than the file has
+            header.left = math.inf  # Photoshop stores all layers in one tag; Pillow reads no more than the file has
         elif head.startswith(b"\x89PNG"):
             _check_chunks(header)
         try:
             image = Image.open(cast(BinaryIO, header), formats=list(INPUT_FORMATS))
-            header.left = math.inf  # the pixels may follow
+            header.left = math.inf  # the limit is for the header, not for the pixels
         except UnidentifiedImageError:
             raise _refusal(stream, head) from None
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             _check_kind(image, head)
-    # A camera's second picture (MPO) makes a JPEG no other format.
+    # MPO is a JPEG with a second picture: it counts as JPEG.
     content_type = INPUT_FORMATS["JPEG" if image.format == "MPO" else image.format or ""]
     check_pixels(image.width, image.height, max_pixels)
     return Sniffed(content_type.partition("/")[2], content_type, image.width, image.height), image
@@ -136,25 +136,25 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
     """Raise TooManyPixels when a photo of this size is larger than allowed."""
     if width * height > max_pixels:
         raise TooManyPixels(
-            f"The photo has {width * height:,} pixels ({width} x {height}); at most {max_pixels:,} are taken."
+            f"The photo has {width * height:,} pixels ({width} x {height}); at most {max_pixels:,} are allowed."
         )
 
 
 def set_pixel_limit(max_pixels: int) -> None:
-    """Set Pillow's own limit for this process to ours; for entry points, to be called once.
+    """Set Pillow's limit for this process. Each entry point calls this once.
 
-    Pillow warns above its limit and raises above twice its limit; here both are errors, which become TooManyPixels.
+    Pillow warns above its limit and raises above twice its limit. Here both are errors, and become TooManyPixels.
     """
     Image.MAX_IMAGE_PIXELS = max_pixels
     warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
 class _Header:
-    """A stream that ends reading when a header takes more than any photo's does.
+    """A stream that refuses to read a header that is larger than that of any photo.
 
-    Pillow keeps each segment, chunk and block before the pixels as an object, and copies a JPEG's whole EXIF for each
-    segment of it: 24 MB of empty segments took 14 s and 0.9 GB. Reading a whole file at once, as is done for WebP,
-    AVIF and HEIC, counts as nothing.
+    Pillow makes an object of each segment, chunk and block before the pixels, and copies the whole EXIF of a JPEG for
+    each of its segments: 24 MB of empty segments took 14 s and 0.9 GB. A read of the whole file does not count. The
+    readers of WebP, AVIF and HEIC do that.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -166,7 +166,7 @@ class _Header:
         if size is not None and size >= 0:
             self.left -= max(len(data), SMALLEST_READ)
         if self.left < 0:
-            raise UnreadablePhoto("The header has more parts, or longer ones, than any photo's.")
+            raise UnreadablePhoto("The header has more or longer parts than a photo has.")
         return data
 
     def __getattr__(self, name: str) -> Any:
@@ -175,10 +175,10 @@ class _Header:
 
 @contextmanager
 def reading(what: str, max_pixels: int) -> Iterator[None]:
-    """Turn whatever Pillow's readers raise over a photo's bytes into a PhotoError that begins with `what`.
+    """Turn what Pillow's readers raise for a photo's bytes into a PhotoError whose message begins with `what`.
 
-    Damaged files make them raise nearly anything: SyntaxError, struct.error, zlib.error, EOFError, ValueError,
-    OSError... Memory that runs out and a disk that fails are no fault of the photo and pass through.
+    For damaged files they raise nearly any exception: SyntaxError, struct.error, zlib.error, EOFError, ValueError,
+    OSError... Lack of memory and a failing disk are not the photo's fault; those errors pass through.
     """
     try:
         yield
@@ -188,7 +188,7 @@ def reading(what: str, max_pixels: int) -> Iterator[None]:
         raise _bomb(str(error), max_pixels) from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
-            raise  # Pillow's own OSErrors carry no number; a seek to a nonsensical offset is EINVAL
+            raise  # Pillow's own OSErrors have no errno; a seek to an impossible offset gives EINVAL
         reason = str(error).strip().rstrip(".") or type(error).__name__
         raise UnreadablePhoto(f"{what} is damaged or cut short: {reason}.") from error
 
@@ -196,11 +196,11 @@ def reading(what: str, max_pixels: int) -> Iterator[None]:
 def _check_tag_values(stream: BinaryIO, head: bytes) -> None:
     """Refuse a TIFF with a tag of very many values, before Pillow opens it.
 
-    Opening makes a Python object of each value and a tile of each strip, and only then are the pixels counted: 12 MB
-    of strip offsets took 4 s and 0.9 GB. Bytes, text and undefined data (types 1, 2, 7) stay what they are.
+    Pillow makes a Python object of each value and a tile of each strip before the pixels can be counted: 12 MB of strip
+    offsets took 4 s and 0.9 GB. Bytes, text and undefined data (types 1, 2, 7) do not become objects.
     """
     order = "<" if head[:2] == b"II" else ">"
-    big = head[2] == 43  # BigTIFF, told apart as Pillow does it, so that both look at the same tags
+    big = head[2] == 43  # BigTIFF, recognized as Pillow does it, so that both read the same tags
     stream.seek(struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)[0])
     (tags,) = struct.unpack(order + ("Q" if big else "H"), stream.read(8 if big else 2))
     entry = struct.Struct(order + ("HHQ8x" if big else "HHI4x"))
@@ -208,11 +208,14 @@ def _check_tag_values(stream: BinaryIO, head: bytes) -> None:
     entries = entry.iter_unpack(table[: len(table) // entry.size * entry.size])
     values = max((count for _tag, kind, count in entries if kind not in {1, 2, 7}), default=0)
     if max(tags, values) > MAX_TAG_VALUES:
-        raise UnreadablePhoto(f"The TIFF's header lists {max(tags, values):,} strips or values, as no photo does.")
+        raise UnreadablePhoto(
+            f"The header of the TIFF lists {max(tags, values):,} strips or values; "
+            f"at most {MAX_TAG_VALUES:,} are allowed."
+        )
 
 
 def _check_chunks(stream: _Header) -> None:
-    """Refuse a PNG with very many texts and profiles: Pillow inflates each, to 8 MiB, and a thousand take 20 s."""
+    """Refuse a PNG with very many texts and profiles. Pillow inflates each to up to 8 MiB; a thousand take 20 s."""
     position, inflated = 8, 0
     stream.seek(position)
     while len(start := stream.read(8)) == 8 and start[4:] != b"IDAT":
@@ -220,65 +223,68 @@ def _check_chunks(stream: _Header) -> None:
         position += 8 + int.from_bytes(start[:4], "big") + 4
         stream.seek(position)
     if inflated > MAX_INFLATED:
-        raise UnreadablePhoto(f"The PNG's header has {inflated:,} profiles and texts, as no photo does.")
+        raise UnreadablePhoto(
+            f"The header of the PNG has {inflated:,} profiles and texts; at most {MAX_INFLATED} are allowed."
+        )
 
 
 def _check_kind(image: TiffImagePlugin.TiffImageFile, head: bytes) -> None:
-    """Refuse the TIFFs that Pillow opens, but not as what they show.
+    """Refuse TIFFs that Pillow opens, but whose picture it does not read.
 
-    DNG has a tag of its own and CR2 a mark; NEF and ARW are small pictures with the photo in a sub-directory.
-    All are TIFFs whose first picture is a preview: taken for the photo, the caller would get a thumbnail.
-    Of gray and alpha in separate planes Pillow reads the gray alone, and makes everything transparent.
+    Camera raw files are TIFFs whose first picture is a preview, so the caller would get results of a thumbnail. DNG has
+    a tag, CR2 has a signature, and NEF and ARW have a small first picture and the photo in a sub-directory.
+    Of gray and alpha in separate planes, Pillow reads only the gray and makes everything transparent.
     """
     tags = image.tag_v2
     dng_version, new_subfile_type, sub_ifds, planar_configuration = 50706, 254, 330, 284
     if dng_version in tags or head[8:10] == b"CR" or (sub_ifds in tags and tags.get(new_subfile_type) == 1):
-        raise UnsupportedPhoto(f"This is a camera raw file; photos are taken as {TAKEN}.")
+        raise UnsupportedPhoto(f"This is a camera raw file; accepted are {ACCEPTED}.")
     if image.mode in {"LA", "PA"} and tags.get(planar_configuration) == 2:
-        raise UnsupportedPhoto("This is a TIFF with colour and alpha in separate planes; of these only RGB is taken.")
+        raise UnsupportedPhoto("This is a TIFF with alpha in separate planes; only RGB may have separate planes.")
 
 
 def _bomb(message: str, max_pixels: int) -> TooManyPixels:
-    """Pillow's own limit was met before ours; its message begins with the photo's pixels."""
+    """The error for Pillow's own limit. The number of pixels is taken from Pillow's message."""
     found = re.search(r"(\d+) pixels", message)
     pixels = f"{int(found[1]):,}" if found else "too many"
     limit = min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)
-    return TooManyPixels(f"The photo has {pixels} pixels; at most {limit:,} are taken.")
+    return TooManyPixels(f"The photo has {pixels} pixels; at most {limit:,} are allowed.")
 
 
 def _refusal(stream: BinaryIO, head: bytes) -> DarkroomError:
-    """Why Pillow could not open the file: a format not taken, or a taken one whose header is damaged."""
+    """The error for a file that Pillow cannot open: its format is not accepted, or its header is damaged."""
     matching = (entry for entry in _SIGNATURES if re.match(entry[0], head, re.DOTALL | re.IGNORECASE))
     _, what, name = next(matching, (b"", _unknown(head), None))
     if name is None:
-        return UnsupportedPhoto(f"This is {what}; photos are taken as {TAKEN}.")
-    complaint = _complaint(stream, name)
-    if complaint == "unknown pixel mode":  # intact, says Pillow's reader of TIFF, but nothing that it can hold
+        return UnsupportedPhoto(f"This is {what}; accepted are {ACCEPTED}.")
+    message = _reader_message(stream, name)
+    if message == "unknown pixel mode":  # the TIFF is intact, but Pillow has no mode for its pixels
         return UnsupportedPhoto(
-            "This is a TIFF with pixels of a kind that is not taken; gray, RGB and CMYK of 8 or 16 bits are, "
-            "but with alpha only RGB, and gray of 8 bits."
+            "This is a TIFF with pixels that are not supported. Supported are gray, RGB and CMYK of 8 or 16 bits; "
+            "with alpha only RGB, and gray of 8 bits."
         )
-    reason = f": {complaint}" if complaint else ""
-    return UnreadablePhoto(f"This begins as {what} photo, but its header is damaged or cut short{reason}.")
+    reason = f": {message}" if message else ""
+    return UnreadablePhoto(f"This begins like {what} photo, but its header is damaged or cut short{reason}.")
 
 
 def _unknown(head: bytes) -> str:
     if not head:
         return "an empty file"
+    unknown = "not a photo in a known format"
     try:
         text = head.decode(errors="strict" if len(head) < 512 else "ignore")
     except UnicodeDecodeError:
-        return "not a photo that we know"
-    return "a text file" if all(char.isprintable() or char.isspace() for char in text) else "not a photo that we know"
+        return unknown
+    return "a text file" if all(char.isprintable() or char.isspace() for char in text) else unknown
 
 
-def _complaint(stream: BinaryIO, name: str) -> str:
-    """Ask the format's reader once more, because Image.open keeps its complaint to itself."""
+def _reader_message(stream: BinaryIO, name: str) -> str:
+    """Ask the format's reader again for its error message, because Image.open does not pass it on."""
     stream.seek(0)
     try:
         Image.OPEN[name][0](stream, "")
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001 - it is asked for its complaint, whatever that is
+    except Exception as error:  # noqa: BLE001 - any error has a message
         return str(error).rstrip(".")
     return ""

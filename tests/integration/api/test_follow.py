@@ -166,7 +166,7 @@ def test_cancel_ends_what_has_not_finished_and_announces_it(api: Any, picture: b
     assert photo["id"] in [event["data"]["id"] for event in events]
     again = api.post(photo["links"]["cancel"])
     assert again.status_code == 409
-    assert "nothing left to cancel" in again.json()["detail"]
+    assert "no job is left to cancel" in again.json()["detail"]
 
 
 def test_delete_removes_everything_also_while_work_is_going_on(api: Any, picture: bytes) -> None:

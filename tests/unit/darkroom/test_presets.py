@@ -15,7 +15,7 @@ def presets_file(folder: Path, text: str) -> Settings:
     return Settings(presets_file=path)
 
 
-def test_our_own_presets_are_right() -> None:
+def test_the_shipped_presets_are_valid() -> None:
     presets = read_presets(Settings())
 
     assert [job.type for job in presets["web"].jobs] == ["resize", "resize", "resize", "metadata"]
@@ -50,7 +50,7 @@ def test_every_fault_names_preset_and_field(tmp_path: Path) -> None:
         ('["no spaces"]\njobs = [{ type = "metadata" }]', "no spaces"),
     ],
 )
-def test_a_file_that_is_no_use_is_named(tmp_path: Path, text: str, said: str) -> None:
+def test_an_unusable_file_is_named(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         read_presets(presets_file(tmp_path, text))
 

@@ -1,4 +1,4 @@
-"""worker/photo/decode.py and colour.py: upright, sRGB, 8 bits, once."""
+"""worker/photo/decode.py and colour.py: every photo becomes upright, sRGB and 8 bits."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def difference(one: Image.Image, other: Image.Image) -> int:
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_stands_upright(quarters, opened, format_, orientation):
+def test_every_orientation_becomes_upright(quarters, opened, format_, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = quarters.transpose(STORED[orientation]) if orientation in STORED else quarters
@@ -68,13 +68,13 @@ def test_every_format_keeps_its_colours(quarters, opened, format_):
         assert photo.image.getpixel(at) == pytest.approx(quarters.getpixel(at), abs=24)
 
 
-def test_nothing_of_the_original_clings_to_the_image(quarters, opened):
+def test_the_decoded_image_has_no_metadata_of_the_original(quarters, opened):
     photo = opened(quarters, "JPEG", comment=b"private", dpi=(300, 300), icc_profile=b"broken")
     assert photo.image.info == {}
     assert type(photo.image) is Image.Image
 
 
-def test_transparency_survives_and_an_idle_alpha_channel_does_not(quarters, opened):
+def test_transparency_is_kept_and_an_opaque_alpha_channel_is_dropped(quarters, opened):
     clear = quarters.convert("RGBA")
     clear.putpixel((0, 0), (1, 2, 3, 77))
     assert opened(clear).image.getpixel((0, 0)) == (1, 2, 3, 77)
@@ -121,13 +121,13 @@ def test_deeper_pixels_are_scaled_by_the_range_that_holds_them(opened, mode, cod
     assert [image.getpixel((x, 0))[0] for x in range(4)] == pytest.approx(expected, abs=1)
 
 
-def test_floats_that_are_no_numbers_are_damage(opened):
+def test_infinite_and_nan_floats_are_damage(opened):
     with pytest.raises(UnreadablePhoto, match="not finite"):
         opened(Image.frombytes("F", (2, 1), struct.pack("<2f", 0.0, float("inf"))), "TIFF")
 
 
 @pytest.mark.parametrize("at", range(4))
-def test_a_float_that_is_no_number_is_damage_wherever_it_stands(opened, at):
+def test_one_nan_is_damage_anywhere(opened, at):
     values = [0.5] * 4
     values[at] = float("nan")
     with pytest.raises(UnreadablePhoto, match="not finite"):
@@ -160,7 +160,7 @@ def test_twelve_bits_are_scaled_to_white(opened_tiff):
 
 
 @pytest.mark.parametrize(("mode", "code", "white"), [("L", "B", 255), ("I;16", "H", 65535), ("F", "f", 1.0)])
-def test_a_tiff_whose_zero_is_white_is_no_negative(opened_tiff, mode, code, white):
+def test_a_tiff_whose_zero_is_white_is_not_inverted(opened_tiff, mode, code, white):
     image = Image.frombytes(mode, (2, 1), struct.pack(f"<2{code}", 0, white))
     assert opened_tiff(image, {PHOTOMETRIC: 0}) == [255, 0]
 
@@ -227,7 +227,7 @@ def test_the_transparent_level_of_a_gray_png_is_kept(tmp_path, bits, position):
     assert solid == ((0, 0, 0, 255) if position else (255, 255, 255, 255))
 
 
-def test_only_the_very_level_is_transparent(tmp_path):
+def test_only_exactly_the_transparent_level_is_transparent(tmp_path):
     path = tmp_path / "gray.png"
     for bits in (2, 4, 16):
         path.write_bytes(gray_png(bits, [0, 1, 2, 3], clear=2))
@@ -247,7 +247,7 @@ def test_the_transparent_colour_of_sixteen_bits_is_kept(tmp_path):
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 @pytest.mark.parametrize("format_", ["PNG", "WEBP", "TIFF"])
-def test_pixels_that_are_right_already_are_not_copied(quarters, opened, monkeypatch, mode, format_):
+def test_pixels_in_the_right_mode_are_not_copied(quarters, opened, monkeypatch, mode, format_):
     def copied(*_: object, **__: object) -> None:
         raise AssertionError
 
@@ -272,7 +272,7 @@ def swapped_profile() -> bytes:
     return data.replace(b"rXYZ", b"xXYZ").replace(b"gXYZ", b"rXYZ").replace(b"xXYZ", b"gXYZ")
 
 
-def test_a_heic_that_calls_itself_display_p3_by_number_is_converted(opened):
+def test_a_heic_that_names_display_p3_by_number_is_converted(opened):
     exact = {"quality": -1, "chroma": 444, "save_nclx_profile": True, "matrix_coefficients": 0}
     told = Image.new("RGB", (16, 16), (200, 100, 50))
 
@@ -291,13 +291,13 @@ def test_a_profile_that_does_not_fit_is_ignored(opened, icc):
     assert opened(Image.new("RGB", (4, 4), (250, 10, 10)), icc_profile=icc).image.getpixel((0, 0)) == (250, 10, 10)
 
 
-def test_a_profile_of_an_unspeakable_colour_space_is_ignored(opened):
+def test_a_profile_with_an_undecodable_colour_space_is_ignored(opened):
     profile = swapped_profile()
     profile = profile[:16] + b"\xe9GB " + profile[20:]
     assert opened(Image.new("RGB", (4, 4), (250, 10, 10)), icc_profile=profile).image.getpixel((0, 0)) == (250, 10, 10)
 
 
-def test_a_png_with_long_texts_is_whole(quarters, opened):
+def test_a_png_with_long_texts_is_not_damaged(quarters, opened):
     text = PngInfo()
     text.add_itxt("XML:com.adobe.xmp", " " * 3 * 2**20, zip=True)
     profile = swapped_profile() + bytes(2 * 2**20)
@@ -324,7 +324,7 @@ def test_only_the_first_frame_counts(opened, format_):
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_a_photo_cut_short_is_unreadable_and_says_so(tmp_path, noise, format_):
+def test_a_photo_cut_short_is_unreadable(tmp_path, noise, format_):
     file = io.BytesIO()
     noise.save(file, format_)
     path = tmp_path / "cut"
@@ -368,7 +368,7 @@ def test_other_files_are_refused(tmp_path):
         open_photo(Path(tmp_path / "missing"), LIMIT)
 
 
-def test_memory_that_runs_out_is_not_blamed_on_the_photo(tmp_path, quarters, monkeypatch):
+def test_lack_of_memory_is_not_reported_as_a_damaged_photo(tmp_path, quarters, monkeypatch):
     path = tmp_path / "photo"
     quarters.save(path, "PNG")
 

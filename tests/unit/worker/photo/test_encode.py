@@ -32,7 +32,7 @@ def personal():
 
 
 @pytest.mark.parametrize("name", OUTPUT_FORMATS)
-def test_each_format_is_what_it_says_and_looks_alike(quarters, opened, tmp_path, name):
+def test_each_format_is_written_as_such_and_looks_like_the_original(quarters, opened, tmp_path, name):
     encoded = encode(quarters, opened(quarters), Output(format=name), tmp_path / "result")
     assert encoded.path == tmp_path / f"result.{OUTPUT_FORMATS[name].extension}"
     assert (encoded.format, encoded.width, encoded.height) == (name, 60, 40)
@@ -52,7 +52,7 @@ def test_the_same_job_gives_the_same_bytes(noise, opened, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["jpeg", "webp", "avif"])
-def test_quality_counts(noise, opened, tmp_path, name):
+def test_higher_quality_makes_larger_files(noise, opened, tmp_path, name):
     def size(quality):
         return encode(noise, opened(noise), Output(format=name, quality=quality), tmp_path / "x").path.stat().st_size
 
@@ -60,7 +60,7 @@ def test_quality_counts(noise, opened, tmp_path, name):
 
 
 @pytest.mark.parametrize("progressive", [True, False])
-def test_jpeg_is_progressive_if_wanted_and_4_2_0(noise, opened, tmp_path, progressive):
+def test_jpeg_is_progressive_if_asked_for_and_4_2_0(noise, opened, tmp_path, progressive):
     encoded = encode(noise, opened(noise), Output(format="jpeg", progressive=progressive), tmp_path / "x")
     with Image.open(encoded.path) as image:
         assert bool(image.info.get("progressive")) is progressive
@@ -79,7 +79,7 @@ def test_jpeg_is_progressive_if_wanted_and_4_2_0(noise, opened, tmp_path, progre
         ("HEIF", "jpeg", "png"),
     ],
 )
-def test_without_a_format_the_originals_is_kept_where_it_fits(
+def test_the_default_format_is_the_originals_where_it_fits(
     quarters, clear, opened, tmp_path, original, opaque, transparent
 ):
     photo = opened(quarters, original)
@@ -107,7 +107,7 @@ def test_jpeg_lays_transparent_pixels_on_the_background(clear, opened, tmp_path,
 
 @pytest.mark.parametrize("original", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
 @pytest.mark.parametrize("name", OUTPUT_FORMATS)
-def test_nothing_personal_is_kept_unless_asked_for(quarters, opened, tmp_path, name, original):
+def test_metadata_is_not_kept_by_default(quarters, opened, tmp_path, name, original):
     photo = opened(quarters, original, exif=personal(), icc_profile=PROFILE, comment=b"private", dpi=(300, 300))
     with Image.open(encode(photo.image, photo, Output(format=name), tmp_path / "x").path) as image:
         image.load()
@@ -119,7 +119,7 @@ def test_nothing_personal_is_kept_unless_asked_for(quarters, opened, tmp_path, n
 
 
 @pytest.mark.parametrize("name", OUTPUT_FORMATS)
-def test_exif_is_kept_if_asked_for_and_put_right(quarters, opened, tmp_path, name):
+def test_exif_is_kept_if_asked_for_and_corrected(quarters, opened, tmp_path, name):
     photo = opened(quarters, "JPEG", exif=personal())
     output = Output(format=name, keep_metadata=True)
     with Image.open(encode(photo.image, photo, output, tmp_path / "x").path) as image:
@@ -143,7 +143,7 @@ def test_exif_too_long_for_a_jpeg_loses_its_longest_values(quarters, opened, tmp
 
 
 @pytest.mark.parametrize(("name", "side"), [("webp", 16_384), ("jpeg", 65_501), ("avif", 32_769)])
-def test_what_a_format_cannot_hold_is_said_clearly(quarters, opened, tmp_path, name, side):
+def test_a_picture_too_large_for_its_format_is_refused(quarters, opened, tmp_path, name, side):
     with pytest.raises(PhotoError, match=f"{name.upper()} holds at most .* {side} x 1"):
         encode(Image.new("RGB", (side, 1)), opened(quarters), Output(format=name), tmp_path / "x")
     assert [path.name for path in tmp_path.iterdir()] == ["original"]
@@ -168,7 +168,7 @@ def test_a_jpeg_of_noise_a_pixel_wide_is_written(opened, tmp_path, size, progres
         assert written.size == size
 
 
-def test_an_encoder_that_gives_up_leaves_no_file(quarters, opened, tmp_path, monkeypatch):
+def test_an_encoder_that_fails_leaves_no_file(quarters, opened, tmp_path, monkeypatch):
     def give_up(self, fp, *_args, **_options):
         fp.touch()
         raise OSError("encoder error -2")

@@ -1,4 +1,4 @@
-"""worker/photo/filters.py: each filter by a property that one can see."""
+"""worker/photo/filters.py: each filter has a visible property that a test checks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def plain(*colour):
 
 
 @pytest.mark.parametrize("spec", SAMPLES, ids=lambda spec: spec.filter)
-def test_mode_and_size_stay_and_the_original_is_not_touched(noise, spec):
+def test_mode_and_size_stay_and_the_original_is_unchanged(noise, spec):
     for image in (noise, noise.convert("RGBA")):
         before = image.tobytes()
         result = filtered(image, spec)
@@ -59,7 +59,7 @@ def test_alpha_stays(noise, spec):
 
 
 @pytest.mark.parametrize("spec", SAMPLES, ids=lambda spec: spec.filter)
-def test_wholly_transparent_and_tiny_pictures_are_no_trouble(spec):
+def test_wholly_transparent_and_tiny_pictures_work(spec):
     assert filtered(Image.new("RGBA", (5, 5)), spec).getchannel("A").getextrema() == (0, 0)
     assert filtered(Image.new("RGB", (1, 1)), spec).size == (1, 1)
 
@@ -78,7 +78,7 @@ def test_sepia_follows_the_w3c_matrix():
     assert filtered(plain(100, 100, 100), Sepia(amount=0.5)).getpixel((0, 0)) == pytest.approx((118, 110, 97), abs=1)
 
 
-def test_invert_twice_is_nothing(noise):
+def test_invert_twice_gives_the_original(noise):
     assert filtered(plain(10, 20, 255), Invert()).getpixel((0, 0)) == (245, 235, 0)
     assert filtered(filtered(noise, Invert()), Invert()).tobytes() == noise.tobytes()
 
@@ -90,7 +90,7 @@ def test_auto_contrast_stretches_and_keeps_grays_gray():
     assert len({band.tobytes() for band in bands}) == 1
 
 
-def test_auto_contrast_ignores_outliers_and_hidden_pixels():
+def test_auto_contrast_ignores_outliers_and_transparent_pixels():
     image = Image.new("RGBA", (20, 20), (100, 100, 100, 255))
     image.paste((150, 150, 150, 255), (0, 0, 20, 10))
     image.putpixel((0, 0), (255, 255, 255, 255))
@@ -100,12 +100,12 @@ def test_auto_contrast_ignores_outliers_and_hidden_pixels():
 
 
 @pytest.mark.parametrize("bits", range(1, 9))
-def test_posterize_keeps_so_many_bits(bits):
+def test_posterize_keeps_the_given_number_of_bits(bits):
     ramp = Image.linear_gradient("L").convert("RGB")
     assert len(filtered(ramp, Posterize(bits=bits)).getcolors(300)) == 2**bits
 
 
-def test_blur_spreads_as_far_as_sigma_says():
+def test_blur_spreads_by_sigma():
     """An edge blurred with sigma has passed from 16 to 84 percent over two sigma."""
     image = Image.new("RGB", (100, 20))
     image.paste((255, 255, 255), (50, 0, 100, 20))
@@ -115,7 +115,7 @@ def test_blur_spreads_as_far_as_sigma_says():
         assert width == pytest.approx(2 * sigma, abs=1.5)
 
 
-def test_blur_does_not_let_hidden_colours_bleed():
+def test_blur_does_not_show_colours_of_transparent_pixels():
     image = Image.new("RGBA", (32, 32), (0, 255, 0, 0))
     image.paste((255, 0, 0, 255), (0, 0, 16, 32))
     result = filtered(image, Blur(sigma=3))
@@ -136,7 +136,7 @@ def test_sharpen_overshoots_at_edges_only_above_its_threshold():
     assert filtered(image, Sharpen(amount=0)).tobytes() == image.tobytes()
 
 
-def test_sharpen_makes_no_halo_of_hidden_colours():
+def test_sharpen_makes_no_halo_from_colours_of_transparent_pixels():
     image = Image.new("RGBA", (32, 32), (255, 255, 255, 0))
     image.paste((90, 90, 90, 255), (0, 0, 16, 32))
     assert filtered(image, Sharpen(sigma=2, amount=3)).getpixel((15, 16)) == pytest.approx((90, 90, 90, 255), abs=8)
@@ -147,7 +147,7 @@ def test_brightness_is_a_factor():
     assert filtered(plain(100, 50, 200), Brightness(amount=0)).getpixel((0, 0)) == (0, 0, 0)
 
 
-def test_contrast_turns_around_the_mean(noise):
+def test_contrast_keeps_the_mean(noise):
     flat = filtered(noise, Contrast(amount=0))
     assert flat.getcolors() is not None
     assert len(flat.getcolors()) == 1
@@ -158,13 +158,13 @@ def test_contrast_turns_around_the_mean(noise):
     assert filtered(noise, Contrast(amount=1)).tobytes() == noise.tobytes()
 
 
-def test_contrast_does_not_weigh_hidden_pixels():
+def test_contrast_ignores_transparent_pixels():
     image = Image.new("RGBA", (10, 10), (255, 255, 255, 0))
     image.paste((40, 40, 40, 255), (0, 0, 5, 5))
     assert filtered(image, Contrast(amount=0)).getpixel((0, 0)) == (40, 40, 40, 255)
 
 
-def test_saturation_is_a_factor_of_colour():
+def test_saturation_is_a_factor():
     red, green, blue = filtered(plain(200, 100, 100), Saturation(amount=0)).getpixel((0, 0))
     assert red == green == blue
     strong = filtered(plain(160, 120, 120), Saturation(amount=2)).getpixel((0, 0))

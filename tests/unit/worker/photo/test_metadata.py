@@ -1,4 +1,4 @@
-"""worker/photo/metadata.py and exif.py: what a photo says of itself, however badly it says it."""
+"""worker/photo/metadata.py and exif.py: metadata is read even from broken EXIF."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def tags() -> Image.Exif:
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
-def test_all_of_it_from_every_format_with_exif(quarters, opened, format_):
+def test_all_metadata_is_read_from_every_format_with_exif(quarters, opened, format_):
     photo = opened(quarters, format_, exif=tags().tobytes())
     told = metadata(photo, MetadataJob(colours=4), LIMIT)
     assert json.loads(json.dumps(told, allow_nan=False)) == told
@@ -77,7 +77,7 @@ def test_size_is_upright_and_orientation_as_stored(quarters, opened):
     assert (told["width"], told["height"], told["orientation"]) == (40, 60, 6)
 
 
-def test_a_photo_without_anything(quarters, opened):
+def test_a_photo_without_metadata(quarters, opened):
     told = metadata(opened(quarters), MetadataJob(), LIMIT)
     assert (told["gps"], told["taken_at"], told["icc"], told["exif"], told["orientation"]) == (None, None, None, {}, 1)
 
@@ -112,7 +112,7 @@ def test_positions(gps, expected):
 
 
 @pytest.mark.parametrize("reference", [1, 3, b"\1", b"\3"])
-def test_below_the_sea_is_negative(reference):
+def test_an_altitude_below_sea_level_is_negative(reference):
     place = {1: "N", 2: (1.0, 0.0, 0.0), 3: "E", 4: (1.0, 0.0, 0.0), 5: reference, 6: 12.25}
     assert position(place)["altitude"] == -12.25
     assert position(place | {6: IFDRational(1, 0)})["altitude"] is None
@@ -132,7 +132,7 @@ def test_below_the_sea_is_negative(reference):
         (Exif(photo={0x9003: 7}), None),
     ],
 )
-def test_when_it_was_taken(exif, expected):
+def test_the_time_when_the_photo_was_taken(exif, expected):
     assert taken_at(exif) == expected
 
 
@@ -150,7 +150,7 @@ def test_tags_are_safe_for_json_and_bounded():
 
 
 @pytest.mark.parametrize("codec", ["utf-8", "latin-1"])
-def test_names_are_read_as_they_were_written_and_kept_so(opened, quarters, tmp_path, codec):
+def test_names_are_read_and_kept_as_they_were_written(opened, quarters, tmp_path, codec):
     exif = Image.Exif()
     exif[0x013B] = "Artist_Name"  # of the same length
     data = exif.tobytes().replace(b"Artist_Name", "Jürgen Mül".encode(codec).ljust(11, b"\0")[:11])
@@ -166,7 +166,7 @@ def test_a_comment_in_either_byte_order(codec):
     assert readable_tags(comment) == {"UserComment": "hello ü"}
 
 
-def test_results_that_keep_exif_say_srgb_and_upright(opened, quarters, tmp_path):
+def test_kept_exif_says_srgb_and_upright(opened, quarters, tmp_path):
     exif = tags()
     exif.get_ifd(0x8769)[0xA001] = 65535
     photo = opened(quarters, "JPEG", exif=exif.tobytes())
@@ -176,7 +176,7 @@ def test_results_that_keep_exif_say_srgb_and_upright(opened, quarters, tmp_path)
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF"])
-def test_xmp_does_not_turn_a_photo(opened, quarters, format_):
+def test_xmp_does_not_rotate_a_photo(opened, quarters, format_):
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
     options = {"tiffinfo": {700: xmp}} if format_ == "TIFF" else {"xmp": xmp}
     if format_ == "PNG":
@@ -187,7 +187,7 @@ def test_xmp_does_not_turn_a_photo(opened, quarters, format_):
     assert (photo.image.size, photo.orientation) == (quarters.size, 1)
 
 
-def test_no_exif_is_so_large_that_it_costs_the_photo(opened, quarters, tmp_path):
+def test_very_large_exif_does_not_fail_the_photo(opened, quarters, tmp_path):
     many = Image.Exif()
     for tag in range(0xC000, 0xC000 + 8000):
         many[tag] = tag
@@ -217,7 +217,7 @@ def test_dominant_colours_are_the_quarters(quarters):
     assert {entry["colour"] for entry in told} == {"#dc1e1e", "#1ec81e", "#1e1edc", "#e6e61e"}
 
 
-def test_dominant_colours_largest_first_and_only_of_what_is_visible(quarters):
+def test_dominant_colours_are_of_visible_pixels_and_the_largest_is_first(quarters):
     image = Image.new("RGBA", (100, 100), (255, 0, 255, 0))
     image.paste((255, 0, 0, 255), (0, 0, 30, 100))
     image.paste((0, 0, 255, 255), (30, 0, 40, 100))

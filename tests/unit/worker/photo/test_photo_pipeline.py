@@ -1,4 +1,4 @@
-"""worker/photo/pipeline.py: jobs in, result files out; and nothing that can be asked for lacks its implementation."""
+"""worker/photo/pipeline.py: jobs in, result files out. Every spec has its implementation, and the other way round."""
 
 from __future__ import annotations
 

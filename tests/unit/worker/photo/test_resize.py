@@ -1,4 +1,4 @@
-"""worker/photo/resize.py and crop.py: sizes to the pixel, and what is in them."""
+"""worker/photo/resize.py and crop.py: exact sizes, and the part of the photo that is kept."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def resized(image: Image.Image, **spec: object) -> Image.Image:
         ({"width": 3000, "height": 300, "fit": "inside", "without_enlargement": True}, (367, 300)),
     ],
 )
-def test_sizes_are_sharps(spec, expected):
+def test_sizes_are_those_of_sharp(spec, expected):
     assert sizes_of((2725, 2225), Resize(**spec)).result == expected
 
 
 @pytest.mark.parametrize("fit", ["cover", "contain", "fill", "inside", "outside"])
-def test_no_side_vanishes(fit):
+def test_no_side_becomes_zero(fit):
     assert min(sizes_of((5000, 2), Resize(width=10, fit=fit)).result) >= 1
     assert resized(Image.new("RGB", (500, 1)), width=3, height=3, fit=fit).height >= 1
 
@@ -76,7 +76,7 @@ def test_cover_keeps_a_focal_point_in_view(quarters, x, left):
     assert {image.getpixel((column, 4)) for column in range(10)} == {left}
 
 
-def test_a_focal_point_stands_in_the_middle_where_there_is_room():
+def test_a_focal_point_is_in_the_middle_if_there_is_room():
     image = Image.new("RGB", (100, 20))
     image.putpixel((40, 10), (255, 255, 255))
     assert resized(image, width=20, height=20, position={"x": 0.4, "y": 0.5}).getpixel((10, 10)) == (255, 255, 255)
@@ -125,7 +125,7 @@ def test_fill_stretches(quarters):
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_every_kernel_makes_the_same_picture_more_or_less(quarters, kernel):
+def test_every_kernel_makes_nearly_the_same_picture(quarters, kernel):
     image = resized(quarters, width=30, kernel=kernel)
     assert image.size == (30, 20)
     assert image.getpixel((5, 5)) == pytest.approx(RED, abs=6)
@@ -135,7 +135,7 @@ def test_nearest_makes_no_new_colours(quarters):
     assert len(resized(quarters, width=173, kernel="nearest").getcolors()) == 4
 
 
-def test_colours_under_transparent_pixels_do_not_bleed():
+def test_colours_of_transparent_pixels_do_not_show():
     image = Image.new("RGBA", (64, 64), (0, 255, 0, 0))
     image.paste((255, 0, 0, 255), (0, 0, 31, 64))
     for pixel in resized(image, width=16).get_flattened_data():
@@ -153,7 +153,7 @@ def test_a_very_small_result_is_as_good_as_the_slow_way(noise, width):
     assert sum(level * count for level, count in enumerate(histogram)) / (size[0] * size[1]) < 2
 
 
-def test_the_original_is_not_touched(quarters):
+def test_the_original_is_unchanged(quarters):
     before = quarters.tobytes()
     for fit in ("cover", "contain", "fill", "inside", "outside"):
         result = resized(quarters, width=60, height=40, fit=fit)
@@ -174,7 +174,7 @@ def test_a_result_of_too_many_pixels_is_refused(size, spec, dimensions):
         resized(Image.new("RGB", size), **spec)
 
 
-def test_cover_of_an_extreme_photo_needs_no_large_picture_in_between():
+def test_cover_of_a_very_wide_photo_makes_no_large_picture_in_between():
     assert resized(Image.new("RGB", (1, 10_000)), width=100, height=100).size == (100, 100)
 
 
@@ -202,7 +202,7 @@ def test_attention_prefers_a_face_to_a_patterned_wall():
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_strategies_take_any_picture_and_stay_in_the_middle_of_a_plain_one(strategy, mode):
+def test_strategies_accept_every_mode_and_keep_the_middle_of_a_plain_picture(strategy, mode):
     assert STRATEGIES[strategy](Image.new(mode, (40, 20)), 0.5, 1.0) == (0.5, 0.5)
     for size in [(1, 1), (1, 500), (500, 1), (2, 3)]:
         assert resized(Image.new(mode, size), width=7, height=5, position=strategy).size == (7, 5)
