@@ -185,6 +185,9 @@ class Stack:
         return [item["Key"] for item in found.get("Contents", [])]
 
 
+SLOW = "tests.support.slow_worker"
+"""The program of a worker that takes its time over `slow_job`."""
+
 QUICK_LEASE = {"DARKROOM_LEASE": "6", "DARKROOM_HEARTBEAT": "1"}
 """So that the message of a killed worker is soon back. Real deployments have a longer one."""
 
@@ -209,10 +212,5 @@ def stack(make_stack: Callable[..., Stack]) -> Stack:
 
 @pytest.fixture(scope="session")
 def slow_job() -> dict[str, Any]:
-    """A job that keeps a core busy for several seconds."""
-    steps = [
-        {"type": "resize", "width": 6000, "height": 4500, "fit": "fill"},
-        {"type": "filter", "filter": "blur", "sigma": 50},
-        {"type": "resize", "width": 100, "kernel": "nearest"},
-    ]
-    return {"type": "pipeline", "steps": steps * 6}
+    """A job that takes `SLOW` eight seconds, longer than QUICK_LEASE, and no CPU time."""
+    return {"type": "filter", "filter": "blur", "sigma": 80}

@@ -15,13 +15,13 @@ import pytest
 
 from darkroom.aws.queue import Received
 from darkroom.record.photo import PhotoRecord
-from tests.integration.conftest import Stack, WorkerProcess, wait_until
+from tests.integration.conftest import SLOW, Stack, WorkerProcess, wait_until
 
 RESIZE = {"type": "resize", "width": 160}
 LONG_LEASE = {"DARKROOM_LEASE": "600"}
 ONE_SLOT = {"DARKROOM_CONCURRENCY": "1", "DARKROOM_PREFETCH": "0"}
 
-RUNS = 5
+RUNS = 2
 """Measurements of how soon messages are back."""
 
 
@@ -44,7 +44,7 @@ class TestWhatWaits:
         self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
     ) -> None:
         running, *waiting = [stack.submit(picture, slow_job) for _ in range(3)]
-        worker = stack.worker(DARKROOM_CONCURRENCY="1", DARKROOM_PREFETCH="2", **LONG_LEASE)
+        worker = stack.worker(SLOW, DARKROOM_CONCURRENCY="1", DARKROOM_PREFETCH="2", **LONG_LEASE)
         photos = [running, *waiting]
         wait_until("one is in work", lambda: any("processing" in stack.look(photo).counts for photo in photos))
         worker.send(signal.SIGTERM)
@@ -61,7 +61,7 @@ class TestWhatWaits:
         """Measured, not asserted; what is asserted is that they do not wait for what runs."""
         delays: list[float] = []
         for _ in range(RUNS):
-            worker = stack.worker(DARKROOM_CONCURRENCY="1", DARKROOM_PREFETCH="4", **LONG_LEASE)
+            worker = stack.worker(SLOW, DARKROOM_CONCURRENCY="1", DARKROOM_PREFETCH="4", **LONG_LEASE)
             stack.wait_in_work(stack.submit(picture, slow_job))
             waiting = [stack.submit(picture, RESIZE) for _ in range(4)]
             wait_until_held(stack, 5)
@@ -85,7 +85,7 @@ class TestWhatWaits:
             )
 
     def test_those_of_a_poll_in_flight_go_back_too(self, stack: Stack, picture: bytes) -> None:
-        worker = stack.worker(DARKROOM_POLL_WAIT="20", **LONG_LEASE)
+        worker = stack.worker(DARKROOM_POLL_WAIT="8", **LONG_LEASE)
         stack.wait_for(stack.submit(picture, RESIZE))  # the next poll began when this message came
         wait_until("its message is deleted", lambda: worker.logged("order.settled"))
         stack.wait_until_empty()
@@ -99,7 +99,7 @@ class TestWhatWaits:
 
     def test_nothing_more_is_received(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
         running = stack.submit(picture, slow_job)
-        worker = stack.worker(**ONE_SLOT, **LONG_LEASE)  # no room: it does not poll
+        worker = stack.worker(SLOW, **ONE_SLOT, **LONG_LEASE)  # no room: it does not poll
         stack.wait_in_work(running)
         worker.send(signal.SIGTERM)
         wait_until("it drains", lambda: worker.logged("worker.draining"))
@@ -115,7 +115,7 @@ class TestWhatRuns:
 
     def test_when_the_grace_is_over_it_goes_back(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
         photo = stack.submit(picture, slow_job)
-        worker = stack.worker(DARKROOM_STOP_GRACE="1", **LONG_LEASE)
+        worker = stack.worker(SLOW, DARKROOM_STOP_GRACE="1", **LONG_LEASE)
         stack.wait_in_work(photo)
         worker.send(signal.SIGTERM)
         assert worker.wait() == 0
@@ -125,7 +125,7 @@ class TestWhatRuns:
         self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
     ) -> None:
         photo = stack.submit(picture, slow_job)
-        worker = stack.worker(**LONG_LEASE)
+        worker = stack.worker(SLOW, **LONG_LEASE)
         stack.wait_in_work(photo)
         worker.send(signal.SIGTERM)
         wait_until("it drains", lambda: worker.logged("worker.draining"))
@@ -153,13 +153,13 @@ class TestScalingIn:
     """From four workers to one under load: nothing is lost, done twice, or delayed by a visibility timeout."""
 
     def test_on_a_standard_queue(self, stack: Stack, picture: bytes) -> None:
-        photos = self.scale_in(stack, picture, owners=["ann"] * 40)
+        photos = self.scale_in(stack, picture, owners=["ann"] * 24)
         assert {stack.wait_for(photo).status for photo in photos} == {"succeeded"}
         self.nothing_was_lost(stack, photos)
 
     def test_on_a_fifo_queue_in_order(self, make_stack: Callable[..., Stack], picture: bytes) -> None:
         stack = make_stack(DARKROOM_QUEUE_TYPE="fifo")
-        photos = self.scale_in(stack, picture, owners=["ann", "bob", "eve", "joe"] * 10)
+        photos = self.scale_in(stack, picture, owners=["ann", "bob", "eve", "joe"] * 6)
         ended: dict[str, list[Any]] = {}
         for photo in photos:
             (job,) = stack.wait_for(photo).jobs.values()
@@ -170,8 +170,8 @@ class TestScalingIn:
 
     @staticmethod
     def scale_in(stack: Stack, picture: bytes, owners: list[str]) -> list[PhotoRecord]:
-        blur = {"type": "pipeline", "steps": [{"type": "resize", "width": 2000}, {"type": "filter", "filter": "blur"}]}
-        workers = [stack.worker(DARKROOM_CONCURRENCY="1", **LONG_LEASE) for _ in range(4)]
+        blur = {"type": "filter", "filter": "blur", "sigma": 4}  # 0.4 s
+        workers = [stack.worker(SLOW, DARKROOM_CONCURRENCY="1", **LONG_LEASE) for _ in range(4)]
         photos = [stack.submit(picture, blur, owner=owner) for owner in owners]
         wait_until("all have begun", lambda: all(worker.logged("job.stored") for worker in workers))
         going: list[WorkerProcess] = workers[1:]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from darkroom.record.ids import new_id
 from darkroom.record.photo import PhotoRecord
-from tests.integration.conftest import Stack, wait_until
+from tests.integration.conftest import SLOW, Stack, wait_until
 
 RESIZE = {"type": "resize", "width": 160}
 METADATA = {"type": "metadata"}
@@ -243,7 +243,7 @@ class TestTheChild:
         self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
     ) -> None:
         photo = stack.submit(picture, RESIZE, slow_job, METADATA)
-        worker = stack.worker(DARKROOM_TIME_LIMIT="2")
+        worker = stack.worker(SLOW, DARKROOM_TIME_LIMIT="2")
         resize, slow, metadata = stack.wait_for(photo).jobs.values()
         assert (resize.status, slow.status, metadata.status) == ("succeeded", "failed", "succeeded")
         assert slow.errors[0].code == "time_limit_exceeded"
@@ -252,20 +252,19 @@ class TestTheChild:
 
     def test_a_crash_costs_nothing_but_the_child(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
         photo = stack.submit(picture, RESIZE, slow_job)
-        worker = stack.worker(DARKROOM_CONCURRENCY="1")
-        stack.wait_in_work(photo)
-        (child,) = wait_until("a child is there", worker.children)
+        worker = stack.worker(SLOW, DARKROOM_CONCURRENCY="1")
+        wait_until("its child has done the first job", lambda: worker.logged("job.stored"))
+        (child,) = worker.children()
         os.kill(child, signal.SIGSEGV)
         ended = stack.wait_for(photo)
         assert ended.status == "succeeded"
         assert "SIGSEGV" in worker.logged("child.lost")[0]["detail"]
         assert [job.attempts for job in ended.jobs.values()] == [1, 1]
 
-    def test_a_job_that_runs_out_of_memory_fails_alone(
-        self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
-    ) -> None:
-        worker = stack.worker(DARKROOM_CHILD_MEMORY="100000000")  # less than two pictures of 6000x4500 need
-        photo = stack.submit(picture, RESIZE, slow_job, METADATA)
+    def test_a_job_that_runs_out_of_memory_fails_alone(self, stack: Stack, picture: bytes) -> None:
+        large_job = {"type": "resize", "width": 6000, "height": 4500, "fit": "fill"}
+        worker = stack.worker(DARKROOM_CHILD_MEMORY="100000000")  # less than a picture of 6000x4500 and its file need
+        photo = stack.submit(picture, RESIZE, large_job, METADATA)
         resize, large, metadata = stack.wait_for(photo).jobs.values()
         assert (resize.status, large.status, metadata.status) == ("succeeded", "failed", "succeeded")
         assert large.errors[0].code == "out_of_memory"
@@ -284,7 +283,7 @@ class TestLeasesAndClaims:
         self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
     ) -> None:
         photo = stack.submit(picture, slow_job)
-        workers = [stack.worker(DARKROOM_CONCURRENCY="1") for _ in range(2)]
+        workers = [stack.worker(SLOW, DARKROOM_CONCURRENCY="1") for _ in range(2)]
         assert only_job(stack.wait_for(photo)).attempts == 1
         stack.wait_until_empty()
         (order,) = stack.look(photo).orders.values()
@@ -295,10 +294,10 @@ class TestLeasesAndClaims:
         self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
     ) -> None:
         photo = stack.submit(picture, slow_job, RESIZE)
-        victim = stack.worker()
+        victim = stack.worker(SLOW)
         stack.wait_in_work(photo)
         victim.send(signal.SIGKILL)
-        stack.worker()
+        stack.worker(SLOW)
         ended = stack.wait_for(photo)
         assert ended.status == "succeeded"
         assert {job.attempts for job in ended.jobs.values()} == {2}
@@ -308,7 +307,7 @@ class TestLeasesAndClaims:
     ) -> None:
         photo = stack.submit(picture, slow_job)
         (order,) = photo.orders
-        worker = stack.worker()
+        worker = stack.worker(SLOW)
         stack.wait_in_work(photo)
         stack.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300))
         (settled,) = wait_until("the worker has ended", lambda: worker.logged("order.settled"))
@@ -333,7 +332,7 @@ class TestStarting:
 class TestWhileInWork:
     def test_a_cancelled_photo_stays_cancelled(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
         photo = stack.submit(picture, slow_job)
-        stack.worker()
+        stack.worker(SLOW)
         stack.wait_in_work(photo)
         stack.services.table.update(photo.id, lambda record: record.cancel())
         stack.wait_until_empty()
@@ -342,7 +341,7 @@ class TestWhileInWork:
 
     def test_nothing_of_a_deleted_photo_reappears(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
         photo = stack.submit(picture, RESIZE, slow_job)
-        stack.worker()
+        stack.worker(SLOW)
         stack.wait_in_work(photo)
         tombstone, _ = stack.services.table.update(photo.id, lambda record: record.delete())
         stack.services.cleanup.purge(tombstone)
@@ -369,7 +368,7 @@ class TestWhileInWork:
     ) -> None:
         photo = stack.submit(picture, slow_job)
         (job,) = photo.jobs
-        stack.worker(DARKROOM_CONCURRENCY="2")
+        stack.worker(SLOW, DARKROOM_CONCURRENCY="2")
         stack.wait_in_work(photo)
         stack.services.table.update(photo.id, lambda record: record.cancel())
         photo, order = stack.services.table.update(photo.id, lambda record: record.retry(job, 300))
@@ -383,7 +382,7 @@ class TestWhileInWork:
         self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
     ) -> None:
         photo = stack.submit(picture, slow_job)
-        stack.worker()
+        stack.worker(SLOW)
         stack.wait_in_work(photo)
         more = stack.record(picture, [RESIZE])
         jobs = [job.spec for job in more.jobs.values()]

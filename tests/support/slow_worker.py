@@ -1,0 +1,28 @@
+"""The real worker, whose blur takes sigma / 10 seconds and no CPU time: `python -m tests.support.slow_worker`.
+
+For tests that need work to be under way, however fast or busy the machine is. A child imports the program it belongs
+to, so that it finds the operation replaced here as well.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from PIL import Image
+
+from darkroom.jobs.specs import Blur
+from worker.photo.pipeline import STEPS
+
+
+def _wait(image: Image.Image, spec: Blur, _max_pixels: int) -> Image.Image:
+    time.sleep(spec.sigma / 10)
+    return image
+
+
+STEPS[Blur] = _wait
+
+if __name__ == "__main__":
+    from worker.__main__ import main  # not in the children, which would load all of the worker
+
+    sys.exit(main())
