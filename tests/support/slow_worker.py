@@ -11,8 +11,8 @@ import time
 
 from PIL import Image
 
-from darkroom.jobs.specs import Blur
-from worker.photo.pipeline import STEPS
+from darkroom.jobs.steps import Blur
+from worker.photo.pipeline import STEP_FUNCTIONS
 
 
 def _wait(image: Image.Image, spec: Blur, _max_pixels: int) -> Image.Image:
@@ -20,7 +20,7 @@ def _wait(image: Image.Image, spec: Blur, _max_pixels: int) -> Image.Image:
     return image
 
 
-STEPS[Blur] = _wait
+STEP_FUNCTIONS[Blur] = _wait
 
 if __name__ == "__main__":
     from worker.__main__ import main  # not in the children, which would load all of the worker
