@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from darkroom.jobs.job_types import jobs_adapter
+from darkroom.jobs.steps import FILTERS
 from darkroom.settings import PREFIX, PROJECT, Settings
 from tests.support.documents import SHELLS, blocks, pages
 
@@ -42,6 +45,17 @@ def anchors(page: Path) -> set[str]:
     """The names that GitHub gives the headings of a page."""
     headings = HEADING.findall(FENCED.sub("", page.read_text()))
     return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def test_the_examples_of_jobs_are_valid() -> None:
+    (examples,) = [block for block in blocks(PROJECT / "docs/api.md") if block.language == "jsonc"]
+    assert jobs_adapter.validate_python([json.loads(line) for line in examples.text.splitlines()])
+
+
+def test_the_filters_that_are_listed_exist() -> None:
+    listed = re.search(r"^- \*\*filter\*\*: (.*?)\.$", (PROJECT / "docs/api.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert listed
+    assert set(CODE.findall(listed[1])) - set(FILTERS) == set()
 
 
 @every_page
