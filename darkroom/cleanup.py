@@ -24,7 +24,7 @@ class Cleanup:
         if photo := self.table.get(photo_id):
             self.bucket.remove(key for key in keys if not photo.needs_result(key, *job_and_fence(key)))
 
-    def purge(self, photo: PhotoRecord) -> PhotoRecord:
+    def remove_deleted(self, photo: PhotoRecord) -> PhotoRecord:
         """Remove all objects of a deleted photo, and then mark its tombstone. May be repeated after any crash.
 
         Raises Unavailable.
@@ -32,7 +32,7 @@ class Cleanup:
         self.bucket.remove_photo(photo.id)
         self.dedupe.forget(photo)
 
-        def mark_purged(record: PhotoRecord) -> None:
-            record.purged = True
+        def mark_removed(record: PhotoRecord) -> None:
+            record.objects_removed = True
 
-        return self.table.update(photo.id, mark_purged, known=photo)[0]
+        return self.table.update(photo.id, mark_removed, known=photo)[0]

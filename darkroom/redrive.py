@@ -1,8 +1,8 @@
-"""Dead letters: orders that were given up. Look through them, send them again, or leave them for good.
+"""Dead letters, which are buried orders: list, redrive or purge them.
 
-They are found in the records, not by receiving their messages, which would hide and count them. A redrive
-is one conditional update of the record, and then a new message built from it; a crash between the two
-leaves an overdue order, which the sweep sends.
+They are listed from the records: receiving their messages would hide these, and count the receives. A redrive updates
+the record and then sends a new message made from it. After a crash between the two the order is overdue, and the sweep
+sends it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PAGE = 100
 
 @dataclass(frozen=True)
 class DeadOrder:
-    """A dead letter, as it was when it was read."""
+    """A dead letter, as of the time when the record was read."""
 
     photo: PhotoRecord
     order: Order
@@ -34,12 +34,12 @@ class DeadOrder:
 
     @property
     def cursor(self) -> str:
-        """Of what follows its photo in the owner's list."""
+        """The cursor of the page that follows its photo in the owner's list."""
         return dead_letter_cursor_after(self.photo)
 
 
 def dead_orders(photo: PhotoRecord, code: str | None = None) -> list[DeadOrder]:
-    """A photo's dead letters: all, or those with this reason."""
+    """A photo's dead letters: all, or those with this code."""
     return [
         DeadOrder(photo, order)
         for order in photo.orders.values()
@@ -48,14 +48,14 @@ def dead_orders(photo: PhotoRecord, code: str | None = None) -> list[DeadOrder]:
 
 
 class DeadLetters:
-    """The dead letters of an owner, or of all (None)."""
+    """The dead letters of one owner, or of all owners (None)."""
 
     def __init__(self, services: Services, owner: str | None) -> None:
         self._services = services
         self._owner = owner
 
     def get(self, photo_id: str, order_id: str) -> DeadOrder:
-        """Raises NotFound when the order is no dead letter, or no longer, or another owner's."""
+        """Raises NotFound when the order is not a dead letter, or not this owner's."""
         photo = self._photo(self._services.table.get(photo_id), photo_id)
         for dead in dead_orders(photo):
             if dead.order.id == order_id:
@@ -63,15 +63,15 @@ class DeadLetters:
         raise NotFound(f"there is no dead letter {photo_id}/{order_id}")
 
     def of_photo(self, photo_id: str) -> list[DeadOrder]:
-        """Raises NotFound when there is no such photo, or it is another owner's."""
+        """Raises NotFound when there is no such photo, or it is not this owner's."""
         return dead_orders(self._photo(self._services.table.get(photo_id), photo_id))
 
     def page(self, limit: int, cursor: str | None = None) -> tuple[list[PhotoRecord], str | None]:
-        """Photos with dead letters, and the cursor of what follows."""
+        """Photos with dead letters, and the cursor of the next page."""
         return self._services.table.list_dead_letters(self._owner, limit, cursor)
 
     def all(self, code: str | None = None) -> Iterator[DeadOrder]:
-        """Every dead letter, or all with this reason."""
+        """All dead letters, or those with this code."""
         cursor = None
         while True:
             photos, cursor = self.page(PAGE, cursor)
@@ -81,7 +81,7 @@ class DeadLetters:
                 return
 
     def latest(self, limit: int, code: str | None = None) -> tuple[int, list[DeadOrder]]:
-        """How many there are, and the latest of them; only these are kept in memory."""
+        """The number of dead letters, and the latest of them. Only these are held in memory."""
         total = 0
 
         def counted() -> Iterator[DeadOrder]:
@@ -94,9 +94,10 @@ class DeadLetters:
         return total, latest
 
     def redrive(self, photo_id: str, order_id: str, trace: str = "") -> tuple[PhotoRecord, bool]:
-        """Queue a dead letter's jobs again. False beside the record: the message has to wait for the sweep.
+        """Queue the jobs of a dead letter again. Returns the record, and whether the message was sent.
 
-        Raises NotFound when there is no such order or it is another owner's, Conflict when it is no dead letter.
+        If the queue did not take it, the sweep sends it later. Raises NotFound when there is no such order or it is not
+        this owner's, Conflict when it is not a dead letter.
         """
         resend_after = self._services.settings.resend_after
 
@@ -111,14 +112,14 @@ class DeadLetters:
         return photo, True
 
     def purge(self, photo_id: str, order_id: str) -> None:
-        """Leave a dead letter for good; its jobs stay failed, and the sweep removes its message.
+        """Stop listing a dead letter: its jobs stay failed, and the sweep deletes its message.
 
-        Raises NotFound when the order is no dead letter, or another owner's.
+        Raises NotFound when the order is not a dead letter, or not this owner's.
         """
-        self._services.table.update(photo_id, lambda record: self._photo(record, photo_id).order(order_id).discard())
+        self._services.table.update(photo_id, lambda record: self._photo(record, photo_id).order(order_id).purge())
 
     def _photo(self, photo: PhotoRecord | None, photo_id: str) -> PhotoRecord:
-        """One answer for all reasons, so that nobody learns others' ids."""
+        """Raises NotFound for every reason, so that a caller cannot find out ids of other owners' photos."""
         if photo is None or photo.deleted_or_expired or self._owner not in (None, photo.owner):
             raise NotFound(f"there is no photo {photo_id}")
         return photo

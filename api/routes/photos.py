@@ -185,9 +185,9 @@ def cancel_photo(path: PhotoPath) -> Response:
 def delete_photo(path: PhotoPath) -> Response:
     here = context()
     photo, _ = here.services.table.update(str(path.photo_id), lambda record: _delete(record, path.photo_id))
-    if not photo.purged:
+    if not photo.objects_removed:
         try:
-            here.services.cleanup.purge(photo)
+            here.services.cleanup.remove_deleted(photo)
         except Unavailable as error:
             log.warning("photo.not_purged", photo=photo.id, detail=error.detail)  # the sweep goes on with it
     return no_content()

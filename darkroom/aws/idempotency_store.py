@@ -6,7 +6,7 @@ process dies in the middle, its lock on the key soon runs out. The next try take
 it finds what is there already and continues from there.
 
 So the lock only saves work. If two tries hold it at once, neither can undo what the other has promised, because the
-second one marks the order as shared (darkroom/record/photo.py).
+second one marks the order as resumed (darkroom/record/photo.py).
 
 DynamoDB's TTL deletes items up to days late, so every condition looks at `expires_at` itself.
 """
@@ -53,7 +53,7 @@ class KeyLock:
     """The right to carry out the request with this key."""
 
     pk: str
-    holder: str
+    lock_id: str
     reserved: ReservedIds
 
 
@@ -86,8 +86,8 @@ class Idempotency:
             item = self._read(lock.pk)
             if item is None or item["expires_at"] <= at:
                 continue
-            again = KeyLock(lock.pk, lock.holder, ReservedIds(tuple(item["ids"]), reused=True))
-            if item["holder"] == lock.holder:  # our own write: its answer was lost, and the SDK sent it again
+            again = KeyLock(lock.pk, lock.lock_id, ReservedIds(tuple(item["ids"]), reused=True))
+            if item["lock_id"] == lock.lock_id:  # our own write: its answer was lost, and the SDK sent it again
                 return again
             if item["fingerprint"] != fingerprint:
                 raise KeyReused(
@@ -101,7 +101,7 @@ class Idempotency:
                     "the request with this Idempotency-Key is still in progress; send it again later to get its answer",
                     retry_after=_pause(int(item["locked_until"]), at),
                 )
-            if self._take_over(again, str(item["holder"]), at):
+            if self._take_over(again, str(item["lock_id"]), at):
                 return again
 
     def finish(self, lock: KeyLock, answer: StoredAnswer) -> None:
@@ -129,7 +129,7 @@ class Idempotency:
         item: dict[str, Any] = {
             "pk": lock.pk,
             "fingerprint": fingerprint,
-            "holder": lock.holder,
+            "lock_id": lock.lock_id,
             "ids": list(lock.reserved.ids),
             "locked_until": at + LOCK,
             "expires_at": at + self._keep,
@@ -154,10 +154,10 @@ class Idempotency:
                 self._dynamodb.update_item(
                     TableName=self._name,
                     Key={"pk": lock.pk},
-                    UpdateExpression="SET holder = :me, locked_until = :until",
-                    ConditionExpression="holder = :before AND attribute_not_exists(answer) AND locked_until <= :now",
+                    UpdateExpression="SET lock_id = :me, locked_until = :until",
+                    ConditionExpression="lock_id = :before AND attribute_not_exists(answer) AND locked_until <= :now",
                     ExpressionAttributeValues={
-                        ":me": lock.holder,
+                        ":me": lock.lock_id,
                         ":until": at + LOCK,
                         ":before": before,
                         ":now": at,
@@ -176,8 +176,8 @@ class Idempotency:
                         TableName=self._name,
                         Key={"pk": lock.pk},
                         UpdateExpression=update,
-                        ConditionExpression="holder = :me",
-                        ExpressionAttributeValues={":me": lock.holder, **values},
+                        ConditionExpression="lock_id = :me",
+                        ExpressionAttributeValues={":me": lock.lock_id, **values},
                     )
                 except self._dynamodb.exceptions.ConditionalCheckFailedException:
                     log.info("idempotency.taken_over")  # by a try with the same ids, whose answer is as good

@@ -47,12 +47,12 @@ class Table:
 
         That is another one if another request with the same Idempotency-Key made it under the same id.
         """
-        writer = new_id()
+        write_id = new_id()
         try:
-            self._put(photo, writer, "attribute_not_exists(pk)")
+            self._put(photo, write_id, "attribute_not_exists(pk)")
         except _VersionConflict:
-            found, last_writer = self._read(photo.id)
-            if last_writer != writer:
+            found, last_write = self._read(photo.id)
+            if last_write != write_id:
                 return found
             # Our own write: its first answer was lost, and the SDK sent it again.
             photo.version += 1
@@ -60,7 +60,7 @@ class Table:
 
     def new_item(self, photo: PhotoRecord) -> dict[str, Any]:
         """A new record as `create` writes it, for a transaction that also writes other items."""
-        return item_of(photo) | {"version": photo.version + 1, "writer": new_id()}
+        return item_of(photo) | {"version": photo.version + 1, "write_id": new_id()}
 
     def get(self, photo_id: str) -> PhotoRecord | None:
         """Read a record, strongly consistent. Tombstones and expired photos are records, too."""
@@ -77,19 +77,19 @@ class Table:
         Raises NotFound when there is no such photo.
         """
         photo = known or self._read(photo_id)[0]
-        writer = new_id()
+        write_id = new_id()
         for tries in itertools.count():
             before, photo = photo, photo.model_copy(deep=True)
             value = change(photo)
             if photo == before:
                 return photo, value
             try:
-                self._put(photo, writer, "version = :version", {":version": photo.version})
+                self._put(photo, write_id, "version = :version", {":version": photo.version})
             except _VersionConflict:
                 time.sleep(random.uniform(0, min(1.0, 0.01 * 2**tries)))  # noqa: S311 - jitter, not a secret
-                photo, last_writer = self._read(photo_id)
+                photo, last_write = self._read(photo_id)
                 # When the answer to our write is lost, the SDK sends it again, and that try finds our own new version.
-                if last_writer == writer:
+                if last_write == write_id:
                     return photo, value
             else:
                 return photo, value
@@ -188,7 +188,7 @@ class Table:
         item = self._item(photo_id)
         if item is None:
             raise NotFound(f"there is no photo {photo_id}")
-        return photo_of(item), str(item["writer"])
+        return photo_of(item), str(item["write_id"])
 
     def _item(self, photo_id: str) -> dict[str, Any] | None:
         with aws_errors(f"reading photo {photo_id}"):
@@ -218,9 +218,9 @@ class Table:
                     time.sleep(random.uniform(0.05, 0.2))  # noqa: S311 - jitter, not a secret
         return [found[photo_id] for photo_id in ids if photo_id in found]
 
-    def _put(self, photo: PhotoRecord, writer: str, condition: str, values: dict[str, Any] | None = None) -> None:
+    def _put(self, photo: PhotoRecord, write_id: str, condition: str, values: dict[str, Any] | None = None) -> None:
         """Write a record under a condition, and raise its version. Raises _VersionConflict."""
-        item = item_of(photo) | {"version": photo.version + 1, "writer": writer}
+        item = item_of(photo) | {"version": photo.version + 1, "write_id": write_id}
         query: dict[str, Any] = {"ExpressionAttributeValues": values} if values else {}
         with aws_errors(f"writing photo {photo.id}"):
             try:

@@ -251,7 +251,7 @@ class Order(Stored):
         self.send_count += 1
         self.dead_letter, self.due_at = None, now() + timedelta(seconds=resend_after)
 
-    def discard(self) -> None:
+    def purge(self) -> None:
         """Leave a dead letter for good: its jobs stay failed. Raises NotFound when the order is none."""
         if self.dead_letter is None:
             raise NotFound(f"order {self.id} is not a dead letter, or was redriven or purged already")

@@ -114,7 +114,7 @@ class PhotoRecord(PhotoState):
             self.upload.sweep_at = None
 
     def delete(self) -> None:
-        """Turn the record into a tombstone. The caller then removes the objects and sets `purged`."""
+        """Turn the record into a tombstone. The caller then removes the objects and sets `objects_removed`."""
         if not self.deleted_at:
             self.deleted_at = now()
             self.expires_at = self.deleted_at + timedelta(days=TOMBSTONE_DAYS)

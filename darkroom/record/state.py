@@ -47,7 +47,7 @@ class PhotoState(Stored):
     orders: dict[str, Order] = Field(default_factory=dict)
     expires_at: datetime | None = None
     deleted_at: datetime | None = None
-    purged: bool = False
+    objects_removed: bool = False
     version: int = 0
 
     @property
@@ -88,7 +88,7 @@ class PhotoState(Stored):
     def due_at(self) -> datetime | None:
         """When the sweep checks this photo; None when there is nothing to check."""
         if self.deleted_at:
-            return None if self.purged else self.deleted_at + UNFINISHED_REQUEST
+            return None if self.objects_removed else self.deleted_at + UNFINISHED_REQUEST
         if self.status == "expired":
             return None
         if self.upload:

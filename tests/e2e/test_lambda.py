@@ -343,7 +343,7 @@ EVERYTHING = [
     {"type": "metadata"},
 ]
 
-OF_TIME = {"seconds", "holder", "version"}
+OF_TIME = {"seconds", "message_id", "version"}
 """What of a record depends on when it was written: how long things took, which message led to it, and how often
 it was written, for that happens now and then. With them goes every `..._at`."""
 

@@ -319,7 +319,7 @@ class Scene:
         assert self.stack.receive(self.services.ingest.dead_letters) == []
 
     def check_erased(self, photo: PhotoRecord) -> None:
-        wait_until("the deletion is finished", lambda: self.stack.look(photo).purged)
+        wait_until("the deletion is finished", lambda: self.stack.look(photo).objects_removed)
         assert self.stack.look(photo).status == "deleted"
         assert self.photos() == []
         self.check()

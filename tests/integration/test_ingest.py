@@ -228,7 +228,7 @@ def test_a_file_that_is_too_large_is_not_even_fetched(busy: Stack) -> None:
 def test_a_photo_deleted_while_it_waits_takes_its_file_along(busy: Stack) -> None:
     photo = await_upload(busy.services)
     photo, _ = busy.services.table.update(photo.id, lambda record: record.delete())
-    busy.services.cleanup.purge(photo)
+    busy.services.cleanup.remove_deleted(photo)
     use_form(busy.services, photo, picture_of("red"))
     wait_until("the file is gone", lambda: not stored(busy, upload_key(photo.id)))
     wait_until_quiet(busy)
@@ -326,7 +326,7 @@ def test_a_photo_deleted_while_its_file_is_taken_in_leaves_nothing(stack: Stack,
     use_form(stack.services, photo, picture_of("red"))
     with halted(stack, stage, tmp_path) as go:
         photo, _ = stack.services.table.update(photo.id, lambda record: record.delete())
-        stack.services.cleanup.purge(photo)
+        stack.services.cleanup.remove_deleted(photo)
         go.touch()
     assert stored(stack, original_key(photo.id)) == stored(stack, upload_key(photo.id)) == []
     assert stack.look(photo).status == "deleted"
@@ -391,7 +391,7 @@ def test_a_deleted_photo_does_not_come_back(stack: Stack) -> None:
     photo = only_photo(stack, "alice")
     wait_until_quiet(stack)
     photo, _ = stack.services.table.update(photo.id, lambda record: record.delete())
-    stack.services.cleanup.purge(photo)
+    stack.services.cleanup.remove_deleted(photo)
     send(stack.services, notification(record_of(stack.services, key, etag)))
     wait_until_quiet(stack)
     assert stack.look(photo).status == "deleted"
@@ -505,7 +505,7 @@ def test_what_cannot_be_is_buried_with_the_reason(busy: Stack) -> None:
 
     reasons = {
         "what is this?": "not a message of ours",
-        "[]": "no JSON object",
+        "[]": "expected a JSON object",
         '{"Records": [{"eventName": "ObjectCreated:Put"}]}': "Records.0.eventTime",
         '{"v": 1, "kind": "work"}': "expected ingest or upload on this queue",
         '{"v": 1, "kind": "ingest", "owner": "alice"}': "key: Field required",

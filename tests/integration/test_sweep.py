@@ -61,7 +61,7 @@ def test_an_api_that_died_while_it_deleted(stack: Stack, picture: bytes) -> None
     stack.services.table.create(photo)
     stack.store(photo, picture)
     stack.worker(**OFTEN)
-    wait_until("the deletion is finished", lambda: stack.look(photo).purged)
+    wait_until("the deletion is finished", lambda: stack.look(photo).objects_removed)
     assert photo.original is not None
     assert not stack.services.bucket.exists(photo.original.key)
 

@@ -166,7 +166,7 @@ class TestAskedInTheMeantime:
     def test_what_was_deleted_does_not_reappear(self, story: Story) -> None:
         photo = story.stack.look(story.photos["delete"])
         assert story.answers["delete"] == [204]
-        assert (photo.status, photo.purged) == ("deleted", True)
+        assert (photo.status, photo.objects_removed) == ("deleted", True)
         assert story.stack.objects(photo) == []
         assert photo.original is not None
         assert not story.stack.services.bucket.exists(photo.original.key)

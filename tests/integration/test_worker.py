@@ -344,7 +344,7 @@ class TestWhileInWork:
         stack.worker(SLOW)
         stack.wait_in_work(photo)
         tombstone, _ = stack.services.table.update(photo.id, lambda record: record.delete())
-        stack.services.cleanup.purge(tombstone)
+        stack.services.cleanup.remove_deleted(tombstone)
         stack.wait_until_empty()
         assert stack.look(photo).status == "deleted"
         assert stack.objects(photo) == []

@@ -84,8 +84,8 @@ class Sweeper:
             self._services.table.postpone(photo_id, None)
             return
         if photo.deleted_at:
-            if not photo.purged:
-                self._services.cleanup.purge(photo)
+            if not photo.objects_removed:
+                self._services.cleanup.remove_deleted(photo)
                 log.info("sweep.purged")
             return
         if photo.pending_upload:

@@ -187,7 +187,7 @@ def test_it_goes_when_the_photo_is_deleted(start_api: Any, own: bytes) -> None:
     assert names(api) == []
 
     second = upload(api, own, jobs=JOBS).json()["id"]
-    api.services.cleanup.purge(api.record(first))  # once more, late
+    api.services.cleanup.remove_deleted(api.record(first))  # once more, late
     assert names(api) == [second]
 
 

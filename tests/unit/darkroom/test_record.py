@@ -343,11 +343,11 @@ class TestDeadLetters:
 
     def test_a_discarded_one_is_none_and_its_jobs_stay_failed(self) -> None:
         record, order, dead = self.buried()
-        order.discard()
+        order.purge()
         assert record.dead_letter_at is None
         assert {job.status for job in dead} == {"failed"}
         with pytest.raises(NotFound):
-            order.discard()
+            order.purge()
 
     def test_a_job_that_was_retried_is_no_part_of_it(self) -> None:
         record, order, dead = self.buried()
@@ -501,7 +501,7 @@ class TestTheSweepsView:
         record = photo()
         record.delete()
         assert record.due_at is not None
-        record.purged = True
+        record.objects_removed = True
         assert record.due_at is None
 
 
