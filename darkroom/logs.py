@@ -1,6 +1,6 @@
-"""Structured logs: JSON lines in containers, readable ones on a terminal.
+"""Structured logs: JSON lines in containers, readable lines on a terminal.
 
-Every line has an `action` as its event, and what it is about as fields: photo, job, order, seconds.
+Each line begins with its `action`, such as `job.stored`; further fields name the photo, job and order, or give details.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from darkroom.settings import Settings
 
 
 def set_up_logs(settings: Settings, service: str) -> None:
-    """Send our own lines and those of the libraries to stderr in one form; an entry point calls this once."""
+    """Send the lines of Darkroom and of the libraries to stderr in one format. Each entry point calls this once."""
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
     level = getattr(logging, settings.log_level.upper())
 
@@ -30,11 +30,11 @@ def set_up_logs(settings: Settings, service: str) -> None:
     renderer: list[structlog.typing.Processor] = (
         [
             structlog.processors.format_exc_info,
-            structlog.processors.EventRenamer("action"),
+            _with_action_first,
             structlog.processors.JSONRenderer(),
         ]
         if as_json
-        # Its own tracebacks show the local variables of every frame, and some of those are secrets or callers' data.
+        # structlog's own tracebacks show local variables, and those may hold secrets or callers' data.
         else [
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
         ]
@@ -55,3 +55,7 @@ def set_up_logs(settings: Settings, service: str) -> None:
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for chatty in ("botocore", "boto3", "urllib3", "s3transfer", "PIL"):
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
+
+
+def _with_action_first(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {"action": event.pop("event"), **event}

@@ -19,7 +19,7 @@ STOP = {signal.SIGTERM, signal.SIGINT}
 
 def main() -> int:
     start_fork_server()
-    # Waited for in a thread: a handler would run between any two lines, in the middle of a lock.
+    # A thread waits for the signals: a signal handler would run between any two lines, even inside a lock.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
     guard_this_process()
     try:

@@ -1,20 +1,21 @@
-"""A batch of messages that somebody else received and will delete: handled one after the other while there is time.
+"""A batch of messages that Lambda received and will delete: they are handled one after the other while time is left.
 
-What is done is the caller's to delete. What is not is given back here, with the delay that its verdict asks for, and
-then named: without that it would stay hidden until the queue's own timeout, which is long.
+Lambda deletes every message that the answer does not name. Messages that are not done are named, and given back here
+with the delay of their verdict; otherwise they would stay hidden until the queue's own, long visibility timeout.
 
-- Delete, Bury: done. A buried one lies with the dead letters already.
-- Retry, and all that was not begun: given back and named.
-- Leave: named and left alone. It is somebody else's now, so it must neither be deleted nor come back early.
+- Delete, Bury: the message is done. The copy of a buried one is in the dead-letter queue already.
+- Retry, or not begun: the message is named and given back.
+- Leave: the message is named, and its visibility stays as it is, because another worker holds it.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -22,25 +23,27 @@ from darkroom.aws.queue import Received, WorkQueue
 from darkroom.errors import DarkroomError, SettingsError
 from darkroom.services import Services
 from darkroom.settings import PREFIX, Settings
-from worker.ingest.rules import Drops
+from worker.child.runner import PhotoProcessors
+from worker.handlers import make_handlers
+from worker.ingest.rules import IngestRules
 from worker.lease import Lease
-from worker.orders.handler import Handler
 from worker.verdict import Bury, Delete, Retry, Verdict, backoff
+from worker.watchdog import watchdog
 from worker.webhooks.sender import WebhookSender
 
 log = structlog.get_logger()
 
 SETTLING = 5.0
-"""Seconds before the deadline at which what is in work is interrupted, so that it can still be given back."""
+"""Seconds before the deadline at which the message in work is interrupted, so that it can still be given back."""
 
 TRANSFER = 5.0
-"""Seconds for a photo's way in and for its results' way out. They are not part of its time limit."""
+"""Seconds for the download of a photo and the upload of its results. The time limit does not include them."""
 
 Handle = Callable[[Received], Verdict]
 
 
 class BatchWorker:
-    """Keeps nothing between two batches but connections, for hours may lie between them.
+    """Handles batches. Between two batches it keeps only connections, because hours may lie between them.
 
     Raises SettingsError for faulty files of presets or owners.
     """
@@ -48,48 +51,48 @@ class BatchWorker:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._settings = settings = services.settings
-        self._drops = Drops.read(settings)
-        self._orders = {queue.name: queue for queue in (services.photos, services.ingest)}
-        self._webhooks = services.webhooks
+        self._rules = IngestRules.read(settings)
         secret = settings.webhook_secret
         self._sender = WebhookSender(services, secret, threading.Event()) if secret else None
         self._capped = False
+        self._batches: dict[str, Callable[[Sequence[Received], float], list[str]]] = {
+            **{queue.name: partial(self._process, queue) for queue in (services.photos, services.ingest)},
+            services.webhooks.name: self._deliver,
+        }
 
-    def run(self, queue: str, messages: Sequence[Received], deadline: float) -> list[str]:
+    def run(self, queue_name: str, messages: Sequence[Received], deadline: float) -> list[str]:
         """Handle a queue's batch until `deadline`, on the monotonic clock. Returns the ids of those that are not done.
 
-        Raises SettingsError when this function is not made for it: then all of them come back by themselves.
+        Raises SettingsError if the function is set up wrongly: then Lambda retries the whole batch.
         """
-        if orders := self._orders.get(queue):
-            return self._work(orders, messages, deadline)
-        if queue == self._webhooks.name:
-            return self._deliver(messages, deadline)
-        known = ", ".join([*self._orders, self._webhooks.name])
-        raise SettingsError(f"the queue {queue} is none of ours: connect one of {known}, or set {PREFIX}STACK")
+        batch = self._batches.get(queue_name)
+        if batch is None:
+            known = ", ".join(self._batches)
+            raise SettingsError(
+                f"this deployment has no queue {queue_name}: connect one of {known}, or set {PREFIX}STACK"
+            )
+        return batch(messages, deadline)
 
-    def _work(self, queue: WorkQueue, messages: Sequence[Received], deadline: float) -> list[str]:
+    def _process(self, queue: WorkQueue, messages: Sequence[Received], deadline: float) -> list[str]:
         limit = self._time_limit(deadline - time.monotonic())
         settings = self._settings.model_copy(update={"time_limit": limit})
-        # One for each batch: once interrupted it stays so, and a child is not left to be frozen.
-        handler = Handler(replace(self._services, settings=settings), self._drops)
+        # New ones for each batch: an interrupt lasts for good, and Lambda must not freeze a child.
+        processors = PhotoProcessors(settings)
+        handler = make_handlers(replace(self._services, settings=settings), self._rules, processors)[queue]
 
         def handle(received: Received) -> Verdict:
-            # Never renewed: the queue hides a message for longer than a function may run.
+            # The lease is never renewed: the queue hides a message for longer than a function may run.
             return handler.handle(received, Lease(received, queue, deadline))
 
-        try:
-            with at(deadline - SETTLING, handler.interrupt):
-                latest = deadline - SETTLING - TRANSFER - limit
-                return handle_all(queue, messages, latest, handle, settings)
-        finally:
-            handler.close()
+        with closing(processors), watchdog(deadline - SETTLING, processors.interrupt):
+            return handle_all(queue, messages, deadline - SETTLING - TRANSFER - limit, handle, settings)
 
     def _time_limit(self, seconds: float) -> int:
-        """Half of what an invocation has, at most. A child that hangs is found out with all jobs of its order, and
-        once more with the culprit alone; if there were no time for both, the order would go round for ever."""
+        """The time limit for an order's jobs: at most half of the invocation's time. A job that hangs reaches it twice,
+        first with all jobs of its order and then alone. Without time for both, the order would be retried for ever."""
         limit = min(self._settings.time_limit, int((seconds - SETTLING - TRANSFER) / 2))
         if limit < 1:
-            raise SettingsError(f"{seconds:.0f} s are too short for a photo: give the function a longer timeout")
+            raise SettingsError(f"{seconds:.0f} s are too short to process a photo: give the function a longer timeout")
         if limit < self._settings.time_limit and not self._capped:
             self._capped = True
             log.warning("time_limit.capped", seconds=limit, wanted=self._settings.time_limit)
@@ -104,15 +107,15 @@ class BatchWorker:
                 f"the function's timeout is too short for a webhook: make it longer than {PREFIX}WEBHOOK_TIMEOUT "
                 f"({self._settings.webhook_timeout:g} s) and {SETTLING:g} s"
             )
-        return handle_all(self._webhooks, messages, latest, self._sender.handle, self._settings)
+        return handle_all(self._services.webhooks, messages, latest, self._sender.handle, self._settings)
 
 
 def handle_all(
     queue: WorkQueue, messages: Sequence[Received], latest: float, handle: Handle, settings: Settings
 ) -> list[str]:
-    """Handle messages one after the other, none later than `latest`. Returns the ids of those that are not done.
+    """Handle messages one after the other, and begin none after `latest`. Returns the ids of those that are not done.
 
-    In a FIFO queue a group stops with its first that is not done: those behind it must not overtake it.
+    In a FIFO queue a group stops at its first message that is not done, so that no later one overtakes it.
     """
     not_done: list[str] = []
     delays: dict[str, int] = {}
@@ -144,18 +147,5 @@ def _give_back(queue: WorkQueue, delays: dict[str, int]) -> None:
     try:
         for handle, reason in queue.set_visibility(delays).items():
             log.warning("message.not_given_back", receipt_handle=handle[:40], reason=reason)
-    except DarkroomError as error:  # they come back by themselves, only later
+    except DarkroomError as error:  # they become visible again by themselves, but later
         log.warning("messages.not_given_back", detail=error.detail)
-
-
-@contextmanager
-def at(moment: float, action: Callable[[], None]) -> Iterator[None]:
-    """Have something done then, on the monotonic clock, unless this has ended before."""
-    timer = threading.Timer(max(0.0, moment - time.monotonic()), action)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()

@@ -1,4 +1,4 @@
-"""What every way to start the worker does: containers (worker/__main__.py) and Lambda (worker/lambda_function.py)."""
+"""The start of every worker, in containers (worker/__main__.py) and on Lambda (worker/lambda_function.py)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ log = structlog.get_logger()
 
 
 def prepare(settings: Settings, cpus: int, usable: int) -> tuple[Services, int]:
-    """Find whatever can be wrong with the environment; the services, and how many photos at a time `cpus` CPUs and
-    `usable` bytes are enough for. Raises SettingsError. The fork server must be running."""
+    """Check the environment. Returns the services, and how many photos at a time `cpus` CPUs and `usable` bytes of
+    memory are enough for. Raises SettingsError. The fork server must be running."""
     set_up_logs(settings, "worker")
     slots, child_memory = slots_and_memory(settings, cpus, usable)
     settings = settings.model_copy(update={"child_memory": child_memory})
     log.info("worker.memory", slots=slots, child_mib=child_memory // MIB, usable_mib=usable // MIB)
     services = Services.connect(settings)
     prepare_spool(settings)
-    # What was killed leaves its files behind, on a disk that its successor finds as it is.
+    # A killed worker leaves its files, and the next one may start on the same disk.
     remove_abandoned(settings.spool_dir)
     if missing := try_sandbox(SandboxLimits(child_memory, settings.spool_dir)):
-        log.warning("sandbox.incomplete", missing=missing, why="this system has no means for it")
+        log.warning("sandbox.incomplete", missing=missing, why="this system does not support it")
     return services, slots

@@ -1,8 +1,8 @@
-"""THE loop: receive -> dispatch -> handle -> settle.
+"""THE loop: receive -> dispatch -> settle.
 
-There are two sources, the queue of orders and that of files which came past the API. Of each a poller receives as
-many messages as there is room for, and a lease keeper holds and settles them. The slots serve both: each handles one
-message at a time to its end. No finish waits behind a poll, because only the pollers poll.
+Each source has a thread that receives its messages and a thread that keeps and settles their leases. The slots take
+the messages of all sources from one inbox, and each handles one message at a time. Slots never receive and pollers
+never handle, so no finished message waits for the end of a long poll.
 """
 
 from __future__ import annotations
@@ -13,60 +13,67 @@ from collections.abc import Callable
 
 import structlog
 
-from darkroom.aws.queue import BATCH, WorkQueue
-from darkroom.errors import Unavailable
+from darkroom.aws.queue import WorkQueue
 from darkroom.services import Services
 from darkroom.settings import Settings
 from worker import health
+from worker.child.runner import PhotoProcessors
+from worker.handlers import Handler, make_handlers
 from worker.inbox import Inbox
-from worker.ingest.rules import Drops
+from worker.ingest.rules import IngestRules
 from worker.lease import Lease, LeaseKeeper
-from worker.orders.handler import Handler
+from worker.poller import Poller
 from worker.sweep.sweeper import Sweeper
-from worker.verdict import Bury, Delete, Leave, Retry, Verdict, poll_pause
+from worker.verdict import Bury, Delete, Leave, Retry, Verdict
 from worker.webhooks.sender import WebhookSender
 
 log = structlog.get_logger()
 
 
 class Source:
-    """A queue, and what is held of its messages: at most `room` of them."""
+    """A queue with its own handler, and the leases of its messages: at most `room` of them at a time."""
 
-    def __init__(self, queue: WorkQueue, room: int, settings: Settings) -> None:
+    def __init__(
+        self, queue: WorkQueue, handler: Handler, room: int, settings: Settings, stopping: threading.Event
+    ) -> None:
         self.queue = queue
+        self.handler = handler
         self.room = room
-        self.leases = LeaseKeeper(queue, settings.lease, settings.heartbeat)
+        self.poller = Poller(queue, settings.poll_wait, settings.lease, stopping)
         self.polled_at = time.monotonic()
+        self.leases = LeaseKeeper(queue, settings.lease, settings.heartbeat)
 
 
 class Consumer:
-    """A worker: `slots` slots that handle messages, for each source a poller and a lease keeper, one sweeper; with a
-    secret for them, one sender of webhooks. Raises SettingsError for faulty files of presets or owners."""
+    """A worker: `slots` slots that handle messages, a poller and a lease keeper for each source, a sweeper, and a
+    sender of webhooks if there is a secret to sign them. Raises SettingsError for faulty files of presets or owners."""
 
     def __init__(self, services: Services, slots: int) -> None:
         self._settings = settings = services.settings
-        # Of each source, for two polls under way cannot share what is left.
-        room = slots + (slots if settings.prefetch is None else settings.prefetch)
-        self._sources = {queue.name: Source(queue, room, settings) for queue in (services.photos, services.ingest)}
-        self._inbox = Inbox()
-        drops = Drops.read(settings)
-        self._handlers = [Handler(services, drops) for _ in range(slots)]
         self._stopping = threading.Event()
         self._failed = False
-        sources = self._sources.items()
-        self._pollers = [self._thread(f"poller of {name}", self._poll, source) for name, source in sources]
-        self._slots = [self._thread(f"slot-{n}", self._work, handler) for n, handler in enumerate(self._handlers)]
+        self._inbox = Inbox()
+        self._processors = PhotoProcessors(settings)
+        handlers = make_handlers(services, IngestRules.read(settings), self._processors)
+        # Each source has this room for itself: two polls at the same time cannot share it.
+        room = slots + (slots if settings.prefetch is None else settings.prefetch)
+        self._sources = {
+            queue: Source(queue, handler, room, settings, self._stopping) for queue, handler in handlers.items()
+        }
+        sources = self._sources.values()
+        self._pollers = [self._thread(f"poller of {source.queue.name}", self._receive, source) for source in sources]
+        self._keepers = [self._thread(f"leases of {source.queue.name}", source.leases.run) for source in sources]
+        self._slots = [self._thread(f"slot-{number}", self._work) for number in range(slots)]
         self._sweeper = self._thread("sweeper", Sweeper(services, self._stopping).run)
-        self._keepers = [self._thread(f"leases of {name}", source.leases.run) for name, source in sources]
         secret = settings.webhook_secret
         self._senders = [WebhookSender(services, secret, self._stopping)] if secret else []
         self._webhooks = [self._thread("webhooks", sender.run) for sender in self._senders]
 
     def run(self) -> bool:
-        """Work until `stop` is called. False when the worker stopped because a part of it failed."""
+        """Work until `stop` is called. False if the worker stopped because a part of it failed."""
         for thread in (*self._keepers, *self._slots, *self._pollers, self._sweeper, *self._webhooks):
             thread.start()
-        rooms = {name: source.room for name, source in self._sources.items()}
+        rooms = {source.queue.name: source.room for source in self._sources.values()}
         log.info("worker.started", slots=len(self._slots), room=rooms)
         self._stopping.wait()
         self._drain()
@@ -74,66 +81,50 @@ class Consumer:
         return not self._failed
 
     def stop(self) -> None:
-        """Begin to stop: nothing new is received, what is in work is finished."""
+        """Begin a graceful shutdown: receive nothing more, finish what is in work."""
         self._stopping.set()
 
     def interrupt(self) -> None:
-        """Give back what is in work, too, instead of finishing it; webhooks come back by themselves."""
+        """Stop without finishing: give back what is in work. Webhooks in work become visible again by themselves."""
         self._stopping.set()
-        for handler in self._handlers:
-            handler.interrupt()
+        self._processors.interrupt()
         for sender in self._senders:
             sender.interrupt()
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
-    def _poll(self, source: Source) -> None:
-        failures = 0
-        while not self._stopping.is_set():
-            self._go_round(source)
-            room = source.room - source.leases.held
-            if room <= 0:
-                source.leases.wait_for_fewer(source.room, timeout=5)
-                continue
-            try:
-                messages = source.queue.receive(min(room, BATCH), self._settings.poll_wait, self._settings.lease)
-                failures = 0
-            except Unavailable as error:
-                failures += 1
-                pause = poll_pause(failures)
-                log.warning("queue.unavailable", queue=source.queue.name, detail=error.detail, pause=round(pause, 1))
-                self._stopping.wait(pause)
-                continue
+    def _receive(self, source: Source) -> None:
+        for messages in source.poller.receive(lambda: self._room(source)):
             leases = [source.leases.hold(received) for received in messages]
-            if not self._inbox.put(*leases):  # the poll was under way when the stop came
+            if not self._inbox.put(*leases):  # the worker began to stop during the poll
                 self._give_back(leases)
 
-    def _work(self, handler: Handler) -> None:
-        try:
-            while lease := self._inbox.take():
-                verdict: Verdict = Leave()  # if the handler itself fails, nobody renews the lease any more
-                try:
-                    verdict = handler.handle(lease.received, lease)
-                finally:
-                    self._settle(lease, verdict)
-                    followers = self._inbox.done(lease, settled=isinstance(verdict, Delete | Bury))
-                    # Not before the one they follow: not every stand-in for SQS blocks the group until then.
-                    self._give_back(followers, verdict.delay if isinstance(verdict, Retry) else 0)
-        finally:
-            handler.close()
+    def _work(self) -> None:
+        while lease := self._inbox.take():
+            verdict: Verdict = Leave()  # stands if the handler fails: then the lease ends by itself
+            try:
+                verdict = self._sources[lease.queue].handler.handle(lease.received, lease)
+            finally:
+                self._settle(lease, verdict)
+                followers = self._inbox.done(lease, settled=isinstance(verdict, Delete | Bury))
+                # After the one that they follow: not every emulator of SQS blocks the FIFO group until then.
+                self._give_back(followers, verdict.delay if isinstance(verdict, Retry) else 0)
 
     def _give_back(self, leases: list[Lease], delay: int = 0) -> None:
         for lease in leases:
             self._settle(lease, Retry(delay, counts=False))
 
     def _settle(self, lease: Lease, verdict: Verdict) -> None:
-        self._sources[lease.queue.name].leases.settle(lease, verdict)
+        self._sources[lease.queue].leases.settle(lease, verdict)
 
-    def _go_round(self, source: Source) -> None:
-        """A poller that hangs must not be hidden by the other one, which goes on."""
+    def _room(self, source: Source) -> int:
+        """How many more messages a source may hold. Its poller asks in each round, so this shows that it is alive."""
         source.polled_at = time.monotonic()
+        # One poller that hangs makes the worker unhealthy, although the others go on.
         if all(source.polled_at - other.polled_at < health.OLDEST for other in self._sources.values()):
             health.touch()
+        source.leases.wait_for_fewer(source.room, timeout=5)
+        return source.room - source.leases.held
 
     @property
     def _held(self) -> int:
@@ -142,8 +133,10 @@ class Consumer:
     # --- the end ------------------------------------------------------------------------------------------------
 
     def _drain(self) -> None:
-        """Unstarted messages go back at once, running ones get their time; the poll in flight is let return,
-        for aborting it can swallow messages."""
+        """Give back what no slot has begun, and give the slots their time to finish.
+
+        A poll in flight is not aborted, because SQS may already have sent its messages.
+        """
         log.info("worker.draining", held=self._held)
         deadline = time.monotonic() + self._settings.stop_grace
         self._give_back(self._inbox.close())
@@ -155,7 +148,10 @@ class Consumer:
         if any(thread.is_alive() for thread in working):
             log.warning("worker.grace_over", held=self._held)
             self.interrupt()
-        for thread in (*working, *self._pollers, self._sweeper):
+        for thread in working:
+            thread.join()
+        self._processors.close()
+        for thread in (*self._pollers, self._sweeper):
             thread.join()
         for source in self._sources.values():
             source.leases.close()
@@ -167,7 +163,7 @@ class Consumer:
             try:
                 work(*args)
             except BaseException:
-                # A worker without one of its parts would look alive and lose leases or messages.
+                # Without one of its parts a worker would look alive and lose leases or messages.
                 log.exception("worker.part_failed", part=name)
                 self._failed = True
                 self.interrupt()

@@ -1,4 +1,4 @@
-"""Liveness: `python -m worker.health` exits 0 while the worker's pollers go round, or it drains."""
+"""Liveness: `python -m worker.health` exits 0 while the worker's pollers are running, or the worker drains."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 ALIVE = Path(tempfile.gettempdir(), f"darkroom-worker-{os.getuid()}-alive")
 
 OLDEST = 120.0
-"""Seconds. A round takes a poll of 20 s and, while SQS does not answer, the client's timeout of up to 60 s and a pause
-of 30 s."""
+"""Seconds. One round of a poller takes at most 110 s: a long poll of up to 20 s, the client's timeout of up to 60 s if
+SQS does not answer, and then a pause of up to 30 s."""
 
 
 def touch() -> None:
-    """Say that the worker goes on: the poller in each round, or the drain."""
+    """Record that the worker is alive. Its pollers call this in each round, and so does the drain."""
     ALIVE.touch()
 
 

@@ -1,4 +1,4 @@
-"""Messages that wait, leased, for a free slot."""
+"""Messages that wait for a free slot. The worker holds a lease for each of them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ OWNERS_REMEMBERED = 1000
 
 
 class Inbox:
-    """Hands leases to slots, fairly: the owner who has the fewest in work is next, and of several the one whose
-    last turn is the longest ago. A message's group is its owner; those of S3, which have none, count as one.
+    """Hands messages to slots fairly: next is the owner with the fewest messages in work, and among equals the one
+    whose last turn is longest ago. The message group is the owner; messages from S3 have no group and count as one.
 
-    Of a FIFO queue never two of one group at a time, as it promises; what the group has in work elsewhere is no matter.
+    Of each group of a FIFO queue only one message is in work at a time, as SQS promises. Messages of the same owner
+    from other queues do not matter for that.
     """
 
     def __init__(self) -> None:
@@ -27,9 +28,10 @@ class Inbox:
         self._changed = threading.Condition()
 
     def put(self, *leases: Lease) -> bool:
-        """Let messages wait. False when the inbox is closed: they are the caller's still.
+        """Let messages wait. False if the inbox is closed: then the caller keeps them.
 
-        All of one receive together: one that came after its head had failed would overtake it.
+        Put all messages of one receive together. Otherwise the first of a FIFO group could fail before the others are
+        here, and they would overtake it.
         """
         with self._changed:
             if not self._closed:
@@ -38,13 +40,13 @@ class Inbox:
             return not self._closed
 
     def take(self) -> Lease | None:
-        """The next message that may be worked on, as soon as there is one. None when the inbox is closed."""
+        """Wait for the next message that a slot may handle. None if the inbox is closed."""
         with self._changed:
             while not self._closed:
                 held = self._groups_in_work
                 eligible = [lease for lease in self._waiting if not (lease.queue.fifo and _owner(lease) in held)]
                 if eligible:
-                    lease = min(eligible, key=self._share)  # of equal ones the first that came
+                    lease = min(eligible, key=self._share)  # among equals the first that came
                     self._waiting.remove(lease)
                     self._count_turn(_owner(lease))
                     if lease.queue.fifo:
@@ -54,11 +56,11 @@ class Inbox:
             return None
 
     def done(self, lease: Lease, settled: bool) -> list[Lease]:
-        """A message is out of work. Unless it is `settled` for good, those that follow it in its group must not
-        overtake it: they are taken out and returned, to be given back."""
+        """A message is no longer in work. If it is not `settled` for good, its followers in its FIFO group must not
+        overtake it: they are removed and returned, and the caller gives them back."""
         with self._changed:
             owner = _owner(lease)
-            self._in_work -= Counter({owner: 1})  # which forgets whoever has none left
+            self._in_work -= Counter({owner: 1})  # this removes owners without messages in work
             if lease.queue.fifo:
                 self._groups_in_work.discard(owner)
             self._changed.notify_all()
@@ -67,14 +69,14 @@ class Inbox:
             return self._take_out([other for other in self._waiting if other.queue.fifo and _owner(other) == owner])
 
     def close(self) -> list[Lease]:
-        """Hand out nothing more; what waited is returned, to be given back."""
+        """Hand out nothing more. Returns what waited, for the caller to give back."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
             return self._take_out(list(self._waiting))
 
     def _share(self, lease: Lease) -> tuple[int, int]:
-        """What its owner has had: the least comes first."""
+        """How much its owner has in work, and when the owner last had a turn. The lowest comes first."""
         owner = _owner(lease)
         return self._in_work[owner], self._last_turn.get(owner, 0)
 

@@ -1,7 +1,7 @@
 """The worker as AWS Lambda functions: `lambda_handler` for the queues, `sweep` on a schedule.
 
-Importing this is Lambda's init phase: it fails, with its reason, where nothing could be done later. Lambda has no
-/dev/shm, lets us write to /tmp alone, and freezes us between two invocations.
+The import of this module is Lambda's init phase: it fails, and says why, if the settings are wrong. Lambda has no
+/dev/shm, a function may write only to /tmp, and Lambda freezes it between two invocations.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from darkroom.aws.queue import Received
 from darkroom.resources import usable_memory
 from darkroom.services import Services
 from darkroom.settings import MIB, read_settings
-from worker.batch import SETTLING, BatchWorker, at
+from worker.batch import SETTLING, BatchWorker
 from worker.bootstrap import prepare
 from worker.child.process import start_fork_server
 from worker.child.sandbox import guard_this_process
 from worker.sweep.sweeper import Sweeper
+from worker.watchdog import watchdog
 
 log = structlog.get_logger()
 
 MEMORY_SIZE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
-"""The function's memory in MiB, in Lambda's own words."""
+"""The variable in which Lambda states the function's memory in MiB."""
 
 
 class Context(Protocol):
-    """What we use of Lambda's context."""
+    """The part of Lambda's context that is used here."""
 
     aws_request_id: str
 
@@ -39,19 +40,19 @@ class Context(Protocol):
 
 
 def lambda_handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
-    """Handle a batch of one queue; the answer names what Lambda must not delete (ReportBatchItemFailures)."""
+    """Handle a batch of one queue. The answer (ReportBatchItemFailures) names what Lambda must not delete."""
     records = event["Records"]
-    queue = records[0]["eventSourceARN"].rpartition(":")[2]
+    queue_name = records[0]["eventSourceARN"].rpartition(":")[2]
     with structlog.contextvars.bound_contextvars(request=context.aws_request_id):
-        not_done = _worker.run(queue, [_received(record) for record in records], _deadline(context))
+        not_done = _worker.run(queue_name, [_received(record) for record in records], _deadline(context))
     return {"batchItemFailures": [{"itemIdentifier": message} for message in not_done]}
 
 
 def sweep(_event: object, context: Context) -> None:
-    """Put right what is overdue, as far as there is time."""
+    """Repair overdue records until the time is over."""
     stopping = threading.Event()
     with structlog.contextvars.bound_contextvars(request=context.aws_request_id):
-        with at(_deadline(context) - SETTLING, stopping.set):
+        with watchdog(_deadline(context) - SETTLING, stopping.set):
             Sweeper(_services, stopping).sweep_all()
         log.info("sweep.done", finished=not stopping.is_set())
 
@@ -80,7 +81,7 @@ def _connect() -> Services:
     _hide_main_program()
     start_fork_server()
     guard_this_process()
-    # One photo at a time has all that the function leaves: for more at a time Lambda starts more of us.
+    # One photo at a time gets all the memory; for more photos Lambda starts more execution environments.
     settings = read_settings().model_copy(update={"concurrency": 1})
     usable = min(usable_memory(), int(os.environ.get(MEMORY_SIZE) or sys.maxsize // MIB) * MIB)
     services, _ = prepare(settings, 1, usable)
@@ -88,10 +89,10 @@ def _connect() -> Services:
 
 
 def _hide_main_program() -> None:
-    """Children load the program they belong to by its path. Ours may be an emulator's, which would go on in the child
-    where it stands: reading events."""
+    """Keep children from running the main program: multiprocessing loads it in each child by its path, and an
+    emulator's main program would read events there, too."""
     main = sys.modules["__main__"]
-    if main.__spec__ is None:  # else it was started as a module, as Lambda's own runtime client is
+    if main.__spec__ is None:  # Lambda's own runtime client is started as a module and is harmless
         vars(main).pop("__file__", None)
 
 

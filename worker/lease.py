@@ -1,8 +1,8 @@
-"""Leases: the visibility timeouts that keep messages from other workers.
+"""Leases: the visibility timeouts that hide messages from other workers.
 
-One thread renews every lease and settles every message, in batches of ten. Because it does both
-one after the other, a renewal can never overwrite the backoff or follow the delete of a message.
-The visibility clock starts at the receive, so a message that only waits is held here, too.
+One thread renews all leases of a queue and settles its messages, in batches of ten. It does both in turn, so a renewal
+can never overwrite a message's backoff or follow its delete. The visibility timeout runs from the receive, so messages
+that wait for a slot need renewals, too.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ RETRY_PAUSE = 1.0
 """Seconds before a renewal or settlement that failed is tried again."""
 
 MARGIN = 2.0
-"""A lease counts as lost so many seconds before SQS ends it: SQS's clock started while the answer travelled."""
+"""Seconds before its end at which a lease counts as lost: SQS started its clock before the answer arrived here."""
 
 
 class Lease:
-    """The right to one message of a queue for as long as it is renewed: `until` on the monotonic clock."""
+    """The right to handle one message, while it is renewed. It ends at `until` on the monotonic clock."""
 
     def __init__(self, received: Received, queue: WorkQueue, until: float) -> None:
         self.received = received
@@ -40,11 +40,11 @@ class Lease:
 
     @property
     def lost(self) -> bool:
-        """Also when nobody could look after it, as in a process that was halted, or when SQS does not answer."""
+        """True also if it ended without a renewal: the process was halted, or SQS did not answer."""
         return self._lost or time.monotonic() >= self.until
 
     def on_loss(self, action: Callable[[], None] | None) -> None:
-        """Do something when the lease is lost: at once if it is lost already."""
+        """Call `action` when the lease is lost, or now if it is lost already. None: call nothing."""
         with self._lock:
             self._on_loss = action
             if self._lost and action:
@@ -58,7 +58,7 @@ class Lease:
 
 
 class LeaseKeeper:
-    """Renews what is held and settles what is done. `lease` and `heartbeat` in seconds."""
+    """Renews the leases of one queue and settles its messages. `lease` and `heartbeat` are in seconds."""
 
     def __init__(self, queue: WorkQueue, lease: int, heartbeat: float) -> None:
         self._queue = queue
@@ -71,7 +71,7 @@ class LeaseKeeper:
         self._changed = threading.Condition()
 
     def hold(self, received: Received) -> Lease:
-        """Begin to hold a message that has just come."""
+        """Begin to hold a message that was just received."""
         lease = Lease(received, self._queue, time.monotonic() + self._seconds)
         with self._changed:
             self._held[received.receipt_handle] = lease
@@ -105,17 +105,17 @@ class LeaseKeeper:
     # --- in the thread ------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Renew and settle until closed."""
+        """Renew and settle until `close` is called."""
         while True:
             with self._changed:
                 while not self._has_work():
                     self._changed.wait(self._until_next())
-            self._drop_expired()  # an expired one may be somebody else's: it is neither renewed nor settled
+            self._drop_expired()  # another worker may hold the message of an expired lease
             with self._changed:
                 if self._closing and not self._to_settle:
                     return
                 settling, due = list(self._to_settle.values()), self._due()
-            # Renewals cannot wait, and must not fail because something else does.
+            # Renewals come first, and a failure of one must not prevent the other.
             for carry_out in (partial(self._renew, due), partial(self._settle, settling)):
                 try:
                     carry_out()
@@ -130,7 +130,7 @@ class LeaseKeeper:
         return bool(self._to_settle or self._due() or self._closing)
 
     def _until_next(self) -> float:
-        """Seconds until something may have to be done, should nobody call before."""
+        """Seconds until the next renewal or second try is due."""
         at = time.monotonic()
         renewals = [self._renew_at(lease) for lease in self._held.values()]
         next_ = min([*renewals, at + self._seconds])
@@ -144,19 +144,19 @@ class LeaseKeeper:
         return [lease for lease in self._held.values() if self._renew_at(lease) <= at]
 
     def _settle(self, settling: list[tuple[Lease, Verdict]]) -> None:
-        """Delete and give back; whatever fails stays to be tried again until its lease ends."""
+        """Delete messages and give messages back. A failed one is tried again until its lease ends."""
         delays = {
             lease.received.receipt_handle: verdict.delay for lease, verdict in settling if isinstance(verdict, Retry)
         }
         deletes = [
             lease.received.receipt_handle for lease, verdict in settling if not isinstance(verdict, Retry)
-        ]  # Delete, and Bury once its copy lies with the dead letters
+        ]  # Delete, and Bury, whose copy is in the dead-letter queue already
         refused = self._queue.set_visibility(delays) if delays else {}
         self._settled(delays)
         refused |= self._queue.delete(deletes) if deletes else {}
         self._settled(deletes)
         for handle, reason in refused.items():
-            # The message will come again; a receive that finds its jobs ended only deletes it.
+            # The message comes again; the next receive finds its jobs ended and deletes it.
             log.warning("lease.settle_refused", receipt_handle=handle[:40], reason=reason)
 
     def _settled(self, handles: Iterable[str]) -> None:
@@ -176,7 +176,7 @@ class LeaseKeeper:
                 lease.until = at + self._seconds
 
     def _drop_expired(self) -> None:
-        """A lease that could not be renewed in time is lost: somebody else may have the message."""
+        """Give up leases that were not renewed in time: another worker may have received the messages."""
         at = time.monotonic()
         with self._changed:
             late = [lease for lease in self._held.values() if lease.until - MARGIN <= at]

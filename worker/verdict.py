@@ -1,9 +1,9 @@
-"""What becomes of a message after an attempt. Pure: no queue, no clock."""
+"""What becomes of a message after an attempt. These are pure decisions: no queue, no clock."""
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from darkroom.errors import (
     ClaimLost,
@@ -21,37 +21,43 @@ from darkroom.errors import (
 from darkroom.settings import Settings
 
 
-@dataclass(frozen=True)
-class Delete:
-    """The message has served: everything it asked for has ended and is written down."""
+class _Verdict:
+    def fields(self) -> dict[str, object]:
+        """The verdict as the fields of a log line: its name in one word, and its details."""
+        return {"verdict": type(self).__name__.lower(), **asdict(self)}  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True)
-class Retry:
-    """The message becomes visible again in `delay` seconds. `counts`: whether it was an attempt."""
+class Delete(_Verdict):
+    """The message is done: everything that it asked for has ended, and the record says so."""
+
+
+@dataclass(frozen=True)
+class Retry(_Verdict):
+    """The message becomes visible again in `delay` seconds. `counts`: whether this was an attempt."""
 
     delay: int
     counts: bool = True
 
 
 @dataclass(frozen=True)
-class Bury:
-    """The message goes to the dead letters, and what it asked for has failed."""
+class Bury(_Verdict):
+    """The message goes to the dead-letter queue, and what it asked for has failed."""
 
 
 @dataclass(frozen=True)
-class Leave:
-    """The message is no longer ours: touching it could harm whoever holds it now."""
+class Leave(_Verdict):
+    """This worker no longer holds the message, and must not touch it: another one may hold it."""
 
 
 Verdict = Delete | Retry | Bury | Leave
 
 
 def judge(error: DarkroomError, attempt: int, tries: int, settings: Settings) -> Verdict:
-    """Decide by how the attempt ended, which one it was, and how often it was tried in all, both counted from 1.
+    """Decide by the error, the number of the attempt, and the number of the try. Both count from 1.
 
-    The attempts decide when to give up, the tries how long to wait: an outage of hours uses up no attempt, and
-    must not be met with a retry every second either.
+    The attempts decide when to give up, the tries how long to wait: an outage of hours uses up no attempts, but it
+    lengthens the wait.
     """
     match error:
         case PhotoGone():
@@ -62,7 +68,7 @@ def judge(error: DarkroomError, attempt: int, tries: int, settings: Settings) ->
             return Retry(0, counts=False)
         case Unavailable() | FutureMessage() | FutureRecord() | OrderInWork():
             return Retry(backoff(tries, settings), counts=False)
-        case MessageError() | NotFound():  # NotFound: no record says what the message asks for
+        case MessageError() | NotFound():  # NotFound: the message asks for something without a record
             return Bury()
         case _ if not error.retryable or attempt >= settings.max_attempts:
             return Bury()
@@ -77,12 +83,3 @@ def backoff(tries: int, settings: Settings) -> int:
     """
     ceiling = min(settings.backoff_cap, settings.backoff_base * 2 ** min(tries - 1, 30))
     return round(random.uniform(0, ceiling))  # noqa: S311 - jitter, not a secret
-
-
-LONGEST_PAUSE = 30.0
-"""Seconds between two polls while SQS does not answer."""
-
-
-def poll_pause(failures: int) -> float:
-    """Seconds until a queue is asked again that did not answer so many times in a row."""
-    return random.uniform(0.5, 1) * min(LONGEST_PAUSE, 2.0 ** min(failures, 30))  # noqa: S311 - jitter, not a secret

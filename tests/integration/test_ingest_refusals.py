@@ -24,9 +24,9 @@ from darkroom.services import Services
 from darkroom.sniff import Sniffed, sniff
 from tests.support.ingesting import await_upload, notification, put, record_of, request
 from worker.child.workspace import Workspace
-from worker.ingest.handler import Arrival, Ingest, Means
+from worker.ingest.importer import Arrival, Importer, IngestTools
 from worker.ingest.notifications import read_body
-from worker.ingest.rules import Drops
+from worker.ingest.rules import IngestRules
 
 Look = Callable[[Path], Sniffed]
 
@@ -49,9 +49,9 @@ def look(path: Path) -> Sniffed:
 
 
 def take(services: Services, arrival: Arrival, look: Look = look, receives: int = 1) -> PhotoRecord | None:
-    ingest = Ingest(services, Drops.read(services.settings))
+    importer = Importer(services, IngestRules.read(services.settings))
     with closing(Workspace(services.settings.spool_dir)) as workspace:
-        return ingest.take(arrival, Means(workspace.files, look, lambda: None), receives)
+        return importer.import_file(arrival, IngestTools(workspace.files, look, lambda: None), receives)
 
 
 def notice(services: Services, key: str, etag: str, at: str = "2026-11-23T15:00:00.123Z") -> Arrival:
@@ -234,7 +234,7 @@ def test_a_dropped_file_that_is_replaced_becomes_one_photo(services: Services, p
     etag = put(services, key, picture + b"another one")
     error = error_of(take(services, first))
     assert error.code == "object_replaced"
-    assert "was replaced before it was taken in" in error.detail
+    assert "was replaced before it was imported" in error.detail
     taken = take(services, notice(services, key, etag, at="2026-11-23T15:00:05.000Z"))
     assert taken is not None
     assert taken.original is not None

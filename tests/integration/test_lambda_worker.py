@@ -187,7 +187,7 @@ class TestBatches:
             message = messages[0]["MessageId"]
             stack.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300, message))
             assert names(answer.result()) == [message]
-        assert [entry["verdict"] for entry in aws_lambda.logged("order.settled")] == ["Leave()"]
+        assert [entry["verdict"] for entry in aws_lambda.logged("order.settled")] == ["leave"]
         assert counts(stack.services.photos) == (0, 1)
 
     def test_a_queue_that_is_not_ours_is_refused(self, aws_lambda: Lambda, picture: bytes) -> None:

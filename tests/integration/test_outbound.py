@@ -18,7 +18,7 @@ import structlog
 from darkroom.errors import DeliveryFailed
 from darkroom.webhooks.callback import Target, read_callback
 from tests.support.receiver import Receiver
-from worker.webhooks.transport import NOWHERE, Answer, post
+from worker.webhooks.transport import NOWHERE, WebhookResponse, post
 
 SHORT = 1.0
 """A time limit for those that never answer. Whoever did not keep it would let the test hang."""
@@ -27,7 +27,9 @@ LONG = 60.0
 Serve = Callable[[Callable[[socket.socket], None]], Target]
 
 
-def send(target: Target, time_limit: float = LONG, body: bytes = b"{}", tls: ssl.SSLContext | None = None) -> Answer:
+def send(
+    target: Target, time_limit: float = LONG, body: bytes = b"{}", tls: ssl.SSLContext | None = None
+) -> WebhookResponse:
     return post(target, body, {"X-Test": "1"}, time_limit, tls or ssl.create_default_context())
 
 
@@ -85,14 +87,14 @@ class Names:
 
 class TestAnswers:
     def test_the_request_arrives_as_it_was_sent(self, receiver: Receiver) -> None:
-        assert send(read_callback(receiver.url, [receiver.host]), body=b'{"a": 1}') == Answer(204)
+        assert send(read_callback(receiver.url, [receiver.host]), body=b'{"a": 1}') == WebhookResponse(204)
         (got,) = receiver.got
         assert (got.path, got.body) == ("/photos?from=darkroom", b'{"a": 1}')
         assert (got.headers["host"], got.headers["x-test"]) == (receiver.host, "1")
 
     def test_status_and_retry_after_are_all_that_is_read(self, receiver: Receiver) -> None:
         receiver.answers.append((503, {"Retry-After": "120", "Content-Length": "1000000"}))
-        assert send(local(receiver.port)) == Answer(503, "120")
+        assert send(local(receiver.port)) == WebhookResponse(503, "120")
 
     def test_a_redirect_is_not_followed(self, receiver: Receiver) -> None:
         for status in (301, 302, 303, 307, 308):

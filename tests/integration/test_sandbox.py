@@ -7,6 +7,7 @@ import ctypes
 import errno
 import importlib
 import io
+import math
 import multiprocessing
 import os
 import resource
@@ -30,9 +31,9 @@ from darkroom.settings import PROJECT, read_settings
 from worker.child import seccomp
 from worker.child.process import Child
 from worker.child.protocol import Failure, ProducedFile, Work
-from worker.child.runner import PhotoProcessor
+from worker.child.runner import PhotoProcessors
 from worker.child.sandbox import SYSTEM_CALLS, SandboxLimits, allow_cpu_time, enter, without_secrets
-from worker.child.workspace import Workspace
+from worker.lease import Lease
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no such sandbox")
 
@@ -205,21 +206,27 @@ def test_credentials_in_files_are_out_of_reach_and_the_spool_is_not(tmp_path: Pa
     assert in_the_sandbox(spool, os.listdir, home / ".aws") == "EACCES"
 
 
-def test_what_other_slots_work_on_is_out_of_reach(tmp_path: Path) -> None:
+def test_the_files_of_other_slots_are_out_of_reach(tmp_path: Path) -> None:
     (job,) = jobs_adapter.validate_python([{"type": "resize", "width": 20}])
-    ours, theirs = Workspace(tmp_path), Workspace(tmp_path)
-    processor = PhotoProcessor(read_settings({}), ours.folder)
+    processors = PhotoProcessors(read_settings({"DARKROOM_SPOOL_DIR": str(tmp_path)}))
+    nothing: Any = None
+    leases = [Lease(nothing, nothing, until=math.inf) for _ in range(2)]
     try:
-        with ours.files() as here, theirs.files() as there:
+        with (
+            processors.use(leases[0]) as ours,
+            processors.use(leases[1]) as theirs,
+            ours.files() as here,
+            theirs.files() as there,
+        ):
             for folder in (here, there):
                 Image.new("RGB", (40, 30), "red").save(folder / "original", "PNG")
             results = [
                 outcome.result
                 for folder in (here, there)
-                for outcome in processor.process(Work(folder / "original", {"job": job}, here), lambda: None)
+                for outcome in ours.process(Work(folder / "original", {"job": job}, here))
             ]
     finally:
-        processor.close()
+        processors.close()
     assert isinstance(results[0], ProducedFile)
     assert isinstance(results[1], Failure)
     assert results[1].code == NotPermitted.code

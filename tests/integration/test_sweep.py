@@ -227,14 +227,14 @@ def test_one_photo_with_an_unexpected_error_does_not_hide_the_others(
     for photo in photos:
         stack.services.table.create(photo)
     sweeper = Sweeper(stack.services, threading.Event())
-    mend = sweeper.mend
+    repair = sweeper.repair
 
     def fail_for_one(photo_id: str) -> None:
         if photo_id == photos[2].id:
             raise ZeroDivisionError
-        mend(photo_id)
+        repair(photo_id)
 
-    monkeypatch.setattr(sweeper, "mend", fail_for_one)
+    monkeypatch.setattr(sweeper, "repair", fail_for_one)
     sweeper.sweep()
     sends = [order.send_count for photo in photos for order in stack.look(photo).orders.values()]
     assert sends == [2, 2, 1, 2, 2]

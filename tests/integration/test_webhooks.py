@@ -140,11 +140,11 @@ class TestDelivery:
                 worker = hooked.worker(
                     AWS_ENDPOINT_URL_SQS=proxy.url, DARKROOM_BACKOFF_BASE="900", DARKROOM_AWS_TIMEOUT="1"
                 )
-                wait_until("it has tried twice", lambda: len(worker.logged("webhooks.unavailable")) >= 2)
+                wait_until("it has tried twice", lambda: len(worker.logged("queue.unavailable")) >= 2)
             wait_until("the receiver was told", lambda: hooked.receiver.got)
             worker.stop()
 
-        assert max(pause["pause"] for pause in worker.logged("webhooks.unavailable")) <= 30
+        assert max(pause["pause"] for pause in worker.logged("queue.unavailable")) <= 30
 
     def test_the_receiver_verifies_it_with_the_secret_of_the_owner(self, hooked: Hooked) -> None:
         photo = hooked.submit(owner="ann")

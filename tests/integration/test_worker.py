@@ -311,7 +311,7 @@ class TestLeasesAndClaims:
         stack.wait_in_work(photo)
         stack.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300))
         (settled,) = wait_until("the worker has ended", lambda: worker.logged("order.settled"))
-        assert settled["verdict"] == "Leave()"
+        assert settled["verdict"] == "leave"
         job = only_job(stack.look(photo))
         assert (job.status, job.result) == ("processing", None)
         wait_until("what it stored is removed", lambda: not stack.objects(photo))

@@ -16,16 +16,16 @@ import tests.support.misbehaving  # noqa: F401 - for what it replaces
 
 def hang_once_over(photo: str) -> None:
     """The worker's own process, not a child: nothing but the end of the environment helps. Once, or nothing would."""
-    from worker.orders.handler import Handler  # not in the children, which would load all of the worker
+    from worker.orders.handler import OrderHandler  # not in the children, which would load all of the worker
 
-    handle = Handler.handle
+    handle = OrderHandler.handle
 
     def hang(self, received, lease):  # type: ignore[no-untyped-def]
         if photo in received.body and received.receives == 1:
             time.sleep(3600)
         return handle(self, received, lease)
 
-    Handler.handle = hang  # type: ignore[method-assign]
+    OrderHandler.handle = hang  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing import forkserver
@@ -39,6 +38,7 @@ from worker.child.protocol import (
     serve_by_name,
 )
 from worker.child.sandbox import SandboxLimits
+from worker.watchdog import watchdog
 
 A = TypeVar("A", JobOutcome, LookOutcome)
 
@@ -73,7 +73,8 @@ def try_sandbox(limits: SandboxLimits) -> list[str]:
 
 
 class Child:
-    """One child process. It is started when it is needed and replaced after `orders` questions. One slot owns it."""
+    """One child process. It is started when it is needed and replaced after `orders` questions. One photo processor
+    owns it."""
 
     def __init__(self, max_pixels: int, orders: int, limits: SandboxLimits) -> None:
         self._max_pixels = max_pixels
@@ -105,30 +106,27 @@ class Child:
         one may succeed."""
         deadline = time.monotonic() + time_limit
         process, pipe = self.start()
-        # The kill ends our reads and writes, whatever the child does with its end of the pipe.
-        watchdog = threading.Timer(time_limit, process.kill)
-        watchdog.daemon = True
-        watchdog.start()
         finished, sound = False, True
-        try:
-            pipe.send((question, time_limit))
-            for _ in range(answers):
-                answer = read(pipe.recv_bytes(LONGEST_ANSWER))
-                sound = sound and not (isinstance(answer.result, Failure) and answer.result.error.retryable)
-                yield answer
-            finished = True
-        except (EOFError, OSError):
-            if not pipe.readable:  # recv_bytes closed it
-                raise ChildDied(f"the image process sent an answer of more than {LONGEST_ANSWER:,} bytes") from None
-            process.join()  # a child that only closed its pipe runs on until the watchdog kills it
-            if time.monotonic() > deadline:
-                raise TimeLimitExceeded(f"not done within {time_limit:g} seconds") from None
-            raise _cause_of_death(process.exitcode, self._limits) from None
-        finally:
-            watchdog.cancel()
-            self._orders_left -= 1
-            if not (finished and sound) or self._orders_left <= 0 or time.monotonic() > deadline:
-                self.stop()
+        # The kill ends our reads and writes, whatever the child does with its end of the pipe.
+        with watchdog(deadline, process.kill):
+            try:
+                pipe.send((question, time_limit))
+                for _ in range(answers):
+                    answer = read(pipe.recv_bytes(LONGEST_ANSWER))
+                    sound = sound and not (isinstance(answer.result, Failure) and answer.result.error.retryable)
+                    yield answer
+                finished = True
+            except (EOFError, OSError):
+                if not pipe.readable:  # recv_bytes closed it
+                    raise ChildDied(f"the image process sent an answer of more than {LONGEST_ANSWER:,} bytes") from None
+                process.join()  # a child that only closed its pipe runs on until the watchdog kills it
+                if time.monotonic() > deadline:
+                    raise TimeLimitExceeded(f"not done within {time_limit:g} seconds") from None
+                raise _cause_of_death(process.exitcode, self._limits) from None
+            finally:
+                self._orders_left -= 1
+                if not (finished and sound) or self._orders_left <= 0 or time.monotonic() > deadline:
+                    self.stop()
 
     def interrupt(self) -> None:
         """Kill the child in the middle of its work: `run` raises ProcessError. Called by other threads."""

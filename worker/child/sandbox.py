@@ -1,7 +1,7 @@
 """The rights that a child gives up before it reads a photo, so that a malicious photo can do little harm.
 
 A child may compute, talk to the worker through its pipe, read the Python installation and the system's libraries, and
-read and write in its slot's folder on the spool, which holds only the current photo. It has no credentials, no other
+read and write in its own folder on the spool, which holds only the current photo. It has no credentials, no other
 files and no network; it cannot start programs or reach other processes; its memory is capped; and it dies with the
 worker and with the fork server.
 

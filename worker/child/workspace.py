@@ -1,6 +1,6 @@
-"""A slot's own folder on the spool. The slot's child can write only there, and other slots' children cannot read it.
+"""A child's own folder on the spool. The child can write only there, and no other child can read it.
 
-A slot holds a file lock in its folder. The kernel releases the lock however the worker ends, so a folder without a
+The worker holds a file lock in the folder. The kernel releases the lock however the worker ends, so a folder without a
 held lock is abandoned, and any worker may remove it. Workers can share a disk, and a Lambda function finds the files
 of the execution before it.
 """
@@ -25,7 +25,7 @@ LOCK = "lock"
 
 
 class Workspace:
-    """One slot owns it."""
+    """One photo processor owns it."""
 
     def __init__(self, spool: Path) -> None:
         self.folder = spool / f"{PREFIX}{secrets.token_hex(8)}"
@@ -46,7 +46,7 @@ class Workspace:
             self._lock = None
 
     def _hold(self) -> None:
-        """Make and lock the folder, unless this slot holds it. Another worker may have removed it just after it was
+        """Make and lock the folder, unless this process holds it. Another worker may have removed it just after it was
         made."""
         while not self._is_held():
             self.close()

@@ -1,1 +1,1 @@
-"""A file that came past the API becomes a photo."""
+"""A file that did not come through the API becomes a photo."""

@@ -1,8 +1,9 @@
-"""Which files under `incoming/` become whose photos, and with which jobs. Pure: no bucket, no clock.
+"""Which files under `incoming/` become whose photos, and with which jobs. These are pure decisions.
 
-A file in `incoming/{owner}/{preset}/...` is brought in when S3 tells of it, any file under `incoming/{owner}/` when its
-owner asks for it. Object keys are flat, but not everything between us and S3 believes that of `..`. An owner or preset
-that is not known here may be known to newer workers, in a rolling upgrade: they get a chance to receive it.
+A file in `incoming/{owner}/{preset}/...` becomes a photo when S3 notifies of it; any file under `incoming/{owner}/`
+becomes one when its owner asks for it. Keys with `.` or `..` as a part are refused, because some tools between Darkroom
+and S3 treat them as folders. During a rolling upgrade a newer worker may know an owner or a preset that this one does
+not know, so such a message is retried.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PLACE = f"{INCOMING}{{owner}}/{{preset}}/"
 
 @dataclass(frozen=True)
 class Drop:
-    """A file that is to become a photo. `etag`: which one it was, if S3 told of it."""
+    """A file in the bucket that becomes a photo. `etag`: its version, if S3 notified of it."""
 
     photo: str
     owner: str
@@ -40,24 +41,27 @@ class Drop:
 
 
 @dataclass(frozen=True)
-class Drops:
-    """What the settings say about files that are dropped."""
+class IngestRules:
+    """The presets and owners of the settings, and what they mean for a file in the bucket."""
 
     presets: Presets
     owners: Owners
 
     @classmethod
-    def read(cls, settings: Settings) -> Drops:
+    def read(cls, settings: Settings) -> IngestRules:
         """Raises SettingsError for a faulty file of presets or owners."""
         return cls(read_presets(settings), read_owners(settings))
 
     def noticed(self, notice: Notification) -> Drop | None:
-        """None when it only waits for a request, or is a folder. Raises IngestRefused, IngestUnknown."""
-        if notice.key.endswith("/"):  # what consoles make for a folder
+        """The drop that S3 notifies of. None for a folder, or a file that waits for a request of its owner.
+
+        Raises IngestRefused and IngestUnknown.
+        """
+        if notice.key.endswith("/"):  # the AWS console makes such objects as folders
             return None
         owner, slash, path = notice.key.removeprefix(INCOMING).partition("/")
         if not slash:
-            raise IngestRefused(f"{notice.key} belongs to nobody; put files into {PLACE}")
+            raise IngestRefused(f"{notice.key} has no owner in its key; put files into {PLACE}")
         preset, slash, _ = path.partition("/")
         if not slash:
             return None
@@ -73,10 +77,10 @@ class Drops:
         )
 
     def asked(self, message: IngestMessage) -> Drop:
-        """Raises IngestRefused, also for what is not the owner's, and IngestUnknown."""
+        """The drop that an owner asks for. Raises IngestUnknown, and IngestRefused also for a file of others."""
         place = f"{INCOMING}{message.owner}/"
         if not message.key.startswith(place) or message.key == place:
-            raise IngestRefused(f"{message.key} is not {message.owner}'s; name an object under {place}")
+            raise IngestRefused(f"{message.key} does not belong to {message.owner}; name an object under {place}")
         at = datetime.fromtimestamp(message.at / 1000, UTC)
         return Drop(
             photo=derived_id(at, message.trace, message.key),
@@ -95,13 +99,13 @@ class Drops:
             raise IngestRefused(f"{key}: {name[:80]!r} cannot be an owner; put files into {PLACE}, owner: {OWNER_RULE}")
         if self.owners.keys and name not in self.owners.keys.values():
             raise IngestUnknown(
-                f"{key}: there is no owner {name}; owners stand in {PREFIX}API_KEYS or {PREFIX}OWNERS_FILE"
+                f"{key}: there is no owner {name}; {PREFIX}API_KEYS and {PREFIX}OWNERS_FILE define the owners"
             )
         if {".", ".."} & set(key.split("/")):
-            raise IngestRefused(f"{key}: a part of it is . or ..; give the object another name")
+            raise IngestRefused(f"{key}: a part of the key is . or ..; give the object another key")
         return name
 
     def _jobs(self, preset: str, key: str) -> list[Job]:
         if preset not in self.presets:
-            raise IngestUnknown(f"{key}: there is no preset {preset[:80]!r}; there are {', '.join(self.presets)}")
+            raise IngestUnknown(f"{key}: there is no preset {preset[:80]!r}; the presets are {', '.join(self.presets)}")
         return self.presets[preset].jobs

@@ -1,1 +1,1 @@
-"""One message of the photos queue: claim, fetch, process, store, publish."""
+"""The work on one message of the photos queue: claim, fetch, process, store, publish."""

@@ -1,17 +1,13 @@
-"""One message: claim -> fetch -> process -> store -> publish -> announce -> verdict.
+"""One message of the photos queue: claim -> fetch -> process -> store -> publish -> announce -> verdict.
 
-One of the ingest queue first becomes a photo (worker/ingest/handler.py); then its order is carried out like any other.
-The consumer's loop feeds it, and so can anything else that receives messages. Results are stored
-before the record names them, the record is written before anybody is told, and the message is
-deleted last: a death between any two steps leaves a message, or an overdue record, that leads
-back here.
+Results are stored before the record names them, the record is written before anyone is notified, and the message is
+deleted last. So a crash between any two steps leaves a message, or an overdue record, and the work is taken up again.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import structlog
 
@@ -20,11 +16,8 @@ from darkroom.errors import (
     AttemptsExhausted,
     ClaimLost,
     DarkroomError,
-    Interrupted,
-    LeaseLost,
     NotFound,
     PhotoGone,
-    Unavailable,
     UnreadablePhoto,
 )
 from darkroom.record.messages import OrderMessage, read_order
@@ -32,67 +25,47 @@ from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from worker.child.protocol import Failure, JobOutcome, Work
-from worker.child.runner import PhotoProcessor
-from worker.child.workspace import Workspace
-from worker.ingest.handler import Arrival, Ingest, Means
-from worker.ingest.notifications import read_body, split_body
-from worker.ingest.rules import Drops
+from worker.child.runner import PhotoProcessor, PhotoProcessors
 from worker.lease import Lease
 from worker.orders.publication import Publication
+from worker.refusal import as_darkroom_error, refuse
 from worker.verdict import Bury, Delete, Leave, Retry, Verdict, backoff, judge
 
 log = structlog.get_logger()
 
 
-class Handler:
-    """Handles one message at a time; owned by one slot, with a child process of its own."""
+class OrderHandler:
+    """Several threads may use it at the same time."""
 
-    def __init__(self, services: Services, drops: Drops) -> None:
+    def __init__(self, services: Services, processors: PhotoProcessors) -> None:
         self._services = services
         self._settings = services.settings
-        self._workspace = Workspace(self._settings.spool_dir)
-        self._processor = PhotoProcessor(self._settings, self._workspace.folder)
-        self._ingest = Ingest(services, drops)
-        self._interrupted = False
-
-    def interrupt(self) -> None:
-        """Give up what is in work; it goes back to the queue. For threads other than the slot's."""
-        self._interrupted = True
-        self._processor.interrupt()
-
-    def close(self) -> None:
-        self._processor.close()
-        self._workspace.close()
+        self._processors = processors
 
     def handle(self, received: Received, lease: Lease) -> Verdict:
-        """Handle a message to its end and say what shall become of it."""
-        if lease.queue.name == self._services.ingest.name:
-            return self._take_in(received, lease)
+        """Carry out a message and say what becomes of it."""
         try:
             message = read_order(received.body)
         except DarkroomError as error:
-            return self._refuse(received, lease, error)
-        return self._carry_out(message, received, lease)
+            return refuse(lease.queue, received, error, self._settings)
+        return self.carry_out(message, received, lease)
 
-    def _carry_out(self, message: OrderMessage, received: Received, lease: Lease) -> Verdict:
-        """Handle the message of an order to its end."""
+    def carry_out(self, message: OrderMessage, received: Received, lease: Lease) -> Verdict:
+        """Carry out an order, whose message may also have come in another form."""
         with structlog.contextvars.bound_contextvars(
             photo=message.photo, order=message.order, owner=message.owner, trace=message.trace
         ):
             started = time.monotonic()
-            lease.on_loss(self._processor.interrupt)
-            try:
-                verdict = self._handle(message, received, lease)
-            finally:
-                lease.on_loss(None)
+            with self._processors.use(lease) as processor:
+                verdict = self._attempt(message, received, processor)
             seconds = round(time.monotonic() - started, 3)
-            log.info("order.settled", verdict=str(verdict), receives=received.receives, seconds=seconds)
+            log.info("order.settled", **verdict.fields(), receives=received.receives, seconds=seconds)
             return verdict
 
-    def _handle(self, message: OrderMessage, received: Received, lease: Lease) -> Verdict:
+    def _attempt(self, message: OrderMessage, received: Received, processor: PhotoProcessor) -> Verdict:
         settings, claim = self._settings, None
         try:
-            self._check(lease)  # it may have waited too long for its renewals
+            processor.check()  # the lease may have ended while the message waited for a slot
             photo, claim = self._services.table.update(
                 message.photo,
                 lambda record: record.claim(
@@ -101,104 +74,52 @@ class Handler:
             )
             if claim.exhausted:
                 raise AttemptsExhausted(_history(photo, claim))
-            if claim.jobs:  # else only the message, or an event, was left over
-                photo = self._work(photo, claim, lease)
+            if claim.jobs:  # without jobs an earlier attempt did them and left the message or the events
+                photo = self._work(photo, claim, processor)
             self._report(photo, message, received, claim)
             return Delete()
         except DarkroomError as error:
             return self._give_up(message, received, claim, error)
         except Exception as error:
             log.exception("order.unexpected_error")
-            return self._give_up(message, received, claim, _unexpected(error))
-
-    # --- files that came past the API ---------------------------------------------------------------------------
-
-    def _take_in(self, received: Received, lease: Lease) -> Verdict:
-        """Handle a message of the ingest queue: the file becomes a photo, and its order is carried out."""
-        lease.on_loss(self._processor.interrupt)
-        try:
-            arrivals = read_body(received.body)
-            if not isinstance(arrivals, list):
-                return self._arrive(arrivals, received, lease)
-            if len(arrivals) == 1:
-                return self._arrive(arrivals[0], received, lease)
-            for body in split_body(received.body) if arrivals else []:  # each has its own end then
-                lease.queue.send(body, group="s3", deduplication_id=received.id)
-            return Delete()
-        except DarkroomError as error:
-            return self._refuse(received, lease, error)
-        except Exception as error:
-            log.exception("ingest.unexpected_error")
-            return self._refuse(received, lease, _unexpected(error))
-        finally:
-            lease.on_loss(None)
-
-    def _arrive(self, arrival: Arrival, received: Received, lease: Lease) -> Verdict:
-        def check() -> None:
-            self._check(lease)
-
-        means = Means(self._workspace.files, lambda path: self._processor.look(path, check), check)
-        photo = self._ingest.take(arrival, means, received.receives)
-        if photo is None:
-            return Delete()
-        order = photo.orders[min(photo.orders)]
-        # However late it comes, it knows of the first generation only.
-        message = OrderMessage.of(photo, order.id).model_copy(update={"generation": 1})
-        if not self._services.photos.fifo:
-            # The message stands for the order: that is what may have to be buried.
-            return self._carry_out(message, replace(received, body=message.model_dump_json()), lease)
-        if not photo.unfinished:
-            self._services.outbox.announce(photo, message)
-        elif not order.claim_count:  # else somebody has sent it
-            self._services.outbox.send_order(photo, order.id)
-        return Delete()
+            return self._give_up(message, received, claim, as_darkroom_error(error))
 
     # --- the work -----------------------------------------------------------------------------------------------
 
-    def _work(self, photo: PhotoRecord, claim: Claim, lease: Lease) -> PhotoRecord:
-        """Do a claim's jobs and publish what comes of them.
+    def _work(self, photo: PhotoRecord, claim: Claim, processor: PhotoProcessor) -> PhotoRecord:
+        """Do the jobs of a claim and publish their outcomes.
 
-        Raises DarkroomError when an unforeseen error leaves a job unfinished; all others are published then.
+        Raises DarkroomError if an unexpected error left a job unfinished, after the others are published.
         """
-        with (
-            self._workspace.files() as directory,
-            Publication(self._services, photo, claim) as publication,
-        ):
+        with processor.files() as directory, Publication(self._services, photo, claim) as publication:
             work = Work(directory / "original", claim.jobs, directory)
-            unforeseen: Failure | None = None
-            for outcome in self._fetch_and_process(photo, work, lease):
-                self._check(lease)
+            unexpected: Failure | None = None
+            for outcome in self._fetch_and_process(photo, work, processor):
+                processor.check()
                 if isinstance(outcome.result, Failure) and outcome.result.error.retryable:
-                    unforeseen = outcome.result
-                    log.error("job.unexpected_error", job=outcome.job, detail=unforeseen.detail, trace=unforeseen.trace)
+                    unexpected = outcome.result
+                    log.error("job.unexpected_error", job=outcome.job, detail=unexpected.detail, trace=unexpected.trace)
                 else:
                     publication.add(outcome)
             publication.publish()
-            if unforeseen:
-                raise unforeseen.error
+            if unexpected:
+                raise unexpected.error
             return publication.photo
 
-    def _fetch_and_process(self, photo: PhotoRecord, work: Work, lease: Lease) -> Iterator[JobOutcome]:
+    def _fetch_and_process(self, photo: PhotoRecord, work: Work, processor: PhotoProcessor) -> Iterator[JobOutcome]:
         try:
             if photo.original is None:
                 raise NotFound
             self._services.bucket.fetch(photo.original.key, work.original)
-            self._check(lease)
+            processor.check()
         except NotFound:
             missing = UnreadablePhoto("the original is missing from the bucket")
             yield from (JobOutcome(job_id, Failure(missing.code, missing.detail)) for job_id in work.jobs)
         else:
-            yield from self._processor.process(work, lambda: self._check(lease))
-
-    def _check(self, lease: Lease) -> None:
-        """Stop when the work is no longer ours, or not to be finished here."""
-        if lease.lost:
-            raise LeaseLost
-        if self._interrupted:
-            raise Interrupted
+            yield from processor.process(work)
 
     def _report(self, photo: PhotoRecord, message: OrderMessage, received: Received, claim: Claim) -> None:
-        """What is left once the record says how everything ended. A death in between leads back here."""
+        """Do what is left once the record holds every outcome. After a crash the next receive does it again."""
         order = photo.orders.get(message.order)
         if order and order.dead_letter:
             self._services.photos.bury(received, order.dead_letter.code, order.dead_letter.detail, order.fence)
@@ -206,15 +127,15 @@ class Handler:
         if received.receives > 1 or claim.claim_count > 1:  # an earlier holder may have stored results before it died
             self._services.cleanup.remove_unpublished(message.photo)
 
-    # --- when it did not end well -------------------------------------------------------------------------------
+    # --- attempts that failed -----------------------------------------------------------------------------------
 
     def _give_up(self, message: OrderMessage, received: Received, claim: Claim | None, error: DarkroomError) -> Verdict:
-        """Judge an attempt that failed, and write down what follows from it."""
+        """Judge an attempt that failed, and write the consequences into the record."""
         verdict = self._judge(error, claim, received)
-        log.warning("order.attempt_failed", verdict=str(verdict), code=error.code, detail=error.detail)
+        log.warning("order.attempt_failed", **verdict.fields(), code=error.code, detail=error.detail)
         try:
             if isinstance(error, PhotoGone):
-                # Deleted or expired: whatever a late worker left there is removed once more.
+                # The photo was deleted or has expired: remove what a late worker may have stored since.
                 self._services.bucket.remove_photo(message.photo)
             elif isinstance(verdict, Retry) and claim and claim.jobs:
                 self._postpone(message, claim, error, verdict)
@@ -222,11 +143,11 @@ class Handler:
                 self._bury(message, received, claim, error)
         except PhotoGone:
             return Delete()
-        except ClaimLost:  # in the meantime: the message is somebody else's, too
+        except ClaimLost:  # another worker has the order, and so the message, since then
             return Leave()
         except Exception as fault:
-            # It could not be written down: the message comes back, and it is tried again then.
-            log.warning("order.not_written_down", exc_info=not isinstance(fault, DarkroomError), detail=str(fault))
+            # The record could not be written: the message comes back, and the next attempt writes it.
+            log.warning("order.not_recorded", exc_info=not isinstance(fault, DarkroomError), detail=str(fault))
             return Retry(backoff(received.receives, self._settings))
         return verdict
 
@@ -249,26 +170,8 @@ class Handler:
         else:
             self._services.photos.bury(received, error.code, error.detail)
 
-    def _refuse(self, received: Received, lease: Lease, error: DarkroomError) -> Verdict:
-        """What becomes of a message that we cannot read."""
-        verdict = self._judge(error, None, received)
-        say = log.error if isinstance(verdict, Bury) else log.warning
-        say("message.refused", message=received.id, verdict=str(verdict), code=error.code, detail=error.detail)
-        if isinstance(verdict, Bury):
-            try:
-                lease.queue.bury(received, error.code, error.detail)
-            except Unavailable as fault:
-                return self._judge(fault, None, received)
-        return verdict
-
-
-def _unexpected(error: Exception) -> DarkroomError:
-    if isinstance(error, OSError):  # a full disk, say: not the photo's fault
-        return Unavailable(f"the worker cannot work: {type(error).__name__}: {error}")
-    return DarkroomError(f"{type(error).__name__}: {error}")
-
 
 def _history(photo: PhotoRecord, claim: Claim) -> str:
     errors = [error for job in photo.order(claim.order).unfinished_jobs for error in job.errors]
-    last = f"the last error was: {errors[-1].detail}" if errors else "the worker died each time, without a word"
+    last = f"the last error was: {errors[-1].detail}" if errors else "each time the worker died without a report"
     return f"tried {claim.attempt} times; {last}"

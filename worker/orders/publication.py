@@ -1,4 +1,4 @@
-"""From outcomes to the record: store each result, then have the record name it."""
+"""Stores the results of an order, and then publishes them: the record names them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from worker.child.protocol import Failure, JobOutcome, ProducedFile
 log = structlog.get_logger()
 
 PUBLISH_EVERY = 2.0
-"""Seconds. A long order shows its progress; a short one is written down once."""
+"""Seconds between two updates of the record. A long order shows its progress; a short one needs one update."""
 
 VERSIONS = {"darkroom": darkroom.__version__, "pillow": version("pillow")}
 
 
 class Publication:
-    """The results of one claim. On leaving, what was stored but never published is removed."""
+    """The results of one claim. At the end of its block it removes stored results that were not published."""
 
     def __init__(self, services: Services, photo: PhotoRecord, claim: Claim) -> None:
         self.photo = photo
@@ -43,7 +43,7 @@ class Publication:
         self._remove_unpublished(self._outcomes)
 
     def add(self, outcome: JobOutcome) -> None:
-        """Store a job's result, and publish now and then."""
+        """Store a job's result, and publish if the last update is some time ago."""
         if isinstance(outcome.result, Failure):
             log.warning("job.failed", job=outcome.job, code=outcome.result.code, detail=outcome.result.detail)
             self._outcomes[outcome.job] = outcome.result.error
@@ -52,31 +52,31 @@ class Publication:
         if time.monotonic() - self._last_publish > PUBLISH_EVERY:
             self.publish()
 
-    def _store(self, job_id: str, made: ProducedFile) -> Result:
+    def _store(self, job_id: str, file: ProducedFile) -> Result:
         started = time.monotonic()
-        key = result_key(self.photo.id, job_id, self._claim.fence, made.extension)
-        with made.open() as file:
-            self._services.bucket.put(key, file, made.content_type)
-        made.path.unlink()
-        seconds = made.seconds | {"store": time.monotonic() - started}
+        key = result_key(self.photo.id, job_id, self._claim.fence, file.extension)
+        with file.open() as content:
+            self._services.bucket.put(key, content, file.content_type)
+        file.path.unlink()
+        seconds = file.seconds | {"store": time.monotonic() - started}
         filename = self.photo.original.filename if self.photo.original else self.photo.id
         result = Result(
             key=key,
-            filename=result_filename(filename, self._claim.jobs[job_id], made.extension),
-            content_type=made.content_type,
-            size=made.size,
-            sha256=made.sha256,
-            width=made.width,
-            height=made.height,
+            filename=result_filename(filename, self._claim.jobs[job_id], file.extension),
+            content_type=file.content_type,
+            size=file.size,
+            sha256=file.sha256,
+            width=file.width,
+            height=file.height,
             seconds={part: round(value, 4) for part, value in seconds.items()},
             versions=VERSIONS,
         )
-        log.info("job.stored", job=job_id, type=self._claim.jobs[job_id].type, size=made.size, seconds=result.seconds)
+        log.info("job.stored", job=job_id, type=self._claim.jobs[job_id].type, size=file.size, seconds=result.seconds)
         return result
 
     def publish(self) -> None:
-        """Write down what has ended. Raises ClaimLost when the order is somebody else's now, NotFound when the
-        photo is gone."""
+        """Write the outcomes into the record. Raises ClaimLost if another worker has the order, NotFound if the photo
+        is gone."""
         if not self._outcomes:
             return
         self.photo, counted = self._services.table.update(
@@ -88,12 +88,12 @@ class Publication:
         self._last_publish = time.monotonic()
 
     def _remove_unpublished(self, outcomes: dict[str, Result | DarkroomError]) -> None:
-        """Remove what was stored in vain: the order was lost or given back, or the job cancelled."""
+        """Remove results that the record does not name: the order was lost or given back, or the job cancelled."""
         keys = {outcome.key for outcome in outcomes.values() if isinstance(outcome, Result)}
         if not keys:
             return
         try:
-            # Read anew: a write whose answer was lost may have published them all the same.
+            # Read the record again: an update whose answer was lost may have published them.
             photo = self._services.table.get(self.photo.id)
             jobs = photo.jobs.values() if photo else []
             self._services.bucket.remove(keys - {job.result.key for job in jobs if job.result})

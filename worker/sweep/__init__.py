@@ -1,1 +1,1 @@
-"""What is overdue in the records is put right."""
+"""The sweep: it repairs what is overdue in the records."""

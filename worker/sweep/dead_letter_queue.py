@@ -1,9 +1,9 @@
-"""The dead-letter queue and the records agree: what the sweep does about it.
+"""Keeps the dead-letter queue and the records consistent.
 
-What a worker buries it copies there with the reason and the order's fence, and the record says so.
-Two things come about without the records: SQS itself moves a message that was received too often, and a
-copy outlives its dead letter when that is redriven, purged or deleted. A sweep looks at a bounded number of
-messages and gives back those that are in their place.
+A worker that buries a message copies it to the dead-letter queue, with the reason and the order's fence, and
+notes that in the record. Two things happen without the records: SQS itself moves a message that was received too
+often, and a copy stays in the queue after its order was redriven, purged or deleted. A sweep looks at a limited number
+of messages, repairs these two cases, and gives back the messages that are in order.
 """
 
 from __future__ import annotations
@@ -23,48 +23,51 @@ from darkroom.services import Services
 log = structlog.get_logger()
 
 RECEIVES = 10
-"""Of one sweep, each of up to ten messages."""
+"""Receives of one sweep; each returns up to ten messages."""
 
 LONGEST_HIDING = 3600
+"""Seconds for which a message that was looked at may stay hidden."""
 
 FAILURES = 5
-"""Messages that AWS would not let us look after, until a sweep gives up."""
+"""A sweep gives up after it failed at this many messages because AWS was unavailable."""
 
 AFTER_FAILURE = 600
-"""Seconds until such a message is looked at again, so that those behind it have their turn."""
+"""Seconds until the next look at a message that failed, so that the messages behind it have their turn."""
 
 
 @dataclass
 class _Round:
-    """What one sweep has looked at and not deleted, by receipt handle."""
+    """The receipt handles of the messages that one sweep has looked at and not deleted."""
 
     kept: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
-    deeper: bool = False
-    """Whether it has probably not seen all."""
+    more_left: bool = False
+    """Whether the queue probably holds messages that this sweep has not seen."""
 
 
 class DeadLetterSweep:
+    """The part of the sweep that looks at the dead-letter queue."""
+
     def __init__(self, services: Services, stopping: threading.Event) -> None:
         self._services = services
         self._queue = services.photos.dead_letters
         self._stopping = stopping
 
     def sweep(self) -> None:
-        """Look at messages of the dead-letter queue, once. Raises Unavailable when AWS is down."""
+        """Look at messages of the dead-letter queue, once. Raises Unavailable if AWS is down."""
         round_ = _Round()
         try:
             for number in range(RECEIVES):
                 messages = [] if self._stopping.is_set() else self._queue.receive(BATCH, wait=1, visibility=LOOK)
                 if not messages:
                     break
-                round_.deeper = number == RECEIVES - 1
+                round_.more_left = number == RECEIVES - 1
                 self._look_at(messages, round_)
         finally:
             self._give_back(round_)
 
     def _look_at(self, messages: list[Received], round_: _Round) -> None:
-        """Delete those that have served. Raises Unavailable once too many could not be looked after."""
+        """Repair the messages, and delete those that are done. Raises Unavailable after too many failures."""
         done: list[str] = []
         try:
             for received in messages:
@@ -82,12 +85,12 @@ class DeadLetterSweep:
             self._queue.delete(done)
 
     def _give_back(self, round_: _Round) -> None:
-        """At once; but in a deep queue not before the others had their turn, or one that hands out its oldest messages
-        first would show the same ones for ever."""
+        """Make the kept messages visible again: at once, or in a long queue after the others have had their turn. SQS
+        may return the oldest messages first, and then each sweep would see the same ones."""
         delays = dict.fromkeys(round_.failed, AFTER_FAILURE)
         if round_.kept:
             longest = 0
-            if round_.deeper:
+            if round_.more_left:
                 depth = self._queue.depth()
                 rounds = (depth.visible + depth.in_flight) / (RECEIVES * BATCH)
                 longest = min(LONGEST_HIDING, round(2 * rounds * self._services.settings.sweep_interval))
@@ -95,7 +98,7 @@ class DeadLetterSweep:
         self._queue.set_visibility(delays)
 
     def _is_done(self, received: Received) -> bool:
-        """Whether a message has served and can be deleted. Raises Unavailable when AWS is down."""
+        """Whether a message is done and can be deleted. Raises Unavailable if AWS is down."""
         try:
             message = read_order(received.body)
             with structlog.contextvars.bound_contextvars(photo=message.photo, order=message.order):
@@ -106,17 +109,17 @@ class DeadLetterSweep:
         except Unavailable:
             raise
         except Conflict as error:
-            log.info("dead_letter.not_yet", detail=error.detail)  # in work, or somebody was faster
+            log.info("dead_letter.not_yet", detail=error.detail)  # it is in work, or another worker was faster
         except DarkroomError as error:
-            # Nobody can read it, or only a newer release: it stays where it is.
-            log.debug("dead_letter.left", code=error.code, detail=error.detail)
+            # The message is not readable, or only by a newer release: it stays in the queue.
+            log.debug("dead_letter.kept", code=error.code, detail=error.detail)
         return False
 
     def _take_over(self, received: Received, message: OrderMessage, photo: PhotoRecord | None) -> bool:
         """Do for a message that SQS moved what a worker does when it buries one.
 
-        The record first, then the event, then the copy with the reason; the message is deleted last. A crash in
-        between leaves the message, which leads back here.
+        The record is written first, then come the event and the copy with the reason; the message is deleted last. So
+        after a crash the next sweep finds the message and goes on.
         """
         if photo is None:
             reason = NotFound(f"there is no photo {message.photo}")
@@ -126,7 +129,7 @@ class DeadLetterSweep:
             return True
         order = photo.orders[message.order]
         if message.send < order.send_count:
-            return True  # a later message has taken its place
+            return True  # a later message of this order exists
         if order.unfinished_jobs:
             error = MessageGivenUp(self._history(photo, message.order))
             photo, _ = self._services.table.update(
@@ -134,7 +137,7 @@ class DeadLetterSweep:
             )
             order = photo.orders[message.order]
             log.error("dead_letter.found", receives=received.receives, detail=error.detail)
-        # Also of one that had ended: perhaps nobody was told, and the message came back for that.
+        # Also for an order that had ended: perhaps its message came back because the events were not sent.
         self._services.outbox.announce(photo, message)
         if order.dead_letter and order.dead_letter.code == MessageGivenUp.code:
             self._services.photos.bury(received, order.dead_letter.code, order.dead_letter.detail, order.fence)
@@ -142,21 +145,21 @@ class DeadLetterSweep:
 
     def _history(self, photo: PhotoRecord, order_id: str) -> str:
         receives = self._services.photos.max_receives()
-        often = f"{receives} receives" if receives else "too many receives"
+        count = f"{receives} receives" if receives else "too many receives"
         order = photo.orders[order_id]
         errors = [error for job in order.unfinished_jobs for error in job.errors]
         last = f"; the last error was: {max(errors, key=lambda error: error.at).detail}" if errors else ""
-        return f"SQS gave the message up after {often}, {order.attempts} of them attempts{last}"
+        return f"SQS moved the message to the dead-letter queue after {count} and {order.attempts} attempts{last}"
 
 
 def _is_stale(copy: Received, message: OrderMessage, photo: PhotoRecord | None) -> bool:
-    """Whether a copy no longer stands for a dead letter."""
+    """Whether the dead letter of a copy no longer exists."""
     code, fence = copy.attributes["code"], copy.attributes.get("fence")
     if photo is None:
-        return code != NotFound.code  # expired and removed; what never had a record stays for people to look at
+        return code != NotFound.code  # the record has expired; a message that never had one stays for an operator
     if photo.deleted_or_expired:
         return True
-    if fence is None:  # a message was buried, and not an order
+    if fence is None:  # the copy is of a message, not of an order
         return False
     order = photo.orders.get(message.order)
     return order is None or order.dead_letter is None or fence != str(order.fence)

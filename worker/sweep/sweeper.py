@@ -1,8 +1,8 @@
-"""The sweep: what is overdue in the record is put right, and what a killed worker left on the disk is removed.
+"""The sweep: it repairs what is overdue in the records, and removes files of killed workers from the disk.
 
-One mechanism for every crash that leaves no message: an API that died between record and message,
-a message that was lost or purged, a deletion that was not finished. Every worker sweeps now and
-then; two that find the same photo at once do no harm, since each change checks what it finds.
+It is the one mechanism for all crashes that leave no message: the API died between record and message, a message was
+lost or purged, a deletion was not finished. Every worker sweeps from time to time. Two workers may find the same photo
+at the same time: each change is conditional on the record's state.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ log = structlog.get_logger()
 
 
 class Sweeper:
+    """Sweeps until `stopping` is set."""
+
     def __init__(self, services: Services, stopping: threading.Event) -> None:
         self._services = services
         self._resend_after = services.settings.resend_after
@@ -32,13 +34,13 @@ class Sweeper:
         self._dead_letters = DeadLetterSweep(services, stopping)
 
     def run(self) -> None:
-        """Sweep until the worker stops; workers started together do not sweep together."""
+        """Sweep at random intervals, so that workers that start together do not sweep together."""
         interval = self._services.settings.sweep_interval
         while not self._stopping.wait(random.uniform(0.5, 1.5) * interval):  # noqa: S311 - jitter, not a secret
             self.sweep_all()
 
     def sweep_all(self) -> None:
-        """Sweep once. A part that fails must not hold up the others, nor end the worker."""
+        """Sweep once. A failure of one part must not stop the others or the worker."""
         for part in (self.sweep, self.clean_spool, self._dead_letters.sweep):
             try:
                 part()
@@ -48,39 +50,39 @@ class Sweeper:
                 log.exception("sweep.unexpected_error")
 
     def sweep(self) -> None:
-        """Look at everything that is due, once."""
+        """Repair every photo that is overdue."""
         for photo_id in self._services.table.overdue():
             if self._stopping.is_set():
                 return
             with structlog.contextvars.bound_contextvars(photo=photo_id):
                 try:
-                    self.mend(photo_id)
+                    self.repair(photo_id)
                 except (NotFound, Conflict) as error:
-                    log.info("sweep.overtaken", detail=error.detail)  # somebody was faster
+                    log.info("sweep.overtaken", detail=error.detail)  # another worker was faster
                 except DarkroomError as error:
                     log.warning("sweep.failed", code=error.code, detail=error.detail)
-                    self._put_off(photo_id)
+                    self._postpone(photo_id)
                 except Exception:
                     log.exception("sweep.unexpected_error")
-                    self._put_off(photo_id)
+                    self._postpone(photo_id)
 
-    def _put_off(self, photo_id: str) -> None:
-        """One that cannot be mended now must not hide those behind it, however many there are."""
+    def _postpone(self, photo_id: str) -> None:
+        """Postpone a photo that cannot be repaired now, so that it does not hide the photos behind it."""
         try:
             self._services.table.postpone(photo_id, now() + timedelta(seconds=self._resend_after))
         except Exception as error:
-            log.warning("sweep.not_put_off", detail=str(error), exc_info=not isinstance(error, DarkroomError))
+            log.warning("sweep.not_postponed", detail=str(error), exc_info=not isinstance(error, DarkroomError))
 
     def clean_spool(self) -> None:
-        """Remove what workers left on the disk that were killed."""
+        """Remove files of killed workers from the disk."""
         remove_abandoned(self._services.settings.spool_dir)
 
-    def mend(self, photo_id: str) -> None:
-        """Put one photo right. Raises NotFound or Conflict when it was put right in the meantime."""
+    def repair(self, photo_id: str) -> None:
+        """Repair one photo. Raises NotFound or Conflict if another worker has repaired it first."""
         photo = self._services.table.get(photo_id)
         if photo is None:
             return
-        if photo.status == "expired":  # DynamoDB will remove it, some day
+        if photo.status == "expired":  # DynamoDB removes the record later
             self._services.table.postpone(photo_id, None)
             return
         if photo.deleted_at:
@@ -92,15 +94,16 @@ class Sweeper:
             self._look_for_upload(photo, photo.pending_upload.key or upload_key(photo_id))
             return
         if photo.upload and photo.due_at:
-            self._tell(photo)
+            self._notify(photo)
             return
         for order_id in photo.overdue_orders():
             photo = self._resend(photo, order_id)
 
     def _look_for_upload(self, photo: PhotoRecord, key: str) -> None:
-        """A file is overdue. If it is there, nobody was told of it, or it waits in a long queue; else it will not come.
+        """A direct upload is overdue. If its file has arrived, send its message: the first one was lost, or waits in a
+        long queue. If not, the upload has expired.
 
-        Told first, written down then: a death in between tells twice.
+        The message is sent before the record is written, so a crash in between causes a second message.
         """
         if not photo.overdue_upload():
             return
@@ -112,14 +115,14 @@ class Sweeper:
             self._services.table.update(photo.id, lambda record: record.expire_upload(), known=photo)
             log.info("sweep.upload_expired")
 
-    def _tell(self, photo: PhotoRecord) -> None:
-        """A photo was cancelled while it waited for its file, and perhaps nobody was told."""
+    def _notify(self, photo: PhotoRecord) -> None:
+        """A photo was cancelled while it waited for its file, and its events may not have been sent."""
         self._services.outbox.announce(photo)
         self._services.table.update(photo.id, lambda record: record.mark_notified(), known=photo)
-        log.warning("sweep.told")
+        log.warning("sweep.notified")
 
     def _resend(self, photo: PhotoRecord, order_id: str) -> PhotoRecord:
-        """Send an order again. Should its original be missing, the worker that gets it says so."""
+        """Send the message of an order again. If the original is missing, the worker that receives it finds that."""
         photo, _ = self._services.table.update(
             photo.id, lambda record: record.order(order_id).resend(self._resend_after), known=photo
         )

@@ -1,1 +1,1 @@
-"""The callback is told that a photo has ended."""
+"""Webhooks: they notify a photo's callback that the photo has ended."""

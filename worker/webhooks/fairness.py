@@ -1,4 +1,4 @@
-"""Whose webhook is next: no owner's receivers hold all the places of a worker, however slow they are."""
+"""A fair share of a worker's deliveries for each owner: slow receivers of one owner cannot occupy all of them."""
 
 from __future__ import annotations
 
@@ -9,46 +9,47 @@ from math import ceil
 from darkroom.record.messages import LONGEST_DELAY
 
 EACH = 4
-"""Deliveries of one owner that are under way at a time."""
+"""Deliveries of one owner that may run at the same time."""
 
 
 @dataclass
 class _Share:
-    """What an owner has. All times in seconds, of one clock."""
+    """The deliveries of one owner. All times are seconds of one clock."""
 
-    under_way: list[float] = field(default_factory=list)
-    """When each began."""
+    running: list[float] = field(default_factory=list)
+    """When each running delivery began."""
     took: float = 0
-    """The last one that ended."""
+    """How long the last finished delivery took."""
     next_turn: float = 0
+    """When the next delivery that was put off may come back."""
 
 
-class Turns:
-    """Remembers nobody who has nothing under way."""
+class FairShare:
+    """Counts the running deliveries of each owner, and forgets owners without any."""
 
     def __init__(self) -> None:
         self._shares: dict[str, _Share] = {}
         self._lock = threading.Lock()
 
     def take(self, owner: str, at: float) -> int:
-        """0 when a delivery may begin, which then has to be ended by `done`; else the seconds to put it off by.
+        """0 if a delivery may begin; call `done` when it has ended. Otherwise the seconds by which to put it off.
 
-        Those that wait come back one by one, at the pace at which the owner's places become free.
+        Deliveries that are put off come back one by one, as fast as the owner's running ones end.
         """
         with self._lock:
             share = self._shares.setdefault(owner, _Share())
-            if len(share.under_way) < EACH:
-                share.under_way.append(at)
+            if len(share.running) < EACH:
+                share.running.append(at)
                 return 0
-            pace = max(share.took, at - min(share.under_way)) / EACH
+            pace = max(share.took, at - min(share.running)) / EACH
             share.next_turn = max(share.next_turn, at) + pace
             return min(max(1, ceil(share.next_turn - at)), LONGEST_DELAY)
 
     def done(self, owner: str, began: float, at: float) -> None:
-        """A delivery that began then has ended."""
+        """End a delivery that began at `began`."""
         with self._lock:
             share = self._shares[owner]
-            share.under_way.remove(began)
+            share.running.remove(began)
             share.took = at - began
-            if not share.under_way:
+            if not share.running:
                 del self._shares[owner]

@@ -1,14 +1,13 @@
-"""One POST to an address that a caller has named: only into the public internet, and in bounded time.
+"""One POST to an address that a caller has given: only to the public internet, and within a time limit.
 
-The host is looked up once, everything it leads to must be public, and the connection goes to exactly what was
-checked; certificate and Host header are still those of the name. It is made directly, whatever the environment
-says of proxies. Redirects are answers like others, and the body of an answer is not read.
+The host is looked up once, each of its addresses must be public, and the connection goes to an address that was
+checked; the certificate and the Host header are still those of the name. The connection uses no proxy, whatever the
+environment says. Redirects are responses like others, and the body of a response is not read.
 """
 
 from __future__ import annotations
 
 import http.client
-import io
 import ipaddress
 import queue
 import socket
@@ -16,81 +15,86 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import structlog
 
 from darkroom.errors import CallbackRefused, DeliveryFailed
 from darkroom.webhooks.callback import Target, check_address
+from worker.watchdog import watchdog
 
 log = structlog.get_logger()
 
-NOWHERE = "its host name is not known, or leads to no public address"
+NOWHERE = "the host name does not exist, or does not lead to public addresses only"
 
-Place = tuple[socket.AddressFamily, Any]
-"""A family of addresses, and an address in the form in which its sockets take it."""
+Address = tuple[socket.AddressFamily, Any]
+"""An address family, and an address in the form that its sockets take."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """All that counts of an answer."""
+class WebhookResponse:
+    """The parts of a response that count."""
 
     status: int
     retry_after: str | None = None
 
 
 class Deadline:
-    """The end of a whole delivery. The time-out of a socket alone begins anew with every byte."""
+    """The end of a whole delivery. A socket's own timeout would start again with each byte."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._at = time.monotonic() + seconds
+        self.at = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds. Raises TimeoutError when there are none."""
-        left = self._at - time.monotonic()
+        """Seconds until then. Raises TimeoutError if it has passed."""
+        left = self.at - time.monotonic()
         if left <= 0:
             raise TimeoutError
         return left
 
-    def __str__(self) -> str:
-        return f"{self._seconds:g} s"
+    def reason(self, error: Exception) -> str:
+        """Why a delivery failed. After the deadline every error is one: the watchdog has closed the connection."""
+        if isinstance(error, TimeoutError) or time.monotonic() >= self.at:
+            return f"no answer within {self._seconds:g} s"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"its certificate is not accepted: {error.verify_message}"
+        if isinstance(error, ssl.SSLError):
+            return f"TLS failed: {error.reason}"
+        if isinstance(error, OSError):
+            return f"the connection failed: {error.strerror or error}"
+        return "the answer is not HTTP"
 
 
-def post(target: Target, body: bytes, headers: Mapping[str, str], time_limit: float, tls: ssl.SSLContext) -> Answer:
-    """POST, and wait at most `time_limit` seconds for the head of the answer, everything included.
+def post(
+    target: Target, body: bytes, headers: Mapping[str, str], time_limit: float, tls: ssl.SSLContext
+) -> WebhookResponse:
+    """POST, and wait at most `time_limit` seconds in all for the head of the response.
 
-    Raises DeliveryFailed when there is none, or the host leads to an address that is not public.
+    Raises DeliveryFailed if there is none, or if an address of the host is not public.
     """
     deadline = Deadline(time_limit)
     try:
-        places = look_up(target, deadline)
-        connection = _PinnedConnection(target, places, deadline, tls)
-        try:
-            connection.request("POST", target.path, body, {**headers, "Connection": "close"})
-            with connection.getresponse() as response:
-                return Answer(response.status, response.getheader("Retry-After"))
-        finally:
-            connection.close()
-    except TimeoutError:
-        raise DeliveryFailed(f"no answer within {deadline}") from None
-    except ssl.SSLCertVerificationError as error:
-        raise DeliveryFailed(f"its certificate is not accepted: {error.verify_message}") from error
-    except ssl.SSLError as error:
-        raise DeliveryFailed(f"TLS failed: {error.reason}") from error
-    except OSError as error:
-        raise DeliveryFailed(f"the connection failed: {error.strerror or error}") from error
-    except http.client.HTTPException as error:
-        raise DeliveryFailed("the answer is not HTTP") from error
+        with (
+            closing(_connect(look_up(target, deadline), deadline)) as plain,
+            closing(_encrypted(plain, target.host, tls) if target.tls else plain) as connection,
+        ):
+            with watchdog(deadline.at, lambda: _hang_up(connection)):
+                response = _exchange(connection, target, body, headers)
+            deadline.left()  # a response that the watchdog has cut off can look complete
+            return response
+    except (OSError, http.client.HTTPException) as error:
+        raise DeliveryFailed(deadline.reason(error)) from error
 
 
-def look_up(target: Target, deadline: Deadline) -> list[Place]:
-    """Where the host is. Raises DeliveryFailed unless every one of its addresses is public.
+def look_up(target: Target, deadline: Deadline) -> list[Address]:
+    """The addresses of the host. Raises DeliveryFailed unless all of them are public.
 
-    It says the same of a name that leads nowhere: what internal names lead to is nothing for callers, who see this.
+    The message is the same for a name that does not exist: callers see it, and must not learn about internal names.
     """
-    found: queue.SimpleQueue[list[Place] | Exception] = queue.SimpleQueue()
+    found: queue.SimpleQueue[list[Address] | Exception] = queue.SimpleQueue()
 
     def ask() -> None:
         try:
@@ -99,90 +103,59 @@ def look_up(target: Target, deadline: Deadline) -> list[Place]:
         except (OSError, UnicodeError) as error:
             found.put(error)
 
-    # The resolver takes no time-out. What outlasts ours ends with its own, and changes nothing any more.
+    # The resolver takes no timeout. A thread that outlasts the deadline ends by itself and changes nothing.
     threading.Thread(target=ask, name="look-up", daemon=True).start()
     try:
-        places = found.get(timeout=deadline.left())
+        addresses = found.get(timeout=deadline.left())
     except queue.Empty:
         raise TimeoutError from None
-    if isinstance(places, Exception):
-        log.info("webhook.not_looked_up", host=target.host, reason=str(places))
-        raise DeliveryFailed(NOWHERE) from places
+    if isinstance(addresses, Exception):
+        log.info("webhook.host_unknown", host=target.host, reason=str(addresses))
+        raise DeliveryFailed(NOWHERE) from addresses
     if not target.private:
         try:
-            for _, address in places:
+            for _, address in addresses:
                 check_address(ipaddress.ip_address(address[0]))
         except CallbackRefused as error:
-            log.warning("webhook.not_public", host=target.host, reason=error.detail)
+            log.warning("webhook.host_not_public", host=target.host, reason=error.detail)
             raise DeliveryFailed(NOWHERE) from error
-    return places
+    return addresses
 
 
-class _PinnedConnection(http.client.HTTPConnection):
-    """HTTP with the places that were checked, whatever the host's name leads to by now."""
-
-    def __init__(self, target: Target, places: list[Place], deadline: Deadline, tls: ssl.SSLContext) -> None:
-        super().__init__(target.host, target.port)
-        self.default_port = 443 if target.tls else 80
-        self._places = places
-        self._deadline = deadline
-        self._tls = tls if target.tls else None
-
-    def connect(self) -> None:
-        plain = self._reach()
+def _connect(addresses: list[Address], deadline: Deadline) -> socket.socket:
+    """A connection to the first address that accepts one."""
+    fault = OSError("the host has no address")
+    for family, address in addresses:
+        connection = socket.socket(family, socket.SOCK_STREAM)
         try:
-            if self._tls:
-                plain.settimeout(self._deadline.left())
-                plain = self._tls.wrap_socket(plain, server_hostname=self.host)
-        except BaseException:
-            plain.close()
-            raise
-        self.sock = cast(socket.socket, _Bounded(plain, self._deadline))
-
-    def _reach(self) -> socket.socket:
-        """The first place that takes a connection."""
-        fault: OSError = OSError("the host has no address")
-        for family, address in self._places:
-            plain = socket.socket(family, socket.SOCK_STREAM)
-            try:
-                plain.settimeout(self._deadline.left())
-                plain.connect(address)
-            except OSError as error:
-                plain.close()
-                fault = error
-            else:
-                return plain
-        raise fault
+            connection.settimeout(deadline.left())
+            connection.connect(address)
+            connection.settimeout(None)  # the watchdog takes over
+        except OSError as error:
+            connection.close()
+            fault = error
+        else:
+            return connection
+    raise fault
 
 
-class _Bounded:
-    """As much of a connected socket as http.client needs; nothing on it waits beyond the deadline."""
-
-    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
-        self._sock = sock
-        self._deadline = deadline
-
-    def sendall(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            self._sock.settimeout(self._deadline.left())
-            rest = rest[self._sock.send(rest) :]
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self._sock, self._deadline))
-
-    def close(self) -> None:
-        self._sock.close()
+def _encrypted(plain: socket.socket, host: str, tls: ssl.SSLContext) -> ssl.SSLSocket:
+    """This sends nothing yet: the watchdog guards the handshake, too."""
+    return tls.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
 
 
-class _Reader(io.RawIOBase):
-    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
-        self._sock = sock
-        self._deadline = deadline
+def _exchange(connection: socket.socket, target: Target, body: bytes, headers: Mapping[str, str]) -> WebhookResponse:
+    if isinstance(connection, ssl.SSLSocket):
+        connection.do_handshake()
+    client = http.client.HTTPConnection(target.host, target.port)
+    client.default_port = 443 if target.tls else 80  # the Host header names any other port
+    client.sock = connection
+    client.request("POST", target.path, body, {**headers, "Connection": "close"})
+    with client.getresponse() as response:
+        return WebhookResponse(response.status, response.getheader("Retry-After"))
 
-    def readable(self) -> bool:
-        return True
 
-    def readinto(self, buffer: Any) -> int:
-        self._sock.settimeout(self._deadline.left())
-        return self._sock.recv_into(buffer)
+def _hang_up(connection: socket.socket) -> None:
+    """End the reads and writes of another thread."""
+    with suppress(OSError):  # the receiver was faster
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)

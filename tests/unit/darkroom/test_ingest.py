@@ -36,7 +36,7 @@ from darkroom.record.stored import Original
 from darkroom.record.upload import UPLOAD_MARGIN, DirectUpload
 from darkroom.record.views import photo_view
 from worker.ingest.notifications import Notification, derived_id, read_body, split_body
-from worker.ingest.rules import Drops
+from worker.ingest.rules import IngestRules
 
 RESEND = 300.0
 AT = datetime(2026, 11, 23, 15, 0, 0, 123_000, UTC)
@@ -170,8 +170,8 @@ def test_parts_do_not_run_together() -> None:
 # --- whose photo ----------------------------------------------------------------------------------------------------
 
 PRESETS = {"web": Preset(jobs=jobs_adapter.validate_python([{"type": "metadata"}]))}
-OPEN = Drops(PRESETS, Owners())
-KEYS = Drops(PRESETS, Owners(keys={"0" * 64: "alice"}, callback_urls={"alice": "https://example.com/"}))
+OPEN = IngestRules(PRESETS, Owners())
+KEYS = IngestRules(PRESETS, Owners(keys={"0" * 64: "alice"}, callback_urls={"alice": "https://example.com/"}))
 
 
 def test_a_dropped_file_is_its_folders() -> None:
@@ -187,31 +187,31 @@ def test_what_only_waits_is_nobodys_business(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("drops", "key", "reason"),
+    ("rules", "key", "reason"),
     [
         (OPEN, "incoming/bo b/web/x.jpg", "cannot be an owner"),
         (OPEN, "incoming//web/x.jpg", "cannot be an owner"),
         (OPEN, "incoming/x.jpg", "put files into incoming/{owner}/{preset}/"),
-        (OPEN, "incoming/bob/web/../../alice/web/x.jpg", "give the object another name"),
+        (OPEN, "incoming/bob/web/../../alice/web/x.jpg", "give the object another key"),
     ],
 )
-def test_a_file_in_a_wrong_place_is_refused(drops: Drops, key: str, reason: str) -> None:
+def test_a_file_in_a_wrong_place_is_refused(rules: IngestRules, key: str, reason: str) -> None:
     with pytest.raises(IngestRefused, match=reason.replace("{", r"\{").replace("..", r"\.\.")):
-        drops.noticed(notice(key))
+        rules.noticed(notice(key))
 
 
 @pytest.mark.parametrize(
-    ("drops", "key", "reason"),
+    ("rules", "key", "reason"),
     [
         (KEYS, "incoming/bob/web/x.jpg", "there is no owner bob"),
         (KEYS, "incoming/Alice/web/x.jpg", "there is no owner Alice"),
-        (OPEN, "incoming/bob//x.jpg", "there is no preset ''; there are web"),
-        (OPEN, "incoming/bob/WEB/x.jpg", "there is no preset 'WEB'; there are web"),
+        (OPEN, "incoming/bob//x.jpg", "there is no preset ''; the presets are web"),
+        (OPEN, "incoming/bob/WEB/x.jpg", "there is no preset 'WEB'; the presets are web"),
     ],
 )
-def test_a_file_for_an_owner_or_preset_that_is_unknown_here_says_so(drops: Drops, key: str, reason: str) -> None:
+def test_a_file_for_an_owner_or_preset_that_is_unknown_here_says_so(rules: IngestRules, key: str, reason: str) -> None:
     with pytest.raises(IngestUnknown, match=reason):
-        drops.noticed(notice(key))
+        rules.noticed(notice(key))
 
 
 def test_without_keys_any_owner_may_drop() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -33,3 +34,11 @@ def test_a_traceback_shows_where_and_not_with_what(form: str) -> None:
     assert "ValueError: a fault of ours" in done.stderr
     assert "in call" in done.stderr
     assert "dk_verysecret" not in done.stderr
+
+
+def test_a_json_line_begins_with_its_action() -> None:
+    script = FAILS.replace('.exception("request.failed"', '.info("request.failed"')
+    environ = os.environ | {"DARKROOM_LOG_FORMAT": "json"}
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)
+    fields = list(json.loads(done.stderr))
+    assert fields[:3] == ["action", "service", "photo"]

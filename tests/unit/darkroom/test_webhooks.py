@@ -28,13 +28,13 @@ from worker.webhooks.schedule import (
     JITTER,
     LONGEST_WAIT,
     SCHEDULE,
-    Again,
     Delivered,
     GivenUp,
+    TryAgain,
     judge_delivery,
     retry_after,
 )
-from worker.webhooks.transport import Answer
+from worker.webhooks.transport import WebhookResponse
 
 MASTER = "whsec_" + "A" * 43 + "="
 OTHER_MASTER = "whsec_" + "B" * 43 + "="
@@ -210,20 +210,32 @@ class TestAddresses:
 
 class TestSchedule:
     def test_any_2xx_is_a_delivery(self) -> None:
-        assert [judge_delivery(Answer(status), 1, NOON) for status in (200, 202, 204, 299)] == [Delivered()] * 4
+        assert [judge_delivery(WebhookResponse(status), 1, NOON) for status in (200, 202, 204, 299)] == [
+            Delivered()
+        ] * 4
 
     def test_410_ends_it_for_good(self) -> None:
-        assert judge_delivery(Answer(410, retry_after="5"), 1, NOON) == GivenUp("the receiver answered 410 Gone")
+        assert judge_delivery(WebhookResponse(410, retry_after="5"), 1, NOON) == GivenUp(
+            "the receiver answered 410 Gone"
+        )
 
     @pytest.mark.parametrize("attempt", range(1, len(SCHEDULE)))
     @pytest.mark.parametrize(
-        "outcome", [Answer(500), Answer(404), Answer(302), Answer(101), Answer(999), DeliveryFailed("no answer")]
+        "outcome",
+        [
+            WebhookResponse(500),
+            WebhookResponse(404),
+            WebhookResponse(302),
+            WebhookResponse(101),
+            WebhookResponse(999),
+            DeliveryFailed("no answer"),
+        ],
     )
     def test_any_other_outcome_is_tried_again_by_the_schedule(
-        self, outcome: Answer | DeliveryFailed, attempt: int
+        self, outcome: WebhookResponse | DeliveryFailed, attempt: int
     ) -> None:
         verdict = judge_delivery(outcome, attempt, NOON)
-        assert isinstance(verdict, Again)
+        assert isinstance(verdict, TryAgain)
         assert SCHEDULE[attempt] <= verdict.delay <= SCHEDULE[attempt] * (1 + JITTER)
 
     def test_the_schedule_has_an_end(self) -> None:
@@ -231,16 +243,16 @@ class TestSchedule:
         assert verdict == GivenUp("given up after 10 attempts: no answer within 15 s")
 
     def test_the_reason_names_what_the_receiver_answered(self) -> None:
-        verdict = judge_delivery(Answer(301), 1, NOON)
-        assert isinstance(verdict, Again)
+        verdict = judge_delivery(WebhookResponse(301), 1, NOON)
+        assert isinstance(verdict, TryAgain)
         assert verdict.error == "the receiver answered 301 Moved Permanently; redirects are not followed"
 
     def test_retry_after_makes_the_wait_longer_and_never_shorter(self) -> None:
-        longer = judge_delivery(Answer(503, "120"), 1, NOON)
-        assert isinstance(longer, Again)
+        longer = judge_delivery(WebhookResponse(503, "120"), 1, NOON)
+        assert isinstance(longer, TryAgain)
         assert 120 <= longer.delay <= 120 * (1 + JITTER)
-        shorter = judge_delivery(Answer(429, "1"), 4, NOON)
-        assert isinstance(shorter, Again)
+        shorter = judge_delivery(WebhookResponse(429, "1"), 4, NOON)
+        assert isinstance(shorter, TryAgain)
         assert shorter.delay >= SCHEDULE[4]
 
     @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""What is said of each message of a batch, and how long it stays hidden.
+"""Which messages of a batch are reported as not done, and how long they stay hidden.
 
-tests/integration/test_lambda_worker.py does it with real queues and real work.
+tests/integration/test_lambda_worker.py tests the same with real queues and real work.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from darkroom.aws.queue import Received
 from darkroom.errors import Unavailable
 from darkroom.settings import Settings
-from worker.batch import at, handle_all
+from worker.batch import handle_all
 from worker.verdict import Bury, Delete, Leave, Retry, Verdict
 
 SETTINGS = Settings()
@@ -24,7 +24,7 @@ NO_HURRY = time.monotonic() + 3600
 
 @dataclass
 class FakeQueue:
-    """Remembers which visibility was asked for, in order."""
+    """Records the visibility timeouts that were set, in order."""
 
     fifo: bool = False
     down: bool = False
@@ -39,7 +39,7 @@ class FakeQueue:
 
 
 def run(queue: Any, verdicts: Mapping[str, Verdict | Exception], latest: float = NO_HURRY) -> list[str]:
-    """Messages named `group-number`, each with its verdict."""
+    """Handle messages whose names begin with their group, each with its verdict."""
     messages = [Received(id=name, receipt_handle=name, body="", group=name[0], receives=1) for name in verdicts]
 
     def handle(received: Received) -> Verdict:
@@ -55,16 +55,16 @@ def test_each_verdict() -> None:
     queue = FakeQueue()
     verdicts = {"a1": Delete(), "a2": Retry(7), "a3": Bury(), "a4": Leave(), "a5": Retry(0, counts=False)}
     assert run(queue, verdicts) == ["a2", "a4", "a5"]
-    assert queue.hidden == {"a2": 7, "a5": 0}, "what is somebody else's keeps its visibility"
+    assert queue.hidden == {"a2": 7, "a5": 0}, "a message that another worker holds keeps its visibility"
 
 
-def test_an_error_that_nobody_foresaw_is_one_messages_own() -> None:
+def test_an_unexpected_error_affects_only_its_message() -> None:
     queue = FakeQueue()
     assert run(queue, {"a1": KeyError("x"), "a2": Delete()}) == ["a1"]
     assert 0 <= queue.hidden["a1"] <= SETTINGS.backoff_base
 
 
-def test_what_comes_too_late_is_not_begun() -> None:
+def test_no_message_is_begun_after_the_latest_time() -> None:
     queue = FakeQueue()
     too_late = {"a1": AssertionError("begun"), "b1": AssertionError("begun")}
     assert run(queue, too_late, latest=time.monotonic() - 1) == ["a1", "b1"]
@@ -75,7 +75,9 @@ def test_what_comes_too_late_is_not_begun() -> None:
     ("first", "hidden"),
     [(Retry(7), {"a2": 7, "a3": 7}), (Leave(), {"a3": 0}), (Retry(0, counts=False), {"a2": 0, "a3": 0})],
 )
-def test_a_fifo_group_stops_and_what_follows_is_hidden_as_long(first: Verdict, hidden: dict[str, int]) -> None:
+def test_a_fifo_group_stops_at_a_failure_and_its_followers_get_the_same_delay(
+    first: Verdict, hidden: dict[str, int]
+) -> None:
     queue = FakeQueue(fifo=True)
     verdicts = {"a1": Delete(), "a2": first, "b1": Delete(), "a3": AssertionError("it overtook")}
     assert run(queue, verdicts) == ["a2", "a3"]
@@ -83,23 +85,13 @@ def test_a_fifo_group_stops_and_what_follows_is_hidden_as_long(first: Verdict, h
     assert list(queue.hidden) == sorted(queue.hidden), "the first one first"
 
 
-def test_a_fifo_group_goes_on_behind_one_that_is_buried() -> None:
+def test_a_fifo_group_continues_after_a_buried_message() -> None:
     assert run(FakeQueue(fifo=True), {"a1": Bury(), "a2": Delete()}) == []
 
 
-def test_a_standard_queue_has_no_order() -> None:
+def test_a_standard_queue_does_not_stop_at_a_failure() -> None:
     assert run(FakeQueue(), {"a1": Retry(7), "a2": Delete()}) == ["a1"]
 
 
-def test_what_cannot_be_given_back_is_named_all_the_same() -> None:
+def test_a_message_that_cannot_be_given_back_is_still_reported() -> None:
     assert run(FakeQueue(down=True), {"a1": Retry(7), "a2": Delete()}) == ["a1"]
-
-
-def test_a_moment_that_has_passed_is_now() -> None:
-    called: list[str] = []
-    with at(time.monotonic() - 1, lambda: called.append("now")):
-        while not called:
-            time.sleep(0.01)
-    with at(time.monotonic() + 3600, lambda: called.append("never")):
-        pass
-    assert called == ["now"]

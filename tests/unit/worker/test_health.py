@@ -1,4 +1,4 @@
-"""Whether the worker lives, as whatever restarts containers asks."""
+"""The liveness check, which decides whether a container is restarted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from annotated_types import Le
 
 from darkroom.settings import Settings
 from worker import health
-from worker.verdict import LONGEST_PAUSE
+from worker.poller import LONGEST_PAUSE
 
 
 def longest(setting: str) -> float:
@@ -19,11 +19,11 @@ def longest(setting: str) -> float:
     return float(most)  # type: ignore[arg-type]
 
 
-def test_a_worker_that_waits_for_sqs_is_alive_whatever_the_settings(
+def test_a_worker_that_waits_for_sqs_is_alive_with_any_valid_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "ALIVE", tmp_path / "alive")
-    assert health.main() == 1, "it has not polled yet"
+    assert health.main() == 1, "no poll so far"
 
     health.touch()
     assert health.main() == 0

@@ -1,4 +1,4 @@
-"""Who gets which waiting message."""
+"""In which order the slots get the waiting messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from darkroom.aws.queue import Received, WorkQueue
 from worker.inbox import Inbox
 from worker.lease import Lease
 
-# No message is settled here.
+# These tests settle no message, so a queue only needs its type.
 STANDARD = cast(WorkQueue, SimpleNamespace(fifo=False))
 FIFO = cast(WorkQueue, SimpleNamespace(fifo=True))
 
@@ -23,14 +23,14 @@ def names(leases: list[Lease]) -> list[str]:
     return [lease.received.id for lease in leases]
 
 
-def test_a_standard_queue_hands_out_in_the_order_received() -> None:
+def test_messages_of_one_owner_are_handed_out_in_the_order_received() -> None:
     inbox = Inbox()
     for name in "abc":
         inbox.put(lease(name, "ann"))
     assert names([inbox.take() or lease("", "") for _ in range(3)]) == ["a", "b", "c"]
 
 
-def test_owners_take_turns_however_much_one_of_them_sends() -> None:
+def test_owners_take_turns_even_if_one_of_them_sends_much_more() -> None:
     inbox = Inbox()
     for name, group in (("a1", "ann"), ("a2", "ann"), ("a3", "ann"), ("b1", "bob"), ("b2", "bob"), ("c1", "cy")):
         inbox.put(lease(name, group))
@@ -43,7 +43,7 @@ def test_owners_take_turns_however_much_one_of_them_sends() -> None:
     assert order == ["a1", "b1", "c1", "a2", "b2", "a3"]
 
 
-def test_who_has_the_fewest_in_work_is_next() -> None:
+def test_the_owner_with_the_fewest_messages_in_work_is_next() -> None:
     inbox = Inbox()
     for name, group in (("a1", "ann"), ("a2", "ann"), ("a3", "ann"), ("a4", "ann")):
         inbox.put(lease(name, group))
@@ -56,7 +56,7 @@ def test_who_has_the_fewest_in_work_is_next() -> None:
     assert [taken.received.id for taken in following if taken] == ["b1", "b2"]
 
 
-def test_a_fifo_queue_has_one_of_a_group_in_work() -> None:
+def test_one_message_of_each_fifo_group_is_in_work_at_a_time() -> None:
     inbox = Inbox()
     for name, group in (("a1", "ann"), ("a2", "ann"), ("b1", "bob")):
         inbox.put(lease(name, group, FIFO))
@@ -70,7 +70,7 @@ def test_a_fifo_queue_has_one_of_a_group_in_work() -> None:
     assert following.received.id == "a2"
 
 
-def test_the_order_of_one_queue_holds_up_no_other() -> None:
+def test_a_fifo_queue_does_not_block_messages_of_another_queue() -> None:
     inbox = Inbox()
     for name in ("s1", "s2"):
         inbox.put(lease(name, None))
@@ -79,14 +79,14 @@ def test_the_order_of_one_queue_holds_up_no_other() -> None:
     assert sorted(one.received.id for one in taken if one) == ["a1", "s1", "s2"]
 
 
-def test_the_same_owners_messages_without_order_hold_up_none_of_a_fifo_queue() -> None:
+def test_standard_messages_do_not_block_fifo_messages_of_the_same_owner() -> None:
     inbox = Inbox()
     inbox.put(lease("i1", "ann"))
     first = inbox.take()
     inbox.put(lease("a1", "ann", FIFO), lease("a2", "ann", FIFO), lease("i2", "ann"))
     following = [inbox.take(), inbox.take()]
     assert first is not None
-    assert names([one for one in following if one]) == ["a1", "i2"]  # a2 waits for a1 alone
+    assert names([one for one in following if one]) == ["a1", "i2"]  # a2 waits only for a1
     assert following[1] is not None
     inbox.done(first, settled=True)
     inbox.done(following[1], settled=True)
@@ -96,11 +96,11 @@ def test_the_same_owners_messages_without_order_hold_up_none_of_a_fifo_queue() -
     assert last.received.id == "i3"
 
 
-def test_what_follows_a_failed_message_of_its_group_is_given_back() -> None:
+def test_followers_of_a_failed_message_in_its_fifo_group_are_given_back() -> None:
     inbox = Inbox()
     for name, group in (("a1", "ann"), ("a2", "ann"), ("b1", "bob"), ("a3", "ann")):
         inbox.put(lease(name, group, FIFO))
-    inbox.put(lease("ingest", "ann"))  # of a queue without order
+    inbox.put(lease("ingest", "ann"))  # from a standard queue
     inbox.put(lease("s3", None))
     first = inbox.take()
     assert first is not None
@@ -111,7 +111,7 @@ def test_what_follows_a_failed_message_of_its_group_is_given_back() -> None:
     assert names(inbox.close()) == ["ingest", "s3"]
 
 
-def test_messages_of_one_receive_do_not_overtake_a_head_that_fails_at_once() -> None:
+def test_messages_of_one_receive_do_not_overtake_their_first_one_if_it_fails_at_once() -> None:
     inbox = Inbox()
     given_back: list[Lease] = []
 
@@ -128,7 +128,7 @@ def test_messages_of_one_receive_do_not_overtake_a_head_that_fails_at_once() -> 
     assert inbox.close() == []
 
 
-def test_closing_returns_what_waits_and_lets_the_slots_go() -> None:
+def test_closing_returns_the_waiting_messages_and_ends_the_slots() -> None:
     inbox = Inbox()
     inbox.put(lease("a", "ann"))
     assert names(inbox.close()) == ["a"]
@@ -136,7 +136,7 @@ def test_closing_returns_what_waits_and_lets_the_slots_go() -> None:
     assert not inbox.put(lease("b", "ann"))
 
 
-def test_a_waiting_slot_is_let_go() -> None:
+def test_closing_ends_a_slot_that_waits() -> None:
     inbox = Inbox()
     taken: list[Lease | None] = []
     slot = threading.Thread(target=lambda: taken.append(inbox.take()))

@@ -1,4 +1,4 @@
-"""When leases are renewed, and what is done with them in the end; SQS's failures are played by a stand-in."""
+"""When leases are renewed and messages settled, also while SQS fails; a fake queue simulates the failures."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from worker.verdict import Delete, Leave, Retry
 LEASE = 6
 
 
-class StandIn:
-    """A queue that writes down what is asked of it, and fails or refuses when told to."""
+class FakeQueue:
+    """Records its calls, and fails or refuses as a test wants."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Any]] = []
@@ -42,17 +42,17 @@ class StandIn:
         return {handle: "ReceiptHandleIsInvalid" for handle in handles if handle in self.refused}
 
 
-def lease_until(queue: StandIn, until: float) -> Lease:
+def lease_until(queue: FakeQueue, until: float) -> Lease:
     return Lease(received(), queue, until)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def queue() -> StandIn:
-    return StandIn()
+def queue() -> FakeQueue:
+    return FakeQueue()
 
 
 @pytest.fixture
-def keeper(queue: StandIn) -> Iterator[LeaseKeeper]:
+def keeper(queue: FakeQueue) -> Iterator[LeaseKeeper]:
     keeper = LeaseKeeper(queue, lease=LEASE, heartbeat=1)  # type: ignore[arg-type]
     thread = threading.Thread(target=keeper.run)
     thread.start()
@@ -73,46 +73,46 @@ def soon(look: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_lease_is_renewed_again_and_again(queue: StandIn, keeper: LeaseKeeper) -> None:
+def test_a_lease_is_renewed_repeatedly(queue: FakeQueue, keeper: LeaseKeeper) -> None:
     lease = keeper.hold(received())
     soon(lambda: len(queue.asked) >= 3)
     assert queue.asked[:3] == [("visibility", {"a": LEASE})] * 3
     assert not lease.lost
 
 
-def test_the_first_renewal_leaves_time_for_a_second_try(queue: StandIn, keeper: LeaseKeeper) -> None:
+def test_the_first_renewal_leaves_time_for_a_second_try(queue: FakeQueue, keeper: LeaseKeeper) -> None:
     queue.failures = 2
     lease = keeper.hold(received())
     soon(lambda: len(queue.asked) >= 1)
     assert not lease.lost
 
 
-def test_a_refused_renewal_loses_the_lease_at_once(queue: StandIn, keeper: LeaseKeeper) -> None:
-    told = threading.Event()
+def test_a_refused_renewal_loses_the_lease_at_once(queue: FakeQueue, keeper: LeaseKeeper) -> None:
+    lost = threading.Event()
     queue.refused = {"a"}
     lease = keeper.hold(received())
-    lease.on_loss(told.set)
-    soon(told.is_set)
+    lease.on_loss(lost.set)
+    soon(lost.is_set)
     assert lease.lost
     assert keeper.held == 0
 
 
-def test_a_lease_that_cannot_be_renewed_in_time_is_lost(queue: StandIn, keeper: LeaseKeeper) -> None:
+def test_a_lease_that_cannot_be_renewed_in_time_is_lost(queue: FakeQueue, keeper: LeaseKeeper) -> None:
     queue.failures = 1_000
     lease = keeper.hold(received())
     soon(lambda: lease.lost)
     queue.failures = 0
 
 
-def test_whoever_asks_late_is_told_of_the_loss_at_once(queue: StandIn) -> None:
+def test_an_action_that_is_set_after_the_loss_runs_at_once(queue: FakeQueue) -> None:
     lease = lease_until(queue, 0)
     lease.lose()
-    told: list[bool] = []
-    lease.on_loss(lambda: told.append(True))
-    assert told == [True]
+    called: list[bool] = []
+    lease.on_loss(lambda: called.append(True))
+    assert called == [True]
 
 
-def test_what_is_settled_is_not_renewed(queue: StandIn, keeper: LeaseKeeper) -> None:
+def test_a_settled_message_is_not_renewed(queue: FakeQueue, keeper: LeaseKeeper) -> None:
     other = keeper.hold(received("other"))
     keeper.settle(keeper.hold(received()), Retry(7))
     soon(lambda: ("visibility", {"other": LEASE}) in queue.asked)
@@ -121,20 +121,20 @@ def test_what_is_settled_is_not_renewed(queue: StandIn, keeper: LeaseKeeper) -> 
     keeper.settle(other, Leave())
 
 
-def test_settling_is_tried_again_when_sqs_fails(queue: StandIn, keeper: LeaseKeeper) -> None:
+def test_settling_is_retried_if_sqs_fails(queue: FakeQueue, keeper: LeaseKeeper) -> None:
     queue.failures = 2
     keeper.settle(keeper.hold(received()), Delete())
     soon(lambda: queue.asked == [("delete", ["a"])])
 
 
-def test_a_message_that_is_left_is_not_touched(queue: StandIn, keeper: LeaseKeeper) -> None:
+def test_the_verdict_leave_does_not_touch_the_message(queue: FakeQueue, keeper: LeaseKeeper) -> None:
     keeper.settle(keeper.hold(received()), Leave())
     keeper.settle(keeper.hold(received("b")), Delete())
     soon(lambda: len(queue.asked) == 1)
     assert queue.asked == [("delete", ["b"])]
 
 
-def test_deletes_that_fail_do_not_hold_up_renewals(queue: StandIn, keeper: LeaseKeeper) -> None:
+def test_failing_deletes_do_not_delay_renewals(queue: FakeQueue, keeper: LeaseKeeper) -> None:
     queue.down = {"delete"}
     lease = keeper.hold(received())
     keeper.settle(keeper.hold(received("b")), Delete())
@@ -143,16 +143,16 @@ def test_deletes_that_fail_do_not_hold_up_renewals(queue: StandIn, keeper: Lease
     queue.down = set()
 
 
-def test_what_has_expired_is_lost_at_once_even_if_nobody_has_looked_yet(queue: StandIn) -> None:
+def test_an_expired_lease_is_lost_before_the_keeper_has_noticed(queue: FakeQueue) -> None:
     assert lease_until(queue, time.monotonic()).lost
     assert not lease_until(queue, time.monotonic() + LEASE).lost
 
 
-def test_after_a_halt_nothing_that_has_expired_is_renewed_or_settled(queue: StandIn) -> None:
+def test_after_a_halt_of_the_process_expired_leases_are_neither_renewed_nor_settled(queue: FakeQueue) -> None:
     keeper = LeaseKeeper(queue, lease=LEASE, heartbeat=1)  # type: ignore[arg-type]
     renewing, settling = keeper.hold(received()), keeper.hold(received("b"))
     keeper.settle(settling, Retry(0))
-    renewing.until = settling.until = time.monotonic()  # as if the process had stood still
+    renewing.until = settling.until = time.monotonic()  # as after a halt of the process
     other = keeper.hold(received("c"))
     thread = threading.Thread(target=keeper.run)
     thread.start()

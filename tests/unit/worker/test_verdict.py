@@ -1,4 +1,4 @@
-"""(error, attempt) -> what becomes of the message."""
+"""Which verdict follows from an error and the number of the attempt."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from darkroom.errors import (
     UnreadablePhoto,
 )
 from darkroom.settings import Settings
-from worker.verdict import Bury, Delete, Leave, Retry, judge, poll_pause
+from worker.verdict import Bury, Delete, Leave, Retry, judge
 
 SETTINGS = Settings(max_attempts=5, backoff_base=2, backoff_cap=60)
 
@@ -41,12 +41,12 @@ SETTINGS = Settings(max_attempts=5, backoff_base=2, backoff_cap=60)
         (DarkroomError("a bug"), 5, Bury()),
     ],
 )
-def test_verdicts(error: DarkroomError, attempt: int, verdict: object) -> None:
+def test_the_verdict_for_each_error(error: DarkroomError, attempt: int, verdict: object) -> None:
     assert judge(error, attempt, attempt, SETTINGS) == verdict
 
 
 @pytest.mark.parametrize("error", [DarkroomError("a bug"), IngestUnknown("there is no preset fresh")])
-def test_what_nobody_foresaw_or_knows_yet_is_tried_again_and_counts(error: DarkroomError) -> None:
+def test_an_unexpected_error_or_an_unknown_preset_is_retried_and_counts_as_an_attempt(error: DarkroomError) -> None:
     verdict = judge(error, 4, 4, SETTINGS)
     assert isinstance(verdict, Retry)
     assert verdict.counts
@@ -54,22 +54,25 @@ def test_what_nobody_foresaw_or_knows_yet_is_tried_again_and_counts(error: Darkr
 
 @pytest.mark.parametrize("error", [Unavailable("S3 is down"), FutureMessage()])
 @pytest.mark.parametrize("attempt", [1, 50])
-def test_what_is_not_the_photos_fault_never_counts(error: DarkroomError, attempt: int) -> None:
+def test_an_outage_or_a_newer_message_never_counts_as_an_attempt(error: DarkroomError, attempt: int) -> None:
     verdict = judge(error, attempt, attempt, SETTINGS)
     assert isinstance(verdict, Retry)
     assert not verdict.counts
 
 
 @pytest.mark.parametrize(("tries", "ceiling"), [(1, 2), (2, 4), (4, 16), (6, 60), (5000, 60)])
-def test_the_backoff_is_jittered_below_a_ceiling_that_doubles_up_to_a_cap(tries: int, ceiling: int) -> None:
-    """Whatever the attempts: in an outage they stay at one."""
+def test_the_backoff_has_full_jitter_below_a_ceiling_that_doubles_up_to_a_cap(tries: int, ceiling: int) -> None:
+    """The tries count here, not the attempts: during an outage the attempts stay at one."""
     delays = {judge(Unavailable(), 1, tries, SETTINGS).delay for _ in range(500)}  # type: ignore[union-attr]
     assert min(delays) >= 0
     assert max(delays) <= ceiling
     assert len(delays) > 1
 
 
-@pytest.mark.parametrize(("failures", "longest"), [(1, 2), (3, 8), (5, 30), (5000, 30)])
-def test_a_queue_that_does_not_answer_is_asked_again_after_half_a_minute_at_most(failures: int, longest: int) -> None:
-    pauses = {poll_pause(failures) for _ in range(500)}
-    assert longest / 2 <= min(pauses) < max(pauses) <= longest
+def test_a_verdict_is_logged_as_one_word_with_its_details() -> None:
+    assert Retry(7).fields() == {"verdict": "retry", "delay": 7, "counts": True}
+    assert [verdict.fields() for verdict in (Delete(), Bury(), Leave())] == [
+        {"verdict": "delete"},
+        {"verdict": "bury"},
+        {"verdict": "leave"},
+    ]

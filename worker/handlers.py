@@ -1,0 +1,28 @@
+"""Which handler carries out the messages of which queue. Every way to run the worker takes its handlers from here."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from darkroom.aws.queue import Received, WorkQueue
+from darkroom.services import Services
+from worker.child.runner import PhotoProcessors
+from worker.ingest.handler import IngestHandler
+from worker.ingest.rules import IngestRules
+from worker.lease import Lease
+from worker.orders.handler import OrderHandler
+from worker.verdict import Verdict
+
+
+class Handler(Protocol):
+    """Carries out the messages of one queue, one in each thread that calls it."""
+
+    def handle(self, received: Received, lease: Lease) -> Verdict:
+        """Carry out a message and say what becomes of it. Raises nothing."""
+        ...
+
+
+def make_handlers(services: Services, rules: IngestRules, processors: PhotoProcessors) -> dict[WorkQueue, Handler]:
+    """The handlers of the queues that bring photos to process."""
+    orders = OrderHandler(services, processors)
+    return {services.photos: orders, services.ingest: IngestHandler(services, rules, processors, orders)}
