@@ -1,6 +1,6 @@
-"""What callers write on a photo for themselves: a reference, and metadata that they find again.
+"""What callers attach to a photo for themselves: `reference` and `metadata`, which come back with answers and events.
 
-The API takes them with an upload, and workers with a request that a gateway put on the queue.
+The API reads them from an upload, workers from a request that a gateway put on the ingest queue.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ MAX_REFERENCE = 256
 MAX_KEYS = 20
 MAX_METADATA = 2048
 MAX_NUMBER = 1e37
-"""DynamoDB keeps 38 digits (Amazon DynamoDB Developer Guide, "Numbers"), and a float that is whole comes back as an
-integer, with all of its digits."""
+"""DynamoDB stores 38 digits (Amazon DynamoDB Developer Guide, "Numbers"), and a whole float comes back as an integer
+with all of its digits."""
 
 UNSENDABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""SQS refuses a message with any of these, and messages carry what callers and errors say."""
+"""SQS refuses a message with any of these characters, and messages contain texts of callers and errors."""
 
 
 def _sendable(text: str) -> str:
     if UNSENDABLE.search(text):
-        raise PydanticCustomError("string_characters", "control characters are not taken")
+        raise PydanticCustomError("string_characters", "must not contain control characters")
     return text
 
 
@@ -35,24 +35,24 @@ def _scalar(value: Any) -> Any:
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        # JSON's readers keep integers up to 2^53.
+        # Many JSON parsers read larger integers with wrong digits.
         if abs(value) > (2**53 if isinstance(value, int) else MAX_NUMBER):
-            raise PydanticCustomError("number_too_large", "the number is too large; give it as text")
+            raise PydanticCustomError("number_too_large", "the number is too large; send it as a string")
         return value
-    raise PydanticCustomError("scalar_type", "give a string, a number, true or false")
+    raise PydanticCustomError("scalar_type", "expected a string, a number, true or false")
 
 
 def _small(metadata: dict[str, Any]) -> dict[str, Any]:
     size = len(pydantic_core.to_json(metadata))
     if size > MAX_METADATA:
         raise PydanticCustomError(
-            "metadata_too_long", "at most {limit} bytes as JSON, not {size}", {"limit": MAX_METADATA, "size": size}
+            "metadata_too_long", "has {size} bytes as JSON; the limit is {limit}", {"limit": MAX_METADATA, "size": size}
         )
     return metadata
 
 
 _PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]*$"
-"""The same for the document, where text has no surrogates."""
+"""`UNSENDABLE` as a pattern for the OpenAPI document, where text has no surrogates."""
 
 Text = Annotated[str, AfterValidator(_sendable), Field(json_schema_extra={"pattern": _PATTERN})]
 Scalar = Annotated[

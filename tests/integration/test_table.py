@@ -49,7 +49,7 @@ def test_whatever_number_is_taken_can_be_read_and_written_again(stack: Stack, pi
         assert found.pop("again") is True
         assert {name: float(number) for name, number in found.items()} == pytest.approx(taken, rel=0, abs=1e-98)
     for number in TOO_LARGE:
-        with pytest.raises(ValidationError, match="give it as text"):
+        with pytest.raises(ValidationError, match="send it as a string"):
             metadata.validate_json(f'{{"x": {number}}}')
 
 
