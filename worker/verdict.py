@@ -21,10 +21,11 @@ from darkroom.errors import (
 from darkroom.settings import Settings
 
 
+@dataclass(frozen=True)
 class _Verdict:
     def fields(self) -> dict[str, object]:
         """The verdict as the fields of a log line: its name in one word, and its details."""
-        return {"verdict": type(self).__name__.lower(), **asdict(self)}  # type: ignore[call-overload]
+        return {"verdict": type(self).__name__.lower(), **asdict(self)}
 
 
 @dataclass(frozen=True)

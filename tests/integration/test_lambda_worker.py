@@ -196,9 +196,8 @@ class TestBatches:
         source.poll()
         (error,) = source.answers
         assert isinstance(error, FunctionError)
-        assert "is none of ours: connect one of another-photos, another-photo-ingest, another-photo-webhooks" in str(
-            error
-        )
+        assert "this deployment has no queue " in str(error)
+        assert "connect one of another-photos, another-photo-ingest, another-photo-webhooks" in str(error)
         assert counts(aws_lambda.stack.services.photos) == (0, 1)
 
 
@@ -278,7 +277,7 @@ class TestTime:
         source = aws_lambda.source(aws_lambda.function(timeout=11))
         source.poll()
         (error,) = source.answers
-        assert "too short for a photo: give the function a longer timeout" in str(error)
+        assert "too short to process a photo: give the function a longer timeout" in str(error)
         assert counts(aws_lambda.stack.services.photos) == (0, 1)
 
 
