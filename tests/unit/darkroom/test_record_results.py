@@ -1,4 +1,4 @@
-"""Which stored results nobody will ever publish."""
+"""Which stored results a record still needs, and which can be removed."""
 
 from __future__ import annotations
 
@@ -31,49 +31,49 @@ def claim(photo: PhotoRecord) -> Claim:
     return photo.claim(photo.order_of(only_job(photo)).id, max_attempts=5, time_limit=90, resend_after=300)
 
 
-def key(photo: PhotoRecord, number: int) -> str:
-    return result_key(photo.id, only_job(photo), number, "json")
+def key(photo: PhotoRecord, fence: int) -> str:
+    return result_key(photo.id, only_job(photo), fence, "json")
 
 
-def may_name(photo: PhotoRecord, number: int) -> bool:
-    return photo.needs_result(key(photo, number), only_job(photo), number)
+def needs_result(photo: PhotoRecord, fence: int) -> bool:
+    return photo.needs_result(key(photo, fence), only_job(photo), fence)
 
 
-def publish(photo: PhotoRecord, holder: Claim) -> None:
+def publish(photo: PhotoRecord, held: Claim) -> None:
     result: dict[str, Any] = {"filename": "a", "content_type": "b", "size": 1, "sha256": "c"}
-    photo.publish(holder, {only_job(photo): Result(key=key(photo, holder.fence), **result)})
+    photo.publish(held, {only_job(photo): Result(key=key(photo, held.fence), **result)})
 
 
-def test_a_key_says_whose_it_is() -> None:
+def test_a_key_names_job_and_fence() -> None:
     assert job_and_fence(result_key("photo", "job", 12, "jpg")) == ("job", 12)
 
 
-def test_what_the_holder_of_the_newest_claim_stored_may_be_published(photo: PhotoRecord) -> None:
+def test_only_the_result_of_the_latest_claim_is_needed_while_the_job_runs(photo: PhotoRecord) -> None:
     first, second = claim(photo), claim(photo)
-    assert not may_name(photo, first.fence)
-    assert may_name(photo, second.fence)
+    assert not needs_result(photo, first.fence)
+    assert needs_result(photo, second.fence)
 
 
-def test_only_what_was_published_stays(photo: PhotoRecord) -> None:
+def test_only_the_published_result_is_needed(photo: PhotoRecord) -> None:
     first, second = claim(photo), claim(photo)
     publish(photo, second)
-    assert may_name(photo, second.fence)
-    assert not may_name(photo, first.fence)
+    assert needs_result(photo, second.fence)
+    assert not needs_result(photo, first.fence)
 
 
-def test_nothing_of_a_cancelled_job_stays(photo: PhotoRecord) -> None:
-    holder = claim(photo)
+def test_no_result_of_a_cancelled_job_is_needed(photo: PhotoRecord) -> None:
+    held = claim(photo)
     photo.cancel()
-    assert not may_name(photo, holder.fence)
+    assert not needs_result(photo, held.fence)
 
 
-def test_nothing_of_the_first_order_stays_when_a_job_is_retried(photo: PhotoRecord) -> None:
+def test_no_result_of_the_earlier_order_is_needed_after_a_retry(photo: PhotoRecord) -> None:
     first = claim(photo)
     photo.cancel()
     photo.retry(only_job(photo), resend_after=300)
-    assert not may_name(photo, first.fence)
-    assert may_name(photo, claim(photo).fence)
+    assert not needs_result(photo, first.fence)
+    assert needs_result(photo, claim(photo).fence)
 
 
-def test_nothing_of_an_unknown_job_stays(photo: PhotoRecord) -> None:
+def test_no_result_of_an_unknown_job_is_needed(photo: PhotoRecord) -> None:
     assert not photo.needs_result("results/photo/other/1.jpg", "other", 1)

@@ -1,4 +1,4 @@
-"""What travels on SQS, and what a worker makes of what it finds there."""
+"""Bodies of the photos queue: which are read, and which are refused."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def message(jobs: int = 1) -> OrderMessage:
     )
 
 
-def test_it_is_read_as_it_was_written() -> None:
+def test_a_message_is_read_as_it_was_written() -> None:
     sent = message()
     assert read_order(sent.model_dump_json()) == sent
 
 
-def test_ten_of_the_largest_fit_into_one_billed_request() -> None:
+def test_ten_messages_of_the_largest_size_fit_into_64_kb() -> None:
     assert 10 * len(message(MAX_JOBS).model_dump_json()) <= 64 * 1024
 
 
-def test_a_later_version_is_not_an_error_of_the_sender() -> None:
+def test_a_later_version_raises_future_message() -> None:
     body = json.dumps({"v": VERSION + 1, "everything": "else"})
     with pytest.raises(FutureMessage, match="version 2"):
         read_order(body)
 
 
-def test_a_field_that_a_later_release_adds_is_ignored() -> None:
+def test_an_unknown_field_is_ignored() -> None:
     body = json.loads(message().model_dump_json()) | {"colour": "blue"}
     read_order(json.dumps(body))
 
@@ -57,6 +57,6 @@ def test_a_field_that_a_later_release_adds_is_ignored() -> None:
         json.dumps({"v": 1, "photo": "../x", "order": "y"}),
     ],
 )
-def test_anything_else_is_refused_with_the_reason(body: str) -> None:
+def test_any_other_body_is_refused_with_the_reason(body: str) -> None:
     with pytest.raises(MessageError, match="not a message of ours: "):
         read_order(body)
