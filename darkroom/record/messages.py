@@ -154,7 +154,7 @@ def read_ingest(body: str) -> IngestMessage | UploadMessage:
     kind = _read(body, _Kind).kind
     kinds: dict[str, type[IngestMessage | UploadMessage]] = {"ingest": IngestMessage, "upload": UploadMessage}
     if kind not in kinds:
-        raise MessageError(f"not a message of ours: kind: expected ingest or upload on this queue, not {kind[:80]!r}")
+        raise MessageError(f"not a Darkroom message: kind: expected ingest or upload on this queue, not {kind[:80]!r}")
     return _read(body, kinds[kind])
 
 
@@ -169,4 +169,4 @@ def _read(body: str, kind: type[M]) -> M:
             f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}"
             for fault in error.errors(include_url=False, include_input=False)[:5]
         )
-        raise MessageError(f"not a message of ours: {faults}") from error
+        raise MessageError(f"not a Darkroom message: {faults}") from error

@@ -504,7 +504,7 @@ def test_what_cannot_be_is_buried_with_the_reason(busy: Stack) -> None:
         return notification(record_of(busy.services, key, "0" * 32))
 
     reasons = {
-        "what is this?": "not a message of ours",
+        "what is this?": "neither a Darkroom message nor a notification from S3",
         "[]": "expected a JSON object",
         '{"Records": [{"eventName": "ObjectCreated:Put"}]}': "Records.0.eventTime",
         '{"v": 1, "kind": "work"}': "expected ingest or upload on this queue",

@@ -25,7 +25,7 @@ from tests.support.exhaustive import matrix
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faulty import Fault, start
 from tests.support.receiver import Receiver
-from worker.webhooks.fairness import EACH
+from worker.webhooks.fair_share import EACH
 from worker.webhooks.schedule import SCHEDULE
 from worker.webhooks.sender import WebhookSender
 
@@ -355,7 +355,7 @@ class TestMessages:
             for message in wait_until("it is buried", lambda: hooked.dead_letters().receive(1, wait=1, visibility=600))
         ]
         assert {message.body for message in dead} == {"hello", '{"v": 1, "kind": "work"}'}
-        assert all(message.attributes["reason"].startswith("not a message of ours: ") for message in dead)
+        assert all(message.attributes["reason"].startswith("not a Darkroom message: ") for message in dead)
         hooked.wait_until_empty()
         assert worker.process.poll() is None
 

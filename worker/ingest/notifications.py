@@ -1,4 +1,4 @@
-"""What a message on the ingest queue says: S3's notifications, and messages of ours.
+"""The messages on the ingest queue: notifications from S3, and messages from Darkroom.
 
 S3 notifies the queue of every object that was created, at least once and in any order. An API gateway puts requests for
 files in the bucket on the same queue, and the sweep names direct uploads whose notification was lost.
@@ -24,7 +24,7 @@ CREATED = ("ObjectCreated:", "s3:ObjectCreated:")
 
 @dataclass(frozen=True)
 class Notification:
-    """S3 says that an object was created. Another object may have replaced the one with this `etag` by now.
+    """S3 reports that an object was created. Another object may have replaced the one with this `etag` by now.
 
     `photo`: the id of the photo that a dropped file becomes; a repeated notification has the same one.
     """
@@ -53,7 +53,7 @@ class _S3(BaseModel):
 
 
 class _Record(BaseModel):
-    """The part that we use of a record in S3's message (Amazon S3 User Guide, "Event message structure", version 2)."""
+    """The part of a record that is used here (Amazon S3 User Guide, "Event message structure", version 2)."""
 
     event_name: str = Field(alias="eventName")
     event_time: AwareDatetime = Field(alias="eventTime")
@@ -79,14 +79,14 @@ _records: TypeAdapter[list[_Record]] = TypeAdapter(list[_Record])
 def read_body(body: str) -> list[Notification] | IngestMessage | UploadMessage:
     """Read a message body of the ingest queue. S3's test event and events other than creations give an empty list.
 
-    Raises FutureMessage for a version of ours that this worker does not know, MessageError for any other body.
+    Raises FutureMessage for a Darkroom message of a newer version, MessageError for any other body.
     """
     try:
         given = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise MessageError(f"not a message of ours or S3's: {error}") from error
+        raise MessageError(f"neither a Darkroom message nor a notification from S3: {error}") from error
     if not isinstance(given, dict):
-        raise MessageError("not a message of ours or S3's: expected a JSON object")
+        raise MessageError("neither a Darkroom message nor a notification from S3: expected a JSON object")
     if given.get("Event") == "s3:TestEvent":
         return []
     if "Records" not in given:
@@ -96,7 +96,7 @@ def read_body(body: str) -> list[Notification] | IngestMessage | UploadMessage:
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, fault["loc"]))
-        raise MessageError(f"not a notification of S3's: Records.{where}: {fault['msg']}") from error
+        raise MessageError(f"not a valid notification from S3: Records.{where}: {fault['msg']}") from error
     return [record.notification() for record in records if record.event_name.startswith(CREATED)]
 
 

@@ -33,7 +33,7 @@ from darkroom.webhooks.signing import secrets_of, signed_headers
 from worker.poller import Poller
 from worker.refusal import refuse
 from worker.verdict import Delete, Retry, Verdict, backoff
-from worker.webhooks.fairness import FairShare
+from worker.webhooks.fair_share import FairShare
 from worker.webhooks.schedule import Delivered, GivenUp, TryAgain, judge_delivery
 from worker.webhooks.transport import WebhookResponse, post
 

@@ -58,5 +58,5 @@ def test_an_unknown_field_is_ignored() -> None:
     ],
 )
 def test_any_other_body_is_refused_with_the_reason(body: str) -> None:
-    with pytest.raises(MessageError, match="not a message of ours: "):
+    with pytest.raises(MessageError, match="not a Darkroom message: "):
         read_order(body)

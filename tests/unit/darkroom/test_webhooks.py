@@ -296,10 +296,10 @@ class TestMessages:
     def test_it_is_read_as_it_was_written_and_by_its_own_queue_only(self) -> None:
         message = WebhookMessage.of(photo(), photo().generation)
         assert read_webhook(message.model_dump_json()) == message
-        with pytest.raises(MessageError, match="not a message of ours: kind"):
+        with pytest.raises(MessageError, match="not a Darkroom message: kind"):
             read_order(message.model_dump_json())
         record = photo()
-        with pytest.raises(MessageError, match="not a message of ours: kind"):
+        with pytest.raises(MessageError, match="not a Darkroom message: kind"):
             read_webhook(OrderMessage.of(record, min(record.orders)).model_dump_json())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from darkroom.record.messages import LONGEST_DELAY
-from worker.webhooks.fairness import EACH, FairShare
+from worker.webhooks.fair_share import EACH, FairShare
 
 
 def test_each_owner_may_run_a_limited_number_of_deliveries() -> None:
