@@ -31,10 +31,10 @@ from darkroom.filenames import safe_filename
 from darkroom.jobs.job_types import Jobs
 from darkroom.jobs.spec import Spec
 from darkroom.record.clock import now
+from darkroom.record.direct_upload import DirectUpload
 from darkroom.record.keys import upload_key
 from darkroom.record.labels import MAX_METADATA, MAX_REFERENCE, Metadata, Text
 from darkroom.record.photo import PhotoRecord
-from darkroom.record.upload import DirectUpload
 from darkroom.record.views import PhotoView, UploadView, photo_view
 from darkroom.sniff import INPUT_FORMATS
 from darkroom.webhooks.callback import MAX_URL

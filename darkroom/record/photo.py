@@ -4,7 +4,7 @@ Pure data and rules; darkroom/aws/table.py stores it. A transition is a method: 
 if not, and leaves the record in its new state. The table writes the whole record with a compare-and-swap on `version`:
 when another process has written it since it was read, the table reads it again and repeats the transition.
 
-The photo is the root: it holds orders (order.py), which hold jobs (job.py), a direct upload (upload.py), and the
+The photo is the root: it holds orders (order.py), which hold jobs (job.py), a direct upload (direct_upload.py), and the
 deliveries of its webhooks (delivery.py). Each of these changes only itself; the photo does what needs several of them.
 """
 
@@ -16,12 +16,12 @@ from datetime import datetime, timedelta
 from darkroom.errors import ClaimLost, Conflict, DarkroomError, Fault, InvalidRequest, PhotoGone
 from darkroom.jobs.job_types import MAX_JOBS, Job
 from darkroom.record.clock import now
+from darkroom.record.direct_upload import DirectUpload
 from darkroom.record.ids import new_id
 from darkroom.record.job import JobRecord
 from darkroom.record.order import Claim, Order
 from darkroom.record.state import UNFINISHED_REQUEST, PhotoState
 from darkroom.record.stored import Original, Result
-from darkroom.record.upload import DirectUpload
 
 TOMBSTONE_DAYS = 20
 """A tombstone outlives every message that may name its photo: 4 days in the queue, 14 in the dead-letter queue."""

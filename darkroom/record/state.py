@@ -1,4 +1,4 @@
-"""What a photo's record holds, and what follows from it. Nothing here changes a record; photo.py does."""
+"""The fields of a photo's record, and what can be derived from them. Only photo.py changes a record."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pydantic import Field
 from darkroom.errors import NotFound
 from darkroom.record.clock import now
 from darkroom.record.delivery import MAX_DELIVERIES, Callback, Delivery
+from darkroom.record.direct_upload import DirectUpload
 from darkroom.record.job import JobRecord, JobStatus
 from darkroom.record.order import Order
 from darkroom.record.stored import Original, Stored
-from darkroom.record.upload import DirectUpload
 
 PhotoStatus = Literal[
     "awaiting_upload", "processing", "succeeded", "failed", "cancelled", "expired", "deleted"

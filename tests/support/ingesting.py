@@ -12,11 +12,11 @@ import requests
 
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
+from darkroom.record.direct_upload import DirectUpload
 from darkroom.record.ids import new_id
 from darkroom.record.keys import upload_key
 from darkroom.record.messages import IngestMessage
 from darkroom.record.photo import PhotoRecord
-from darkroom.record.upload import DirectUpload
 from darkroom.services import Services
 
 RESIZE = {"type": "resize", "width": 160}

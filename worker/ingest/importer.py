@@ -33,11 +33,11 @@ from darkroom.errors import (
 from darkroom.filenames import photo_filename, safe_filename
 from darkroom.record.clock import now
 from darkroom.record.delivery import Callback
+from darkroom.record.direct_upload import DirectUpload
 from darkroom.record.keys import INCOMING, UPLOADS, original_key, upload_key
 from darkroom.record.messages import IngestMessage, UploadMessage
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original
-from darkroom.record.upload import DirectUpload
 from darkroom.services import Services
 from darkroom.sniff import Sniffed
 from worker.ingest.notifications import Notification

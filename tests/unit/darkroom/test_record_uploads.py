@@ -17,11 +17,11 @@ from darkroom.errors import (
 )
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
+from darkroom.record.direct_upload import UPLOAD_MARGIN, DirectUpload
 from darkroom.record.ids import new_id
 from darkroom.record.messages import OrderMessage
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original
-from darkroom.record.upload import UPLOAD_MARGIN, DirectUpload
 from darkroom.record.views import photo_view
 
 RESEND = 300.0
