@@ -53,8 +53,8 @@ def set_up_logs(settings: Settings, service: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    for chatty in ("botocore", "boto3", "urllib3", "s3transfer", "PIL"):
-        logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
+    for library in ("botocore", "boto3", "urllib3", "s3transfer", "PIL"):
+        logging.getLogger(library).setLevel(max(level, logging.WARNING))
 
 
 def _with_action_first(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

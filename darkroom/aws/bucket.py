@@ -1,7 +1,4 @@
-"""Originals and results in S3.
-
-darkroom/record/keys.py says which keys there are.
-"""
+"""Originals and results in S3. darkroom/record/keys.py defines their keys."""
 
 from __future__ import annotations
 
@@ -30,13 +27,13 @@ DELETE_BATCH = 1000
 
 CHUNK = 1024 * 1024
 
-NEVER = ("InvalidObjectState", "InvalidRequest", "KeyTooLongError")
-"""What S3 says of an object in an archive, of one whose key only its sender has (SSE-C), and of one that cannot be."""
+NEVER_READABLE = ("InvalidObjectState", "InvalidRequest", "KeyTooLongError")
+"""S3's error codes for an archived object, one encrypted with its sender's key (SSE-C), and an impossible key."""
 
 
 @dataclass(frozen=True)
 class UploadForm:
-    """A presigned POST: who sends these fields and, as the last one, `file` to the address uploads an object."""
+    """A presigned POST. A client uploads a file by sending these fields, and last the field `file`, to the URL."""
 
     url: str
     fields: dict[str, str]
@@ -44,7 +41,7 @@ class UploadForm:
 
 @dataclass(frozen=True)
 class Fetched:
-    """An object as it was when it was read. Without a hash it was too large, and was not."""
+    """An object as it was when it was read. `sha256` is empty if the object was too large to read."""
 
     etag: str
     size: int
@@ -67,7 +64,7 @@ class Bucket:
     def fetch(self, key: str, target: Path) -> None:
         """Copy an object into a file. Raises NotFound when there is none."""
         with aws_errors(f"fetching {key}"), _not_found(key), target.open("wb") as file:
-            # The body knows its length and raises when the connection ends early.
+            # The body checks its length, and raises when the connection ends early.
             shutil.copyfileobj(self._s3.get_object(Bucket=self._name, Key=key)["Body"], file, CHUNK)
 
     def read(self, key: str) -> bytes:
@@ -76,15 +73,15 @@ class Bucket:
             return self._s3.get_object(Bucket=self._name, Key=key)["Body"].read()
 
     def fetch_upload(self, key: str, target: BinaryIO, most: int) -> Fetched:
-        """Copy an object, as it is now, into a file; nothing of one that has more than so many bytes.
+        """Copy an object into a file, unless it has more than `most` bytes.
 
-        Raises NotFound, UnreadablePhoto when S3 will never hand it out, ObjectDenied when it does not as things are.
+        Raises NotFound, UnreadablePhoto when S3 can never return the object, and ObjectDenied when S3 refuses to.
         """
         sha256 = hashlib.sha256()
         with aws_errors(f"fetching {key}"), _not_found(key), _denied(key):
             found = self._s3.get_object(Bucket=self._name, Key=key)
-            etag, size = _bare(found["ETag"]), found["ContentLength"]
-            with closing(found["Body"]) as body:  # as its own context it gives out the bare stream
+            etag, size = _unquoted(found["ETag"]), found["ContentLength"]
+            with closing(found["Body"]) as body:  # `with found["Body"]` would give the raw stream, without checks
                 if size > most:
                     return Fetched(etag, size, "")
                 for chunk in body.iter_chunks(CHUNK):
@@ -93,7 +90,7 @@ class Bucket:
         return Fetched(etag, size, sha256.hexdigest())
 
     def copy(self, source: str, etag: str, target: str, content_type: str) -> None:
-        """Copy an object if it is still the one with this ETag. Raises ObjectReplaced, NotFound, ObjectDenied."""
+        """Copy an object if it still has this ETag. Raises ObjectReplaced, NotFound, ObjectDenied."""
         with aws_errors(f"copying {source}"), _not_found(source), _denied(source):
             try:
                 self._s3.copy_object(
@@ -102,7 +99,7 @@ class Bucket:
                     CopySource={"Bucket": self._name, "Key": source},
                     CopySourceIfMatch=f'"{etag}"',
                     MetadataDirective="REPLACE",
-                    TaggingDirective="REPLACE",  # by none: copying them needs further rights
+                    TaggingDirective="REPLACE",  # with no tags: to copy them needs more permissions
                     ContentType=content_type,
                 )
             except ClientError as error:
@@ -111,13 +108,16 @@ class Bucket:
                 raise
 
     def etag(self, key: str) -> str | None:
-        """Of the object as it is now; None when there is none, "" when S3 does not say: whoever reads it learns why."""
+        """The object's ETag; None when there is no such object, "" when S3 refuses to say.
+
+        After "", reading the object raises an error that has the reason.
+        """
         try:
             with aws_errors(f"looking for {key}"), _not_found(key):
                 try:
-                    return _bare(self._s3.head_object(Bucket=self._name, Key=key)["ETag"])
+                    return _unquoted(self._s3.head_object(Bucket=self._name, Key=key)["ETag"])
                 except ClientError as error:
-                    if error_code(error) in ("400", "403"):  # no body, so no reason
+                    if error_code(error) in ("400", "403"):  # a HEAD has no body, so no reason
                         return ""
                     raise
         except NotFound:
@@ -127,7 +127,7 @@ class Bucket:
         return self.etag(key) is not None
 
     def upload_form(self, photo_id: str, content_type: str, most: int, until: datetime) -> UploadForm:
-        """What uploads one file of at most so many bytes, and of this type, past the API until then."""
+        """A form that uploads one file of this type straight to S3: 1 to `most` bytes, valid until `until`."""
         with aws_errors("signing a form"):
             form = self._s3_public.generate_presigned_post(
                 Bucket=self._name,
@@ -139,8 +139,8 @@ class Bucket:
         return UploadForm(form["url"], form["fields"])
 
     def link(self, key: str, filename: str, content_type: str) -> str:
-        """A presigned URL under which a browser downloads the object by that file name."""
-        with aws_errors("signing a link"):  # temporary credentials may have to be fetched first
+        """A presigned URL. A browser saves the object under this file name."""
+        with aws_errors("signing a link"):  # boto3 may have to fetch temporary credentials first
             return self._s3_public.generate_presigned_url(
                 "get_object",
                 Params={
@@ -153,7 +153,7 @@ class Bucket:
             )
 
     def remove(self, keys: Iterable[str]) -> None:
-        """Remove objects; those that are not there count as removed."""
+        """Remove objects. Objects that do not exist count as removed."""
         remaining = list(keys)
         while remaining:
             batch, remaining = remaining[:DELETE_BATCH], remaining[DELETE_BATCH:]
@@ -162,15 +162,15 @@ class Bucket:
                     Bucket=self._name, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
                 )
             for error in answer.get("Errors", []):
-                raise Unavailable(f"removing {error.get('Key')}: {error.get('Code')} {error.get('Message')}")
+                raise Unavailable(f"removing {error.get('Key')} failed: {error.get('Code')} {error.get('Message')}")
 
     def remove_photo(self, photo_id: str) -> None:
-        """Remove a photo's original and every result, published or not, and what was uploaded for it."""
+        """Remove a photo's upload, original, and all results, published or not."""
         stored = [*self.originals(photo_id), *self.results(photo_id)]
         self.remove([original_key(photo_id), upload_key(photo_id), *stored])
 
     def originals(self, photo_id: str) -> list[str]:
-        """The keys of all copies of a file that came past the API."""
+        """The keys of the copies of a file that reached the bucket without the API."""
         return self._keys(f"{original_key(photo_id)}/")
 
     def results(self, photo_id: str) -> list[str]:
@@ -184,18 +184,18 @@ class Bucket:
 
 
 def content_disposition(filename: str) -> str:
-    """RFC 6266: a plain name for old clients, the true one for all others."""
+    """RFC 6266: an ASCII name for old clients, and the exact name for all others."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%;' else "_" for c in filename)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
-def _bare(etag: str) -> str:
+def _unquoted(etag: str) -> str:
     return etag.strip('"')
 
 
 @contextmanager
 def _not_found(key: str) -> Iterator[None]:
-    """Say NotFound for S3's several ways to say that there is no such object."""
+    """Raise NotFound for each of S3's error codes for a missing object."""
     try:
         yield
     except ClientError as error:
@@ -206,15 +206,15 @@ def _not_found(key: str) -> Iterator[None]:
 
 @contextmanager
 def _denied(key: str) -> Iterator[None]:
-    """Tell an object that nobody, or not we, may read from an AWS that is down."""
+    """Raise UnreadablePhoto or ObjectDenied for an object that S3 does not let us read."""
     try:
         yield
     except ClientError as error:
         code = error_code(error)
-        if code in NEVER:
+        if code in NEVER_READABLE:
             raise UnreadablePhoto(
-                f"S3 does not hand out {key}: {error.response['Error'].get('Message') or code}"
+                f"S3 cannot return {key}: {error.response['Error'].get('Message') or code}"
             ) from error
         if code == "AccessDenied" or (code.startswith("KMS.") and "Throttling" not in code):
-            raise ObjectDenied(f"S3 does not let us read {key}: {code}") from error
+            raise ObjectDenied(f"S3 refuses to let Darkroom read {key}: {code}") from error
         raise

@@ -1,9 +1,9 @@
-"""`dedupe=true`: the same bytes and the same jobs of one owner make one photo.
+"""`dedupe=true`: uploads of one owner with the same bytes and the same jobs make one photo.
 
-Beside the photo's record stands an item of its own, pk = `dedupe#{owner}#{hash}`, that names it. Both are written in
-one transaction: of two uploads at once one makes the photo and the other finds it, and an API that dies leaves both
-or none. Each further upload looks whether the photo named is still of use; if not, its own takes the place. The item
-goes when its photo is deleted, or expires with it.
+Beside the photo's record, the table has an item with pk = `dedupe#{owner}#{hash}` that holds the photo's id. One
+transaction writes both. So of two uploads at the same time one makes the photo and the other finds it, and an API
+process that dies leaves both items or none. A later upload looks at the photo with this id; if it is failed, cancelled,
+expired or deleted, the new photo takes its place. The item is removed when its photo is deleted, and expires with it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from darkroom.record.photo import PhotoRecord
 from darkroom.settings import Settings
 
 UNUSABLE = ("failed", "cancelled", "expired", "deleted")
-"""Photos that a new upload does not want instead of its own."""
+"""A photo with such a status cannot stand for a new upload."""
 
 
 class Dedupe:
@@ -36,7 +36,7 @@ class Dedupe:
         self._table = table
 
     def create(self, photo: PhotoRecord) -> PhotoRecord:
-        """Write a new record, unless its owner has such a photo. Returns the one that is there then."""
+        """Write a new record, unless its owner has the same photo already. Returns the record that exists then."""
         photo.dedupe_key = pk = _pk(photo)
         for tries in itertools.count():
             named = self._named(pk)
@@ -46,13 +46,13 @@ class Dedupe:
             if self._write(photo, pk, named):
                 photo.version += 1
                 return photo
-            if found := self._table.get(photo.id):  # made under the same Idempotency-Key meanwhile
+            if found := self._table.get(photo.id):  # another request with the same Idempotency-Key made it
                 return found
             time.sleep(random.uniform(0, min(1.0, 0.01 * 2**tries)))  # noqa: S311 - jitter, not a secret
         raise AssertionError("unreachable")
 
     def forget(self, photo: PhotoRecord) -> None:
-        """Remove the item that names a deleted photo, unless it names another one by now."""
+        """Remove the item of a deleted photo, unless it holds another photo's id by now."""
         if photo.dedupe_key is None:
             return
         with (
@@ -72,7 +72,7 @@ class Dedupe:
         return str(item["photo_id"]) if item else None
 
     def _write(self, photo: PhotoRecord, pk: str, before: str | None) -> bool:
-        """Write record and item, if the item still names whom it named. False if it does not, or somebody is at it."""
+        """Write record and item. False if the item no longer holds `before`, or another process is writing it."""
         item: dict[str, Any] = {"pk": pk, "photo_id": photo.id}
         if photo.expires_at:
             item["ttl"] = int((photo.expires_at + TTL_MARGIN).timestamp())
@@ -99,7 +99,7 @@ class Dedupe:
                 reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
                 if reasons & {"ConditionalCheckFailed", "TransactionConflict"}:
                     return False
-                raise  # throttled, say
+                raise  # such as throttling
         return True
 
 
@@ -108,7 +108,7 @@ def _pk(photo: PhotoRecord) -> str:
 
 
 def _hash(photo: PhotoRecord) -> str:
-    """Of the photo's bytes and of its jobs, whichever way these were asked for: each default is spelt out."""
+    """A hash of the photo's bytes and its jobs. Jobs count with all their defaults, however the request wrote them."""
     jobs: Iterable[Job] = (job.spec for job in photo.jobs.values())
     specs = [spec.model_dump(mode="json") for spec in jobs]
     bytes_ = photo.original.sha256 if photo.original else ""

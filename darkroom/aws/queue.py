@@ -1,4 +1,4 @@
-"""SQS in Darkroom's own verbs: send, receive, extend, delete, bury."""
+"""SQS queues: send, receive, change the visibility timeout, delete, and copy to the dead-letter queue."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ BATCH = 10
 """Entries in one SQS batch request, and messages in one receive."""
 
 LOOK = 60
-"""Seconds for which others do not see a dead letter that is only looked at."""
+"""Visibility timeout, in seconds, for dead letters that are received only to look at them."""
 
 
 @dataclass(frozen=True)
 class Received:
-    """A message as it came; nobody has looked into its body yet."""
+    """A message as SQS delivered it; its body is not parsed yet."""
 
     id: str
     receipt_handle: str
@@ -35,7 +35,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Depth:
-    """Approximate counts of a queue; on AWS they lag by up to a minute."""
+    """SQS's approximate counts of a queue's messages; on AWS they are up to a minute old."""
 
     queue: str
     visible: int
@@ -44,7 +44,7 @@ class Depth:
 
 
 class Queue:
-    """One SQS queue, standard or FIFO by its name."""
+    """One SQS queue. It is a FIFO queue if its name ends with .fifo."""
 
     def __init__(self, name: str, clients: Clients) -> None:
         self.name = name
@@ -67,9 +67,9 @@ class Queue:
     ) -> None:
         """Send a message.
 
-        `group`: order within it on a FIFO queue, a fair share of the consumers on a standard one.
-        `deduplication_id`: a FIFO queue swallows a second one within five minutes, with a 200.
-        `delay`: seconds until anybody can receive it, at most 900; a FIFO queue delays no single message.
+        `group`: a FIFO queue keeps the order in a group; a standard queue serves groups fairly.
+        `deduplication_id`: a FIFO queue drops a second message with the same id within 5 minutes, and reports success.
+        `delay`: seconds until the message can be received, at most 900. FIFO queues have no delay for single messages.
         """
         more: dict[str, Any] = {"MessageDeduplicationId": deduplication_id} if self.fifo else {}
         if delay:
@@ -82,9 +82,9 @@ class Queue:
             self._sqs.send_message(QueueUrl=self.url, MessageBody=body, MessageGroupId=group, **more)
 
     def receive(self, limit: int, wait: int, visibility: int) -> list[Received]:
-        """Receive up to `limit` messages (at most ten), waiting up to `wait` seconds for the first.
+        """Receive up to `limit` messages (at most ten), and wait up to `wait` seconds for the first.
 
-        They stay hidden from others for `visibility` seconds. The queue's own timeout belongs to Lambda.
+        Their visibility timeout is `visibility` seconds. Only Lambda uses the queue's own visibility timeout.
         """
         with aws_errors(f"receiving from {self.name}"):
             answer = self._sqs_poll.receive_message(
@@ -108,9 +108,9 @@ class Queue:
             ]
 
     def set_visibility(self, seconds: Mapping[str, int]) -> dict[str, str]:
-        """Hide messages, by receipt handle, for so many seconds from now; 0 gives one back.
+        """Set visibility timeouts by receipt handle, in seconds from now; 0 makes a message visible at once.
 
-        Returns the handles that were refused, with SQS's reason.
+        Returns the handles that SQS refused, with its reason.
         """
         return self._in_batches(
             "changing visibility on",
@@ -125,7 +125,7 @@ class Queue:
         )
 
     def delete(self, handles: Sequence[str]) -> dict[str, str]:
-        """Delete messages by receipt handle. Returns the handles that were refused, with SQS's reason."""
+        """Delete messages by receipt handle. Returns the handles that SQS refused, with its reason."""
         return self._in_batches(
             "deleting from",
             handles,
@@ -162,7 +162,7 @@ class Queue:
                 answer = request(entries)
             failed = answer.get("Failed", [])
             for fault in failed:
-                if not fault["SenderFault"]:  # SQS's own trouble, for one entry of the batch
+                if not fault["SenderFault"]:  # SQS itself failed for this entry of the batch
                     raise Unavailable(f"{action} {self.name} failed: {fault['Code']}")
             handle_of = dict(entries)
             refused |= {handle_of[fault["Id"]]: fault["Code"] for fault in failed}
@@ -170,22 +170,22 @@ class Queue:
 
 
 class WorkQueue(Queue):
-    """A queue that our workers read, and the dead letters beside it."""
+    """A queue that our workers read, with its dead-letter queue."""
 
     def __init__(self, name: str, dead_letters: str, clients: Clients) -> None:
         super().__init__(name, clients)
         self.dead_letters = Queue(dead_letters, clients)
 
     def bury(self, received: Received, code: str, reason: str, fence: int | None = None) -> None:
-        """Copy a message to the dead letters with the reason. The message itself is deleted when it is settled.
+        """Copy a message to the dead-letter queue, with the reason. The caller deletes the message itself.
 
-        `fence`: the order's; the copy stands for its dead letter as long as the order has this fence.
+        `fence`: the order's fence. The copy belongs to the order's dead letter as long as the order has this fence.
         """
         copy_id = f"{received.id}-{fence or 0}"
         fenced = {"fence": str(fence)} if fence else {}
         self.dead_letters.send(
             received.body,
-            group=copy_id,  # on a FIFO queue one that is looked at must not hold up the others
+            group=copy_id,  # on a FIFO queue, a message that somebody looks at must not hold up the others
             deduplication_id=copy_id,
             attributes={"code": code, "reason": UNSENDABLE.sub("\ufffd", reason[:500])}
             | {"receives": str(received.receives)}
@@ -193,7 +193,7 @@ class WorkQueue(Queue):
         )
 
     def max_receives(self) -> int | None:
-        """After how many receives SQS moves a message to the dead letters by itself."""
+        """SQS's maxReceiveCount: after so many receives SQS itself moves a message to the dead-letter queue."""
         with aws_errors(f"asking about {self.name}"):
             answer = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["RedrivePolicy"])
         policy = json.loads(answer.get("Attributes", {}).get("RedrivePolicy", "{}"))
@@ -201,7 +201,7 @@ class WorkQueue(Queue):
 
 
 def depths(settings: Settings, clients: Clients) -> list[Depth]:
-    """How much waits in each queue."""
+    """The depth of each queue."""
     return [Queue(name, clients).depth() for name in settings.queues]
 
 

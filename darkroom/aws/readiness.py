@@ -1,4 +1,4 @@
-"""Whether what the services need of AWS is there and answers."""
+"""Whether the AWS resources that the services need exist and answer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from darkroom.errors import Unavailable
 from darkroom.settings import Settings
 
 CHECKED_WITHIN = 5.0
-"""Whoever asks whether we are ready does not wait for all our timeouts and retries."""
+"""Seconds. A readiness probe must not wait for all our time-outs and retries."""
 
-NOT_THERE = {"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "404", "ResourceNotFoundException"}
+NOT_FOUND = {"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "404", "ResourceNotFoundException"}
 
 
 def missing(settings: Settings, clients: Clients) -> list[str]:
-    """What the services need and cannot find or reach, in words; empty when all is there."""
+    """The resources that the services need and cannot find or reach, each with the reason; empty when all is well."""
     checks: dict[str, Callable[[], object]] = {
         f"queue {settings.photos_queue}": lambda: clients.sqs.get_queue_url(QueueName=settings.photos_queue),
         f"bucket {settings.bucket}": lambda: clients.s3.head_bucket(Bucket=settings.bucket),
@@ -41,7 +41,7 @@ def _fault(what: str, check: Callable[[], object]) -> str | None:
             try:
                 check()
             except ClientError as error:
-                if error_code(error) not in NOT_THERE:
+                if error_code(error) not in NOT_FOUND:
                     raise
                 return f"the {what} does not exist; run `darkroom provision`"
     except Unavailable as error:

@@ -1,1 +1,1 @@
-"""Webhooks as both sides know them: callback URLs and signatures."""
+"""What the API and the worker both need of webhooks: callback URLs and signatures."""

@@ -1,8 +1,7 @@
-"""Where a webhook may go: the rules for a callback URL, and for the addresses that its host name leads to.
+"""Where a webhook may go: the rules for a callback URL, and for the addresses of its host.
 
-Pure: nothing is looked up or asked here, so that the API can judge a URL without sending anything for it.
-What a name leads to is checked when a webhook is sent (worker/webhooks/transport.py), because its owner can
-change it at any time.
+Nothing is looked up here, so the API can check a URL without network traffic. The addresses of a host name are checked
+when a webhook is sent (worker/webhooks/transport.py), because they can change at any time.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from darkroom.errors import CallbackRefused
 MAX_URL = 2048
 
 FIRST_FREE_PORT = 1024
-"""Below it, only 443: the other well-known ports belong to services that have no business with webhooks."""
+"""Of the ports below it, only 443 is allowed: the others belong to services that are not webhook receivers."""
 
-# AnyHttpUrl reads as the URL standard says: 0x7f.1, 2130706433 and full-width digits become 127.0.0.1, and names
-# become lower case and ASCII. We connect to what it read, so no second reader can see another host in the same text.
+# AnyHttpUrl follows the URL standard: 0x7f.1, 2130706433 and full-width digits become 127.0.0.1, and names become lower
+# case and ASCII. We connect to its result, so no second parser can find another host in the same text.
 _url = TypeAdapter(AnyHttpUrl)
 
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*")
@@ -66,10 +65,10 @@ _REFUSED = [
         "ff00::/8": "a multicast",
     }.items()
 ]
-"""What is not public, by the IANA special-purpose registries. The first that fits names the kind."""
+"""Networks that are not public, from the IANA special-purpose registries, with their kind. The first match counts."""
 
 _NAT64 = IPv6Network("64:ff9b::/96")
-"""How a network without IPv4 reaches a host without IPv6: as public as the IPv4 address in its last four bytes."""
+"""NAT64: such an address stands for the IPv4 address in its last four bytes, and is as public as that one."""
 
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 
@@ -78,7 +77,7 @@ _ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
 
 @dataclass(frozen=True)
 class Target:
-    """A callback URL that may be asked, in the parts that a request is made of."""
+    """An allowed callback URL, in the parts that a request needs."""
 
     url: str
     host: str
@@ -86,33 +85,33 @@ class Target:
     path: str
     tls: bool
     private: bool
-    """DARKROOM_WEBHOOK_PRIVATE_HOSTS names it: its addresses are not checked."""
+    """DARKROOM_WEBHOOK_PRIVATE_HOSTS names the host, so its addresses are not checked."""
 
 
 def read_callback(url: str, private_hosts: Collection[str] = ()) -> Target:
-    """Raises CallbackRefused with what is wrong with a URL, as far as it can be seen without looking up its host.
+    """Parse and check a callback URL without looking up its host. Raises CallbackRefused with the reason.
 
-    `private_hosts`: host names, with or without a port, that may be asked wherever they are, and without TLS.
+    `private_hosts`: hosts, with or without a port, that webhooks may go to at any address, and without TLS.
     """
     try:
         parsed = _url.validate_python(url)
     except ValidationError:
-        raise CallbackRefused("it is no address; give one like https://example.com/photos") from None
+        raise CallbackRefused("it is not a URL; expected one like https://example.com/photos") from None
     host = (parsed.host or "").removesuffix(".")
     port = parsed.port or 0
     private = host in private_hosts or f"{host}:{port}" in private_hosts
     if len(str(parsed)) > MAX_URL:
-        raise CallbackRefused(f"it is longer than {MAX_URL} characters when written out")
+        raise CallbackRefused(f"it is longer than {MAX_URL} characters, with all escapes written out")
     if parsed.username is not None or parsed.password is not None:
-        raise CallbackRefused("give it without user name and password; the signature shows who sent a webhook")
+        raise CallbackRefused("it has a user name or password; remove it, the signature shows who sent a webhook")
     if parsed.fragment is not None:
-        raise CallbackRefused("give it without #")
+        raise CallbackRefused("it has a #; remove it and what follows")
     host = host.removeprefix("[").removesuffix("]")
     _check_host(host, private)
     if parsed.scheme != "https" and not private:
         raise CallbackRefused("it must start with https://")
     if port == 0 or not (private or port == 443 or port >= FIRST_FREE_PORT):
-        raise CallbackRefused(f"port {port} is not taken; there are 443 and those from {FIRST_FREE_PORT} on")
+        raise CallbackRefused(f"port {port} is not allowed; use 443, or a port from {FIRST_FREE_PORT} on")
     return Target(
         url=str(parsed),
         host=host,
@@ -128,7 +127,7 @@ def _check_host(host: str, private: bool) -> None:
         address = ipaddress.ip_address(host)
     except ValueError:
         if len(host) > MAX_NAME or not _NAME.fullmatch(host):
-            raise CallbackRefused("its host is no host name") from None
+            raise CallbackRefused("its host is not a host name or an IP address") from None
         if not private and (host == "localhost" or host.endswith(".localhost")):
             raise CallbackRefused("localhost is not a public address") from None
     else:
@@ -137,9 +136,9 @@ def _check_host(host: str, private: bool) -> None:
 
 
 def check_address(address: IPv4Address | IPv6Address) -> None:
-    """Raises CallbackRefused unless an address belongs to the public internet.
+    """Raises CallbackRefused unless an address is on the public internet.
 
-    IPv6 addresses that stand for an IPv4 address are refused whatever that one is, NAT64's apart.
+    IPv6 addresses that stand for an IPv4 address are refused, except for NAT64's.
     """
     if isinstance(address, IPv6Address) and address in _NAT64:
         return check_address(IPv4Address(address.packed[-4:]))
@@ -149,8 +148,8 @@ def check_address(address: IPv4Address | IPv6Address) -> None:
             kind = "a reserved"
         elif address.packed[8:12] in _ISATAP:
             kind = "an ISATAP"
-    if kind is None and not address.is_global:  # what newer releases of Python know
+    if kind is None and not address.is_global:  # newer releases of Python know more networks
         kind = "a special"
     if kind:
-        raise CallbackRefused(f"{address} is not a public address: it is {kind} one")
+        raise CallbackRefused(f"{address} is not a public address: it is {kind} address")
     return None

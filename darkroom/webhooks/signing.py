@@ -1,9 +1,9 @@
-"""Signatures of webhooks, as Standard Webhooks describes them.
+"""Signatures of webhooks, as Standard Webhooks specifies them.
 
-DARKROOM_WEBHOOK_SECRET holds the master secret. Each owner's own is derived from it, HMAC-SHA256(master, owner):
-owners know only theirs, so that none can forge a webhook to another, and none has to be stored. To change the
-master without a gap, set the new one before the old one, separated by a space: every webhook is then signed with
-both, until all receivers have their new secret.
+DARKROOM_WEBHOOK_SECRET holds the master secret. Each owner's secret is derived from it: HMAC-SHA256(master, owner). So
+no secret has to be stored, and an owner, who knows only their own secret, cannot forge a webhook to another owner. To
+replace the master, set the new one before the old one, separated by a space: every webhook is then signed with both,
+until all receivers have their new secret.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from standardwebhooks import Webhook
 
 PREFIX = "whsec_"
 FEWEST_BYTES, MOST_BYTES = 24, 64
-"""What Standard Webhooks asks of a secret."""
+"""The length of a secret, as Standard Webhooks requires."""
 
 
 def masters_of(setting: str) -> list[bytes]:
-    """The master secrets in the setting, the current one first. Raises ValueError; it does not say what was given."""
+    """The master secrets in the setting, the current one first. Raises ValueError, whose message shows no secret."""
     masters = []
     for text in setting.split():
         try:
@@ -31,21 +31,21 @@ def masters_of(setting: str) -> list[bytes]:
             master = b""
         if not text.startswith(PREFIX) or not FEWEST_BYTES <= len(master) <= MOST_BYTES:
             raise ValueError(
-                f"each secret is {PREFIX} and {FEWEST_BYTES} to {MOST_BYTES} bytes in base64; "
-                f"this makes one: echo {PREFIX}$(openssl rand -base64 32)"
+                f"expected {PREFIX} and {FEWEST_BYTES} to {MOST_BYTES} bytes in base64; "
+                f"this command makes a secret: echo {PREFIX}$(openssl rand -base64 32)"
             )
         masters.append(master)
     return masters
 
 
 def secrets_of(owner: str, setting: SecretStr) -> list[str]:
-    """An owner's secrets, one for each master, in the form in which a receiver needs one."""
+    """An owner's secrets, one for each master, in the form that a receiver uses."""
     derived = [hmac.digest(master, owner.encode(), "sha256") for master in masters_of(setting.get_secret_value())]
     return [PREFIX + base64.b64encode(secret).decode() for secret in derived]
 
 
 def signed_headers(event_id: str, body: str, secrets: list[str]) -> dict[str, str]:
-    """The headers that tell a receiver who sent this, when, and whether it has seen it before."""
+    """Headers with which a receiver verifies the sender, rejects old webhooks, and drops duplicates."""
     at = datetime.now(UTC)
     signatures = [Webhook(secret).sign(event_id, at, body) for secret in secrets]
     return {

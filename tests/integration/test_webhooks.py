@@ -220,7 +220,7 @@ class TestDelivery:
             photo = hooked.submit(url=f"https://127.0.0.1:{inside.port}/")
             hooked.worker()
             delivery = hooked.wait_for(photo, "tried", tried)
-            assert delivery.last_error == "127.0.0.1 is not a public address: it is a loopback one"
+            assert delivery.last_error == "127.0.0.1 is not a public address: it is a loopback address"
             assert inside.got == []
 
     def test_attempts_have_an_end(self, hooked: Hooked) -> None:

@@ -191,9 +191,7 @@ class TestAddresses:
         """.split(),  # noqa: SIM905 - a table is easier to read
     )
     def test_what_is_not_public_is_refused_with_its_kind(self, address: str) -> None:
-        with pytest.raises(
-            CallbackRefused, match=r"is not a public address: it is an? .+ one$|a cloud provider's own one"
-        ):
+        with pytest.raises(CallbackRefused, match=r"is not a public address: it is an? .+ address$"):
             check_address(ipaddress.ip_address(address))
 
     @pytest.mark.parametrize(
@@ -448,7 +446,7 @@ class TestSettings:
         ["hunter2hunter2", "whsec_hunter2", "whsec_hunter2" + "A" * 21, "hunter2" + "A" * 37, f"{MASTER} hunter2"],
     )
     def test_a_faulty_secret_is_named_and_not_shown(self, secret: str) -> None:
-        with pytest.raises(SettingsError, match="DARKROOM_WEBHOOK_SECRET: each secret is whsec_") as caught:
+        with pytest.raises(SettingsError, match="DARKROOM_WEBHOOK_SECRET: expected whsec_") as caught:
             read_settings({"DARKROOM_WEBHOOK_SECRET": secret})
         assert "hunter2" not in str(caught.value)
 
