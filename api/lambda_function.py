@@ -89,7 +89,7 @@ def _settings() -> tuple[Settings, Owners]:
     owners = read_owners(settings)
     if settings.auth is None and not owners.keys:
         raise SettingsError(
-            f"whoever reaches the gateway could do everything, because there are no API keys: {HOW_KEYS_ARE_MADE}; "
+            f"every caller of the gateway could do everything, because there are no API keys: {HOW_KEYS_ARE_MADE}; "
             f"or set {PREFIX}AUTH=off, where the gateway itself lets in only those who may"
         )
     auth_mode(settings, owners)

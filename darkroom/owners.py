@@ -1,8 +1,8 @@
-"""Owners and their API keys, as the settings name them.
+"""Owners and their API keys, read from the settings.
 
-Only hashes are kept. A key has 256 random bits, so nobody finds it by trying, however fast the hash:
-plain SHA-256 is enough, where a password would need a slow one. That it is fast matters, because it is
-computed for every request. For the same reason a lookup by hash gives nothing away by the time it takes.
+Darkroom stores only hashes of keys. A key has 256 random bits, so it cannot be found by trying, however fast the hash
+is: plain SHA-256 is enough, where a password would need a slow hash. It has to be fast, because it is computed for
+every request. A look-up by hash reveals nothing by the time it takes, because a caller cannot choose the hash.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from darkroom.settings import PREFIX, Settings
 from darkroom.webhooks.callback import read_callback
 
 KEY_PREFIX = "dk_"
-"""Tells people, and the scanners that look for lost secrets, what they have found."""
+"""Lets people, and scanners for leaked secrets, recognise a key."""
 
-OWNER_RULE = "1 to 64 letters, digits or . _ -, with a letter or digit first"
+OWNER_RULE = "1 to 64 letters, digits, dots, underscores or hyphens, starting with a letter or digit"
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""It stands in the names of objects and in SQS's MessageGroupId."""
+"""An owner's name is part of object keys and of SQS's MessageGroupId."""
 
 _HASH = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
 _ENTRIES = {"keys", "callback_url"}
@@ -38,23 +38,23 @@ _url = TypeAdapter(AnyHttpUrl)
 
 
 DEFAULT_OWNER = "default"
-"""Whose photos these are where there are no API keys."""
+"""The owner of all photos where there are no API keys."""
 
-ONLY_SENT = "it is only what the command line sends"
-"""DARKROOM_API_KEY, which some set for the API."""
+ONLY_SENT = "only the command line reads it"
+"""About DARKROOM_API_KEY, which is easily confused with DARKROOM_API_KEYS."""
 
 HOW_KEYS_ARE_MADE = (
-    f"`darkroom key OWNER` makes one and prints what to put into {PREFIX}API_KEYS "
-    f"({PREFIX}API_KEY does not help here: {ONLY_SENT})"
+    f"`darkroom key OWNER` makes a key and prints the value for {PREFIX}API_KEYS "
+    f"({PREFIX}API_KEY has no effect here: {ONLY_SENT})"
 )
 
 
 @dataclass(frozen=True)
 class Owners:
-    """Who may call the API, by the hashes of their keys."""
+    """The owners who may call the API."""
 
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Owner by SHA-256, in hexadecimal."""
+    """Owner by the SHA-256 of a key, in hexadecimal."""
 
     callback_urls: Mapping[str, str] = field(default_factory=dict)
 
@@ -62,7 +62,7 @@ class Owners:
         return self.keys.get(key_hash)
 
     def callback_url(self, owner: str) -> str | None:
-        """Where the owner wants to be told, when a request does not say so itself."""
+        """Where the owner's webhooks go, if a request has no callback_url."""
         return self.callback_urls.get(owner)
 
 
@@ -75,12 +75,12 @@ def hash_of(key: str) -> str:
 
 
 def is_owner(name: str) -> bool:
-    """Also: it is no key and no hash, pasted where the owner belongs."""
+    """Whether the name is valid, and neither a key nor a hash that stands in the wrong place."""
     return _OWNER.fullmatch(name) is not None and _shown(name) == name
 
 
 def read_owners(settings: Settings) -> Owners:
-    """Raises SettingsError with every fault of both places. Neither keys nor what might be one stand in it."""
+    """Read DARKROOM_API_KEYS and DARKROOM_OWNERS_FILE. Raises SettingsError with all faults, but without any key."""
     found = _Found()
     if settings.api_keys:
         _read_pairs(settings.api_keys, found)
@@ -93,28 +93,28 @@ def read_owners(settings: Settings) -> Owners:
 
 
 def auth_mode(settings: Settings, owners: Owners) -> Literal["keys", "off"]:
-    """Whether callers need a key. Raises SettingsError when that is not settled, or settled in two ways."""
+    """Whether callers need a key. Raises SettingsError when the settings do not say so, or contradict each other."""
     if settings.auth == "off" and owners.keys:
         raise SettingsError(
-            f"{PREFIX}AUTH is off, but there are API keys, which would protect nothing: "
-            f"set {PREFIX}AUTH=keys, or take away {PREFIX}API_KEYS and {PREFIX}OWNERS_FILE"
+            f"{PREFIX}AUTH is off, but there are API keys, which would have no effect: "
+            f"set {PREFIX}AUTH=keys, or remove {PREFIX}API_KEYS and {PREFIX}OWNERS_FILE"
         )
     if settings.auth == "keys" and not owners.keys:
-        raise SettingsError(f"{PREFIX}AUTH is keys, but there are none: {HOW_KEYS_ARE_MADE}")
+        raise SettingsError(f"{PREFIX}AUTH is keys, but there are no API keys: {HOW_KEYS_ARE_MADE}")
     if settings.auth in ("keys", "off"):
         return settings.auth
     if owners.keys:
         return "keys"
     if settings.auth is None and not _is_loopback(settings.host):
         raise SettingsError(
-            f"whoever reaches {settings.host} ({PREFIX}HOST) could do everything, because there are no API keys: "
-            f"{HOW_KEYS_ARE_MADE}; or set {PREFIX}AUTH=off, where only those reach it who may"
+            f"every client that reaches {settings.host} ({PREFIX}HOST) could do everything, because there are no API "
+            f"keys: {HOW_KEYS_ARE_MADE}; or set {PREFIX}AUTH=off if only trusted clients can reach it"
         )
     return "off"
 
 
 class _Found:
-    """What has been read so far, and what is wrong with it."""
+    """What has been read so far, and its faults."""
 
     def __init__(self) -> None:
         self.keys: dict[str, str] = {}
@@ -125,11 +125,11 @@ class _Found:
         if not isinstance(key_hash, str) or not _HASH.fullmatch(key_hash):
             self.faults.append(f"{place}: {_not_a_hash(owner, key_hash)}")
         elif (other := self.keys.setdefault(key_hash.lower(), owner)) != owner:
-            self.faults.append(f"{place}: {owner} and {other} have the same key; each owner needs keys of its own")
+            self.faults.append(f"{place}: {owner} and {other} have the same key; each owner needs their own keys")
 
     def owner(self, place: str, name: str) -> bool:
         if not is_owner(name):
-            self.faults.append(f"{place}: {_shown(name)!r} cannot be an owner; take {OWNER_RULE}")
+            self.faults.append(f"{place}: {_shown(name)!r} is not a valid owner; expected {OWNER_RULE}")
         return is_owner(name)
 
 
@@ -138,15 +138,15 @@ def _read_pairs(text: str, found: _Found) -> None:
     for number, pair in enumerate(filter(None, re.split(r"[\s,]+", text)), 1):
         owner, colon, key_hash = pair.partition(":")
         if not colon:
-            # Whatever it is, it may be a secret: it is not shown.
-            what = "an API key" if pair.startswith(KEY_PREFIX) else "no such pair"
+            # It is not shown, because it may be a secret.
+            what = "an API key" if pair.startswith(KEY_PREFIX) else "not a pair"
             found.faults.append(
-                f"{place}: entry {number} is {what}; write owner:hash, the line that `darkroom key OWNER` prints"
+                f"{place}: entry {number} is {what}; expected owner:hash, as `darkroom key OWNER` prints it"
             )
         elif found.owner(place, owner):
             found.add(place, owner, key_hash)
     if not found.keys and not found.faults:
-        found.faults.append(f"{place}: there is no key in it")
+        found.faults.append(f"{place}: it has no keys")
 
 
 def _read_file(path: Path, found: _Found) -> None:
@@ -156,26 +156,32 @@ def _read_file(path: Path, found: _Found) -> None:
     except OSError as error:
         found.faults.append(f"{place}: it cannot be read: {error.strerror}")
         return
-    except ValueError as error:  # no TOML, or no text at all
+    except ValueError as error:  # not TOML, or not UTF-8
         found.faults.append(f"{place}: it is not valid TOML: {error}")
         return
     before = len(found.faults)
     for name, table in tables.items():
         if not isinstance(table, dict):
-            found.faults.append(f"{place}: {_shown(name)!r} stands outside of an owner; begin with a line like [alice]")
+            found.faults.append(
+                f"{place}: {_shown(name)!r} is outside of an owner's table; begin the table with a line like [alice]"
+            )
         elif found.owner(place, name):
             _read_owner(place, name, table, found)
     if not (found.keys or found.callback_urls) and len(found.faults) == before:
-        found.faults.append(f'{place}: there is no key in it; an owner is a table [alice] with keys = ["<hash>"]')
+        found.faults.append(
+            f'{place}: it has no keys; expected a table for each owner, such as [alice] with keys = ["<hash>"]'
+        )
 
 
 def _read_owner(place: str, owner: str, table: dict[str, Any], found: _Found) -> None:
     for name in table.keys() - _ENTRIES:
-        hint = f'; an owner with a dot stands in quotes: ["{owner}.{name}"]' if isinstance(table[name], dict) else ""
-        found.faults.append(f"{place}: {owner} has an entry {_shown(name)!r}; there are {_listed(_ENTRIES)}{hint}")
+        hint = f'; write an owner with a dot in quotes: ["{owner}.{name}"]' if isinstance(table[name], dict) else ""
+        found.faults.append(
+            f"{place}: {owner} has an unknown entry {_shown(name)!r}; expected {_listed(_ENTRIES)}{hint}"
+        )
     keys = table.get("keys", [])
     if not isinstance(keys, list):
-        found.faults.append(f"{place}: keys of {owner} must be a list of hashes")
+        found.faults.append(f"{place}: keys of {owner} is not a list of hashes")
         keys = []
     for key_hash in keys:
         found.add(place, owner, key_hash)
@@ -183,19 +189,21 @@ def _read_owner(place: str, owner: str, table: dict[str, Any], found: _Found) ->
         try:
             _url.validate_python(table["callback_url"])
             found.callback_urls[owner] = table["callback_url"]
-        except ValidationError:  # not shown: a password may stand in it
-            found.faults.append(f"{place}: callback_url of {owner} is no address; it starts with https://")
+        except ValidationError:  # not shown: it may have a password in it
+            found.faults.append(
+                f"{place}: callback_url of {owner} is not a URL; expected one that starts with https://"
+            )
 
 
 def _check_callbacks(settings: Settings, found: _Found) -> None:
-    """By the rules for a callback_url in an upload, which nobody would hear of later."""
+    """Check callback URLs now, by the rules for uploads: later there is no request that could report a fault."""
     place = f"{PREFIX}OWNERS_FILE ({settings.owners_file})"
     if found.callback_urls and settings.webhook_secret is None:
-        found.faults.append(f"{place}: a callback_url needs {PREFIX}WEBHOOK_SECRET")
+        found.faults.append(f"{place}: callback_url needs {PREFIX}WEBHOOK_SECRET")
     for owner, url in found.callback_urls.items():
         if not found.keys and owner != DEFAULT_OWNER:
             found.faults.append(
-                f"{place}: callback_url of {owner} is for nobody: without API keys everybody is {DEFAULT_OWNER!r}"
+                f"{place}: callback_url of {owner} has no effect: without API keys, every caller is {DEFAULT_OWNER!r}"
             )
         try:
             found.callback_urls[owner] = read_callback(url, settings.webhook_private_hosts).url
@@ -206,14 +214,14 @@ def _check_callbacks(settings: Settings, found: _Found) -> None:
 def _not_a_hash(owner: str, given: object) -> str:
     if isinstance(given, str) and given.startswith(KEY_PREFIX):
         return (
-            f"what stands for {owner} is the key itself; put its hash there, as `darkroom key` prints it. "
-            "The key has been seen where it should not be: better make a new one"
+            f"the value of {owner} is the key itself; expected its hash, as `darkroom key` prints it. "
+            "Make a new key, because this one may have been seen"
         )
-    return f"a hash of {owner} is wrong; it is a key's SHA-256 in 64 hexadecimal digits, as `darkroom key` prints it"
+    return f"a hash of {owner} is not valid; expected 64 hexadecimal digits, as `darkroom key` prints them"
 
 
 def _shown(name: str) -> str:
-    """A name that may be a key, pasted into the wrong place."""
+    """A name for a message; dots if it may be a key or a hash in the wrong place."""
     return "..." if KEY_PREFIX in name or _HASH.search(name) else name[:80]
 
 
@@ -222,7 +230,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    """Every address of the host; a name that nobody knows is nobody's loopback."""
+    """Whether every address of the host is a loopback address; no if the name is unknown."""
     try:
         found = socket.getaddrinfo(host, None)
     except (OSError, UnicodeError):

@@ -1,4 +1,4 @@
-"""The CPUs and the memory that this process may use, and how many photos at a time they are enough for."""
+"""The CPUs and the memory that this process may use, and how many photos it can process at a time."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 CGROUP_MEMBERSHIP = Path("/proc/self/cgroup")
 
 RESERVE = 256 * MIB
-"""Bytes for the worker itself and the fork server: together 150 MB as measured, and some for more connections."""
+"""Bytes for the worker itself and the fork server: 150 MB measured, and some more for connections."""
 
 LEAST = 128 * MIB
-"""Bytes that a child needs to make anything of a photo: one of 12 megapixels takes as much."""
+"""Fewest bytes that a child process can work with; a photo of 12 megapixels needs them."""
 
 
 def usable_cpus(root: Path = CGROUP_ROOT, membership: Path = CGROUP_MEMBERSHIP) -> int:
-    """The CPUs that affinity and the container's quota leave us, at least 1."""
-    # Not everywhere is there an affinity to ask for, macOS among them.
+    """The CPUs that affinity and the container's quota allow, at least 1."""
+    # macOS, for one, has no CPU affinity.
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     files = _group_files(("cpu.max", "cpu.cfs_quota_us"), "cpu", root, membership)
     quotas = [quota for quota in map(_quota, files) if quota]
@@ -29,17 +29,17 @@ def usable_cpus(root: Path = CGROUP_ROOT, membership: Path = CGROUP_MEMBERSHIP) 
 
 
 def usable_memory(root: Path = CGROUP_ROOT, membership: Path = CGROUP_MEMBERSHIP) -> int:
-    """Bytes that the machine has, or that the container or another control group leaves us of them."""
+    """Bytes of memory of the machine, or fewer if the container or another control group has a limit."""
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     files = _group_files(("memory.max", "memory.limit_in_bytes"), "memory", root, membership)
     return min([physical, *(limit for limit in map(_limit, files) if limit)])
 
 
 def slots_and_memory(settings: Settings, cpus: int, usable: int) -> tuple[int, int]:
-    """Photos at a time, and bytes that each one's child may take: what the settings say, else as many as there are
-    CPUs and memory for, with an equal share of what the worker itself leaves.
+    """How many photos a worker processes at a time, and how many bytes each child process may use.
 
-    Raises SettingsError when what is set, or a single child, does not fit into `usable` bytes.
+    Both come from the settings. By default there are as many photos as CPUs and memory allow, and the children share
+    the memory equally, except for the worker's own. Raises SettingsError when this does not fit into `usable` bytes.
     """
     fitting = (usable - RESERVE) // (settings.child_memory or LEAST)
     slots = settings.concurrency or max(1, min(cpus, fitting))
@@ -55,12 +55,12 @@ def slots_and_memory(settings: Settings, cpus: int, usable: int) -> tuple[int, i
         ways.append(f"set {PREFIX}CHILD_MEMORY to {share // MIB * MIB} or less")
     raise SettingsError(
         f"{slots} photos at a time with {_mib(wanted)} MiB each, and {_mib(RESERVE)} MiB for the worker itself, need "
-        f"{_mib(needed)} MiB; there are {usable // MIB} MiB: {', or '.join(ways)}"
+        f"{_mib(needed)} MiB; the worker has {usable // MIB} MiB: {', or '.join(ways)}"
     )
 
 
 def _quota(file: Path) -> float | None:
-    """CPU time that a group may use in a period, as a number of CPUs; None without a limit.
+    """A control group's CPU quota as a number of CPUs; None without a limit.
 
     Source: the kernel's documentation of cgroup-v2, "CPU Interface Files", and of cgroup-v1, "CFS Bandwidth Control".
     """
@@ -70,19 +70,19 @@ def _quota(file: Path) -> float | None:
         else:
             quota, period = file.read_text(), file.with_name("cpu.cfs_period_us").read_text()
         return int(quota) / int(period) if int(quota) > 0 else None
-    except (OSError, ValueError):  # gone, or `max`
+    except (OSError, ValueError):  # no such file, or `max`
         return None
 
 
 def _limit(file: Path) -> int | None:
-    """A group's limit in bytes; None without one.
+    """A control group's memory limit in bytes; None without one.
 
     Source: the kernel's documentation of cgroup-v2, "Memory Interface Files", and of cgroup-v1, "Memory Resource
-    Controller". The latter says "unlimited" by a number that no machine has.
+    Controller". Version 1 writes "unlimited" as a number larger than any machine's memory.
     """
     try:
         return int(file.read_text())
-    except (OSError, ValueError):  # gone, or `max`
+    except (OSError, ValueError):  # no such file, or `max`
         return None
 
 
@@ -94,9 +94,9 @@ def _mib(size: int) -> int:
 
 
 def _group_files(files: tuple[str, ...], controller: str, root: Path, membership: Path) -> Iterator[Path]:
-    """Each of these files, of version 2 or 1, that exists for a group which holds this process, from its own up.
+    """Those of the files that exist for this process's control group and the groups above it, in versions 1 and 2.
 
-    A limit further up counts as well, so the caller takes the smallest. Source: cgroups(7), "/proc/[pid]/cgroup".
+    The limits of all these groups apply, so the caller takes the smallest. Source: cgroups(7), "/proc/[pid]/cgroup".
     """
     seen = set()
     for base, group in _groups(controller, root, membership):
@@ -107,10 +107,10 @@ def _group_files(files: tuple[str, ...], controller: str, root: Path, membership
 
 
 def _groups(controller: str, root: Path, membership: Path) -> Iterator[tuple[Path, PurePosixPath]]:
-    """Where a hierarchy is mounted, and the group of this process in it.
+    """Where a hierarchy is mounted, and this process's group in it.
 
-    The group may be named as the host sees it while only the container's part is mounted: then there is no such
-    folder, and what counts is at the top.
+    In a container the group's name may be the one that the host sees, while only the container's part of the hierarchy
+    is mounted. Then the folder does not exist, and the limit is at the top of the hierarchy.
     """
     top = PurePosixPath()
     bases = [root, root / "unified", root / controller]
@@ -121,7 +121,7 @@ def _groups(controller: str, root: Path, membership: Path) -> Iterator[tuple[Pat
     for line in lines:
         _, controllers, group = line.split(":", 2)
         path = PurePosixPath(group.lstrip("/"))
-        path = top if ".." in path.parts else path  # outside of what a namespace shows
+        path = top if ".." in path.parts else path  # outside of the namespace
         if not controllers:
             yield from ((base, path) for base in bases[:2])
         elif controller in controllers.split(","):

@@ -1,4 +1,4 @@
-"""How many CPUs the container leaves us."""
+"""How many CPUs a process may use."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_no_cgroup(tmp_path: Path) -> None:
         ("4:cpu,cpuacct:/app/worker", "cpu/app", "cpu.cfs_quota_us", "100000"),
     ],
 )
-def test_a_quota_further_up_counts_as_well(tmp_path: Path, line: str, folder: str, file: str, text: str) -> None:
+def test_the_quota_of_a_group_above_applies(tmp_path: Path, line: str, folder: str, file: str, text: str) -> None:
     root, membership = tmp_path / "cgroup", tmp_path / "membership"
     membership.write_text(line + "\n")
     (root / folder).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""How much memory the container leaves us, and each child."""
+"""How much memory a worker and each of its child processes may use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def physical(tmp_path: Path) -> int:
 
 
 @pytest.mark.parametrize("limit", ["max", str(2**62)])
-def test_cgroup_v2_without_a_limit_that_counts(tmp_path: Path, limit: str, physical: int) -> None:
+def test_cgroup_v2_without_an_effective_limit(tmp_path: Path, limit: str, physical: int) -> None:
     (tmp_path / "memory.max").write_text(limit + "\n")
     assert usable_memory(tmp_path) == physical
 
@@ -45,7 +45,7 @@ def a_group(folder: Path, file: str, limit: int) -> None:
 
 
 @pytest.mark.parametrize("mount", [".", "unified"])
-def test_the_smallest_limit_on_the_way_up_counts_in_cgroup_v2(tmp_path: Path, physical: int, mount: str) -> None:
+def test_the_smallest_limit_of_the_groups_above_applies_in_cgroup_v2(tmp_path: Path, physical: int, mount: str) -> None:
     root, membership = tmp_path / "cgroup", tmp_path / "membership"
     membership.write_text("1:name=systemd:/elsewhere\n0::/system.slice/darkroom.service\n")
     system = root / mount / "system.slice"
@@ -58,7 +58,7 @@ def test_the_smallest_limit_on_the_way_up_counts_in_cgroup_v2(tmp_path: Path, ph
     assert usable_memory(root, membership) == physical // 2
 
 
-def test_the_smallest_limit_on_the_way_up_counts_in_cgroup_v1(tmp_path: Path, physical: int) -> None:
+def test_the_smallest_limit_of_the_groups_above_applies_in_cgroup_v1(tmp_path: Path, physical: int) -> None:
     root, membership = tmp_path / "cgroup", tmp_path / "membership"
     membership.write_text("5:cpu,cpuacct:/other\n4:memory:/lxc/darkroom\n0::/\n")
     a_group(root / "memory" / "lxc" / "darkroom", "memory.limit_in_bytes", 9223372036854771712)
@@ -68,9 +68,7 @@ def test_the_smallest_limit_on_the_way_up_counts_in_cgroup_v1(tmp_path: Path, ph
 
 
 @pytest.mark.parametrize("group", ["/docker/0123456789ab", "/../outside", "/"])
-def test_a_group_that_is_not_mounted_here_leaves_the_limit_at_the_top(
-    tmp_path: Path, physical: int, group: str
-) -> None:
+def test_if_the_group_is_not_mounted_the_limit_at_the_top_applies(tmp_path: Path, physical: int, group: str) -> None:
     root, membership = tmp_path / "cgroup", tmp_path / "membership"
     membership.write_text(f"0::{group}\n")
     a_group(root, "memory.max", physical // 2)
@@ -79,7 +77,7 @@ def test_a_group_that_is_not_mounted_here_leaves_the_limit_at_the_top(
 
 
 @pytest.mark.parametrize("cpus", [1, 2, 8])
-def test_by_default_children_share_what_the_worker_leaves(cpus: int) -> None:
+def test_by_default_children_share_the_memory_that_the_worker_does_not_need(cpus: int) -> None:
     assert slots_and_memory(Settings(), cpus, 4 * GIB) == (cpus, (4 * GIB - RESERVE) // cpus)
 
 
@@ -87,31 +85,32 @@ def test_by_default_children_share_what_the_worker_leaves(cpus: int) -> None:
     ("cpus", "usable", "slots"),
     [(8, GIB, 6), (16, 2 * GIB, 14), (64, 8 * GIB, 62), (4, RESERVE + LEAST, 1)],
 )
-def test_by_default_there_are_no_more_slots_than_there_is_memory_for(cpus: int, usable: int, slots: int) -> None:
+def test_by_default_there_are_only_as_many_slots_as_memory_allows(cpus: int, usable: int, slots: int) -> None:
     assert slots_and_memory(Settings(), cpus, usable) == (slots, (usable - RESERVE) // slots)
 
 
-def test_what_is_set_holds_when_it_fits() -> None:
+def test_settings_that_fit_are_used() -> None:
     assert slots_and_memory(Settings(child_memory=GIB), 2, 2 * GIB + RESERVE) == (2, GIB)
     assert slots_and_memory(Settings(child_memory=GIB), 8, 2 * GIB + RESERVE) == (2, GIB)
     assert slots_and_memory(Settings(concurrency=4), 2, RESERVE + 4 * LEAST) == (4, LEAST)
 
 
-def test_too_much_for_the_container_is_refused_with_what_would_be_right() -> None:
+def test_settings_that_need_too_much_memory_are_refused_with_values_that_fit() -> None:
     with pytest.raises(SettingsError) as caught:
         slots_and_memory(Settings(child_memory=GIB, concurrency=4), 8, 2 * GIB + RESERVE)
     assert str(caught.value) == (
-        "4 photos at a time with 1024 MiB each, and 256 MiB for the worker itself, need 4352 MiB; there are 2304 MiB: "
-        "give the worker 4352 MiB, or set DARKROOM_CONCURRENCY to 2, or set DARKROOM_CHILD_MEMORY to 536870912 or less"
+        "4 photos at a time with 1024 MiB each, and 256 MiB for the worker itself, need 4352 MiB; the worker has "
+        "2304 MiB: give the worker 4352 MiB, or set DARKROOM_CONCURRENCY to 2, or set DARKROOM_CHILD_MEMORY to "
+        "536870912 or less"
     )
     assert slots_and_memory(Settings(child_memory=536_870_912, concurrency=4), 8, 2 * GIB + RESERVE)
     assert slots_and_memory(Settings(child_memory=GIB, concurrency=2), 8, 2 * GIB + RESERVE)
 
 
-def test_a_share_too_small_for_any_photo_is_refused() -> None:
+def test_a_share_that_is_too_small_for_any_photo_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"16 photos at a time with 128 MiB each.* DARKROOM_CONCURRENCY to 6$"):
         slots_and_memory(Settings(concurrency=16), 1, RESERVE + 6 * LEAST)
-    with pytest.raises(SettingsError, match=r"there are 300 MiB: give the worker 384 MiB$"):
+    with pytest.raises(SettingsError, match=r"the worker has 300 MiB: give the worker 384 MiB$"):
         slots_and_memory(Settings(), 1, 300 * MIB)
     with pytest.raises(SettingsError, match=r"1 photos at a time .* set DARKROOM_CHILD_MEMORY to 805306368 or less$"):
         slots_and_memory(Settings(child_memory=GIB), 8, GIB)
@@ -128,6 +127,6 @@ def test_the_workers_of_an_embedded_run_share_the_machine(workers: int, given: d
     assert slots_and_memory(Settings(concurrency=slots, child_memory=memory), 1, 8 * GIB) == (slots, memory)
 
 
-def test_an_embedded_run_starts_on_a_small_machine_and_keeps_what_is_set() -> None:
+def test_an_embedded_run_starts_on_a_small_machine_and_keeps_the_settings() -> None:
     assert worker_shares(Settings(), 8, GIB)["DARKROOM_CHILD_MEMORY"] == str(LEAST)
     assert worker_shares(Settings(child_memory=GIB), 8, GIB)["DARKROOM_CHILD_MEMORY"] == str(GIB)

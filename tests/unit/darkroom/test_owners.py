@@ -1,4 +1,4 @@
-"""API keys in the settings: read from both places, every fault told at once, no key told at all."""
+"""API keys in the settings: read from both places; all faults are reported at once, and no key is shown."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_pairs_name_owners_and_an_owner_may_have_several_keys(separator: str) ->
     assert [owners.owner_of(each) for each in HASHES] == ["alice", "alice", "bob.b_1-2", None]
 
 
-def test_a_file_names_keys_and_where_an_owner_wants_to_be_told(tmp_path: Path) -> None:
+def test_a_file_holds_keys_and_callback_urls_of_owners(tmp_path: Path) -> None:
     file = in_file(
         tmp_path,
         f'[alice]\nkeys = ["{HASHES[0]}", "{HASHES[1]}"]\ncallback_url = "https://alice.example/hook"\n'
@@ -64,18 +64,18 @@ def test_a_file_names_keys_and_where_an_owner_wants_to_be_told(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("https://a.example", "a callback_url needs DARKROOM_WEBHOOK_SECRET"),
+        ("https://a.example", "callback_url needs DARKROOM_WEBHOOK_SECRET"),
         ("http://a.example", "callback_url of alice cannot be used: it must start with https://"),
         ("https://10.0.0.1/x", "callback_url of alice cannot be used: 10.0.0.1 is not a public address"),
     ],
 )
-def test_an_address_that_no_webhook_would_go_to_is_a_fault(tmp_path: Path, url: str, said: str) -> None:
+def test_a_callback_url_that_webhooks_may_not_go_to_is_a_fault(tmp_path: Path, url: str, said: str) -> None:
     file = in_file(tmp_path, f'[alice]\nkeys = ["{HASHES[0]}"]\ncallback_url = "{url}"\n')
 
     assert [fault for fault in faults_of(Settings(owners_file=file)) if said in fault]
 
 
-def test_a_key_that_is_taken_away_is_gone_and_the_other_stays() -> None:
+def test_removing_one_key_of_an_owner_keeps_the_other() -> None:
     both = read_owners(Settings(api_keys=f"alice:{HASHES[0]} alice:{HASHES[1]}"))
     one = read_owners(Settings(api_keys=f"alice:{HASHES[1]}"))
 
@@ -83,7 +83,7 @@ def test_a_key_that_is_taken_away_is_gone_and_the_other_stays() -> None:
     assert one.owner_of(HASHES[1]) == "alice"
 
 
-def test_all_faults_of_both_places_are_told_at_once_and_no_key_with_them(tmp_path: Path) -> None:
+def test_all_faults_of_both_places_are_reported_at_once_without_any_key(tmp_path: Path) -> None:
     file = in_file(
         tmp_path,
         f'keys = ["{HASHES[0]}"]\n[alice]\nkeys = ["{KEYS[0]}", 5]\ncallback_url = "alice.example"\n'
@@ -96,18 +96,18 @@ def test_all_faults_of_both_places_are_told_at_once_and_no_key_with_them(tmp_pat
     told = "\n".join(faults)
     assert not [key for key in KEYS if key in told]
     wanted = [
-        "DARKROOM_API_KEYS: entry 1 is an API key; write owner:hash",
-        "DARKROOM_API_KEYS: what stands for carl is the key itself; put its hash there",
-        "DARKROOM_API_KEYS: a hash of carl is wrong",
-        "DARKROOM_API_KEYS: 'c/d' cannot be an owner",
+        "DARKROOM_API_KEYS: entry 1 is an API key; expected owner:hash",
+        "DARKROOM_API_KEYS: the value of carl is the key itself; expected its hash",
+        "DARKROOM_API_KEYS: a hash of carl is not valid",
+        "DARKROOM_API_KEYS: 'c/d' is not a valid owner",
         "DARKROOM_API_KEYS: carl and dora have the same key",
-        f"DARKROOM_OWNERS_FILE ({file}): 'keys' stands outside of an owner",
-        f"DARKROOM_OWNERS_FILE ({file}): what stands for alice is the key itself",
-        f"DARKROOM_OWNERS_FILE ({file}): a hash of alice is wrong",
-        f"DARKROOM_OWNERS_FILE ({file}): callback_url of alice is no address",
-        f"DARKROOM_OWNERS_FILE ({file}): bob has an entry 'key'; there are callback_url and keys",
-        f"DARKROOM_OWNERS_FILE ({file}): '...' cannot be an owner",
-        f"DARKROOM_OWNERS_FILE ({file}): keys of eve must be a list of hashes",
+        f"DARKROOM_OWNERS_FILE ({file}): 'keys' is outside of an owner's table",
+        f"DARKROOM_OWNERS_FILE ({file}): the value of alice is the key itself",
+        f"DARKROOM_OWNERS_FILE ({file}): a hash of alice is not valid",
+        f"DARKROOM_OWNERS_FILE ({file}): callback_url of alice is not a URL",
+        f"DARKROOM_OWNERS_FILE ({file}): bob has an unknown entry 'key'; expected callback_url and keys",
+        f"DARKROOM_OWNERS_FILE ({file}): '...' is not a valid owner",
+        f"DARKROOM_OWNERS_FILE ({file}): keys of eve is not a list of hashes",
     ]
     assert len(faults) == len(wanted)
     for beginning in wanted:
@@ -118,18 +118,18 @@ def test_all_faults_of_both_places_are_told_at_once_and_no_key_with_them(tmp_pat
     ("text", "said"),
     [
         ("[alice\n", "it is not valid TOML"),
-        ("", "there is no key in it"),
-        ('[alice]\ncallback_url = "https://a.example"\n', "callback_url of alice is for nobody: without API keys"),
-        (f'[a.b]\nkeys = ["{HASHES[0]}"]\n', 'an owner with a dot stands in quotes: ["a.b"]'),
+        ("", "it has no keys"),
+        ('[alice]\ncallback_url = "https://a.example"\n', "callback_url of alice has no effect: without API keys"),
+        (f'[a.b]\nkeys = ["{HASHES[0]}"]\n', 'write an owner with a dot in quotes: ["a.b"]'),
     ],
     ids=["broken", "empty", "no key", "dot"],
 )
-def test_a_file_that_protects_nothing_is_a_fault(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_without_usable_keys_is_a_fault(tmp_path: Path, text: str, said: str) -> None:
     assert [fault for fault in faults_of(Settings(owners_file=in_file(tmp_path, text))) if said in fault]
 
 
 @pytest.mark.parametrize("auth", [None, "off", "auto"])
-def test_without_keys_everybody_may_have_a_callback(tmp_path: Path, auth: str | None) -> None:
+def test_without_keys_the_default_owner_may_have_a_callback_url(tmp_path: Path, auth: str | None) -> None:
     file = in_file(tmp_path, '[default]\ncallback_url = "https://a.example/hook"\n')
     given = {"auth": auth, "owners_file": file, "webhook_secret": SecretStr("whsec_" + "A" * 32)}
     settings = Settings.model_validate(given)
@@ -141,7 +141,7 @@ def test_without_keys_everybody_may_have_a_callback(tmp_path: Path, auth: str | 
 
 
 @pytest.mark.parametrize("url", ["https//me:hunter2@a.example/", "https://me:hunter2@a.example/", "me:hunter2"])
-def test_a_password_in_an_address_is_not_shown(tmp_path: Path, url: str) -> None:
+def test_a_password_in_a_callback_url_is_not_shown(tmp_path: Path, url: str) -> None:
     file = in_file(tmp_path, f'[alice]\nkeys = ["{HASHES[0]}"]\ncallback_url = "{url}"\n')
 
     told = "\n".join(faults_of(Settings(owners_file=file)))
@@ -150,20 +150,20 @@ def test_a_password_in_an_address_is_not_shown(tmp_path: Path, url: str) -> None
     assert "hunter2" not in told
 
 
-def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+def test_a_missing_file_is_a_fault(tmp_path: Path) -> None:
     (fault,) = faults_of(Settings(owners_file=tmp_path / "nowhere.toml"))
 
     assert "nowhere.toml): it cannot be read: No such file" in fault
 
 
-def test_keys_that_name_nobody_are_a_fault() -> None:
-    assert faults_of(Settings(api_keys=" , ")) == ["DARKROOM_API_KEYS: there is no key in it"]
+def test_a_list_without_keys_is_a_fault() -> None:
+    assert faults_of(Settings(api_keys=" , ")) == ["DARKROOM_API_KEYS: it has no keys"]
 
 
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "-a", "a/b", "a b", "a:b", "\u00e4", "x" * 65, "a\n", "f" * 64, "dk_x"]
 )
-def test_an_owner_can_stand_in_names_of_objects(name: str) -> None:
+def test_a_name_that_cannot_be_part_of_an_object_key_is_not_an_owner(name: str) -> None:
     assert not is_owner(name)
 
 
@@ -179,36 +179,36 @@ SOME = Owners({HASHES[0]: "alice"})
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_without_keys_a_loopback_address_is_open(host: str) -> None:
+def test_without_keys_the_api_is_open_on_a_loopback_address(host: str) -> None:
     assert auth_mode(Settings(host=host), Owners()) == "off"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "nowhere.invalid"])
-def test_without_keys_any_other_address_needs_a_decision(host: str) -> None:
+def test_without_keys_any_other_address_needs_an_explicit_setting(host: str) -> None:
     with pytest.raises(SettingsError, match=r"`darkroom key OWNER`.*DARKROOM_AUTH=off"):
         auth_mode(Settings(host=host), Owners())
     assert auth_mode(Settings(host=host, auth="off"), Owners()) == "off"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_auto_is_open_on_any_address_until_there_are_keys(host: str) -> None:
+def test_auto_needs_no_keys_on_any_address_until_there_are_some(host: str) -> None:
     assert auth_mode(Settings(host=host, auth="auto"), Owners()) == "off"
     assert auth_mode(Settings(host=host, auth="auto"), SOME) == "keys"
 
 
 @pytest.mark.parametrize("auth", [None, "keys"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_where_there_are_keys_they_are_needed(auth: str | None, host: str) -> None:
+def test_if_there_are_keys_callers_need_one(auth: str | None, host: str) -> None:
     assert auth_mode(Settings.model_validate({"auth": auth, "host": host}), SOME) == "keys"
 
 
-def test_keys_that_are_to_protect_nothing_are_a_fault() -> None:
+def test_keys_with_auth_off_are_a_fault() -> None:
     with pytest.raises(SettingsError, match="DARKROOM_AUTH is off, but there are API keys"):
         auth_mode(Settings(auth="off"), SOME)
 
 
-def test_keys_that_are_wanted_and_missing_are_a_fault() -> None:
-    with pytest.raises(SettingsError, match="DARKROOM_AUTH is keys, but there are none"):
+def test_auth_by_keys_without_any_keys_is_a_fault() -> None:
+    with pytest.raises(SettingsError, match="DARKROOM_AUTH is keys, but there are no API keys"):
         auth_mode(Settings(auth="keys"), Owners())
 
 
@@ -216,7 +216,7 @@ def test_keys_that_are_wanted_and_missing_are_a_fault() -> None:
     ("given", "fault"),
     [
         ({"auth": "keys"}, "AUTH is keys, .*`darkroom key OWNER`"),
-        ({"auth": "off", "api_keys": f"a:{HASHES[0]}"}, "take away"),
+        ({"auth": "off", "api_keys": f"a:{HASHES[0]}"}, "or remove"),
     ],
 )
 def test_functions_are_not_deployed_with_settings_that_they_would_refuse(

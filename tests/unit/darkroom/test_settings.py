@@ -26,7 +26,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     assert read_settings({}) == Settings()
 
 
-def test_values_are_read_as_what_they_are() -> None:
+def test_values_are_read_by_their_type() -> None:
     settings = read_settings(
         {
             "DARKROOM_PORT": "9000",
@@ -48,16 +48,16 @@ def test_an_empty_value_means_not_set() -> None:
     assert read_settings({"DARKROOM_PORT": "", "DARKROOM_PUBLIC_URL": ""}) == Settings()
 
 
-def test_what_is_not_ours_is_left_alone() -> None:
+def test_other_variables_are_ignored() -> None:
     assert read_settings({"PATH": "/bin", "AWS_REGION": "eu-central-1", "DARKROOM_URL": "http://x"}) == Settings()
 
 
-def test_settings_do_not_change() -> None:
+def test_settings_are_immutable() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().port = 1  # type: ignore[misc]
 
 
-def test_all_faults_are_reported_at_once_by_the_names_that_were_set() -> None:
+def test_all_faults_are_reported_at_once_with_their_variables() -> None:
     faults = faults_of(
         DARKROOM_PORT="eighty",
         DARKROOM_POLL_WAIT="21",
@@ -77,34 +77,34 @@ def test_all_faults_are_reported_at_once_by_the_names_that_were_set() -> None:
 
 @pytest.mark.parametrize("name", [name for name, field in Settings.model_fields.items() if field.annotation is float])
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e9"])
-def test_every_duration_has_an_end(name: str, value: str) -> None:
+def test_every_duration_has_a_finite_maximum(name: str, value: str) -> None:
     assert [fault.split(":")[0] for fault in faults_of(**{PREFIX + name.upper(): value})] == [PREFIX + name.upper()]
 
 
-def test_a_stop_has_an_end_too() -> None:
+def test_the_stop_grace_has_a_maximum() -> None:
     assert faults_of(DARKROOM_STOP_GRACE="100000")[0].startswith("DARKROOM_STOP_GRACE: ")
 
 
-def test_a_fault_shows_what_was_given() -> None:
+def test_a_fault_shows_the_value() -> None:
     assert "(it is 'eighty')" in faults_of(DARKROOM_PORT="eighty")[0]
 
 
 @pytest.mark.parametrize("name", ["OWNERS_FILE", "PORT", "PRESETS_FILE", "AUTH", "PUBLIC_URL", "WEBHOOK_PRIVATE_HOSTS"])
 @pytest.mark.parametrize("secret", ["dk_" + "x-Y_4" * 9, "whsec_" + "aB+/" * 8])
-def test_a_secret_in_the_wrong_place_is_a_fault_and_not_shown(name: str, secret: str) -> None:
+def test_a_secret_in_the_wrong_variable_is_a_fault_and_not_shown(name: str, secret: str) -> None:
     (fault,) = faults_of(**{PREFIX + name: secret})
 
     assert fault.startswith(f"{PREFIX}{name}: this variable must not hold an API key")
     assert secret not in fault
 
 
-def test_a_misspelt_name_is_a_fault_that_names_the_near_one() -> None:
+def test_a_misspelt_name_is_a_fault_with_a_suggestion() -> None:
     assert faults_of(DARKROOM_CONCURENCY="3") == [
         "DARKROOM_CONCURENCY: there is no such setting; did you mean DARKROOM_CONCURRENCY?"
     ]
 
 
-def test_a_name_that_is_like_no_other_is_a_fault_as_well() -> None:
+def test_an_unknown_name_is_a_fault() -> None:
     assert faults_of(DARKROOM_XYZZY="3") == ["DARKROOM_XYZZY: there is no such setting"]
 
 
@@ -123,7 +123,7 @@ def test_a_name_that_is_like_no_other_is_a_fault_as_well() -> None:
         ),
     ],
 )
-def test_settings_that_do_not_fit_together_name_both(environ: dict[str, str], named: list[str]) -> None:
+def test_settings_that_contradict_each_other_are_both_named(environ: dict[str, str], named: list[str]) -> None:
     (fault,) = faults_of(**environ)
 
     for name in named:
@@ -133,7 +133,7 @@ def test_settings_that_do_not_fit_together_name_both(environ: dict[str, str], na
 @pytest.mark.parametrize(
     "url", ["photos.example.com", "ftp://photos.example.com", "https://x.example/?a=b", "https://x/#y"]
 )
-def test_a_public_url_is_an_address_to_which_a_path_can_be_added(url: str) -> None:
+def test_a_public_url_must_be_one_that_a_path_can_follow(url: str) -> None:
     (fault,) = faults_of(DARKROOM_PUBLIC_URL=url)
 
     assert fault.startswith("DARKROOM_PUBLIC_URL: ")
@@ -144,7 +144,7 @@ def test_links_have_no_double_slash() -> None:
     assert Settings().base_url == ""
 
 
-def test_the_queue_type_names_another_queue() -> None:
+def test_the_queue_type_changes_the_queue_name() -> None:
     assert Settings().photos_queue == "darkroom-photos"
     assert Settings(queue_type="fifo").photos_queue == "darkroom-photos.fifo"
     assert Settings(queue_type="fifo").photos_dlq == "darkroom-photos-dlq.fifo"
