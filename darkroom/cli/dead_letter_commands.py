@@ -43,7 +43,7 @@ def _checked_owner(_ctx: click.Context, _param: click.Parameter, value: str | No
     from darkroom.owners import OWNER_RULE, is_owner
 
     if value is not None and not is_owner(value):
-        raise click.BadParameter(f"that cannot be an owner; take {OWNER_RULE}")
+        raise click.BadParameter(f"that is not a valid owner; expected {OWNER_RULE}")
     return value
 
 

@@ -256,7 +256,7 @@ def key(owner: str) -> None:
     from darkroom.owners import OWNER_RULE, hash_of, is_owner, new_key
 
     if not is_owner(owner):
-        raise click.UsageError(f"{owner!r} cannot be an owner; take {OWNER_RULE}")
+        raise click.UsageError(f"{owner!r} is not a valid owner; expected {OWNER_RULE}")
     made = new_key()
     say(f"The key of {owner}, for `Authorization: Bearer` or DARKROOM_API_KEY. Nobody can show it again:", err=True)
     say(made)
@@ -281,7 +281,7 @@ def webhook_secret(owner: str) -> None:
     from darkroom.webhooks.signing import secrets_of
 
     if not is_owner(owner):
-        raise click.UsageError(f"{owner!r} cannot be an owner; take {OWNER_RULE}")
+        raise click.UsageError(f"{owner!r} is not a valid owner; expected {OWNER_RULE}")
     secret = read_settings().webhook_secret
     if secret is None:
         raise DarkroomError("DARKROOM_WEBHOOK_SECRET is not set; this makes one: echo whsec_$(openssl rand -base64 32)")

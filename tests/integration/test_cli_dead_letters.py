@@ -177,7 +177,7 @@ def copy_of(photo: PhotoRecord) -> dict[str, str]:
         (["redrive", "--all", "--code", "x"], "say which ones"),
         (["purge", "--messages", "--owner", "bob", "--yes"], "leave out --owner and --code"),
         (["list", "--messages", "--code", "x"], "leave out --owner and --code"),
-        (["list", "--owner", "b/b"], "cannot be an owner"),
+        (["list", "--owner", "b/b"], "not a valid owner"),
         (["redrive", "--all", "--owner", "bbo"], "There is no dead letter of the owner bbo."),
         (["purge", "--code", "x", "--yes"], "There is no dead letter with the reason x."),
         (["purge", "--all"], "There is no dead letter."),

@@ -517,10 +517,10 @@ def test_what_cannot_be_is_buried_with_the_reason(busy: Stack) -> None:
         request("uploads/x"): "does not belong to alice",
         request("incoming/alice/../bob/x.jpg"): "give the object another key",
         request("incoming/alice/x.jpg", preset="nonsense"): "'nonsense'; the presets are web, thumbnail",
-        request("incoming/-/x.jpg", "-"): "cannot be an owner",
+        request("incoming/-/x.jpg", "-"): "not a valid owner",
         dropped("incoming/x.jpg"): "put files into incoming/{owner}/{preset}/",
         dropped("incoming/alice/nonsense/x.jpg"): "the presets are web, thumbnail",
-        dropped("incoming/.alice/web/x.jpg"): "cannot be an owner",
+        dropped("incoming/.alice/web/x.jpg"): "not a valid owner",
         dropped("incoming/alice/web/./x.jpg"): "give the object another key",
         dropped("incoming/alice/web/x.jpg").replace(busy.services.settings.bucket, "elsewhere"): "in bucket elsewhere",
     }

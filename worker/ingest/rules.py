@@ -96,7 +96,9 @@ class IngestRules:
 
     def _owner(self, name: str, key: str) -> str:
         if not is_owner(name):
-            raise IngestRefused(f"{key}: {name[:80]!r} cannot be an owner; put files into {PLACE}, owner: {OWNER_RULE}")
+            raise IngestRefused(
+                f"{key}: {name[:80]!r} is not a valid owner; put files into {PLACE}, owner: {OWNER_RULE}"
+            )
         if self.owners.keys and name not in self.owners.keys.values():
             raise IngestUnknown(
                 f"{key}: there is no owner {name}; {PREFIX}API_KEYS and {PREFIX}OWNERS_FILE define the owners"

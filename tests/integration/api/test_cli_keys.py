@@ -57,7 +57,7 @@ def test_a_key_for_nobody_is_not_made(owner: str) -> None:
     refused = run("key", owner)
 
     assert refused.exit_code == 2
-    assert "cannot be an owner" in refused.stderr
+    assert "not a valid owner" in refused.stderr
     assert "dk_" not in refused.stdout
 
 

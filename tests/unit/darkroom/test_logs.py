@@ -27,7 +27,7 @@ except ValueError:
 
 
 @pytest.mark.parametrize("form", ["console", "json"])
-def test_a_traceback_shows_where_and_not_with_what(form: str) -> None:
+def test_a_traceback_shows_where_it_happened_and_no_values(form: str) -> None:
     environ = os.environ | {"DARKROOM_LOG_FORMAT": form}
     done = subprocess.run([sys.executable, "-c", FAILS], env=environ, capture_output=True, text=True, check=True)
     assert "request.failed" in done.stderr

@@ -39,8 +39,8 @@ def test_a_folder_or_a_file_without_a_preset_is_not_imported(key: str) -> None:
 @pytest.mark.parametrize(
     ("rules", "key", "reason"),
     [
-        (OPEN, "incoming/bo b/web/x.jpg", "cannot be an owner"),
-        (OPEN, "incoming//web/x.jpg", "cannot be an owner"),
+        (OPEN, "incoming/bo b/web/x.jpg", "not a valid owner"),
+        (OPEN, "incoming//web/x.jpg", "not a valid owner"),
         (OPEN, "incoming/x.jpg", "put files into incoming/{owner}/{preset}/"),
         (OPEN, "incoming/bob/web/../../alice/web/x.jpg", "give the object another key"),
     ],
