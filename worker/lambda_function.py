@@ -31,7 +31,7 @@ MEMORY_SIZE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 """The variable in which Lambda states the function's memory in MiB."""
 
 
-class Context(Protocol):
+class LambdaContext(Protocol):
     """The part of Lambda's context that is used here."""
 
     aws_request_id: str
@@ -39,7 +39,7 @@ class Context(Protocol):
     def get_remaining_time_in_millis(self) -> int: ...
 
 
-def lambda_handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle a batch of one queue. The answer (ReportBatchItemFailures) names what Lambda must not delete."""
     records = event["Records"]
     queue_name = records[0]["eventSourceARN"].rpartition(":")[2]
@@ -48,7 +48,7 @@ def lambda_handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": message} for message in not_done]}
 
 
-def sweep(_event: object, context: Context) -> None:
+def sweep(_event: object, context: LambdaContext) -> None:
     """Repair overdue records until the time is over."""
     stopping = threading.Event()
     with structlog.contextvars.bound_contextvars(request=context.aws_request_id):
@@ -57,7 +57,7 @@ def sweep(_event: object, context: Context) -> None:
         log.info("sweep.done", finished=not stopping.is_set())
 
 
-def _deadline(context: Context) -> float:
+def _deadline(context: LambdaContext) -> float:
     return time.monotonic() + context.get_remaining_time_in_millis() / 1000
 
 
