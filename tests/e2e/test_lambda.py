@@ -25,6 +25,7 @@ from PIL import Image, ImageCms
 
 from darkroom.jobs.job_types import STEP_JOBS, MetadataJob, jobs_adapter, steps_of
 from darkroom.jobs.output import OUTPUT_FORMATS
+from darkroom.jobs.steps import FILTERS
 from darkroom.record.ids import new_id
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
@@ -316,28 +317,18 @@ def test_crashes_and_greed_cost_one_job_where_there_is_no_landlock(cloud: Cloud,
 
 # --- the same to the byte ----------------------------------------------------------------------------------------
 
-FILTERS = [
-    {"filter": "grayscale"},
-    {"filter": "sepia", "amount": 0.7},
-    {"filter": "invert"},
-    {"filter": "auto-contrast", "cutoff": 1},
-    {"filter": "posterize", "bits": 3},
-    {"filter": "blur", "sigma": 1.5},
-    {"filter": "sharpen", "sigma": 1, "amount": 2},
-    {"filter": "brightness", "amount": 1.3},
-    {"filter": "contrast", "amount": 1.4},
-    {"filter": "saturation", "amount": 0.4},
-]
+FILTERS_AS_STEPS = [spec.example for spec in FILTERS.values()]
+
 EVERYTHING = [
     *({"type": "resize", "width": 80, "height": 90, "fit": fit} for fit in ("cover", "contain", "fill", "inside")),
     {"type": "resize", "width": 80, "height": 90, "fit": "outside", "kernel": "cubic", "output": {"format": "png"}},
     {"type": "resize", "width": 60, "height": 60, "position": "attention", "output": {"keep_metadata": True}},
     {"type": "resize", "width": 60, "height": 60, "position": {"x": 0.2, "y": 0.8}},
-    *({"type": "filter", **filter_} for filter_ in FILTERS),
+    *FILTERS_AS_STEPS,
     *({"type": "resize", "width": 100, "output": {"format": name}} for name in ("jpeg", "png", "webp", "avif")),
     {
         "type": "pipeline",
-        "steps": [{"type": "resize", "width": 90}, *({"type": "filter", **filter_} for filter_ in FILTERS[:4])],
+        "steps": [{"type": "resize", "width": 90}, *FILTERS_AS_STEPS[:4]],
         "output": {"format": "webp", "quality": 70},
     },
     {"type": "metadata"},

@@ -40,9 +40,10 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """README.md, and every page of docs/ and deploy/ that is written by hand."""
+    """README.md, CONTRIBUTING.md, and every page of docs/ and deploy/ that is written by hand."""
     found = [*PROJECT.glob("docs/**/*.md"), *PROJECT.glob("deploy/**/*.md")]
-    return [PROJECT / "README.md", *sorted(page for page in found if page.name != "scale.md")]
+    first = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md"]
+    return first + sorted(page for page in found if page.name != "scale.md")
 
 
 def blocks(page: Path) -> Iterator[Block]:

@@ -70,10 +70,15 @@ def _apply(image: Image.Image, step: StepSpec, max_pixels: int) -> Image.Image:
 
 def _metadata(photo: Photo, job: MetadataJob, target: Path, max_pixels: int) -> PipelineResult:
     started = time.perf_counter()
+    found = metadata(photo, job, max_pixels)
+    return _json_result(found, target, {"metadata": time.perf_counter() - started})
+
+
+def _json_result(value: dict[str, Any], target: Path, seconds: dict[str, float]) -> PipelineResult:
     path = target.with_name(f"{target.name}.json")
-    text = json.dumps(metadata(photo, job, max_pixels), allow_nan=False, ensure_ascii=False, indent=2)
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
-    return _result(path, "json", (None, None), {"metadata": time.perf_counter() - started})
+    return _result(path, "json", (None, None), seconds)
 
 
 def _result(path: Path, format_: str, size: tuple[int | None, int | None], seconds: dict[str, float]) -> PipelineResult:

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image, ImageStat
 
 from darkroom.jobs.steps import (
+    FILTERS,
     AutoContrast,
     Blur,
     Brightness,
@@ -19,18 +20,8 @@ from darkroom.jobs.steps import (
 )
 from worker.photo.filters import FILTER_FUNCTIONS
 
-SAMPLES = [
-    Grayscale(),
-    Sepia(),
-    Invert(),
-    AutoContrast(cutoff=1),
-    Posterize(bits=2),
-    Blur(),
-    Sharpen(),
-    Brightness(amount=1.5),
-    Contrast(amount=1.5),
-    Saturation(amount=0.5),
-]
+SAMPLES = [spec.model_validate(spec.example) for spec in FILTERS.values()]
+"""The example of every filter."""
 
 
 def filtered(image, spec):
@@ -62,10 +53,6 @@ def test_alpha_stays(noise, spec):
 def test_wholly_transparent_and_tiny_pictures_work(spec):
     assert filtered(Image.new("RGBA", (5, 5)), spec).getchannel("A").getextrema() == (0, 0)
     assert filtered(Image.new("RGB", (1, 1)), spec).size == (1, 1)
-
-
-def test_all_samples_together_are_all_filters():
-    assert {type(spec) for spec in SAMPLES} == FILTER_FUNCTIONS.keys()
 
 
 def test_grayscale_leaves_luma():

@@ -1,0 +1,146 @@
+"""CONTRIBUTING.md: its blocks add a filter, an output format and a job type to a copy of the code, and they work."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darkroom.settings import PROJECT
+from tests.support.documents import Block, blocks
+
+GUIDE = PROJECT / "CONTRIBUTING.md"
+
+COPIED = ("api", "darkroom", "worker", "tests", "deploy", "pyproject.toml", "presets.toml")
+
+USE_IT = """
+import json, sys
+from pathlib import Path
+
+from PIL import Image
+
+import darkroom
+from api.app import create_app
+from darkroom.jobs.job_types import jobs_adapter
+from darkroom.services import Services
+from darkroom.settings import Settings
+from worker.photo.decode import open_photo
+from worker.photo.pipeline import produce
+
+assert Path(darkroom.__file__).is_relative_to(Path.cwd()), darkroom.__file__
+Image.new("RGB", (8, 8), (200, 200, 200)).save("photo.png")
+photo = open_photo(Path("photo.png"), 64)
+jobs = jobs_adapter.validate_json(sys.argv[1])
+results = [produce(photo, job, Path(f"result-{number}"), 64) for number, job in enumerate(jobs)]
+settings = Settings()
+client = create_app(settings, Services.connect(settings)).test_client()
+print(json.dumps({
+    "files": [result.path.name for result in results],
+    "operations": client.get("/v1/operations").json,
+    "document": client.get("/openapi.json").json,
+}))
+"""
+"""Does jobs in the copy, and prints what the API there says of them."""
+
+
+def walkthrough(heading: str) -> list[Block]:
+    """The diffs under a heading."""
+    lines = GUIDE.read_text().splitlines()
+    start = lines.index(f"## {heading}") + 1
+    end = next((at for at in range(start, len(lines)) if lines[at].startswith("## ")), len(lines))
+    return [block for block in blocks(GUIDE) if block.language == "diff" and start < block.line <= end]
+
+
+def apply(block: Block, folder: Path) -> str:
+    """Change a file in `folder` as the diff says. Each hunk must fit at exactly one place. Returns the file's name."""
+    header, _, body = block.text.partition("\n")
+    name = header.removeprefix("+++ ")
+    text = (folder / name).read_text()
+    for hunk in re.split(r"^@@\n", body, flags=re.MULTILINE):
+        lines = hunk.splitlines(keepends=True)
+        before = "".join(line[1:] for line in lines if line[0] in " -")
+        after = "".join(line[1:] for line in lines if line[0] in " +")
+        assert text.count(before) == 1, f"{block}: this must stand once in {name}:\n{before}"
+        text = text.replace(before, after)
+    (folder / name).write_text(text)
+    return name
+
+
+def run(folder: Path, *command: str) -> str:
+    environ = os.environ | {
+        "PYTHONPATH": str(folder),
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # nothing here calls AWS
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    done = subprocess.run(
+        [sys.executable, *command], cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def follow(heading: str, folder: Path, jobs: list[dict[str, Any]]) -> Any:
+    """Apply the blocks to a copy, run lint and the changed tests there, do `jobs`, and return what the API says."""
+    for name in COPIED:
+        source = PROJECT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        else:
+            shutil.copy(source, folder / name)
+    changed = [apply(block, folder) for block in walkthrough(heading)]
+    tests = [name for name in changed if name.startswith("tests/")]
+    assert tests
+    run(folder, "-m", "ruff", "check", "--no-cache", *changed)
+    run(folder, "-m", "ruff", "format", "--no-cache", "--check", *changed)
+    pipeline = "tests/unit/worker/photo/test_photo_pipeline.py"
+    run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", *{*tests, pipeline})
+    return json.loads(run(folder, "-c", USE_IT, json.dumps(jobs)).splitlines()[-1])  # log lines come before
+
+
+def test_a_filter(tmp_path: Path) -> None:
+    step = {"type": "filter", "filter": "solarize", "threshold": 100}
+
+    found = follow("Add a filter", tmp_path, [step, {"type": "pipeline", "steps": [step]}])
+
+    assert found["files"] == ["result-0.png", "result-1.png"]
+    assert found["operations"]["filters"]["solarize"]["examples"] == [step]
+    assert "SolarizeJob" in found["operations"]["jobs"]["filter"]["$defs"]
+    schemas = found["document"]["components"]["schemas"]
+    assert schemas["Solarize"]["properties"]["threshold"]["maximum"] == 255
+    assert schemas["SolarizeJob"]["examples"] == [step]
+
+
+def test_an_output_format(tmp_path: Path) -> None:
+    job = {"type": "resize", "width": 4, "output": {"format": "heic"}}
+
+    found = follow("Add an output format", tmp_path, [job])
+
+    assert found["files"] == ["result-0.heic"]
+    assert "heic" in json.dumps(found["document"]["components"]["schemas"]["Output"])
+
+
+def test_a_job_type(tmp_path: Path) -> None:
+    found = follow("Add a job type", tmp_path, [{"type": "histogram"}])
+
+    assert found["files"] == ["result-0.json"]
+    assert found["operations"]["jobs"]["histogram"]["examples"] == [{"type": "histogram"}]
+    assert "HistogramJob" in found["document"]["components"]["schemas"]
+
+
+@pytest.mark.parametrize("heading", ["filter", "output format", "job type", "setting", "route", "metric"])
+def test_each_walkthrough_is_a_numbered_list(heading: str) -> None:
+    article = "an" if heading[0] in "aeiou" else "a"
+    section = re.search(rf"^## Add {article} {heading}$(.*?)(?=^## |\Z)", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    assert section
+    numbers = [int(number) for number in re.findall(r"^(\d)\. ", section[1], re.MULTILINE)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) >= 3
