@@ -94,6 +94,7 @@ def do(work: Work, max_pixels: int, limits: SandboxLimits) -> Iterator[JobOutcom
     for job_id, job in work.jobs.items():
         try:
             result = produce(photo, job, work.directory / job_id, max_pixels)
+            # Both classes have the same fields; worker/photo does not import the protocol.
             file = ProducedFile(**vars(result) | {"seconds": {"decode": photo.seconds} | result.seconds})
             yield JobOutcome(job_id, file)
         except Exception as error:  # noqa: BLE001 - a bug in one job must not stop the others
