@@ -606,7 +606,7 @@ def test_an_error_that_nobody_foresaw_is_tried_again_and_then_shown(stack: Stack
     worker = stack.worker("tests.support.misbehaving", **settings)
     (job,) = stack.wait_for(photo).jobs.values()
     assert (job.status, job.errors[-1].code) == ("failed", "internal_error")
-    assert "the service's log says why" in job.errors[-1].detail
+    assert "the service's log has the reason" in job.errors[-1].detail
     wait_until_quiet(stack)
     attempts = worker.logged("ingest.attempt_failed")
     assert [entry["attempt"] for entry in attempts] == [1, 2]

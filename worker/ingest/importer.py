@@ -48,7 +48,7 @@ log = structlog.get_logger()
 TRIES = 5
 """How often a file is read again if it is replaced during the read."""
 
-GIVEN_UP = "the file could not be imported, in several attempts; the log of the service has the reason"
+GIVEN_UP = "the import of the file failed in every attempt; the service's log has the reason"
 """What the photo's owner reads after unexpected errors."""
 
 Arrival = Notification | IngestMessage | UploadMessage
