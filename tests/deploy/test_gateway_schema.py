@@ -17,12 +17,12 @@ def takes(schema: dict[str, Any], body: object) -> bool:
     return jsonschema.Draft4Validator(schema).is_valid(body)
 
 
-def test_the_template_holds_what_the_model_says_now() -> None:
+def test_the_template_has_the_current_schema() -> None:
     model = load("gateway.yaml")["Resources"]["IngestRequest"]["Properties"]
     assert model["Schema"] == draft_04(IngestRequest), "python -m darkroom.provision.schema prints what belongs there"
 
 
-def test_it_is_a_sound_draft_04_schema() -> None:
+def test_the_schema_is_valid_draft_04() -> None:
     schema = draft_04(IngestRequest)
     jsonschema.Draft4Validator.check_schema(schema)
     assert schema["$schema"] == "http://json-schema.org/draft-04/schema#"
@@ -67,7 +67,7 @@ BODIES: list[object] = [
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body)[:60])
-def test_gateway_and_model_take_the_same_bodies(body: object) -> None:
+def test_gateway_and_model_accept_the_same_bodies(body: object) -> None:
     try:
         IngestRequest.model_validate(body)
         by_the_model = True
@@ -78,7 +78,7 @@ def test_gateway_and_model_take_the_same_bodies(body: object) -> None:
 
 
 @pytest.mark.timeout(60)
-def test_a_name_of_halves_is_counted_in_one_way() -> None:
+def test_a_name_of_surrogate_halves_matches_in_only_one_way() -> None:
     """As readers of regular expressions see it that know no characters beyond U+FFFF, only their halves. With two ways
     to read each of them this would not come to an end."""
     schema = draft_04(IngestRequest)
@@ -131,7 +131,7 @@ WHOLE = {"kind": "one", "inner": {"size": 9}, "pair": [1, "x"], "sizes": [0, 0.5
         ({"more": 1}, False),
     ],
 )
-def test_what_is_rewritten_means_the_same(change: dict[str, Any], good: bool) -> None:
+def test_rewritten_keywords_mean_the_same(change: dict[str, Any], good: bool) -> None:
     schema = draft_04(Everything)
     jsonschema.Draft4Validator.check_schema(schema)
     assert takes(schema, WHOLE | change) == good
@@ -175,6 +175,6 @@ def saying(**more: Any) -> type[BaseModel]:
         (RootModel[Annotated[str, Field(pattern="(?i)x")]], "not in every dialect"),
     ],
 )
-def test_what_cannot_be_said_is_refused(model: type[BaseModel], why: str) -> None:
+def test_keywords_without_an_equivalent_are_refused(model: type[BaseModel], why: str) -> None:
     with pytest.raises(CannotBeSaid, match=why):
         draft_04(model)

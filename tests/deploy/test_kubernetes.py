@@ -42,19 +42,19 @@ def by_name(manifests: list[Manifest]) -> dict[tuple[str, str], Manifest]:
     return named
 
 
-def test_our_rendering_is_that_of_kustomize(folder: Path) -> None:
+def test_our_rendering_equals_that_of_kustomize(folder: Path) -> None:
     assert by_name(render(folder)) == by_name(kustomize(folder))
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
-def test_kubernetes_knows_every_word(folder: Path, version: str) -> None:
+def test_kubernetes_knows_every_field(folder: Path, version: str) -> None:
     core = [one for one in render(folder) if not one["apiVersion"].startswith("keda.sh/")]
     assert {one["kind"] for one in core} >= {"Deployment", "Service", "NetworkPolicy", "PodDisruptionBudget"}
     for manifest in core:
         assert kubernetes_validate.validate(manifest, version, strict=True) == version
 
 
-def test_keda_knows_every_word(folder: Path) -> None:
+def test_keda_knows_every_field(folder: Path) -> None:
     ours = [one for one in render(folder) if one["apiVersion"].startswith("keda.sh/")]
     expected = [] if folder.name == "laptop" else sorted(SCHEMAS)
     assert sorted(one["kind"] for one in ours) == expected
@@ -62,7 +62,7 @@ def test_keda_knows_every_word(folder: Path) -> None:
         jsonschema.validate(manifest, SCHEMAS[manifest["kind"]])
 
 
-def test_a_misspelt_word_is_found() -> None:
+def test_a_misspelt_field_is_found() -> None:
     manifests = render(KUBERNETES / "base")
     worker = copy.deepcopy(the(manifests, "Deployment", "darkroom-worker"))
     worker["spec"]["template"]["spec"]["terminationGracePeriod"] = 120
@@ -74,7 +74,7 @@ def test_a_misspelt_word_is_found() -> None:
         jsonschema.validate(scaled, SCHEMAS["ScaledObject"])
 
 
-def test_no_secret_is_written_down(folder: Path) -> None:
+def test_manifests_contain_no_secret(folder: Path) -> None:
     manifests = render(folder)
     assert not [one for one in manifests if one["kind"] == "Secret"]
     text = yaml.safe_dump_all(manifests)
@@ -83,7 +83,7 @@ def test_no_secret_is_written_down(folder: Path) -> None:
     assert "AKIA" not in text
 
 
-def test_the_example_for_eks_leaves_nothing_of_the_base_that_belongs_to_an_account() -> None:
+def test_the_example_for_eks_replaces_everything_that_depends_on_the_account() -> None:
     base, eks = (render(KUBERNETES / name) for name in ("base", "overlays/eks"))
     placeholders = {"us-east-1", "darkroom-photos"}
     for kind, name in [("ServiceAccount", "darkroom-api"), ("ServiceAccount", "darkroom-worker")]:
@@ -99,7 +99,7 @@ def test_the_example_for_eks_leaves_nothing_of_the_base_that_belongs_to_an_accou
     assert not images & {"darkroom", "darkroom:latest"}
 
 
-def test_the_laptop_runs_the_localstack_of_the_compose_file() -> None:
+def test_the_laptop_overlay_runs_the_localstack_of_the_compose_file() -> None:
     compose = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]["localstack"]
     pod = the(render(KUBERNETES / "overlays/laptop"), "Deployment", "localstack")["spec"]["template"]["spec"]
     assert pod["containers"][0]["image"] == compose["image"]

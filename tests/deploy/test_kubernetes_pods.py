@@ -24,7 +24,7 @@ def manifests(request: pytest.FixtureRequest) -> list[Manifest]:
     return render(KUBERNETES / request.param)
 
 
-def test_settings_are_ours_and_fit_together(manifests: list[Manifest]) -> None:
+def test_settings_exist_and_do_not_contradict_each_other(manifests: list[Manifest]) -> None:
     ours = settings(manifests)
     for _, _, container in our_pods(manifests):
         for variable in container.get("env", []):
@@ -35,7 +35,7 @@ def test_settings_are_ours_and_fit_together(manifests: list[Manifest]) -> None:
         assert container["name"] == "provision" or str(ours.spool_dir) in mounts
 
 
-def test_kubernetes_puts_nothing_into_the_environment_that_would_be_taken_for_settings(
+def test_kubernetes_adds_no_variables_that_look_like_settings(
     manifests: list[Manifest],
 ) -> None:
     with pytest.raises(SettingsError, match="API_SERVICE_HOST"):
@@ -46,7 +46,7 @@ def test_kubernetes_puts_nothing_into_the_environment_that_would_be_taken_for_se
 # --- start and stop
 
 
-def test_a_pod_has_longer_to_end_than_its_work(manifests: list[Manifest]) -> None:
+def test_a_pods_grace_period_is_longer_than_its_work(manifests: list[Manifest]) -> None:
     worker = the(manifests, "Deployment", "darkroom-worker")["spec"]["template"]["spec"]
     assert worker["terminationGracePeriodSeconds"] > settings(manifests).stop_grace
     assert "lifecycle" not in worker["containers"][0]  # it would count against the same time
@@ -76,7 +76,7 @@ def test_commands_and_probes_exist(manifests: list[Manifest], monkeypatch: pytes
     assert probed == {"/healthz", "/readyz"} <= routes
 
 
-def test_the_api_has_time_to_say_what_is_missing(manifests: list[Manifest]) -> None:
+def test_readiness_probes_wait_long_enough_for_the_apis_answer(manifests: list[Manifest]) -> None:
     (container,) = the(manifests, "Deployment", "darkroom-api")["spec"]["template"]["spec"]["containers"]
     assert container["readinessProbe"]["timeoutSeconds"] > CHECKED_WITHIN
 
@@ -106,7 +106,7 @@ def test_pods_keep_the_restricted_profile(manifests: list[Manifest]) -> None:
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
 
 
-def test_resources_are_asked_for_and_limited_as_under_compose(manifests: list[Manifest]) -> None:
+def test_requests_and_limits_are_those_of_compose(manifests: list[Manifest]) -> None:
     compose = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
     for _, _, container in pods(manifests):
         requests, limits = container["resources"]["requests"], container["resources"]["limits"]

@@ -16,7 +16,7 @@ def manifests(request: pytest.FixtureRequest) -> list[Manifest]:
     return render(KUBERNETES / request.param)
 
 
-def test_selectors_select_what_they_mean(manifests: list[Manifest]) -> None:
+def test_selectors_match_the_intended_pods(manifests: list[Manifest]) -> None:
     for one in manifests:
         name, spec = one["metadata"]["name"], one.get("spec", {})
         if one["kind"] in ("Deployment", "PodDisruptionBudget"):
@@ -38,7 +38,7 @@ def test_selectors_select_what_they_mean(manifests: list[Manifest]) -> None:
         assert pod["automountServiceAccountToken"] is False
 
 
-def test_only_the_api_is_called_and_no_pod_reaches_the_credentials_of_the_node(manifests: list[Manifest]) -> None:
+def test_network_policies_let_only_the_api_be_called_and_hide_the_nodes_credentials(manifests: list[Manifest]) -> None:
     policies = {one["metadata"]["name"]: one["spec"] for one in manifests if one["kind"] == "NetworkPolicy"}
     assert policies.pop("nothing-else") == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     ports: dict[str, set[int]] = {}
@@ -70,7 +70,7 @@ def test_keda_counts_the_queues_that_the_workers_read() -> None:
             the(manifests, "TriggerAuthentication", trigger["authenticationRef"]["name"])
 
 
-def test_nothing_holds_up_the_drain_of_a_node_and_nothing_scales_to_zero(manifests: list[Manifest]) -> None:
+def test_nodes_can_be_drained_and_nothing_scales_to_zero(manifests: list[Manifest]) -> None:
     budgets = [one["spec"] for one in manifests if one["kind"] == "PodDisruptionBudget"]
     assert len(budgets) == 2
     for budget in budgets:
@@ -84,7 +84,7 @@ def test_nothing_holds_up_the_drain_of_a_node_and_nothing_scales_to_zero(manifes
             assert "replicas" not in the(manifests, "Deployment", spec["scaleTargetRef"]["name"])["spec"]
 
 
-def test_the_laptop_needs_nothing_but_itself() -> None:
+def test_the_laptop_overlay_needs_nothing_outside_the_cluster() -> None:
     manifests = render(KUBERNETES / "overlays/laptop")
     values = environment(manifests)
     service = the(manifests, "Service", "localstack")

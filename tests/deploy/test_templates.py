@@ -26,13 +26,13 @@ STOP_TIMEOUT = 120
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_cfn_lint_has_nothing_to_say(name: str) -> None:
+def test_cfn_lint_finds_nothing(name: str) -> None:
     checks: Any = ManualArgs(include_checks=["I"], regions=["us-east-1", "eu-central-1"])
     assert lint_file(TEMPLATES / name, config=checks) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_cloudformation_takes_it_as_it_is(name: str) -> None:
+def test_cloudformation_accepts_the_template_without_preprocessing(name: str) -> None:
     """Neither too long nor with YAML's anchors, which only the AWS CLI resolves, nor with a transform."""
     text = (TEMPLATES / name).read_text()
     assert len(text.encode()) <= MOST_BYTES
@@ -41,7 +41,7 @@ def test_cloudformation_takes_it_as_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_sam_cli_can_read_it(name: str) -> None:
+def test_the_sam_cli_can_read_the_template(name: str) -> None:
     """It compares runtimes and kinds of packages with its own, before CloudFormation says which of two there is."""
     for resource in load(name)["Resources"].values():
         for chosen in ("Runtime", "PackageType"):
@@ -49,7 +49,7 @@ def test_the_sam_cli_can_read_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_variable_of_ours_is_a_setting(name: str) -> None:
+def test_every_darkroom_variable_is_a_setting(name: str) -> None:
     named = set(re.findall(r"\bDARKROOM_[A-Z_]+\b", (TEMPLATES / name).read_text()))
     assert {variable.removeprefix("DARKROOM_").lower() for variable in named} <= Settings.model_fields.keys()
 
@@ -67,7 +67,7 @@ def test_both_policies_name_actions_and_resources() -> None:
                 assert "${Name}" in resource or "${Bucket}" in resource
 
 
-def test_only_these_may_write_results_or_read_what_callers_bring() -> None:
+def test_only_one_policy_may_write_results_and_only_one_may_read_uploads() -> None:
     """What the two policies are two for."""
     assert allowed("ApiPolicy", "results/*") == {"s3:GetObject", "s3:DeleteObject"}
     assert allowed("ApiPolicy", "incoming/*") == set()
@@ -100,12 +100,12 @@ def allowed(policy: str, end: str) -> set[str]:
 # --- data ---
 
 
-def test_the_queues_hide_messages_for_six_times_as_long_as_the_function_may_run() -> None:
+def test_the_visibility_timeout_is_six_times_the_functions_timeout() -> None:
     visibility = load("data.yaml")["Parameters"]["VisibilityTimeout"]["Default"]
     assert visibility >= 6 * load("serverless.yaml")["Parameters"]["WorkerTimeout"]["Default"]
 
 
-def test_nothing_that_waits_is_lost_to_the_lifecycle() -> None:
+def test_the_lifecycle_deletes_no_file_that_still_waits() -> None:
     """Neither a file whose notification is still on a queue, nor one whose form may still be used."""
     resources = load("data.yaml")["Resources"]
     kept = resources["IngestQueue"]["Properties"]["MessageRetentionPeriod"]
@@ -118,7 +118,7 @@ def test_nothing_that_waits_is_lost_to_the_lifecycle() -> None:
     assert min(days.values()) * 86_400 > max(kept, longest_form)
 
 
-def test_the_bucket_notifies_of_both_and_may() -> None:
+def test_the_bucket_may_notify_of_direct_uploads_and_drops() -> None:
     resources = load("data.yaml")["Resources"]
     assert resources["Photos"]["DependsOn"] == "IngestQueuePolicy"
     notified = resources["Photos"]["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
@@ -129,7 +129,7 @@ def test_the_bucket_notifies_of_both_and_may() -> None:
     assert statement["Condition"].keys() == {"ArnEquals", "StringEquals"}
 
 
-def test_nobody_talks_to_bucket_and_queues_in_the_clear() -> None:
+def test_bucket_and_queues_require_tls() -> None:
     template = load("data.yaml")
     assert template["Parameters"]["RequireTls"]["Default"] == "true"
     refused = {json.dumps(queue["Ref"]) for queue in template["Resources"]["QueuesPolicy"]["Properties"]["Queues"]}
@@ -140,7 +140,7 @@ def test_nobody_talks_to_bucket_and_queues_in_the_clear() -> None:
     assert own["Fn::If"][1]["Effect"] == "Deny"
 
 
-def test_every_queue_is_encrypted_and_its_dead_letters_take_nobody_elses() -> None:
+def test_every_queue_is_encrypted_and_dead_letter_queues_accept_only_their_own_queue() -> None:
     queues = {
         name: resource["Properties"]
         for name, resource in load("data.yaml")["Resources"].items()
@@ -163,14 +163,14 @@ def test_the_gateway_never_takes_the_owner_from_the_body() -> None:
     assert set(re.findall(r"\$input\.(\w+)\(", template)) == {"json"}
 
 
-def test_photos_pass_and_json_stays_text() -> None:
+def test_the_gateway_passes_photos_as_binary_and_json_as_text() -> None:
     types = load("gateway.yaml")["Resources"]["Gateway"]["Properties"]["BinaryMediaTypes"]
     assert "multipart/form-data" in types
     assert "image/*" in types, "a type that is not listed passes as text, which damages the photo"
     assert not [kind for kind in types if kind.startswith("*") or "json" in kind]
 
 
-def test_the_gateway_waits_as_long_as_it_can() -> None:
+def test_the_gateway_has_the_longest_timeout() -> None:
     methods = [one for one in load("gateway.yaml")["Resources"].values() if one["Type"] == "AWS::ApiGateway::Method"]
     assert {method["Properties"]["Integration"]["TimeoutInMillis"] for method in methods} == {29_000}
 
@@ -180,7 +180,7 @@ def ingest_integration() -> dict[str, Any]:
     return found
 
 
-def test_the_gateways_own_answers_are_problems_in_json() -> None:
+def test_the_gateways_own_errors_are_problem_json() -> None:
     responses = [
         one for one in load("gateway.yaml")["Resources"].values() if one["Type"] == "AWS::ApiGateway::GatewayResponse"
     ]
@@ -192,13 +192,13 @@ def test_the_gateways_own_answers_are_problems_in_json() -> None:
         assert str(problem.get("status", "")) == response["Properties"].get("StatusCode", "")
 
 
-def test_who_sends_too_much_hears_of_direct_uploads() -> None:
+def test_a_request_that_is_too_large_is_told_about_direct_uploads() -> None:
     too_large = load("gateway.yaml")["Resources"]["TooLarge"]["Properties"]
     assert too_large["ResponseType"] == "REQUEST_TOO_LARGE"
     assert "POST /v1/uploads" in too_large["ResponseTemplates"]["application/json"]
 
 
-def test_a_line_of_the_gateways_log_is_json() -> None:
+def test_the_gateways_access_log_is_json() -> None:
     setting = load("gateway.yaml")["Resources"]["Stage"]["Properties"]["AccessLogSetting"]
     # "-" stands for what there is not, such as the error of a request that went well.
     line = json.loads(
@@ -207,7 +207,7 @@ def test_a_line_of_the_gateways_log_is_json() -> None:
     assert line.keys() >= {"request_id", "at", "method", "path", "status", "error"}
 
 
-def test_the_stage_comes_after_the_role_that_it_logs_with() -> None:
+def test_the_stage_depends_on_its_log_role() -> None:
     resources = load("gateway.yaml")["Resources"]
     assert resources["Stage"]["Metadata"]["After"]["Fn::If"][:2] == [
         resources["Account"]["Condition"],
@@ -223,7 +223,7 @@ def lambda_functions() -> dict[str, dict[str, Any]]:
     return {name: one["Properties"] for name, one in resources.items() if one["Type"] == "AWS::Lambda::Function"}
 
 
-def test_functions_start_with_the_python_of_the_image() -> None:
+def test_functions_use_the_images_python() -> None:
     dockerfile = (PROJECT / "Dockerfile").read_text()
     for function in lambda_functions().values():
         python, *module = function["ImageConfig"]["EntryPoint"]
@@ -232,7 +232,7 @@ def test_functions_start_with_the_python_of_the_image() -> None:
         assert module == ["-m", "awslambdaric"]
 
 
-def test_functions_made_of_a_zip_are_the_same() -> None:
+def test_functions_from_a_zip_are_equal_to_those_from_the_image() -> None:
     text = ZippedFunctions("zipped", TEMPLATES / "serverless.yaml").text
     assert [str(fault) for fault in lint(text) if fault.rule.severity == "error"] == []
     decoded, _ = cfnlint.decode.decode_str(text)
@@ -248,14 +248,14 @@ def test_functions_made_of_a_zip_are_the_same() -> None:
         assert zipped == function
 
 
-def test_the_bucket_keeps_photos_a_day_longer_than_their_records_say() -> None:
+def test_the_bucket_keeps_photos_a_day_longer_than_their_records() -> None:
     template = load("darkroom.yaml")
     lifetimes = {int(days): found["InTheBucket"] for days, found in template["Mappings"]["Days"].items()}
     assert list(lifetimes) == template["Parameters"]["RetentionDays"]["AllowedValues"]
     assert lifetimes == {days: days and days + 1 for days in lifetimes}
 
 
-def test_the_gateway_names_the_functions_as_they_will_be_called() -> None:
+def test_the_gateway_uses_the_names_of_the_functions() -> None:
     """It comes first: nothing but the names holds the two together."""
     named = load("darkroom.yaml")["Resources"]["Gateway"]["Properties"]["Parameters"]
     functions = load("serverless.yaml")["Resources"]
@@ -268,13 +268,13 @@ def test_the_gateway_names_the_functions_as_they_will_be_called() -> None:
         )
 
 
-def test_who_may_call_the_functions_stands_with_them() -> None:
+def test_permissions_to_call_the_functions_are_in_the_functions_template() -> None:
     """With the gateway it would have to come after them, and its address after both."""
     kinds = {name: {one["Type"] for one in load(name)["Resources"].values()} for name in NAMES}
     assert [name for name in NAMES if "AWS::Lambda::Permission" in kinds[name]] == ["serverless.yaml"]
 
 
-def test_functions_that_ask_for_owners_know_the_same() -> None:
+def test_functions_that_check_owners_have_the_same_settings() -> None:
     functions = load("serverless.yaml")["Resources"]
     keys = {
         json.dumps(functions[name]["Properties"]["Environment"]["Variables"]["DARKROOM_API_KEYS"])
@@ -304,7 +304,7 @@ def test_tasks_are_locked_down() -> None:
         assert container["LinuxParameters"] == {"InitProcessEnabled": True, "Capabilities": {"Drop": ["ALL"]}}
 
 
-def test_what_tasks_write_to_belongs_to_the_images_user() -> None:
+def test_folders_that_tasks_write_to_belong_to_the_images_user() -> None:
     """Fargate gives a bind mount to root unless the image has a VOLUME there."""
     dockerfile = (PROJECT / "Dockerfile").read_text()
     volumes = json.loads(re.findall(r"^VOLUME (\[.*\])$", dockerfile, re.MULTILINE)[0])
@@ -336,7 +336,7 @@ def test_a_bad_release_is_rolled_back() -> None:
         assert service["DeploymentConfiguration"]["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
 
 
-def test_an_update_leaves_the_number_of_tasks_to_the_scaling() -> None:
+def test_an_update_keeps_the_number_of_tasks() -> None:
     assert [service for service in services() if "DesiredCount" in service] == []
 
 
@@ -350,11 +350,11 @@ def test_the_load_balancer_closes_idle_connections_before_the_api_and_after_ever
     assert idle > wait["MaxValue"] >= wait["Default"] == Settings.model_fields["max_wait"].default
 
 
-def test_no_task_is_replaced_because_aws_does_not_answer() -> None:
+def test_a_task_is_not_replaced_when_aws_does_not_answer() -> None:
     assert load("fargate.yaml")["Resources"]["Target"]["Properties"]["HealthCheckPath"] == "/healthz"
 
 
-def test_links_are_to_the_name_that_the_certificate_is_for() -> None:
+def test_links_use_the_host_of_the_certificate() -> None:
     (rule,) = load("fargate.yaml")["Rules"].values()
     assert rule["RuleCondition"] == given("Certificate")
     assert [assertion["Assert"] for assertion in rule["Assertions"]] == [given("PublicUrl")]
@@ -364,7 +364,7 @@ def given(parameter: str) -> dict[str, Any]:
     return {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, ""]}]}
 
 
-def test_one_metric_of_the_scaling_is_the_answer() -> None:
+def test_scaling_returns_exactly_one_metric() -> None:
     policy = load("fargate.yaml")["Resources"]["WorkerScaling"]["Properties"]
     metrics = policy["TargetTrackingScalingPolicyConfiguration"]["CustomizedMetricSpecification"]["Metrics"]
     (answer,) = [metric for metric in metrics if metric["ReturnData"]]

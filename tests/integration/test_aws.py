@@ -66,7 +66,7 @@ def faulty(credentials: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clien
         pytest.param([500, 503], False, id="broke down, then throttled the second try"),
     ],
 )
-def test_an_error_says_whether_the_request_was_for_sure_not_carried_out(
+def test_an_error_says_whether_the_request_was_certainly_not_carried_out(
     faulty: Clients, monkeypatch: pytest.MonkeyPatch, statuses: list[int], certain: bool
 ) -> None:
     monkeypatch.setattr(Faulty, "statuses", statuses, raising=False)
@@ -85,7 +85,9 @@ def test_an_earlier_call_does_not_make_a_later_one_doubtful(faulty: Clients, mon
         assert caught.value.certain is certain
 
 
-def test_nobody_there_is_certain(credentials: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_connection_a_request_was_certainly_not_carried_out(
+    credentials: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     clients = make_clients(Settings())
 
@@ -94,18 +96,18 @@ def test_nobody_there_is_certain(credentials: None, monkeypatch: pytest.MonkeyPa
     assert caught.value.certain
 
 
-def test_what_is_not_the_fault_of_aws_passes(faulty: Clients) -> None:
+def test_errors_that_are_not_of_aws_pass_unchanged(faulty: Clients) -> None:
     with pytest.raises(ParamValidationError), aws_errors("sending"):
         faulty.sqs.send_message(MessageBody=1)  # type: ignore[call-arg, arg-type]
     with pytest.raises(FileNotFoundError), aws_errors("reading"):
         raise FileNotFoundError
 
 
-def test_an_error_without_a_code_has_a_name_as_well() -> None:
+def test_an_error_without_a_code_is_called_unknown() -> None:
     assert error_code(ClientError({}, "GetItem")) == "Unknown"
 
 
-def test_the_region_may_have_either_name(credentials: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_region_may_be_in_either_variable(credentials: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
 
@@ -116,7 +118,7 @@ def test_the_region_may_have_either_name(credentials: None, monkeypatch: pytest.
     ("missing", "named"),
     [("AWS_DEFAULT_REGION", "AWS_REGION"), ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")],
 )
-def test_what_boto3_misses_is_said_by_its_name(
+def test_a_missing_setting_of_boto3_is_named(
     credentials: None, monkeypatch: pytest.MonkeyPatch, missing: str, named: str
 ) -> None:
     for name in (missing, "AWS_REGION", "AWS_PROFILE"):
@@ -130,7 +132,7 @@ def test_what_boto3_misses_is_said_by_its_name(
         make_clients(Settings())
 
 
-def test_an_endpoint_that_is_no_address_is_said_by_its_name(credentials: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_that_is_not_a_url_is_named(credentials: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost")
 
     with pytest.raises(SettingsError, match="AWS_ENDPOINT_URL"):

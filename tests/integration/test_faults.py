@@ -125,7 +125,7 @@ def test_every_photo_completes(behind: Behind, picture: bytes, operations: str, 
 @pytest.mark.parametrize(
     "photos", matrix([pytest.param(PHOTOS, id="few"), pytest.param(5 * PHOTOS, id="many")], keep=["few"])
 )
-def test_every_photo_completes_with_a_little_of_everything(behind: Behind, picture: bytes, photos: int) -> None:
+def test_every_photo_completes_with_all_faults_mixed(behind: Behind, picture: bytes, photos: int) -> None:
     faults = [LOST_REQUEST, LOST_ANSWER, TWICE, HTML, EMPTY, CUT, RESET, error(500, "InternalError")]
     for fault in [*faults, error(503, "SlowDown"), error(400, "ThrottlingException"), delay(0.3)]:
         behind.proxy.rule("*", fault, chance=0.03)

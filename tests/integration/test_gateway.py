@@ -70,7 +70,7 @@ def test_a_photo_as_the_body_arrives_as_it_was_sent(site: Site, picture: bytes) 
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/v1/photos?limit=1", "/v1/photos/nothing", "/nowhere/at/all"])
-def test_every_other_path_is_the_apis(site: Site, path: str) -> None:
+def test_every_other_path_reaches_the_api(site: Site, path: str) -> None:
     direct, through = site.api.get(path), site.ask("GET", path)
 
     # Not its type: the emulator calls every error plain JSON.
@@ -82,7 +82,7 @@ def without_request(answer: requests.Response) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name != "request_id"}
 
 
-def test_ingest_wants_the_gateways_key(site: Site) -> None:
+def test_ingest_requires_the_gateways_key(site: Site) -> None:
     refused = site.ask("POST", "/v1/ingest", json={"key": "incoming/default/x.jpg", "preset": "web"})
 
     assert refused.status_code == 401
@@ -90,7 +90,7 @@ def test_ingest_wants_the_gateways_key(site: Site) -> None:
     assert refused.json()["type"] == "urn:darkroom:problem:unauthorized"
 
 
-def test_ingest_takes_json_only(site: Site) -> None:
+def test_ingest_accepts_only_json(site: Site) -> None:
     assert site.gateway.key
     refused = site.ask(
         "POST", "/v1/ingest", data="key=x", headers={"x-api-key": site.gateway.key, "Content-Type": "text/plain"}
@@ -111,7 +111,7 @@ def test_a_second_run_changes_nothing(site: Site) -> None:
     assert [one["id"] for one in apigateway.get_deployments(restApiId=id_)["items"]] == before
 
 
-def test_a_change_is_live_and_can_be_taken_back(site: Site) -> None:
+def test_a_change_is_published_and_can_be_reverted(site: Site) -> None:
     away = site.deploy("http://127.0.0.1:1")
 
     assert (away.change, away.url, away.key) == ("updated", site.gateway.url, site.gateway.key)
@@ -121,7 +121,7 @@ def test_a_change_is_live_and_can_be_taken_back(site: Site) -> None:
     assert site.ask("GET", "/healthz").status_code == 200
 
 
-def test_a_run_that_died_before_the_change_was_live_is_made_up_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_run_publishes_what_a_dead_run_did_not(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as dying:
         dying.setattr("darkroom.provision.gateway.make_apigateway", _die)
         with pytest.raises(RuntimeError):
@@ -134,7 +134,7 @@ def test_a_run_that_died_before_the_change_was_live_is_made_up_for(site: Site, m
     assert site.ask("GET", "/healthz").status_code == 200
 
 
-def test_it_can_be_deleted(site: Site) -> None:
+def test_the_gateway_can_be_deleted(site: Site) -> None:
     name = f"{site.api.settings.stack}-gateway"
     cloudformation = site.api.services.clients.cloudformation
     cloudformation.delete_stack(StackName=name)
@@ -154,7 +154,7 @@ def _die() -> Any:
     raise RuntimeError("killed")
 
 
-def test_the_command_says_what_it_takes() -> None:
+def test_the_command_refuses_a_wrong_address() -> None:
     refused = CliRunner().invoke(main, ["provision", "--gateway", "api.example.com"])
 
     assert refused.exit_code == 2

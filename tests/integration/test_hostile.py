@@ -121,7 +121,7 @@ def told_to_come_back(answer: requests.Response) -> None:
 @pytest.mark.parametrize(
     ("service", "illness"), matrix(CASES, keep=["dynamodb-down", "sqs-too slow", "s3-an HTML page"])
 )
-def test_callers_are_told_to_come_back(callers: Surrounded, picture: bytes, service: str, illness: str) -> None:
+def test_callers_get_503_with_retry_after(callers: Surrounded, picture: bytes, service: str, illness: str) -> None:
     api, proxy = callers.process, callers.proxies[service]
     known = api.taken(picture)
 
@@ -148,7 +148,7 @@ def test_callers_are_told_to_come_back(callers: Surrounded, picture: bytes, serv
 
 
 @pytest.mark.parametrize("service", matrix(SERVICES, keep=["sqs"]))
-def test_a_batch_waits_for_a_black_hole_once(callers: Surrounded, picture: bytes, service: str) -> None:
+def test_a_batch_waits_for_a_hanging_service_only_once(callers: Surrounded, picture: bytes, service: str) -> None:
     api, proxy = callers.process, callers.proxies[service]
     before = proxy.seen()
 
@@ -166,7 +166,7 @@ def test_a_batch_waits_for_a_black_hole_once(callers: Surrounded, picture: bytes
 @pytest.mark.parametrize(
     ("service", "illness"), matrix(CASES, keep=["sqs-down", "dynamodb-throttling", "s3-black hole"])
 )
-def test_workers_wait_and_go_on(workers: Surrounded, picture: bytes, service: str, illness: str) -> None:
+def test_workers_back_off_and_resume(workers: Surrounded, picture: bytes, service: str, illness: str) -> None:
     stack, proxy = workers.stack, workers.proxies[service]
     worker: WorkerProcess = workers.process
     trouble = "queue.unavailable" if service == "sqs" else "order.attempt_failed"

@@ -145,7 +145,7 @@ def _of(service: str, call: str, **arguments: Any) -> dict[str, Any]:
     ("part", "asked"),
     [pytest.param(part, ask, id=f"{part}: {what}") for part in ALLOWED for what, ask in ALLOWED[part]],
 )
-def test_what_they_are_for(site: Site, part: str, asked: Asked) -> None:
+def test_each_policy_allows_what_its_part_needs(site: Site, part: str, asked: Asked) -> None:
     assert getattr(site, part).may(**asked(site))
 
 
@@ -158,10 +158,10 @@ def test_what_they_are_for(site: Site, part: str, asked: Asked) -> None:
         for what, ask in cases
     ],
 )
-def test_what_they_are_refused(site: Site, part: str, asked: Asked) -> None:
+def test_each_policy_denies_what_its_part_must_not_do(site: Site, part: str, asked: Asked) -> None:
     assert not getattr(site, part).may(**asked(site))
 
 
-def test_the_policies_are_made_once(site: Site) -> None:
+def test_deploying_the_policies_again_changes_nothing(site: Site) -> None:
     assert provision_policies(site.settings, site.clients).keys() == {"ApiPolicy", "WorkerPolicy"}
     assert provision_policies(site.settings, site.clients) == provision_policies(site.settings, site.clients)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.conftest import Deploy, Deployment
 
 
-def test_everything_that_the_settings_name_is_made(settings: Settings, clients: Clients, aws: Any) -> None:
+def test_every_resource_of_the_settings_is_made(settings: Settings, clients: Clients, aws: Any) -> None:
     urls = aws.client("sqs").list_queues(QueueNamePrefix=settings.stack)["QueueUrls"]
     made = {url.rpartition("/")[2] for url in urls}
 
@@ -50,7 +50,7 @@ def test_a_second_run_changes_nothing(settings: Settings, clients: Clients) -> N
     assert provision(settings, clients) == "unchanged"
 
 
-def test_an_update_keeps_what_is_stored_and_waits(deploy: Deploy) -> None:
+def test_an_update_keeps_stored_objects_and_messages(deploy: Deploy) -> None:
     settings, clients = (deployment := deploy()).settings, deployment.clients
     queue = clients.sqs.get_queue_url(QueueName=settings.photos_queue)["QueueUrl"]
     clients.sqs.send_message(QueueUrl=queue, MessageBody="waits")
@@ -66,7 +66,7 @@ def test_an_update_keeps_what_is_stored_and_waits(deploy: Deploy) -> None:
     assert clients.dynamodb.get_item(TableName=settings.table, Key={"pk": "photo#x"})["Item"] == {"pk": "photo#x"}
 
 
-def test_what_somebody_set_by_hand_stays(deploy: Deploy) -> None:
+def test_parameters_set_by_an_operator_are_kept(deploy: Deploy) -> None:
     settings, clients = (deployment := deploy()).settings, deployment.clients
     clients.cloudformation.update_stack(
         StackName=settings.stack,
@@ -88,7 +88,7 @@ def test_what_somebody_set_by_hand_stays(deploy: Deploy) -> None:
     assert attributes == {"VisibilityTimeout": "77"}
 
 
-def test_what_was_set_and_is_no_longer_a_parameter_is_let_go(
+def test_a_parameter_that_the_template_no_longer_has_is_dropped(
     deploy: Deploy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, clients = (deployment := deploy()).settings, deployment.clients
@@ -119,7 +119,7 @@ def parameters(settings: Settings, clients: Clients) -> dict[str, str]:
     return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack["Parameters"]}
 
 
-def test_the_queues_hide_messages_for_as_long_as_the_settings_say(deploy: Deploy) -> None:
+def test_the_queues_have_the_visibility_timeout_of_the_settings(deploy: Deploy) -> None:
     settings, clients = (deployment := deploy(DARKROOM_QUEUE_VISIBILITY="300")).settings, deployment.clients
 
     assert visibility(settings.photos_queue, clients) == visibility(settings.ingest_queue, clients) == "300"
@@ -135,7 +135,7 @@ def visibility(queue: str, clients: Clients) -> str:
     return attributes["VisibilityTimeout"]
 
 
-def test_the_bucket_tells_the_ingest_queue_of_what_comes_past_the_api(deploy: Deploy) -> None:
+def test_the_bucket_notifies_the_ingest_queue_of_direct_uploads_and_drops(deploy: Deploy) -> None:
     settings, clients = (deployment := deploy()).settings, deployment.clients
     for key in ("originals/1", "uploads/2", "results/3", "incoming/alice/web/a b.jpg"):
         clients.s3.put_object(Bucket=settings.bucket, Key=key, Body=b"x")
@@ -151,12 +151,12 @@ def test_the_bucket_tells_the_ingest_queue_of_what_comes_past_the_api(deploy: De
     assert told == {"uploads/2", "incoming/alice/web/a b.jpg"}
 
 
-def test_a_stand_in_is_talked_to_in_the_clear(settings: Settings, clients: Clients) -> None:
+def test_a_stand_in_is_reached_over_plain_http(settings: Settings, clients: Clients) -> None:
     """On AWS, where the endpoint is https, the template's policies refuse that."""
     assert parameters(settings, clients)["RequireTls"] == "false"
 
 
-def test_a_page_may_send_the_form_of_a_direct_upload(settings: Settings, clients: Clients) -> None:
+def test_a_web_page_may_send_the_form_of_a_direct_upload(settings: Settings, clients: Clients) -> None:
     (rule,) = clients.s3.get_bucket_cors(Bucket=settings.bucket)["CORSRules"]
 
     assert rule["AllowedOrigins"] == ["*"]
@@ -164,7 +164,7 @@ def test_a_page_may_send_the_form_of_a_direct_upload(settings: Settings, clients
     assert "PUT" not in rule["AllowedMethods"]
 
 
-def test_a_refused_template_names_the_resource_and_can_be_put_right(
+def test_a_failed_deployment_names_the_resource_and_can_be_corrected(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = deployment.settings.stack + "-bad"
@@ -184,7 +184,7 @@ def test_a_refused_template_names_the_resource_and_can_be_put_right(
     assert deployment.clients.sqs.get_queue_url(QueueName=settings.webhooks_queue)
 
 
-def test_an_installation_without_the_template_says_so(
+def test_an_installation_without_the_templates_is_an_error_that_says_so(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(darkroom.provision.data, "TEMPLATE", tmp_path / "data.yaml")
@@ -193,7 +193,7 @@ def test_an_installation_without_the_template_says_so(
         provision(deployment.settings, deployment.clients)
 
 
-def test_missing_names_each_thing_that_is_not_there(settings: Settings, clients: Clients) -> None:
+def test_missing_names_each_resource_that_does_not_exist(settings: Settings, clients: Clients) -> None:
     elsewhere = settings.model_copy(update={"stack": "nowhere", "bucket": "nowhere-either"})
 
     assert missing(elsewhere, clients) == [
@@ -219,7 +219,7 @@ def test_missing_says_that_aws_cannot_be_reached(settings: Settings, nobody_answ
     ]
 
 
-def test_waiting_for_the_endpoint_has_an_end(
+def test_waiting_for_the_endpoint_ends_with_an_error(
     settings: Settings, nobody_answers: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(darkroom.provision.stack, "REACHABLE_WITHIN", 1)

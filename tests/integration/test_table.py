@@ -23,7 +23,7 @@ MANY = [
 ]
 
 
-def test_a_record_comes_back_as_it_went_in(stack: Stack, picture: bytes) -> None:
+def test_a_record_reads_as_it_was_written(stack: Stack, picture: bytes) -> None:
     photo = stack.record(picture, [METADATA, *MANY], reference="r-1")
     photo.metadata = {"shot": 7, "ratio": 1.5, "good": True, "note": "", "none": None}
     stack.services.table.create(photo)
@@ -38,7 +38,7 @@ TINY = ["1.2345678901234567e-99", "1e-130", "-1.7976931348623157e-300", "5e-324"
 TOO_LARGE = ["1.7976931348623157e37", "-1e38", "1e50", "1e300", "9007199254740993", "1" + 38 * "0", "1e999"]
 
 
-def test_whatever_number_is_taken_can_be_read_and_written_again(stack: Stack, picture: bytes) -> None:
+def test_every_number_that_is_accepted_can_be_stored(stack: Stack, picture: bytes) -> None:
     metadata: TypeAdapter[dict[str, Any]] = TypeAdapter(Metadata)
     taken = metadata.validate_json("{" + ", ".join(f'"{number}": {number}' for number in NUMBERS + TINY) + "}")
     photo = stack.record(picture, [METADATA], metadata=taken)
@@ -53,9 +53,7 @@ def test_whatever_number_is_taken_can_be_read_and_written_again(stack: Stack, pi
             metadata.validate_json(f'{{"x": {number}}}')
 
 
-def test_what_a_photo_makes_no_use_of_is_not_written_so_that_older_releases_can_read_it(
-    stack: Stack, picture: bytes
-) -> None:
+def test_default_values_are_not_stored_so_that_older_releases_can_read_the_record(stack: Stack, picture: bytes) -> None:
     photo = stack.record(picture, [METADATA, *MANY])
     stack.services.table.create(photo)
     settings, dynamodb = stack.services.settings, stack.services.clients.dynamodb
@@ -77,7 +75,7 @@ def test_one_unreadable_record_does_not_hide_the_others(stack: Stack, picture: b
     assert [photo.id for photo in found] == [photos[1].id]
 
 
-def test_no_update_of_many_at_once_is_lost(stack: Stack, picture: bytes) -> None:
+def test_concurrent_updates_are_not_lost(stack: Stack, picture: bytes) -> None:
     photo = stack.record(picture, [METADATA])
     stack.services.table.create(photo)
     (order,) = photo.orders
@@ -93,7 +91,7 @@ def test_no_update_of_many_at_once_is_lost(stack: Stack, picture: bytes) -> None
     assert stack.look(photo).orders[order].claim_count == 10
 
 
-def test_a_stale_view_is_read_again(stack: Stack, picture: bytes) -> None:
+def test_a_stale_record_is_read_again(stack: Stack, picture: bytes) -> None:
     photo = stack.record(picture, [METADATA])
     stack.services.table.create(photo)
     (order,) = photo.orders
@@ -118,7 +116,7 @@ def test_a_record_of_a_newer_release_is_not_read_in_part(stack: Stack, picture: 
         stack.services.table.get(photo.id)
 
 
-def test_a_change_that_is_refused_changes_nothing(stack: Stack, picture: bytes) -> None:
+def test_a_change_that_raises_changes_nothing(stack: Stack, picture: bytes) -> None:
     photo = stack.record(picture, [METADATA])
     stack.services.table.create(photo)
     with pytest.raises(Conflict):
@@ -126,7 +124,7 @@ def test_a_change_that_is_refused_changes_nothing(stack: Stack, picture: bytes) 
     assert stack.look(photo) == photo
 
 
-def test_an_update_does_not_create(stack: Stack) -> None:
+def test_an_update_does_not_create_a_record(stack: Stack) -> None:
     with pytest.raises(NotFound):
         stack.services.table.update(new_id(), lambda record: record.delete())
 
@@ -152,12 +150,12 @@ def test_lists_are_newest_first_in_pages_and_of_one_owner(stack: Stack, picture:
 
 
 @pytest.mark.parametrize("cursor", ["x", "!!!", "a" * 48])
-def test_a_cursor_that_is_not_ours_is_refused(stack: Stack, cursor: str) -> None:
+def test_an_invalid_cursor_is_refused(stack: Stack, cursor: str) -> None:
     with pytest.raises(InvalidRequest, match="cursor"):
         stack.services.table.list_photos("ann", 2, cursor)
 
 
-def test_only_what_is_due_is_found_by_the_sweep(stack: Stack, picture: bytes) -> None:
+def test_the_sweep_finds_only_overdue_photos(stack: Stack, picture: bytes) -> None:
     late, waiting, ended = (stack.record(picture, [METADATA]) for _ in range(3))
     for order in late.orders.values():
         order.due_at = now() - timedelta(seconds=1)

@@ -69,7 +69,7 @@ class TestAgainstTheory:
         margin = 3.25 * statistics.stdev(waits) / math.sqrt(len(waits))
         assert statistics.mean(waits) == pytest.approx(0.7 / (2 * (1 - 0.7)), abs=margin)  # Pollaczek and Khinchine
 
-    def test_what_is_taken_ahead_may_wait_beside_an_idle_worker(self) -> None:
+    def test_prefetched_messages_may_wait_although_a_worker_is_idle(self) -> None:
         arrivals = steady(3, 2000)
         ahead, none = (run_workers(arrivals, Fixed(5, prefetch), exponential(1.0), 1, at_once) for prefetch in (1, 0))
         assert mean_wait(ahead) > 1.5 * mean_wait(none)
@@ -92,13 +92,13 @@ class TestNothingIsLost:
         ],
         ids=lambda policy: policy.name,
     )
-    def test_each_photo_is_done_once_however_workers_come_and_go(self, policy: Fixed | TargetTracking | Keda) -> None:
+    def test_each_photo_is_done_once_while_workers_start_and_stop(self, policy: Fixed | TargetTracking | Keda) -> None:
         arrivals = burst(0.5, 20, 600, 600, 7200)
         outcome = run_workers(arrivals, policy, exponential(2.0), 1, lambda chance: chance.uniform(30, 60))
         assert outcome.done == outcome.arrived == len({id(photo) for photo in outcome.photos})
         assert all(photo.arrived <= photo.started <= photo.done for photo in outcome.photos)
 
-    def test_what_arrived_is_done_in_work_or_waiting(self) -> None:
+    def test_every_photo_is_done_in_work_or_waiting(self) -> None:
         env = Environment()
         queue = SimulatedQueue(env)
         photos = [SimulatedPhoto(0.0, 1.0) for _ in range(50)]
@@ -116,7 +116,7 @@ class TestNothingIsLost:
         env.run(until=100)
         assert (queue.visible, queue.in_flight) == (0, 0)
 
-    def test_a_worker_that_is_stopped_ends_what_it_has_begun_and_gives_back_the_rest(self) -> None:
+    def test_a_stopped_worker_finishes_its_photo_and_gives_back_the_rest(self) -> None:
         env = Environment()
         queue = SimulatedQueue(env)
         photos = [SimulatedPhoto(0.0, 10.0), SimulatedPhoto(0.0, 10.0), SimulatedPhoto(0.0, 10.0)]
@@ -130,7 +130,7 @@ class TestNothingIsLost:
         env.run()
         assert (worker.ended.triggered, photos[0].done, queue.visible) == (True, 10.0, 2)
 
-    def test_lambda_does_all_of_them(self) -> None:
+    def test_lambda_does_all_photos(self) -> None:
         outcome = run_lambda(burst(1, 50, 60, 60, 600), LambdaFunction(1769, most=20), exponential(1.0), 1)
         assert outcome.done == outcome.arrived
         assert outcome.peak == 20
@@ -140,7 +140,7 @@ class TestScaling:
     ARRIVALS = burst(1, 50, 900, 300, 7200)
 
     @pytest.mark.parametrize("kind", ["ECS", "KEDA"])
-    def test_a_burst_brings_workers_and_its_end_takes_them_away(self, kind: str) -> None:
+    def test_a_burst_adds_workers_and_its_end_removes_them(self, kind: str) -> None:
         policy = (
             TargetTracking("ECS", 10, begin=2, least=2, most=60)
             if kind == "ECS"
@@ -155,7 +155,7 @@ class TestScaling:
         fixed = run_workers(self.ARRIVALS, Fixed(2), always(0.8), 1, at_once)
         assert quantile(outcome.waits, 0.95) < 0.2 * quantile(fixed.waits, 0.95)
 
-    def test_alarms_want_three_minutes_and_a_start_takes_its_time(self) -> None:
+    def test_alarms_need_three_minutes_and_a_start_takes_time(self) -> None:
         policy = TargetTracking("ECS", 10, begin=2, least=2, most=60)
         outcome = run_workers(self.ARRIVALS, policy, always(0.8), 1, lambda _: 45.0)
         more = min(at for at, _, workers in outcome.timeline if workers > 4)
@@ -171,7 +171,7 @@ class TestScaling:
         outcome = run_lambda(steady(50, 120), LambdaFunction(1769, most=12, batch=1), always(1.0), 1)
         assert outcome.peak == 12
 
-    def test_less_memory_is_less_cpu_and_more_than_one_is_of_no_use(self) -> None:
+    def test_less_memory_means_less_cpu_and_a_second_cpu_has_no_effect(self) -> None:
         photo = SimulatedPhoto(0, cpu=1.0, idle=0.5)
         assert LambdaFunction(1769).seconds(photo) == pytest.approx(1.5)
         assert LambdaFunction(885).seconds(photo) == pytest.approx(2.5, rel=0.01)
@@ -179,13 +179,13 @@ class TestScaling:
 
 
 class TestArrivals:
-    def test_a_day_has_its_photos_and_its_curve(self) -> None:
+    def test_a_day_has_the_right_number_of_photos_and_the_right_curve(self) -> None:
         times = list(day(50_000).times(random.Random(1)))
         assert len(times) == pytest.approx(50_000, abs=5 * math.sqrt(50_000))
         noon = sum(DAY / 4 < at < 3 * DAY / 4 for at in times)
         assert noon / len(times) == pytest.approx(0.5 + 0.8 / math.pi, abs=0.02)
 
-    def test_a_burst_is_a_hundred_times_as_much(self) -> None:
+    def test_a_burst_has_a_hundred_times_the_rate(self) -> None:
         times = list(burst(2, 100, 600, 300, 3600).times(random.Random(1)))
         assert sum(600 <= at < 900 for at in times) == pytest.approx(60_000, rel=0.03)
         assert len(times) == pytest.approx(60_000 + 6_600, rel=0.03)
@@ -204,20 +204,20 @@ class TestMachine:
         env.run()
         return ends
 
-    def test_each_has_a_core_while_there_are_enough(self) -> None:
+    def test_each_process_has_a_core_while_there_are_enough(self) -> None:
         env = Environment()
         assert self.ends(Machine(env, 2), env, ("a", 1), ("b", 2)) == pytest.approx([1, 2])
 
-    def test_three_share_two_cores(self) -> None:
+    def test_three_processes_share_two_cores(self) -> None:
         env = Environment()
         assert self.ends(Machine(env, 2), env, ("a", 1), ("b", 1), ("c", 2)) == pytest.approx([1.5, 1.5, 2.5])
 
-    def test_a_container_has_its_cap_and_others_get_what_it_leaves(self) -> None:
+    def test_a_container_is_capped_and_others_get_the_rest(self) -> None:
         env = Environment()
         machine = Machine(env, 2, caps={"a": 0.5})
         assert self.ends(machine, env, ("a", 1), ("b", 1), ("c", 1.5)) == pytest.approx([2, 4 / 3, 11 / 6])
 
-    def test_what_others_use_is_not_there(self) -> None:
+    def test_cores_that_other_programs_use_are_not_available(self) -> None:
         env = Environment()
         assert self.ends(Machine(env, 2, others=1.0), env, ("a", 1), ("b", 1)) == pytest.approx([2, 2])
 
@@ -232,24 +232,24 @@ class TestRealRunsAsSimulated:
         monkeypatch.setattr("bench.scale.calibrate.os.cpu_count", lambda: 2)
 
     @pytest.mark.parametrize(("workers", "seconds"), [(1, 6.0), (2, 3.0)])
-    def test_as_many_workers_as_cores_have_them_for_themselves(self, workers: int, seconds: float) -> None:
+    def test_as_many_workers_as_cores_do_not_slow_each_other(self, workers: int, seconds: float) -> None:
         services = {"12 MP": [Service(wall=1.5, worker_cpu=1.5, emulator_cpu=0.0)]}
         result = simulate(workers, ["12 MP"] * 4, [100.0] * 4, services, 0.0, 1.0, containers=True, seed=1)
         assert result.makespan == pytest.approx(seconds)
 
     @pytest.mark.parametrize("emulator_cpu", [0.4, 0.9])
-    def test_one_worker_adds_up_what_photos_took(self, emulator_cpu: float) -> None:
+    def test_one_worker_needs_the_sum_of_its_photos(self, emulator_cpu: float) -> None:
         """Whether the emulator's work left time over, or passed in part beside the worker's."""
         one = Service(wall=1.5, worker_cpu=1.0, emulator_cpu=emulator_cpu)
         result = simulate(1, ["a"] * 3, [7.0, 7.0, 20.0], {"a": [one]}, 0.0, 1.0, containers=True, seed=1)
         assert (result.makespan, result.mean_wait) == pytest.approx((13 + 1.5, 1.5 / 3))
 
-    def test_what_passes_beside_the_work_still_takes_its_cpu(self) -> None:
+    def test_work_of_the_emulator_beside_the_photo_still_needs_cpu(self) -> None:
         services = {"a": [Service(wall=1.0, worker_cpu=1.0, emulator_cpu=0.5)]}
         result = simulate(2, ["a"] * 8, [0.0] * 8, services, 0.0, 1.0, containers=True, seed=1)
         assert result.makespan == pytest.approx(8 * 1.5 / 2, rel=0.05)
 
-    def test_more_workers_than_cores_bring_what_the_cores_have(self) -> None:
+    def test_more_workers_than_cores_reach_what_the_cores_can_do(self) -> None:
         services = {"a": [Service(wall=cpu, worker_cpu=cpu, emulator_cpu=0.0) for cpu in (0.5, 1.0, 1.5)]}
         alone, shared, less = (
             simulate(workers, ["a"] * 60, [0.0] * 60, services, others, 1.0, containers=True, seed=1)
@@ -272,19 +272,19 @@ class TestMoney:
         }
     )
 
-    def test_hours_by_hand(self) -> None:
+    def test_worker_costs_match_a_calculation_by_hand(self) -> None:
         assert self.PRICES.fargate_hour("arm") == pytest.approx(2 * 0.03 + 4 * 0.004)
         assert self.PRICES.ec2_hour("x86") == pytest.approx(0.04)
         assert self.PRICES.lambda_bill("x86", 2048, 3600, 1e6) == pytest.approx(2 * 3600 * 0.00002 + 0.2)
 
-    def test_requests_by_hand(self) -> None:
+    def test_request_costs_match_a_calculation_by_hand(self) -> None:
         calls = {"s3 PutObject": 5.0, "s3 GetObject": 1.0, "sqs SendMessage": 2.0, "sqs ReceiveMessage": 1.0}
         dollars = self.PRICES.requests(calls, {"table": 8.0, "due": 4.0, "read": 1.0})
         assert dollars == pytest.approx(
             {"S3 writes": 25.0, "S3 reads": 0.4, "SQS": 1.2, "DynamoDB writes": 7.2, "DynamoDB reads": 0.1}
         )
 
-    def test_a_worker_counts_for_a_minute_at_least(self) -> None:
+    def test_a_worker_is_billed_for_at_least_a_minute(self) -> None:
         env = Environment()
         queue = SimulatedQueue(env)
         fleet = SimulatedFleet(
@@ -298,7 +298,7 @@ class TestMoney:
         assert fleet.seconds(minimum=60) == pytest.approx(3600 + 60)
         assert fleet.seconds() == pytest.approx(3600 + 10)
 
-    def test_the_table_of_prices_is_whole(self) -> None:
+    def test_the_price_table_is_complete(self) -> None:
         prices = Prices.read()
         calls = {"s3 PutObject": 1.0, "s3 GetObject": 1.0, "sqs SendMessage": 1.0}
         assert all(dollars > 0 for dollars in prices.requests(calls, {"table": 1.0, "read": 1.0}).values())
@@ -313,7 +313,7 @@ class TestMoney:
 class TestLimits:
     UNITS = MappingProxyType({"table": 8.0, "due": 4.0, "by_owner": 1.0})
 
-    def test_they_come_in_order_and_follow_from_the_calls(self) -> None:
+    def test_ceilings_are_sorted_and_follow_from_the_calls(self) -> None:
         found = find_ceilings({"s3 PutObject": 5.0, "s3 GetObject": 1.0}, self.UNITS, service=0.5)
         assert [limit.rate for limit in found] == sorted(limit.rate for limit in found)
         rates = {limit.what: limit.rate for limit in found}
@@ -321,7 +321,7 @@ class TestLimits:
         assert rates["S3: writes under one prefix"] == 3500 / 4
         assert rates["Lambda: concurrent executions"] == 2000
 
-    def test_what_is_called_fine_is_fine(self) -> None:
+    def test_a_ceiling_called_fine_is_beyond_a_billion_a_day(self) -> None:
         found = find_ceilings({"s3 PutObject": 5.0, "s3 GetObject": 1.0}, self.UNITS, service=0.5)
         assert all(limit.rate > BILLION_A_DAY for limit in found if limit.kind == "fine")
 

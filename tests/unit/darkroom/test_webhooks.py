@@ -57,7 +57,7 @@ class TestUrls:
             ("https://[2606:4700:4700::1111]/", "2606:4700:4700::1111", 443, "/"),
         ],
     )
-    def test_public_addresses_are_taken(self, url: str, host: str, port: int, path: str) -> None:
+    def test_urls_of_public_hosts_are_accepted(self, url: str, host: str, port: int, path: str) -> None:
         target = read_callback(url)
         assert (target.host, target.port, target.path, target.tls, target.private) == (host, port, path, True, False)
         assert read_callback(target.url) == target
@@ -101,7 +101,7 @@ class TestUrls:
             "https://127.0.\t0.1/",
         ],
     )
-    def test_no_spelling_of_a_private_address_is_taken(self, url: str) -> None:
+    def test_every_spelling_of_a_private_address_is_refused(self, url: str) -> None:
         with pytest.raises(CallbackRefused, match="not a public address"):
             read_callback(url)
 
@@ -139,7 +139,7 @@ class TestUrls:
             ("https://example.com/" + "ä" * MAX_URL, "longer"),
         ],
     )
-    def test_anything_else_is_refused_with_the_reason(self, url: str, fault: str) -> None:
+    def test_invalid_urls_are_refused_with_the_reason(self, url: str, fault: str) -> None:
         with pytest.raises(CallbackRefused, match=fault) as caught:
             read_callback(url)
         assert "secret" not in caught.value.detail
@@ -155,7 +155,7 @@ class TestUrls:
             ("http://Host.Docker.Internal.:22/", ["host.docker.internal"]),
         ],
     )
-    def test_a_setting_allows_named_private_hosts(self, url: str, allowed: list[str]) -> None:
+    def test_a_setting_allows_private_hosts_by_name(self, url: str, allowed: list[str]) -> None:
         assert read_callback(url, allowed).private
         with pytest.raises(CallbackRefused):
             read_callback(url)
@@ -171,7 +171,7 @@ class TestUrls:
             ("http://localhost:9000@example.com/", ["localhost:9000"]),
         ],
     )
-    def test_and_no_other_ones(self, url: str, allowed: list[str]) -> None:
+    def test_a_setting_for_one_private_host_allows_no_other(self, url: str, allowed: list[str]) -> None:
         with pytest.raises(CallbackRefused):
             read_callback(url, allowed)
 
@@ -190,7 +190,7 @@ class TestAddresses:
         3fff::1 4000::1 5f00::1 fc00::1 fd00:ec2::254 fe80::1 fe80::1%2 fec0::1 feff::1 ff02::1 ff0e::1
         """.split(),  # noqa: SIM905 - a table is easier to read
     )
-    def test_what_is_not_public_is_refused_with_its_kind(self, address: str) -> None:
+    def test_addresses_that_are_not_public_are_refused_with_their_kind(self, address: str) -> None:
         with pytest.raises(CallbackRefused, match=r"is not a public address: it is an? .+ address$"):
             check_address(ipaddress.ip_address(address))
 
@@ -202,7 +202,7 @@ class TestAddresses:
         2600:: 2606:4700:4700::1111 2a00:1450:4001:82a::200e 64:ff9b::8.8.8.8
         """.split(),  # noqa: SIM905 - a table is easier to read
     )
-    def test_what_is_public_is_taken(self, address: str) -> None:
+    def test_public_addresses_are_accepted(self, address: str) -> None:
         check_address(ipaddress.ip_address(address))
 
 
@@ -212,7 +212,7 @@ class TestSchedule:
             Delivered()
         ] * 4
 
-    def test_410_ends_it_for_good(self) -> None:
+    def test_410_ends_all_deliveries(self) -> None:
         assert judge_delivery(WebhookResponse(410, retry_after="5"), 1, NOON) == GivenUp(
             "the receiver answered 410 Gone"
         )
@@ -229,23 +229,23 @@ class TestSchedule:
             DeliveryFailed("no answer"),
         ],
     )
-    def test_any_other_outcome_is_tried_again_by_the_schedule(
+    def test_any_other_outcome_is_retried_by_the_schedule(
         self, outcome: WebhookResponse | DeliveryFailed, attempt: int
     ) -> None:
         verdict = judge_delivery(outcome, attempt, NOON)
         assert isinstance(verdict, TryAgain)
         assert SCHEDULE[attempt] <= verdict.delay <= SCHEDULE[attempt] * (1 + JITTER)
 
-    def test_the_schedule_has_an_end(self) -> None:
+    def test_the_last_attempt_of_the_schedule_is_not_retried(self) -> None:
         verdict = judge_delivery(DeliveryFailed("no answer within 15 s"), len(SCHEDULE), NOON)
         assert verdict == GivenUp("given up after 10 attempts: no answer within 15 s")
 
-    def test_the_reason_names_what_the_receiver_answered(self) -> None:
+    def test_the_reason_has_the_receivers_status(self) -> None:
         verdict = judge_delivery(WebhookResponse(301), 1, NOON)
         assert isinstance(verdict, TryAgain)
         assert verdict.error == "the receiver answered 301 Moved Permanently; redirects are not followed"
 
-    def test_retry_after_makes_the_wait_longer_and_never_shorter(self) -> None:
+    def test_retry_after_can_lengthen_the_wait_but_not_shorten_it(self) -> None:
         longer = judge_delivery(WebhookResponse(503, "120"), 1, NOON)
         assert isinstance(longer, TryAgain)
         assert 120 <= longer.delay <= 120 * (1 + JITTER)
@@ -272,7 +272,7 @@ class TestSchedule:
             (None, 0),
         ],
     )
-    def test_both_forms_of_retry_after(self, value: str | None, seconds: float) -> None:
+    def test_retry_after_is_read_as_seconds_or_as_a_date(self, value: str | None, seconds: float) -> None:
         assert retry_after(value, NOON) == seconds
 
 
@@ -281,17 +281,17 @@ class TestMessages:
         ("wait", "delay"),
         [(-10, 0), (0, 0), (0.1, 1), (4.2, 5), (899.5, LONGEST_DELAY), (900, LONGEST_DELAY), (86_400, LONGEST_DELAY)],
     )
-    def test_sqs_keeps_it_back_until_it_is_due_or_as_long_as_it_can(self, wait: float, delay: int) -> None:
+    def test_sqs_delays_a_message_until_it_is_due_or_for_its_longest_delay(self, wait: float, delay: int) -> None:
         message = WebhookMessage(
             photo=new_id(), owner="ann", generation=1, not_before=NOON + timedelta(seconds=wait), id=new_id()
         )
         assert message.delay(NOON) == delay
 
-    def test_a_later_version_is_not_an_error_of_the_sender(self) -> None:
+    def test_a_message_of_a_newer_version_is_not_invalid(self) -> None:
         with pytest.raises(FutureMessage):
             read_webhook(WebhookMessage.of(photo(), photo().generation).model_dump_json().replace('"v":1', '"v":2'))
 
-    def test_it_is_read_as_it_was_written_and_by_its_own_queue_only(self) -> None:
+    def test_a_message_reads_as_it_was_written_and_only_on_its_own_queue(self) -> None:
         message = WebhookMessage.of(photo(), photo().generation)
         assert read_webhook(message.model_dump_json()) == message
         with pytest.raises(MessageError, match="not a Darkroom message: kind"):
@@ -315,7 +315,7 @@ def photo(**more: Any) -> PhotoRecord:
 
 
 class TestRecord:
-    def test_every_attempt_is_noted_until_it_is_delivered(self) -> None:
+    def test_every_attempt_is_recorded_until_delivery(self) -> None:
         record = photo()
         record.begin_delivery(1, 1, "a", LATER)
         record.note_delivery(1, 1, "the receiver answered 500", NOON)
@@ -330,7 +330,7 @@ class TestRecord:
         assert delivery.delivered_at
         assert delivery.last_error == "the receiver answered 500"
 
-    def test_an_attempt_is_had_by_one_message_and_does_not_count_before_it_is_noted(self) -> None:
+    def test_an_attempt_belongs_to_one_message_and_counts_only_when_recorded(self) -> None:
         record = photo()
         record.begin_delivery(1, 1, "a", LATER)
         before = record.model_copy(deep=True)
@@ -341,7 +341,7 @@ class TestRecord:
         assert delivery is not None
         assert (delivery.attempts, delivery.next_at, delivery.message_id) == (0, LATER, "a")
 
-    def test_an_attempt_whose_worker_is_taken_for_dead_is_made_again_and_counts_once(self) -> None:
+    def test_an_attempt_of_a_dead_worker_is_repeated_and_counts_once(self) -> None:
         record = photo()
         record.begin_delivery(1, 1, "a", NOON)
         record.begin_delivery(1, 1, "b", LATER)
@@ -353,7 +353,7 @@ class TestRecord:
             record.begin_delivery(1, 1, "c", LATER)
         assert record == before
 
-    def test_a_delivery_that_was_noted_late_is_one(self) -> None:
+    def test_a_delivery_that_is_recorded_late_counts(self) -> None:
         record = photo()
         record.note_delivery(1, 1, "no answer", NOON)
         record.note_delivery(1, 2, "no answer", NOON)
@@ -363,7 +363,7 @@ class TestRecord:
         assert delivery.delivered_at
         assert (delivery.attempts, delivery.next_at) == (2, None)
 
-    def test_what_comes_late_does_not_undo_a_delivery(self) -> None:
+    def test_a_late_error_does_not_undo_a_delivery(self) -> None:
         record = photo()
         record.note_delivery(1, 1)
         before = record.model_copy(deep=True)
@@ -372,7 +372,7 @@ class TestRecord:
             record.begin_delivery(1, 2, "b", LATER)
         assert record == before
 
-    def test_an_error_without_a_next_time_is_the_end(self) -> None:
+    def test_an_error_without_a_next_attempt_ends_the_delivery(self) -> None:
         record = photo()
         record.note_delivery(1, 1, "410")
         delivery = record.delivery()
@@ -380,7 +380,7 @@ class TestRecord:
         assert delivery.ended
         assert delivery.given_up_at
 
-    def test_only_the_last_generations_are_remembered_and_older_ones_dropped(self) -> None:
+    def test_only_the_newest_generations_are_kept(self) -> None:
         record = photo()
         for generation in range(1, 31):
             record.generation = generation
@@ -390,7 +390,7 @@ class TestRecord:
         assert record.delivery(30 - MAX_DELIVERIES) is None
 
     @pytest.mark.parametrize("more", [{"callback": None}, {"expires_at": NOON}, {"deleted_at": NOON}])
-    def test_nobody_is_told_of_a_photo_that_is_gone_or_has_no_callback(self, more: dict[str, Any]) -> None:
+    def test_a_deleted_photo_or_one_without_a_callback_has_no_webhook(self, more: dict[str, Any]) -> None:
         record = photo(**more)
         assert record.delivery() is None
         with pytest.raises(Conflict):
@@ -404,7 +404,7 @@ class TestRecord:
         record.generation = 2
         assert photo_completed(record, "", generation=1).id == first != photo_completed(record, "").id
 
-    def test_the_owner_sees_the_callback_and_no_event_holds_it(self) -> None:
+    def test_the_owner_sees_the_callback_but_events_do_not_contain_it(self) -> None:
         record = photo()
         record.note_delivery(1, 1, "no answer", NOON)
         view = photo_view(record, "").callback
@@ -414,7 +414,7 @@ class TestRecord:
 
 
 class TestSignatures:
-    def test_the_owner_verifies_with_the_owners_secret(self) -> None:
+    def test_an_owner_can_verify_a_webhook_with_their_secret(self) -> None:
         (secret,) = secrets_of("ann", SecretStr(MASTER))
         assert Webhook(secret).verify('{"a":1}', signed_headers("id", '{"a":1}', [secret])) == {"a": 1}
 
@@ -424,14 +424,14 @@ class TestSignatures:
             with pytest.raises(WebhookVerificationError):
                 Webhook(secret).verify("{}", headers)
 
-    def test_while_the_secret_changes_the_old_and_the_new_one_verify(self) -> None:
+    def test_while_the_master_is_replaced_both_secrets_verify(self) -> None:
         both = secrets_of("ann", SecretStr(f"{MASTER} {OTHER_MASTER}"))
         headers = signed_headers("id", "{}", both)
         assert both == secrets_of("ann", SecretStr(MASTER)) + secrets_of("ann", SecretStr(OTHER_MASTER))
         for secret in both:
             Webhook(secret).verify("{}", headers)
 
-    def test_id_time_and_body_are_all_signed(self) -> None:
+    def test_the_signature_covers_id_time_and_body(self) -> None:
         (secret,) = secrets_of("ann", SecretStr(MASTER))
         headers = signed_headers("id", "{}", [secret])
         earlier = str(int(headers["webhook-timestamp"]) - 1)
@@ -445,12 +445,12 @@ class TestSettings:
         "secret",
         ["hunter2hunter2", "whsec_hunter2", "whsec_hunter2" + "A" * 21, "hunter2" + "A" * 37, f"{MASTER} hunter2"],
     )
-    def test_a_faulty_secret_is_named_and_not_shown(self, secret: str) -> None:
+    def test_an_invalid_secret_is_a_fault_and_not_shown(self, secret: str) -> None:
         with pytest.raises(SettingsError, match="DARKROOM_WEBHOOK_SECRET: expected whsec_") as caught:
             read_settings({"DARKROOM_WEBHOOK_SECRET": secret})
         assert "hunter2" not in str(caught.value)
 
-    def test_a_secret_is_in_no_text_of_the_settings(self) -> None:
+    def test_settings_do_not_show_the_secret(self) -> None:
         settings = read_settings({"DARKROOM_WEBHOOK_SECRET": MASTER})
         assert MASTER not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
 
@@ -459,6 +459,6 @@ class TestSettings:
         assert settings.webhook_private_hosts == ("localhost:9000", "host.docker.internal", "[::1]:80")
 
     @pytest.mark.parametrize("host", ["http://localhost", "localhost:", "localhost:x", "a b", "*", "10.0.0.0/8"])
-    def test_what_is_no_host_is_refused(self, host: str) -> None:
+    def test_a_value_that_is_not_a_host_is_refused(self, host: str) -> None:
         with pytest.raises(SettingsError, match="DARKROOM_WEBHOOK_PRIVATE_HOSTS"):
             read_settings({"DARKROOM_WEBHOOK_PRIVATE_HOSTS": f"localhost,{host}"})
