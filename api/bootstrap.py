@@ -1,4 +1,4 @@
-"""What every way to start the API does first: gunicorn (api/__main__.py) and Lambda (api/lambda_function.py)."""
+"""What gunicorn (api/__main__.py) and Lambda (api/lambda_function.py) both do before they start the API."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from darkroom.sniff import set_pixel_limit
 
 
 def prepare(settings: Settings, owners: Owners, reached_at: str) -> Services:
-    """Find whatever can be wrong with the environment, and set what holds for the whole process.
+    """Check the whole environment, and set what applies to the whole process.
 
-    `reached_at`: where callers come in, for people. Raises SettingsError. Asks for nothing but, where boto3 has to
-    ask for them, credentials.
+    `reached_at`: the API's address, for people. Raises SettingsError. Makes no network request, except for credentials
+    if boto3 has to fetch them.
     """
     read_presets(settings)
     auth_mode(settings, owners)

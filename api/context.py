@@ -1,4 +1,4 @@
-"""What the routes work with: a context, made once by create_app and kept by the Flask app, and plain answers."""
+"""What routes need to do their work: the context of the app, the caller, and simple responses."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ from darkroom.services import Services
 from darkroom.settings import Settings
 
 EXTENSION = "darkroom"
+"""The name under which the Flask app keeps the context."""
 
 RETRY_SOON = 1
-"""Seconds after which to ask again for work that is under way."""
+"""Seconds after which to ask again for work that is queued or running."""
 
 
 @dataclass(frozen=True)
 class Context:
+    """What create_app makes once for each process."""
+
     settings: Settings
     services: Services
     presets: Presets
@@ -33,27 +36,32 @@ class Context:
     owners: Owners = field(default_factory=Owners)
 
     def photo(self, photo_id: UUID) -> PhotoRecord:
-        """The caller's photo. Raises NotFound when it is unknown, deleted, expired or somebody else's."""
-        return present(self.services.table.get(str(photo_id)), photo_id)
+        """The caller's photo. Raises NotFound when it is unknown, deleted, expired or another owner's."""
+        return require_own(self.services.table.get(str(photo_id)), photo_id)
 
 
 def context() -> Context:
+    """The current app's context."""
     return cast(Context, current_app.extensions[EXTENSION])
 
 
 def caller() -> str:
-    """The owner for whom this request is made."""
+    """The owner that the current request acts for."""
     return cast(str, g.get("owner", DEFAULT_OWNER))
 
 
-def present(photo: PhotoRecord | None, photo_id: UUID) -> PhotoRecord:
-    """The record, if the caller may see it; one answer for all reasons, so that nobody learns others' ids."""
+def require_own(photo: PhotoRecord | None, photo_id: UUID) -> PhotoRecord:
+    """The record, if the caller may see it.
+
+    Raises NotFound in the same words in every other case, so that callers cannot find out the ids of other owners.
+    """
     if photo is None or photo.deleted_or_expired or photo.owner != caller():
         raise NotFound(f"there is no photo {photo_id}")
     return photo
 
 
-def json_answer(body: BaseModel, status: int = HTTPStatus.OK, retry_after: int | None = None) -> Response:
+def json_response(body: BaseModel, status: int = HTTPStatus.OK, retry_after: int | None = None) -> Response:
+    """`retry_after`: seconds."""
     response = Response(body.model_dump_json(), status, content_type="application/json")
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
@@ -62,5 +70,5 @@ def json_answer(body: BaseModel, status: int = HTTPStatus.OK, retry_after: int |
 
 def no_content() -> Response:
     response = Response(status=HTTPStatus.NO_CONTENT)
-    del response.headers["Content-Type"]  # of nothing
+    del response.headers["Content-Type"]  # there is no content
     return response

@@ -1,16 +1,16 @@
 """The API as a Lambda function behind API Gateway: the app that gunicorn serves, given events instead of connections.
 
-`lambda_handler` takes the gateway's payload formats 1.0 (REST APIs) and 2.0 (HTTP APIs, function URLs). A REST API
-must name multipart/form-data, application/octet-stream and image/* among its `binaryMediaTypes`, as
-deploy/aws/gateway.yaml does, or it damages photos on their way. What it took for text is refused: a photo that is the
-body itself needs a Content-Type there. `authorize` is for routes that the gateway answers without the app.
+`lambda_handler` accepts the gateway's payload formats 1.0 (REST APIs) and 2.0 (HTTP APIs, function URLs). A REST API
+must list multipart/form-data, application/octet-stream and image/* in its `binaryMediaTypes`, as
+deploy/aws/gateway.yaml does; otherwise it damages photos. The API refuses bodies that arrive as text: a photo that is
+the body itself needs a Content-Type there. `authorize` is for routes that the gateway answers without the app.
 
 What differs from gunicorn:
-- A request has 4 MB at most: Lambda takes 6 MB, and base64 makes four bytes of three. Larger photos: POST /v1/uploads.
-- `?wait=` ends after 25 s, for the gateway hangs up after 29.
+- A request has at most 4 MB: Lambda accepts 6 MB, and base64 makes 4 bytes of 3. Larger photos: POST /v1/uploads.
+- `?wait=` ends after 25 s, because the gateway closes the connection after 29.
 - Each execution environment counts the limits of one caller (api/access/caller_limits.py) for itself, and in full.
-- Whether callers need keys has to be said: there is no address by which to tell whether strangers may come.
-- Slow callers, malformed requests and connections are the gateway's own business.
+- A setting must say whether callers need keys: there is no address that shows who can reach the API.
+- The gateway handles slow callers, malformed requests and connections.
 """
 
 from __future__ import annotations
@@ -38,23 +38,25 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 
-LARGEST_REQUEST = 4 * MIB
+MAX_REQUEST = 4 * MIB
 
-LONGEST_WAIT = 25.0
+MAX_WAIT = 25.0
+"""Seconds."""
 
 AWS_TIMEOUT = 8.0
-"""Three tries of a call end before the gateway hangs up: the caller hears that AWS is down, and when to come back."""
+"""Seconds. Three tries of a call end before the gateway closes the connection, so that the caller gets a 503 with
+Retry-After."""
 
 
 def lambda_handler(event: Event, context: Any) -> Event:
-    """Answer a request. What an execution environment needs is wired for its first one."""
+    """Answer a request. The first request of an execution environment builds the app."""
     return _handler()(event, context)
 
 
 def authorize(event: Event, context: Any) -> Event:  # noqa: ARG001 - Lambda gives it
-    """Tell the gateway who calls: a REQUEST authorizer (payload format 1.0) with Darkroom's own API keys.
+    """A REQUEST authorizer (payload format 1.0) for the gateway, with Darkroom's own API keys.
 
-    It allows the whole stage, because the gateway keeps the answer for whatever else comes with the same key.
+    It allows the whole stage, because the gateway caches the result for other requests with the same key.
     """
     settings, owners = _settings()
     owner: str | None = DEFAULT_OWNER
@@ -62,7 +64,7 @@ def authorize(event: Event, context: Any) -> Event:  # noqa: ARG001 - Lambda giv
         given = Authorization.from_header(Headers(event.get("headers") or {}).get("Authorization"))
         owner = owners.owner_of(hash_of(given.token)) if given and given.type == "bearer" and given.token else None
     if owner is None:
-        raise Exception("Unauthorized")  # by these very words the gateway answers 401
+        raise Exception("Unauthorized")  # the gateway answers 401 to exactly this message
     api, stage, *_ = event["methodArn"].split("/")
     allowed = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": f"{api}/{stage}/*"}
     return {"principalId": owner, "policyDocument": {"Version": "2012-10-17", "Statement": [allowed]}}
@@ -74,8 +76,8 @@ def _handler() -> Callable[[Event, Any], Event]:
     app = create_app(settings, prepare(settings, owners, "the gateway"))
     app.before_request(_refuse_large_photos)
     app.before_request(_refuse_text)
-    # All answers are text, the icon of /docs as well: results come from S3. A REST API would decode base64 only for
-    # callers whose Accept begins with one of its binary types.
+    # All responses are text, even the icon of /docs: callers fetch results from S3. A REST API would decode base64 only
+    # for callers whose Accept header begins with one of its binary types.
     return make_lambda_handler(
         _behind_gateway(app, urlsplit(settings.base_url).path), non_binary_content_type_prefixes=("",)
     )
@@ -83,53 +85,53 @@ def _handler() -> Callable[[Event, Any], Event]:
 
 @cache
 def _settings() -> tuple[Settings, Owners]:
-    """Raises SettingsError, whose words Lambda logs."""
+    """Raises SettingsError; Lambda logs its message."""
     settings = read_settings()
     set_up_logs(settings, "api")
     owners = read_owners(settings)
     if settings.auth is None and not owners.keys:
         raise SettingsError(
             f"every caller of the gateway could do everything, because there are no API keys: {HOW_KEYS_ARE_MADE}; "
-            f"or set {PREFIX}AUTH=off, where the gateway itself lets in only those who may"
+            f"or set {PREFIX}AUTH=off if the gateway itself checks its callers"
         )
     auth_mode(settings, owners)
     bounded = {
-        "max_wait": min(settings.max_wait, LONGEST_WAIT),
+        "max_wait": min(settings.max_wait, MAX_WAIT),
         "aws_timeout": min(settings.aws_timeout, AWS_TIMEOUT),
-        "api_processes": 1,  # an execution environment has no share of a machine's limits
+        "api_processes": 1,  # an execution environment counts limits in full, not its share of a machine's
     }
     return settings.model_copy(update=bounded), owners
 
 
 def _refuse_large_photos() -> None:
-    if request.endpoint == auth.UPLOAD and (request.content_length or 0) > LARGEST_REQUEST:
+    if request.endpoint == auth.UPLOAD and (request.content_length or 0) > MAX_REQUEST:
         raise RequestTooLarge(
-            f"the request has more than {LARGEST_REQUEST:,} bytes, which is all that can be sent here; "
-            "POST /v1/uploads says where to send larger photos"
+            f"the request has more than {MAX_REQUEST:,} bytes, the limit of this gateway; "
+            "use POST /v1/uploads for larger photos"
         )
 
 
 def _refuse_text() -> None:
-    """What the gateway does not know to be binary it gives as text, with other characters in place of most bytes: some
-    photos can still be read after that, and show something else."""
+    """A REST API passes bodies that are not of a binary type as text, with most bytes replaced. Some photos can still
+    be decoded after that, with wrong pixels."""
     event = request.environ["apig_wsgi.full_event"]
     if request.endpoint == auth.UPLOAD and event.get("body") and not event.get("isBase64Encoded"):
         raise UnsupportedMediaType(
-            "the gateway took this for text, which damaged it: send multipart/form-data with photo parts, or the photo "
-            "itself with a Content-Type such as image/jpeg or application/octet-stream"
+            "the gateway took this for text, which damaged the photo: send multipart/form-data with parts named photo, "
+            "or the photo itself with a Content-Type such as image/jpeg or application/octet-stream"
         )
 
 
 def _behind_gateway(app: WSGIApplication, public_path: str) -> WSGIApplication:
-    """The app, for requests whose addresses have the gateway's prefix and whose id is the gateway's own."""
+    """The app behind the gateway: without the gateway's prefix in the path, and with the gateway's request id."""
 
     def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         event = environ["apig_wsgi.full_event"]
-        # An HTTP API decodes the path, a REST API does not: either way WSGI wants its bytes, as Latin-1.
+        # An HTTP API decodes the path, a REST API does not. WSGI needs the decoded bytes as Latin-1.
         environ["PATH_INFO"] = unquote_to_bytes(_path(event, public_path)).decode("latin-1")
-        if whole := environ.get("HTTP_CONTENT_TYPE"):  # what stands in CONTENT_TYPE may end at a comma in the boundary
+        if whole := environ.get("HTTP_CONTENT_TYPE"):  # CONTENT_TYPE may have been cut at a comma in the boundary
             environ["CONTENT_TYPE"] = whole
-        environ.pop("HTTP_TRANSFER_ENCODING", None)  # the gateway has put the chunks together
+        environ.pop("HTTP_TRANSFER_ENCODING", None)  # the gateway has joined the chunks
         environ.setdefault("HTTP_X_REQUEST_ID", event["requestContext"].get("requestId", ""))
         return app(environ, start_response)
 
@@ -137,13 +139,13 @@ def _behind_gateway(app: WSGIApplication, public_path: str) -> WSGIApplication:
 
 
 def _path(event: Event, public_path: str) -> str:
-    """The address without what may stand before it: the stage of an HTTP API, the path that a custom domain maps."""
+    """The path without its prefix: the stage of an HTTP API, or the path that a custom domain maps."""
     context = event["requestContext"]
     stage = f"/{context.get('stage', '')}"
     path: str
     if event.get("version") == "2.0":
         path, prefixes = event["rawPath"], [stage]
-    elif context.get("path", event["path"]) != event["path"]:  # a REST API has taken it away
+    elif context.get("path", event["path"]) != event["path"]:  # a REST API has removed it
         path, prefixes = event["path"], []
     else:
         path, prefixes = event["path"], [public_path, stage] if "version" in event else [public_path]

@@ -1,7 +1,7 @@
-"""`?wait=`: how many requests may wait for a photo at the same time, and how they do it.
+"""`?wait=`: how many requests may wait for photos at the same time, and how they wait.
 
-A waiting request holds a thread. Only a share of the threads may be held so, or a few patient
-callers would leave none for uploads and health checks.
+A waiting request holds a thread. Only a share of the threads may wait, so that threads stay free for uploads and health
+checks.
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ from collections.abc import Callable
 from darkroom.record.photo import PhotoRecord
 
 FIRST_PAUSE = 0.05
+"""Seconds between the first two reads of a photo; later pauses grow."""
+
 LONGEST_PAUSE = 1.0
 
 
 class Waits:
     def __init__(self, threads: int, share: float) -> None:
-        # At least one thread stays free, whatever the share.
+        # At least one thread stays free, whatever the share is.
         self.limit = min(int(threads * share), threads - 1)
         self._places = threading.BoundedSemaphore(self.limit) if self.limit else None
         self.stopping: Callable[[], bool] = lambda: False
-        """Says whether the server is being stopped: then every wait ends, so that it need not be cut off."""
+        """Whether the server is shutting down: then every wait ends at once."""
 
     def until_ended(
         self, read: Callable[[], PhotoRecord], seconds: float, sleep: Callable[[float], None] = time.sleep
     ) -> tuple[PhotoRecord, bool]:
         """Read a photo until its jobs have ended or the time is over.
 
-        Returns the photo as last read, and False when the wait was refused because too many wait already.
+        Returns the photo as last read, and False when too many requests are waiting already, so this one did not.
         """
         photo = read()
         if not photo.unfinished or seconds <= 0:

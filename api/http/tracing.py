@@ -1,4 +1,4 @@
-"""A request's id, its line in the log, and the headers that every answer has."""
+"""The request id, the log line of each request, and the headers of every response."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ log = structlog.get_logger()
 
 HEADER = "X-Request-Id"
 
-PROBES = ("health.healthz", "health.readyz")
-"""Asked every few seconds; their lines are for debugging only."""
+PROBES = ("probes.healthz", "probes.readyz")
+"""Load balancers call them every few seconds: their log lines have the level debug."""
 
-SANE = "[A-Za-z0-9._:=-]{1,64}"
-"""A caller's own id that is taken over; any other is replaced."""
+ACCEPTED_ID = "[A-Za-z0-9._:=-]{1,64}"
+"""A caller's own request id that the API takes over; it replaces any other."""
 
 
 def register(app: Flask) -> None:
+    """Give each request an id, log it, and set the headers that every response has."""
     app.before_request(_begin)
     app.after_request(_end)
 
 
 def _begin() -> None:
     given = request.headers.get(HEADER, "")
-    g.request_id = given if re.fullmatch(SANE, given) else str(uuid.uuid4())
+    g.request_id = given if re.fullmatch(ACCEPTED_ID, given) else str(uuid.uuid4())
     g.begun = time.monotonic()
     structlog.contextvars.clear_contextvars()
     ids = {name.removesuffix("_id"): str(value) for name, value in (request.view_args or {}).items()}

@@ -1,16 +1,16 @@
-"""The webhook in the OpenAPI document: what callbacks are sent, from the model that makes it, and may answer."""
+"""The webhook in the OpenAPI document: what Darkroom sends to a callback URL, and how the receiver may answer."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from api.openapi import document as openapi
+from api.openapi import responses, schemas
 from darkroom.record.events import Event
 from darkroom.record.state import COMPLETED
 
 _HEADERS = {
-    "webhook-id": "the event's id: the same whenever it is sent again",
-    "webhook-timestamp": "when it was signed, in seconds since 1970",
+    "webhook-id": "the event's id; it stays the same when the event is sent again",
+    "webhook-timestamp": "the time of the signature, in seconds since 1970",
     "webhook-signature": "`v1,` and the base64 HMAC-SHA256 of `id.timestamp.body`; several while a secret is replaced",
 }
 
@@ -22,28 +22,28 @@ def webhooks() -> dict[str, Any]:
                 "operationId": "photoCompleted",
                 "tags": ["webhooks"],
                 "summary": "All jobs of a photo have ended",
-                "description": "Sent to the photo's `callback_url` as in Standard Webhooks, at least once: an id that "
-                "you know already needs no second look. `data` is the photo, without the callback and without the "
+                "description": "Sent to the photo's `callback_url` as defined by Standard Webhooks, at least once: "
+                "ignore an id that you have already handled. `data` is the photo, without the callback and without the "
                 "specs and errors of its jobs.",
                 "parameters": [
-                    {"name": name, "in": "header", "required": True, "description": said, "schema": {"type": "string"}}
-                    for name, said in _HEADERS.items()
+                    {"name": name, "in": "header", "required": True, "description": text, "schema": {"type": "string"}}
+                    for name, text in _HEADERS.items()
                 ],
                 "requestBody": {
                     "required": True,
                     "content": {
                         "application/json": {
-                            "schema": {"allOf": [openapi.ref(Event), {"properties": {"type": {"const": COMPLETED}}}]}
+                            "schema": {"allOf": [schemas.ref(Event), {"properties": {"type": {"const": COMPLETED}}}]}
                         }
                     },
                 },
                 "responses": {
                     "2XX": {"description": "Received"},
-                    "410": {"description": "Nobody is there any more: this photo's callback is not asked again"},
+                    "410": {"description": "The receiver is gone: Darkroom sends no more webhooks for this photo"},
                     "default": {
-                        "description": "Not received, redirects included: sent again later, for three days",
-                        "headers": openapi.header(
-                            "Retry-After", "no earlier than that: seconds, or a date", {"type": "string"}
+                        "description": "Not received (this includes redirects): Darkroom tries again for three days",
+                        "headers": responses.header(
+                            "Retry-After", "the earliest time of the next try: seconds, or a date", {"type": "string"}
                         ),
                     },
                 },

@@ -1,4 +1,4 @@
-"""Many dead letters in one request: a bounded part of the work, and where to go on."""
+"""Change many dead letters in one request: a limited part of the work, and where the next request continues."""
 
 from __future__ import annotations
 
@@ -12,26 +12,31 @@ from darkroom.errors import Conflict, NotFound, Unavailable
 from darkroom.redrive import PAGE, DeadLetters, DeadOrder, dead_orders
 
 MAX_PAGES = 10
-"""Index pages that one request may read while it looks for a reason."""
+"""Pages of the index that one request may read while it looks for dead letters with a reason."""
 
-LONGEST = 10.0
-"""Seconds after which a request that changes many begins with no further one."""
+TIME_LIMIT = 10.0
+"""Seconds after which a request begins no further change."""
 
 Position = tuple[str, str | None]
-"""A dead letter's id, and the cursor with which a request finds it and what follows."""
+"""A dead letter's id, and the cursor with which a request finds this dead letter and those behind it."""
 
 
-class DoneView(BaseModel):
-    """What one request did. With `more`, ask again with `next` as cursor; ids named nowhere here are still to do."""
+class BulkView(BaseModel):
+    """What one request did. When `more` is true, send the request again with `next` as its cursor.
 
-    done: list[str] = Field(description="ids")
-    not_found: list[str] = Field(description="ids that were asked for and are no dead letters, or no longer")
-    more: bool
-    next: str | None
+    An id that was given, and stands in neither list, is still to do.
+    """
+
+    done: list[str] = Field(description="ids of the dead letters that were changed")
+    not_found: list[str] = Field(description="given ids that are not dead letters, or not any more")
+    more: bool = Field(description="whether there may be more to do")
+    next: str | None = Field(description="cursor for the next request; null when it starts from the beginning")
 
 
-def find(letters: DeadLetters, code: str | None, limit: int, cursor: str | None) -> tuple[list[DeadOrder], str | None]:
-    """A page of dead letters, and the cursor after it; those of one photo stay together."""
+def find_dead_orders(
+    letters: DeadLetters, code: str | None, limit: int, cursor: str | None
+) -> tuple[list[DeadOrder], str | None]:
+    """A page of dead letters, and the cursor of the next page; dead letters of one photo stay together."""
     found: list[DeadOrder] = []
     for _ in range(MAX_PAGES):
         photos, cursor = letters.page(PAGE if code else limit - len(found), cursor)
@@ -45,36 +50,38 @@ def find(letters: DeadLetters, code: str | None, limit: int, cursor: str | None)
 
 
 def with_positions(found: list[DeadOrder], cursor: str | None) -> list[Position]:
+    """Each dead letter's id with its cursor. `cursor`: the one that the page was found with."""
     positions: list[Position] = []
-    before = None
+    previous = None
     for dead in found:
-        if before and before.photo.id != dead.photo.id:
-            cursor = before.cursor
+        if previous and previous.photo.id != dead.photo.id:
+            cursor = previous.cursor
         positions.append((dead.id, cursor))
-        before = dead
+        previous = dead
     return positions
 
 
-def carry_out(work: list[Position], after: str | None, change: Callable[[str, str], bool]) -> DoneView:
-    """Change one after the other, until the time is over or AWS is down; the rest is for the next request.
+def change_each(work: list[Position], next_cursor: str | None, change: Callable[[str, str], bool]) -> BulkView:
+    """Change one dead letter after the other, until the time is over or AWS is down.
 
-    `change` says whether it makes sense to go on. Raises Unavailable when not even one could be changed.
+    `change` gets the ids of photo and order, and returns False to stop after this one. `next_cursor`: where the next
+    request continues when all are done. Raises Unavailable when not even one could be changed.
     """
-    ends = time.monotonic() + LONGEST
+    deadline = time.monotonic() + TIME_LIMIT
     done: list[str] = []
     not_found: list[str] = []
-    going = True
+    stopped = False
     for id_, position in work:
-        if not going or time.monotonic() > ends:
-            return DoneView(done=done, not_found=not_found, more=True, next=position)
+        if stopped or time.monotonic() > deadline:
+            return BulkView(done=done, not_found=not_found, more=True, next=position)
         photo_id, order_id = id_.split("/")
         try:
-            going = change(photo_id, order_id)
+            stopped = not change(photo_id, order_id)
             done.append(id_)
         except (NotFound, Conflict):
             not_found.append(id_)
         except Unavailable:
             if not done:
                 raise
-            return DoneView(done=done, not_found=not_found, more=True, next=position)
-    return DoneView(done=done, not_found=not_found, more=after is not None, next=after)
+            return BulkView(done=done, not_found=not_found, more=True, next=position)
+    return BulkView(done=done, not_found=not_found, more=next_cursor is not None, next=next_cursor)

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and the page at /docs: Swagger UI from its Python package, so that it needs no internet."""
+"""The OpenAPI document, and the page at /docs: Swagger UI from a Python package, so that it works offline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from api.openapi.document import complete
 
 ASSETS = Path(flask_openapi3_swagger.__file__).parent / "templates" / "swagger"
 
-# Addresses are relative: before us may be a gateway that adds a prefix.
+# The URLs are relative, because a gateway in front may add a prefix.
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -55,7 +55,8 @@ def page() -> Response:
 
 
 def document(app: OpenAPI, keys_needed: bool) -> Response:
+    """The OpenAPI document of the app."""
     written: dict[str, Any] = app.api_doc
     complete(written)
     describe(written, keys_needed)
-    return Response(json.dumps(written), content_type="application/json")  # in our order, not the alphabet's
+    return Response(json.dumps(written), content_type="application/json")  # Flask's own JSON would sort the keys

@@ -1,20 +1,23 @@
-"""The jobs of a photo: look at, ask for more, run again, fetch what they left."""
+"""The jobs of a photo: list, add, get, retry, fetch a result."""
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
+from typing import Any
+from uuid import UUID
 
 from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.context import RETRY_SOON, Context, context, json_answer, present
+from api.context import RETRY_SOON, Context, context, json_response, require_own
 from api.http.problems import invalid_request, make_problem, problem_response
-from api.idempotency import KeyHeader, about_photo, content_of_json, once, read_key
-from api.openapi import document as openapi
-from api.openapi.document import JobPath, PhotoPath
-from api.uploads.fields import jobs_asked_for, one_choice
+from api.idempotency import KeyHeader, json_content, read_key, run_once
+from api.openapi import responses, schemas
+from api.routes.paths import JobPath, PhotoPath
+from api.uploads.fields import choose_jobs, one_choice
 from api.uploads.intake import send
 from darkroom.aws.bucket import content_disposition
 from darkroom.aws.idempotency_store import ReservedIds
@@ -29,20 +32,20 @@ from darkroom.record.views import JobView, job_view, photo_view
 jobs = APIBlueprint(
     "jobs",
     __name__,
-    abp_tags=[Tag(name="jobs", description="What is made from a photo")],
-    abp_responses=openapi.COMMON,
+    abp_tags=[Tag(name="jobs", description="What Darkroom makes from a photo")],
+    abp_responses=responses.COMMON,
 )
 
 
 class JobsBody(Spec):
-    """More jobs for a photo that is there: give jobs or a preset."""
+    """More jobs for a photo: give jobs or a preset."""
 
     model_config = ConfigDict(
-        json_schema_extra=openapi.exactly_one({"jobs": {"type": "array"}, "preset": {"type": "string"}})
+        json_schema_extra=schemas.exactly_one({"jobs": {"type": "array"}, "preset": {"type": "string"}})
     )
 
     jobs: Jobs | None = None
-    preset: str | None = Field(None, description="a named list of jobs, as GET /v1/operations lists them")
+    preset: str | None = Field(None, description="the name of a list of jobs; GET /v1/operations shows the presets")
 
 
 class JobsView(BaseModel):
@@ -53,148 +56,153 @@ class JobsView(BaseModel):
 @jobs.get(
     "/v1/photos/<uuid:photo_id>/jobs",
     operation_id="listJobs",
-    summary="The jobs of a photo",
-    responses={200: openapi.progress(JobsView), 404: openapi.NOT_FOUND},
+    summary="List the jobs of a photo",
+    responses={200: responses.progress(JobsView), 404: responses.NOT_FOUND},
 )
 def list_jobs(path: PhotoPath) -> Response:
-    here = context()
-    photo = here.photo(path.photo_id)
-    return _jobs_answer(here, photo, list(photo.jobs.values()), HTTPStatus.OK)
+    ctx = context()
+    photo = ctx.photo(path.photo_id)
+    return _jobs_response(ctx, photo, list(photo.jobs.values()), HTTPStatus.OK)
 
 
 @jobs.post(
     "/v1/photos/<uuid:photo_id>/jobs",
     operation_id="addJobs",
-    summary="Ask for more jobs",
+    summary="Add jobs to a photo",
     responses={
-        202: openapi.accepted(openapi.ref(JobsView), "Queued; these are the new jobs", openapi.REPLAYED),
-        400: openapi.problem(f"{openapi.BAD_KEY}, or the body no JSON"),
-        404: openapi.NOT_FOUND,
-        409: openapi.problem(
-            f"The file of the photo has not arrived. Or: {openapi.IN_FLIGHT}", headers=openapi.retry_after()
+        202: responses.accepted(schemas.ref(JobsView), "The new jobs; they are queued", responses.REPLAYED),
+        400: responses.problem(f"{responses.BAD_KEY}, or the body is not valid JSON"),
+        404: responses.NOT_FOUND,
+        409: responses.problem(
+            f"The photo's file has not arrived. Or: {responses.IN_FLIGHT}", headers=responses.retry_after()
         ),
-        413: openapi.TOO_LARGE,
-        415: openapi.NOT_JSON,
-        422: openapi.problem(f"Something in the request is wrong; `errors` names each field. Or {openapi.REUSED}"),
+        413: responses.TOO_LARGE,
+        415: responses.NOT_JSON,
+        422: responses.INVALID_OR_REUSED,
     },
 )
 def add_jobs(header: KeyHeader, path: PhotoPath, body: JobsBody) -> Response:
-    here = context()
-    asked, faults = jobs_asked_for(body.jobs, body.preset, here.presets, default=None)
+    ctx = context()
+    specs, faults = choose_jobs(body.jobs, body.preset, ctx.presets, default=None)
     if faults := one_choice(body.model_dump(exclude_none=True)) + faults:
         raise invalid_request(faults)
 
     def act(reserved: ReservedIds) -> Response:
         def change(record: PhotoRecord) -> Order:
-            present(record, path.photo_id)
-            return record.add_order(asked, here.settings.resend_after, g.request_id, reserved.ids[0])
+            require_own(record, path.photo_id)
+            return record.add_order(specs, ctx.settings.resend_after, g.request_id, reserved.ids[0])
 
-        photo, order = here.services.table.update(str(path.photo_id), change)
-        send(here, photo, order.id)
-        return _jobs_answer(here, photo, list(order.jobs.values()), HTTPStatus.ACCEPTED)
+        photo, order = ctx.services.table.update(str(path.photo_id), change)
+        send(ctx, photo, order.id)
+        return _jobs_response(ctx, photo, list(order.jobs.values()), HTTPStatus.ACCEPTED)
 
-    return once(read_key(header.key), content_of_json(), 1, act, about_photo(path.photo_id))
+    return run_once(read_key(header.key), json_content(), 1, act, partial(_replay, path.photo_id))
 
 
 @jobs.get(
     "/v1/photos/<uuid:photo_id>/jobs/<uuid:job_id>",
     operation_id="getJob",
-    summary="Look at a job",
-    responses={200: openapi.progress(JobView), 404: openapi.NO_JOB},
+    summary="Get a job",
+    responses={200: responses.progress(JobView), 404: responses.NO_JOB},
 )
 def get_job(path: JobPath) -> Response:
-    here = context()
-    photo = here.photo(path.photo_id)
-    return _job_answer(here, photo, photo.job(str(path.job_id)), HTTPStatus.OK)
+    ctx = context()
+    photo = ctx.photo(path.photo_id)
+    return _job_response(ctx, photo, photo.job(str(path.job_id)), HTTPStatus.OK)
 
 
 @jobs.post(
     "/v1/photos/<uuid:photo_id>/jobs/<uuid:job_id>/retry",
     operation_id="retryJob",
-    summary="Run a failed or cancelled job again",
+    summary="Retry a failed or cancelled job",
     responses={
-        202: openapi.accepted(openapi.ref(JobView), "Queued again", openapi.REPLAYED),
-        400: openapi.problem(openapi.BAD_KEY),
-        404: openapi.NO_JOB,
-        409: openapi.problem(
-            f"The job has neither failed nor been cancelled. Or: {openapi.IN_FLIGHT}", headers=openapi.retry_after()
+        202: responses.accepted(schemas.ref(JobView), "The job, queued again", responses.REPLAYED),
+        400: responses.problem(responses.BAD_KEY),
+        404: responses.NO_JOB,
+        409: responses.problem(
+            f"The job is neither failed nor cancelled. Or: {responses.IN_FLIGHT}", headers=responses.retry_after()
         ),
-        413: openapi.TOO_LARGE,
-        422: openapi.problem(openapi.REUSED[0].upper() + openapi.REUSED[1:]),
+        413: responses.TOO_LARGE,
+        422: responses.problem(responses.REUSED[0].upper() + responses.REUSED[1:]),
     },
 )
 def retry_job(header: KeyHeader, path: JobPath) -> Response:
-    here = context()
+    ctx = context()
 
     def act(reserved: ReservedIds) -> Response:
         def change(record: PhotoRecord) -> Order:
-            present(record, path.photo_id)
-            return record.retry(str(path.job_id), here.settings.resend_after, g.request_id, reserved.ids[0])
+            require_own(record, path.photo_id)
+            return record.retry(str(path.job_id), ctx.settings.resend_after, g.request_id, reserved.ids[0])
 
-        photo, order = here.services.table.update(str(path.photo_id), change)
-        send(here, photo, order.id)
-        return _job_answer(here, photo, photo.job(str(path.job_id)), HTTPStatus.ACCEPTED)
+        photo, order = ctx.services.table.update(str(path.photo_id), change)
+        send(ctx, photo, order.id)
+        return _job_response(ctx, photo, photo.job(str(path.job_id)), HTTPStatus.ACCEPTED)
 
-    return once(read_key(header.key), content_of_json(), 1, act, about_photo(path.photo_id))
+    return run_once(read_key(header.key), json_content(), 1, act, partial(_replay, path.photo_id))
 
 
 @jobs.get(
     "/v1/photos/<uuid:photo_id>/jobs/<uuid:job_id>/result",
     operation_id="getResult",
-    summary="Fetch what a job left",
+    summary="Fetch the result of a job",
     responses={
-        200: openapi.answer(
+        200: responses.success(
             {"type": "object"},
             "The result of a metadata job",
-            openapi.header("Content-Disposition", "a name to keep it by", {"type": "string"}, always=True),
+            responses.header("Content-Disposition", "a file name for the result", {"type": "string"}, always=True),
         ),
         302: {
-            "description": "Where the picture is",
-            "headers": openapi.location(always=True, description="the link works for a limited time"),
+            "description": "Wctx the picture is",
+            "headers": responses.location(always=True, description="a presigned URL that is valid for a limited time"),
         },
-        404: openapi.problem("There is no such photo or job, or no longer, or its result has expired"),
-        409: openapi.problem("The job has not finished, or has left no result", headers=openapi.retry_after()),
+        404: responses.problem("Tctx is no such photo or job, or no longer, or its result has expired"),
+        409: responses.problem("The job has not ended, or has no result", headers=responses.retry_after()),
     },
 )
 def get_result(path: JobPath) -> Response:
-    here = context()
-    job = here.photo(path.photo_id).job(str(path.job_id))
+    ctx = context()
+    job = ctx.photo(path.photo_id).job(str(path.job_id))
     if job.unfinished:
-        told = make_problem(HTTPStatus.CONFLICT, "not_finished", f"job {job.id} is {job.status}; ask again later")
-        return problem_response(told, retry_after=RETRY_SOON)
+        problem = make_problem(HTTPStatus.CONFLICT, "not_finished", f"job {job.id} is {job.status}; ask again later")
+        return problem_response(problem, retry_after=RETRY_SOON)
     result = job.result
     if job.status != "succeeded" or result is None:
         reason = f": {job.errors[-1].detail}" if job.status == "failed" and job.errors else ""
         raise Conflict(f"job {job.id} has {'failed' if job.status == 'failed' else 'been cancelled'}{reason}")
-    bucket = here.services.bucket
-    if not bucket.exists(result.key):  # the bucket's own rules may remove results earlier than we do
+    bucket = ctx.services.bucket
+    if not bucket.exists(result.key):  # the bucket's lifecycle may remove results before the record expires
         raise NotFound("the result has expired")
     if JOB_TYPES[job.spec.type].inline:
         response = Response(bucket.read(result.key), content_type=result.content_type)
         response.headers["Content-Disposition"] = content_disposition(result.filename)
         return response
-    link = bucket.link(result.key, result.filename, result.content_type)
     response = Response(status=HTTPStatus.FOUND)
-    response.headers["Location"] = link
+    response.headers["Location"] = bucket.link(result.key, result.filename, result.content_type)
     return response
 
 
-def _jobs_answer(here: Context, photo: PhotoRecord, shown: list[JobRecord], status: HTTPStatus) -> Response:
-    base = here.settings.base_url
+def _replay(photo_id: UUID, body: Any) -> Any:
+    """The stored response, as long as the photo exists. Raises NotFound."""
+    context().photo(photo_id)
+    return body
+
+
+def _jobs_response(ctx: Context, photo: PhotoRecord, jobs: list[JobRecord], status: HTTPStatus) -> Response:
+    base = ctx.settings.base_url
     links = photo_view(photo, base).links
     view = JobsView(
-        jobs=[job_view(photo, job, base) for job in shown],
+        jobs=[job_view(photo, job, base) for job in jobs],
         links={"self": links["jobs"], "photo": links["self"]},
     )
-    response = json_answer(view, status, RETRY_SOON if any(job.unfinished for job in shown) else None)
+    response = json_response(view, status, RETRY_SOON if any(job.unfinished for job in jobs) else None)
     if status == HTTPStatus.ACCEPTED:
         response.headers["Location"] = links["self"]
     return response
 
 
-def _job_answer(here: Context, photo: PhotoRecord, job: JobRecord, status: HTTPStatus) -> Response:
-    view = job_view(photo, job, here.settings.base_url)
-    response = json_answer(view, status, RETRY_SOON if job.unfinished else None)
+def _job_response(ctx: Context, photo: PhotoRecord, job: JobRecord, status: HTTPStatus) -> Response:
+    view = job_view(photo, job, ctx.settings.base_url)
+    response = json_response(view, status, RETRY_SOON if job.unfinished else None)
     if status == HTTPStatus.ACCEPTED:
         response.headers["Location"] = view.links["self"]
     return response

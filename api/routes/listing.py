@@ -14,40 +14,43 @@ from darkroom.record.photo import PhotoRecord
 from darkroom.record.views import PhotoView
 
 MAX_PAGES = 10
-"""Index pages that one filtered list may read; what is beyond them comes with the next cursor."""
+"""Pages of the index that one request with a filter may read; the next cursor continues behind them."""
 
 PAGE = 100
+"""Photos in a page of the index, when a filter leaves out some of them."""
 
-MOST_JOBS = 500
-"""Jobs after which a page ends, whatever its limit: Lambda's answers have 6 MB at most, and a job a few kilobytes."""
+MAX_JOBS = 500
+"""Jobs after which a page ends, whatever its limit: a response of Lambda has at most 6 MB, and a job has a few kB."""
 
 
 class ListQuery(Spec):
-    limit: int = Field(20, ge=1, le=100)
-    cursor: str | None = Field(None, max_length=100, description="`next` of the page before")
-    status: Literal["awaiting_upload", "processing", "succeeded", "failed", "cancelled"] | None = None
+    limit: int = Field(20, ge=1, le=100, description="the most photos in a page")
+    cursor: str | None = Field(None, max_length=100, description="`next` of the previous page")
+    status: Literal["awaiting_upload", "processing", "succeeded", "failed", "cancelled"] | None = Field(
+        None, description="only photos with this status"
+    )
 
 
 class PhotosView(BaseModel):
-    """A page of photos, newest first. It may be short, even empty, and yet not the last one: `next` tells."""
+    """A page of photos, newest first. A page may be short or empty; it is the last one when `next` is null."""
 
     photos: list[PhotoView]
-    next: str | None = Field(description="cursor of the next page; null at the end")
+    next: str | None = Field(description="cursor of the next page; null on the last page")
     links: dict[str, str]
 
 
-def find(here: Context, query: ListQuery) -> tuple[list[PhotoRecord], str | None]:
-    """A page of photos with the status asked for, and the cursor after it; a full page ends at its last photo."""
+def find_photos(ctx: Context, query: ListQuery) -> tuple[list[PhotoRecord], str | None]:
+    """A page of the caller's photos that fit the query, and the cursor of the next page; None at the end."""
     found: list[PhotoRecord] = []
     cursor, jobs = query.cursor, 0
     for _ in range(MAX_PAGES):
         size = PAGE if query.status else query.limit - len(found)
-        page, cursor = here.services.table.list_photos(caller(), size, cursor)
+        page, cursor = ctx.services.table.list_photos(caller(), size, cursor)
         for number, photo in enumerate(page, 1):
             if not photo.deleted_or_expired and query.status in (None, photo.status):
                 found.append(photo)
                 jobs += len(photo.jobs)
-            if len(found) == query.limit or jobs >= MOST_JOBS:
+            if len(found) == query.limit or jobs >= MAX_JOBS:
                 return found, cursor_after(photo.id) if number < len(page) else cursor
         if cursor is None:
             break
@@ -55,6 +58,6 @@ def find(here: Context, query: ListQuery) -> tuple[list[PhotoRecord], str | None
 
 
 def list_link(address: str, query: Spec) -> str:
-    """The address of a list with all that was asked for."""
-    asked = query.model_dump(exclude_unset=True, exclude_none=True)
-    return address + (f"?{urlencode(asked)}" if asked else "")
+    """The URL of a list with the parameters that were given."""
+    given = query.model_dump(exclude_unset=True, exclude_none=True)
+    return address + (f"?{urlencode(given)}" if given else "")

@@ -10,8 +10,8 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field, TypeAdapter
 
-from api.context import context, json_answer
-from api.openapi import document as openapi
+from api.context import context, json_response
+from api.openapi import responses
 from darkroom.jobs.job_types import JOB_TYPES
 from darkroom.jobs.steps import FILTERS, STEP_TYPES
 from darkroom.presets import Preset
@@ -20,7 +20,7 @@ operations = APIBlueprint(
     "operations",
     __name__,
     abp_tags=[Tag(name="operations", description="What can be asked for")],
-    abp_responses=openapi.COMMON,
+    abp_responses=responses.COMMON,
 )
 
 Schema = dict[str, Any]
@@ -43,14 +43,14 @@ class OperationsView(BaseModel):
     responses={200: OperationsView},
 )
 def list_operations() -> Response:
-    here = context()
-    return json_answer(
+    ctx = context()
+    return json_response(
         OperationsView(
             jobs=_schemas({name: job_type.spec for name, job_type in JOB_TYPES.items()}),
             steps=_schemas(STEP_TYPES),
             filters=_schemas(FILTERS),
-            presets=dict(here.presets),
-            default_preset=here.settings.default_preset,
+            presets=dict(ctx.presets),
+            default_preset=ctx.settings.default_preset,
         )
     )
 

@@ -1,8 +1,9 @@
-"""Photos: upload, look at, list, cancel, delete."""
+"""Photos: upload, get, list, cancel, delete."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -11,16 +12,19 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
-from api.context import RETRY_SOON, Context, caller, context, json_answer, no_content, present
-from api.idempotency import HEADER, about_upload, content_of_upload, once, parameter, read_key
-from api.openapi import document as openapi
-from api.openapi.document import PhotoPath
-from api.routes.listing import ListQuery, PhotosView, find, list_link
+from api.context import RETRY_SOON, Context, caller, context, json_response, no_content, require_own
+from api.http.problems import problem_of
+from api.idempotency import HEADER, key_parameter, read_key, run_once
+from api.openapi import responses, schemas
+from api.openapi.document import VERBATIM
+from api.routes.batches import BatchProblem, BatchView, batch_response
+from api.routes.listing import ListQuery, PhotosView, find_photos, list_link
+from api.routes.paths import PhotoPath
 from api.uploads.fields import RawFields, UploadFields
-from api.uploads.intake import BatchProblem, BatchView, take_in, take_in_all
-from api.uploads.parse import PART, read_upload
+from api.uploads.intake import GONE, accept, accept_all
+from api.uploads.parse import PART, Upload, read_upload
 from darkroom.aws.idempotency_store import ReservedIds
-from darkroom.errors import NotFound, Unavailable
+from darkroom.errors import NotFound, PhotoGone, Unavailable
 from darkroom.jobs.spec import Spec
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.views import PhotoView, photo_view
@@ -31,15 +35,18 @@ log = structlog.get_logger()
 photos = APIBlueprint(
     "photos",
     __name__,
-    abp_tags=[Tag(name="photos", description="Originals, and what is known of them")],
-    abp_responses=openapi.COMMON,
+    abp_tags=[Tag(name="photos", description="Uploaded photos and their state")],
+    abp_responses=responses.COMMON,
 )
 
 BUSY_RETRY = 2
+"""Seconds after which to ask again when too many requests are waiting already."""
 
 
 class WaitQuery(Spec):
-    wait: float = Field(0, ge=0, description="seconds to wait for the jobs to end, as far as the settings allow")
+    wait: float = Field(
+        0, ge=0, description="seconds to wait until all jobs have ended; the service has an upper limit (60 by default)"
+    )
 
 
 _EXAMPLES = {
@@ -57,17 +64,17 @@ _FILES = {
 }
 _FORM = {
     "type": "object",
-    "properties": {PART: _FILES} | openapi.fields(UploadFields, examples=_EXAMPLES),
+    "properties": {PART: _FILES} | schemas.form_fields(UploadFields, examples=_EXAMPLES),
     "required": [PART],
     "additionalProperties": False,
     "not": {"required": ["jobs", "preset"]},
 }
 _TYPES = (*INPUT_FORMATS.values(), "application/octet-stream")
 _UPLOAD = {
-    "parameters": [parameter(), *openapi.query_parameters(RawFields)],
+    "parameters": [key_parameter(), *schemas.query_parameters(RawFields)],
     "requestBody": {
         "required": True,
-        "description": "A form with photos, or one photo as it is; then the fields stand in the address.",
+        "description": "A form with one or several photos; or one photo as the body, with the fields in the query.",
         "content": {"multipart/form-data": {"schema": _FORM, "encoding": {PART: {"contentType": ", ".join(_TYPES)}}}}
         | {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in _TYPES},
     },
@@ -78,131 +85,153 @@ _UPLOAD = {
     "/v1/photos",
     operation_id="uploadPhotos",
     summary="Upload photos",
-    description="One photo is answered with the photo itself, several with a batch in the order sent.",
-    openapi_extensions={openapi.AS_WRITTEN: _UPLOAD},
+    description="The response to one photo is the photo itself. The response to several is a batch, in the order sent.",
+    openapi_extensions={VERBATIM: _UPLOAD},
     responses={
-        200: openapi.answer(
-            openapi.ref(PhotoView),
-            "The photo was there already (`dedupe`, or a repetition), and its jobs have ended",
-            openapi.REPLAYED,
+        200: responses.success(
+            schemas.ref(PhotoView),
+            "The photo existed already (`dedupe`, or a repeated request), and its jobs have ended",
+            responses.REPLAYED,
         ),
-        202: openapi.answer(
-            {"anyOf": [openapi.ref(PhotoView), openapi.ref(BatchView)]},
-            "Taken in; the jobs are queued",
-            openapi.location(description="of a single photo: where to follow the work")
-            | openapi.retry_after()
-            | openapi.REPLAYED,
+        202: responses.success(
+            {"anyOf": [schemas.ref(PhotoView), schemas.ref(BatchView)]},
+            "Accepted; the jobs are queued",
+            responses.location(description="the address of the photo, if there is one only")
+            | responses.retry_after()
+            | responses.REPLAYED,
         ),
-        400: openapi.problem(f"{openapi.BAD_KEY}, or the form is broken, or the body cut short"),
-        404: openapi.problem("The photo that was made under this Idempotency-Key was deleted, or has expired"),
-        409: openapi.problem(openapi.IN_FLIGHT, headers=openapi.retry_after(always=True)),
-        413: openapi.problem("More bytes than are allowed"),
-        415: openapi.problem("Not a photo of a format that we take"),
-        422: openapi.problem(
-            f"A field is wrong, the photo is damaged, no photo of the batch could be taken, or {openapi.REUSED}",
+        400: responses.problem(f"{responses.BAD_KEY}, or the form is not valid, or the body is not complete"),
+        404: responses.problem("The photo made with this Idempotency-Key was deleted or has expired"),
+        409: responses.problem(responses.IN_FLIGHT, headers=responses.retry_after(always=True)),
+        413: responses.problem("The request, or the photo, is too large"),
+        415: responses.problem("The file is not a photo of a supported format"),
+        422: responses.problem(
+            f"A field is not valid, the photo is damaged, no photo of the batch was accepted, or {responses.REUSED}",
             BatchProblem,
         ),
-        500: openapi.problem("A fault of ours; no photo of the batch could be taken", BatchProblem),
-        503: openapi.problem(openapi.DOWN, BatchProblem, headers=openapi.retry_after(always=True)),
+        500: responses.problem("An error inside Darkroom; no photo of the batch was accepted", BatchProblem),
+        503: responses.problem(responses.DOWN, BatchProblem, headers=responses.retry_after(always=True)),
     },
 )
-def upload() -> Response:
-    here = context()
+def upload_photos() -> Response:
+    ctx = context()
     key = read_key(request.headers.get(HEADER))
-    asked = read_upload(here)
+    upload = read_upload(ctx)
 
     def act(reserved: ReservedIds) -> Response:
-        if len(asked.photos) > 1:
-            return take_in_all(here, asked, reserved, g.request_id)
-        photo = take_in(here, asked.photos[0], asked, reserved, batch=None, trace=g.request_id)
-        return _photo_answer(here, photo, HTTPStatus.ACCEPTED if photo.unfinished else HTTPStatus.OK)
+        if len(upload.photos) > 1:
+            return batch_response(ctx, *accept_all(ctx, caller(), upload, reserved, g.request_id))
+        photo = accept(ctx, caller(), upload.photos[0], upload, reserved, batch=None, trace=g.request_id)
+        return _photo_response(ctx, photo, HTTPStatus.ACCEPTED if photo.unfinished else HTTPStatus.OK)
 
-    return once(key, content_of_upload(asked), len(asked.photos) + 1, act, about_upload)
+    return run_once(key, _content_of(upload), len(upload.photos) + 1, act, _replay_upload)
+
+
+def _content_of(upload: Upload) -> Any:
+    """The parts of the request after parsing: the body itself has another boundary each time."""
+    fields = list(request.form.items(multi=True)) if request.mimetype == "multipart/form-data" else []
+    return [fields, [[photo.filename, photo.spool.sha256] for photo in upload.photos]]
+
+
+def _replay_upload(body: Any) -> Any:
+    """The stored response, with a problem in place of each photo that was deleted since. PhotoGone when all were."""
+    views = [_replay_photo(view) for view in body.get("photos", [body])]
+    if not any("id" in view for view in views):
+        raise PhotoGone(GONE)
+    return body | {"photos": views} if "photos" in body else body
+
+
+def _replay_photo(view: Any) -> Any:
+    if "id" not in view:  # the problem of a photo that was not accepted
+        return view
+    photo = context().services.table.get(view["id"])
+    gone = photo is None or photo.deleted_or_expired
+    return problem_of(PhotoGone(GONE)).model_dump(mode="json") if gone else view
 
 
 @photos.get(
     "/v1/photos",
     operation_id="listPhotos",
     summary="List photos, newest first",
-    responses={200: PhotosView, 422: openapi.INVALID},
+    responses={200: PhotosView, 422: responses.INVALID},
 )
 def list_photos(query: ListQuery) -> Response:
-    here = context()
-    found, after = find(here, query)
-    base = here.settings.base_url
+    ctx = context()
+    base = ctx.settings.base_url
+    found, cursor = find_photos(ctx, query)
     links = {"self": list_link(f"{base}/v1/photos", query)}
-    if after:
-        links["next"] = list_link(f"{base}/v1/photos", query.model_copy(update={"cursor": after}))
-    return json_answer(PhotosView(photos=[photo_view(photo, base) for photo in found], next=after, links=links))
+    if cursor:
+        links["next"] = list_link(f"{base}/v1/photos", query.model_copy(update={"cursor": cursor}))
+    return json_response(PhotosView(photos=[photo_view(photo, base) for photo in found], next=cursor, links=links))
 
 
 @photos.get(
     "/v1/photos/<uuid:photo_id>",
     operation_id="getPhoto",
-    summary="Look at a photo and its jobs",
-    description="With `wait`, the answer comes as soon as all jobs have ended, or after so many seconds.",
-    responses={200: openapi.progress(PhotoView), 404: openapi.NOT_FOUND, 422: openapi.INVALID},
+    summary="Get a photo and its jobs",
+    description="With `wait`, the response comes when all jobs have ended, or after that many seconds.",
+    responses={200: responses.progress(PhotoView), 404: responses.NOT_FOUND, 422: responses.INVALID},
 )
 def get_photo(path: PhotoPath, query: WaitQuery) -> Response:
-    here = context()
-    photo, waited = here.waits.until_ended(lambda: here.photo(path.photo_id), min(query.wait, here.settings.max_wait))
-    return _photo_answer(here, photo, HTTPStatus.OK, RETRY_SOON if waited else BUSY_RETRY)
+    ctx = context()
+    photo, waited = ctx.waits.until_ended(lambda: ctx.photo(path.photo_id), min(query.wait, ctx.settings.max_wait))
+    return _photo_response(ctx, photo, HTTPStatus.OK, RETRY_SOON if waited else BUSY_RETRY)
 
 
 @photos.post(
     "/v1/photos/<uuid:photo_id>/cancel",
     operation_id="cancelPhoto",
-    summary="End every job that has not finished",
+    summary="Cancel every job that has not ended",
     responses={
-        200: openapi.progress(PhotoView),
-        404: openapi.NOT_FOUND,
-        409: openapi.problem("Nothing is left to cancel"),
+        200: responses.progress(PhotoView),
+        404: responses.NOT_FOUND,
+        409: responses.problem("All jobs have ended"),
     },
 )
 def cancel_photo(path: PhotoPath) -> Response:
-    here = context()
-    photo, _ = here.services.table.update(
-        str(path.photo_id), lambda record: present(record, path.photo_id).cancel(), known=here.photo(path.photo_id)
+    ctx = context()
+    photo, _ = ctx.services.table.update(
+        str(path.photo_id), lambda record: require_own(record, path.photo_id).cancel(), known=ctx.photo(path.photo_id)
     )
     try:
-        here.services.outbox.announce(photo)
+        ctx.services.outbox.announce(photo)
         if photo.upload:
-            photo, _ = here.services.table.update(photo.id, lambda record: record.mark_notified(), known=photo)
+            photo, _ = ctx.services.table.update(photo.id, lambda record: record.mark_notified(), known=photo)
     except Unavailable as error:
-        # Whoever receives the photo's message finds its jobs ended, and announces that. One whose file has not come
-        # has none: the sweep does.
+        # The worker that receives the photo's message finds its jobs ended, and sends the event. A photo whose file has
+        # not arrived has no message: the sweep sends its event.
         log.warning("photo.not_announced", photo=photo.id, detail=error.detail)
-    return _photo_answer(here, photo, HTTPStatus.OK)
+    return _photo_response(ctx, photo, HTTPStatus.OK)
 
 
 @photos.delete(
     "/v1/photos/<uuid:photo_id>",
     operation_id="deletePhoto",
-    summary="Delete a photo and all results",
-    description="Also while jobs are running. Deleting once more is answered in the same way.",
-    responses={204: None, 404: openapi.NOT_FOUND},
+    summary="Delete a photo and all its results",
+    description="Also while jobs are running. A second delete has the same response.",
+    responses={204: None, 404: responses.NOT_FOUND},
 )
 def delete_photo(path: PhotoPath) -> Response:
-    here = context()
-    photo, _ = here.services.table.update(str(path.photo_id), lambda record: _delete(record, path.photo_id))
+    ctx = context()
+    photo, _ = ctx.services.table.update(str(path.photo_id), lambda record: _delete(record, path.photo_id))
     if not photo.objects_removed:
         try:
-            here.services.cleanup.remove_deleted(photo)
+            ctx.services.cleanup.remove_deleted(photo)
         except Unavailable as error:
-            log.warning("photo.not_purged", photo=photo.id, detail=error.detail)  # the sweep goes on with it
+            log.warning("photo.not_purged", photo=photo.id, detail=error.detail)  # the sweep completes it
     return no_content()
 
 
 def _delete(record: PhotoRecord, photo_id: UUID) -> None:
-    # A tombstone may be deleted again: a caller whose answer was lost asks twice.
+    # A deleted photo may be deleted again: a caller whose response was lost repeats the request.
     if record.owner != caller() or (record.deleted_or_expired and not record.deleted_at):
         raise NotFound(f"there is no photo {photo_id}")
     record.delete()
 
 
-def _photo_answer(here: Context, photo: PhotoRecord, status: HTTPStatus, retry_after: int = RETRY_SOON) -> Response:
-    view = photo_view(photo, here.settings.base_url)
-    response = json_answer(view, status, retry_after if photo.unfinished else None)
+def _photo_response(ctx: Context, photo: PhotoRecord, status: HTTPStatus, retry_after: int = RETRY_SOON) -> Response:
+    view = photo_view(photo, ctx.settings.base_url)
+    response = json_response(view, status, retry_after if photo.unfinished else None)
     if status == HTTPStatus.ACCEPTED:
         response.headers["Location"] = view.links["self"]
     return response

@@ -1,4 +1,4 @@
-"""Liveness and readiness, for whatever starts and balances containers."""
+"""Liveness and readiness probes, for load balancers and what runs the containers."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel
 
-from api.context import context, json_answer
-from api.openapi import document as openapi
+from api.context import context, json_response
+from api.openapi import responses
 from darkroom.aws.readiness import missing
 from darkroom.errors import Unavailable
 
-health = APIBlueprint(
-    "health",
+probes = APIBlueprint(
+    "probes",
     __name__,
-    abp_tags=[Tag(name="health", description="Is it alive, and can it work")],
-    abp_responses=openapi.OPEN,
+    abp_tags=[Tag(name="health", description="Liveness and readiness")],
+    abp_responses=responses.OPEN,
 )
 
 
@@ -26,22 +26,24 @@ class HealthView(BaseModel):
     status: Literal["ok"] = "ok"
 
 
-@health.get("/healthz", operation_id="isAlive", summary="Does this process answer?", responses={200: HealthView})
+@probes.get("/healthz", operation_id="isAlive", summary="Does the API process respond?", responses={200: HealthView})
 def healthz() -> Response:
-    return json_answer(HealthView())
+    return json_response(HealthView())
 
 
-@health.get(
+@probes.get(
     "/readyz",
     operation_id="isReady",
-    summary="Are the queue, the bucket and the table there?",
+    summary="Do the queues, the bucket and the table exist?",
     responses={
         200: HealthView,
-        503: openapi.problem("Something is missing; the detail names it", headers=openapi.retry_after(always=True)),
+        503: responses.problem(
+            "At least one of them is missing; the detail names it", headers=responses.retry_after(always=True)
+        ),
     },
 )
 def readyz() -> Response:
-    here = context()
-    if lacking := missing(here.settings, here.services.clients):
+    ctx = context()
+    if lacking := missing(ctx.settings, ctx.services.clients):
         raise Unavailable("; ".join(lacking), certain=True)
-    return json_answer(HealthView())
+    return json_response(HealthView())

@@ -1,4 +1,4 @@
-"""What can be said along with a photo, in a form's fields or in the address, and how it is checked."""
+"""The fields of an upload request, in its form or in its query, and how they are checked."""
 
 from __future__ import annotations
 
@@ -30,70 +30,77 @@ def _from_json(value: Any) -> Any:
 
 
 class UploadFields(Spec):
-    """What is asked for, and what the caller wants to find again."""
+    """The fields that may accompany photos."""
 
     jobs: Annotated[Jobs | None, BeforeValidator(_from_json)] = Field(
         None,
-        description="what to make of each photo: a JSON list as in POST /v1/photos/{photo_id}/jobs; "
-        "without jobs and preset the default preset is used",
+        description="the jobs for each photo: a JSON list as in POST /v1/photos/{photo_id}/jobs; "
+        "without jobs and preset, the default preset applies",
     )
-    preset: str | None = Field(None, description="a named list of jobs instead, as GET /v1/operations lists them")
+    preset: str | None = Field(
+        None, description="the name of a list of jobs, instead of jobs; GET /v1/operations shows the presets"
+    )
     reference: Text | None = Field(
-        None, max_length=MAX_REFERENCE, description="the caller's own id, kept and sent with events"
+        None,
+        max_length=MAX_REFERENCE,
+        description="your own id of the photo; Darkroom stores it and sends it in events",
     )
     metadata: Annotated[Metadata | None, BeforeValidator(_from_json)] = Field(
-        None, description=f"JSON object of the caller's, kept and sent with events; at most {MAX_METADATA} bytes"
+        None,
+        description="a JSON object of your own; Darkroom stores it and sends it in events; "
+        f"at most {MAX_METADATA} bytes",
     )
     callback_url: Text | None = Field(
         None,
         max_length=MAX_URL,
-        description="https address that is told when all jobs have ended, by a webhook as in Standard Webhooks; "
-        "without it, the owner's own if there is one. A photo found by dedupe keeps the address that it has",
+        description="an https URL that gets a webhook (Standard Webhooks) when all jobs have ended; without it, the "
+        "owner's own URL does, if there is one. A photo found by dedupe keeps the URL that it has",
     )
     dedupe: bool | None = Field(
         None,
-        description="true: if you have a photo of the same bytes with the same jobs, and it is neither gone nor failed "
-        "nor cancelled, it is answered as it is, and no other one is made",
+        description="true: if you already have a photo with the same bytes and the same jobs, and it is not deleted, "
+        "expired, failed or cancelled, you get that photo, and no other one is made",
     )
 
 
 class RawFields(UploadFields):
-    """The same in the address of a raw upload."""
+    """The same fields in the query of a raw upload."""
 
     filename: Text | None = Field(None, max_length=1024, description="the photo's file name")
 
 
-def read_fields(model: type[UploadFields], given: Iterable[MultiDict[str, str]]) -> tuple[UploadFields, list[Fault]]:
-    """Read the fields from wherever they stand; faulty ones are left out, so that the others can be checked further."""
+def read_fields(model: type[UploadFields], sources: Iterable[MultiDict[str, str]]) -> tuple[UploadFields, list[Fault]]:
+    """The fields from all sources, and what is wrong with them. Invalid fields are left out of the result, so that the
+    caller can check the others too."""
     values: dict[str, list[str]] = {}
-    for part in given:
-        for name, several in part.lists():
-            if any(several):  # a form in a browser sends what was left empty too
-                values.setdefault(name, []).extend(several)
+    for source in sources:
+        for name, texts in source.lists():
+            if any(texts):  # a browser also sends the fields that were left empty
+                values.setdefault(name, []).extend(texts)
     faults = [
-        Fault(name, "given more than once", "duplicate_field") for name, several in values.items() if len(several) > 1
+        Fault(name, "given more than once", "duplicate_field") for name, texts in values.items() if len(texts) > 1
     ] + one_choice(values)
-    first = {name: several[0] for name, several in values.items()}
+    first = {name: texts[0] for name, texts in values.items()}
     try:
         return model.model_validate(first), faults
     except ValidationError as error:
-        wrong = {fault["loc"][0] for fault in error.errors()}
-        sound = {name: text for name, text in first.items() if name not in wrong}
-        return model.model_validate(sound), faults + faults_of(error)
+        invalid = {fault["loc"][0] for fault in error.errors()}
+        valid = {name: text for name, text in first.items() if name not in invalid}
+        return model.model_validate(valid), faults + faults_of(error)
 
 
-def one_choice(given: Iterable[str]) -> list[Fault]:
-    """Jobs or a preset: whoever gives both means something that we do not know."""
-    both = {"jobs", "preset"} <= set(given)
+def one_choice(fields: Iterable[str]) -> list[Fault]:
+    """A fault when both jobs and a preset are given."""
+    both = {"jobs", "preset"} <= set(fields)
     return [Fault("preset", "give jobs or a preset, not both", "jobs_and_preset")] if both else []
 
 
-def callback_asked_for(url: str | None, settings: Settings) -> tuple[str | None, list[Fault]]:
-    """The address as the URL standard writes it, and what is wrong with it. Nothing is looked up or asked for that."""
+def check_callback(url: str | None, settings: Settings) -> tuple[str | None, list[Fault]]:
+    """The URL in the normal form of the URL standard, and what is wrong with it. Makes no network request."""
     if url is None:
         return None, []
     if settings.webhook_secret is None:
-        detail = "no webhooks are sent here: DARKROOM_WEBHOOK_SECRET is not set"
+        detail = "this service sends no webhooks: DARKROOM_WEBHOOK_SECRET is not set"
         return None, [Fault("callback_url", detail, "webhooks_off")]
     try:
         return read_callback(url, settings.webhook_private_hosts).url, []
@@ -101,14 +108,14 @@ def callback_asked_for(url: str | None, settings: Settings) -> tuple[str | None,
         return None, [Fault("callback_url", error.detail, error.code)]
 
 
-def jobs_asked_for(
+def choose_jobs(
     jobs: list[Job] | None, preset: str | None, presets: Presets, default: str | None
 ) -> tuple[list[Job], list[Fault]]:
-    """The jobs themselves, those of the preset, or those of the default one; and what is wrong with the choice."""
+    """The given jobs, or those of the given preset, or those of the default one; and what is wrong with the choice."""
     faults = []
     name = preset if preset is not None else default
     if preset is not None and preset not in presets:
-        faults.append(Fault("preset", f"there is no such preset; there are {', '.join(presets)}", "unknown_preset"))
+        faults.append(Fault("preset", f"unknown preset; the presets are {', '.join(presets)}", "unknown_preset"))
     if jobs is None and name is None:
         faults.append(Fault("jobs", "give jobs or a preset", "missing"))
     if faults:

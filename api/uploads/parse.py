@@ -1,4 +1,4 @@
-"""An upload request, multipart or raw, read into photos on the spool and what is asked for."""
+"""Read an upload request, multipart or raw, into photos on the spool and the fields beside them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from api.context import Context
 from api.http.problems import invalid_request
-from api.uploads.fields import RawFields, UploadFields, callback_asked_for, jobs_asked_for, read_fields
+from api.uploads.fields import RawFields, UploadFields, check_callback, choose_jobs, read_fields
 from api.uploads.spool import Spool, SpooledRequest
 from darkroom.errors import Fault
 from darkroom.filenames import safe_filename
@@ -21,15 +21,17 @@ PART = "photo"
 
 @dataclass(frozen=True)
 class Incoming:
-    """A file as it came in; nobody has looked into it yet."""
+    """A file as it was received; its content is not checked yet."""
 
     spool: Spool
     filename: str
-    """Safe to keep, to show and to download by; empty when the caller gave none."""
+    """Safe to store, to show and to use in a download; empty when the caller gave none."""
 
 
 @dataclass(frozen=True)
 class Upload:
+    """A valid upload request."""
+
     photos: list[Incoming]
     jobs: list[Job]
     reference: str | None
@@ -38,24 +40,27 @@ class Upload:
     callback_url: str | None
 
 
-def read_upload(context: Context) -> Upload:
-    """Raises InvalidRequest with every fault of the request's fields; the photos themselves are judged one by one."""
+def read_upload(ctx: Context) -> Upload:
+    """Read the current request. The photos themselves are checked later, one by one.
+
+    Raises InvalidRequest with every fault of the fields, TooLarge, BadRequest or UnsupportedMediaType for the body.
+    """
     incoming = cast(SpooledRequest, request)
     photos: list[Incoming] = []
     if as_form := incoming.mimetype == "multipart/form-data":
-        fields, photos, faults = _read_form(incoming, context.settings.max_photos)
+        fields, photos, faults = _read_form(incoming, ctx.settings.max_photos)
     elif incoming.mimetype.startswith("image/") or incoming.mimetype in ("", "application/octet-stream"):
         fields, faults = read_fields(RawFields, [incoming.args])
     else:
         raise UnsupportedMediaType(
-            f"a body of type {incoming.mimetype} is not taken: send multipart/form-data with photo parts, "
+            f"a body of type {incoming.mimetype} is not supported: send multipart/form-data with parts named {PART}, "
             "or the photo itself as image/* or application/octet-stream"
         )
-    jobs, more = jobs_asked_for(fields.jobs, fields.preset, context.presets, context.settings.default_preset)
-    callback_url, wrong = callback_asked_for(fields.callback_url, context.settings)
+    jobs, more = choose_jobs(fields.jobs, fields.preset, ctx.presets, ctx.settings.default_preset)
+    callback_url, wrong = check_callback(fields.callback_url, ctx.settings)
     if faults := faults + more + wrong:
         raise invalid_request(faults)
-    if not as_form:  # only now: faults of the address are said before the photo is read
+    if not as_form:  # a request with invalid fields is refused before its photo is read
         photos = [Incoming(incoming.spool_body(), safe_filename(cast(RawFields, fields).filename))]
     return Upload(photos, jobs, fields.reference, fields.metadata or {}, bool(fields.dedupe), callback_url)
 
@@ -65,12 +70,12 @@ def _read_form(incoming: SpooledRequest, max_photos: int) -> tuple[UploadFields,
     texts = form.copy()
     faults = []
     if texts.poplist(PART):
-        faults.append(Fault(PART, "send the photo as a file, with a file name", "not_a_file"))
+        faults.append(Fault(PART, "this part must be a file, with a file name", "not_a_file"))
     for name in files:
         if name in UploadFields.model_fields:
-            faults.append(Fault(name, "send it as text, without a file name", "not_text"))
+            faults.append(Fault(name, "this part must be text, without a file name", "not_text"))
         elif name != PART:
-            faults.append(Fault(name, f"files are taken under the name {PART} only", "extra_forbidden"))
+            faults.append(Fault(name, f"only parts named {PART} may be files", "extra_forbidden"))
     # FileStorage wraps the stream that the request made for it.
     photos = [Incoming(cast(Spool, file.stream), safe_filename(file.filename)) for file in files.getlist(PART)]
     if not photos and not faults:

@@ -227,8 +227,8 @@ def test_a_form_that_has_run_out_is_not_given_again(api: Any, answer_lost: bool)
     again = api.post(ADDRESS, json={"preset": "metadata"}, headers={"Idempotency-Key": key})
 
     assert again.status_code == 404
-    assert "form that this request made has run out" in again.json()["detail"]
-    assert "another Idempotency-Key" in again.json()["detail"]
+    assert "the form of this request has expired" in again.json()["detail"]
+    assert "new Idempotency-Key" in again.json()["detail"]
 
 
 def test_a_photo_can_be_cancelled_and_deleted_before_it_comes(api: Any, picture: bytes) -> None:

@@ -115,7 +115,7 @@ def test_a_request_of_too_many_bytes_is_too_large(strict: Any) -> None:
 
 
 def test_too_much_text_in_a_form_is_too_large(api: Any, picture: bytes) -> None:
-    assert "too much text" in problem(api.upload(("a.jpg", picture), reference="x" * 2_000_000), 413)["detail"]
+    assert "bytes of text" in problem(api.upload(("a.jpg", picture), reference="x" * 2_000_000), 413)["detail"]
 
 
 def test_far_too_many_photos_in_a_form_are_named_as_a_reason(strict: Any) -> None:

@@ -369,7 +369,7 @@ def test_a_photo_that_was_deleted_meanwhile_does_not_come_back(api: Any, picture
     again = send(api, key, ("a.jpg", picture), jobs=JOBS, reference="secret")
 
     assert again.status_code == 404
-    assert "another Idempotency-Key" in again.json()["detail"]
+    assert "new Idempotency-Key" in again.json()["detail"]
     assert photo not in again.text
     assert "secret" not in again.text
     assert api.get(f"/v1/photos/{photo}").status_code == 404
@@ -536,6 +536,6 @@ def test_the_document_says_where_keys_are_taken(api: Any) -> None:
         post = paths[path]["post"]
         (header,) = [one for one in post["parameters"] if one["in"] == "header"]
         assert header["name"] == "Idempotency-Key"
-        assert "not carried out twice" in header["description"]
+        assert "it is not carried out again" in header["description"]
         assert "Retry-After" in post["responses"]["409"]["headers"]
         assert "another request" in post["responses"]["422"]["description"]

@@ -123,7 +123,7 @@ def test_an_owners_bodies_on_their_way_are_limited(keyed: Any) -> None:
         (answer,) = keyed.wait_until("one body is on its way", refused)
 
         assert answer.json()["type"] == "urn:darkroom:problem:too_many_requests"
-        assert "the bodies of 1 requests" in answer.json()["detail"]
+        assert "the bodies of 1 of your requests" in answer.json()["detail"]
         assert int(answer.headers["Retry-After"]) >= 1
         bobs = keyed.post("/v1/dead-letters/redrive", json={"all": True}, headers={"Authorization": f"Bearer {BOB}"})
         assert bobs.status_code == 200, bobs.text

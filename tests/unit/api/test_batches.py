@@ -1,4 +1,4 @@
-"""What a batch is answered when something goes wrong that nobody foresaw."""
+"""The outcomes of a batch of which some photos fail, and the response to it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from flask import Flask, Response, g
 
 from api.context import Context
+from api.routes.batches import batch_response
 from api.uploads import intake
 from api.uploads.parse import Upload
 from darkroom.aws.idempotency_store import ReservedIds
@@ -40,46 +41,58 @@ def photo() -> PhotoRecord:
     return record
 
 
-def take_in(monkeypatch: pytest.MonkeyPatch, *outcomes: PhotoRecord | Exception) -> Response:
-    """The answer to a batch whose photos fare like this, one after the other."""
-    coming = iter(outcomes)
+def upload(monkeypatch: pytest.MonkeyPatch, *results: PhotoRecord | Exception) -> Response:
+    """The response to a batch whose photos end with these results, one after the other."""
+    remaining = iter(results)
 
-    def one(*_: Any) -> PhotoRecord:
-        outcome = next(coming)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+    def accept(*_: Any) -> PhotoRecord:
+        result = next(remaining)
+        if isinstance(result, Exception):
+            raise result
+        return result
 
-    monkeypatch.setattr(intake, "take_in", one)
+    monkeypatch.setattr(intake, "accept", accept)
     spool = SimpleNamespace(close=lambda: None)
-    photos = [SimpleNamespace(spool=spool, filename=f"{number}.jpg") for number in range(len(outcomes))]
+    photos = [SimpleNamespace(spool=spool, filename=f"{number}.jpg") for number in range(len(results))]
     reserved = ReservedIds.fresh(len(photos) + 1)
-    return intake.take_in_all(CONTEXT, cast(Upload, SimpleNamespace(photos=photos)), reserved, "r-1")
+    batch = cast(Upload, SimpleNamespace(photos=photos))
+    return batch_response(CONTEXT, *intake.accept_all(CONTEXT, "default", batch, reserved, "r-1"))
 
 
-def test_the_photos_before_and_after_it_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_of_one_photo_leaves_the_others_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     first, third = photo(), photo()
 
-    answer = take_in(monkeypatch, first, RuntimeError("secret"), third)
+    response = upload(monkeypatch, first, RuntimeError("secret"), third)
 
-    assert answer.status_code == 202
-    told = json.loads(answer.data)["photos"]
-    assert [verdict.get("id") for verdict in told] == [first.id, None, third.id]
-    assert (told[1]["status"], told[1]["filename"]) == (500, "1.jpg")
-    assert "r-1" in told[1]["detail"]
-    assert "secret" not in answer.get_data(as_text=True)
+    assert response.status_code == 202
+    views = json.loads(response.data)["photos"]
+    assert [view.get("id") for view in views] == [first.id, None, third.id]
+    assert (views[1]["status"], views[1]["filename"]) == (500, "1.jpg")
+    assert "r-1" in views[1]["detail"]
+    assert "secret" not in response.get_data(as_text=True)
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "status"),
+    ("results", "status"),
     [
         ([RuntimeError(), UnreadablePhoto("cut")], 500),
         ([UnreadablePhoto("cut"), UnreadablePhoto("cut")], 422),
         ([RuntimeError(), Unavailable("S3 is down")], 503),
     ],
 )
-def test_none_was_taken(monkeypatch: pytest.MonkeyPatch, outcomes: list[Exception], status: int) -> None:
-    answer = take_in(monkeypatch, *outcomes)
+def test_the_status_when_no_photo_was_accepted(
+    monkeypatch: pytest.MonkeyPatch, results: list[Exception], status: int
+) -> None:
+    response = upload(monkeypatch, *results)
 
-    assert answer.status_code == status
-    assert len(json.loads(answer.data)["photos"]) == 2
+    assert response.status_code == status
+    assert len(json.loads(response.data)["photos"]) == 2
+
+
+def test_after_aws_is_down_the_other_photos_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = photo()
+
+    response = upload(monkeypatch, first, Unavailable("S3 is down"), photo())
+
+    assert response.status_code == 202
+    assert [view.get("id", view["status"]) for view in json.loads(response.data)["photos"]] == [first.id, 503, 503]
