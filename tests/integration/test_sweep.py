@@ -112,7 +112,8 @@ def test_however_many_cannot_be_mended_the_others_are_reached(
     stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
     """They are in one partition, and before the one that can be."""
-    monkeypatch.setattr("darkroom.aws.table.SHARDS", 1)
+    for module in ("items", "table"):
+        monkeypatch.setattr(f"darkroom.aws.{module}.SHARDS", 1)
     services, long_ago = stack.services, now() - timedelta(hours=9)
     for _ in range(26):
         make_unmendable(stack, picture, trouble, long_ago)
@@ -243,7 +244,8 @@ def test_one_photo_with_an_unexpected_error_does_not_hide_the_others(
 def test_one_that_cannot_even_be_put_off_does_not_hide_the_others(
     stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("darkroom.aws.table.SHARDS", 1)
+    for module in ("items", "table"):
+        monkeypatch.setattr(f"darkroom.aws.{module}.SHARDS", 1)
     photos = [overdue(stack.record(picture, [RESIZE])) for _ in range(5)]
     photos[2].metadata = {"digits": 1e50}  # DynamoDB answers with more digits than boto3 takes
     for photo in photos:
