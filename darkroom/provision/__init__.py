@@ -1,1 +1,1 @@
-"""CloudFormation: the stacks that Darkroom deploys."""
+"""The CloudFormation stacks that Darkroom deploys."""

@@ -1,10 +1,9 @@
-"""The schema of a request body as API Gateway takes it: pydantic writes JSON Schema 2020-12, models of a gateway are
-draft-04.
+"""The JSON Schema of a request body for API Gateway: pydantic writes draft 2020-12, API Gateway reads draft-04.
 
-Whatever means the same in both is kept, what has an equivalent is rewritten, and what can only be said in 2020-12 is
-refused: a gateway ignores words that it does not know, and would let through what nobody allowed.
+Keywords that mean the same in both drafts are kept. Keywords that have an equivalent are rewritten. All others are
+refused: a gateway ignores keywords that it does not know, and would accept bodies that the model does not allow.
 
-`python -m darkroom.provision.schema` prints what belongs into deploy/aws/gateway.yaml.
+`python -m darkroom.provision.schema` prints the schema for deploy/aws/gateway.yaml.
 """
 
 from __future__ import annotations
@@ -23,26 +22,26 @@ SAME = {
     *("type", "enum", "required", "minLength", "maxLength", "pattern", "minItems", "maxItems", "uniqueItems"),
     *("minProperties", "maxProperties", "minimum", "maximum", "multipleOf"),
 }
-"""Words that mean the same in both."""
+"""Keywords that mean the same in both drafts."""
 
 OF_ALTERNATIVES = {"allOf", "anyOf", "oneOf"}
 
 WITHOUT_MEANING = {"title", "description", "default", "examples", "deprecated", "$comment", "$defs", "discriminator"}
-"""What nothing is held to. `discriminator` only says which of the alternatives to look at first."""
+"""Keywords that restrict nothing. `discriminator` only says which alternative to try first."""
 
 FORMATS = {"date-time", "email", "hostname", "ipv4", "ipv6", "uri"}
 
 FOREIGN = re.compile(r"\\[AzZGQE]|\\[pP]\{|\\k?<|\(\?(?![:=!])|\[\[:|&&|(?<!\\)[*+?}]\+")
-"""What not every reader of regular expressions takes, or takes alike (ECMA 262 is what JSON Schema asks for): anchors
-other than ^ and $, classes of Unicode, named groups, flags, lookbehind, sets of sets, possessive repetition."""
+"""Regular expressions that are not the same in every dialect (JSON Schema requires ECMA 262): anchors other than ^ and
+$, Unicode classes, named groups, flags, lookbehind, nested sets, possessive repetition."""
 
 
-class CannotBeSaid(ValueError):
-    """The model asks for something that draft-04 has no word for."""
+class NotInDraft04(ValueError):
+    """The model needs a keyword that draft-04 does not have."""
 
 
 def draft_04(model: type[BaseModel]) -> dict[str, Any]:
-    """The schema of a model. Raises CannotBeSaid, naming the place and the word."""
+    """The schema of a model. Raises NotInDraft04, which names the place and the keyword."""
     schema = model.model_json_schema()
     return {"$schema": DRAFT} | _Converter(schema.get("$defs", {})).convert(schema, model.__name__, ())
 
@@ -52,7 +51,7 @@ class _Converter:
         self._definitions = definitions
 
     def convert(self, schema: Any, where: str, inside: tuple[str, ...]) -> dict[str, Any]:
-        """`inside`: the definitions that this stands in."""
+        """`inside`: the names of the definitions that contain this schema."""
         if isinstance(schema, bool):
             return {} if schema else {"not": {}}
         if "$ref" in schema:
@@ -66,7 +65,7 @@ class _Converter:
             elif word not in WITHOUT_MEANING:
                 made |= self._word(word, value, schema, place, inside)
         if "patternProperties" in schema and not schema.keys() & {"properties", "additionalProperties"}:
-            # pydantic's way to write that all keys of a dict have a pattern.
+            # This is how pydantic writes a dict whose keys all have to match a pattern.
             made["additionalProperties"] = False
         if also:
             made["allOf"] = [*made.get("allOf", []), *also]
@@ -78,7 +77,7 @@ class _Converter:
         match word:
             case "pattern":
                 return {word: _pattern(value, where)}
-            case "required" if not value:  # draft-04 wants at least one
+            case "required" if not value:  # draft-04 requires at least one
                 return {}
             case _ if word in SAME or (word == "format" and value in FORMATS):
                 return {word: value}
@@ -99,47 +98,50 @@ class _Converter:
             case "prefixItems":
                 return {"items": [self.convert(one, f"{where}[{n}]", inside) for n, one in enumerate(value)]}
             case "items":
-                # Beside prefixItems it is about what follows them.
+                # Beside prefixItems, it is about the items after them.
                 name = "additionalItems" if "prefixItems" in schema else "items"
                 if isinstance(value, bool) and name == "additionalItems":
                     return {name: value}
                 return {name: self.convert(value, where, inside)}
-        raise CannotBeSaid(f"{where}: draft-04 cannot say {word}: {json.dumps(value)}")
+        raise NotInDraft04(f"{where}: draft-04 has no equivalent of {word}: {json.dumps(value)}")
 
     def _definition(self, schema: Mapping[str, Any], where: str, inside: tuple[str, ...]) -> dict[str, Any]:
-        """Written out in its place: a gateway's `$ref` leads to other models only."""
+        """The definition itself in place of a `$ref`, which in a gateway can only refer to other models."""
         name = str(schema["$ref"]).removeprefix("#/$defs/")
         if beside := schema.keys() - WITHOUT_MEANING - {"$ref"}:
-            raise CannotBeSaid(f"{where}: draft-04 ignores what stands beside $ref: {', '.join(sorted(beside))}")
+            raise NotInDraft04(f"{where}: draft-04 ignores keywords beside $ref: {', '.join(sorted(beside))}")
         if name in inside:
-            raise CannotBeSaid(f"{where}: {name} contains itself, and cannot be written out")
+            raise NotInDraft04(f"{where}: {name} contains itself, so it cannot replace its $ref")
         return self.convert(self._definitions[name], f"{where}.{name}", (*inside, name))
 
 
 def _pattern(pattern: str, where: str) -> str:
     if found := FOREIGN.search(pattern):
-        raise CannotBeSaid(f"{where}: {found[0]} is not in every dialect of regular expressions: {pattern}")
+        raise NotInDraft04(f"{where}: {found[0]} is not the same in every dialect of regular expressions: {pattern}")
     return pattern
 
 
 def _exclusive(word: str, value: Any, schema: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """In draft-04 it is a flag beside the limit."""
+    """In draft-04, `exclusiveMinimum` is a flag beside `minimum`."""
     limit = word.replace("exclusiveM", "m")
     if limit in schema:
-        raise CannotBeSaid(f"{where}: draft-04 has either {limit} or {word}; give one of them")
+        raise NotInDraft04(f"{where}: draft-04 allows only one of {limit} and {word}")
     return {limit: value, word: True}
 
 
 CHARACTER = r"(?:[\ud800-\udbff][\udc00-\udfff]|[^\ud800-\udbff]|[\ud800-\udbff](?![\udc00-\udfff]))"
-"""One of any kind, also where regular expressions count halves of those beyond U+FFFF. Two halves that belong together
-fit in one way only: with more, a reader of expressions would try every division of a long name before it refuses it."""
+"""Any one character, also in dialects that count a character beyond U+FFFF as two surrogate halves.
+
+Each pair of halves matches in one way only. Otherwise a matcher would try every division of a long name before it
+refuses the name.
+"""
 
 
 def _names(names: Any, where: str) -> dict[str, Any]:
-    """What keys must look like, which draft-04 says by what no other key may have: a value."""
+    """The rules for keys. draft-04 has no keyword for them, so keys that break a rule may not have any value."""
     lengths = {"minLength", "maxLength"}
     if not isinstance(names, dict) or names.keys() - WITHOUT_MEANING - lengths - {"type", "pattern"}:
-        raise CannotBeSaid(f"{where}: draft-04 can hold names to a pattern and a length: {json.dumps(names)}")
+        raise NotInDraft04(f"{where}: draft-04 can restrict names by pattern and length only: {json.dumps(names)}")
     length = f"{{{names.get('minLength', 0)},{names.get('maxLength', '')}}}"
     allowed = [_pattern(names["pattern"], where)] if "pattern" in names else []
     if names.keys() & lengths:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = PROJECT / "deploy" / "aws"
 
-REACHABLE_WITHIN = 60.0
+REACHABLE_WITHIN = 10.0
 """Seconds to wait for the endpoint: a stand-in for AWS that starts at the same time answers only after a while."""
 
 StackChange = Literal["created", "updated", "unchanged"]
@@ -131,8 +131,12 @@ def _wait_until_reachable(cloudformation: CloudFormationClient, stack: str) -> S
                 return _describe(cloudformation, stack)
         except Unavailable as error:
             refused = isinstance(error.__cause__, ClientError) and error.certain  # another try would be refused too
-            if refused or time.monotonic() > deadline:
+            if refused:
                 raise
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"{cloudformation.meta.endpoint_url} does not answer: {error.detail}", certain=error.certain
+                ) from error
         time.sleep(1)
 
 

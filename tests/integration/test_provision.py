@@ -224,6 +224,6 @@ def test_waiting_for_the_endpoint_ends_with_an_error(
 ) -> None:
     monkeypatch.setattr(darkroom.provision.stack, "REACHABLE_WITHIN", 1)
 
-    with pytest.raises(Unavailable, match="looking for the stack") as caught:
+    with pytest.raises(Unavailable, match=r"http://127\.0\.0\.1:1 does not answer: looking for the stack") as caught:
         provision(settings, nobody_answers)
     assert caught.value.certain
