@@ -170,7 +170,7 @@ class Containers:
         }
 
     def __enter__(self) -> Self:
-        self._compose("build", "worker")
+        self._compose("build", "check-settings")
         self._compose("up", "-d", "--wait", "localstack")
         self.services = Services.connect(read_settings())
         provision(self.services.settings, self.services.clients)

@@ -1,4 +1,4 @@
-"""`darkroom dead-letters`: for operators, over all owners. Talks to AWS with the settings of the services."""
+"""`darkroom dead-letters`: for operators, for all owners. Talks to AWS with the settings of the services."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/[0-9a-f-]{36})?")
 
 MOST_MESSAGES = 10_000
-"""How many messages are read to find those without a record."""
+"""Most messages to read from a queue to find those without a record."""
 
 Command = Callable[..., None]
 
@@ -31,7 +31,9 @@ def _checked_ids(_ctx: click.Context, _param: click.Parameter, values: tuple[str
     ids = tuple(value.lower() for value in ([values] if isinstance(values, str) else values))
     for id_ in ids:
         if not ID.fullmatch(id_):
-            raise click.BadParameter(f"{id_!r} is no id; give PHOTO, or PHOTO/ORDER as `dead-letters list` shows it")
+            raise click.BadParameter(
+                f"{id_!r} is not an id: expected PHOTO, or PHOTO/ORDER as `dead-letters list` shows it"
+            )
     return ids
 
 
@@ -48,21 +50,22 @@ def _checked_owner(_ctx: click.Context, _param: click.Parameter, value: str | No
 
 
 _owner: Callable[[Command], Command] = click.option(
-    "--owner", metavar="NAME", callback=_checked_owner, help="Only this owner's. Default: all."
+    "--owner", metavar="NAME", callback=_checked_owner, help="Only dead letters of this owner. Default: all owners."
 )
 _code: Callable[[Command], Command] = click.option(
-    "--code", metavar="REASON", help="Only those with this reason, such as attempts_exhausted."
+    "--code", metavar="REASON", help="Only dead letters with this reason, such as attempts_exhausted."
 )
-_all: Callable[[Command], Command] = click.option("--all", "everything", is_flag=True, help="All there are.")
-_json: Callable[[Command], Command] = click.option("--json", "as_json", is_flag=True, help="For programs.")
+_all: Callable[[Command], Command] = click.option("--all", "everything", is_flag=True, help="All dead letters.")
+_json: Callable[[Command], Command] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """Look at orders that were given up; send them again or leave them.
+    """List dead letters, send them again, or drop them.
 
-    An order is what was asked of a photo at one time. One that failed too often, or that no worker could carry
-    out, is a dead letter; the photo's record names the reason. An ID is PHOTO/ORDER, or PHOTO for all of a photo.
+    An order is the jobs of one photo that were requested together. It becomes a dead letter when it fails too often, or
+    when no worker can process it; the photo's record holds the reason. An ID is PHOTO/ORDER, or PHOTO for all orders of
+    a photo.
 
     \b
     Examples:
@@ -75,15 +78,17 @@ def dead_letters() -> None:
 @dead_letters.command("list")
 @_owner
 @_code
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Show at most so many.")
-@click.option("--messages", is_flag=True, help="Show the messages that belong to no record, too; they are read for it.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Most dead letters to show."
+)
+@click.option("--messages", is_flag=True, help="Also read and show messages that belong to no record.")
 @_json
 def list_(owner: str | None, code: str | None, limit: int, messages: bool, as_json: bool) -> None:
-    """List dead letters, the latest first.
+    """List dead letters, newest first.
 
-    They are found in the photos' records. The queue holds a copy of each, and besides messages that belong to no
-    record, because nobody can read them or their photo is not there. Another queue holds what was said of files that
-    could not be brought in.
+    They come from the photos' records. The dead-letter queue holds a message of each, and also messages that belong to
+    no record: they cannot be read, or their photo does not exist. Another dead-letter queue holds the notifications of
+    files that could not become photos.
     """
     _check_messages(messages, owner, code)
     with _connected() as services:
@@ -101,14 +106,14 @@ def list_(owner: str | None, code: str | None, limit: int, messages: bool, as_js
     if strays:
         say_table([["MESSAGE", "REASON", "BODY"], *([one["id"], one["reason"], one["body"][:60]] for one in strays)])
         click.echo()
-    shown = f"; these are the latest {len(views)}" if total > len(views) else ""
+    shown = f"; these are the newest {len(views)}" if total > len(views) else ""
     without = "" if strays is None else f"; {counted(len(strays), 'message')} without a record"
     say(f"{counted(total, 'dead letter')}{shown}{without}.")
     for depth in depths:
         about = counted(depth.visible + depth.in_flight, "message")
-        say(f"The queue {depth.queue} holds about {about}; SQS counts up to a minute late.")
+        say(f"The queue {depth.queue} holds about {about}; SQS's counts are up to a minute old.")
     if strays is None and depths[-1].visible:
-        say("Those are of files that could not be brought in: --messages shows them, and why.")
+        say("The last ones are for files that could not become photos: --messages shows them and the reasons.")
 
 
 @dead_letters.command()
@@ -134,10 +139,10 @@ def show(ids: tuple[str, ...], as_json: bool) -> None:
 @_all
 @_json
 def redrive(ids: tuple[str, ...], owner: str | None, code: str | None, everything: bool, as_json: bool) -> None:
-    """Queue the jobs of dead letters again, with fresh attempts.
+    """Send dead letters to the queue again; their jobs get new attempts.
 
-    Jobs that had succeeded, or failed for a reason of their own, stay as they are. When there is no such dead letter
-    the exit status is 1.
+    Jobs that succeeded before, or failed for a reason of their own, stay as they are. The exit status is 1 if there is
+    no such dead letter.
     """
     _check_selection(ids, code, everything)
     late = []
@@ -152,8 +157,8 @@ def redrive(ids: tuple[str, ...], owner: str | None, code: str | None, everythin
     if as_json:
         click.echo(json.dumps({"redriven": done, "sent_later": late, "not_found": failed}, indent=2))
     else:
-        waiting = f"; {len(late)} could not be sent now, the workers' sweep does it" if late else ""
-        say(f"{counted(len(done), 'dead letter')} queued again{waiting}.{_overtaken(failed)}")
+        waiting = f"; {len(late)} could not be sent now; the workers' sweep sends them" if late else ""
+        say(f"{counted(len(done), 'dead letter')} queued again{waiting}.{_changed_meanwhile(failed)}")
     _end(done or failed, owner, code)
 
 
@@ -162,8 +167,8 @@ def redrive(ids: tuple[str, ...], owner: str | None, code: str | None, everythin
 @_owner
 @_code
 @_all
-@click.option("--messages", is_flag=True, help="Delete the messages that belong to no record from the queue.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--messages", is_flag=True, help="Also delete messages that belong to no record from the queues.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @_json
 def purge(
     ids: tuple[str, ...],
@@ -174,10 +179,10 @@ def purge(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Leave dead letters for good.
+    """Drop dead letters for good.
 
-    The photos stay, and their jobs stay failed; a job can still be run again one by one. The workers' sweep removes
-    the messages. When there is no such dead letter the exit status is 1.
+    The photos stay, and their jobs stay failed; the API can still run each job again. The workers' sweep removes the
+    messages. The exit status is 1 if there is no such dead letter.
     """
     _check_messages(messages, owner, code)
     if not messages or ids or code or everything:
@@ -190,7 +195,7 @@ def purge(
             what = [counted(len(selected), "dead letter")] if ids or code or everything else []
             queues = f"{services.photos.dead_letters.name} and {services.ingest.dead_letters.name}"
             what += [f"all messages without a record in {queues}"] if messages else []
-            click.confirm(f"Leave {' and '.join(what)} for good?", abort=True, err=True)
+            click.confirm(f"Drop {' and '.join(what)} for good?", abort=True, err=True)
         done, failed = _change_all(selected, letters.purge)
         if messages:
             deleted = sum(1 for _ in _strays(services, delete=True))
@@ -198,12 +203,9 @@ def purge(
         click.echo(json.dumps({"purged": done, "not_found": failed, "messages_deleted": deleted}, indent=2))
     else:
         also = f"; {counted(deleted, 'message')} without a record deleted" if messages else ""
-        say(f"{counted(len(done), 'dead letter')} purged{also}.{_overtaken(failed)}")
+        say(f"{counted(len(done), 'dead letter')} purged{also}.{_changed_meanwhile(failed)}")
     if ids or code or everything:
         _end(selected, owner, code)
-
-
-# --- inside -----------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -241,19 +243,19 @@ def _view(services: Services, dead: DeadOrder) -> DeadLetterView:
 
 def _check_selection(ids: tuple[str, ...], code: str | None, everything: bool) -> None:
     if sum(map(bool, (ids, code, everything))) != 1:
-        raise click.UsageError("say which ones: give IDs, --code REASON or --all, one of them")
+        raise click.UsageError("name the dead letters with exactly one of: IDs, --code REASON, or --all")
 
 
 def _check_messages(messages: bool, owner: str | None, code: str | None) -> None:
-    """Messages without a record have no owner that one could trust, and most of them no reason."""
+    """Messages without a record have no trustworthy owner, and most have no reason."""
     if messages and (owner or code):
         raise click.UsageError(
-            "--messages means all messages without a record, whoever's they are: leave out --owner and --code"
+            "--messages covers all messages without a record, so it does not go with --owner or --code"
         )
 
 
 def _end(found: Sequence[object], owner: str | None, code: str | None) -> None:
-    """Exit with 1 when nothing was found: a slip of the pen in a script should not look like success."""
+    """Exit with 1 when nothing was found, so that a typing error in a script does not look like success."""
     if found:
         return
     by = [f" of the owner {owner}"] if owner else []
@@ -263,7 +265,7 @@ def _end(found: Sequence[object], owner: str | None, code: str | None) -> None:
 
 
 def _by_ids(letters: DeadLetters, ids: tuple[str, ...]) -> list[DeadOrder]:
-    """Raises NotFound when there is nothing dead under an id."""
+    """Raises NotFound when an id has no dead letter."""
     found: list[DeadOrder] = []
     for id_ in ids:
         photo_id, _, order_id = id_.partition("/")
@@ -275,26 +277,26 @@ def _by_ids(letters: DeadLetters, ids: tuple[str, ...]) -> list[DeadOrder]:
 
 
 def _selected(letters: DeadLetters, ids: tuple[str, ...], code: str | None) -> list[tuple[str, str]]:
-    """Photo and order of each; all are looked up before the first is changed, so that none comes up twice."""
+    """Photo and order of each. All are listed before the first one changes, so that none appears twice."""
     found = _by_ids(letters, ids) if ids else letters.all(code)
     return list(dict.fromkeys((dead.photo.id, dead.order.id) for dead in found))
 
 
 def _change_all(selected: list[tuple[str, str]], change: Callable[[str, str], None]) -> tuple[list[str], list[str]]:
-    """Returns the ids of those that were changed, and of those that are no dead letters any more."""
+    """Returns the ids that were changed, and the ids that are no longer dead letters."""
     done: list[str] = []
-    overtaken: list[str] = []
+    changed_meanwhile: list[str] = []
     for photo_id, order_id in selected:
         try:
             change(photo_id, order_id)
         except (NotFound, Conflict):
-            overtaken.append(f"{photo_id}/{order_id}")
+            changed_meanwhile.append(f"{photo_id}/{order_id}")
         except Unavailable as error:
             raise Unavailable(f"{len(done)} of {len(selected)} done, then {error.detail}") from error
         else:
             done.append(f"{photo_id}/{order_id}")
-    return done, overtaken
+    return done, changed_meanwhile
 
 
-def _overtaken(ids: list[str]) -> str:
-    return f" Somebody was faster with {len(ids)}: {', '.join(ids)}." if ids else ""
+def _changed_meanwhile(ids: list[str]) -> str:
+    return f" {len(ids)} changed in the meantime and stay as they are: {', '.join(ids)}." if ids else ""

@@ -1,4 +1,4 @@
-"""Dead letters in words and columns, for the command line."""
+"""Tables of dead letters."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Messages of the dead-letter queues that no record knows of: unreadable ones, those of a photo that is not there, and
-files that could not be brought in.
+"""Messages of the dead-letter queues that belong to no record: unreadable messages, messages whose photo does not exist
+and notifications of files that could not become photos.
 
-Only these are read from the queues. Reading hides them for a while and counts as a receive, so it is done when somebody
-asks for it.
+Reading hides messages for a while and counts as a receive, so it happens only on request.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from darkroom.services import Services
 
 
 def read_strays(services: Services, limit: int, delete: bool = False) -> Iterator[Received]:
-    """Read up to `limit` messages of each queue and yield those that no record knows of; `delete` them on the way.
+    """Read up to `limit` messages of each queue and yield those without a record; with `delete`, also delete them.
 
-    All others are given back at the end. Of a FIFO queue's messages of one group only ten are seen unless they are
+    All others become visible again at the end. A FIFO queue shows only ten messages of one group unless they are
     deleted.
     """
     yield from _read(services.photos.dead_letters, lambda received: _is_stray(services, received), limit, delete)
@@ -50,5 +49,5 @@ def _is_stray(services: Services, received: Received) -> bool:
     photo = services.table.get(message.photo)
     if photo is None:
         return True
-    # Others are an order's, and the sweep looks after them.
+    # All others belong to an order; the sweep handles them.
     return "code" in received.attributes and "fence" not in received.attributes and not photo.deleted_or_expired

@@ -1,4 +1,4 @@
-"""What the command line prints, in words and columns."""
+"""How the commands print sentences and tables."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ import click
 
 from darkroom.errors import DarkroomError, Unavailable
 
-COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Characters that could command a terminal, and halves of characters, which nothing can print."""
+CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, which could steer a terminal, and surrogates, which cannot be printed."""
 
 
 def say(text: str, err: bool = False) -> None:
-    """Print text that may come from elsewhere: file names, answers."""
-    click.echo(COMMANDS.sub("\ufffd", text), err=err)
+    """Print text that may hold foreign parts, such as file names or what an API answers."""
+    click.echo(CONTROLS.sub("\ufffd", text), err=err)
 
 
 @contextmanager
-def asking(endpoint: str, otherwise: str = "`darkroom provision` makes what is missing") -> Iterator[None]:
-    """Say with AWS's error where it was asked, and what the user can do about it."""
+def asking(endpoint: str, advice: str = "`darkroom provision` makes what is missing") -> Iterator[None]:
+    """Add to an error of AWS which endpoint answered, or did not, and what the user can do."""
     try:
         yield
     except Unavailable as error:
-        hint = f"AWS_ENDPOINT_URL and the region say where AWS is, {otherwise}"
-        raise DarkroomError(f"{error.detail}\nAsked {endpoint}; {hint}.") from error
+        raise DarkroomError(
+            f"{error.detail}\n"
+            f"The request went to {endpoint}. AWS_ENDPOINT_URL and the region choose the address; {advice}."
+        ) from error
 
 
-class Once:
-    """Says each sentence once, to people, whichever thread comes to it first."""
+class SayOnce:
+    """Prints each sentence once to standard error, from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -45,7 +47,7 @@ class Once:
 
 
 def say_table(rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as their widest entry; numbers stand to the right."""
+    """Columns are as wide as their widest cell; numbers are right-aligned."""
     columns = list(zip(*rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     numbers = [column[-1].isdigit() for column in columns]

@@ -1,4 +1,4 @@
-"""`darkroom upload`: find the photos, process several at a time, put their results in place, say what became of them.
+"""`darkroom upload`: find the photos, upload several at a time, download their results, and report.
 
 Needs the `cli` extra.
 """
@@ -20,24 +20,25 @@ from uuid import uuid4
 
 import click
 
-from darkroom.cli.client import Client, Photo, Unreachable
-from darkroom.cli.terminal import Once, counted, say
+from darkroom.cli.client import ApiClient, PhotoJson
+from darkroom.cli.client_errors import Unreachable
+from darkroom.cli.terminal import SayOnce, counted, say
 from darkroom.errors import DarkroomError
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 
 
 @dataclass(frozen=True)
-class Source:
-    """A file to upload and the folder below --out that is its alone."""
+class LocalPhoto:
+    """A file to upload, and its own folder below --out."""
 
     path: Path
     folder: PurePath
 
 
 @dataclass(frozen=True)
-class Task:
-    """What is to be done with every photo."""
+class UploadOptions:
+    """What to do with every photo."""
 
     url: str
     preset: str | None
@@ -50,28 +51,28 @@ class Task:
 
 
 @dataclass
-class Outcome:
-    """What became of a photo; without problems all is well."""
+class UploadOutcome:
+    """The outcome for one photo; it succeeded if there are no problems."""
 
-    source: Source
-    photo: Photo | None = None
+    source: LocalPhoto
+    photo: PhotoJson | None = None
     files: list[Path] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
-# --- what to upload, and where to put its results -----------------------------------------------------------------
+# --- what to upload, and where to put the results -----------------------------------------------------------------
 
 
-def find_photos(paths: Sequence[Path], out: Path | None) -> list[Source]:
-    """The files given and the photos in the folders given; a file that is given twice is sent once."""
+def find_photos(paths: Sequence[Path], out: Path | None) -> list[LocalPhoto]:
+    """The given files and the photos in the given folders, each once."""
     found: dict[Path, tuple[Path, PurePath]] = {}
     for given in paths:
         for file in _photos_below(given, out and out.resolve()) if given.is_dir() else [given]:
             name = PurePath(file.name) if file == given else file.relative_to(given)
             found.setdefault(file.absolute(), (file, name))
     folders = folders_for([name for _, name in found.values()])
-    return [Source(file, folder) for (file, _), folder in zip(found.values(), folders, strict=True)]
+    return [LocalPhoto(file, folder) for (file, _), folder in zip(found.values(), folders, strict=True)]
 
 
 def _photos_below(folder: Path, out: Path | None) -> Iterator[Path]:
@@ -79,7 +80,7 @@ def _photos_below(folder: Path, out: Path | None) -> Iterator[Path]:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            # A link may lead round in a circle, and what we wrote into --out the last time is no new photo.
+            # A link can form a circle, and --out holds results of an earlier run.
             if not entry.is_symlink() and entry.resolve() != out:
                 yield from _photos_below(entry, out)
         elif entry.suffix.lower() in SUFFIXES and entry.is_file():
@@ -87,7 +88,7 @@ def _photos_below(folder: Path, out: Path | None) -> Iterator[Path]:
 
 
 def folders_for(names: list[PurePath]) -> list[PurePath]:
-    """A folder for each name: `a` for a.jpg, `a.jpg` where `a` is not its alone."""
+    """A folder for each name: `a` for a.jpg, or `a.jpg` if another file needs `a` too."""
     stems = [name.with_suffix("") if name.stem.strip(".") else name for name in names]
     wanted = Counter(_key(stem) for stem in stems)
     taken = {_key(parent) for name in names for parent in name.parents}
@@ -99,7 +100,7 @@ def folders_for(names: list[PurePath]) -> list[PurePath]:
 
 
 def _free(name: PurePath, taken: set[str]) -> PurePath:
-    """The name, with a number if it is taken; then it is taken too."""
+    """The name, with a number if it is taken already. Adds it to `taken`."""
     number, free = 1, name
     while _key(free) in taken:
         number += 1
@@ -109,74 +110,77 @@ def _free(name: PurePath, taken: set[str]) -> PurePath:
 
 
 def _key(path: PurePath) -> str:
-    return str(path).casefold()  # two names may be one on macOS and Windows
+    return str(path).casefold()  # macOS and Windows ignore case
 
 
 def safe_name(name: str) -> str:
-    """A name that stays in its folder and is not hidden; empty if nothing is left."""
+    """The name without folders, special characters and leading dots; may be empty."""
     return re.sub(r'[\x00-\x1f<>:"|?*]', "_", re.split(r"[/\\]", name)[-1]).strip(" .")
 
 
 # --- the run ------------------------------------------------------------------------------------------------------
 
 
-class Run:
-    """Photos in work, several at a time."""
+class UploadRun:
+    """Uploads photos, several at a time."""
 
-    def __init__(self, task: Task, partial: Path, waiting: Callable[[str], None]) -> None:
-        self._task = task
-        self._waiting = waiting
+    def __init__(self, options: UploadOptions, partial: Path, on_wait: Callable[[str], None]) -> None:
+        self._options = options
+        self._on_wait = on_wait
         self._partial = partial
-        """Downloads grow here, on the same file system, and move to their place when they are complete."""
-        self._gone = Event()
-        """Set when the API has gone: a thousand photos need not find that out one after the other."""
+        """Downloads go here first, on the same file system, and move to their folder when they are complete."""
+        self._api_gone = Event()
+        """Set when nothing answers any more, so that the remaining photos are not tried one by one."""
 
-    def outcomes(self, sources: Sequence[Source], parallel: int) -> Iterator[Outcome]:
-        """Process all; yields each outcome as it comes."""
-        todo: SimpleQueue[Source] = SimpleQueue()
-        done: SimpleQueue[Outcome] = SimpleQueue()
-        for source in sources:
+    def outcomes(self, photos: Sequence[LocalPhoto], parallel: int) -> Iterator[UploadOutcome]:
+        """Process all photos; yields each outcome when it is known."""
+        todo: SimpleQueue[LocalPhoto] = SimpleQueue()
+        done: SimpleQueue[UploadOutcome] = SimpleQueue()
+        for source in photos:
             todo.put(source)
 
         def work() -> None:
-            with Client(self._task.url, api_key=self._task.api_key, waiting=self._waiting) as client, suppress(Empty):
+            with (
+                ApiClient(self._options.url, api_key=self._options.api_key, on_wait=self._on_wait) as client,
+                suppress(Empty),
+            ):
                 while True:
                     done.put(self._process(client, todo.get_nowait()))
 
-        for _ in range(min(parallel, len(sources))):
-            Thread(target=work, daemon=True).start()  # a daemon: Ctrl-C does not wait for long polls
-        for _ in sources:
+        for _ in range(min(parallel, len(photos))):
+            Thread(target=work, daemon=True).start()  # daemon: Ctrl-C does not wait for long polls
+        for _ in photos:
             yield done.get()
 
-    def _process(self, client: Client, source: Source) -> Outcome:
-        outcome, task = Outcome(source), self._task
-        if self._gone.is_set():
-            outcome.problems.append("not sent, as Darkroom, or its storage, does not answer any more")
+    def _process(self, client: ApiClient, source: LocalPhoto) -> UploadOutcome:
+        outcome, options = UploadOutcome(source), self._options
+        if self._api_gone.is_set():
+            outcome.problems.append("not sent, because Darkroom or its storage does not answer any more")
             return outcome
         try:
-            begin = client.ask_for_form if task.direct else client.upload
-            outcome.photo = begin(source.path, preset=task.preset, jobs=task.jobs, reference=task.reference)
-            if task.direct:
-                client.send_past_the_api(source.path, outcome.photo)
-            outcome.photo = client.wait(outcome.photo["id"], task.timeout)
+            begin = client.request_form if options.direct else client.upload
+            outcome.photo = begin(source.path, preset=options.preset, jobs=options.jobs, reference=options.reference)
+            if options.direct:
+                client.send_direct(source.path, outcome.photo)
+            outcome.photo = client.wait(outcome.photo["id"], options.timeout)
             self._collect(client, outcome, outcome.photo)
-        except Exception as error:  # noqa: BLE001 - it is one photo's problem, not the others'
+        except Exception as error:  # noqa: BLE001 - the other photos go on
             outcome.problems.append(_words(error))
             if isinstance(error, Unreachable):
-                self._gone.set()
+                self._api_gone.set()
         return outcome
 
-    def _collect(self, client: Client, outcome: Outcome, photo: Photo) -> None:
-        """Note the results of a photo whose jobs have ended, and why some have none."""
+    def _collect(self, client: ApiClient, outcome: UploadOutcome, photo: PhotoJson) -> None:
+        """Collect the results of a photo whose jobs have ended, and the reasons of jobs without a result."""
         outcome.problems += _reasons(photo)
         taken: set[str] = set()
         for job in photo["jobs"]:
             if not job["result"]:
                 continue
             outcome.links.append(f"{job['type']:<8}  {client.result_url(photo['id'], job['id'])}")
-            if self._task.out:
+            if self._options.out:
                 name = _free(PurePath(safe_name(job["result"]["filename"]) or job["id"]), taken)
-                target = self._task.out / outcome.source.folder / name
+                target = self._options.out / outcome.source.folder / name
                 partial = self._partial / uuid4().hex
                 try:
                     client.download(photo["id"], job["id"], partial)
@@ -186,8 +190,8 @@ class Run:
                     outcome.problems.append(f"{job['type']}: {_words(error)}")
 
 
-def _reasons(photo: Photo) -> list[str]:
-    """Each reason for which jobs have no result, once, with those jobs: a damaged photo fails them all alike."""
+def _reasons(photo: PhotoJson) -> list[str]:
+    """Each reason once, with the jobs that it concerns: a damaged photo fails all its jobs alike."""
     jobs: dict[str, list[str]] = {}
     for job in photo["jobs"]:
         if job["status"] != "succeeded":
@@ -201,29 +205,31 @@ def _words(error: Exception) -> str:
     return str(error) if isinstance(error, DarkroomError | OSError) else repr(error)
 
 
-# --- what became of it --------------------------------------------------------------------------------------------
+# --- the report ---------------------------------------------------------------------------------------------------
 
 
-def upload_all(sources: Sequence[Source], task: Task, parallel: int) -> bool:
-    """Upload the photos and say what becomes of each; True if all went well."""
-    waiting = Once()
-    with Client(task.url, patience=2, api_key=task.api_key, waiting=waiting) as client:
+def upload_all(photos: Sequence[LocalPhoto], options: UploadOptions, parallel: int) -> bool:
+    """Upload the photos and report the outcome of each. Returns True if all succeeded."""
+    on_wait = SayOnce()
+    with ApiClient(options.url, patience=2, api_key=options.api_key, on_wait=on_wait) as client:
         client.check()
-        # Otherwise the whole folder would be sent, to be told with each photo; that a key is wrong, too.
+        # A wrong preset or API key is found here, before any photo is sent.
         presets = client.presets()
-        if task.preset and task.preset not in presets:
-            raise click.UsageError(f"there is no preset {task.preset!r} at {task.url}, only {', '.join(presets)}")
-    if task.out:
-        task.out.mkdir(parents=True, exist_ok=True)
+        if options.preset and options.preset not in presets:
+            raise click.UsageError(
+                f"there is no preset {options.preset!r} at {options.url}; it has {', '.join(presets)}"
+            )
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    bar_only = task.out is not None and sys.stderr.isatty()  # else a line for each photo
-    outcomes: list[Outcome] = []
+    bar_only = options.out is not None and sys.stderr.isatty()  # otherwise a line for each photo
+    outcomes: list[UploadOutcome] = []
     try:
         with (
-            TemporaryDirectory(prefix=".partial-", dir=task.out, ignore_cleanup_errors=True) as partial,
+            TemporaryDirectory(prefix=".partial-", dir=options.out, ignore_cleanup_errors=True) as partial,
             click.progressbar(
-                Run(task, Path(partial), waiting).outcomes(sources, parallel),
-                len(sources),
+                UploadRun(options, Path(partial), on_wait).outcomes(photos, parallel),
+                len(photos),
                 label="photos",
                 show_eta=False,
                 show_pos=True,
@@ -236,16 +242,16 @@ def upload_all(sources: Sequence[Source], task: Task, parallel: int) -> bool:
                 outcomes.append(outcome)
                 if not bar_only:
                     _say_outcome(outcome)
-    finally:  # Ctrl-C too: some photos may have failed, and the others are on their way
-        _sum_up(outcomes, len(sources), task.out, time.monotonic() - started)
+    finally:  # also after Ctrl-C: some photos may have failed
+        _sum_up(outcomes, len(photos), options.out, time.monotonic() - started)
     return not _failed(outcomes)
 
 
-def _failed(outcomes: Sequence[Outcome]) -> list[Outcome]:
+def _failed(outcomes: Sequence[UploadOutcome]) -> list[UploadOutcome]:
     return [outcome for outcome in outcomes if outcome.problems]
 
 
-def _say_outcome(outcome: Outcome) -> None:
+def _say_outcome(outcome: UploadOutcome) -> None:
     parts = ["failed" if outcome.problems else "ok    ", str(outcome.source.path)]
     parts += [outcome.photo["id"], outcome.photo["status"]] if outcome.photo else []
     parts += [f"{counted(len(outcome.files), 'file')} in {outcome.files[0].parent}"] if outcome.files else []
@@ -255,8 +261,8 @@ def _say_outcome(outcome: Outcome) -> None:
             say(f"        {link}")
 
 
-def _sum_up(outcomes: Sequence[Outcome], total: int, out: Path | None, seconds: float) -> None:
-    """Name what failed and count; both are for people, so they go where results do not."""
+def _sum_up(outcomes: Sequence[UploadOutcome], total: int, out: Path | None, seconds: float) -> None:
+    """Name the failed photos and print totals, to standard error."""
     failed = _failed(outcomes)
     for outcome in failed:
         photo = f" (photo {outcome.photo['id']})" if outcome.photo else ""

@@ -158,23 +158,29 @@ class Emulator:
 
 
 def wait_until_answers(
-    child: Child, host: str, port: int, path: str, within: float, give_up: Callable[[], bool] = lambda: False
+    child: Child,
+    host: str,
+    port: int,
+    path: str,
+    within: float,
+    give_up: Callable[[], bool] = lambda: False,
+    request_timeout: float = 2.0,
 ) -> None:
-    """Wait for a 200 on this address; fail at once when the process ends before."""
+    """Wait for a 200 on this address. Raises StartFailed after `within` seconds, and at once when the process ends."""
     deadline = time.monotonic() + within
     while not give_up():
         if child.ended:
             raise StartFailed(f"{child.name} {child.how_it_ended()}; the end of {child.log}:\n{child.last_lines()}")
-        if _answers(host, port, path):
+        if _answers(host, port, path, request_timeout):
             return
         if time.monotonic() > deadline:
             raise StartFailed(f"{child.name} does not answer within {within:g} s; see {child.log}")
         time.sleep(0.1)
 
 
-def _answers(host: str, port: int, path: str) -> bool:
-    # Not urllib: it would ask a proxy that the environment names.
-    connection = http.client.HTTPConnection(host, port, timeout=2)
+def _answers(host: str, port: int, path: str, timeout: float) -> bool:
+    # Not urllib: it would use a proxy that the environment names.
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         connection.request("GET", path)
         return connection.getresponse().status == http.client.OK

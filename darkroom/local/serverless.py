@@ -35,6 +35,9 @@ FOLDER = HOME / "serverless"
 ANSWERS_WITHIN = 60.0
 """The first request waits for the API function's imports."""
 
+ONE_REQUEST = 20.0
+"""Seconds for one of these requests. Each that is given up earlier would start another copy of the function."""
+
 OTHERS_MEMORY = 1024 * MIB
 """For the emulator, and the functions beside the workers."""
 
@@ -80,6 +83,7 @@ class ServerlessRun(EmbeddedRun):
             f"{urlsplit(self._url).path}/healthz",
             ANSWERS_WITHIN,
             give_up=self.stop_wanted,
+            request_timeout=ONE_REQUEST,
         )
         self.check()
         return settings

@@ -6,8 +6,10 @@ import io
 import json
 import os
 import random
+import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +32,8 @@ class Stack:
     def __init__(self, name: str, api_port: int, localstack_port: int) -> None:
         self.name = name
         self.url = f"http://127.0.0.1:{api_port}"
+        self.checkout = Path(tempfile.mkdtemp(prefix="darkroom-e2e-"))
+        """The folder in which check-settings looks for .env."""
         self.storage_url = f"http://127.0.0.1:{localstack_port}"
         # What is exported where the tests run must not reach the services.
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("DARKROOM_", "AWS_"))}
@@ -37,6 +41,7 @@ class Stack:
             "COMPOSE_PROJECT_NAME": name,
             "DARKROOM_PORT": str(api_port),
             "LOCALSTACK_PORT": str(localstack_port),
+            "E2E_CHECKOUT": str(self.checkout),
         }
         self.http = requests.Session()
         self.http.trust_env = False
@@ -140,6 +145,7 @@ def stack() -> Iterator[Stack]:
         stack.http.close()
         stack.compose("--profile", "*", "down", "--volumes", "--timeout", "1", check=False)
         stack.docker("image", "rm", stack.name, check=False)
+        shutil.rmtree(stack.checkout)
 
 
 def everything(stack: Stack) -> str:

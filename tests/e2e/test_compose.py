@@ -210,6 +210,29 @@ print(*sorted(set(read_owners(read_settings()).keys.values())))
 """
 
 
+def test_a_misspelt_setting_is_named_and_replaces_nothing(stack: Stack) -> None:
+    stack.up(workers=2)
+    running = stack.compose("ps", "-q", "api", "worker").stdout
+    env_file = stack.checkout / ".env"
+    env_file.write_text("DARKROOM_LAESE=30\n")
+    env_file.chmod(0o600)
+    try:
+        up = stack.compose("up", "-d", check=False)
+        check = stack.compose("run", "--rm", "-T", "check-settings", check=False)
+    finally:
+        env_file.unlink()
+    assert up.returncode
+    assert 'service "check-settings" didn\'t complete successfully' in up.stderr
+    assert check.returncode == 1
+    assert "DARKROOM_LAESE: there is no such setting; did you mean DARKROOM_LEASE?" in check.stderr
+    assert stack.compose("ps", "-q", "api", "worker").stdout == running
+
+
+def test_workers_reach_a_webhook_receiver_on_the_host(stack: Stack) -> None:
+    look = "import socket; print(socket.gethostbyname('host.docker.internal'))"
+    assert stack.compose("exec", "-T", "worker", "python", "-c", look).stdout.strip()
+
+
 def test_keys_are_needed_as_soon_as_there_are_some(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

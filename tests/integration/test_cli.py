@@ -23,7 +23,7 @@ from click.testing import CliRunner, Result
 from flask import Flask, Response, redirect, request
 from werkzeug.serving import make_server
 
-from darkroom.cli.client import Client
+from darkroom.cli.client import ApiClient
 from darkroom.cli.main import main
 from darkroom.cli.upload import folders_for, safe_name
 
@@ -249,12 +249,12 @@ def test_a_busy_api_is_not_asked_for_ever_and_the_wait_is_said_once(
     api: Api, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(photos, "full.jpg", "a/full.jpg")
-    monkeypatch.setattr("darkroom.cli.client.REFUSED_FOR", 3)
+    monkeypatch.setattr("darkroom.cli.sessions.BUSY_FOR", 3)
     result = run("upload", photos, url=api.url)
 
     assert result.exit_code == 1
     assert len(api.uploads) > 2
-    said = f"{api.url} answers 429 Too Many Requests: it is asked again when it says, for 0.05 minutes at most"
+    said = f"{api.url} answers 429 Too Many Requests: trying again when it says, for 0.05 minutes at most"
     assert result.stderr.count(said) == 1
     assert result.stderr.count("There is no room.") == 2
 
@@ -280,19 +280,19 @@ def test_a_photo_that_may_have_been_taken_is_sent_again_under_the_same_key(api: 
 
 
 def test_an_answer_that_stays_lost_is_said(api: Api, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("darkroom.cli.client.READ_TRIES", 1)
+    monkeypatch.setattr("darkroom.cli.sessions.READ_TRIES", 1)
     write(photos, "a.jpg", "lost.jpg")
     result = run("upload", photos, url=api.url)
     assert result.exit_code == 1
     assert Counter(upload["filename"] for upload in api.uploads) == {"a.jpg": 1, "lost.jpg": 2}
-    assert "lost.jpg\n  the answer was lost (Remote end closed connection without response), however" in result.stderr
-    assert f"{api.url}/v1/photos lists what is there" in result.stderr
+    assert "lost.jpg\n  no answer came, at any try (Remote end closed connection without response)" in result.stderr
+    assert f"{api.url}/v1/photos lists all photos" in result.stderr
     assert "1 of 2 photos succeeded, 1 failed" in result.stderr
 
 
 def test_a_key_of_the_callers_own_is_sent(api: Api, photos: Path) -> None:
     write(photos, "a.jpg")
-    with Client(api.url) as client:
+    with ApiClient(api.url) as client:
         client.upload(photos / "a.jpg", key="order-7")
     assert api.uploads[0]["headers"]["Idempotency-Key"] == '"order-7"'
 
@@ -309,7 +309,7 @@ def test_an_api_that_starts_late_gets_its_photo(photos: Path) -> None:
             server.handle_request()
 
     threading.Timer(1, start).start()
-    with Client(f"http://127.0.0.1:{port}") as client:
+    with ApiClient(f"http://127.0.0.1:{port}") as client:
         assert client.upload(photos / "a.jpg")["status"] == "processing"
     assert len(stand_in.uploads) == 1
 
@@ -396,7 +396,7 @@ def test_jobs_too_long_for_an_address_are_sent_as_a_form(api: Api, photos: Path,
         (["a.jpg", "--preset", "web", "--jobs", '[{"type": "metadata"}]'], "not both"),
         (["a.jpg", "--jobs", '[{"type": "resize", "widht": 8}]'], "jobs[0].widht"),
         (["a.jpg", "--jobs", "{"], "jobs: Invalid JSON"),
-        (["a.jpg", "--preset", "wbe"], "only print, web"),
+        (["a.jpg", "--preset", "wbe"], "it has print, web"),
         (["a.jpg", "--jobs", "@nowhere.json"], "cannot read nowhere.json"),
         (["a.jpg", "--jobs", "@a.jpg"], "jobs: Invalid JSON"),
         (["a.jpg", "--url", "127.0.0.1:8080"], "http://"),
@@ -434,12 +434,12 @@ def test_an_api_that_is_not_there_is_named_with_how_to_start_it(photos: Path) ->
 def test_when_the_api_goes_away_the_rest_is_named_and_not_tried_one_by_one(
     api: Api, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Client.__init__, "__defaults__", (0, None, None))
+    monkeypatch.setattr(ApiClient.__init__, "__defaults__", (0, None, None))
     write(photos, "a.jpg", "last.jpg", "never.jpg")
     result = run("upload", photos, "--parallel", "1", url=api.url)
     assert result.exit_code == 1
     assert f"last.jpg (photo photo-1-last.jpg)\n  Darkroom does not answer at {api.url}" in result.stderr
-    assert "never.jpg\n  not sent, as Darkroom, or its storage, does not answer any more\n" in result.stderr
+    assert "never.jpg\n  not sent, because Darkroom or its storage does not answer any more\n" in result.stderr
     assert "1 of 3 photos succeeded, 2 failed" in result.stderr
 
 
@@ -447,7 +447,7 @@ def test_what_does_not_end_in_time_fails(api: Api, photos: Path) -> None:
     write(photos, "slow.jpg")
     result = run("upload", photos, "--timeout", "1", url=api.url)
     assert result.exit_code == 1
-    assert "not finished after 1 s; it goes on: darkroom status photo-0-slow.jpg" in result.stderr
+    assert "not finished after 1 s; processing goes on: darkroom status photo-0-slow.jpg" in result.stderr
 
 
 def test_ctrl_c_ends_it_with_130_and_leaves_nothing_half_done(api: Api, photos: Path, tmp_path: Path) -> None:
@@ -493,7 +493,7 @@ def test_without_the_cli_extra_it_says_what_to_install(photos: Path) -> None:
         process = in_process(*arguments, code=without)
         _, stderr = process.communicate(timeout=30)
         assert process.returncode == 1
-        assert "in the checkout: make install" in stderr
+        assert "in the checkout, `make install` installs it" in stderr
         assert "Traceback" not in stderr
 
 
@@ -541,7 +541,7 @@ def test_another_server_at_the_address_is_not_taken_for_darkroom(
     monkeypatch.chdir(photos)
     result = run(*arguments, url=api.storage_url)
     assert result.exit_code == 1
-    assert result.stderr == f"Error: what answers at {api.storage_url} is not Darkroom\n"
+    assert result.stderr == f"Error: the program that answers at {api.storage_url} is not Darkroom\n"
 
 
 @pytest.mark.parametrize("command", ["queue", "provision"])
@@ -564,7 +564,7 @@ def test_queue_says_where_it_asked_when_nobody_answers() -> None:
         process = in_process("queue", env={**AWS, "AWS_ENDPOINT_URL": endpoint})
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert f"Asked {endpoint}; AWS_ENDPOINT_URL" in stderr
+    assert f"The request went to {endpoint}. AWS_ENDPOINT_URL" in stderr
     assert "Traceback" not in stderr
 
 

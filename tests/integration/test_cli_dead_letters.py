@@ -80,7 +80,7 @@ def test_the_list_can_be_narrowed(stack: Stack, dead: list[PhotoRecord]) -> None
     ann, *bobs = map(id_of, dead)
     assert listed(stack, "--owner", "bob") == bobs[::-1]
     assert listed(stack, "--code", "out_of_memory") == [ann]
-    assert "3 dead letters; these are the latest 1." in done(stack, "list", "--limit", "1")
+    assert "3 dead letters; these are the newest 1." in done(stack, "list", "--limit", "1")
 
 
 def test_nothing_is_a_list_too(stack: Stack) -> None:
@@ -113,7 +113,7 @@ def test_some_are_queued_again_by_id_or_owner(stack: Stack, dead: list[PhotoReco
 def test_a_purge_asks_first(stack: Stack, dead: list[PhotoRecord]) -> None:
     refused = run(stack, "purge", "--all", text="n\n")
     assert refused.exit_code == 1
-    assert "Leave 3 dead letters for good?" in refused.stderr
+    assert "Drop 3 dead letters for good?" in refused.stderr
     assert len(listed(stack)) == 3
     assert "2 dead letters purged." in done(stack, "purge", "--code", "attempts_exhausted", text="y\n")
     assert "1 dead letter purged." in done(stack, "purge", id_of(dead[0]), "--yes")
@@ -140,7 +140,7 @@ def test_messages_without_a_record_lie_only_in_the_queue(stack: Stack, picture: 
 def test_files_that_could_not_be_brought_in_are_listed_too(stack: Stack) -> None:
     queue = stack.services.ingest.dead_letters
     queue.send("{}", "x", "1", {"code": "ingest_refused", "reason": "put files into incoming/{owner}/{preset}/"})
-    assert "--messages shows them, and why" in done(stack, "list")
+    assert "--messages shows them and the reasons" in done(stack, "list")
     printed = done(stack, "list", "--messages")
     assert "1 message without a record" in printed
     assert "ingest_refused: put files into incoming/{owner}/{preset}/" in printed
@@ -172,16 +172,16 @@ def copy_of(photo: PhotoRecord) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["redrive"], "say which ones"),
-        (["purge", "--yes"], "say which ones"),
-        (["redrive", "--all", "--code", "x"], "say which ones"),
-        (["purge", "--messages", "--owner", "bob", "--yes"], "leave out --owner and --code"),
-        (["list", "--messages", "--code", "x"], "leave out --owner and --code"),
-        (["list", "--owner", "b/b"], "not a valid owner"),
+        (["redrive"], "name the dead letters with exactly one of"),
+        (["purge", "--yes"], "name the dead letters with exactly one of"),
+        (["redrive", "--all", "--code", "x"], "name the dead letters with exactly one of"),
+        (["purge", "--messages", "--owner", "bob", "--yes"], "does not go with --owner or --code"),
+        (["list", "--messages", "--code", "x"], "does not go with --owner or --code"),
+        (["list", "--owner", "b/b"], "is not a valid owner"),
         (["redrive", "--all", "--owner", "bbo"], "There is no dead letter of the owner bbo."),
         (["purge", "--code", "x", "--yes"], "There is no dead letter with the reason x."),
         (["purge", "--all"], "There is no dead letter."),
-        (["show", "42"], "is no id"),
+        (["show", "42"], "is not an id"),
         (["redrive", "0198c5f2-6a7e-7c3d-9a51-1f0c6b2d4e88"], "there is no photo 0198c5f2"),
         (["show", f"{new_id()}/{new_id()}"], "there is no photo"),
     ],
@@ -201,7 +201,7 @@ def command(environ: dict[str, str], *arguments: str) -> subprocess.CompletedPro
 def test_aws_that_is_not_there_is_said(stack: Stack) -> None:
     away = command(stack.environ | {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "list")
     assert away.returncode == 1
-    assert "Asked http://127.0.0.1:1" in away.stderr
+    assert "The request went to http://127.0.0.1:1" in away.stderr
     unmade = command(stack.environ | {"DARKROOM_STACK": "never-made"}, "redrive", "--all")
     assert unmade.returncode == 1
     assert "darkroom provision" in unmade.stderr

@@ -15,7 +15,7 @@ from flask import Flask, Response, redirect, request
 from PIL import Image
 from werkzeug.serving import make_server
 
-from darkroom.cli.client import Client
+from darkroom.cli.client import ApiClient
 from tests.integration.api.conftest import Api
 from tests.integration.conftest import QUICK_LEASE, WorkerProcess
 from tests.integration.test_cli import files_below, problem, run
@@ -180,7 +180,7 @@ def test_a_fault_of_the_storage_is_no_reason_to_give_up(stand_in: StandIn, tmp_p
 
 
 def test_nor_is_it_when_results_are_fetched(stand_in: StandIn, tmp_path: Path) -> None:
-    with Client(stand_in.url) as client:
+    with ApiClient(stand_in.url) as client:
         client.download("photo", "job", tmp_path / "result")
 
     assert (tmp_path / "result").read_text() == "done"
@@ -213,7 +213,7 @@ def test_a_storage_that_cannot_be_reached_is_not_tried_with_every_photo(stand_in
     assert ended.exit_code == 1
     assert "(photo a-nowhere.jpg)" in ended.stderr
     assert "DARKROOM_S3_PUBLIC_ENDPOINT_URL" in ended.stderr
-    assert "not sent, as Darkroom, or its storage, does not answer any more" in ended.stderr
+    assert "not sent, because Darkroom or its storage does not answer any more" in ended.stderr
     assert len(stand_in.asked) == 1
 
 
@@ -221,7 +221,7 @@ def test_without_an_answer_there_was_only_a_form_asked_for(stand_in: StandIn, tm
     ended = run("upload", named(tmp_path, "mute.jpg"), "--direct", url=stand_in.url)
 
     assert ended.exit_code == 1
-    assert "the photo was not sent" in ended.stderr
+    assert "The photo was not sent" in ended.stderr
     assert stand_in.sent == []
 
 
@@ -235,7 +235,7 @@ def test_a_busy_api_is_asked_again_under_the_same_key(stand_in: StandIn, tmp_pat
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("grown.jpg", "EntityTooLarge: the file has more bytes than it had"),
+        ("grown.jpg", "EntityTooLarge: the file is larger than it was"),
         ("late.jpg", '403 AccessDenied: Policy "web" expired.'),
     ],
 )
@@ -251,7 +251,7 @@ def test_an_empty_file_is_not_sent(stand_in: StandIn, tmp_path: Path) -> None:
     ended = run("upload", named(tmp_path, "a.jpg", b""), "--direct", url=stand_in.url)
 
     assert (ended.exit_code, stand_in.asked) == (1, [])
-    assert "an empty file" in ended.stderr
+    assert "the file is empty" in ended.stderr
 
 
 def test_a_pipe_is_not_sent(stand_in: StandIn, tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_a_pipe_is_not_sent(stand_in: StandIn, tmp_path: Path) -> None:
     ended = run("upload", pipe, "--direct", url=stand_in.url)
 
     assert (ended.exit_code, stand_in.asked) == (1, [])
-    assert "only regular files" in ended.stderr
+    assert "needs a regular file" in ended.stderr
 
 
 def test_what_is_too_large_anyway_is_not_sent_the_other_way(stand_in: StandIn, tmp_path: Path) -> None:

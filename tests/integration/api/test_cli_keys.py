@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from darkroom.cli.client import ApiError, Client
+from darkroom.cli.client import ApiClient
+from darkroom.cli.client_errors import ApiError
 from darkroom.cli.main import main
 from darkroom.owners import hash_of, new_key, read_owners
 from darkroom.settings import Settings
@@ -65,7 +66,7 @@ def test_a_key_for_nobody_is_not_made(owner: str) -> None:
 
 
 def test_the_key_is_taken_from_the_option_or_the_variable(keyed: Any, photo: Path) -> None:
-    with Client(keyed.url, api_key=ALICE) as client:
+    with ApiClient(keyed.url, api_key=ALICE) as client:
         taken = client.upload(photo, preset="metadata")["id"]
 
     assert keyed.record(taken).owner == "alice"
@@ -90,7 +91,7 @@ def test_a_netrc_file_does_not_replace_the_key(keyed: Any, tmp_path: Path, monke
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
 
-    with Client(keyed.url, api_key=ALICE) as client:
+    with ApiClient(keyed.url, api_key=ALICE) as client:
         assert "web" in client.presets()
 
 
@@ -121,7 +122,7 @@ def test_without_a_good_key_it_says_how_to_give_one_and_sends_nothing(
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
-    [(f"alice:{hash_of(ALICE)}", "that is the hash"), (hash_of(ALICE), "that is the hash"), ("dk a", "no spaces")],
+    [(f"alice:{hash_of(ALICE)}", "this is the hash"), (hash_of(ALICE), "this is the hash"), ("dk a", "no spaces")],
     ids=["line for the settings", "hash", "space"],
 )
 def test_what_can_be_no_key_is_not_sent(wrong: str, said: str) -> None:
@@ -137,7 +138,7 @@ def test_a_refusal_is_heard_by_whoever_still_sends(keyed: Any, tmp_path: Path) -
     with large.open("wb") as file:
         file.truncate(30_000_000)
 
-    with Client(keyed.url, api_key=new_key()) as client, pytest.raises(ApiError) as refused:
+    with ApiClient(keyed.url, api_key=new_key()) as client, pytest.raises(ApiError) as refused:
         client.upload(large)
 
     assert refused.value.http_status == 401
@@ -149,7 +150,7 @@ def test_a_refusal_is_heard_by_whoever_still_sends(keyed: Any, tmp_path: Path) -
 def test_a_limit_is_waited_for_when_it_is_short(start_api: Any) -> None:
     api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_RATE_LIMIT="2/2 seconds")
 
-    with Client(api.url, api_key=ALICE) as client:
+    with ApiClient(api.url, api_key=ALICE) as client:
         for _ in range(7):
             assert client.presets()
 
@@ -159,7 +160,7 @@ def test_a_limit_is_waited_for_when_it_is_short(start_api: Any) -> None:
 def test_a_limit_is_not_waited_for_when_it_is_long(start_api: Any, photo: Path) -> None:
     api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_RATE_LIMIT="1/hour")
 
-    with Client(api.url, api_key=ALICE) as client:
+    with ApiClient(api.url, api_key=ALICE) as client:
         client.presets()
         for ask in (client.presets, lambda: client.upload(photo)):
             with pytest.raises(ApiError, match="1 per 1 hour") as refused:
@@ -179,7 +180,7 @@ def test_an_upload_waits_for_its_place(narrow: Any, photo: Path, picture: bytes)
     taken: list[str] = []
 
     def upload() -> None:
-        with Client(narrow.url, api_key=ALICE) as client:
+        with ApiClient(narrow.url, api_key=ALICE) as client:
             taken.append(client.upload(photo, preset="metadata")["id"])
 
     head = (

@@ -1,0 +1,122 @@
+"""requests sessions that try again: which requests, after which answers, how often."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Self, cast
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3 import Retry
+from urllib3.exceptions import InvalidHeader, MaxRetryError
+
+from darkroom import __version__
+
+STATUS_TRIES = 6
+READ_TRIES = 3
+"""Tries of an upload whose answer does not come; each takes two minutes."""
+LONGEST_WAIT = 60
+"""Seconds. The client does not follow a longer Retry-After."""
+BUSY_FOR = 600
+"""Seconds for which the client repeats a request that a busy API refuses."""
+
+
+class BusyRetry(Retry):
+    """Waits for a busy API as its Retry-After says, up to LONGEST_WAIT for one wait and BUSY_FOR altogether.
+
+    `until`: time after which a refused request is not repeated. `on_refusal` gets the status of each refusal that is
+    followed by another try.
+    """
+
+    def __init__(
+        self,
+        *counts: Any,
+        until: float | None = None,
+        on_refusal: Callable[[int], None] | None = None,
+        **named: Any,
+    ) -> None:
+        super().__init__(*counts, **named)
+        self._until = until
+        self._on_refusal = on_refusal
+
+    def new(self, **named: Any) -> Self:
+        return super().new(**{"until": self._until, "on_refusal": self._on_refusal, **named})
+
+    def increment(self, method: Any = None, url: Any = None, response: Any = None, *more: Any, **named: Any) -> Self:
+        if response is None:
+            return super().increment(method, url, response, *more, **named)
+        now, wait = time.monotonic(), self.get_retry_after(response) or 0
+        until = self._until or now + BUSY_FOR
+        if wait > LONGEST_WAIT or now + wait > until:
+            raise MaxRetryError(cast(Any, named.get("_pool")), url or "")
+        left = super().increment(method, url, response, *more, **named)
+        if self._on_refusal:
+            self._on_refusal(response.status)
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:  # only BUSY_FOR limits these tries
+            return left.new(total=self.total, status=self.status, until=until)
+        return left.new(until=until)
+
+    def get_retry_after(self, response: Any) -> float | None:
+        """Ignores a Retry-After that cannot be parsed."""
+        try:
+            return super().get_retry_after(response)
+        except (InvalidHeader, ValueError, OverflowError):
+            return None
+
+
+class BearerAuth(AuthBase):
+    """Sends the API key. Unlike a plain header, requests does not replace it with a password from .netrc."""
+
+    def __init__(self, api_key: str) -> None:
+        self._header = f"Bearer {api_key}"
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._header
+        return request
+
+
+def api_session(
+    patience: int,
+    api_key: str | None = None,
+    upload: bool = False,
+    on_refusal: Callable[[int], None] | None = None,
+    also_retry: tuple[int, ...] = (),
+) -> requests.Session:
+    """Repeats GET, or with `upload` POST, which needs an Idempotency-Key.
+
+    A 409 to an upload means that the first try still runs, or that its API process died and the lock has to expire.
+    `also_retry`: further statuses after which another try may succeed.
+    """
+    session = requests.Session()
+    session.headers["User-Agent"] = f"darkroom-cli/{__version__}"
+    if api_key:
+        session.auth = BearerAuth(api_key)
+    retry = BusyRetry(
+        total=None if upload else 6,
+        connect=patience,
+        read=min(patience, READ_TRIES) if upload else None,
+        status=STATUS_TRIES if upload else None,
+        other=0,
+        status_forcelist=(*((409,) if upload else ()), 429, 502, 503, 504, *also_retry),
+        allowed_methods=["POST"] if upload else ["GET"],
+        backoff_factor=0.5,
+        backoff_max=15,
+        backoff_jitter=0.5,
+        retry_after_max=LONGEST_WAIT + 1,  # urllib3 cuts longer waits to this, which BusyRetry then refuses
+        raise_on_status=False,  # the last answer holds the reason
+        on_refusal=on_refusal,
+    )
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retry))
+    return session
+
+
+def storage_session(patience: int, upload: bool = False) -> requests.Session:
+    """For presigned URLs and forms of S3. It never sends a password from .netrc, which S3 would take for a second
+    signature. It repeats a request after S3's 500."""
+    session = api_session(patience, upload=upload, also_retry=(500,))
+    session.auth = lambda request: request
+    return session
