@@ -149,7 +149,7 @@ class DeadLetterSweep:
         order = photo.orders[order_id]
         errors = [error for job in order.unfinished_jobs for error in job.errors]
         last = f"; the last error was: {max(errors, key=lambda error: error.at).detail}" if errors else ""
-        return f"SQS moved the message to the dead-letter queue after {count} and {order.attempts} attempts{last}"
+        return f"SQS gave up on the message after {count}, {order.attempts} of them attempts{last}"
 
 
 def _is_stale(copy: Received, message: OrderMessage, photo: PhotoRecord | None) -> bool:
