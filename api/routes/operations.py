@@ -19,7 +19,7 @@ from darkroom.presets import Preset
 operations = APIBlueprint(
     "operations",
     __name__,
-    abp_tags=[Tag(name="operations", description="What can be asked for")],
+    abp_tags=[Tag(name="operations", description="The types of jobs, the steps, filters and presets")],
     abp_responses=responses.COMMON,
 )
 

@@ -1,1 +1,1 @@
-"""What can be asked of a photo: the specs of jobs and steps."""
+"""What a caller can ask for: the specs of jobs, steps and output formats."""

@@ -12,7 +12,7 @@ from darkroom.errors import Fault
 def faults_of(error: ValidationError, root: str = "") -> list[Fault]:
     """List every fault with the path where the caller finds it, such as `jobs[0].steps[2].width`.
 
-    `root` stands before each path. It is needed when a list was validated by itself, because that has no name.
+    `root` stands before each path. Give it for a list that was validated alone: pydantic knows no name for it.
     """
     return [
         Fault(field=_path((root, *fault["loc"]) if root else fault["loc"]), detail=_detail(fault), code=fault["type"])
@@ -21,7 +21,7 @@ def faults_of(error: ValidationError, root: str = "") -> list[Fault]:
 
 
 _LISTS_OF_UNIONS = {"jobs", "steps"}
-"""In a location, the index into such a list is followed by the tag of the item, and `filter` by the filter's name."""
+"""After an index into such a list, pydantic's location has the item's tag, and after `filter` the filter's name."""
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -72,7 +72,7 @@ class MetadataJob(JobSpec):
 
 
 def _sides(job: Any) -> str:
-    """`800x600`, or `800` and `x600` when one side is given."""
+    """`800x600`; `800` or `x600` if only one side is given."""
     return f"{job.width or ''}x{job.height}" if job.height else str(job.width)
 
 
@@ -80,8 +80,8 @@ def _sides(job: Any) -> str:
 class JobType:
     """What the services need to know about a type of job.
 
-    `spec` is what pydantic validates it as. `file_label` makes the part of the result's file name that says what was
-    done. `inline`: the API answers with the result itself, not with a link to it.
+    `spec` is the class, or the union of classes, that validates the job. `file_label` returns the part of a result's
+    file name that describes the job. `inline`: the API answers with the result itself, not with a link to it.
     """
 
     spec: Any

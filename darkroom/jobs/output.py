@@ -29,22 +29,19 @@ OUTPUT_FORMATS: Mapping[str, FileFormat] = {
 }
 """The picture formats that a job may ask for. `worker/photo/encode.py` holds an encoder for each."""
 
-JSON = FileFormat("json", "application/json")
-"""The format of a metadata result."""
-
-RESULT_FORMATS: Mapping[str, FileFormat] = {**OUTPUT_FORMATS, "json": JSON}
+RESULT_FORMATS: Mapping[str, FileFormat] = {**OUTPUT_FORMATS, "json": FileFormat("json", "application/json")}
 """Every format that a result may have, by name."""
 
 
 class Output(Spec):
-    """How a result is encoded."""
+    """How the picture is encoded."""
 
     format: FormatName | None = Field(
-        None, description="default: the input's format where we write it, else JPEG, or PNG for photos with alpha"
+        None, description="default: the format of the photo if it is one of these, else JPEG, or PNG for transparency"
     )
     quality: int | None = Field(
         None, ge=1, le=100, description="JPEG, WebP and AVIF; default: JPEG 82, WebP 80, AVIF 60. PNG is lossless."
     )
     progressive: bool = Field(True, description="JPEG only")
-    background: Colour = Field("#ffffff", description="laid under transparent pixels where the format has no alpha")
-    keep_metadata: bool = Field(False, description="keep EXIF, GPS position included, in the result")
+    background: Colour = Field("#ffffff", description="put behind transparent pixels if the format has no alpha")
+    keep_metadata: bool = Field(False, description="keep the EXIF of the photo, with its GPS position, in the result")

@@ -1,4 +1,4 @@
-"""The specs of steps: what can be done to a picture. The parameters have the names that sharp gives them.
+"""The specs of steps: the operations on a picture. The parameters have the names of sharp's.
 
 `fit: fill` stretches, as in sharp; in imgproxy and Cloudinary it crops. CONTRIBUTING.md shows how to add a filter.
 """
@@ -39,7 +39,7 @@ class StepSpec(TaggedSpec):
 
     @property
     def name(self) -> str:
-        """What timings and file names call the step."""
+        """The name of the step in timings and file names."""
         return self.type
 
 
@@ -60,7 +60,7 @@ class Resize(StepSpec):
     )
     position: Gravity | FocalPoint = Field("centre", description="what cover keeps, or where contain puts the photo")
     without_enlargement: bool = Field(False, description="never make the photo larger than it is")
-    background: Colour = Field("#000000", description="the padding of contain")
+    background: Colour = Field("#000000", description="colour of the padding of contain")
     kernel: Literal["nearest", "box", "linear", "hamming", "cubic", "lanczos3"] = "lanczos3"
 
     @model_validator(mode="after")
@@ -184,7 +184,7 @@ STEPS: tuple[type[StepSpec], ...] = (
     Contrast,
     Saturation,
 )
-"""Every step. The types below, the jobs in job_types.py and the API's lists are made from it."""
+"""Every step. The unions below, the job classes in job_types.py and the lists of the API are made from it."""
 
 FILTERS: Mapping[str, type[Filter]] = {
     step.model_fields["filter"].default: step for step in STEPS if issubclass(step, Filter)
@@ -194,7 +194,7 @@ FILTERS: Mapping[str, type[Filter]] = {
 AnyFilter = Annotated[Filter, OneOf(FILTERS.values(), by="filter")]
 
 STEP_TYPES: Mapping[str, Any] = {"resize": Resize, "filter": AnyFilter}
-"""The values of a step's `type` -> what pydantic validates it as."""
+"""`type` of a step -> the class, or the union of classes, that validates it."""
 
 Step = Annotated[StepSpec, OneOf(STEP_TYPES.values(), by="type")]
 """A step of a pipeline, as pydantic validates it."""

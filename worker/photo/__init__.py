@@ -1,1 +1,1 @@
-"""Pixels only: no AWS, no Flask, no global Pillow state."""
+"""The photo code: decode, resize, filter, describe, encode. It knows no AWS, no Flask and no logs."""

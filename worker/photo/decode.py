@@ -33,7 +33,7 @@ _UPRIGHT = {
 
 
 @dataclass(frozen=True)
-class Photo:
+class DecodedPhoto:
     """A decoded photo. Jobs read it and never change it: every operation makes a new image.
 
     `image` is the first frame: upright, in 8-bit sRGB, RGB or (if any pixel is transparent) RGBA. Its `info` is empty,
@@ -64,7 +64,7 @@ class _BoundedFile(io.BufferedReader):
         return super().read(left if size is None or size < 0 else min(size, left))
 
 
-def open_photo(path: Path, max_pixels: int) -> Photo:
+def open_photo(path: Path, max_pixels: int) -> DecodedPhoto:
     """Decode the photo at `path`.
 
     Raises UnsupportedPhoto, UnreadablePhoto or TooManyPixels (above `max_pixels`, width x height); OSError when the
@@ -95,7 +95,7 @@ def open_photo(path: Path, max_pixels: int) -> Photo:
             del image  # free the pixels as stored
             upright = to_srgb(upright, colours, levels)
     upright.info = {}
-    return Photo(
+    return DecodedPhoto(
         path=path,
         source=source,
         image=upright,

@@ -17,7 +17,7 @@ from PIL import Image, ImageColor
 from darkroom.errors import PhotoError
 from darkroom.jobs.output import OUTPUT_FORMATS, Output
 from worker.photo.colour import without_opaque_alpha
-from worker.photo.decode import Photo
+from worker.photo.decode import DecodedPhoto
 from worker.photo.exif import exif_bytes
 
 Write = Callable[[Image.Image, Path, Output, bytes], None]
@@ -84,7 +84,7 @@ class Encoded:
     height: int
 
 
-def encode(image: Image.Image, photo: Photo, output: Output, target: Path) -> Encoded:
+def encode(image: Image.Image, photo: DecodedPhoto, output: Output, target: Path) -> Encoded:
     """Write an RGB or RGBA image to `target` plus the format's extension.
 
     Raises PhotoError when the format cannot hold the picture. Then no file is left.

@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 from darkroom.errors import PhotoError
 from darkroom.jobs.job_types import MetadataJob
 from darkroom.sniff import open_header, reading
-from worker.photo.decode import Photo
+from worker.photo.decode import DecodedPhoto
 from worker.photo.exif import Exif, Tags
 
 JsonObject = dict[str, Any]
@@ -29,7 +29,7 @@ _COLOUR_SIDE = 128
 """Longest side in pixels of the copy in which colours are counted."""
 
 
-def metadata(photo: Photo, job: MetadataJob, max_pixels: int) -> JsonObject:
+def metadata(photo: DecodedPhoto, job: MetadataJob, max_pixels: int) -> JsonObject:
     """The metadata job's result.
 
     `width` and `height` are those of the upright photo; `mode`, `has_alpha`, `orientation` and `frames` are as stored.
@@ -130,7 +130,7 @@ def dominant_colours(image: Image.Image, count: int) -> list[JsonObject]:
     return [{"colour": colour, "share": round(pixels / total, 4)} for colour, pixels in ordered]
 
 
-def _frames(photo: Photo, max_pixels: int) -> int:
+def _frames(photo: DecodedPhoto, max_pixels: int) -> int:
     """The number of frames. It is counted only here, because counting reads a whole GIF."""
     with photo.path.open("rb") as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -15,7 +15,7 @@ from PIL import Image
 from darkroom.jobs.job_types import Job, MetadataJob, PictureJob, steps_of
 from darkroom.jobs.output import RESULT_FORMATS
 from darkroom.jobs.steps import Resize, StepSpec
-from worker.photo.decode import Photo
+from worker.photo.decode import DecodedPhoto
 from worker.photo.encode import encode
 from worker.photo.filters import FILTER_FUNCTIONS
 from worker.photo.metadata import metadata
@@ -40,7 +40,7 @@ class PipelineResult:
     seconds: dict[str, float]
 
 
-def produce(photo: Photo, job: Job, target: Path, max_pixels: int) -> PipelineResult:
+def produce(photo: DecodedPhoto, job: Job, target: Path, max_pixels: int) -> PipelineResult:
     """Do one job and write its result to `target` plus an extension. The directory of `target` must exist.
 
     Raises PhotoError when the photo cannot become what the job asks for: the result would have more than `max_pixels`
@@ -49,7 +49,7 @@ def produce(photo: Photo, job: Job, target: Path, max_pixels: int) -> PipelineRe
     return JOB_FUNCTIONS[job.type](photo, job, target, max_pixels)
 
 
-def _picture(photo: Photo, job: PictureJob, target: Path, max_pixels: int) -> PipelineResult:
+def _picture(photo: DecodedPhoto, job: PictureJob, target: Path, max_pixels: int) -> PipelineResult:
     seconds: dict[str, float] = {}
     image = photo.image
     for step in steps_of(job):
@@ -68,7 +68,7 @@ def _apply(image: Image.Image, step: StepSpec, max_pixels: int) -> Image.Image:
     return STEP_FUNCTIONS[spec](image, step, max_pixels)
 
 
-def _metadata(photo: Photo, job: MetadataJob, target: Path, max_pixels: int) -> PipelineResult:
+def _metadata(photo: DecodedPhoto, job: MetadataJob, target: Path, max_pixels: int) -> PipelineResult:
     started = time.perf_counter()
     found = metadata(photo, job, max_pixels)
     return _json_result(found, target, {"metadata": time.perf_counter() - started})
@@ -97,7 +97,7 @@ def _result(path: Path, format_: str, size: tuple[int | None, int | None], secon
     )
 
 
-JOB_FUNCTIONS: Mapping[str, Callable[[Photo, Any, Path, int], PipelineResult]] = {
+JOB_FUNCTIONS: Mapping[str, Callable[[DecodedPhoto, Any, Path, int], PipelineResult]] = {
     "resize": _picture,
     "filter": _picture,
     "pipeline": _picture,

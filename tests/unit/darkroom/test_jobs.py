@@ -67,7 +67,7 @@ def test_all_faults_are_listed_at_once_with_their_paths() -> None:
 
 
 @pytest.mark.parametrize(
-    ("job", "field", "says"),
+    ("job", "field", "message"),
     [
         ({"type": "resize"}, "jobs[0]", "give width, height or both"),
         ({"type": "zip"}, "jobs[0]", "'resize', 'filter', 'pipeline', 'metadata'"),
@@ -82,8 +82,8 @@ def test_all_faults_are_listed_at_once_with_their_paths() -> None:
         ({"type": "filter", "filter": "auto-contrast", "cutoff": 50}, "jobs[0].cutoff", "must be less than 50"),
     ],
 )
-def test_a_fault_says_what_would_be_right(job: dict[str, Any], field: str, says: str) -> None:
-    assert says in faults(job)[field]
+def test_a_fault_says_what_would_be_right(job: dict[str, Any], field: str, message: str) -> None:
+    assert message in faults(job)[field]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_colours_have_one_form(given: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("given", "message"),
     [
         ([], "must have at least 1 item(s)"),
         ([{"type": "metadata"}] * (MAX_JOBS + 1), f"must have at most {MAX_JOBS} items"),
@@ -111,10 +111,10 @@ def test_colours_have_one_form(given: str, kept: str) -> None:
         ([{"type": "filter", "filter": "sepia", "amount": "much"}], "must be a number"),
     ],
 )
-def test_a_message_names_the_types_of_json(given: list[Any], says: str) -> None:
+def test_a_message_names_the_types_of_json(given: list[Any], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         jobs_adapter.validate_python(given)
-    assert [fault.detail for fault in faults_of(caught.value, "jobs")] == [says]
+    assert [fault.detail for fault in faults_of(caught.value, "jobs")] == [message]
 
 
 def test_the_number_of_jobs_is_bounded() -> None:

@@ -34,24 +34,24 @@ def test_every_fault_names_preset_and_field(tmp_path: Path) -> None:
         """,
     )
 
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as caught:
         read_presets(settings)
 
-    assert str(settings.presets_file) in str(told.value)
+    assert str(settings.presets_file) in str(caught.value)
     for place in ("web.jobs[1].width: ", "other.text: ", "other.jobs: "):
-        assert place in str(told.value)
+        assert place in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[web]\njobs = [", "is not TOML"),
         ('[thumbs]\njobs = [{ type = "metadata" }]', "DARKROOM_DEFAULT_PRESET is 'web', but"),
         ('["no spaces"]\njobs = [{ type = "metadata" }]', "no spaces"),
     ],
 )
-def test_an_unusable_file_is_named(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(SettingsError, match=said):
+def test_an_unusable_file_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         read_presets(presets_file(tmp_path, text))
 
 

@@ -37,7 +37,7 @@ def one_colour_png(width: int, height: int) -> bytes:
 
 
 def tiff_header(order: str, tag: int, kind: int, count: int, *, big: bool = False) -> bytes:
-    """A TIFF up to its table of tags, which holds one."""
+    """A TIFF up to its table of tags, which holds one tag."""
     mark = b"II" if order == "<" else b"MM"
     if big:
         return mark + struct.pack(order + "HHHQQHHQQ", 43, 8, 0, 16, 1, tag, kind, count, 0)
@@ -232,7 +232,7 @@ def test_a_tiff_with_all_layers_of_an_editor_is_accepted() -> None:
 @pytest.mark.parametrize("format_", ["WEBP", "AVIF", "HEIF"])
 def test_a_photo_that_pillow_reads_as_a_whole_may_be_long(format_: str) -> None:
     whole = encoded(format_)
-    if format_ == "WEBP":  # RIFF tells the length of all
+    if format_ == "WEBP":  # RIFF has the length of the file
         whole = whole[:4] + struct.pack("<I", len(whole) + MAX_HEADER) + whole[8:] + b"ABCD"
         whole += struct.pack("<I", MAX_HEADER - 8 + 4 + 4 - 8) + bytes(MAX_HEADER)
     else:
@@ -241,7 +241,7 @@ def test_a_photo_that_pillow_reads_as_a_whole_may_be_long(format_: str) -> None:
 
 
 def canon_raw() -> bytes:
-    """A TIFF with its tags at the end, to make room for Canon's mark behind the header."""
+    """A TIFF with its tags at the end, to make room for Canon's signature after the header."""
     data = encoded("TIFF")
     table = data[8 : 8 + 2 + 12 * data[8] + 4]
     return data[:4] + struct.pack("<I", len(data)) + b"CR" + data[10:] + table

@@ -1,4 +1,4 @@
-"""Small images made in code, and ways to get them through files."""
+"""Small images made in code, and a way to save and open them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from worker.photo.decode import Photo, open_photo
+from worker.photo.decode import DecodedPhoto, open_photo
 
 LIMIT = 1_000_000
 
@@ -18,7 +18,7 @@ QUARTERS = {"nw": (220, 30, 30), "ne": (30, 200, 30), "sw": (30, 30, 220), "se":
 
 @pytest.fixture
 def quarters() -> Image.Image:
-    """60 x 40, each quarter in a colour of its own: it shows every turn, cut and stretch."""
+    """60 x 40 pixels, each quarter in another colour: it shows every rotation, cut and stretch."""
     image = Image.new("RGB", (60, 40))
     for name, colour in QUARTERS.items():
         image.paste(colour, (30 * ("e" in name), 20 * ("s" in name), 30 + 30 * ("e" in name), 20 + 20 * ("s" in name)))
@@ -31,14 +31,14 @@ def noise() -> Image.Image:
     return Image.frombytes("RGB", (90, 70), random.Random(7).randbytes(90 * 70 * 3))
 
 
-OpenImage = Callable[..., Photo]
+OpenImage = Callable[..., DecodedPhoto]
 
 
 @pytest.fixture
 def opened(tmp_path: Path) -> OpenImage:
     """Save an image as a format, and open it as a photo."""
 
-    def save_and_open(image: Image.Image, format_: str = "PNG", **options: object) -> Photo:
+    def save_and_open(image: Image.Image, format_: str = "PNG", **options: object) -> DecodedPhoto:
         path = tmp_path / "original"
         image.save(path, format_, **options)
         return open_photo(path, LIMIT)

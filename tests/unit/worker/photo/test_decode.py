@@ -20,7 +20,7 @@ from worker.photo.decode import open_photo
 LIMIT = 1_000_000
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIF"]
 
-# How a photo is stored that each orientation makes upright again: the inverse of what a viewer does.
+# Orientation -> how a photo is stored that has it: the inverse of what a viewer does.
 STORED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -274,10 +274,10 @@ def swapped_profile() -> bytes:
 
 def test_a_heic_that_names_display_p3_by_number_is_converted(opened):
     exact = {"quality": -1, "chroma": 444, "save_nclx_profile": True, "matrix_coefficients": 0}
-    told = Image.new("RGB", (16, 16), (200, 100, 50))
+    picture = Image.new("RGB", (16, 16), (200, 100, 50))
 
     def pixel(primaries: int, transfer: int) -> object:
-        photo = opened(told, "HEIF", color_primaries=primaries, transfer_characteristics=transfer, **exact)
+        photo = opened(picture, "HEIF", color_primaries=primaries, transfer_characteristics=transfer, **exact)
         assert photo.icc is None
         return photo.image.getpixel((8, 8))
 
@@ -345,7 +345,7 @@ def test_flipped_bytes_end_in_a_photo_error_or_a_picture(tmp_path, noise, format
     for _ in range(60):
         data = bytearray(whole)
         for _ in range(chance.choice([1, 3, 20])):
-            # half of the hits near the start, where the structure is
+            # half of the changed bytes near the start, where the structure is
             data[chance.randrange(len(data) if chance.random() < 0.5 else min(len(data), 400))] = chance.randrange(256)
         path.write_bytes(data)
         with suppress(PhotoError):
@@ -381,7 +381,7 @@ def test_lack_of_memory_is_not_reported_as_a_damaged_photo(tmp_path, quarters, m
 
 
 def test_a_file_is_never_read_beyond_its_end(tmp_path: Path) -> None:
-    # Python makes room for all that is asked for, and a damaged PNG lets Pillow ask for 2 GB.
+    # Python allocates as much as the caller asks for, and for a damaged PNG Pillow asks for 2 GB.
     path = tmp_path / "photo"
     path.write_bytes(b"four")
     with decode._BoundedFile(path) as file:

@@ -86,8 +86,8 @@ def test_the_default_format_is_the_originals_where_it_fits(
     photo = opened(quarters, original)
     assert encode(quarters, photo, Output(), tmp_path / "x").format == opaque
     assert encode(clear, photo, Output(), tmp_path / "x").format == transparent
-    idle = quarters.convert("RGBA")  # an alpha channel that hides nothing is none
-    assert encode(idle, photo, Output(), tmp_path / "x").format == opaque
+    opaque_alpha = quarters.convert("RGBA")
+    assert encode(opaque_alpha, photo, Output(), tmp_path / "x").format == opaque
 
 
 @pytest.mark.parametrize("name", ["png", "webp", "avif"])

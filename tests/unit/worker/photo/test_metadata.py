@@ -49,21 +49,21 @@ def tags() -> Image.Exif:
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
 def test_all_metadata_is_read_from_every_format_with_exif(quarters, opened, format_):
     photo = opened(quarters, format_, exif=tags().tobytes())
-    told = metadata(photo, MetadataJob(colours=4), LIMIT)
-    assert json.loads(json.dumps(told, allow_nan=False)) == told
-    assert told["format"] == photo.source.format
-    assert told["content_type"] == photo.source.content_type
-    assert {told["width"], told["height"]} == {60, 40}
-    assert (told["mode"], told["has_alpha"], told["frames"]) == ("RGB", False, 1)
-    assert told["bytes"] == photo.path.stat().st_size
-    assert told["taken_at"] == "2024-05-17T12:30:45.089000+02:00"
-    assert told["gps"] == {
+    found = metadata(photo, MetadataJob(colours=4), LIMIT)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["format"] == photo.source.format
+    assert found["content_type"] == photo.source.content_type
+    assert {found["width"], found["height"]} == {60, 40}
+    assert (found["mode"], found["has_alpha"], found["frames"]) == ("RGB", False, 1)
+    assert found["bytes"] == photo.path.stat().st_size
+    assert found["taken_at"] == "2024-05-17T12:30:45.089000+02:00"
+    assert found["gps"] == {
         "latitude": pytest.approx(-33.859972),
         "longitude": pytest.approx(151.211111),
         "altitude": 58.5,
         "timestamp": "2024-05-17T02:30:45+00:00",
     }
-    exif = told["exif"]
+    exif = found["exif"]
     assert (exif["Make"], exif["Model"], exif["ExifVersion"]) == ("Maker", "Model", "0232")
     assert exif["ExposureTime"] == pytest.approx(0.004)
     assert exif["UserComment"] == "hello"
@@ -73,19 +73,25 @@ def test_all_metadata_is_read_from_every_format_with_exif(quarters, opened, form
 
 
 def test_size_is_upright_and_orientation_as_stored(quarters, opened):
-    told = metadata(opened(quarters, exif=tags()), MetadataJob(), LIMIT)
-    assert (told["width"], told["height"], told["orientation"]) == (40, 60, 6)
+    found = metadata(opened(quarters, exif=tags()), MetadataJob(), LIMIT)
+    assert (found["width"], found["height"], found["orientation"]) == (40, 60, 6)
 
 
 def test_a_photo_without_metadata(quarters, opened):
-    told = metadata(opened(quarters), MetadataJob(), LIMIT)
-    assert (told["gps"], told["taken_at"], told["icc"], told["exif"], told["orientation"]) == (None, None, None, {}, 1)
+    found = metadata(opened(quarters), MetadataJob(), LIMIT)
+    assert (found["gps"], found["taken_at"], found["icc"], found["exif"], found["orientation"]) == (
+        None,
+        None,
+        None,
+        {},
+        1,
+    )
 
 
 def test_profile_alpha_mode_and_frames_as_stored(opened):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    told = metadata(opened(Image.new("LA", (3, 2), (9, 9)), icc_profile=profile), MetadataJob(), LIMIT)
-    assert (told["mode"], told["has_alpha"], told["icc"]) == ("LA", True, "sRGB built-in")
+    found = metadata(opened(Image.new("LA", (3, 2), (9, 9)), icc_profile=profile), MetadataJob(), LIMIT)
+    assert (found["mode"], found["has_alpha"], found["icc"]) == ("LA", True, "sRGB built-in")
     frames = [Image.new("RGB", (3, 2), colour) for colour in ("red", "blue", "lime")]
     animated = opened(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert metadata(animated, MetadataJob(), LIMIT)["frames"] == 3
@@ -137,16 +143,16 @@ def test_the_time_when_the_photo_was_taken(exif, expected):
 
 
 def test_tags_are_safe_for_json_and_bounded():
-    told = readable_tags(
+    found = readable_tags(
         Exif(
             image={0x010E: "a\0b\x1bc" + "d" * 5000, 0x0110: b"\xff\xfe", 0xFFFE: "no name"},
             photo={0x829A: IFDRational(1, 0), 0x829D: float("nan"), 0xA432: tuple(range(500)), 0x9286: b"UNICODE\0x"},
         )
     )
-    assert len(told["ImageDescription"]) == 1000
-    assert told["ImageDescription"].startswith("abcd")
-    assert len(told["LensSpecification"]) == 32
-    assert told.keys() == {"ImageDescription", "LensSpecification"}
+    assert len(found["ImageDescription"]) == 1000
+    assert found["ImageDescription"].startswith("abcd")
+    assert len(found["LensSpecification"]) == 32
+    assert found.keys() == {"ImageDescription", "LensSpecification"}
 
 
 @pytest.mark.parametrize("codec", ["utf-8", "latin-1"])
@@ -212,18 +218,18 @@ def test_broken_exif_never_fails_the_job(tmp_path, quarters):
 
 
 def test_dominant_colours_are_the_quarters(quarters):
-    told = dominant_colours(quarters, 4)
-    assert [entry["share"] for entry in told] == [0.25] * 4
-    assert {entry["colour"] for entry in told} == {"#dc1e1e", "#1ec81e", "#1e1edc", "#e6e61e"}
+    found = dominant_colours(quarters, 4)
+    assert [entry["share"] for entry in found] == [0.25] * 4
+    assert {entry["colour"] for entry in found} == {"#dc1e1e", "#1ec81e", "#1e1edc", "#e6e61e"}
 
 
 def test_dominant_colours_are_of_visible_pixels_and_the_largest_is_first(quarters):
     image = Image.new("RGBA", (100, 100), (255, 0, 255, 0))
     image.paste((255, 0, 0, 255), (0, 0, 30, 100))
     image.paste((0, 0, 255, 255), (30, 0, 40, 100))
-    told = dominant_colours(image, 5)
-    assert told[0] == {"colour": "#ff0000", "share": 0.75}
-    assert told[1] == {"colour": "#0000ff", "share": 0.25}
+    found = dominant_colours(image, 5)
+    assert found[0] == {"colour": "#ff0000", "share": 0.75}
+    assert found[1] == {"colour": "#0000ff", "share": 0.25}
     assert dominant_colours(Image.new("RGBA", (9, 9)), 5) == []
     assert dominant_colours(quarters, 0) == []
     assert dominant_colours(Image.new("RGB", (1, 1), "white"), 16) == [{"colour": "#ffffff", "share": 1.0}]

@@ -21,7 +21,7 @@ def resized(image: Image.Image, **spec: object) -> Image.Image:
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        # what sharp's own tests expect of its 2725 x 2225 fixture
+        # the sizes that sharp's tests expect for its fixture of 2725 x 2225
         ({"width": 320}, (320, 261)),
         ({"height": 320}, (392, 320)),
         ({"width": 320, "height": 240}, (320, 240)),
@@ -57,7 +57,7 @@ def test_no_side_becomes_zero(fit):
 
 
 def test_cover_crops_the_middle_and_keeps_the_proportions(quarters):
-    image = resized(quarters, width=20, height=20)  # of 30 x 20, five columns go on either side
+    image = resized(quarters, width=20, height=20)  # of 30 x 20, five columns are cut on each side
     assert image.size == (20, 20)
     assert [image.getpixel(at) for at in [(3, 3), (16, 3), (3, 16), (16, 16)]] == [RED, GREEN, BLUE, YELLOW]
 
