@@ -7,16 +7,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import cfnlint.decode
 import pytest
-from cfnlint.api import lint, lint_file
-from cfnlint.config import ManualArgs
 
 from api.__main__ import KEEP_ALIVE
 from darkroom.local.functions import ZippedFunctions
 from darkroom.provision.stack import TEMPLATES
 from darkroom.settings import PROJECT, Settings
-from tests.support.templates import NAMES, load, plain
+from tests.support.templates import NAMES, decode, faults_of, load
 
 MOST_BYTES = 51_200
 """Of a template that is sent with the request."""
@@ -27,8 +24,7 @@ STOP_TIMEOUT = 120
 
 @pytest.mark.parametrize("name", NAMES)
 def test_cfn_lint_finds_nothing(name: str) -> None:
-    checks: Any = ManualArgs(include_checks=["I"], regions=["us-east-1", "eu-central-1"])
-    assert lint_file(TEMPLATES / name, config=checks) == []
+    assert faults_of(TEMPLATES / name, checks=["I"], regions=["us-east-1", "eu-central-1"]) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -234,10 +230,8 @@ def test_functions_use_the_images_python() -> None:
 
 def test_functions_from_a_zip_are_equal_to_those_from_the_image() -> None:
     text = ZippedFunctions("zipped", TEMPLATES / "serverless.yaml").text
-    assert [str(fault) for fault in lint(text) if fault.rule.severity == "error"] == []
-    decoded, _ = cfnlint.decode.decode_str(text)
-    assert decoded is not None
-    made = plain(decoded)["Resources"]
+    assert [str(fault) for fault in faults_of(text) if fault.rule.severity == "error"] == []
+    made = decode(text)["Resources"]
     for name, function in lambda_functions().items():
         zipped = made[name]["Properties"]
         assert [zipped.pop("Handler")] == function.pop("ImageConfig")["Command"]
@@ -253,6 +247,12 @@ def test_the_bucket_keeps_photos_a_day_longer_than_their_records() -> None:
     lifetimes = {int(days): found["InTheBucket"] for days, found in template["Mappings"]["Days"].items()}
     assert list(lifetimes) == template["Parameters"]["RetentionDays"]["AllowedValues"]
     assert lifetimes == {days: days and days + 1 for days in lifetimes}
+
+
+def test_workers_have_time_for_both_tries_of_a_photo() -> None:
+    for limit, seconds in load("darkroom.yaml")["Mappings"]["Seconds"].items():
+        assert seconds["Worker"] >= 2 * int(limit) + 10
+        assert seconds["Visibility"] == 6 * seconds["Worker"]
 
 
 def test_the_gateway_uses_the_names_of_the_functions() -> None:

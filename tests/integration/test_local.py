@@ -117,7 +117,9 @@ def test_it_says_where_everything_is_and_stops_in_order(run: LocalRun) -> None:
     curl = re.search(rf"curl -F photo=@photo.jpg -F 'jobs=(.*)' {base}/v1/photos", printed)
     assert curl
     assert [job["type"] for job in json.loads(curl[1])] == ["resize", "filter", "metadata"]
-    assert (run.folder / ".darkroom/logs/worker-3.log").read_text() == "worker starts with 1 2 its share\n"
+    log = run.folder / ".darkroom/logs/worker-3.log"  # it is ready when the API is; the workers may still start
+    until("the third worker has started", lambda: log.read_text().endswith("\n"))
+    assert log.read_text() == "worker starts with 1 2 its share\n"
 
     process.send_signal(signal.SIGINT)
     status, printed = ended(process)
@@ -150,7 +152,9 @@ def test_a_user_of_aws_stays_with_the_emulator(run: LocalRun, tmp_path: Path) ->
 
     _, printed = run.ready()
 
-    seen = {*ast.literal_eval((run.folder / ".darkroom/logs/worker-1.log").read_text().splitlines()[0])}
+    log = run.folder / ".darkroom/logs/worker-1.log"
+    until("the worker has started", lambda: "\n" in log.read_text())
+    seen = {*ast.literal_eval(log.read_text().splitlines()[0])}
     assert seen == {"AWS_REGION", *Emulator(tmp_path).environ}
     command = printed.rstrip().splitlines()[-1].strip()
     asked = subprocess.run(command, shell=True, env=run.users_environ(), capture_output=True, text=True, timeout=HANGS)

@@ -1,10 +1,13 @@
-"""The CloudFormation templates, as a test reads them."""
+"""The CloudFormation templates, as a test reads them.
+
+cfn-lint is imported when it is needed: that takes more than a second, and each of pytest's workers imports all tests.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
-
-import cfnlint.decode
 
 from darkroom.provision.stack import TEMPLATES
 
@@ -13,10 +16,32 @@ NAMES = sorted(path.name for path in TEMPLATES.glob("*.yaml"))
 
 def load(name: str) -> dict[str, Any]:
     """A template with its functions written out: `{"Ref": ...}` for `!Ref ...`."""
+    import cfnlint.decode
+
     template, faults = cfnlint.decode.decode(str(TEMPLATES / name))
     assert not faults, faults
     assert template is not None
     return plain(template)
+
+
+def decode(text: str) -> dict[str, Any]:
+    """The same of a template that stands in no file."""
+    import cfnlint.decode
+
+    template, _ = cfnlint.decode.decode_str(text)
+    assert template is not None
+    return plain(template)
+
+
+def faults_of(template: str | Path, checks: Sequence[str] = (), regions: Sequence[str] = ()) -> list[Any]:
+    """What cfn-lint has to say of a template, of a file or a text."""
+    from cfnlint.api import lint, lint_file
+    from cfnlint.config import ManualArgs
+
+    if isinstance(template, str):
+        return lint(template)
+    config: Any = ManualArgs(include_checks=list(checks), regions=list(regions))
+    return lint_file(template, config=config)
 
 
 def plain(node: Any) -> Any:
