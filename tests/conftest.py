@@ -6,9 +6,8 @@ import io
 import os
 import sys
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
 import localstack_client.session
 import pytest
@@ -18,6 +17,7 @@ from darkroom.aws.clients import Clients, make_clients
 from darkroom.local.emulator import Emulator, free_port
 from darkroom.provision.data import provision
 from darkroom.settings import PREFIX, Settings, read_settings
+from tests.support.deployment import Deploy, Deployment
 from tests.support.fault_proxy import FaultProxy, transparent_mix
 from tests.support.launcher import share_aws_models
 from tests.support.principals import principals
@@ -25,24 +25,6 @@ from tests.support.principals import principals
 REGION = "us-east-1"
 
 REPORT = pytest.StashKey[str]()
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """Darkroom's bucket, queues and table under names of their own, so that test modules leave each other alone."""
-
-    settings: Settings
-    clients: Clients
-    environ: dict[str, str]
-    """The whole environment for processes that a test starts."""
-    principals: dict[str, dict[str, str]] = field(default_factory=dict)
-    """With POLICIES set: as whom the API and the workers talk to AWS."""
-
-    def environ_of(self, part: Literal["api", "worker"]) -> dict[str, str]:
-        return self.environ | self.principals.get(part, {})
-
-
-Deploy = Callable[..., Deployment]
 
 
 def pytest_configure() -> None:

@@ -15,7 +15,7 @@ from PIL import Image, ImageStat
 from tests.support.documents import commands, pages, refused, script
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Stack
+    from tests.support.compose import ComposeProject
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
 
@@ -33,7 +33,7 @@ QUICK = [{"type": "resize", "width": 64}]
 SLOW = [{"type": "resize", "width": 1600 - n, "output": {"format": "avif"}} for n in range(10)]
 
 
-def test_an_upload_becomes_results_that_the_host_can_fetch(stack: Stack, make_photo: MakePhoto) -> None:
+def test_an_upload_becomes_results_that_the_host_can_fetch(stack: ComposeProject, make_photo: MakePhoto) -> None:
     jobs = [{"type": "resize", "width": 160}, {"type": "filter", "filter": "sepia"}, {"type": "metadata"}]
     photo = stack.upload(make_photo(640, 480), jobs)
     assert photo["links"]["self"] == f"{stack.url}/v1/photos/{photo['id']}"
@@ -54,7 +54,7 @@ def test_an_upload_becomes_results_that_the_host_can_fetch(stack: Stack, make_ph
     assert (read.json()["width"], read.json()["height"], read.json()["format"]) == (640, 480, "jpeg")
 
 
-def test_three_workers_share_the_work(stack: Stack, make_photo: MakePhoto) -> None:
+def test_three_workers_share_the_work(stack: ComposeProject, make_photo: MakePhoto) -> None:
     stack.up(workers=3)
     workers = stack.containers("worker")
     assert [worker["State"]["Health"]["Status"] for worker in workers] == ["healthy"] * 3
@@ -67,7 +67,7 @@ def test_three_workers_share_the_work(stack: Stack, make_photo: MakePhoto) -> No
     assert len(worked) > 1, "one worker did everything"
 
 
-def test_a_killed_worker_costs_no_photo(stack: Stack, make_photo: MakePhoto) -> None:
+def test_a_killed_worker_costs_no_photo(stack: ComposeProject, make_photo: MakePhoto) -> None:
     stack.up(workers=2)
     photos = [stack.upload(make_photo(1600, 1200), SLOW) for _ in range(6)]
     stack.until("both workers have a photo in hand", lambda: len(in_hand(stack, photos)) >= 2)
@@ -82,7 +82,7 @@ def test_a_killed_worker_costs_no_photo(stack: Stack, make_photo: MakePhoto) -> 
 
 
 def test_stop_lets_the_workers_finish_what_they_have_in_hand(
-    stack: Stack, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
+    stack: ComposeProject, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", stack.storage_url)  # where localstack_client looks
     sqs = localstack_client.session.Session().client("sqs")
@@ -107,7 +107,7 @@ def test_stop_lets_the_workers_finish_what_they_have_in_hand(
     assert Counter(stack.ended(photo)["status"] for photo in photos) == {"succeeded": 8}
 
 
-def test_scaling_in_loses_nothing_and_delays_nothing(stack: Stack, make_photo: MakePhoto) -> None:
+def test_scaling_in_loses_nothing_and_delays_nothing(stack: ComposeProject, make_photo: MakePhoto) -> None:
     longer_than_we_wait = 1000
     stack.up(workers=4, lease=longer_than_we_wait)
     photos = [stack.upload(make_photo(1600, 1200), SLOW) for _ in range(8)]
@@ -122,7 +122,7 @@ def test_scaling_in_loses_nothing_and_delays_nothing(stack: Stack, make_photo: M
     assert {job["attempts"] for photo in ended for job in photo["jobs"]} == {1}
 
 
-def test_the_containers_are_locked_down(stack: Stack) -> None:
+def test_the_containers_are_locked_down(stack: ComposeProject) -> None:
     stack.up(workers=1)
     status = "import pathlib; print(pathlib.Path('/proc/self/status').read_text())"
     for service in ("api", "worker"):
@@ -143,7 +143,7 @@ def test_the_containers_are_locked_down(stack: Stack) -> None:
             assert (stack.compose("exec", "-T", service, "touch", path, check=False).returncode == 0) == writable
 
 
-def test_the_children_that_hold_pixels_are_sandboxed(stack: Stack, make_photo: MakePhoto) -> None:
+def test_the_children_that_hold_pixels_are_sandboxed(stack: ComposeProject, make_photo: MakePhoto) -> None:
     stack.up(workers=1)
     (worker,) = stack.containers("worker")
     assert stack.ended(stack.upload(make_photo(640, 480), QUICK))["status"] == "succeeded"
@@ -157,7 +157,7 @@ def test_the_children_that_hold_pixels_are_sandboxed(stack: Stack, make_photo: M
     assert filters[max(filters)] == 1
 
 
-def test_only_the_loopback_address_is_published(stack: Stack) -> None:
+def test_only_the_loopback_address_is_published(stack: ComposeProject) -> None:
     addresses = {
         binding["HostIp"]
         for service in ("api", "worker", "localstack")
@@ -168,7 +168,7 @@ def test_only_the_loopback_address_is_published(stack: Stack) -> None:
     assert addresses == {"127.0.0.1"}
 
 
-def test_the_image_holds_no_secrets(stack: Stack) -> None:
+def test_the_image_holds_no_secrets(stack: ComposeProject) -> None:
     layers = stack.docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", stack.name).stdout
     environment = stack.docker("image", "inspect", "--format", "{{json .Config.Env}}", stack.name).stdout
     for word in ("AWS_", "SECRET", "PASSWORD", "TOKEN", "CREDENTIAL"):
@@ -177,7 +177,7 @@ def test_the_image_holds_no_secrets(stack: Stack) -> None:
     assert files == "", "nothing hidden, such as .env or .git, belongs into the image"
 
 
-def test_provision_may_run_again(stack: Stack) -> None:
+def test_provision_may_run_again(stack: ComposeProject) -> None:
     (first,) = stack.containers("provision")
     assert first["State"]["ExitCode"] == 0
 
@@ -187,7 +187,7 @@ def test_provision_may_run_again(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("service", ["api", "worker", "provision"])
-def test_a_wrong_setting_is_named(stack: Stack, service: str) -> None:
+def test_a_wrong_setting_is_named(stack: ComposeProject, service: str) -> None:
     run = stack.compose("run", "--rm", "-T", "--no-deps", "-e", "DARKROOM_PORT=x", service, check=False)
 
     assert run.returncode != 0
@@ -210,7 +210,7 @@ print(*sorted(set(read_owners(read_settings()).keys.values())))
 """
 
 
-def test_a_misspelt_setting_is_named_and_replaces_nothing(stack: Stack) -> None:
+def test_a_misspelt_setting_is_named_and_replaces_nothing(stack: ComposeProject) -> None:
     stack.up(workers=2)
     running = stack.compose("ps", "-q", "api", "worker").stdout
     env_file = stack.checkout / ".env"
@@ -228,13 +228,13 @@ def test_a_misspelt_setting_is_named_and_replaces_nothing(stack: Stack) -> None:
     assert stack.compose("ps", "-q", "api", "worker").stdout == running
 
 
-def test_workers_reach_a_webhook_receiver_on_the_host(stack: Stack) -> None:
+def test_workers_reach_a_webhook_receiver_on_the_host(stack: ComposeProject) -> None:
     look = "import socket; print(socket.gethostbyname('host.docker.internal'))"
     assert stack.compose("exec", "-T", "worker", "python", "-c", look).stdout.strip()
 
 
 def test_keys_are_needed_as_soon_as_there_are_some(
-    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stack: ComposeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def mode(*options: str) -> str:
         return stack.compose("run", "--rm", "-T", "--no-deps", *options, "api", "python", "-c", MODE).stdout.strip()
@@ -252,7 +252,7 @@ def test_keys_are_needed_as_soon_as_there_are_some(
 
 # playwright's own event loop is still open when Python collects what it left
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_the_docs_page_in_a_browser(stack: Stack) -> None:
+def test_the_docs_page_in_a_browser(stack: ComposeProject) -> None:
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is not there: the docs page needs a browser to be looked at")
     from playwright.sync_api import expect, sync_playwright
@@ -279,7 +279,9 @@ def test_the_docs_page_in_a_browser(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("page", COMPOSE_PAGES, ids=lambda page: page.name)
-def test_the_compose_commands_of_the_documents(stack: Stack, make_photo: MakePhoto, tmp_path: Path, page: Path) -> None:
+def test_the_compose_commands_of_the_documents(
+    stack: ComposeProject, make_photo: MakePhoto, tmp_path: Path, page: Path
+) -> None:
     """The last test here: README.md ends with the removal of everything."""
     (tmp_path / "photo.jpg").write_bytes(make_photo(640, 480))
     ours = {
@@ -294,7 +296,7 @@ def test_the_compose_commands_of_the_documents(stack: Stack, make_photo: MakePho
     assert refused(done.stderr) == []
 
 
-def fetch(stack: Stack, job: Photo) -> Image.Image:
+def fetch(stack: ComposeProject, job: Photo) -> Image.Image:
     """A job's picture, as a browser on the host gets it."""
     redirect = stack.http.get(job["links"]["result"], allow_redirects=False, timeout=60)
     assert redirect.status_code == 302, redirect.text
@@ -306,7 +308,7 @@ def fetch(stack: Stack, job: Photo) -> Image.Image:
     return image
 
 
-def in_hand(stack: Stack, photos: list[Photo]) -> list[Photo]:
+def in_hand(stack: ComposeProject, photos: list[Photo]) -> list[Photo]:
     """The photos that a worker is at."""
     now = [stack.photo(photo) for photo in photos]
     return [photo for photo in now if any(job["status"] == "processing" for job in photo["jobs"])]

@@ -16,7 +16,7 @@ import requests
 from PIL import Image
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Stack
+    from tests.support.compose import ComposeProject
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
 
@@ -32,7 +32,7 @@ MOST_OF_A_GATEWAY = 10 * 1024 * 1024
 
 @dataclass
 class Gateway:
-    stack: Stack
+    stack: ComposeProject
     url: str
     key: str
     s3: Any
@@ -56,7 +56,7 @@ class Gateway:
 
 
 @pytest.fixture(scope="module")
-def gateway(stack: Stack) -> Gateway:
+def gateway(stack: ComposeProject) -> Gateway:
     stack.compose("--profile", "gateway", "up", "-d")
     said: list[str] = []
 
@@ -72,7 +72,7 @@ def gateway(stack: Stack) -> Gateway:
     return Gateway(stack, *said, aws(stack, "s3"))
 
 
-def aws(stack: Stack, service: str) -> Any:
+def aws(stack: ComposeProject, service: str) -> Any:
     """What LocalStack has, as a user would look at it."""
     with pytest.MonkeyPatch.context() as environ:
         environ.setenv("AWS_ENDPOINT_URL", stack.storage_url)  # where localstack_client looks

@@ -30,10 +30,11 @@ from darkroom.record.ids import new_id
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from darkroom.settings import MIB
-from tests.conftest import Deploy
-from tests.e2e.conftest import HANGS, PROJECT, free_ports
-from tests.integration.conftest import Stack, wait_until
+from tests.support.compose import HANGS, PROJECT, free_ports
+from tests.support.deployment import Deploy
 from tests.support.lambda_runtime import EventSource, Function, Process, Start, TaskTimedOut
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
 from worker.child.sandbox import FILES
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
@@ -157,7 +158,12 @@ class Cloud:
         return Stack(Services.connect(deployment.settings), deployment.environ, self.directory, self.exits)
 
     def function(
-        self, stack: Stack, timeout: float, program: str = "awslambdaric", options: Sequence[str] = (), **more: str
+        self,
+        stack: Stack,
+        timeout: float,
+        program: str = "awslambdaric",
+        options: Sequence[str] = (),
+        **more: str,
     ) -> Function:
         variables = {
             "DARKROOM_SPOOL_DIR": "/tmp/darkroom",

@@ -15,7 +15,7 @@ from darkroom.errors import AttemptsExhausted, DarkroomError, OutOfMemory
 from darkroom.record.ids import new_id
 from darkroom.record.messages import OrderMessage
 from darkroom.record.photo import PhotoRecord
-from tests.integration.conftest import Stack
+from tests.support.stack import Stack
 
 METADATA = {"type": "metadata"}
 

@@ -16,9 +16,10 @@ from PIL import Image
 from werkzeug.serving import make_server
 
 from darkroom.cli.client import ApiClient
-from tests.integration.api.conftest import Api
-from tests.integration.conftest import QUICK_LEASE, WorkerProcess
 from tests.integration.test_cli import files_below, problem, run
+from tests.support.api import Api
+from tests.support.stack import QUICK_LEASE
+from tests.support.worker_process import WorkerProcess
 
 PHOTO = bytes(range(256)) * 4096
 

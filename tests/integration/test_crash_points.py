@@ -29,11 +29,13 @@ from darkroom.record.keys import result_key
 from darkroom.record.order import Order
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
-from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
 from tests.support.exhaustive import matrix
 from tests.support.faulty import Fault, start
 from tests.support.ingesting import await_upload, put, use_form
 from tests.support.side_by_side import run_side_by_side
+from tests.support.stack import QUICK_LEASE, Stack
+from tests.support.waiting import PATIENCE, wait_until
+from tests.support.worker_process import WorkerProcess
 from worker.child.workspace import is_in_use
 from worker.orders.publication import PUBLISH_EVERY
 

@@ -17,7 +17,8 @@ from darkroom.record.clock import now
 from darkroom.record.messages import OrderMessage
 from darkroom.record.photo import PhotoRecord
 from darkroom.redrive import DeadLetters
-from tests.integration.conftest import Stack, wait_until
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
 from worker.sweep.dead_letter_queue import FAILURES, DeadLetterSweep
 
 RESIZE = {"type": "resize", "width": 160}

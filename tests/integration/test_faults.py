@@ -13,8 +13,7 @@ from PIL import Image
 
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
-from tests.integration.api.conftest import Api
-from tests.integration.conftest import QUICK_LEASE, Stack, wait_until
+from tests.support.api import Api
 from tests.support.exhaustive import matrix
 from tests.support.fault_proxy import (
     CUT,
@@ -31,6 +30,8 @@ from tests.support.fault_proxy import (
     error,
     hand_out_twice,
 )
+from tests.support.stack import QUICK_LEASE, Stack
+from tests.support.waiting import wait_until
 
 SEED = 20240
 

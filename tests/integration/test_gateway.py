@@ -17,10 +17,10 @@ from click.testing import CliRunner
 
 from darkroom.cli.main import main
 from darkroom.provision.gateway import Gateway, provision_gateway
-from tests.integration.api.conftest import Api
+from tests.support.api import Api
 
 if TYPE_CHECKING:
-    from tests.conftest import Deploy
+    from tests.support.deployment import Deploy
 
 pytestmark = pytest.mark.skipif(
     "AWS_ENDPOINT_URL" in os.environ, reason="a gateway in a container does not reach what listens on this machine only"

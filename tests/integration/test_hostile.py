@@ -13,10 +13,12 @@ import pytest
 import requests
 
 from darkroom.services import Services
-from tests.integration.api.conftest import Api
-from tests.integration.conftest import QUICK_LEASE, Stack, WorkerProcess, wait_until
+from tests.support.api import Api
 from tests.support.exhaustive import matrix
 from tests.support.fault_proxy import EMPTY, HTML, Fault, FaultProxy, delay, error
+from tests.support.stack import QUICK_LEASE, Stack
+from tests.support.waiting import wait_until
+from tests.support.worker_process import WorkerProcess
 
 SERVICES = ("sqs", "s3", "dynamodb")
 

@@ -23,7 +23,6 @@ from darkroom.record.keys import original_key, upload_key
 from darkroom.record.messages import UploadMessage, read_order
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
-from tests.integration.conftest import QUICK_LEASE, Stack, wait_until
 from tests.support.faulty import Fault, start
 from tests.support.ingesting import (
     RESIZE,
@@ -36,6 +35,8 @@ from tests.support.ingesting import (
     send,
     use_form,
 )
+from tests.support.stack import QUICK_LEASE, Stack
+from tests.support.waiting import wait_until
 from worker.ingest.notifications import Notification, read_body
 from worker.sweep.sweeper import Sweeper
 

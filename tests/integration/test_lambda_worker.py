@@ -26,11 +26,12 @@ from darkroom.record.ids import new_id
 from darkroom.record.keys import upload_key
 from darkroom.record.messages import WebhookMessage
 from darkroom.record.photo import PhotoRecord
-from tests.integration.conftest import Stack, wait_until
 from tests.support.fault_proxy import LOST_REQUEST, FaultProxy
 from tests.support.ingesting import await_upload, notification, put, record_of, send
 from tests.support.lambda_runtime import EventSource, Function, FunctionError, PlainProcess, TaskTimedOut, as_process
 from tests.support.receiver import Receiver
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
 
 MISBEHAVING = "tests.support.misbehaving_function"
 WORK, SWEEP = "worker.lambda_function.lambda_handler", "worker.lambda_function.sweep"

@@ -13,7 +13,9 @@ from PIL import Image
 
 from darkroom.record.ids import new_id
 from darkroom.record.photo import PhotoRecord
-from tests.integration.conftest import Stack, WorkerProcess, wait_until
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
+from tests.support.worker_process import WorkerProcess
 
 MISBEHAVING = "tests.support.misbehaving"
 RESIZE = {"type": "resize", "width": 160}

@@ -20,7 +20,7 @@ from darkroom.provision.stack import ProvisionError
 from darkroom.settings import Settings
 
 if TYPE_CHECKING:
-    from tests.conftest import Deploy, Deployment
+    from tests.support.deployment import Deploy, Deployment
 
 
 def test_every_resource_of_the_settings_is_made(settings: Settings, clients: Clients, aws: Any) -> None:

@@ -28,8 +28,10 @@ from darkroom.provision.stack import Stack as StackOnAws
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from darkroom.settings import read_settings
-from tests.integration.conftest import PATIENCE, Stack, children_of, wait_until
 from tests.support.embedded_run import EmbeddedProcess, ended, nobody_listens
+from tests.support.stack import Stack
+from tests.support.waiting import PATIENCE, wait_until
+from tests.support.worker_process import children_of
 
 OWN = {
     "DARKROOM_CHILD_MEMORY": str(256 * 1024 * 1024),

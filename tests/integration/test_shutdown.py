@@ -15,7 +15,9 @@ import pytest
 
 from darkroom.aws.queue import Received
 from darkroom.record.photo import PhotoRecord
-from tests.integration.conftest import SLOW, Stack, WorkerProcess, wait_until
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
+from tests.support.worker_process import SLOW, WorkerProcess
 
 RESIZE = {"type": "resize", "width": 160}
 LONG_LEASE = {"DARKROOM_LEASE": "600"}

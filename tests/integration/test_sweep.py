@@ -17,8 +17,9 @@ from darkroom.record.keys import upload_key
 from darkroom.record.messages import OrderMessage
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
-from tests.integration.conftest import Stack, wait_until
 from tests.support.ingesting import await_upload, put
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
 from worker.child.workspace import Workspace, is_in_use
 from worker.sweep.sweeper import Sweeper
 

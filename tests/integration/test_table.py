@@ -14,7 +14,7 @@ from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.labels import Metadata
 from darkroom.record.photo import PhotoRecord
-from tests.integration.conftest import Stack
+from tests.support.stack import Stack
 
 METADATA = {"type": "metadata"}
 MANY = [

@@ -20,11 +20,13 @@ from darkroom.record.delivery import Callback, Delivery
 from darkroom.record.messages import WebhookMessage
 from darkroom.record.photo import PhotoRecord
 from darkroom.webhooks.signing import secrets_of
-from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
 from tests.support.exhaustive import matrix
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faulty import Fault, start
 from tests.support.receiver import Receiver
+from tests.support.stack import QUICK_LEASE, Stack
+from tests.support.waiting import PATIENCE, wait_until
+from tests.support.worker_process import WorkerProcess
 from worker.webhooks.fair_share import EACH
 from worker.webhooks.schedule import SCHEDULE
 from worker.webhooks.sender import WebhookSender

@@ -20,11 +20,13 @@ from PIL import Image
 
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
-from tests.integration.api.conftest import Api
-from tests.integration.conftest import PATIENCE, QUICK_LEASE, Stack, WorkerProcess, wait_until
+from tests.support.api import Api
 from tests.support.exhaustive import matrix
 from tests.support.faulty import Fault, start
 from tests.support.side_by_side import run_side_by_side
+from tests.support.stack import QUICK_LEASE, Stack
+from tests.support.waiting import PATIENCE, wait_until
+from tests.support.worker_process import WorkerProcess
 
 JOBS = [{"type": "resize", "width": 160}, {"type": "metadata"}]
 

@@ -14,7 +14,9 @@ from PIL import Image
 
 from darkroom.record.ids import new_id
 from darkroom.record.photo import PhotoRecord
-from tests.integration.conftest import SLOW, Stack, wait_until
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
+from tests.support.worker_process import SLOW
 
 RESIZE = {"type": "resize", "width": 160}
 METADATA = {"type": "metadata"}

@@ -10,8 +10,8 @@ import requests
 
 from darkroom.record.ids import new_id
 from darkroom.record.keys import original_key
-from tests.integration.api.conftest import Api
 from tests.integration.api.test_idempotency import JOBS, Held, at_once, forget_answer, listed, send
+from tests.support.api import Api
 from tests.support.fault_proxy import FaultProxy
 
 

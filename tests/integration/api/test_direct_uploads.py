@@ -18,8 +18,8 @@ from darkroom.owners import hash_of, new_key
 from darkroom.record.clock import now
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original
-from tests.integration.api.conftest import PATIENCE
 from tests.integration.api.test_idempotency import forget_answer
+from tests.support.waiting import PATIENCE
 
 ALICE, BOB = new_key(), new_key()
 KEYS = f"alice:{hash_of(ALICE)} bob:{hash_of(BOB)}"

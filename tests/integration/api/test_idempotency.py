@@ -21,10 +21,11 @@ from darkroom.errors import RequestInFlight, Unavailable
 from darkroom.owners import hash_of, new_key
 from darkroom.record.ids import new_id
 from darkroom.record.keys import original_key
-from tests.integration.api.conftest import PATIENCE, Api
+from tests.support.api import Api
 from tests.support.exhaustive import matrix
 from tests.support.fault_proxy import Answer as Answered
 from tests.support.fault_proxy import Fault, FaultProxy, Forward, Request, error
+from tests.support.waiting import PATIENCE
 
 JOBS = [{"type": "metadata"}]
 

@@ -18,7 +18,7 @@ from api.app import create_app
 from darkroom.errors import ChildDied
 from darkroom.owners import hash_of, new_key
 from darkroom.record.photo import PhotoRecord
-from tests.integration.api.conftest import refusal_to_start
+from tests.support.api import refusal_to_start
 
 ALICE, ALICES_OTHER, BOB = new_key(), new_key(), new_key()
 PAIRS = [f"alice:{hash_of(ALICE)}", f"alice:{hash_of(ALICES_OTHER)}", f"bob:{hash_of(BOB)}"]

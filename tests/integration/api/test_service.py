@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.api.conftest import refusal_to_start
+from tests.support.api import refusal_to_start
 
 
 def test_it_is_alive_and_ready(api: Any) -> None:

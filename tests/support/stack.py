@@ -1,0 +1,132 @@
+"""A deployment, seen from inside: photos handed to workers without an API."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from darkroom.aws.queue import Queue
+from darkroom.jobs.job_types import jobs_adapter
+from darkroom.record.clock import now
+from darkroom.record.ids import new_id
+from darkroom.record.keys import original_key
+from darkroom.record.photo import PhotoRecord
+from darkroom.record.stored import Original
+from darkroom.services import Services
+from tests.support.waiting import wait_until
+from tests.support.worker_process import WorkerProcess
+
+QUICK_LEASE = {"DARKROOM_LEASE": "6", "DARKROOM_HEARTBEAT": "1"}
+"""So that the message of a killed worker is soon back. Real deployments have a longer one."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One deployment, seen from inside, with workers to start and photos to submit."""
+
+    services: Services
+    environ: dict[str, str]
+    directory: Path
+    workers: contextlib.ExitStack
+
+    def worker(self, program: str = "worker", **variables: str) -> WorkerProcess:
+        log = self.directory / f"worker-{new_id()}.log"
+        worker = WorkerProcess(self.environ | {"DARKROOM_LOG_FORMAT": "json"} | variables, log, program)
+        self.workers.callback(worker.stop)
+        return worker
+
+    def record(self, image: bytes, jobs: list[dict[str, Any]], owner: str = "default", **more: Any) -> PhotoRecord:
+        """A record as the API writes it; nothing is stored or sent yet."""
+        photo_id = new_id()
+        original = Original(
+            key=original_key(photo_id),
+            filename="photo.jpg",
+            content_type="image/jpeg",
+            size=len(image),
+            sha256=hashlib.sha256(image).hexdigest(),
+            width=640,
+            height=480,
+        )
+        photo = PhotoRecord(id=photo_id, owner=owner, created_at=now(), original=original, **more)
+        photo.add_order(jobs_adapter.validate_python(jobs), self.services.settings.resend_after)
+        return photo
+
+    def submit(self, image: bytes, *jobs: dict[str, Any], owner: str = "default") -> PhotoRecord:
+        """Record, original, message."""
+        photo = self.record(image, list(jobs), owner)
+        self.services.table.create(photo)
+        self.store(photo, image)
+        for order in photo.orders:
+            self.services.outbox.send_order(photo, order)
+        return photo
+
+    def store(self, photo: PhotoRecord, image: bytes) -> None:
+        assert photo.original is not None
+        self.services.bucket.put(photo.original.key, io.BytesIO(image), "image/jpeg")
+
+    def as_a_newer_release(self, photo: PhotoRecord) -> None:
+        """Add something to a record that this release does not know."""
+        self.services.clients.dynamodb.update_item(
+            TableName=self.services.settings.table,
+            Key={"pk": f"photo#{photo.id}"},
+            UpdateExpression="SET #record.colour = :blue",
+            ExpressionAttributeNames={"#record": "record"},
+            ExpressionAttributeValues={":blue": "blue"},
+        )
+
+    def as_this_release(self, photo: PhotoRecord) -> None:
+        """Take that away again."""
+        self.services.clients.dynamodb.update_item(
+            TableName=self.services.settings.table,
+            Key={"pk": f"photo#{photo.id}"},
+            UpdateExpression="REMOVE #record.colour",
+            ExpressionAttributeNames={"#record": "record"},
+        )
+
+    def look(self, photo: PhotoRecord) -> PhotoRecord:
+        found = self.services.table.get(photo.id)
+        assert found is not None
+        return found
+
+    def wait_for(self, photo: PhotoRecord) -> PhotoRecord:
+        """Wait until nothing of a photo is unfinished."""
+
+        def ended() -> PhotoRecord | None:
+            found = self.look(photo)
+            return None if found.unfinished else found
+
+        return wait_until(f"photo {photo.id} has ended", ended)
+
+    def wait_in_work(self, photo: PhotoRecord) -> None:
+        wait_until(f"photo {photo.id} is in work", lambda: "processing" in self.look(photo).counts)
+
+    def wait_until_empty(self) -> None:
+        """Wait until the photos queue holds nothing, in flight included."""
+
+        def empty() -> bool:
+            depth = self.services.photos.depth()
+            return depth.visible == depth.in_flight == depth.delayed == 0
+
+        wait_until("the queue is empty", empty)
+
+    def receive(self, queue: Queue) -> list[str]:
+        """The bodies of all messages that wait in a queue, which are taken from it."""
+        bodies = []
+        while messages := queue.receive(10, wait=1, visibility=30):
+            bodies += [message.body for message in messages]
+            queue.delete([message.receipt_handle for message in messages])
+        return bodies
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for body in self.receive(self.services.events)]
+
+    def objects(self, photo: PhotoRecord) -> list[str]:
+        """The keys of all results of a photo, published or not."""
+        clients, bucket = self.services.clients, self.services.settings.bucket
+        found = clients.s3.list_objects_v2(Bucket=bucket, Prefix=f"results/{photo.id}/")
+        return [item["Key"] for item in found.get("Contents", [])]

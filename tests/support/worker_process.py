@@ -1,0 +1,51 @@
+"""A worker as a process of its own, and what it logs."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+from tests.support import launcher
+from tests.support.waiting import PATIENCE, wait_until
+
+SLOW = "tests.support.slow_worker"
+"""The program of a worker that takes its time over `slow_job`."""
+
+
+class WorkerProcess:
+    """`python -m worker`, or another program that is one, and what it logs."""
+
+    def __init__(self, environ: dict[str, str], log: Path, program: str = "worker") -> None:
+        self._log = log
+        self.process = launcher.start([program], environ, log)
+        wait_until("the worker has started or ended", lambda: self.logged("worker.started") or self.process.poll())
+        assert self.process.poll() is None, log.read_text()
+
+    def logged(self, action: str) -> list[dict[str, Any]]:
+        lines = self._log.read_text().splitlines()
+        entries = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+        return [entry for entry in entries if entry["action"] == action]
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        return self.process.wait(PATIENCE)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def children(self) -> list[int]:
+        """The processes that hold pixels: grandchildren, started by the fork server."""
+        servers = children_of(self.process.pid)
+        return [child for server in servers for child in children_of(server)]
+
+
+def children_of(pid: int) -> list[int]:
+    """Of all threads of a process: a child belongs to the thread that started it."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for children in lists for child in children.read_text().split()]
