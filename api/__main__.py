@@ -25,7 +25,7 @@ KEEP_ALIVE = 75
 """Seconds. Longer than the 60 s of usual load balancers: the side that reuses a connection must close it first."""
 
 REQUEST_LINE = 8190
-"""Bytes. Jobs may stand in the query of a raw upload."""
+"""Bytes. The query of a raw upload may hold its jobs."""
 
 OPEN_FILES = 65_536
 """Each photo of an upload is an open file until it is stored, and each caller is a socket."""

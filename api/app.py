@@ -19,7 +19,7 @@ from api.openapi.webhook_events import webhooks
 from api.routes.batches import BatchProblem, BatchView
 from api.routes.dead_letters import dead_letters
 from api.routes.direct_uploads import AwaitedPhotoView, direct_uploads
-from api.routes.docs_page import docs, document
+from api.routes.docs_page import docs, openapi_json
 from api.routes.jobs import JobsView, jobs
 from api.routes.operations import operations
 from api.routes.photos import photos
@@ -104,7 +104,7 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     app.components_schemas |= components(BatchView, BatchProblem, JobsView, PhotoView, AwaitedPhotoView, Event)
     app.register_blueprint(docs)
     app.add_url_rule("/", "root", lambda: redirect(f"{settings.base_url}/docs"))
-    app.add_url_rule("/openapi.json", "openapi", lambda: document(app, keys_needed))
+    app.add_url_rule("/openapi.json", "openapi", lambda: openapi_json(app, keys_needed))
     return app
 
 

@@ -24,11 +24,11 @@ Position = tuple[str, str | None]
 class BulkView(BaseModel):
     """What one request did. When `more` is true, send the request again with `next` as its cursor.
 
-    An id that was given, and stands in neither list, is still to do.
+    An id of the request that is in neither list is still to do.
     """
 
     done: list[str] = Field(description="ids of the dead letters that were changed")
-    not_found: list[str] = Field(description="given ids that are not dead letters, or not any more")
+    not_found: list[str] = Field(description="ids of the request that are not dead letters, or not any more")
     more: bool = Field(description="whether there may be more to do")
     next: str | None = Field(description="cursor for the next request; null when it starts from the beginning")
 

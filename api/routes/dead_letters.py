@@ -90,12 +90,12 @@ class DeadLettersView(BaseModel):
 )
 def list_dead_letters(query: Page) -> Response:
     base = context().settings.base_url
-    found, after = find_dead_orders(_letters(), query.code, query.limit, query.cursor)
+    found, next_cursor = find_dead_orders(_letters(), query.code, query.limit, query.cursor)
     links = {"self": list_link(f"{base}/v1/dead-letters", query)}
-    if after:
-        links["next"] = list_link(f"{base}/v1/dead-letters", query.model_copy(update={"cursor": after}))
+    if next_cursor:
+        links["next"] = list_link(f"{base}/v1/dead-letters", query.model_copy(update={"cursor": next_cursor}))
     views = [dead_letter_view(dead.photo, dead.order, base) for dead in found]
-    return json_response(DeadLettersView(dead_letters=views, next=after, links=links))
+    return json_response(DeadLettersView(dead_letters=views, next=next_cursor, links=links))
 
 
 @dead_letters.get(
@@ -144,14 +144,14 @@ def redrive_dead_letters(body: RedriveBody) -> Response:
     letters = _letters()
 
     def redrive(photo_id: str, order_id: str) -> bool:
-        # When SQS is down the sweep sends this order later; the request stops here.
+        # When SQS is down, the sweep sends this order later, and this request stops.
         return _redrive(letters, photo_id, order_id)[1]
 
     _check_selection({"code": body.code, "ids": body.ids, "all": body.all or None})
     if body.ids:
         return json_response(change_each([(id_, None) for id_ in dict.fromkeys(body.ids)], None, redrive))
-    found, after = find_dead_orders(letters, body.code, body.limit, body.cursor)
-    return json_response(change_each(with_positions(found, body.cursor), after, redrive))
+    found, next_cursor = find_dead_orders(letters, body.code, body.limit, body.cursor)
+    return json_response(change_each(with_positions(found, body.cursor), next_cursor, redrive))
 
 
 @dead_letters.delete(
@@ -180,8 +180,8 @@ def purge_dead_letters(query: Selection) -> Response:
         return True
 
     _check_selection({"code": query.code, "all": query.all or None})
-    found, after = find_dead_orders(letters, query.code, query.limit, query.cursor)
-    return json_response(change_each(with_positions(found, query.cursor), after, purge))
+    found, next_cursor = find_dead_orders(letters, query.code, query.limit, query.cursor)
+    return json_response(change_each(with_positions(found, query.cursor), next_cursor, purge))
 
 
 def _letters() -> DeadLetters:

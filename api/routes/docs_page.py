@@ -54,7 +54,7 @@ def page() -> Response:
     return response
 
 
-def document(app: OpenAPI, keys_needed: bool) -> Response:
+def openapi_json(app: OpenAPI, keys_needed: bool) -> Response:
     """The OpenAPI document of the app."""
     written: dict[str, Any] = app.api_doc
     complete(written)

@@ -44,7 +44,7 @@ class JobsBody(Spec):
         json_schema_extra=schemas.exactly_one({"jobs": {"type": "array"}, "preset": {"type": "string"}})
     )
 
-    jobs: Jobs | None = None
+    jobs: Jobs | None = Field(None, description="the jobs to add")
     preset: str | None = Field(None, description="the name of a list of jobs; GET /v1/operations shows the presets")
 
 

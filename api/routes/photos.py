@@ -158,11 +158,11 @@ def _replay_photo(view: Any) -> Any:
 def list_photos(query: ListQuery) -> Response:
     ctx = context()
     base = ctx.settings.base_url
-    found, cursor = find_photos(ctx, query)
+    found, next_cursor = find_photos(ctx, query)
     links = {"self": list_link(f"{base}/v1/photos", query)}
-    if cursor:
-        links["next"] = list_link(f"{base}/v1/photos", query.model_copy(update={"cursor": cursor}))
-    return json_response(PhotosView(photos=[photo_view(photo, base) for photo in found], next=cursor, links=links))
+    if next_cursor:
+        links["next"] = list_link(f"{base}/v1/photos", query.model_copy(update={"cursor": next_cursor}))
+    return json_response(PhotosView(photos=[photo_view(photo, base) for photo in found], next=next_cursor, links=links))
 
 
 @photos.get(

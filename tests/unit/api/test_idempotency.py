@@ -1,4 +1,4 @@
-"""Idempotency keys as they are written, and what a repeated request does with the order that it made before."""
+"""How an Idempotency-Key is read, and what a repeated request does with the order that it made before."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ REPEAT = 60
         ("a;b=c/d+e==", "a;b=c/d+e=="),
     ],
 )
-def test_keys_are_read_with_and_without_quotation_marks(given: str | None, key: str | None) -> None:
+def test_a_key_is_read_with_and_without_quotation_marks(given: str | None, key: str | None) -> None:
     assert read_key(given) == key
 
 
 @pytest.mark.parametrize(
     "given", ["", '""', "a b", "a,b", '"a', 'a"', '"a" ; x', '"a", "b"', r'"\x"', "x" * 256, "\x7f", "\u00e9", "a\tb"]
 )
-def test_what_is_no_key_is_refused(given: str) -> None:
+def test_an_invalid_key_is_refused(given: str) -> None:
     with pytest.raises(MalformedKey, match="1 to 255 printable ASCII"):
         read_key(given)
 
@@ -57,7 +57,7 @@ def order(photo: PhotoRecord) -> str:
     return min(photo.orders)
 
 
-def test_an_order_that_was_never_sent_begins_anew(photo: PhotoRecord) -> None:
+def test_an_order_that_was_never_sent_starts_again(photo: PhotoRecord) -> None:
     jobs, sent_as = list(photo.jobs), OrderMessage.of(photo, order(photo)).deduplication_id
     photo.order(order(photo)).fail_unsent(Unavailable("the queue is down"))
 
@@ -70,7 +70,7 @@ def test_an_order_that_was_never_sent_begins_anew(photo: PhotoRecord) -> None:
     assert OrderMessage.of(photo, order(photo)).deduplication_id != sent_as
 
 
-def test_an_order_that_failed_in_work_is_left_as_it_is(photo: PhotoRecord) -> None:
+def test_an_order_that_a_worker_failed_is_not_changed(photo: PhotoRecord) -> None:
     claim = photo.claim(order(photo), 5, 90, REPEAT)
     photo.publish(claim, {job: UnreadablePhoto("cut short") for job in claim.jobs})
     before = photo.model_copy(deep=True)
@@ -80,7 +80,7 @@ def test_an_order_that_failed_in_work_is_left_as_it_is(photo: PhotoRecord) -> No
     assert photo == before
 
 
-def test_an_order_whose_original_was_lost_begins_anew_with_fresh_attempts(photo: PhotoRecord) -> None:
+def test_an_order_whose_original_was_lost_starts_again_with_new_attempts(photo: PhotoRecord) -> None:
     claim = photo.claim(order(photo), 5, 90, REPEAT)
     photo.publish(claim, {job: UnreadablePhoto("the original is missing") for job in claim.jobs})
 
@@ -92,7 +92,7 @@ def test_an_order_whose_original_was_lost_begins_anew_with_fresh_attempts(photo:
     assert again.fence > claim.fence
 
 
-def test_an_order_with_its_jobs_is_added_once(photo: PhotoRecord) -> None:
+def test_an_order_is_added_once(photo: PhotoRecord) -> None:
     order_id = new_id()
     first = photo.add_order([MetadataJob()], REPEAT, order_id=order_id)
     again = photo.add_order([MetadataJob()], REPEAT, order_id=order_id)
@@ -111,7 +111,7 @@ def test_a_job_is_retried_once_under_one_order(photo: PhotoRecord) -> None:
     assert photo.generation == 2
 
 
-def test_nothing_begins_anew_on_a_photo_that_is_gone(photo: PhotoRecord) -> None:
+def test_no_order_of_a_deleted_photo_starts_again(photo: PhotoRecord) -> None:
     photo.order(order(photo)).fail_unsent(Unavailable("the queue is down"))
     photo.delete()
 
@@ -120,7 +120,7 @@ def test_nothing_begins_anew_on_a_photo_that_is_gone(photo: PhotoRecord) -> None
     assert {job.status for job in photo.jobs.values()} == {"failed"}
 
 
-def test_an_order_that_two_are_at_is_failed_by_neither(photo: PhotoRecord) -> None:
+def test_an_order_of_two_running_requests_is_failed_by_neither(photo: PhotoRecord) -> None:
     photo.resume_order(order(photo), REPEAT)
 
     assert not photo.order(order(photo)).fail_unsent(Unavailable("S3 is down"))
@@ -128,7 +128,7 @@ def test_an_order_that_two_are_at_is_failed_by_neither(photo: PhotoRecord) -> No
     assert photo.due_at, "the sweep looks after it"
 
 
-def test_who_begins_a_failed_order_anew_may_fail_it_again(photo: PhotoRecord) -> None:
+def test_the_request_that_restarts_a_failed_order_may_fail_it_again(photo: PhotoRecord) -> None:
     photo.order(order(photo)).fail_unsent(Unavailable("S3 is down"))
     photo.resume_order(order(photo), REPEAT, lost=True)
 
@@ -136,7 +136,7 @@ def test_who_begins_a_failed_order_anew_may_fail_it_again(photo: PhotoRecord) ->
     assert not photo.unfinished
 
 
-def test_an_order_begun_anew_for_a_lost_original_may_have_others_at_it(photo: PhotoRecord) -> None:
+def test_an_order_restarted_for_a_lost_original_is_not_failed_by_its_request(photo: PhotoRecord) -> None:
     claim = photo.claim(order(photo), 5, 90, REPEAT)
     photo.publish(claim, {job: UnreadablePhoto("the original is missing") for job in claim.jobs})
     photo.resume_order(order(photo), REPEAT, lost=True)
@@ -144,7 +144,7 @@ def test_an_order_begun_anew_for_a_lost_original_may_have_others_at_it(photo: Ph
     assert not photo.order(order(photo)).fail_unsent(Unavailable("S3 is down"))
 
 
-def test_what_has_ended_or_is_in_work_is_not_written_again(photo: PhotoRecord) -> None:
+def test_an_order_that_has_ended_or_is_in_work_is_not_changed(photo: PhotoRecord) -> None:
     photo.claim(order(photo), 5, 90, REPEAT)
     before = photo.model_copy(deep=True)
     photo.resume_order(order(photo), REPEAT)

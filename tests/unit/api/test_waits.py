@@ -20,7 +20,7 @@ def photo(ended: bool) -> PhotoRecord:
 
 
 def reader(*answers: bool) -> Callable[[], PhotoRecord]:
-    """Reads photos of which each has ended or not, as said; the last one again and again."""
+    """Returns photos that have ended or not, by `answers`; repeats the last one."""
     left = list(answers)
     return lambda: photo(left.pop(0) if len(left) > 1 else left[0])
 
@@ -32,7 +32,7 @@ def test_a_share_of_the_threads_may_wait_but_never_all(threads: int, share: floa
     assert Waits(threads, share).limit == limit
 
 
-def test_it_reads_until_the_jobs_have_ended_with_growing_pauses() -> None:
+def test_a_wait_reads_until_the_jobs_have_ended_with_growing_pauses() -> None:
     pauses: list[float] = []
 
     found, waited = Waits(16, 0.5).until_ended(reader(*[False] * 12, True), 60, pauses.append)
@@ -44,21 +44,21 @@ def test_it_reads_until_the_jobs_have_ended_with_growing_pauses() -> None:
     assert max(pauses) == 1.0
 
 
-def test_it_gives_up_when_the_time_is_over() -> None:
+def test_a_wait_ends_when_the_time_is_over() -> None:
     found, waited = Waits(16, 0.5).until_ended(reader(False), 0.01)
 
     assert waited
     assert found.unfinished
 
 
-def test_no_wait_reads_once() -> None:
+def test_without_a_wait_the_photo_is_read_once() -> None:
     found, waited = Waits(16, 0.0).until_ended(reader(False, True), 0)
 
     assert waited
     assert found.unfinished
 
 
-def test_one_too_many_is_refused_and_the_place_is_free_again_afterwards() -> None:
+def test_a_wait_beyond_the_limit_is_refused_until_a_place_is_free() -> None:
     waits = Waits(2, 0.5)
     second: list[bool] = []
 
