@@ -9,9 +9,9 @@ import uuid
 
 import structlog
 
-from api.http.phrases import phrase
 from api.http.problems import MEDIA_TYPE, Problem, code_of, safe_text, unexpected_detail
 from api.http.tracing import HEADER
+from darkroom.status_phrases import error_phrase
 
 log = structlog.get_logger()
 
@@ -22,7 +22,7 @@ def malformed_response(status: int, detail: str) -> bytes:
     log.warning("request.malformed", status=status, trace=request_id, detail=safe_text(detail))
     problem = Problem(
         type=f"urn:darkroom:problem:{code_of(status)}",
-        title=phrase(status),
+        title=error_phrase(status),
         status=status,
         detail=safe_text(detail or unexpected_detail(request_id)),
         instance="/",  # the path may be what could not be read

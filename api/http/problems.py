@@ -10,9 +10,9 @@ from flask import Flask, Response, g, request
 from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from api.http.phrases import phrase
 from darkroom.errors import DarkroomError, Fault, InvalidRequest, TooLarge
 from darkroom.jobs.faults import faults_of
+from darkroom.status_phrases import error_phrase
 
 log = structlog.get_logger()
 
@@ -85,7 +85,7 @@ def make_problem(
     """A problem of the current request."""
     return Problem(
         type=f"urn:darkroom:problem:{code}",
-        title=phrase(status),
+        title=error_phrase(status),
         status=status,
         detail=safe_text(detail),
         instance=safe_text(request.path),
@@ -112,7 +112,7 @@ def code_of(status: int) -> str:
     """The code of an error that is not a DarkroomError: its status's name in snake case."""
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return TooLarge.code
-    return phrase(status).lower().replace(" ", "_")
+    return error_phrase(status).lower().replace(" ", "_")
 
 
 def safe_text(text: str) -> str:

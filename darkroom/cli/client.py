@@ -37,6 +37,7 @@ from darkroom.cli.multipart import CHUNK, MultipartForm, printable
 from darkroom.cli.sessions import api_session, storage_session
 from darkroom.cli.storage import fetch, send_form
 from darkroom.errors import DarkroomError, RequestTooLarge
+from darkroom.status_phrases import with_phrase
 
 POLL = 20.0
 """Longest `?wait=` of one request, in seconds."""
@@ -260,9 +261,8 @@ class ApiClient:
 
     def _refused(self, status: int) -> None:
         if self._on_wait:
-            reason = f"{status} {HTTPStatus(status).phrase}" if status in set(HTTPStatus) else str(status)
             self._on_wait(
-                f"{self.url} answers {reason}: "
+                f"{self.url} answers {with_phrase(status)}: "
                 f"trying again when it says, for {sessions.BUSY_FOR / 60:g} minutes at most"
             )
 

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from darkroom.errors import DeliveryFailed
+from darkroom.status_phrases import with_phrase
 from worker.webhooks.transport import WebhookResponse
 
 SCHEDULE = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -80,9 +81,5 @@ def retry_after(value: str | None, now: datetime) -> float:
 
 def _described(status: int) -> str:
     """The receiver's answer in words."""
-    try:
-        phrase = f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        phrase = str(status)
     more = "; redirects are not followed" if 300 <= status < 400 else ""
-    return f"the receiver answered {phrase}{more}"
+    return f"the receiver answered {with_phrase(status)}{more}"

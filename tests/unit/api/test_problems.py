@@ -108,3 +108,14 @@ def test_the_response_to_an_unexpected_error_holds_no_details(app: Flask) -> Non
     assert response.status_code == 500
     assert "password" not in response.get_data(as_text=True)
     assert "r-1" in response.get_json()["detail"]
+
+
+def test_codes_do_not_depend_on_pythons_names() -> None:
+    assert {status: problems.code_of(status) for status in (405, 413, 414, 422, 431, 499)} == {
+        405: "method_not_allowed",
+        413: "too_large",
+        414: "uri_too_long",
+        422: "unprocessable_content",
+        431: "request_header_fields_too_large",
+        499: "client_error",
+    }

@@ -1,12 +1,27 @@
-"""The names of HTTP's error statuses, as RFC 9110 (section 15) and RFC 6585 write them.
+"""The names of HTTP's final statuses, as RFC 9110 (section 15) and RFC 6585 write them.
 
-Python's own table (`http.HTTPStatus`) changed some of them between 3.11 and 3.13: with it, the same problem would have
-another title on another Python.
+Python's own table (`http.HTTPStatus`) changed some of them between 3.11 and 3.13: with it, the same error would have
+another name on another Python.
 """
 
 from __future__ import annotations
 
 PHRASES = {
+    200: "OK",
+    201: "Created",
+    202: "Accepted",
+    203: "Non-Authoritative Information",
+    204: "No Content",
+    205: "Reset Content",
+    206: "Partial Content",
+    300: "Multiple Choices",
+    301: "Moved Permanently",
+    302: "Found",
+    303: "See Other",
+    304: "Not Modified",
+    305: "Use Proxy",
+    307: "Temporary Redirect",
+    308: "Permanent Redirect",
     400: "Bad Request",
     401: "Unauthorized",
     402: "Payment Required",
@@ -41,6 +56,11 @@ PHRASES = {
 }
 
 
-def phrase(status: int) -> str:
-    """The status's name; for a status without one, the name of its class (RFC 9110, section 15)."""
+def error_phrase(status: int) -> str:
+    """The name of an error status; for one without a name, the name of its class (RFC 9110, section 15)."""
     return PHRASES.get(status) or ("Server Error" if status >= 500 else "Client Error")
+
+
+def with_phrase(status: int) -> str:
+    """The status with its name if it has one: `410 Gone`."""
+    return f"{status} {PHRASES[status]}" if status in PHRASES else str(status)
