@@ -1,1 +1,1 @@
-"""Who may call, and how often: API keys and limits."""
+"""Who may call, and how much: API keys and limits."""

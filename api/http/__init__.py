@@ -1,1 +1,1 @@
-"""What belongs to no resource: connections, gunicorn's worker class, problem documents, request ids."""
+"""What belongs to no single resource: connections, requests, problem documents, request ids, gunicorn."""

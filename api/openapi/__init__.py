@@ -1,1 +1,1 @@
-"""The OpenAPI document: the parts that routes describe themselves with, and the webhooks in it."""
+"""The OpenAPI document: the responses and schemas that routes share, and the webhooks."""

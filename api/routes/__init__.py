@@ -1,1 +1,1 @@
-"""The HTTP resources, one a file."""
+"""The HTTP resources, one in each file."""

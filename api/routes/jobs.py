@@ -152,10 +152,10 @@ def retry_job(header: KeyHeader, path: JobPath) -> Response:
             responses.header("Content-Disposition", "a file name for the result", {"type": "string"}, always=True),
         ),
         302: {
-            "description": "Wctx the picture is",
+            "description": "The result of any other job: a redirect to the file",
             "headers": responses.location(always=True, description="a presigned URL that is valid for a limited time"),
         },
-        404: responses.problem("Tctx is no such photo or job, or no longer, or its result has expired"),
+        404: responses.problem("The photo or job does not exist, or not any more, or its result has expired"),
         409: responses.problem("The job has not ended, or has no result", headers=responses.retry_after()),
     },
 )

@@ -96,7 +96,7 @@ _UPLOAD = {
         202: responses.success(
             {"anyOf": [schemas.ref(PhotoView), schemas.ref(BatchView)]},
             "Accepted; the jobs are queued",
-            responses.location(description="the address of the photo, if there is one only")
+            responses.location(description="the address of the photo; only when the request has one photo")
             | responses.retry_after()
             | responses.REPLAYED,
         ),

@@ -1,1 +1,1 @@
-"""A request body becomes stored photos: parse, fields, spool, intake."""
+"""The body of an upload request becomes stored photos: spool, fields, parse, intake."""

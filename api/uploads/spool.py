@@ -144,5 +144,5 @@ class SpooledRequest(ApiRequest):
 def _disk_error(error: OSError) -> Exception:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE):
         current_app.logger.error("no disk space or no free file handle for an upload: %s", error.strerror)
-        return Unavailable("the server has no disk space left for the upload", certain=True)
+        return Unavailable("the server has no disk space or no file handle left for the upload", certain=True)
     return error
