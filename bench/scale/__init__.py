@@ -1,1 +1,1 @@
-"""Capacity and cost: a simulation fed by measurements, checked against real runs; `python -m bench.scale --help`."""
+"""Capacity and cost: a simulation from measurements, checked against real runs; `python -m bench.scale --help`."""

@@ -1,7 +1,7 @@
-"""`python -m bench.scale`: measure what a photo takes, check the simulation against real runs, write docs/scale.md.
+"""`python -m bench.scale`: measure photos, check the simulation against real runs, write docs/scale.md.
 
-`measure` and `calibrate` keep what they find in docs/scale/*.json, from which `report` makes the document: the same
-numbers give the same document.
+`measure` and `calibrate` write their results to docs/scale/*.json. `report` makes the document from these files, so the
+same numbers give the same document.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main() -> None:
 @main.command()
 @click.option("--repetitions", default=5, show_default=True, help="rows of photos of each size and preset")
 def measure(repetitions: int) -> None:
-    """Service times, calls to AWS and memory of one photo, with the real worker on the embedded emulator."""
+    """Measure time, AWS calls and memory of one photo, with the real worker on the embedded emulator."""
     from bench.scale.calls import count_calls
     from bench.scale.measure import measure as measured
 
@@ -42,7 +42,7 @@ def measure(repetitions: int) -> None:
 @click.option("--workers", default="1,2,4", show_default=True)
 @click.option("--containers/--processes", default=None, help="default: containers where Docker works")
 def calibrate(photos: int, repetitions: int, workers: str, containers: bool | None) -> None:
-    """Real runs, and the same ones simulated."""
+    """Do real runs, and simulate the same runs."""
     from bench.scale.calibrate import calibrate as calibrated
     from bench.scale.report import calibration_lines
 
@@ -54,7 +54,7 @@ def calibrate(photos: int, repetitions: int, workers: str, containers: bool | No
 @main.command()
 @click.option("--arrivals", type=click.Choice(["steady", "burst", "day"]), multiple=True, help="default: all")
 def simulate(arrivals: tuple[str, ...]) -> None:
-    """Waits, worker hours and costs of every policy."""
+    """Print waits, worker hours and costs of every policy."""
     from bench.scale.report import policy_lines
     from bench.scale.scenarios import World, all_arrivals
     from bench.scale.scenarios import simulate as simulated

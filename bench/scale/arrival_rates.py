@@ -1,4 +1,4 @@
-"""When photos come: steadily, in a burst, in the curve of a day. Seeds fix every one of them."""
+"""When photos arrive: at a steady rate, in a burst, or over a day. A seed fixes all times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DAY = 86_400.0
 
 @dataclass(frozen=True)
 class Arrivals:
-    """Poisson arrivals with a rate that changes with time."""
+    """Poisson arrivals with a rate that changes over time."""
 
     name: str
     seconds: float
@@ -21,7 +21,7 @@ class Arrivals:
     described: str
 
     def times(self, chance: random.Random) -> Iterator[float]:
-        """By thinning: candidates at the highest rate, of which as many are kept as the rate says."""
+        """Arrival times by thinning: candidates at the highest rate, each kept with probability rate / highest."""
         at = 0.0
         while (at := at + chance.expovariate(self.highest)) < self.seconds:
             if chance.random() * self.highest < self.rate(at):

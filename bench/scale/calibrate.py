@@ -1,4 +1,4 @@
-"""The simulation against real runs: the same photos at the same times, on workers that share this machine's cores."""
+"""Compare the simulation with real runs: the same photos at the same times, on workers that share the cores."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MAX_PIXELS = 100_000_000
 
 @dataclass(frozen=True)
 class RunTimes:
-    """Seconds from the first send to the last end, and how long photos waited until a worker began."""
+    """Seconds from the first send to the last end, and seconds until a worker began with a photo."""
 
     makespan: float
     mean_wait: float
@@ -39,14 +39,14 @@ class RunTimes:
 
     @classmethod
     def of(cls, times: list[tuple[float, float, float]]) -> RunTimes:
-        """From when each photo was sent, begun and done."""
+        """`times`: when each photo was sent, begun and done."""
         waits = sorted(max(0.0, begun - sent) for sent, begun, _ in times)
         span = max(done for *_, done in times) - min(sent for sent, *_ in times)
         return cls(span, statistics.mean(waits), quantile(waits, 0.95))
 
 
 def calibrate(photos: int, repetitions: int, counts: list[int], containers: bool | None) -> dict[str, Any]:
-    """Real and simulated runs for each number of workers, several times in turn."""
+    """Real and simulated runs for each number of workers, repeated in turn."""
     containers = docker_works() if containers is None else containers
     runs = []
     with tempfile.TemporaryDirectory(prefix="darkroom-scale-") as name:
@@ -90,12 +90,12 @@ def simulate(
     containers: bool,
     seed: int,
 ) -> RunTimes:
-    """The run as the model has it: photos come when they really came, and take what those of a row took.
+    """Simulate a run: photos arrive when they really arrived, and take as long as those of a measured row.
 
-    `others`: cores that other programs used meanwhile, on average.
+    `others`: cores that other programs used during the run, on average.
     """
     env, chance = Environment(), random.Random(seed)
-    # One interpreter is the emulator; a container has one CPU.
+    # The emulator is one Python process; a container has one CPU.
     caps = {"emulator": 1.0} | ({f"worker-{n}": 1.0 for n in range(workers)} if containers else {})
     machine = Machine(env, os.cpu_count() or 1, others, together, caps)
     queue = SimulatedQueue(env)
@@ -141,18 +141,18 @@ def _mixed(stack: RealStack, files: dict[str, list[Path]], order: list[str]) -> 
 
 
 def _warm_up(stack: RealStack, files: dict[str, list[Path]], workers: int) -> None:
-    """Each worker has its connections and its child process before it counts."""
+    """Let each worker open its connections and start its child process before the run is measured."""
     _mixed(stack, files, ["2 MP"] * 4 * workers)
 
 
 def _together(photo: Path) -> float:
-    """How fast a core works on pixels while all others do so as well, where 1 is a core that is busy alone."""
+    """Speed of a core for pixels while all cores are busy, relative to a core that is busy alone."""
     cores = os.cpu_count() or 1
     return min(1.0, statistics.median(_pixels_on(photo, 1) / _pixels_on(photo, cores) for _ in range(3)))
 
 
 def _pixels_on(photo: Path, processes: int) -> float:
-    """Mean seconds of CPU for the same work in each of so many processes at once."""
+    """Mean CPU seconds for the same work, in each of `processes` at the same time."""
     with multiprocessing.get_context("forkserver").Pool(processes) as pool:
         pool.map(_pixels, [(photo, 1)] * processes * 2)  # imports, caches
         return statistics.mean(pool.map(_pixels, [(photo, 6)] * processes, chunksize=1))

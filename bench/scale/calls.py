@@ -1,4 +1,4 @@
-"""Which calls to AWS one photo costs: counted at the clients while a real API and a real worker handle photos."""
+"""Count the AWS calls of one photo at the clients, while a real API and a real worker process photos."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ INDEXES = {
     "due": ("shard", "due_at"),
     "dead_letters": ("dead_letter_owner", "dead_letter_at"),
 }
-"""Keys of the table's indexes, as deploy/aws/data.yaml has them; all of them project keys only."""
+"""Keys of the table's indexes, as in deploy/aws/data.yaml; all of them project keys only."""
 
 
 class Meter:
-    """Counts calls, and what DynamoDB would bill for them."""
+    """Counts calls, and the units that DynamoDB would bill for them."""
 
     def __init__(self, services: Services) -> None:
         self.calls: Counter[str] = Counter()
         self.units: Counter[str] = Counter()
-        """Of DynamoDB: `table` and the indexes by name for writes, `read` for reads."""
+        """DynamoDB units: `table` and the names of the indexes for writes, `read` for reads."""
         self.largest_item = 0
         self._items: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()

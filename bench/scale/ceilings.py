@@ -1,6 +1,6 @@
-"""What breaks first on the way to a billion photos a day, from the calls of one photo and the quotas of AWS.
+"""Which limits a growing load reaches first, from the AWS calls of one photo and the quotas of AWS.
 
-Quotas of us-east-1 as the service's guides had them in early 2026; `hard` is what no request to AWS raises.
+The quotas are those of us-east-1 in the services' guides of early 2026.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ PREFIX_READS = 5500.0
 class Ceiling:
     what: str
     rate: float
-    """Photos a second that it lets through."""
+    """Photos a second."""
     reason: str
     answer: str
     """What the design does about it, or would have to do."""
     kind: str
-    """`design`: our own choice caps it. `quota`: AWS raises it on request. `fine`: beyond a billion a day."""
+    """`design`: our own design sets it. `quota`: AWS raises it on request. `fine`: it is beyond a billion a day."""
 
     @property
     def a_day(self) -> float:
@@ -36,7 +36,7 @@ class Ceiling:
 def find_ceilings(
     calls: Mapping[str, float], units: Mapping[str, float], service: float, batch: int = 10
 ) -> list[Ceiling]:
-    """In the order in which they are met. `service`: mean seconds of one worker for one photo."""
+    """The ceilings, lowest first. `service`: mean seconds of one worker for one photo."""
     puts, gets = calls.get("s3 PutObject", 0.0), calls.get("s3 GetObject", 0.0)
     results = puts - 1  # the original lies under another prefix
     table, due, by_owner = units["table"], units["due"], units["by_owner"]
@@ -45,29 +45,29 @@ def find_ceilings(
         Ceiling(
             "Fargate: vCPUs of an account",
             6 / service,
-            f"6 by default at the least (many accounts have more); {service:.2f} s a photo",
-            f"ask for {BILLION_A_DAY * service:,.0f} before a billion; 500 tasks a minute start for a service",
+            f"at least 6 by default (many accounts have more); {service:.2f} s a photo",
+            f"ask for {BILLION_A_DAY * service:,.0f} before a billion; a service can start 500 tasks a minute",
             "quota",
         ),
         Ceiling(
             "Fargate: tasks of a service",
             5000 / service,
             "5,000 tasks with one vCPU each",
-            "several services on one queue, or tasks of more vCPUs: a worker takes as many photos at a time",
+            "several services on one queue, or tasks with more vCPUs: a worker processes one photo for each vCPU",
             "quota",
         ),
         Ceiling(
             "Lambda: concurrent executions",
             1000 / service,
             "1,000 in an account by default",
-            "ask for more; MaximumConcurrency keeps our share below it",
+            "ask for more; MaximumConcurrency keeps Darkroom's share below it",
             "quota",
         ),
         Ceiling(
             "Lambda: one event source",
             1250 / service,
-            "1,250 batches at a time, 1,000 where a maximum is set",
-            "a second queue and mapping, or provisioned pollers; beyond this containers are cheaper anyway",
+            "1,250 batches at a time, 1,000 if a maximum is set",
+            "a second queue and mapping, or provisioned pollers; above this, containers are cheaper anyway",
             "design",
         ),
         Ceiling(
@@ -82,7 +82,7 @@ def find_ceilings(
         Ceiling(
             "S3: originals under one prefix",
             min(PREFIX_WRITES, PREFIX_READS / max(gets, 1)),
-            "one write and one read a photo, for the same reason under one prefix",
+            "one write and one read for each photo, under one prefix for the same reason",
             "the same",
             "design",
         ),
@@ -99,7 +99,8 @@ def find_ceilings(
             "DynamoDB: the index `by_owner`, for one owner",
             PARTITION_WRITES / by_owner,
             f"an owner's photos are one key: {PARTITION_WRITES:,.0f} writes a second",
-            "spread over many owners nothing is needed; a single larger one would need several keys that a list merges",
+            "nothing if the load is spread over many owners; a single larger owner would need several keys, "
+            "which a list merges",
             "design",
         ),
         Ceiling(
@@ -113,22 +114,22 @@ def find_ceilings(
             "DynamoDB: a table on demand",
             40_000 / table,
             "40,000 write units a second by default",
-            f"ask for {BILLION_A_DAY * table:,.0f}; ids are spread well over the partitions of the table itself",
+            f"ask for {BILLION_A_DAY * table:,.0f}; ids are spread well over the table's own partitions",
             "quota",
         ),
         Ceiling(
             "API Gateway: requests of an account",
             10_000,
-            "10,000 a second by default, one a photo where nobody asks for its state",
-            "ask for more; direct uploads and bucket drops send no bytes through it, a drop not even a request",
+            "10,000 a second by default, one for each photo if no caller asks for its state",
+            "ask for more; direct uploads and bucket drops send no file through it, and a drop not even a request",
             "quota",
         ),
         Ceiling(
             "SQS: messages in flight, containers",
             120_000 / (2 * service),
             "120,000 of a queue; a worker holds two a slot, one of them ahead",
-            "DARKROOM_PREFETCH=0 halves it; short work is far away from it, work of ten seconds is not: "
-            f"{120_000 / 20:,.0f} photos/s, and half the workers would get nothing",
+            "DARKROOM_PREFETCH=0 halves the number; short jobs stay far below it, but with jobs of "
+            f"ten seconds it is reached at {120_000 / 20:,.0f} photos/s, and half the workers would get nothing",
             "design",
         ),
         Ceiling(
@@ -142,14 +143,15 @@ def find_ceilings(
             "SQS FIFO: requests of a queue",
             70_000 / max(sends, calls.get("sqs ReceiveMessage", 1.0), calls.get("sqs DeleteMessageBatch", 1.0)),
             "70,000 a second for each action, without batches (high throughput mode, which the template sets)",
-            "nothing to do: a send, a receive and a delete a photo",
+            "nothing to do: one send, one receive and one delete for each photo",
             "fine",
         ),
         Ceiling(
             "SQS FIFO: one owner",
             1 / service,
-            "an owner is a message group, which has one photo in work at a time; SQS itself would take 300 a second",
-            "that is what order means; whoever has one large owner takes the standard queue",
+            "an owner is a message group, and SQS delivers one message of a group at a time; "
+            "SQS itself accepts 300 a second",
+            "order requires this; use the standard queue for one large owner",
             "design",
         ),
         Ceiling("SQS standard: requests", float("inf"), "no quota", "nothing to do", "fine"),

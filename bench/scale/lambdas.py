@@ -1,7 +1,7 @@
-"""Lambda with SQS as its event source: how its pollers scale, and what an invocation does.
+"""Simulated Lambda with SQS as its event source: how its pollers scale, and what an invocation does.
 
 Source, looked up in 2026: AWS Lambda's guide, "Configuring scaling behavior for SQS event source mappings": five
-batches at a time to begin with, up to 300 more a minute while messages wait, 1,250 at most.
+batches at a time at first, up to 300 more a minute while messages wait, at most 1,250.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from simpy import Environment, Event
 from bench.scale.simulated_queue import SimulatedPhoto, SimulatedQueue
 
 FULL_CPU = 1769
-"""MB of memory with which a function has one vCPU; less memory is less of it."""
+"""MB of memory with which a function has one vCPU. CPU is proportional to memory."""
 
 FIRST_BATCHES = 5
 MORE_A_SECOND = 300 / 60
 MOST_BATCHES = 1250
 WARM = 600.0
-"""Seconds for which an idle environment is kept. AWS promises nothing; some minutes are usual."""
+"""Seconds for which Lambda keeps an idle environment. AWS promises nothing; some minutes are usual."""
 
 
 @dataclass(frozen=True)
 class LambdaFunction:
-    """`start_cpu` and `start_idle`: seconds of CPU, and of waiting, until a new environment begins to work."""
+    """`start_cpu`, `start_idle`: seconds of CPU, and of waiting, until a new environment starts to work."""
 
     memory: int
     most: int = 1000
@@ -35,7 +35,7 @@ class LambdaFunction:
 
     @property
     def share(self) -> float:
-        """Of one vCPU. A photo's work has one thread, so that more than one vCPU is of no use to it."""
+        """Share of one vCPU, at most 1: one thread processes a photo, so it cannot use a second vCPU."""
         return min(1.0, self.memory / FULL_CPU)
 
     def seconds(self, photo: SimulatedPhoto) -> float:
@@ -47,7 +47,7 @@ class LambdaFunction:
 
 
 class Pollers:
-    """Receive while fewer batches are at work than may be, and have each of them done."""
+    """Receive batches while fewer than the limit are in work, and invoke the function for each."""
 
     def __init__(self, env: Environment, queue: SimulatedQueue, function: LambdaFunction) -> None:
         self._env = env
@@ -96,7 +96,7 @@ class Pollers:
         if self._warm and self._warm[-1] >= began - WARM:
             self._warm.pop()
         else:
-            self._warm.clear()  # what lies below the newest is older still
+            self._warm.clear()  # the others are older than the newest
             self.cold_starts += 1
             yield self._env.timeout(self._function.start)
         for photo in photos:

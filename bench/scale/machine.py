@@ -1,7 +1,7 @@
-"""A machine whose cores are shared: what real runs on one machine are compared with.
+"""A simulated machine whose cores are shared, for comparison with real runs on one machine.
 
-In the cloud each worker has vCPUs of its own. Here workers and the emulator of AWS sit on the same cores, so a second
-of CPU takes longer than a second as soon as there is more to do than there are cores.
+In the cloud each worker has its own vCPUs. Here the workers and the AWS emulator share the cores, so a second of CPU
+takes longer than a second as soon as there is more work than there are cores.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ class _Task:
 
 
 class Machine:
-    """Groups of tasks, such as containers, share the cores evenly; none gets more than its cap, no task more than one.
+    """Groups of tasks, such as containers, share the cores evenly. A group gets at most its cap, a task at most one
+    core.
 
-    `others`: cores that other programs use. `together`: how fast a core is while all of them are busy, where 1 is one
-    that is busy alone. Cores that share caches, memory or, as hyperthreads do, their arithmetic are slower together.
+    `others`: cores that other programs use. `together`: speed of a core while all cores are busy, relative to a core
+    that is busy alone. Cores that share caches, memory or (hyperthreads) execution units are slower together.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Machine:
         self._alarm = 0
 
     def work(self, group: str, seconds: float) -> Event:
-        """The event of the end of so many CPU seconds."""
+        """Start a task of so many CPU seconds. Returns the event of its end."""
         end = self._env.event()
         if seconds <= 0:
             return end.succeed()
@@ -63,7 +64,7 @@ class Machine:
         groups: dict[str, list[_Task]] = {}
         for task in self._tasks:
             groups.setdefault(task.group, []).append(task)
-        # The least demanding first: what it leaves of its share goes to the others.
+        # In ascending order of demand: what a group does not use of its share goes to the others.
         demands = sorted((min(self._caps.get(group, math.inf), len(tasks)), group) for group, tasks in groups.items())
         free = ours = max(0.1, self._cores - self._others)
         for position, (demand, group) in enumerate(demands):
@@ -82,7 +83,7 @@ class Machine:
             self._env.timeout(max(0.0, next_end)).callbacks.append(lambda _: self._ring(alarm))
 
     def _ring(self, alarm: int) -> None:
-        if alarm != self._alarm:  # something began or ended since
+        if alarm != self._alarm:  # a task has started or ended since
             return
         self._advance()
         done = [task for task in self._tasks if task.left <= 1e-9]

@@ -1,4 +1,4 @@
-"""How long photos take: one real worker, photo after photo."""
+"""Measure how long photos take in one real worker, one after another."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from darkroom.services import Services
 from darkroom.settings import PROJECT
 
 DIFFERENT = 3
-"""Photos of each size; repetitions take them in turn."""
+"""Different photos of each size; repetitions use them in turn."""
 
 ROW = 8
-"""Photos sent at once, so that a worker goes from one to the next as it does under load."""
+"""Photos that are sent at once, so that a worker has no pause between them, as under load."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """What one photo of a row took on average. Seconds: of the clock, of the worker's CPU, of the emulator's CPU."""
+    """Mean seconds of one photo of a row: elapsed time, CPU of the worker, CPU of the emulator."""
 
     wall: float
     worker_cpu: float
@@ -46,24 +46,24 @@ class Service:
 
     @property
     def idle(self) -> float:
-        """Seconds in which nobody computed for it."""
+        """Seconds in which neither the worker nor the emulator computed."""
         return max(0.0, self.wall - self.worker_cpu - self.emulator_cpu)
 
     @property
     def beside(self) -> float:
-        """Seconds of the emulator's CPU that passed while the worker computed as well: deletes and receives."""
+        """CPU seconds of the emulator while the worker computed, too: deletes and receives."""
         return min(self.emulator_cpu, max(0.0, self.worker_cpu + self.emulator_cpu - self.wall))
 
 
 @dataclass(frozen=True)
 class RealRun:
-    """Photos that were sent as fast as it goes: when each was sent, begun and done, and what all of them used."""
+    """Photos that were sent as fast as possible: when each was sent, begun and done, and the CPU of all together."""
 
     times: list[tuple[float, float, float]]
     worker_cpu: float
     emulator_cpu: float
     others: float
-    """Cores that other programs used meanwhile."""
+    """Cores that other programs used during the run."""
 
     def service(self) -> Service:
         """For a run of one worker with one slot."""
@@ -77,7 +77,7 @@ def preset(name: str) -> list[Job]:
 
 
 def store(services: Services, photo: Path, size: tuple[int, int], jobs: list[Job]) -> PhotoRecord:
-    """As an upload does it, but for the message."""
+    """Store a photo as an upload does, without its message."""
     data = photo.read_bytes()
     photo_id = new_id()
     original = Original(
@@ -101,7 +101,7 @@ def send(services: Services, record: PhotoRecord) -> None:
 
 
 def run(stack: RealStack, photos: list[tuple[Path, tuple[int, int]]], jobs: list[Job]) -> RealRun:
-    """For a stack whose workers are idle. All photos are stored before the first message is sent."""
+    """Run photos through a stack whose workers are idle. All are stored before the first message is sent."""
     records = [store(stack.services, photo, size, jobs) for photo, size in photos]
     time.sleep(1)
     sent = []
@@ -111,7 +111,7 @@ def run(stack: RealStack, photos: list[tuple[Path, tuple[int, int]]], jobs: list
         sent.append(time.time())
         send(stack.services, record)
     ids = {record.id for record in records}
-    # Looking costs CPU time: seldom.
+    # Reading the log costs CPU time, so it is read seldom.
     wait_until("all photos are done", lambda: ids <= {one.photo for one in settled(stack.log())}, pause=0.5)
     worker_after, emulator_after = stack.cpu()
     used = others.cores()
@@ -121,13 +121,13 @@ def run(stack: RealStack, photos: list[tuple[Path, tuple[int, int]]], jobs: list
 
 
 def in_a_row(stack: RealStack, photos: list[Path], size: str, jobs: list[Job], turn: int) -> Service:
-    """For a stack with one idle worker. Each turn begins with another of the photos."""
+    """Run one row on a stack with one idle worker. Each turn begins with another photo."""
     chosen = [photos[(turn + number) % len(photos)] for number in range(ROW)]
     return run(stack, [(photo, SIZES[size]) for photo in chosen], jobs).service()
 
 
 def measure(repetitions: int, presets: list[str]) -> dict[str, Any]:
-    """Service times by size and preset, with what they were measured on."""
+    """Times by size and preset, and the machine on which they were measured."""
     samples: dict[str, dict[str, list[dict[str, float]]]] = {}
     with tempfile.TemporaryDirectory(prefix="darkroom-scale-") as directory, Processes(Path(directory)) as stack:
         photos = make_photos(Path(directory), list(SIZES))

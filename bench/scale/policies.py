@@ -1,9 +1,9 @@
-"""How many workers there shall be: what scales them on AWS and on Kubernetes, with its delays.
+"""Scaling policies of AWS and Kubernetes, with their delays: how many workers run at a time.
 
-Sources, looked up in 2026: the user guides of Application Auto Scaling (target tracking: its alarms want 3 minutes
-above the target, or 15 minutes below nine tenths of it; a scale-in waits for its cool-down), of Amazon SQS (metrics
-come each minute, and counts lag by up to a minute), KEDA's aws-sqs-queue scaler and Kubernetes'
-HorizontalPodAutoscaler; its numbers are those of deploy/kubernetes.
+Sources, read in 2026: the user guides of Application Auto Scaling (target tracking: an alarm needs 3 minutes above the
+target, or 15 minutes below nine tenths of it; a scale-in waits for its cool-down) and of Amazon SQS (metrics arrive
+once a minute, and counts lag by up to a minute), KEDA's aws-sqs-queue scaler, and Kubernetes' HorizontalPodAutoscaler
+with the numbers of deploy/kubernetes.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Policy(Protocol):
 
     @property
     def begin(self) -> int:
-        """Workers at the beginning."""
+        """Number of workers at the start."""
 
     @property
     def prefetch(self) -> int | None:
-        """Messages that each of them may take ahead; None: one a slot."""
+        """Messages that each worker may prefetch; None: one for each slot."""
 
     def control(
         self, env: Environment, queue: SimulatedQueue, fleet: SimulatedFleet, chance: random.Random, /
@@ -55,7 +55,7 @@ class Fixed:
 
 @dataclass(frozen=True)
 class TargetTracking:
-    """ECS: visible messages for each running worker are held near a target, which may stand for seconds of work."""
+    """ECS keeps the visible messages for each running worker near a target, which may stand for seconds of work."""
 
     name: str
     target: float
@@ -78,7 +78,7 @@ class TargetTracking:
         while True:
             yield env.timeout(MINUTE - lag)
             backlog, metric = queue.visible, queue.visible / max(1, fleet.running)
-            lag = chance.uniform(0, MINUTE)  # CloudWatch tells of it so much later
+            lag = chance.uniform(0, MINUTE)  # CloudWatch reports it that much later
             yield env.timeout(lag)
             above = above + 1 if metric > self.target else 0
             below = below + 1 if metric < 0.9 * self.target else 0
@@ -88,14 +88,14 @@ class TargetTracking:
                     fleet.scale_to(wanted)
                     last_out = env.now
             elif below >= self.in_after and env.now - max(last_in, last_out) >= self.in_cooldown:
-                # Bit by bit: with a short backlog the metric cannot tell how many workers keep it short.
+                # In small steps: with a short backlog the metric does not show how many workers are needed.
                 fleet.scale_to(max(self.least, wanted, math.floor(fleet.desired * self.in_factor)))
                 last_in = env.now
 
 
 @dataclass(frozen=True)
 class Keda:
-    """Kubernetes: a worker for each so many messages, those in flight included, through a HorizontalPodAutoscaler."""
+    """Kubernetes runs one worker for `per_worker` messages, including those in flight (HorizontalPodAutoscaler)."""
 
     name: str
     per_worker: float
@@ -120,8 +120,8 @@ class Keda:
             while wishes[0][0] < env.now - self.stabilization:
                 wishes.popleft()
             up, down, minute_ago = wishes[-1][1], max(wish for _, wish in wishes), sizes[0]
-            if up > fleet.desired:  # within a minute at most twice as many, or four more
+            if up > fleet.desired:  # in a minute at most twice as many, or four more
                 fleet.scale_to(min(up, max(fleet.desired, 2 * minute_ago, minute_ago + 4)))
-            elif down < fleet.desired:  # and at most half of them away
+            elif down < fleet.desired:  # and at most half of them fewer
                 fleet.scale_to(max(down, min(fleet.desired, math.ceil(minute_ago / 2))))
             sizes.append(fleet.desired)

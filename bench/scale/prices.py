@@ -1,4 +1,4 @@
-"""What it costs: bench/prices.toml, and the sums that are made of it."""
+"""Costs, from the prices in bench/prices.toml."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class Prices:
         return assumed
 
     def fargate_hour(self, chip: str) -> float:
-        """One worker's hour."""
+        """Dollars for an hour of one worker."""
         rates = self.table["fargate"][chip]
         return float(self.assumed["worker_vcpus"] * rates["vcpu_hour"] + self.assumed["worker_gb"] * rates["gb_hour"])
 
     def ec2_hour(self, chip: str) -> float:
-        """One worker's hour, with as many workers on an instance as it has vCPUs."""
+        """Dollars for an hour of one worker, with one worker for each vCPU of an instance."""
         instance = self.table["ec2"][chip]
         return float(instance["hour"] / instance["vcpus"] * self.assumed["worker_vcpus"])
 
     def lambda_bill(self, chip: str, memory: int, seconds: float, invocations: float) -> float:
-        """`memory` in MB."""
+        """Dollars. `memory` in MB; `seconds`: billed seconds of all invocations."""
         rates = self.table["lambda"]
         return float(
             seconds * memory / 1024 * rates[chip]["gb_second"] + invocations * rates["million_requests"] / MILLION

@@ -155,7 +155,7 @@ def _asked(measured: Mapping[str, Any], requests: Mapping[str, float], prices: P
     size = sum(share * measured["bytes"][name] for name, share in MIX.items())
     kept = f"keeping the originals for a month ({size / 1e6:.1f} MB each)"
     gateway = prices.table["api_gateway"]["million_rest_requests"]
-    dollars = [*requests.items(), ("API Gateway, where uploads come through it", gateway)]
+    dollars = [*requests.items(), ("API Gateway, if uploads come through it", gateway)]
     dollars.append((kept, size * MILLION / 1e9 * prices.table["s3"]["gb_month"]))
     calls = [_line(call, f"{count:g}") for call, count in counted["calls"].items()]
     money = [_line(name, f"{amount:,.2f}") for name, amount in dollars]
@@ -177,7 +177,7 @@ def _asked(measured: Mapping[str, Any], requests: Mapping[str, float], prices: P
 
 def _limit_lines(ceilings: Sequence[Ceiling]) -> list[str]:
     said = {"design": "**ours**", "quota": "quota", "fine": "-"}
-    lines = _head("what", "", "photos/s", "a day", "why", "what is done about it, or would have to be")
+    lines = _head("what", "", "photos/s", "a day", "why", "what the design does about it, or would have to do")
     return lines + [
         _line(one.what, said[one.kind], _count(one.rate), _count(one.a_day), one.reason, one.answer) for one in ceilings
     ]
@@ -197,7 +197,7 @@ def _calibration(found: Mapping[str, Any]) -> str:
 
 def _inputs(world: World) -> dict[str, str]:
     measured, versions, assumed = world.measured, world.measured["versions"], world.prices.assumed
-    lines = _head("preset", "photo", "file", "CPU (range over rows)", "here in all", "assumed waiting for AWS")
+    lines = _head("preset", "photo", "file", "CPU (range over rows)", "time here", "assumed waiting for AWS")
     for preset, sizes in measured["services"].items():
         for size, ones in sizes.items():
             cpus = [one["worker_cpu"] for one in ones]

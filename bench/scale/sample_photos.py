@@ -1,4 +1,4 @@
-"""Photos made in code: soft colours under fine grain, about as hard to decode and as large as a phone's."""
+"""Photos made in code: soft colours with fine grain. They are about as large, and as slow to decode, as a phone's."""
 
 from __future__ import annotations
 

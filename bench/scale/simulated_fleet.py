@@ -1,4 +1,4 @@
-"""Workers that come and go: starts take a while, stops lose nothing, and both are paid for."""
+"""Simulated workers that start and stop: a start takes time, a stop loses no photo, and both are billed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ class _Place:
 
 
 class SimulatedFleet:
-    """`delay` is the time from the decision to start a worker until it polls; it is paid for, as Fargate bills from the
-    beginning of the image's download."""
+    """`delay`: seconds from the decision to start a worker until it polls. They are billed, because Fargate bills from
+    the start of the image's download.
+    """
 
     def __init__(self, env: Environment, make: Callable[[], SimulatedWorker], delay: Callable[[], float]) -> None:
         self._env = env
@@ -53,7 +54,7 @@ class SimulatedFleet:
         self.peak = max(self.peak, len(self._wanted))
 
     def seconds(self, minimum: float = 0.0) -> float:
-        """Of all workers so far; each counts for at least `minimum`."""
+        """Billed seconds of all workers so far; each counts for at least `minimum`."""
         return sum(max(minimum, (p.until if p.until is not None else self._env.now) - p.since) for p in self._all)
 
     def _start(self, place: _Place) -> Generator[Event]:

@@ -1,6 +1,6 @@
-"""What is simulated of SQS and of our workers: messages wait, are received, held and deleted.
+"""Simulated SQS queue and workers: messages wait, are received, held and deleted.
 
-Events call back instead of running as processes: a simulated day has a million photos.
+Events use callbacks instead of processes, because a simulated day has a million photos.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from functools import partial
 from simpy import Environment, Event
 
 BATCH = 10
-"""Messages in one receive, as SQS has it."""
+"""SQS's limit of messages in one receive."""
 
 
 @dataclass(slots=True)
 class SimulatedPhoto:
-    """One photo's message. Times in seconds; NaN until they come."""
+    """One photo's message. Times are in seconds, and NaN until they are known."""
 
     arrived: float
     cpu: float
-    """Seconds that it takes of one vCPU."""
+    """Seconds on one vCPU."""
     idle: float = 0.0
-    """Seconds in which the worker waits for AWS's answers."""
+    """Seconds in which the worker waits for answers of AWS."""
     kind: int = 0
     started: float = math.nan
     done: float = math.nan
 
 
 class SimulatedQueue:
-    """A standard queue. Receives are long polls: they succeed with at least one photo."""
+    """A standard queue. A receive is a long poll: it succeeds with at least one photo."""
 
     def __init__(self, env: Environment) -> None:
         self._env = env
@@ -51,7 +51,7 @@ class SimulatedQueue:
         self._answer()
 
     def receive(self, limit: int) -> Event:
-        """An event whose value will be up to `limit` photos."""
+        """An event that succeeds with up to `limit` photos."""
         poll = self._env.event()
         self._polls.append((poll, limit))
         self._answer()
@@ -61,7 +61,7 @@ class SimulatedQueue:
         self._polls = deque(waiting for waiting in self._polls if waiting[0] is not poll)
 
     def give_back(self, photos: Iterable[SimulatedPhoto]) -> None:
-        """They are to be received again, at once."""
+        """Make photos visible again at once."""
         returned = list(photos)
         self.in_flight -= len(returned)
         self._visible.extendleft(reversed(returned))
@@ -79,9 +79,9 @@ class SimulatedQueue:
 
 
 class SimulatedWorker:
-    """As worker/consumer.py does it: one poller, `slots` photos at a time, `prefetch` more that wait in its hands.
+    """A worker as in worker/consumer.py: one poller, `slots` photos at a time, and `prefetch` more received ones.
 
-    `perform` begins the work on a photo and returns the event of its end.
+    `perform` starts the work on a photo and returns the event of its end.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class SimulatedWorker:
         self._poll()
 
     def stop(self) -> None:
-        """As after SIGTERM: nothing new, what waits goes back at once, what runs is finished."""
+        """As after SIGTERM: receive nothing more, give waiting photos back at once, finish the running ones."""
         self._stopping = True
         if self._polling is not None and not self._polling.triggered:
             self._queue.cancel(self._polling)

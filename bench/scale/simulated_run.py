@@ -1,4 +1,4 @@
-"""One simulated run: arrivals against workers, and what came of it."""
+"""One simulated run: photos arrive, workers process them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from bench.scale.simulated_fleet import SimulatedFleet
 from bench.scale.simulated_queue import SimulatedPhoto, SimulatedQueue, SimulatedWorker
 
 Demand = Callable[[random.Random], tuple[float, float]]
-"""A photo's seconds of CPU, and of waiting for AWS."""
+"""Draws a photo's seconds of CPU, and of waiting for AWS."""
 
 DRAIN = 6 * 3600.0
-"""Seconds after the last arrival until what still waits counts as never done."""
+"""Seconds after the last arrival; what still waits then counts as never done."""
 
 
 @dataclass
@@ -32,7 +32,7 @@ class SimulatedRun:
     invocations: int = 0
     cold_starts: int = 0
     timeline: list[tuple[float, int, int]] = field(default_factory=list)
-    """Time, messages that wait, workers."""
+    """Time, waiting messages, workers."""
 
     @property
     def done(self) -> int:
@@ -44,7 +44,7 @@ class SimulatedRun:
 
     @property
     def late(self) -> float:
-        """Share of photos that waited for longer than five minutes, after which the sweep sends them again."""
+        """Share of photos that waited longer than five minutes: the sweep sends these again."""
         waits = self.waits
         return sum(wait > 300 for wait in waits) / max(1, len(waits))
 
@@ -57,7 +57,7 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 def run_workers(
     arrivals: Arrivals, policy: Policy, demand: Demand, seed: int, delay: Callable[[random.Random], float]
 ) -> SimulatedRun:
-    """Containers, each with one slot and a vCPU of its own."""
+    """Simulate containers, each with one slot and its own vCPU."""
     env, chance = Environment(), random.Random(f"{seed}-workers")
     queue = SimulatedQueue(env)
 
@@ -75,7 +75,7 @@ def run_workers(
 
 
 def run_lambda(arrivals: Arrivals, function: LambdaFunction, demand: Demand, seed: int) -> SimulatedRun:
-    """Lambda; `worker_seconds` are the billed ones."""
+    """Simulate Lambda; `worker_seconds` are the billed seconds."""
     env = Environment()
     queue = SimulatedQueue(env)
     pollers = Pollers(env, queue, function)
@@ -95,7 +95,7 @@ def run_lambda(arrivals: Arrivals, function: LambdaFunction, demand: Demand, see
 def _drive(
     env: Environment, queue: SimulatedQueue, arrivals: Arrivals, demand: Demand, seed: int, workers: Callable[[], int]
 ) -> tuple[list[SimulatedPhoto], list[tuple[float, int, int]]]:
-    """Send what comes, and go on until all of it is done. Every policy gets the same photos at the same times."""
+    """Send the arriving photos and run until all are done. Every policy gets the same photos at the same times."""
     when, what = random.Random(f"{seed}-when"), random.Random(f"{seed}-what")
     photos: list[SimulatedPhoto] = []
     timeline: list[tuple[float, int, int]] = []
