@@ -140,7 +140,8 @@ class ApiSettings(_Group):
     )
     presets_file: Path = Field(
         PROJECT / "presets.toml",
-        description="TOML file with named lists of jobs. Default: the presets.toml that comes with Darkroom.",
+        description="TOML file with named lists of jobs. docker compose needs a path beside docker-compose.yml. "
+        "Default: the presets.toml that comes with Darkroom.",
     )
     default_preset: str = Field("web", description="Preset for an upload that names no jobs.")
     max_upload_bytes: int = Field(64 * MIB, ge=1024, description="Largest photo, in bytes; 67108864 is 64 MiB.")

@@ -24,7 +24,7 @@ WIDTH = 118
 EXAMPLE_HEADER = """\
 # Every setting with its default. `make docs` writes this file; the settings are defined in darkroom/setting_fields.py.
 #
-# docker compose: copy this file to .env and remove the # from what you change.
+# docker compose: copy this file to .env and remove the # from what you change, or set variables in the shell.
 # make run, and everywhere else: set environment variables.
 # A process with a wrong value or a misspelt name does not start, and names everything that is wrong.
 """
@@ -69,9 +69,12 @@ COMMAND_LINE = Section(
 )
 
 COMPOSE = Section(
-    "docker compose only",
-    "docker-compose.yml reads these, from .env or from the shell; Darkroom itself does not know them. With docker "
-    "compose, DARKROOM_PORT is the API's port on the host: in its container the API always listens on 8080.",
+    "docker compose",
+    "docker-compose.yml passes every setting of the services to the containers, from .env or from the shell. The "
+    "exceptions are DARKROOM_HOST and DARKROOM_SPOOL_DIR, which it sets itself, and DARKROOM_PORT, which is the API's "
+    "port on the host: in its container the API listens on 8080. Some defaults differ there: DARKROOM_AUTH=auto, "
+    "DARKROOM_LOG_FORMAT=json, DARKROOM_POLL_WAIT=2, and the two public addresses are those of the ports on 127.0.0.1. "
+    "The following variables matter to docker compose only.",
     (
         Variable("LOCALSTACK_PORT", "4566", "LocalStack's port on the host.", ""),
         Variable("WORKER_REPLICAS", "2", "Worker containers. `docker compose up --scale worker=4` overrides it.", ""),
