@@ -1,1 +1,1 @@
-"""The embedded runs: API and workers, or functions, with an AWS emulator on this machine."""
+"""`make run` and `make run-serverless`: Darkroom with an AWS emulator on this machine, without Docker."""

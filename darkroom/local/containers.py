@@ -1,8 +1,7 @@
-"""The embedded run: API, workers and an AWS emulator in one command, without Docker.
+"""`make run`: API, workers and an AWS emulator in one command, without Docker.
 
-`python -m darkroom.local` (or `make run`) starts them, `Ctrl-C` stops them in the order that loses
-nothing: first the API, so that nothing more comes in; then the workers, which finish what they hold or
-give it back; the emulator last, because it saves queues and records only when it ends by itself.
+Ctrl-C stops them in an order that loses nothing: first the API, so that nothing new arrives; then the workers, which
+finish their photos or give them back; the emulator last, because it saves queues and records when it stops.
 """
 
 from __future__ import annotations
@@ -14,7 +13,15 @@ from typing import TextIO
 import click
 
 from darkroom.aws.clients import make_clients
-from darkroom.local.emulator import HOST, Child, Emulator, StartFailed, is_taken, wait_until_answers
+from darkroom.local.emulator import (
+    HOST,
+    Emulator,
+    LocalProcess,
+    StartFailed,
+    is_taken,
+    wait_for_aws,
+    wait_until_answers,
+)
 from darkroom.local.supervisor import HELP, HOME, EmbeddedRun, aws_port_option, run_until_stopped, say
 from darkroom.provision.data import provision
 from darkroom.resources import LEAST, RESERVE, usable_memory
@@ -23,19 +30,19 @@ from darkroom.settings import Settings, prepare_spool, read_settings
 API_STARTS_WITHIN = 60.0
 API_STOPS_WITHIN = 40.0
 KILLED_WITHIN = 10.0
-"""A process that should be gone; a little more than a busy machine takes."""
+"""Seconds beyond the grace of a worker; enough for a busy machine."""
 
 OTHERS = 2
-"""Processes, beside the workers, that want as much memory as a worker itself: the API and the emulator."""
+"""Processes beside the workers that need RESERVE bytes too: the API and the emulator."""
 
 
 class LocalRun(EmbeddedRun):
     """The API, workers and, unless AWS_ENDPOINT_URL names another AWS, the emulator."""
 
-    def __init__(self, workers: int, aws_port: int, processes: TextIO) -> None:
-        # Who names an endpoint means it: LocalStack, perhaps, which then gets no emulator beside it.
+    def __init__(self, workers: int, aws_port: int, pid_file: TextIO) -> None:
+        # The user may have set an endpoint, such as LocalStack's.
         emulator = None if os.environ.get("AWS_ENDPOINT_URL") else Emulator(HOME, aws_port)
-        super().__init__(HOME, emulator, processes)
+        super().__init__(HOME, emulator, pid_file)
         self.workers = workers
         self.stop_grace = float(Settings().stop_grace)
 
@@ -45,56 +52,61 @@ class LocalRun(EmbeddedRun):
             {
                 "DARKROOM_PUBLIC_URL": f"http://{HOST}:{port}",
                 "DARKROOM_SPOOL_DIR": str((HOME / "spool").absolute()),
-                # A worker that stops waits for its poll to return.
+                # A worker that stops waits until its poll returns.
                 "DARKROOM_POLL_WAIT": "2",
             }
         )
         self.stop_grace = settings.stop_grace
         self._check_ports(settings)
-        self.processes.truncate(0)
+        self.pid_file.truncate(0)
         prepare_spool(settings)
         self.start_emulator()
+        if self.emulator is None:
+            endpoint = os.environ["AWS_ENDPOINT_URL"]
+            say(f"waiting for AWS at {endpoint} (AWS_ENDPOINT_URL)")
+            wait_for_aws(endpoint, give_up=self.stop_wanted)
+            self.check()
         provision(settings, make_clients(settings))
         self.check()
-        api = Child("api", "api", self.log("api"), os.environ)
+        api = LocalProcess("api", "api", self.log("api"), os.environ)
         self.note(api)
         shares = worker_shares(settings, self.workers, usable_memory())
         for worker in range(1, self.workers + 1):
             name = f"worker-{worker}"
-            self.note(Child(name, "worker", self.log(name), os.environ | shares))
+            self.note(LocalProcess(name, "worker", self.log(name), os.environ | shares))
         wait_until_answers(api, settings.host, settings.port, "/healthz", API_STARTS_WITHIN, give_up=self.stop_wanted)
         self.check()
         return settings
 
     def stop(self) -> None:
-        api = [child for child in self.children if child.name == "api"]
-        workers = [child for child in self.children if child.name.startswith("worker")]
-        self._stop(api, API_STOPS_WITHIN, "uploads that it had not answered are lost")
-        self._stop(workers, self.stop_grace + KILLED_WITHIN, "its photos are taken up again when their lease is over")
+        api = [process for process in self.processes if process.name == "api"]
+        workers = [process for process in self.processes if process.name.startswith("worker")]
+        self._stop(api, API_STOPS_WITHIN, "uploads without an answer are lost")
+        self._stop(workers, self.stop_grace + KILLED_WITHIN, "the next run processes its photos again")
         self.stop_emulator()
 
-    def _stop(self, children: list[Child], within: float, otherwise: str) -> None:
-        for child in children:
-            child.tell_to_stop()
-        for child in children:
-            if not child.wait(within, give_up=lambda: self.signals > 1):
-                say(f"{child.name} was killed; {otherwise}")
+    def _stop(self, processes: list[LocalProcess], within: float, after_a_kill: str) -> None:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            if not process.wait(within, give_up=lambda: self.signals > 1):
+                say(f"{process.name} was killed; {after_a_kill}")
 
     def _check_ports(self, settings: Settings) -> None:
         if is_taken(settings.host, settings.port):
             raise StartFailed(
-                f"{settings.host}:{settings.port} is in use by another program{self.left_by_an_earlier_run()}; "
-                f"end that one, or take another port: DARKROOM_PORT={settings.port + 1} make run"
+                f"{settings.host}:{settings.port} is in use by another program{self.left_by_an_earlier_run()}. "
+                f"Stop it, or use another port: DARKROOM_PORT={settings.port + 1} make run"
             )
         self.check_emulator_port()
 
     def welcome(self, settings: Settings) -> str:
         base = settings.base_url
         state = (
-            f"{HOME}/: queues, records and photos. Ctrl-C saves them and the next run goes on;\n"
-            "        kill -9 of the emulator loses the queue. `make clean` removes everything."
+            f"{HOME}/ holds queues, records and photos for the next run. Ctrl-C saves them, kill -9 of the\n"
+            "        emulator loses the queues. `make clean` removes everything."
             if self.emulator
-            else f"at {os.environ['AWS_ENDPOINT_URL']}, which you have set."
+            else f"at {os.environ['AWS_ENDPOINT_URL']} (AWS_ENDPOINT_URL)"
         )
         return f"""
 Darkroom runs with {self.workers} worker{"s"[: self.workers != 1]}. Ctrl-C stops it.
@@ -104,24 +116,27 @@ Darkroom runs with {self.workers} worker{"s"[: self.workers != 1]}. Ctrl-C stops
   logs  {HOME / "logs"}/
   state {state}
 
-Try it with a photo of yours:
+Upload a photo:
 
   {self.example_upload(settings, base)}
 
-Look into the queue:
+See how many messages wait:
 
   {self.aws_environ()} {self.darkroom_command()} queue
 """
 
 
 def worker_shares(settings: Settings, workers: int, usable: int) -> dict[str, str]:
-    """The part of this machine that each worker takes, of `usable` bytes; each would take all for itself.
+    """Settings that give each worker its share of the `usable` bytes; by default each would take all of them.
 
-    One photo at a time each, as there are several workers to be seen. What the user has set holds.
+    Each worker processes one photo at a time, so that several workers share the work visibly. The user's own settings
+    win.
     """
     slots = settings.concurrency or 1
     share = (usable - (workers + OTHERS) * RESERVE) // (workers * slots)
-    memory = settings.child_memory or max(LEAST, share)  # rather a machine that is promised twice
+    memory = settings.child_memory or max(
+        LEAST, share
+    )  # a child needs at least this, even if the sum exceeds the machine
     return {"DARKROOM_CONCURRENCY": str(slots), "DARKROOM_CHILD_MEMORY": str(memory)}
 
 
@@ -130,4 +145,4 @@ def worker_shares(settings: Settings, workers: int, usable: int) -> dict[str, st
 @aws_port_option
 def main(workers: int, aws_port: int) -> None:
     """Run Darkroom on this machine, without Docker."""
-    sys.exit(run_until_stopped(HOME, lambda processes: LocalRun(workers, aws_port, processes)))
+    sys.exit(run_until_stopped(HOME, lambda pid_file: LocalRun(workers, aws_port, pid_file)))

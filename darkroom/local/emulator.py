@@ -1,6 +1,6 @@
-"""AWS in one small process, for a laptop and the tests: ministack, bound to this machine only.
+"""The AWS emulator of `make run` and the tests: ministack, a process that listens on 127.0.0.1 only.
 
-It saves queues and records when it ends by a signal, and photos as they come.
+It saves queues and records when a signal ends it, and photos at once.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import urlsplit
 
 from darkroom.errors import DarkroomError
 
 HOST = "127.0.0.1"
 STARTS_WITHIN = 60.0
 SAVES_WITHIN = 30.0
+
+AWS_ANSWERS_WITHIN = 10.0
+"""Seconds to wait for an endpoint that the user has set."""
 
 
 class StartFailed(DarkroomError):
@@ -34,11 +38,10 @@ class StartFailed(DarkroomError):
     retryable = False
 
 
-class Child:
-    """One process that we started, with its log file.
+class LocalProcess:
+    """A process that we started, with its log file.
 
-    It gets a session of its own, so that Ctrl-C in the terminal reaches us alone and we end the
-    processes in the right order.
+    It has its own session, so Ctrl-C in the terminal reaches only us, and we stop the processes in the right order.
     """
 
     def __init__(self, name: str, module: str, log: Path, environ: Mapping[str, str]) -> None:
@@ -59,34 +62,32 @@ class Child:
     def ended(self) -> bool:
         return self.process.poll() is not None
 
-    def tell_to_stop(self) -> None:
+    def terminate(self) -> None:
         if not self.ended:
             self.process.terminate()
 
     def wait(self, within: float, give_up: Callable[[], bool] = lambda: False) -> bool:
-        """Wait until it ended, kill it when it takes too long; True when it ended by itself."""
+        """Wait until it has ended. Kills it after `within` seconds. Returns True if it ended without a kill."""
         deadline = time.monotonic() + within
         while not self.ended and time.monotonic() < deadline and not give_up():
             time.sleep(0.05)
-        by_itself = self.ended
-        # The whole session, also after a clean end: children that it left behind have nobody else to end them.
+        ended_itself = self.ended
+        # The whole session, even after a clean end: its own child processes may still run.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        return by_itself
+        return ended_itself
 
-    def last_lines(self, count: int = 20) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
-
-    def how_it_ended(self) -> str:
-        code = self.process.poll()
-        if code is not None and code < 0:
-            return f"was ended by {signal.Signals(-code).name}"
-        return f"ended with exit code {code}"
+    def failure(self) -> str:
+        """How it ended, and the last lines of its log."""
+        code = self.process.poll() or 0
+        ending = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        last_lines = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+        return f"{self.name} {ending}; the end of {self.log}:\n{last_lines}"
 
 
 class Emulator:
-    """ministack on a port of this machine, with its state in a directory.
+    """ministack on a local port, with its state in a directory.
 
     A context manager; `with Emulator(directory) as emulator: emulator.url`.
     """
@@ -95,30 +96,30 @@ class Emulator:
         self.port = port or free_port()
         self.url = f"http://{HOST}:{self.port}"
         self._directory = directory.absolute()
-        self._child: Child | None = None
+        self._process: LocalProcess | None = None
 
     @property
     def environ(self) -> dict[str, str]:
-        """What leads boto3 here, when no other AWS_* variable but a region is set."""
+        """The variables that point boto3 here, if no other AWS_* variable is set except a region."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
-            # A user's files may name other endpoints, or a way to log in.
+            # The user's own files may name other endpoints or credentials.
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
 
-    def start(self, log: Path | None = None, give_up: Callable[[], bool] = lambda: False) -> Child:
+    def start(self, log: Path | None = None, give_up: Callable[[], bool] = lambda: False) -> LocalProcess:
         """Start it and wait until it answers. Raises StartFailed."""
         if importlib.util.find_spec("ministack") is None:
-            raise StartFailed("the AWS emulator is not installed; in the checkout: make install")
+            raise StartFailed("the AWS emulator is not installed; in the checkout, `make install` installs it")
         if is_taken(HOST, self.port):
             raise StartFailed(f"{HOST}:{self.port} is in use by another program")
         state, photos = self._directory / "state", self._directory / "s3"
         if not (state / "cloudformation.json").exists():
-            # Photos without the state that names them: a first run was killed before it could save.
-            # They would only stand in the way, because CloudFormation makes no bucket that exists.
+            # A first run was killed before it saved its state. Remove its photos, because CloudFormation cannot make a
+            # bucket that exists.
             shutil.rmtree(photos, ignore_errors=True)
         environ = {
             **os.environ,
@@ -128,24 +129,26 @@ class Emulator:
             "STATE_DIR": str(state),
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(photos),
-            # Services of its own ports that nobody asked for.
+            # Services that listen on further ports.
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
         }
-        self._child = child = Child("emulator", "ministack", log or self._directory / "emulator.log", environ)
+        self._process = process = LocalProcess(
+            "emulator", "ministack", log or self._directory / "emulator.log", environ
+        )
         try:
-            wait_until_answers(child, HOST, self.port, "/_ministack/health", STARTS_WITHIN, give_up)
+            wait_until_answers(process, HOST, self.port, "/_ministack/health", STARTS_WITHIN, give_up)
         except BaseException:
             self.stop()
             raise
-        return child
+        return process
 
     def stop(self) -> bool:
-        """End it; True when it ended by itself, which means that it saved its state."""
-        if self._child is None:
+        """Stop it. Returns True if it ended without a kill, and so has saved its state."""
+        if self._process is None:
             return True
-        self._child.tell_to_stop()
-        return self._child.wait(SAVES_WITHIN)
+        self._process.terminate()
+        return self._process.wait(SAVES_WITHIN)
 
     def __enter__(self) -> Emulator:
         self.start()
@@ -158,7 +161,7 @@ class Emulator:
 
 
 def wait_until_answers(
-    child: Child,
+    process: LocalProcess,
     host: str,
     port: int,
     path: str,
@@ -169,12 +172,12 @@ def wait_until_answers(
     """Wait for a 200 on this address. Raises StartFailed after `within` seconds, and at once when the process ends."""
     deadline = time.monotonic() + within
     while not give_up():
-        if child.ended:
-            raise StartFailed(f"{child.name} {child.how_it_ended()}; the end of {child.log}:\n{child.last_lines()}")
+        if process.ended:
+            raise StartFailed(process.failure())
         if _answers(host, port, path, request_timeout):
             return
         if time.monotonic() > deadline:
-            raise StartFailed(f"{child.name} does not answer within {within:g} s; see {child.log}")
+            raise StartFailed(f"{process.name} does not answer after {within:g} s; see {process.log}")
         time.sleep(0.1)
 
 
@@ -190,6 +193,24 @@ def _answers(host: str, port: int, path: str, timeout: float) -> bool:
         connection.close()
 
 
+def wait_for_aws(url: str, give_up: Callable[[], bool] = lambda: False) -> None:
+    """Wait until something accepts connections at the address. Raises StartFailed after AWS_ANSWERS_WITHIN seconds."""
+    parts = urlsplit(url)
+    address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+    deadline = time.monotonic() + AWS_ANSWERS_WITHIN
+    while not give_up():
+        try:
+            socket.create_connection(address, timeout=2).close()
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise StartFailed(
+                    f"nothing answers at {url} after {AWS_ANSWERS_WITHIN:g} s ({error.strerror or error}). Start what "
+                    "should answer there, or run the built-in AWS emulator: env -u AWS_ENDPOINT_URL make run"
+                ) from error
+        time.sleep(0.2)
+
+
 def is_taken(host: str, port: int) -> bool:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -198,7 +219,7 @@ def is_taken(host: str, port: int) -> bool:
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL:
                 raise StartFailed(f"DARKROOM_HOST: this machine has no address {host}") from None
-            return error.errno == errno.EADDRINUSE  # what else may be wrong is said better by who binds in earnest
+            return error.errno == errno.EADDRINUSE  # the process that listens here reports other errors
     return False
 
 

@@ -1,7 +1,7 @@
-"""Deploy deploy/aws/serverless.yaml, and all that it needs, to a stand-in for AWS that runs functions without Docker.
+"""Deploy deploy/aws/serverless.yaml, and everything that it needs, to an AWS emulator that runs functions.
 
-Their code is a zip of our packages; what these need is where the stand-in's own Python finds it. On AWS the functions
-are made of the image, and no code of ours deploys them.
+The functions' code is a zip of our packages; the emulator's own Python has their dependencies. On AWS the functions use
+the image, and SAM or CloudFormation deploys them.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ CODE = ("api/**/*.py", "darkroom/**/*.py", "worker/**/*.py", "deploy/aws/*.yaml"
 CODE_PREFIX = "code/"
 
 WORKERS = 2
-"""At a time, for each queue."""
+"""Worker functions that run at a time for each queue."""
 
 VISIBILITY = 6
-"""AWS's advice: a queue hides messages for so many times as long as its function may run."""
+"""AWS's advice: a queue's visibility timeout is six times the function's timeout."""
 
 BOTH_TRIES = 20
-"""Seconds that a worker function has beside the time limit, which it can need twice."""
+"""Seconds of a worker function beyond twice the time limit."""
 
 SHORTEST, LONGEST = 30, 900
-"""Seconds that the template lets a worker function run."""
+"""Limits of a worker function's timeout in the template, in seconds."""
 
 LEAST_MEMORY, MOST_MEMORY = 512, 10_240
-"""MiB that the template gives it."""
+"""Limits of its memory in the template, in MiB."""
 
 
 FROM_THE_IMAGE = re.compile(
@@ -62,22 +62,22 @@ FROM_THE_ZIP = r"""
 
 
 class ZippedFunctions(Stack):
-    """serverless.yaml, with functions made of a zip.
+    """serverless.yaml, with functions from a zip instead of the image.
 
-    It is rewritten here: with conditions in the template that AWS gets, the SAM CLI could not read it.
+    The text is changed here, because the SAM CLI cannot read a template with conditions for this.
     """
 
     @property
     def text(self) -> str:
         text = FROM_THE_IMAGE.sub(FROM_THE_ZIP, super().text)
         text = re.sub(r"^  ImageUri:\n(    .*\n)+", "  CodeKey:\n    Type: String\n", text, flags=re.MULTILINE)
-        # The stand-in takes no number that stands in a parameter.
+        # The emulator accepts no parameter for a number.
         return text.replace("MaximumConcurrency: !Ref MaximumConcurrency", f"MaximumConcurrency: {WORKERS}")
 
 
 @dataclass(frozen=True)
 class Functions:
-    """All functions as a stack, and the queues that the workers among them serve."""
+    """The stack of all functions, and the queues of the worker functions."""
 
     settings: Settings
     clients: Clients
@@ -85,15 +85,15 @@ class Functions:
     """Bytes for each worker."""
 
     def deploy(self) -> str:
-        """Deploy everything, the gateway included, and return its address. May be repeated: it changes what differs."""
+        """Deploy or update everything, the gateway included. Returns the gateway's address."""
         settings, clients = self.settings, self.clients
         read_presets(settings)
-        auth = self._auth  # before a function that does not start is all that tells
+        auth = self._auth  # report wrong keys here, not as a function that does not start
         if settings.queue_visibility is None:
             settings = settings.model_copy(update={"queue_visibility": VISIBILITY * self._timeout})
         provision(settings, clients)
         policies = provision_policies(settings, clients)
-        # The gateway comes first: the functions' links need its address, and it asks for them by their names.
+        # The gateway first: the functions need its address for their links, and it only needs their names.
         functions = self._functions_in_the_account_of(policies["ApiPolicy"])
         authorizer = f"{functions}-authorizer" if auth == "keys" else ""
         gateway = provision_gateway(settings, clients, f"{functions}-api", authorizer)
@@ -102,9 +102,9 @@ class Functions:
         return gateway.url
 
     def drain(self, enough: Callable[[], bool]) -> int:
-        """Take the functions from their queues and wait until they have finished what they hold, or it is `enough`.
+        """Disconnect the functions from their queues and wait until they have finished, or `enough` returns True.
 
-        Returns how many messages they hold then. Those that were given back, to be tried again later, look the same.
+        Returns the number of messages still in flight, which includes messages in backoff.
         """
         self._stack({"Paused": "true"}).deploy(self.clients.cloudformation)
         queues = [Queue(name, self.clients) for name in (self.settings.photos_queue, self.settings.ingest_queue)]
@@ -116,7 +116,7 @@ class Functions:
         return held
 
     def _functions_in_the_account_of(self, policy: str) -> str:
-        """What the ARNs of all functions begin with."""
+        """The first part of every function's ARN."""
         _, partition, _, _, account, _ = policy.split(":")
         region = self.clients.cloudformation.meta.region_name
         return f"arn:{partition}:lambda:{region}:{account}:function:{self.settings.stack}"
@@ -153,12 +153,12 @@ class Functions:
 
     @property
     def _auth(self) -> str:
-        """Whatever DARKROOM_HOST is: the stand-in is reached from this machine only."""
+        """Independent of DARKROOM_HOST, because only this machine reaches the emulator."""
         settings = self.settings if self.settings.auth else self.settings.model_copy(update={"auth": "auto"})
         return auth_mode(settings, self._owners)
 
     def _upload(self) -> dict[str, str]:
-        """Put the code into the bucket, under a name that is another one for other code."""
+        """Put the code into the bucket, under a key that changes with the code."""
         code = zip_of_code()
         bucket, key = self.settings.bucket, f"{CODE_PREFIX}{hashlib.sha256(code).hexdigest()}.zip"
         s3 = self.clients.s3
@@ -171,7 +171,7 @@ class Functions:
 
 
 def zip_of_code() -> bytes:
-    """Our packages and what they read, equal for equal files."""
+    """A zip of our packages and the files that they read; equal files give equal bytes."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for path in sorted(path for pattern in CODE for path in PROJECT.glob(pattern)):

@@ -1,12 +1,10 @@
-"""The serverless run: API Gateway, Lambda functions and their queues in one command, without Docker.
+"""`make run-serverless`: API Gateway, Lambda functions and their queues in one command, without Docker.
 
-`python -m darkroom.local.serverless` (or `make run-serverless`) deploys to the AWS emulator what is deployed to AWS,
-from the same templates. The emulator runs the functions, in processes of its own; there is no other one of ours.
-`Ctrl-C` takes the functions from their queues, lets them finish what they have in hand, and ends the emulator, which
-then saves its state for the next run.
+It deploys the templates for AWS to the AWS emulator, which runs the functions in its own processes. Ctrl-C disconnects
+the functions from their queues, lets them finish their photos, and stops the emulator, which saves its state.
 
-Two things are not as on AWS: the emulator cannot fill in the gateway's template for POST /v1/ingest, so that it answers
-400, or sends what no worker can read (a dead letter), and it gives a function no limit of memory.
+Two things differ from AWS. The emulator cannot fill in the gateway's template for POST /v1/ingest: it answers 400, or
+sends a message that no worker can read, which becomes a dead letter. And it sets no memory limit for functions.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ from darkroom.resources import usable_memory
 from darkroom.settings import MIB, PREFIX, Settings, prepare_spool
 
 FOLDER = HOME / "serverless"
-"""Apart from that of `make run`, whose queues have other readers."""
+"""Not the folder of `make run`, whose queues have other consumers."""
 
 ANSWERS_WITHIN = 60.0
 """The first request waits for the API function's imports."""
@@ -39,7 +37,7 @@ ONE_REQUEST = 20.0
 """Seconds for one of these requests. Each that is given up earlier would start another copy of the function."""
 
 OTHERS_MEMORY = 1024 * MIB
-"""For the emulator, and the functions beside the workers."""
+"""For the emulator, and the functions other than the workers."""
 
 
 class ServerlessRun(EmbeddedRun):
@@ -47,28 +45,28 @@ class ServerlessRun(EmbeddedRun):
 
     command = "make run-serverless"
 
-    def __init__(self, aws_port: int, processes: TextIO) -> None:
+    def __init__(self, aws_port: int, pid_file: TextIO) -> None:
         self._emulator = Emulator(FOLDER, aws_port)
-        super().__init__(FOLDER, self._emulator, processes)
+        super().__init__(FOLDER, self._emulator, pid_file)
         self._functions: Functions | None = None
         self._url = ""
-        # Not in our folder: sockets lie in it, whose names must not be longer than 100 characters.
+        # A short path: it holds Unix sockets, whose paths have at most 100 characters.
         self._temporary = Path(tempfile.mkdtemp(prefix="darkroom-"))
 
     def start(self) -> Settings:
         if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
             raise StartFailed(
-                f"AWS_ENDPOINT_URL is set, to {endpoint}, but only this run's own emulator runs the functions; "
-                f"without it: env -u AWS_ENDPOINT_URL {self.command}"
+                f"AWS_ENDPOINT_URL is set ({endpoint}), but this run needs its own emulator; "
+                f"run it without the variable: env -u AWS_ENDPOINT_URL {self.command}"
             )
-        # Whatever is set reaches the functions as well: they have the emulator's environment beside their own.
+        # All settings reach the functions: they inherit the emulator's environment.
         settings = self.prepare({"DARKROOM_SPOOL_DIR": str(FOLDER / "spool")})
         for name in ("spool_dir", "presets_file", "owners_file"):
-            if path := getattr(settings, name):  # they run in another folder
+            if path := getattr(settings, name):  # the functions run in another folder
                 os.environ[f"{PREFIX}{name.upper()}"] = str(path.absolute())
         os.environ["TMPDIR"] = str(self._temporary)
         self.check_emulator_port()
-        self.processes.truncate(0)
+        self.pid_file.truncate(0)
         prepare_spool(settings)
         self.start_emulator()
         share = (usable_memory() - OTHERS_MEMORY) // WORKERS
@@ -77,7 +75,7 @@ class ServerlessRun(EmbeddedRun):
         self._functions = functions
         self.check()
         wait_until_answers(
-            self.children[0],
+            self.processes[0],
             HOST,
             self._emulator.port,
             f"{urlsplit(self._url).path}/healthz",
@@ -89,12 +87,12 @@ class ServerlessRun(EmbeddedRun):
         return settings
 
     def stop(self) -> None:
-        if self._functions and not self.children[0].ended:
+        if self._functions and not self.processes[0].ended:
             try:
                 if held := self._functions.drain(enough=lambda: self.signals > 1):
-                    say(f"{held} photos were in work, or waited to be tried again; a later run takes them up")
+                    say(f"{held} photos are unfinished or wait for a retry; the next run processes them")
             except DarkroomError as error:
-                say(f"the functions could not be taken from their queues: {error.detail}")
+                say(f"cannot disconnect the functions from their queues: {error.detail}")
         self.stop_emulator()
         shutil.rmtree(self._temporary, ignore_errors=True)
 
@@ -105,14 +103,14 @@ Darkroom runs as Lambda functions, up to {WORKERS} workers at a time. Ctrl-C sto
   API   {self._url}
   docs  {self._url}/docs
   logs  {self.log("emulator")}
-  state {FOLDER}/: queues, records, photos and functions. Ctrl-C saves them and the next run goes on;
-        kill -9 of the emulator loses the queue. `make clean` removes everything.
+  state {FOLDER}/ holds queues, records, photos and functions for the next run. Ctrl-C saves them, kill -9
+        of the emulator loses the queues. `make clean` removes everything.
 
-Try it with a photo of yours, of up to 4 MB, as on Lambda; `darkroom upload --direct` sends larger ones:
+Upload a photo of up to 4 MB, Lambda's limit; `darkroom upload --direct` sends larger ones:
 
   {self.example_upload(settings, self._url)}
 
-Look into the queue:
+See how many messages wait:
 
   {self.aws_environ()} {self.darkroom_command()} queue
 """
@@ -122,7 +120,7 @@ Look into the queue:
 @aws_port_option
 def main(aws_port: int) -> None:
     """Run Darkroom as Lambda functions on this machine, without Docker."""
-    sys.exit(run_until_stopped(FOLDER, lambda processes: ServerlessRun(aws_port, processes)))
+    sys.exit(run_until_stopped(FOLDER, lambda pid_file: ServerlessRun(aws_port, pid_file)))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""What the embedded runs share, `make run` and `make run-serverless`: an AWS emulator, a folder for its state that one
-run has at a time, signals, and what is said to the user.
+"""What `make run` and `make run-serverless` share: the AWS emulator, a state folder for one run at a time, signals, and
+messages.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import TextIO
 import click
 
 from darkroom.errors import DarkroomError
-from darkroom.local.emulator import HOST, Child, Emulator, StartFailed, is_taken
+from darkroom.local.emulator import HOST, Emulator, LocalProcess, StartFailed, is_taken
 from darkroom.owners import read_owners
 from darkroom.settings import Settings, read_settings
 
 HOME = Path(".darkroom")
 
 AWS_PORT = 4566
-"""LocalStack's port: what looks into LocalStack finds the emulator without being told."""
+"""LocalStack's port, so that LocalStack's tools find the emulator."""
 
 REGION = {"AWS_REGION", "AWS_DEFAULT_REGION"}
 
@@ -33,7 +33,7 @@ EXAMPLE_JOBS = '[{"type":"resize","width":800},{"type":"filter","filter":"sepia"
 
 
 class Stopped(Exception):
-    """Somebody wants the run to end."""
+    """A signal asks the run to end."""
 
 
 class EmbeddedRun(ABC):
@@ -41,32 +41,32 @@ class EmbeddedRun(ABC):
 
     command = "make run"
 
-    def __init__(self, home: Path, emulator: Emulator | None, processes: TextIO) -> None:
+    def __init__(self, home: Path, emulator: Emulator | None, pid_file: TextIO) -> None:
         self.home = home
         self.emulator = emulator
-        self.processes = processes
-        self.children: list[Child] = []
+        self.pid_file = pid_file
+        self.processes: list[LocalProcess] = []
         self.signals = 0
         self.own_environ: dict[str, str] = {}
         self.left_out: list[str] = []
-        """The user's AWS_* variables that do not reach our processes."""
+        """The user's AWS_* variables that we keep from our processes."""
 
     @abstractmethod
     def start(self) -> Settings:
-        """Start everything and wait until it answers. Raises Stopped when that is not wanted any more."""
+        """Start everything and wait until it answers. Raises Stopped after a signal."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Stop everything, in the order that loses nothing."""
+        """Stop everything, in an order that loses nothing."""
 
     @abstractmethod
     def welcome(self, settings: Settings) -> str:
-        """What the user is told when everything runs."""
+        """The text to print when everything runs."""
 
     def prepare(self, wanted: Mapping[str, str]) -> Settings:
-        """Make this process's environment that of the run: `wanted`, but what the user has set wins."""
+        """Put `wanted` into this process's environment, except for variables that the user has set."""
         if self.emulator:
-            # A profile, or an endpoint for S3 alone, would lead past the emulator: to an account of the user's.
+            # A profile, or an endpoint for S3 alone, would lead to the user's own AWS account.
             self.left_out = [name for name in os.environ if name.startswith("AWS_") and name not in REGION]
             for name in self.left_out:
                 del os.environ[name]
@@ -81,33 +81,33 @@ class EmbeddedRun(ABC):
 
     def stop_emulator(self) -> None:
         if self.emulator and not self.emulator.stop():
-            say("the emulator did not end by itself: what was in the queue is lost")
+            say("the emulator did not stop in time and was killed: the messages in its queues are lost")
 
-    def note(self, child: Child) -> None:
-        self.children.append(child)
-        print(child.name, child.process.pid, file=self.processes, flush=True)
+    def note(self, process: LocalProcess) -> None:
+        self.processes.append(process)
+        print(process.name, process.process.pid, file=self.pid_file, flush=True)
 
     def check(self) -> None:
-        """Raise Stopped when the run shall end, StartFailed when one of its processes ended by itself."""
+        """Raise Stopped after a signal, StartFailed when one of the processes has ended."""
         if self.stop_wanted():
             raise Stopped
-        for child in self.children:
-            if child.ended:
-                raise StartFailed(f"{child.name} {child.how_it_ended()}; the end of {child.log}:\n{child.last_lines()}")
+        for process in self.processes:
+            if process.ended:
+                raise StartFailed(process.failure())
 
     def check_emulator_port(self) -> None:
         if self.emulator and is_taken(HOST, self.emulator.port):
             raise StartFailed(
-                f"{HOST}:{self.emulator.port}, for the AWS emulator, is in use by another program, "
-                f"perhaps LocalStack{self.left_by_an_earlier_run()}; end that one, or take another port: "
+                f"{HOST}:{self.emulator.port}, the AWS emulator's port, is in use by another program, "
+                f"perhaps LocalStack{self.left_by_an_earlier_run()}. Stop it, or use another port: "
                 f"{self.command} ARGS='--aws-port {self.emulator.port + 1}'"
             )
 
     def left_by_an_earlier_run(self) -> str:
-        """A run that was killed could not take its processes along; they are named, not ended: numbers are reused."""
-        self.processes.seek(0)
-        listed = ", ".join(line.strip() for line in self.processes)
-        return f" (a run that was killed had these processes: {listed})" if listed else ""
+        """The processes that a killed run left. We only name them, because their ids may belong to others by now."""
+        self.pid_file.seek(0)
+        listed = ", ".join(line.strip() for line in self.pid_file)
+        return f" (an earlier run that was killed had these processes: {listed})" if listed else ""
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.signals += 1
@@ -118,10 +118,8 @@ class EmbeddedRun(ABC):
     def log(self, name: str) -> Path:
         return self.home / "logs" / f"{name}.log"
 
-    # --- for people ---------------------------------------------------------------------------------------------
-
     def aws_environ(self) -> str:
-        """What leads a command of the user's to the same AWS."""
+        """Variables in front of a command that should use the same AWS."""
         environ = " ".join(f"{name}={value}" for name, value in self.own_environ.items() if name.startswith("AWS_"))
         return " ".join(["env", *(f"-u {name}" for name in self.left_out), environ]) if self.left_out else environ
 
@@ -137,18 +135,18 @@ class EmbeddedRun(ABC):
 def run_until_stopped(home: Path, make_run: Callable[[TextIO], EmbeddedRun]) -> int:
     """Start a run, wait for a signal, stop it. Returns the exit status."""
     home.mkdir(parents=True, exist_ok=True)
-    # The list of our processes is also the lock: two emulators must not save into one folder.
-    with (home / "processes").open("a+") as processes:
+    # The list of our processes is also a lock: two emulators must not save into one folder.
+    with (home / "processes").open("a+") as pid_file:
         try:
-            fcntl.flock(processes, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(pid_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             sys.exit(
-                f"darkroom: {home.absolute()} is in use by another run; end that one (Ctrl-C), or use another checkout"
+                f"darkroom: {home.absolute()} is in use by another run. Stop that one (Ctrl-C), or use another checkout"
             )
-        run = make_run(processes)
+        run = make_run(pid_file)
         status = _run(run)
-        if run.children:
-            processes.truncate(0)
+        if run.processes:
+            pid_file.truncate(0)
     return status
 
 
@@ -163,7 +161,7 @@ def _run(run: EmbeddedRun) -> int:
             run.check()
             time.sleep(0.2)
     except Stopped:
-        say("\nstopping; Ctrl-C once more does not wait for photos in work")
+        say("\nstopping; press Ctrl-C again to stop without waiting for photos in progress")
     except DarkroomError as error:
         failed = True
         print(f"\ndarkroom: {error.detail}", file=sys.stderr)
@@ -174,7 +172,7 @@ def _run(run: EmbeddedRun) -> int:
 
 
 def _defaults(wanted: Mapping[str, str], emulator: Emulator | None) -> dict[str, str]:
-    """The environment of an embedded run; what the user has set wins."""
+    """The variables to set: `wanted` and those for AWS, except for variables that the user has set."""
     environ = os.environ
     wanted = dict(wanted)
     if emulator:
@@ -183,7 +181,7 @@ def _defaults(wanted: Mapping[str, str], emulator: Emulator | None) -> dict[str,
         wanted |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     if not environ.get("AWS_REGION"):
         wanted["AWS_DEFAULT_REGION"] = "us-east-1"
-    # What runs on this machine is not asked for through a proxy.
+    # No proxy for this machine's own addresses.
     direct = ",".join(filter(None, [environ.get("no_proxy") or environ.get("NO_PROXY"), HOST]))
     return {name: value for name, value in wanted.items() if not environ.get(name)} | {
         "NO_PROXY": direct,
@@ -196,7 +194,7 @@ HELP = {"help_option_names": ["-h", "--help"]}
 aws_port_option: Callable[[Callable[..., None]], Callable[..., None]] = click.option(
     "--aws-port", type=click.IntRange(1, 65_535), default=AWS_PORT, show_default=True, help="The AWS emulator's port."
 )
-"""What both runs can be told."""
+"""The option of both runs."""
 
 
 def say(text: str) -> None:

@@ -197,7 +197,7 @@ def test_a_killed_worker_ends_the_run_as_well(run: LocalRun) -> None:
     status, printed = ended(process)
 
     assert status == 1
-    assert "was ended by SIGKILL" in printed
+    assert "was killed by SIGKILL" in printed
 
 
 def test_a_second_ctrl_c_does_not_wait(run: LocalRun) -> None:
@@ -292,6 +292,16 @@ def test_only_what_was_set_is_found_wrong(run: LocalRun) -> None:
 
     assert "DARKROOM_PORT" in printed
     assert "DARKROOM_PUBLIC_URL" not in printed
+
+
+def test_an_endpoint_where_nothing_answers_is_named(run: LocalRun) -> None:
+    endpoint = f"http://127.0.0.1:{free_port()}"
+    run.environ = {"AWS_ENDPOINT_URL": endpoint}
+    status, printed = ended(run.start())
+    assert status == 1
+    assert printed.startswith(f"waiting for AWS at {endpoint} (AWS_ENDPOINT_URL)\n")
+    assert f"darkroom: nothing answers at {endpoint} after 10 s (Connection refused)" in printed
+    assert nobody_listens(run.api_port)
 
 
 def test_an_emulator_that_was_killed_at_its_first_run_starts_again(run: LocalRun, endpoint: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from darkroom.local.emulator import Child
+from darkroom.local.emulator import LocalProcess
 
 SETTLES_WITHIN = 60.0
 """Seconds that a worker may take to end after SIGTERM, or a dead worker's children. Nothing is measured with it."""
@@ -28,9 +28,9 @@ class Fleet:
         self._logs = logs
         self._size = workers
         self._chance = chance
-        self._running: list[Child] = []
-        self._stopping: list[Child] = []
-        self._dead: list[Child] = []
+        self._running: list[LocalProcess] = []
+        self._stopping: list[LocalProcess] = []
+        self._dead: list[LocalProcess] = []
 
     def __enter__(self) -> Fleet:
         try:
@@ -50,10 +50,10 @@ class Fleet:
         for worker in [worker for worker in self._running if worker.ended]:
             self._running.remove(worker)
             self._dead.append(worker)
-            self.faults.append(f"{worker.name} {worker.how_it_ended()} unasked:\n{worker.last_lines()}")
+            self.faults.append(f"without a signal from us: {worker.failure()}")
         while len(self._running) < self._size:
             name = f"worker-{len(self._running) + len(self._stopping) + len(self._dead) + 1}"
-            self._running.append(Child(name, "worker", self._logs / f"{name}.log", self._environ))
+            self._running.append(LocalProcess(name, "worker", self._logs / f"{name}.log", self._environ))
 
     def kill_one(self) -> bool:
         """SIGKILL for the worker itself, as from the kernel; its children are left to themselves.
@@ -71,7 +71,7 @@ class Fleet:
     def stop_one(self) -> bool:
         """SIGTERM, as from a scale-in. False as with `kill_one`."""
         if worker := self._take_one():
-            worker.tell_to_stop()
+            worker.terminate()
             self._stopping.append(worker)
             self.stops += 1
             self.refill()
@@ -80,7 +80,7 @@ class Fleet:
     def stop_all(self) -> None:
         """SIGTERM for all, and see that all who were told so end with status 0 and leave no process behind."""
         for worker in self._running:
-            worker.tell_to_stop()
+            worker.terminate()
         stopped = self._stopping + self._running
         self._stopping, self._running = [], []
         deadline = time.monotonic() + SETTLES_WITHIN
@@ -88,8 +88,8 @@ class Fleet:
             while not worker.ended and time.monotonic() < deadline:
                 time.sleep(0.05)
             if worker.process.poll() != 0 and _has_begun(worker):
-                how = worker.how_it_ended() if worker.ended else "did not end"
-                self.faults.append(f"{worker.name} {how} after SIGTERM:\n{worker.last_lines()}")
+                how = worker.failure() if worker.ended else f"{worker.name} did not end"
+                self.faults.append(f"after SIGTERM: {how}")
         self._dead += stopped
         for worker in self._dead:
             while _has_processes(worker) and time.monotonic() < deadline:
@@ -106,7 +106,7 @@ class Fleet:
                     if entry["action"] == action:
                         yield entry
 
-    def _take_one(self) -> Child | None:
+    def _take_one(self) -> LocalProcess | None:
         if not all(_has_begun(worker) for worker in self._running):
             return None
         worker = self._chance.choice(self._running)
@@ -118,12 +118,12 @@ class Fleet:
             worker.wait(within=0)  # kills its whole session
 
 
-def _has_begun(worker: Child) -> bool:
+def _has_begun(worker: LocalProcess) -> bool:
     """Whether it works. Before that it holds nothing, and SIGTERM may end it as it ends any other process."""
     return '"worker.started"' in worker.log.read_text(errors="replace")
 
 
-def _has_processes(worker: Child) -> bool:
+def _has_processes(worker: LocalProcess) -> bool:
     """Whether anything is left of the session that a worker began."""
     try:
         os.killpg(worker.process.pid, 0)

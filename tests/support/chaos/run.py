@@ -13,7 +13,7 @@ from pathlib import Path
 
 import requests
 
-from darkroom.local.emulator import HOST, Child, wait_until_answers
+from darkroom.local.emulator import HOST, LocalProcess, wait_until_answers
 from darkroom.owners import hash_of
 from darkroom.services import Services
 from darkroom.settings import read_settings
@@ -69,7 +69,7 @@ def run(plan: Plan, environ: dict[str, str], directory: Path) -> Report:
     Raises TimeoutError when the API does not take the photos. Every process that it starts has ended when it returns.
     """
     services = Services.connect(read_settings(environ))
-    api = Child("api", "api", directory / "api.log", environ)
+    api = LocalProcess("api", "api", directory / "api.log", environ)
     give_up = threading.Event()
     try:
         wait_until_answers(api, HOST, services.settings.port, "/healthz", STARTS_WITHIN)
@@ -83,7 +83,7 @@ def run(plan: Plan, environ: dict[str, str], directory: Path) -> Report:
             finally:
                 give_up.set()
     finally:
-        api.tell_to_stop()
+        api.terminate()
         api.wait(within=30)
 
 
