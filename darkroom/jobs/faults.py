@@ -24,6 +24,10 @@ _LISTS_OF_UNIONS = {"jobs", "steps"}
 """After an index into such a list, pydantic's location has the item's tag, and after `filter` the filter's name."""
 
 
+_KINDS_OF_POSITION = {"gravity", "point"}
+"""The tags of `Position`. The location has one after the field's name."""
+
+
 def _path(location: tuple[int | str, ...]) -> str:
     """Write a pydantic location as a path, without the names of union members in it."""
     path = ""
@@ -34,7 +38,7 @@ def _path(location: tuple[int | str, ...]) -> str:
             path += f"[{part}]"
             if previous in _LISTS_OF_UNIONS and next(parts, None) == "filter":
                 next(parts, None)
-        elif part != "FocalPoint" and not part.startswith("literal["):
+        elif not (previous == "position" and part in _KINDS_OF_POSITION):
             path += f".{part}" if path else part
         previous = part
     return path
@@ -65,7 +69,7 @@ _MESSAGES = {
 
 
 def _detail(fault: Any) -> str:
-    context = fault.get("ctx", {})
+    context = {name: _plain_number(value) for name, value in fault.get("ctx", {}).items()}
     if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
         tag = context["discriminator"].strip("'")
         known = context.get("expected_tags")
@@ -73,3 +77,8 @@ def _detail(fault: Any) -> str:
     if message := _MESSAGES.get(fault["type"]):
         return message.format_map(context)
     return str(fault["msg"]).removeprefix("Value error, ")
+
+
+def _plain_number(value: Any) -> Any:
+    """A limit of 100.0 is written as 100."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

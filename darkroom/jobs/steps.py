@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from darkroom.jobs.spec import Colour, OneOf, Share, Side, Spec, TaggedSpec
 
@@ -32,6 +32,16 @@ class FocalPoint(Spec):
 
     x: Share
     y: Share
+
+
+def _kind_of_position(value: object) -> str:
+    """A fault in a position is reported only for the kind that was given."""
+    return "point" if isinstance(value, dict | FocalPoint) else "gravity"
+
+
+Position = Annotated[
+    Annotated[Gravity, Tag("gravity")] | Annotated[FocalPoint, Tag("point")], Discriminator(_kind_of_position)
+]
 
 
 class StepSpec(TaggedSpec):
@@ -58,7 +68,7 @@ class Resize(StepSpec):
         "cover",
         description="cover crops, contain pads, fill STRETCHES, inside fits within, outside is at least as large",
     )
-    position: Gravity | FocalPoint = Field("centre", description="what cover keeps, or where contain puts the photo")
+    position: Position = Field("centre", description="what cover keeps, or where contain puts the photo")
     without_enlargement: bool = Field(False, description="never make the photo larger than it is")
     background: Colour = Field("#000000", description="colour of the padding of contain")
     kernel: Literal["nearest", "box", "linear", "hamming", "cubic", "lanczos3"] = "lanczos3"

@@ -76,6 +76,9 @@ def test_all_faults_are_listed_at_once_with_their_paths() -> None:
         ({"type": "pipeline", "steps": []}, "jobs[0].steps", "at least 1"),
         ({"type": "resize", "width": 8, "position": {"x": 2, "y": 0}}, "jobs[0].position.x", "must be at most 1"),
         ({"type": "resize", "width": 8, "background": "puce"}, "jobs[0].background", "use #rgb"),
+        ({"type": "resize", "width": 8, "position": {"x": 0}}, "jobs[0].position.y", "is required"),
+        ({"type": "resize", "width": 8, "position": "top"}, "jobs[0].position", "must be 'centre', 'north'"),
+        ({"type": "filter", "filter": "blur", "sigma": 101}, "jobs[0].sigma", "must be at most 100"),
         ({"type": "resize", "width": 8, "fit": "crop"}, "jobs[0].fit", "must be 'cover', 'contain'"),
         ({"width": 8}, "jobs[0]", "`type` is required"),
         ({"type": "filter"}, "jobs[0]", "`filter` is required"),
@@ -83,7 +86,9 @@ def test_all_faults_are_listed_at_once_with_their_paths() -> None:
     ],
 )
 def test_a_fault_says_what_would_be_right(job: dict[str, Any], field: str, message: str) -> None:
-    assert message in faults(job)[field]
+    found = faults(job)
+    assert found.keys() == {field}
+    assert message in found[field]
 
 
 @pytest.mark.parametrize(
