@@ -22,8 +22,9 @@ run-serverless: $(READY_TO_RUN) ## start the same as Lambda functions behind API
 
 # Tests with processes mostly wait: more of them run at a time than there are CPUs. --dist loadscope gives the tests of
 # a class, or else of a module, to one of pytest's workers, so that they share what their fixtures start.
+# In their order the many short unit tests come last, and fill the gaps.
 PYTEST := $(BIN)/python -m pytest
-AT_ONCE := -n $(or $(JOBS),8) --dist loadscope
+AT_ONCE := -n $(or $(JOBS),8) --dist loadscope --no-loadscope-reorder
 
 test: $(READY) ## what a change may break: every guarantee, without Docker (ARGS='-k resize' JOBS=8)
 	$(PYTEST) $(AT_ONCE) -m "not exhaustive and not compose" --durations=20 $(ARGS)
