@@ -64,7 +64,7 @@ policies: $(READY) ## tests of processes that may do nothing but what deploy/aws
 	POLICIES=1 $(PYTEST) $(AT_ONCE) $(UNDER_POLICIES) $(ARGS)
 
 # Without what tests the command line, which is an operator's and may do more.
-UNDER_POLICIES := $(addprefix tests/integration/,test_worker.py test_sweep.py test_dead_letters.py test_webhooks.py test_ingest.py api)
+UNDER_POLICIES := $(addprefix tests/integration/,test_worker.py test_sweep.py test_dead_letters.py test_webhooks*.py test_ingest.py api)
 
 chaos: $(READY) ## 500 photos while workers are killed every 2 s (ARGS='--photos 500 --workers 4 --seed 1 --fifo')
 	@$(BIN)/python -m tests.support.chaos $(ARGS)

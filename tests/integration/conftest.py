@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from darkroom.services import Services
+from tests.support.hooked import MASTER, Hooked
+from tests.support.receiver import Receiver
 from tests.support.stack import QUICK_LEASE, Stack
 
 
@@ -35,3 +37,17 @@ def stack(make_stack: Callable[..., Stack]) -> Stack:
 def slow_job() -> dict[str, Any]:
     """A job that takes `SLOW` eight seconds, longer than QUICK_LEASE, and no CPU time."""
     return {"type": "filter", "filter": "blur", "sigma": 80}
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def hooked(make_stack: Callable[..., Stack], receiver: Receiver, picture: bytes) -> Hooked:
+    stack = make_stack(
+        DARKROOM_WEBHOOK_SECRET=MASTER, DARKROOM_WEBHOOK_PRIVATE_HOSTS=receiver.host, DARKROOM_CONCURRENCY="1"
+    )
+    return Hooked(stack, receiver, picture)

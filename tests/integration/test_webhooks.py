@@ -6,129 +6,21 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Literal
 
-import pytest
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
-from darkroom.aws.queue import Queue, Received
 from darkroom.record.clock import now
-from darkroom.record.delivery import Callback, Delivery
 from darkroom.record.messages import WebhookMessage
 from darkroom.record.photo import PhotoRecord
 from darkroom.webhooks.signing import secrets_of
-from tests.support.exhaustive import matrix
 from tests.support.fault_proxy import FaultProxy
-from tests.support.faulty import Fault, start
+from tests.support.hooked import MASTER, Hooked, as_received, delivered, given_up, tried
 from tests.support.receiver import Receiver
-from tests.support.stack import QUICK_LEASE, Stack
-from tests.support.waiting import PATIENCE, wait_until
-from tests.support.worker_process import WorkerProcess
-from worker.webhooks.fair_share import EACH
+from tests.support.waiting import wait_until
 from worker.webhooks.schedule import SCHEDULE
 from worker.webhooks.sender import WebhookSender
-
-MASTER = "whsec_" + "A" * 43 + "="
-RESIZE = {"type": "resize", "width": 160}
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
-
-
-class Hooked:
-    """A deployment whose webhooks may go to a receiver of the test."""
-
-    def __init__(self, stack: Stack, receiver: Receiver, picture: bytes) -> None:
-        self.stack = stack
-        self.receiver = receiver
-        self.picture = picture
-        self.queue = stack.services.webhooks
-
-    def worker(self, **variables: str) -> WorkerProcess:
-        return self.stack.worker(**variables)
-
-    def submit(self, url: str | None = None, owner: str = "default") -> PhotoRecord:
-        photo = self.stack.record(self.picture, [RESIZE], owner, callback=Callback(url=url or self.receiver.url))
-        self.stack.services.table.create(photo)
-        self.stack.store(photo, self.picture)
-        self.stack.services.outbox.send_order(photo, min(photo.orders))
-        return photo
-
-    def ended(self, url: str | None = None, owner: str = "default") -> PhotoRecord:
-        """A photo that has ended long ago, and whose callback nobody has been told."""
-        photo = self.stack.record(self.picture, [RESIZE], owner, callback=Callback(url=url or self.receiver.url))
-        photo.cancel()
-        self.stack.services.table.create(photo)
-        return photo
-
-    def delivery(self, photo: PhotoRecord, generation: int = 1) -> Delivery | None:
-        callback = self.stack.look(photo).callback
-        assert callback is not None
-        return callback.deliveries.get(generation)
-
-    def wait_for(self, photo: PhotoRecord, what: str, look: Callable[[Delivery], object]) -> Delivery:
-        def seen() -> Delivery | None:
-            delivery = self.delivery(photo)
-            return delivery if delivery and look(delivery) else None
-
-        return wait_until(f"the webhook is {what}", seen)
-
-    def wait_until_empty(self) -> None:
-        def empty() -> bool:
-            depth = self.queue.depth()
-            return depth.visible == depth.in_flight == depth.delayed == 0
-
-        wait_until("the queue of webhooks is empty", empty)
-
-    def messages(self) -> tuple[int, int, int]:
-        """How many wait, are in flight, and are delayed."""
-        depth = self.queue.depth()
-        return depth.visible, depth.in_flight, depth.delayed
-
-    def make_due(self, photo: PhotoRecord) -> None:
-        """As if the time of the next attempt had come."""
-
-        def due(record: PhotoRecord) -> None:
-            assert record.callback is not None
-            delivery = record.callback.deliveries[1]
-            if delivery.next_at:
-                delivery.next_at = now()
-
-        self.stack.services.table.update(photo.id, due)
-
-    def dead_letters(self) -> Queue:
-        return self.queue.dead_letters
-
-
-@pytest.fixture
-def hooked(make_stack: Callable[..., Stack], receiver: Receiver, picture: bytes) -> Hooked:
-    stack = make_stack(
-        DARKROOM_WEBHOOK_SECRET=MASTER, DARKROOM_WEBHOOK_PRIVATE_HOSTS=receiver.host, DARKROOM_CONCURRENCY="1"
-    )
-    return Hooked(stack, receiver, picture)
-
-
-def as_received(message: WebhookMessage) -> Received:
-    """A message that is in no queue."""
-    return Received(id=message.id, receipt_handle="x", body=message.model_dump_json(), group=message.owner, receives=1)
-
-
-def delivered(delivery: Delivery) -> object:
-    return delivery.delivered_at
-
-
-def given_up(delivery: Delivery) -> object:
-    return delivery.given_up_at
-
-
-def tried(delivery: Delivery) -> object:
-    return delivery.attempts
 
 
 class TestDelivery:
@@ -373,129 +265,6 @@ class TestMessages:
         assert {entry["code"] for entry in worker.logged("webhook.postponed")} == {"future_message", "future_record"}
         assert hooked.receiver.got == []
         assert hooked.stack.receive(hooked.dead_letters()) == []
-
-
-NOTE = "darkroom.record.photo:PhotoRecord.note_delivery"
-POST = "worker.webhooks.sender:WebhookSender._post"
-SEND = "darkroom.aws.queue:Queue.send"
-DELETE = "darkroom.aws.queue:Queue.delete"
-WEBHOOKS = "-photo-webhooks"
-
-BEGIN = "darkroom.record.photo:PhotoRecord.begin_delivery"
-
-SOON_BACK = {"DARKROOM_WEBHOOK_TIMEOUT": "2", "DARKROOM_AWS_TIMEOUT": "3"}
-"""So that the webhook of a killed worker is."""
-
-DEATHS = {
-    "record-written-no-webhook-sent": Fault(SEND, "before", queue=WEBHOOKS),
-    "webhook-sent-order-not-deleted": Fault(SEND, "after", queue=WEBHOOKS),
-    "attempt-not-yet-taken": Fault(BEGIN, "before"),
-    "attempt-taken-not-yet-delivered": Fault(POST, "before"),
-    "delivered-not-written-down": Fault(NOTE, "before"),
-    "written-down-not-deleted": Fault(DELETE, "before", queue=WEBHOOKS),
-}
-
-
-def let_worker_die(hooked: Hooked, fault: Fault, environ: dict[str, str]) -> None:
-    process = start("worker", [fault], environ, hooked.stack.directory / "dies.log")
-    try:
-        assert process.wait(PATIENCE) == -signal.SIGKILL
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
-class TestDeaths:
-    @pytest.mark.parametrize(
-        "fault",
-        matrix(
-            [pytest.param(fault, id=name) for name, fault in DEATHS.items()],
-            keep=["record-written-no-webhook-sent", "delivered-not-written-down"],
-        ),
-    )
-    def test_a_worker_that_dies_leaves_a_webhook_to_another(self, hooked: Hooked, fault: Fault) -> None:
-        photo = hooked.submit()
-        environ = hooked.stack.environ | QUICK_LEASE | SOON_BACK
-        let_worker_die(hooked, fault, environ)
-        hooked.worker()
-        hooked.wait_for(photo, "delivered", delivered)
-        assert {got.id for got in hooked.receiver.got} == {photo.event_id("photo.completed")}
-        hooked.stack.wait_until_empty()
-        hooked.wait_until_empty()
-
-    @pytest.mark.parametrize("when", matrix(["before", "after"], keep=["before"]))
-    def test_one_that_dies_between_a_failure_and_the_next_attempt(
-        self, hooked: Hooked, when: Literal["before", "after"]
-    ) -> None:
-        hooked.receiver.answers.append((500, {}))
-        photo = hooked.ended()
-        hooked.stack.services.outbox.announce(photo)
-        fault = Fault(SEND, when, queue=WEBHOOKS)
-        environ = hooked.stack.environ | SOON_BACK | {"DARKROOM_LEASE": "21600"}  # which says nothing of webhooks
-        let_worker_die(hooked, fault, environ)
-        assert hooked.delivery(photo) is not None
-        hooked.worker()
-        assert hooked.wait_for(photo, "delivered", delivered).attempts == 2
-        hooked.wait_until_empty()
-        assert len(hooked.receiver.got) == 2
-
-
-class TestSlowReceivers:
-    def test_they_hold_neither_the_work_on_photos_nor_the_end_of_the_worker(self, hooked: Hooked) -> None:
-        hooked.receiver.open.clear()
-        told = [hooked.ended() for _ in range(30)]  # more than are delivered at a time
-        for photo in told:
-            hooked.stack.services.outbox.announce(photo)
-        worker = hooked.worker(DARKROOM_WEBHOOK_TIMEOUT="5")
-        wait_until("receivers are being waited for", lambda: len(hooked.receiver.got) >= 10)
-        photos = [hooked.submit() for _ in range(5)]
-        assert {hooked.stack.wait_for(photo).status for photo in photos} == {"succeeded"}
-        worker.send(signal.SIGTERM)
-        assert worker.wait() == 0
-
-    def test_an_owners_do_not_hold_up_those_of_others(self, hooked: Hooked) -> None:
-        hooked.receiver.open.clear()
-        slow = [hooked.ended(owner="mallory") for _ in range(40)]
-        for photo in slow:
-            hooked.stack.services.outbox.announce(photo)
-        with Receiver() as quick:
-            other = hooked.ended(quick.url, owner="bob")
-            hooked.stack.services.outbox.announce(other)
-            hooked.worker(
-                DARKROOM_WEBHOOK_TIMEOUT="30", DARKROOM_WEBHOOK_PRIVATE_HOSTS=f"{hooked.receiver.host},{quick.host}"
-            )
-            hooked.wait_for(other, "delivered", delivered)
-        assert len(hooked.receiver.got) <= EACH
-        hooked.receiver.open.set()
-        for photo in slow:
-            assert hooked.wait_for(photo, "delivered", delivered).attempts == 1
-        hooked.wait_until_empty()
-        assert len(hooked.receiver.got) == len(slow)
-
-    def test_a_second_sigterm_does_not_wait_for_them(self, hooked: Hooked) -> None:
-        hooked.receiver.open.clear()
-        photo = hooked.ended()
-        hooked.stack.services.outbox.announce(photo)
-        worker = hooked.worker(DARKROOM_WEBHOOK_TIMEOUT="30")
-        wait_until("the receiver is waited for", lambda: hooked.receiver.got)
-        worker.send(signal.SIGTERM)
-        wait_until("it drains", lambda: worker.logged("worker.draining"))
-        worker.send(signal.SIGTERM)
-        assert worker.wait() == 0
-        delivery = hooked.delivery(photo)
-        assert delivery is not None
-        assert (delivery.attempts, delivery.last_error) == (0, None), "it was waited for"
-        assert hooked.messages() == (0, 1, 0)
-
-    def test_what_was_not_answered_in_time_is_tried_again(self, hooked: Hooked) -> None:
-        hooked.receiver.open.clear()
-        photo = hooked.ended()
-        hooked.stack.services.outbox.announce(photo)
-        hooked.worker(DARKROOM_WEBHOOK_TIMEOUT="1")
-        assert hooked.wait_for(photo, "tried", tried).last_error == "no answer within 1 s"
-        hooked.receiver.open.set()
-        assert hooked.wait_for(photo, "delivered", delivered).attempts >= 2
 
 
 def test_without_a_secret_webhooks_wait_for_a_worker_that_has_one(hooked: Hooked) -> None:
