@@ -85,7 +85,7 @@ def wait_until(what: str, look: Callable[[], bool], pause: float = 0.1) -> None:
     deadline = time.monotonic() + PATIENCE
     while not look():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {PATIENCE:g} s in vain until {what}")
+            raise TimeoutError(f"not within {PATIENCE:g} s: {what}")
         time.sleep(pause)
 
 

@@ -1,4 +1,4 @@
-"""What becomes of AWS's errors, from a server that fails as it is told."""
+"""How errors of AWS are reported, with a server that fails on demand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HANG_UP = 0
 
 
 class Faulty(http.server.BaseHTTPRequestHandler):
-    """Answers each request with the next of `statuses`; the last one stays."""
+    """Answers each request with the next of `statuses`, and then with the last one again."""
 
     statuses: list[int]
 

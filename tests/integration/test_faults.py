@@ -1,4 +1,4 @@
-"""API and workers behind a proxy that loses, repeats, refuses and garbles: every photo completes all the same."""
+"""A proxy in front of AWS loses, repeats, refuses and corrupts requests and answers: every photo still completes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ IMPATIENT = QUICK_LEASE | {
 
 @dataclass(frozen=True)
 class Behind:
-    """An API and two workers that reach AWS through the proxy, and a stack that looks at what is really there."""
+    """An API and two workers that reach AWS through the proxy, and a stack that reads the real state."""
 
     proxy: FaultProxy
     api: Api
@@ -85,7 +85,7 @@ def behind(endpoint: str, deploy: Any, tmp_path_factory: pytest.TempPathFactory)
 
 
 OFTEN = 0.2
-"""Three tries in a row fail now and then: the SDK's patience ends, and ours has to do."""
+"""High enough that sometimes all three tries of the SDK fail, and Darkroom itself has to retry."""
 
 THROTTLING = ("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded")
 
@@ -180,7 +180,7 @@ def the_results_are_right(stack: Stack, photo: PhotoRecord) -> None:
 
 
 def colours(picture: Image.Image) -> tuple[str, ...]:
-    """The names of the colours in the middle of the left and of the right half, which a JPEG gets nearly right."""
+    """The names of the colours in the middle of the left and of the right half; JPEG changes colours a little."""
     names = {(255, 0, 0): "red", (0, 0, 255): "blue", (0, 255, 255): "cyan", (255, 255, 0): "yellow"}
     places = [(picture.width * part // 4, picture.height // 2) for part in (1, 3)]
     found = [picture.getpixel(place) for place in places]

@@ -1,4 +1,4 @@
-"""deploy/aws/gateway.yaml before a real API: what passes through, what it refuses by itself, and how it changes.
+"""deploy/aws/gateway.yaml in front of a real API: what it passes on, what it refuses itself, and how it is updated.
 
 POST /v1/ingest itself is tested in tests/e2e/test_gateway.py: the embedded emulator neither validates bodies nor knows
 enough of mapping templates.
@@ -158,4 +158,4 @@ def test_the_command_refuses_a_wrong_address() -> None:
     refused = CliRunner().invoke(main, ["provision", "--gateway", "api.example.com"])
 
     assert refused.exit_code == 2
-    assert "'api.example.com' does not begin with http:// or https://" in refused.output
+    assert "'api.example.com' is not an address: expected one that starts with http:// or https://" in refused.output

@@ -1,4 +1,4 @@
-"""One AWS service is down, hangs, throttles or talks nonsense: callers are told so soon, workers wait, all resumes."""
+"""One AWS service is down, hangs, throttles or sends garbage: callers get 503 soon, workers back off and resume."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ JOBS = [{"type": "resize", "width": 160}]
 TRIES = 3
 """How often the SDK tries one call."""
 
-IMPATIENT = QUICK_LEASE | {
+SHORT_TIMES = QUICK_LEASE | {
     "DARKROOM_AWS_TIMEOUT": "1",
     "DARKROOM_BACKOFF_BASE": "1",
     "DARKROOM_BACKOFF_CAP": "1",
     "DARKROOM_SWEEP_INTERVAL": "1",
 }
 
-ILLNESSES: dict[str, Fault | None] = {
+FAULTS: dict[str, Fault | None] = {
     "down": None,
     "black hole": None,
     "too slow": delay(3),
@@ -47,34 +47,34 @@ ILLNESSES: dict[str, Fault | None] = {
 }
 
 REFUSED = {"throttling", "credentials expired", "access denied"}
-"""Then it is certain that nothing was carried out."""
+"""Faults with which the request was certainly not carried out."""
 
 
 EVERYWHERE = ("down", "black hole", "throttling", "an HTML page")
-"""These befall each service; the others one of them, in turn."""
+"""Faults that are tested with each service; each of the others is tested with one of them."""
 
-ALL = [(service, illness) for service in SERVICES for illness in EVERYWHERE] + list(
-    zip(itertools.cycle(SERVICES), [illness for illness in ILLNESSES if illness not in EVERYWHERE], strict=False)
+ALL = [(service, fault) for service in SERVICES for fault in EVERYWHERE] + list(
+    zip(itertools.cycle(SERVICES), [fault for fault in FAULTS if fault not in EVERYWHERE], strict=False)
 )
-CASES = [pytest.param(service, illness, id=f"{service}-{illness}") for service, illness in ALL]
+CASES = [pytest.param(service, fault, id=f"{service}-{fault}") for service, fault in ALL]
 
 
 @contextlib.contextmanager
-def ill(proxy: FaultProxy, illness: str) -> Iterator[None]:
+def broken(proxy: FaultProxy, name: str) -> Iterator[None]:
     with contextlib.ExitStack() as until_well:
         until_well.callback(proxy.heal)
-        if illness == "down":
+        if name == "down":
             until_well.enter_context(proxy.down())
-        elif illness == "black hole":
+        elif name == "black hole":
             proxy.hang("*")
-        elif fault := ILLNESSES[illness]:
+        elif fault := FAULTS[name]:
             proxy.rule("*", fault)
         yield
 
 
 @contextlib.contextmanager
 def proxies(endpoint: str) -> Iterator[dict[str, FaultProxy]]:
-    """A proxy before each service."""
+    """A proxy in front of each service."""
     with contextlib.ExitStack() as open_:
         yield {service: open_.enter_context(FaultProxy(endpoint)) for service in SERVICES}
 
@@ -85,7 +85,7 @@ def leading_to(before: dict[str, FaultProxy]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Surrounded:
-    """A process and the proxies before each service that it uses."""
+    """A process, and the proxies in front of the services that it uses."""
 
     proxies: dict[str, FaultProxy]
     process: Any
@@ -94,8 +94,8 @@ class Surrounded:
 
 @pytest.fixture(scope="module")
 def callers(endpoint: str, deploy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surrounded]:
-    """An API; no worker."""
-    deployment, directory = deploy(**IMPATIENT), tmp_path_factory.mktemp("api")
+    """An API without workers."""
+    deployment, directory = deploy(**SHORT_TIMES), tmp_path_factory.mktemp("api")
     with proxies(endpoint) as before, contextlib.ExitStack() as processes:
         environ = deployment.environ | leading_to(before)
         api = Api(replace(deployment, environ=environ), directory / "api.log", {})
@@ -105,8 +105,8 @@ def callers(endpoint: str, deploy: Any, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def workers(endpoint: str, deploy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surrounded]:
-    """A worker; the tests themselves submit its photos."""
-    deployment, directory = deploy(**IMPATIENT), tmp_path_factory.mktemp("worker")
+    """A worker without an API; the tests submit the photos."""
+    deployment, directory = deploy(**SHORT_TIMES), tmp_path_factory.mktemp("worker")
     with proxies(endpoint) as before, contextlib.ExitStack() as processes:
         environ = deployment.environ | leading_to(before)
         stack = Stack(Services.connect(deployment.settings), environ, directory, processes)
@@ -120,16 +120,14 @@ def told_to_come_back(answer: requests.Response) -> None:
     assert answer.json()["detail"]
 
 
-@pytest.mark.parametrize(
-    ("service", "illness"), matrix(CASES, keep=["dynamodb-down", "sqs-too slow", "s3-an HTML page"])
-)
-def test_callers_get_503_with_retry_after(callers: Surrounded, picture: bytes, service: str, illness: str) -> None:
+@pytest.mark.parametrize(("service", "fault"), matrix(CASES, keep=["dynamodb-down", "sqs-too slow", "s3-an HTML page"]))
+def test_callers_get_503_with_retry_after(callers: Surrounded, picture: bytes, service: str, fault: str) -> None:
     api, proxy = callers.process, callers.proxies[service]
     known = api.taken(picture)
 
-    with ill(proxy, illness):
+    with broken(proxy, fault):
         answer = api.upload(("a.jpg", picture), jobs=JOBS)
-        if service == "sqs" and illness not in REFUSED and answer.status_code == 202:
+        if service == "sqs" and fault not in REFUSED and answer.status_code == 202:
             # Nobody knows whether the message was sent: if not, the sweep sends it.
             assert answer.json()["status"] == "processing"
         else:
@@ -154,7 +152,7 @@ def test_a_batch_waits_for_a_hanging_service_only_once(callers: Surrounded, pict
     api, proxy = callers.process, callers.proxies[service]
     before = proxy.seen()
 
-    with ill(proxy, "black hole"):
+    with broken(proxy, "black hole"):
         answer = api.upload(*[(f"{number}.jpg", picture) for number in range(8)], jobs=JOBS)
 
     if service == "sqs":  # the first may have been sent, for all we know
@@ -165,16 +163,14 @@ def test_a_batch_waits_for_a_hanging_service_only_once(callers: Surrounded, pict
     assert proxy.seen() - before == TRIES
 
 
-@pytest.mark.parametrize(
-    ("service", "illness"), matrix(CASES, keep=["sqs-down", "dynamodb-throttling", "s3-black hole"])
-)
-def test_workers_back_off_and_resume(workers: Surrounded, picture: bytes, service: str, illness: str) -> None:
+@pytest.mark.parametrize(("service", "fault"), matrix(CASES, keep=["sqs-down", "dynamodb-throttling", "s3-black hole"]))
+def test_workers_back_off_and_resume(workers: Surrounded, picture: bytes, service: str, fault: str) -> None:
     stack, proxy = workers.stack, workers.proxies[service]
     worker: WorkerProcess = workers.process
     trouble = "queue.unavailable" if service == "sqs" else "order.attempt_failed"
     already, seen, since = len(worker.logged(trouble)), proxy.seen(), time.monotonic()
 
-    with ill(proxy, illness):
+    with broken(proxy, fault):
         photo = stack.submit(picture, *JOBS)
         wait_until("it was tried several times", lambda: len(worker.logged(trouble)) >= already + 3)
         elapsed = time.monotonic() - since

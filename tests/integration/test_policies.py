@@ -27,7 +27,7 @@ REFUSED = {"AccessDenied", "AccessDeniedException"}
 
 
 class Principal:
-    """Who may do what one policy says."""
+    """A principal with the permissions of one policy."""
 
     def __init__(self, endpoint: str, variables: dict[str, str]) -> None:
         self._session = boto3.Session(
@@ -47,7 +47,7 @@ class Principal:
 
 
 class Site:
-    """Darkroom in an emulator that enforces policies, with something in it, and who works with it."""
+    """Darkroom with some photos in an emulator that enforces policies, and the principals that use it."""
 
     def __init__(self, endpoint: str, settings: Settings, clients: Clients) -> None:
         self.settings = settings

@@ -1,4 +1,4 @@
-"""deploy/aws/data.yaml on the endpoint set: made, left alone, changed, refused."""
+"""deploy/aws/data.yaml at the endpoint of the environment: created, unchanged, updated, refused."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_the_bucket_notifies_the_ingest_queue_of_direct_uploads_and_drops(deploy
 
 
 def test_a_stand_in_is_reached_over_plain_http(settings: Settings, clients: Clients) -> None:
-    """On AWS, where the endpoint is https, the template's policies refuse that."""
+    """On AWS, where the endpoint is https, the template's policies refuse plain http."""
     assert parameters(settings, clients)["RequireTls"] == "false"
 
 

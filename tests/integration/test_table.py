@@ -1,4 +1,4 @@
-"""The table's promises: one writer at a time, newest first, nothing reappears."""
+"""The table: one writer at a time, lists newest first, deleted photos do not reappear."""
 
 from __future__ import annotations
 
