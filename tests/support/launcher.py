@@ -142,7 +142,9 @@ def main() -> None:
         if requests not in ready:
             continue
         data, fds, _, _ = socket.recv_fds(requests, REQUEST, 2)
-        if not data:
+        if not data:  # pytest has ended, maybe by a signal: nothing that it started goes on
+            for pid in running:
+                os.kill(pid, signal.SIGKILL)
             return
         output, status = fds[0], socket.socket(fileno=fds[1])
         if pid := os.fork():
