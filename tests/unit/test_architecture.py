@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 import pytest
 
@@ -35,14 +34,6 @@ def test_the_drawing_shows_every_room() -> None:
     assert drawing
     rooms = {init.parent.name for root in PACKAGES for init in (PROJECT / root).glob("*/__init__.py")}
     assert {room for room in rooms if not re.search(rf"\b{room}\b", drawing[1])} == set()
-
-
-def test_no_name_stands_twice_without_a_reason() -> None:
-    files = [file for root in PACKAGES for file in (PROJECT / root).rglob("*.py") if file.name != "__init__.py"]
-    names = Counter(file.stem for file in files)
-    names += Counter(name for file in files for name in re.findall(r"^class (\w+)", file.read_text(), re.MULTILINE))
-    reasons = ARCHITECTURE.partition("\n## Names that stand twice")[2]
-    assert {name for name, times in names.items() if times > 1} == set(re.findall(r"^- `(\w+)`", reasons, re.MULTILINE))
 
 
 TERMS = re.findall(r"^\| \*\*(.+?)\*\* \| (.+?) \| (.+?) \|$", GLOSSARY, re.MULTILINE)
