@@ -161,7 +161,7 @@ class TestWhatSqsGaveUp:
         ended = either.wait_for(photo)
         (job,) = ended.jobs.values()
         assert (job.status, job.errors[-1].code) == ("failed", "message_given_up")
-        assert "after 1 receives and 1 attempts; the last error was: S3 was down" in job.errors[-1].detail
+        assert "after 1 receives, 1 of them attempts; the last error was: S3 was down" in job.errors[-1].detail
         assert [dead.id for dead in DeadLetters(either.services, "default").all()] == [
             f"{photo.id}/{only_order(ended)}"
         ]
