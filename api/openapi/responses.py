@@ -79,8 +79,8 @@ COMMON: ResponseDict = OPEN | {
 }
 """Errors of every operation that needs an API key."""
 
-NOT_FOUND = problem("The photo does not exist, or not any more")
-NO_JOB = problem("The photo or job does not exist, or not any more")
+NOT_FOUND = problem("The photo does not exist, was deleted or has expired")
+NO_JOB = problem("The photo or job does not exist, or the photo was deleted or has expired")
 INVALID = problem("A part of the request is not valid; `errors` names each field")
 INVALID_OR_REUSED = problem(f"A part of the request is not valid; `errors` names each field. Or {REUSED}")
 TOO_LARGE = problem("The body is too large")

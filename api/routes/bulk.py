@@ -28,7 +28,9 @@ class BulkView(BaseModel):
     """
 
     done: list[str] = Field(description="ids of the dead letters that were changed")
-    not_found: list[str] = Field(description="ids of the request that are not dead letters, or not any more")
+    not_found: list[str] = Field(
+        description="ids of the request that are not dead letters, or were redriven or purged before"
+    )
     more: bool = Field(description="whether there may be more to do")
     next: str | None = Field(description="cursor for the next request; null when it starts from the beginning")
 

@@ -36,7 +36,7 @@ dead_letters = APIBlueprint(
     abp_responses=responses.COMMON,
 )
 
-NO_DEAD_LETTER = responses.problem("The dead letter does not exist, or not any more")
+NO_DEAD_LETTER = responses.problem("The dead letter does not exist, or was redriven or purged")
 
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 Id = Annotated[str, Field(pattern=f"^{_UUID}/{_UUID}$", description="photo id/order id, as in the list")]
@@ -115,8 +115,8 @@ def get_dead_letter(path: OrderPath) -> Response:
     summary="Redrive a dead letter: queue its jobs again, with new attempts",
     responses={
         202: responses.accepted(schemas.ref(PhotoView), "The photo; the jobs are queued again"),
-        404: responses.problem("The photo or order does not exist, or not any more"),
-        409: responses.problem("The order is not a dead letter, or not any more"),
+        404: responses.problem("The photo or order does not exist, or the photo was deleted or has expired"),
+        409: responses.problem("The order is not a dead letter, or was redriven or purged"),
     },
 )
 def redrive_dead_letter(path: OrderPath) -> Response:

@@ -155,7 +155,9 @@ def retry_job(header: KeyHeader, path: JobPath) -> Response:
             "description": "The result of any other job: a redirect to the file",
             "headers": responses.location(always=True, description="a presigned URL that is valid for a limited time"),
         },
-        404: responses.problem("The photo or job does not exist, or not any more, or its result has expired"),
+        404: responses.problem(
+            "The photo or job does not exist, the photo was deleted or has expired, or the result has expired"
+        ),
         409: responses.problem("The job has not ended, or has no result", headers=responses.retry_after()),
     },
 )

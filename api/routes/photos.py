@@ -218,7 +218,7 @@ def delete_photo(path: PhotoPath) -> Response:
         try:
             ctx.services.cleanup.remove_deleted(photo)
         except Unavailable as error:
-            log.warning("photo.not_purged", photo=photo.id, detail=error.detail)  # the sweep completes it
+            log.warning("photo.objects_not_removed", photo=photo.id, detail=error.detail)  # the sweep completes it
     return no_content()
 
 

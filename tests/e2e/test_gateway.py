@@ -31,7 +31,7 @@ MOST_OF_A_GATEWAY = 10 * 1024 * 1024
 
 
 @dataclass
-class Gateway:
+class DeployedGateway:
     stack: ComposeProject
     url: str
     key: str
@@ -56,7 +56,7 @@ class Gateway:
 
 
 @pytest.fixture(scope="module")
-def gateway(stack: ComposeProject) -> Gateway:
+def gateway(stack: ComposeProject) -> DeployedGateway:
     stack.compose("--profile", "gateway", "up", "-d")
     said: list[str] = []
 
@@ -69,7 +69,7 @@ def gateway(stack: ComposeProject) -> Gateway:
 
     stack.until("the gateway is deployed and says where it is", deployed)
     assert said[0] == f"{stack.storage_url}/_aws/execute-api/{ID}/live"
-    return Gateway(stack, *said, aws(stack, "s3"))
+    return DeployedGateway(stack, *said, aws(stack, "s3"))
 
 
 def aws(stack: ComposeProject, service: str) -> Any:
@@ -79,7 +79,7 @@ def aws(stack: ComposeProject, service: str) -> Any:
         return localstack_client.session.Session(region_name="us-east-1").client(service)
 
 
-def test_an_upload_through_the_gateway(gateway: Gateway, make_photo: MakePhoto) -> None:
+def test_an_upload_through_the_gateway(gateway: DeployedGateway, make_photo: MakePhoto) -> None:
     answer = gateway.stack.http.post(
         f"{gateway.url}/v1/photos",
         files={"photo": ("photo.jpg", make_photo(640, 480), "image/jpeg")},
@@ -97,7 +97,7 @@ def test_an_upload_through_the_gateway(gateway: Gateway, make_photo: MakePhoto) 
     assert Image.open(io.BytesIO(result.content)).size == (64, 48)
 
 
-def test_a_photo_as_the_body_arrives_as_it_was(gateway: Gateway, make_photo: MakePhoto) -> None:
+def test_a_photo_as_the_body_arrives_as_it_was(gateway: DeployedGateway, make_photo: MakePhoto) -> None:
     answer = gateway.stack.http.post(
         f"{gateway.url}/v1/photos",
         params={"filename": "raw.jpg"},
@@ -109,13 +109,13 @@ def test_a_photo_as_the_body_arrives_as_it_was(gateway: Gateway, make_photo: Mak
     assert gateway.stack.ended(answer.json())["status"] == "succeeded"
 
 
-def test_errors_of_the_api_come_through(gateway: Gateway) -> None:
+def test_errors_of_the_api_come_through(gateway: DeployedGateway) -> None:
     answer = gateway.stack.http.get(f"{gateway.url}/v1/photos/00000000-0000-7000-8000-000000000000", timeout=60)
     assert answer.status_code == 404
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_a_direct_upload_of_50_mb(gateway: Gateway) -> None:
+def test_a_direct_upload_of_50_mb(gateway: DeployedGateway) -> None:
     """Five times what a gateway takes: only the form goes through it."""
     noise = Image.frombytes("RGB", (4200, 4000), os.urandom(4200 * 4000 * 3))
     file = io.BytesIO()
@@ -142,7 +142,7 @@ def test_a_direct_upload_of_50_mb(gateway: Gateway) -> None:
     assert (original["width"], original["height"], original["size"]) == (4200, 4000, len(file.getvalue()))
 
 
-def test_a_bucket_drop(gateway: Gateway, make_photo: MakePhoto) -> None:
+def test_a_bucket_drop(gateway: DeployedGateway, make_photo: MakePhoto) -> None:
     gateway.s3.put_object(Bucket=BUCKET, Key="incoming/default/web/dropped & ü.jpg", Body=make_photo(640, 480))
 
     photo = gateway.photo_called("dropped & ü.jpg")
@@ -151,7 +151,7 @@ def test_a_bucket_drop(gateway: Gateway, make_photo: MakePhoto) -> None:
     assert {job["type"] for job in photo["jobs"]} >= {"resize"}
 
 
-def test_ingest_of_a_file_that_lies_there(gateway: Gateway, make_photo: MakePhoto) -> None:
+def test_ingest_of_a_file_that_lies_there(gateway: DeployedGateway, make_photo: MakePhoto) -> None:
     key = 'incoming/default/it\'s "quoted" & 100%+.jpg'
     gateway.s3.put_object(Bucket=BUCKET, Key=key, Body=make_photo(640, 480))
     metadata = {"shelf": "b\\2", "n": 7, "ok": True}
@@ -165,7 +165,7 @@ def test_ingest_of_a_file_that_lies_there(gateway: Gateway, make_photo: MakePhot
     assert (photo["reference"], photo["metadata"]) == ("it's mine", metadata)
 
 
-def test_bad_bodies_get_400_from_the_gateway(gateway: Gateway) -> None:
+def test_bad_bodies_get_400_from_the_gateway(gateway: DeployedGateway) -> None:
     good = {"key": "incoming/default/x.jpg", "preset": "web"}
     for bad in (
         {},
@@ -184,12 +184,12 @@ def test_bad_bodies_get_400_from_the_gateway(gateway: Gateway) -> None:
         assert answer.status_code == 400, f"{bad}: {answer.status_code} {answer.text}"
 
 
-def test_ingest_wants_the_key(gateway: Gateway) -> None:
+def test_ingest_wants_the_key(gateway: DeployedGateway) -> None:
     for key in ("", "not-the-key"):
         assert gateway.ingest({"key": "incoming/default/x.jpg", "preset": "web"}, key).status_code in (401, 403)
 
 
-def test_it_may_be_deployed_again_changed_and_deleted(gateway: Gateway) -> None:
+def test_it_may_be_deployed_again_changed_and_deleted(gateway: DeployedGateway) -> None:
     """Comes last: nothing of the gateway is there afterwards."""
     again = gateway.stack.compose(
         *("run", "--rm", "-T", "--no-deps", "gateway", "darkroom", "provision", "--gateway", "http://api:8080")

@@ -32,7 +32,7 @@ from darkroom.services import Services
 from darkroom.settings import MIB
 from tests.support.compose import HANGS, PROJECT, free_ports
 from tests.support.deployment import Deploy
-from tests.support.lambda_runtime import EventSource, Function, Process, Start, TaskTimedOut
+from tests.support.lambda_runtime import EnvironmentProcess, EventSource, Function, Start, TaskTimedOut
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 from worker.child.sandbox import FILES
@@ -186,7 +186,7 @@ class Cloud:
         return worker
 
     def _starting(self, command: list[str], options: list[str], variables: dict[str, str]) -> Start:
-        def start(address: str) -> Process:
+        def start(address: str) -> EnvironmentProcess:
             more = {"AWS_LAMBDA_RUNTIME_API": address}
             return run_container(self.image, options, command, variables | more, self.log("function"))
 

@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 JPEG = b"\xff\xd8\xff" + b"photo " * 50_000
 
 
-class Api:
+class FakeApi:
     """Answers as Darkroom does. What a photo is called decides what becomes of it."""
 
     def __init__(self) -> None:
@@ -158,8 +158,8 @@ def problem(status: int, detail: str, headers: dict[str, str] | None = None, err
 
 
 @pytest.fixture
-def api() -> Iterator[Api]:
-    stand_in = Api()
+def api() -> Iterator[FakeApi]:
+    stand_in = FakeApi()
     stand_in.servers = [make_server("127.0.0.1", 0, app, threaded=True) for app in (stand_in.app(), stand_in.storage())]
     for server in stand_in.servers:
         threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
@@ -203,7 +203,9 @@ def files_below(folder: Path) -> set[str]:
 # --- upload ------------------------------------------------------------------------------------------------------
 
 
-def test_files_and_folders_are_uploaded_and_their_results_downloaded(api: Api, photos: Path, tmp_path: Path) -> None:
+def test_files_and_folders_are_uploaded_and_their_results_downloaded(
+    api: FakeApi, photos: Path, tmp_path: Path
+) -> None:
     write(photos, "a.jpg", "day/a.jpg", "day/b.HEIC", "day/notes.txt", ".hidden.jpg", ".git/c.jpg")
     out = tmp_path / "results"
 
@@ -228,7 +230,7 @@ def test_files_and_folders_are_uploaded_and_their_results_downloaded(api: Api, p
 
 
 def test_a_second_run_writes_over_the_first_and_does_not_upload_its_results(
-    api: Api, photos: Path, monkeypatch: pytest.MonkeyPatch
+    api: FakeApi, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(photos, "a.jpg")
     monkeypatch.chdir(photos)
@@ -238,7 +240,7 @@ def test_a_second_run_writes_over_the_first_and_does_not_upload_its_results(
     assert len(files_below(photos / "results")) == 3
 
 
-def test_a_busy_api_is_asked_again_when_it_says_with_the_whole_photo(api: Api, photos: Path) -> None:
+def test_a_busy_api_is_asked_again_when_it_says_with_the_whole_photo(api: FakeApi, photos: Path) -> None:
     write(photos, "busy.jpg")
     result = run("upload", photos / "busy.jpg", url=api.url)
     assert result.exit_code == 0, result.output
@@ -246,7 +248,7 @@ def test_a_busy_api_is_asked_again_when_it_says_with_the_whole_photo(api: Api, p
 
 
 def test_a_busy_api_is_not_asked_for_ever_and_the_wait_is_said_once(
-    api: Api, photos: Path, monkeypatch: pytest.MonkeyPatch
+    api: FakeApi, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(photos, "full.jpg", "a/full.jpg")
     monkeypatch.setattr("darkroom.cli.sessions.BUSY_FOR", 3)
@@ -259,7 +261,7 @@ def test_a_busy_api_is_not_asked_for_ever_and_the_wait_is_said_once(
     assert result.stderr.count("There is no room.") == 2
 
 
-def test_a_time_that_nobody_can_read_is_as_good_as_none(api: Api, photos: Path) -> None:
+def test_a_time_that_nobody_can_read_is_as_good_as_none(api: FakeApi, photos: Path) -> None:
     write(photos, "odd.jpg")
     result = run("upload", photos / "odd.jpg", url=api.url)
 
@@ -268,7 +270,7 @@ def test_a_time_that_nobody_can_read_is_as_good_as_none(api: Api, photos: Path) 
     assert f"{api.url} answers 503 Service Unavailable" in result.stderr
 
 
-def test_a_photo_that_may_have_been_taken_is_sent_again_under_the_same_key(api: Api, photos: Path) -> None:
+def test_a_photo_that_may_have_been_taken_is_sent_again_under_the_same_key(api: FakeApi, photos: Path) -> None:
     write(photos, "a.jpg", "bad-gateway.jpg", "in-flight.jpg", "torn-off.jpg")
     result = run("upload", photos, url=api.url)
     assert result.exit_code == 0, result.output
@@ -279,7 +281,7 @@ def test_a_photo_that_may_have_been_taken_is_sent_again_under_the_same_key(api: 
     assert all(upload["bytes"] == JPEG for upload in api.uploads)
 
 
-def test_an_answer_that_stays_lost_is_said(api: Api, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_stays_lost_is_said(api: FakeApi, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("darkroom.cli.sessions.READ_TRIES", 1)
     write(photos, "a.jpg", "lost.jpg")
     result = run("upload", photos, url=api.url)
@@ -290,7 +292,7 @@ def test_an_answer_that_stays_lost_is_said(api: Api, photos: Path, monkeypatch: 
     assert "1 of 2 photos succeeded, 1 failed" in result.stderr
 
 
-def test_a_key_of_the_callers_own_is_sent(api: Api, photos: Path) -> None:
+def test_a_key_of_the_callers_own_is_sent(api: FakeApi, photos: Path) -> None:
     write(photos, "a.jpg")
     with ApiClient(api.url) as client:
         client.upload(photos / "a.jpg", key="order-7")
@@ -299,7 +301,7 @@ def test_a_key_of_the_callers_own_is_sent(api: Api, photos: Path) -> None:
 
 def test_an_api_that_starts_late_gets_its_photo(photos: Path) -> None:
     write(photos, "a.jpg")
-    stand_in = Api()
+    stand_in = FakeApi()
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -314,7 +316,7 @@ def test_an_api_that_starts_late_gets_its_photo(photos: Path) -> None:
     assert len(stand_in.uploads) == 1
 
 
-def test_without_out_it_prints_id_status_and_links(api: Api, photos: Path) -> None:
+def test_without_out_it_prints_id_status_and_links(api: FakeApi, photos: Path) -> None:
     write(photos, "a.jpg")
     result = run("upload", photos, env={"DARKROOM_URL": api.url})
     assert result.exit_code == 0
@@ -322,7 +324,9 @@ def test_without_out_it_prints_id_status_and_links(api: Api, photos: Path) -> No
     assert f"resize    {api.url}/v1/photos/photo-0-a.jpg/jobs/job0/result\n" in result.stdout
 
 
-def test_every_failure_is_named_with_its_reason_and_the_rest_goes_on(api: Api, photos: Path, tmp_path: Path) -> None:
+def test_every_failure_is_named_with_its_reason_and_the_rest_goes_on(
+    api: FakeApi, photos: Path, tmp_path: Path
+) -> None:
     write(photos, "a.jpg", "broken.jpg", "wrong.jpg", "forbidden.jpg", "notes.txt")
     out = tmp_path / "results"
 
@@ -342,7 +346,9 @@ def test_every_failure_is_named_with_its_reason_and_the_rest_goes_on(api: Api, p
     }
 
 
-def test_results_stay_in_their_folder_and_torn_downloads_are_repeated(api: Api, photos: Path, tmp_path: Path) -> None:
+def test_results_stay_in_their_folder_and_torn_downloads_are_repeated(
+    api: FakeApi, photos: Path, tmp_path: Path
+) -> None:
     write(photos, "evil.jpg", "torn.jpg")
     out = tmp_path / "deep" / "results"
     result = run("upload", photos, "--out", out, url=api.url)
@@ -356,7 +362,7 @@ def test_results_stay_in_their_folder_and_torn_downloads_are_repeated(api: Api, 
 
 
 def test_nothing_that_belongs_to_the_api_goes_to_the_storage(
-    api: Api, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    api: FakeApi, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret\n")
@@ -369,7 +375,7 @@ def test_nothing_that_belongs_to_the_api_goes_to_the_storage(
     assert not any("Authorization" in headers for headers in api.storage_headers)
 
 
-def test_jobs_come_from_the_command_line_or_a_file(api: Api, photos: Path, tmp_path: Path) -> None:
+def test_jobs_come_from_the_command_line_or_a_file(api: FakeApi, photos: Path, tmp_path: Path) -> None:
     write(photos, "a.jpg")
     jobs = [{"type": "resize", "width": 800}, {"type": "metadata"}]
     (tmp_path / "jobs.json").write_text(json.dumps(jobs, indent=4))
@@ -378,7 +384,7 @@ def test_jobs_come_from_the_command_line_or_a_file(api: Api, photos: Path, tmp_p
     assert [json.loads(upload["jobs"]) for upload in api.uploads] == [jobs, jobs]
 
 
-def test_jobs_too_long_for_an_address_are_sent_as_a_form(api: Api, photos: Path, tmp_path: Path) -> None:
+def test_jobs_too_long_for_an_address_are_sent_as_a_form(api: FakeApi, photos: Path, tmp_path: Path) -> None:
     write(photos, "busy.jpg")
     blur = {"type": "filter", "filter": "blur", "sigma": 1.5}
     jobs = [{"type": "pipeline", "steps": [blur] * 10}] * 50
@@ -408,7 +414,7 @@ def test_jobs_too_long_for_an_address_are_sent_as_a_form(api: Api, photos: Path,
     ],
 )
 def test_wrong_usage_is_2_and_sends_nothing(
-    api: Api, photos: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+    api: FakeApi, photos: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
 ) -> None:
     write(photos, "a.jpg", "empty/notes.txt")
     monkeypatch.chdir(photos)
@@ -432,7 +438,7 @@ def test_an_api_that_is_not_there_is_named_with_how_to_start_it(photos: Path) ->
 
 
 def test_when_the_api_goes_away_the_rest_is_named_and_not_tried_one_by_one(
-    api: Api, photos: Path, monkeypatch: pytest.MonkeyPatch
+    api: FakeApi, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ApiClient.__init__, "__defaults__", (0, None, None))
     write(photos, "a.jpg", "last.jpg", "never.jpg")
@@ -443,14 +449,14 @@ def test_when_the_api_goes_away_the_rest_is_named_and_not_tried_one_by_one(
     assert "1 of 3 photos succeeded, 2 failed" in result.stderr
 
 
-def test_what_does_not_end_in_time_fails(api: Api, photos: Path) -> None:
+def test_what_does_not_end_in_time_fails(api: FakeApi, photos: Path) -> None:
     write(photos, "slow.jpg")
     result = run("upload", photos, "--timeout", "1", url=api.url)
     assert result.exit_code == 1
     assert "not finished after 1 s; processing goes on: darkroom status photo-0-slow.jpg" in result.stderr
 
 
-def test_ctrl_c_ends_it_with_130_and_leaves_nothing_half_done(api: Api, photos: Path, tmp_path: Path) -> None:
+def test_ctrl_c_ends_it_with_130_and_leaves_nothing_half_done(api: FakeApi, photos: Path, tmp_path: Path) -> None:
     write(photos, "a.jpg", "slow.jpg")
     out = tmp_path / "results"
     process = in_process("upload", photos, "--out", out, "--url", api.url, start_new_session=True)
@@ -466,7 +472,7 @@ def test_ctrl_c_ends_it_with_130_and_leaves_nothing_half_done(api: Api, photos: 
     assert [path.name for path in out.iterdir()] == ["a"]
 
 
-def test_a_terminal_gets_one_progress_bar(api: Api, photos: Path, tmp_path: Path) -> None:
+def test_a_terminal_gets_one_progress_bar(api: FakeApi, photos: Path, tmp_path: Path) -> None:
     write(photos, "a.jpg", "b.jpg", "broken.jpg")
     master, slave = pty.openpty()
     env = {"TERM": "xterm", "COLUMNS": "100"}
@@ -500,7 +506,7 @@ def test_without_the_cli_extra_it_says_what_to_install(photos: Path) -> None:
 # --- the other commands ------------------------------------------------------------------------------------------
 
 
-def test_status_shows_the_photo_and_its_jobs(api: Api, photos: Path) -> None:
+def test_status_shows_the_photo_and_its_jobs(api: FakeApi, photos: Path) -> None:
     write(photos, "broken.jpg")
     run("upload", photos, url=api.url)
     result = run("status", "photo-0-broken.jpg", url=api.url)
@@ -514,7 +520,7 @@ def test_status_shows_the_photo_and_its_jobs(api: Api, photos: Path) -> None:
     assert json.loads(as_json.stdout) == api.photos["photo-0-broken.jpg"]
 
 
-def test_status_names_a_file_that_did_not_become_a_photo(api: Api) -> None:
+def test_status_names_a_file_that_did_not_become_a_photo(api: FakeApi) -> None:
     api.photos["photo-9"] = {
         "id": "photo-9",
         "status": "failed",
@@ -527,7 +533,7 @@ def test_status_names_a_file_that_did_not_become_a_photo(api: Api) -> None:
     assert ["file", "note.txt"] in [line.split() for line in result.stdout.splitlines()]
 
 
-def test_status_of_an_unknown_photo_says_so(api: Api) -> None:
+def test_status_of_an_unknown_photo_says_so(api: FakeApi) -> None:
     result = run("status", "nobody/else", url=api.url)
     assert result.exit_code == 1
     assert result.stderr == f"Error: there is no photo nobody/else at {api.url}\n"
@@ -535,7 +541,7 @@ def test_status_of_an_unknown_photo_says_so(api: Api) -> None:
 
 @pytest.mark.parametrize("arguments", [["status", "photo-0"], ["upload", "a.jpg"]])
 def test_another_server_at_the_address_is_not_taken_for_darkroom(
-    api: Api, photos: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+    api: FakeApi, photos: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     write(photos, "a.jpg")
     monkeypatch.chdir(photos)
@@ -592,7 +598,7 @@ def test_provision_makes_what_queue_then_counts(endpoint: str, aws: Any, request
     assert made == [line[0] for line in lines if line and line[0].startswith(name)]
 
 
-def test_file_names_that_are_no_text_are_sent_all_the_same(api: Api, photos: Path, tmp_path: Path) -> None:
+def test_file_names_that_are_no_text_are_sent_all_the_same(api: FakeApi, photos: Path, tmp_path: Path) -> None:
     try:
         write(photos, os.fsdecode(b"caf\xe9.jpg"), "100% & more?.jpg")
     except OSError:

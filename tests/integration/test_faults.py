@@ -24,8 +24,8 @@ from tests.support.fault_proxy import (
     RESET,
     STALE_DELETE,
     TWICE,
-    Fault,
     FaultProxy,
+    ProxyFault,
     delay,
     error,
     hand_out_twice,
@@ -115,7 +115,9 @@ THROTTLING = ("ThrottlingException", "ProvisionedThroughputExceededException", "
         keep=[LOST_ANSWER.name],
     ),
 )
-def test_every_photo_completes(behind: Behind, picture: bytes, operations: str, fault: Fault, chance: float) -> None:
+def test_every_photo_completes(
+    behind: Behind, picture: bytes, operations: str, fault: ProxyFault, chance: float
+) -> None:
     behind.proxy.rule(operations, fault, chance=chance)
 
     all_is_well(behind, picture, PHOTOS)

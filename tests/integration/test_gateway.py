@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-class Site:
+class ApiBehindGateway:
     """An API, and a gateway in front of it."""
 
     def __init__(self, api: Api) -> None:
@@ -43,15 +43,15 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(deploy: Deploy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(deploy: Deploy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiBehindGateway]:
     api = Api(deploy(), tmp_path_factory.mktemp("api") / "api.log", {})
     try:
-        yield Site(api)
+        yield ApiBehindGateway(api)
     finally:
         api.stop()
 
 
-def test_an_upload_arrives_as_it_was_sent(site: Site, picture: bytes) -> None:
+def test_an_upload_arrives_as_it_was_sent(site: ApiBehindGateway, picture: bytes) -> None:
     answer = site.ask("POST", "/v1/photos", files={"photo": ("photo.jpg", picture)}, data={"preset": "web"})
 
     assert answer.status_code == 202, answer.text
@@ -60,7 +60,7 @@ def test_an_upload_arrives_as_it_was_sent(site: Site, picture: bytes) -> None:
     assert site.api.services.bucket.read(original.key) == picture
 
 
-def test_a_photo_as_the_body_arrives_as_it_was_sent(site: Site, picture: bytes) -> None:
+def test_a_photo_as_the_body_arrives_as_it_was_sent(site: ApiBehindGateway, picture: bytes) -> None:
     answer = site.ask("POST", "/v1/photos?preset=web", data=picture, headers={"Content-Type": "image/jpeg"})
 
     assert answer.status_code == 202, answer.text
@@ -70,7 +70,7 @@ def test_a_photo_as_the_body_arrives_as_it_was_sent(site: Site, picture: bytes) 
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/v1/photos?limit=1", "/v1/photos/nothing", "/nowhere/at/all"])
-def test_every_other_path_reaches_the_api(site: Site, path: str) -> None:
+def test_every_other_path_reaches_the_api(site: ApiBehindGateway, path: str) -> None:
     direct, through = site.api.get(path), site.ask("GET", path)
 
     # Not its type: the emulator calls every error plain JSON.
@@ -82,7 +82,7 @@ def without_request(answer: requests.Response) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name != "request_id"}
 
 
-def test_ingest_requires_the_gateways_key(site: Site) -> None:
+def test_ingest_requires_the_gateways_key(site: ApiBehindGateway) -> None:
     refused = site.ask("POST", "/v1/ingest", json={"key": "incoming/default/x.jpg", "preset": "web"})
 
     assert refused.status_code == 401
@@ -90,7 +90,7 @@ def test_ingest_requires_the_gateways_key(site: Site) -> None:
     assert refused.json()["type"] == "urn:darkroom:problem:unauthorized"
 
 
-def test_ingest_accepts_only_json(site: Site) -> None:
+def test_ingest_accepts_only_json(site: ApiBehindGateway) -> None:
     assert site.gateway.key
     refused = site.ask(
         "POST", "/v1/ingest", data="key=x", headers={"x-api-key": site.gateway.key, "Content-Type": "text/plain"}
@@ -100,7 +100,7 @@ def test_ingest_accepts_only_json(site: Site) -> None:
     assert refused.headers["Content-Type"] == "application/problem+json"
 
 
-def test_a_second_run_changes_nothing(site: Site) -> None:
+def test_a_second_run_changes_nothing(site: ApiBehindGateway) -> None:
     apigateway = boto3.client("apigateway")
     id_ = _id(site.gateway)
     before = [one["id"] for one in apigateway.get_deployments(restApiId=id_)["items"]]
@@ -111,7 +111,7 @@ def test_a_second_run_changes_nothing(site: Site) -> None:
     assert [one["id"] for one in apigateway.get_deployments(restApiId=id_)["items"]] == before
 
 
-def test_a_change_is_published_and_can_be_reverted(site: Site) -> None:
+def test_a_change_is_published_and_can_be_reverted(site: ApiBehindGateway) -> None:
     away = site.deploy("http://127.0.0.1:1")
 
     assert (away.change, away.url, away.key) == ("updated", site.gateway.url, site.gateway.key)
@@ -121,7 +121,9 @@ def test_a_change_is_published_and_can_be_reverted(site: Site) -> None:
     assert site.ask("GET", "/healthz").status_code == 200
 
 
-def test_the_next_run_publishes_what_a_dead_run_did_not(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_run_publishes_what_a_dead_run_did_not(
+    site: ApiBehindGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as dying:
         dying.setattr("darkroom.provision.gateway.make_apigateway", _die)
         with pytest.raises(RuntimeError):
@@ -134,7 +136,7 @@ def test_the_next_run_publishes_what_a_dead_run_did_not(site: Site, monkeypatch:
     assert site.ask("GET", "/healthz").status_code == 200
 
 
-def test_the_gateway_can_be_deleted(site: Site) -> None:
+def test_the_gateway_can_be_deleted(site: ApiBehindGateway) -> None:
     name = f"{site.api.settings.stack}-gateway"
     cloudformation = site.api.services.clients.cloudformation
     cloudformation.delete_stack(StackName=name)

@@ -15,7 +15,7 @@ import requests
 from darkroom.services import Services
 from tests.support.api import Api
 from tests.support.exhaustive import matrix
-from tests.support.fault_proxy import EMPTY, HTML, Fault, FaultProxy, delay, error
+from tests.support.fault_proxy import EMPTY, HTML, FaultProxy, ProxyFault, delay, error
 from tests.support.stack import QUICK_LEASE, Stack
 from tests.support.waiting import wait_until
 from tests.support.worker_process import WorkerProcess
@@ -34,7 +34,7 @@ SHORT_TIMES = QUICK_LEASE | {
     "DARKROOM_SWEEP_INTERVAL": "1",
 }
 
-FAULTS: dict[str, Fault | None] = {
+FAULTS: dict[str, ProxyFault | None] = {
     "down": None,
     "black hole": None,
     "too slow": delay(3),

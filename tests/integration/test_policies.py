@@ -46,7 +46,7 @@ class Principal:
         return True
 
 
-class Site:
+class EnforcedDeployment:
     """Darkroom with some photos in an emulator that enforces policies, and the principals that use it."""
 
     def __init__(self, endpoint: str, settings: Settings, clients: Clients) -> None:
@@ -78,7 +78,7 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EnforcedDeployment]:
     with pytest.MonkeyPatch.context() as environ:
         environ.setenv("AUTH", "true")
         environ.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -89,10 +89,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             settings = read_settings({"DARKROOM_STACK": "enforced", "DARKROOM_BUCKET": "enforced-photos"})
             clients = make_clients(settings)
             provision(settings, clients)
-            yield Site(emulator.url, settings, clients)
+            yield EnforcedDeployment(emulator.url, settings, clients)
 
 
-Asked = Callable[[Site], dict[str, Any]]
+Asked = Callable[[EnforcedDeployment], dict[str, Any]]
 
 ALLOWED: dict[str, list[tuple[str, Asked]]] = {
     "api": [
@@ -145,7 +145,7 @@ def _of(service: str, call: str, **arguments: Any) -> dict[str, Any]:
     ("part", "asked"),
     [pytest.param(part, ask, id=f"{part}: {what}") for part in ALLOWED for what, ask in ALLOWED[part]],
 )
-def test_each_policy_allows_what_its_part_needs(site: Site, part: str, asked: Asked) -> None:
+def test_each_policy_allows_what_its_part_needs(site: EnforcedDeployment, part: str, asked: Asked) -> None:
     assert getattr(site, part).may(**asked(site))
 
 
@@ -158,10 +158,10 @@ def test_each_policy_allows_what_its_part_needs(site: Site, part: str, asked: As
         for what, ask in cases
     ],
 )
-def test_each_policy_denies_what_its_part_must_not_do(site: Site, part: str, asked: Asked) -> None:
+def test_each_policy_denies_what_its_part_must_not_do(site: EnforcedDeployment, part: str, asked: Asked) -> None:
     assert not getattr(site, part).may(**asked(site))
 
 
-def test_deploying_the_policies_again_changes_nothing(site: Site) -> None:
+def test_deploying_the_policies_again_changes_nothing(site: EnforcedDeployment) -> None:
     assert provision_policies(site.settings, site.clients).keys() == {"ApiPolicy", "WorkerPolicy"}
     assert provision_policies(site.settings, site.clients) == provision_policies(site.settings, site.clients)

@@ -145,7 +145,7 @@ class TestDelivery:
         )
 
 
-class TestMessages:
+class TestWebhookMessages:
     def test_one_that_comes_too_early_is_put_off_until_it_is_due(self, hooked: Hooked) -> None:
         photo = hooked.ended()
         due = now() + timedelta(seconds=3)

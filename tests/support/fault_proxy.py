@@ -68,7 +68,7 @@ class Answer(NamedTuple):
 Forward = Callable[[], Answer]
 
 
-class Fault(NamedTuple):
+class ProxyFault(NamedTuple):
     name: str
     act: Callable[[Request, Forward], Answer | None]
 
@@ -76,7 +76,7 @@ class Fault(NamedTuple):
 @dataclass
 class Rule:
     pattern: str
-    fault: Fault
+    fault: ProxyFault
     chance: float
     times: int | None
     first_tries: bool
@@ -105,7 +105,7 @@ class FaultProxy:
         self._rolled = 0
         self._lock = threading.Lock()
         self._healed = threading.Event()
-        self._server = _Server(self, 0)
+        self._server = _ProxyServer(self, 0)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> FaultProxy:
@@ -117,7 +117,7 @@ class FaultProxy:
         self._server.stop()
 
     def rule(
-        self, pattern: str, fault: Fault, *, chance: float = 1, times: int | None = None, first_tries: bool = False
+        self, pattern: str, fault: ProxyFault, *, chance: float = 1, times: int | None = None, first_tries: bool = False
     ) -> None:
         with self._lock:
             dice = random.Random(f"{self.seed}/{self._rolled}")
@@ -131,7 +131,7 @@ class FaultProxy:
             healed.wait()
 
         healed = self._healed
-        self.rule(pattern, Fault("black hole", act))
+        self.rule(pattern, ProxyFault("black hole", act))
 
     def heal(self) -> None:
         """Forget every rule, and hang up on whoever waits in a black hole."""
@@ -147,7 +147,7 @@ class FaultProxy:
         try:
             yield
         finally:
-            self._server = _Server(self, self._server.server_port)
+            self._server = _ProxyServer(self, self._server.server_port)
             self._server.start()
 
     def seen(self, pattern: str = "*", fault: str | None = None) -> int:
@@ -189,7 +189,7 @@ class FaultProxy:
         return Answer(response.status, kept, body, int(promised) if promised else None)
 
 
-class _Server(http.server.ThreadingHTTPServer):
+class _ProxyServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
@@ -213,7 +213,7 @@ class _Server(http.server.ThreadingHTTPServer):
 
 class _Connection(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: _ProxyServer
 
     def handle_one_request(self) -> None:
         self.raw_requestline = self.rfile.readline(65537)
@@ -273,12 +273,12 @@ FROM_AWS = {"x-amzn-RequestId": "the-fault-proxy", "x-amz-request-id": "the-faul
 """Says that an answer is AWS's own: every one of AWS's has such a header."""
 
 
-def delay(seconds: float) -> Fault:
+def delay(seconds: float) -> ProxyFault:
     def act(request: Request, forward: Forward) -> Answer:
         time.sleep(seconds)
         return forward()
 
-    return Fault(f"delayed {seconds:g} s", act)
+    return ProxyFault(f"delayed {seconds:g} s", act)
 
 
 def _lost_answer(request: Request, forward: Forward) -> None:
@@ -290,13 +290,13 @@ def _twice(request: Request, forward: Forward) -> Answer:
     return forward()
 
 
-LOST_REQUEST = Fault("request lost", lambda request, forward: None)
-LOST_ANSWER = Fault("answer lost", _lost_answer)
+LOST_REQUEST = ProxyFault("request lost", lambda request, forward: None)
+LOST_ANSWER = ProxyFault("answer lost", _lost_answer)
 """It was carried out, and nobody is told."""
-TWICE = Fault("carried out twice", _twice)
+TWICE = ProxyFault("carried out twice", _twice)
 
 
-def error(status: int, code: str) -> Fault:
+def error(status: int, code: str) -> ProxyFault:
     """A refusal in the service's own protocol: nothing is carried out."""
 
     def act(request: Request, forward: Forward) -> Answer:
@@ -308,7 +308,7 @@ def error(status: int, code: str) -> Fault:
         told = {"__type": f"com.amazonaws#{code}", "message": "the fault proxy says so"}
         return Answer(status, FROM_AWS, json.dumps(told).encode())
 
-    return Fault(f"{status} {code}", act)
+    return ProxyFault(f"{status} {code}", act)
 
 
 def _html(request: Request, forward: Forward) -> Answer:
@@ -327,12 +327,12 @@ def _reset(request: Request, forward: Forward) -> Answer | None:
     return answer._replace(body=answer.body[:half], promised=len(answer.body)) if half else None
 
 
-HTML = Fault("an HTML page", _html)
+HTML = ProxyFault("an HTML page", _html)
 """What a captive portal or a misconfigured proxy answers, with a 200: nothing is carried out."""
-EMPTY = Fault("an empty 200", lambda request, forward: Answer(200, {}, b""))
-CUT = Fault("half an answer", _cut)
+EMPTY = ProxyFault("an empty 200", lambda request, forward: Answer(200, {}, b""))
+CUT = ProxyFault("half an answer", _cut)
 """Carried out; the answer's header promises no more than the half that comes."""
-RESET = Fault("reset in the middle", _reset)
+RESET = ProxyFault("reset in the middle", _reset)
 
 
 def _stale_delete(request: Request, forward: Forward) -> Answer:
@@ -342,14 +342,14 @@ def _stale_delete(request: Request, forward: Forward) -> Answer:
     return Answer(200, FROM_AWS, json.dumps(told).encode())
 
 
-STALE_DELETE = Fault("a delete that deletes nothing", _stale_delete)
+STALE_DELETE = ProxyFault("a delete that deletes nothing", _stale_delete)
 """For sqs.DeleteMessage*: AWS documents that a delete may answer 200 and the message come again."""
 
 AGAIN = b"~again"
 """Ends the second receipt handle of a message that was handed out twice; AWS is not shown it."""
 
 
-def hand_out_twice(same_handle: bool) -> Fault:
+def hand_out_twice(same_handle: bool) -> ProxyFault:
     """For sqs.ReceiveMessage: what one receive got, the next one gets as well, although it is hidden or deleted."""
     earlier: dict[str, list[dict[str, Any]]] = {}
     lock = threading.Lock()
@@ -369,7 +369,7 @@ def hand_out_twice(same_handle: bool) -> Fault:
         messages = (fresh + again)[: asked.get("MaxNumberOfMessages", 1)]
         return answer._replace(body=json.dumps(told | {"Messages": messages}).encode())
 
-    return Fault(f"handed out twice, {'the same handle' if same_handle else 'another handle'}", act)
+    return ProxyFault(f"handed out twice, {'the same handle' if same_handle else 'another handle'}", act)
 
 
 # --- all at once ------------------------------------------------------------------------------------------------

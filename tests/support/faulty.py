@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tests.support import launcher
-from tests.support.launcher import Process
+from tests.support.launcher import LaunchedService
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ class Fault:
                 time.sleep(0.02)
 
 
-def start(service: Literal["api", "worker"], faults: Sequence[Fault], environ: dict[str, str], log: Path) -> Process:
+def start(
+    service: Literal["api", "worker"], faults: Sequence[Fault], environ: dict[str, str], log: Path
+) -> LaunchedService:
     """Start such a service, in a process group of its own."""
     arguments = [service, json.dumps([asdict(fault) for fault in faults])]
     return launcher.start(["tests.support.faulty", *arguments], environ, log, own_group=True)

@@ -44,7 +44,7 @@ FUNCTION = as_process(
 )
 
 
-class Gateway:
+class LambdaGateway:
     def __init__(self, payload: str, stage: str) -> None:
         self._payload = payload
         self._stage = stage
@@ -157,7 +157,7 @@ class Quiet(WSGIRequestHandler):
 
 
 def main() -> None:
-    gateway = Gateway(os.environ["LAMBDA_PAYLOAD"], os.environ.get("LAMBDA_STAGE", ""))
+    gateway = LambdaGateway(os.environ["LAMBDA_PAYLOAD"], os.environ.get("LAMBDA_STAGE", ""))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     server = make_server("127.0.0.1", int(os.environ["DARKROOM_PORT"]), gateway, threaded=True, request_handler=Quiet)
     try:

@@ -42,7 +42,7 @@ class RuntimeExited(Exception):
     """The function's process ended in the middle of an invocation, or never asked for one."""
 
 
-class Process(Protocol):
+class EnvironmentProcess(Protocol):
     """An execution environment's process: a container, or a plain one."""
 
     def poll(self) -> int | None: ...
@@ -50,14 +50,14 @@ class Process(Protocol):
     def kill(self) -> None: ...
 
 
-Start = Callable[[str], Process]
+Start = Callable[[str], EnvironmentProcess]
 """Start a runtime client that asks the given address (AWS_LAMBDA_RUNTIME_API) for events."""
 
 
 def as_process(command: list[str], environ: dict[str, str], log: Any = None) -> Start:
     """A runtime client as a process of this machine: no container around it."""
 
-    def start(address: str) -> Process:
+    def start(address: str) -> EnvironmentProcess:
         variables = environ | {"AWS_LAMBDA_RUNTIME_API": address, "AWS_LAMBDA_FUNCTION_NAME": "darkroom"}
         process = subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stderr=log)
         return PlainProcess(process)
@@ -97,7 +97,7 @@ class _Environment:
         self.init_error: str | None = None
         self.invocations: queue.Queue[_Invocation | None] = queue.Queue()
         self.current: _Invocation | None = None
-        self._server = _Server(("127.0.0.1", 0), _runtime_api(self))
+        self._server = _RuntimeApiServer(("127.0.0.1", 0), _runtime_api(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
         self.process = start(f"127.0.0.1:{self._server.server_address[1]}")
@@ -168,7 +168,7 @@ class Function:
             raise
 
     @property
-    def process(self) -> Process | None:
+    def process(self) -> EnvironmentProcess | None:
         return self._environment.process if self._environment else None
 
     def kill(self) -> None:
@@ -177,7 +177,7 @@ class Function:
             environment.kill()
 
 
-class _Server(ThreadingHTTPServer):
+class _RuntimeApiServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -186,7 +186,7 @@ class _Server(ThreadingHTTPServer):
 
 
 def _runtime_api(environment: _Environment) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+    class RuntimeApiHandler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -235,7 +235,7 @@ def _runtime_api(environment: _Environment) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    return Handler
+    return RuntimeApiHandler
 
 
 # --- SQS as an event source ------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ REQUEST = 1 << 20
 """Bytes; an environment and arguments fit in."""
 
 
-class Process:
+class LaunchedService:
     """A service that was started here; the part of `subprocess.Popen` that tests use."""
 
     def __init__(self, pid: int, status: socket.socket) -> None:
@@ -84,7 +84,7 @@ class Process:
         self.send_signal(signal.SIGKILL)
 
 
-def start(command: Sequence[str], environ: Mapping[str, str], log: Path, *, own_group: bool = False) -> Process:
+def start(command: Sequence[str], environ: Mapping[str, str], log: Path, *, own_group: bool = False) -> LaunchedService:
     """Run a module with arguments, its stderr in a file; `own_group`: as the leader of a process group."""
     mine, its = socket.socketpair()
     with log.open("wb") as output, its:
@@ -92,7 +92,7 @@ def start(command: Sequence[str], environ: Mapping[str, str], log: Path, *, own_
         connection = _launcher()
         socket.send_fds(connection, [json.dumps(request).encode()], [output.fileno(), its.fileno()])
         pid = int(connection.recv(100))
-    return Process(pid, mine)
+    return LaunchedService(pid, mine)
 
 
 @functools.cache

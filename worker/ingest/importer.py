@@ -271,7 +271,7 @@ def _other_copies(photo: PhotoRecord, keys: list[str]) -> list[str]:
 
 
 class _Missing(Exception):
-    """The file does not exist, or no longer."""
+    """The file does not exist or was deleted."""
 
 
 @contextmanager

@@ -88,7 +88,7 @@ class Sweeper:
         if photo.deleted_at:
             if not photo.objects_removed:
                 self._services.cleanup.remove_deleted(photo)
-                log.info("sweep.purged")
+                log.info("sweep.objects_removed")
             return
         if photo.pending_upload:
             self._look_for_upload(photo, photo.pending_upload.key or upload_key(photo_id))

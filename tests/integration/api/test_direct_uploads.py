@@ -18,7 +18,7 @@ from darkroom.owners import hash_of, new_key
 from darkroom.record.clock import now
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original
-from tests.integration.api.test_idempotency import forget_answer
+from tests.support.idempotent_uploads import forget_answer
 from tests.support.waiting import PATIENCE
 
 ALICE, BOB = new_key(), new_key()

@@ -22,7 +22,7 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 LATER = now() + timedelta(days=1)
 
 
-class TestMessages:
+class TestMessageFormat:
     @pytest.mark.parametrize(
         ("wait", "delay"),
         [(-10, 0), (0, 0), (0.1, 1), (4.2, 5), (899.5, LONGEST_DELAY), (900, LONGEST_DELAY), (86_400, LONGEST_DELAY)],

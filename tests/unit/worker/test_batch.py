@@ -23,7 +23,7 @@ NO_HURRY = time.monotonic() + 3600
 
 
 @dataclass
-class FakeQueue:
+class VisibilityQueue:
     """Records the visibility timeouts that were set, in order."""
 
     fifo: bool = False
@@ -52,20 +52,20 @@ def run(queue: Any, verdicts: Mapping[str, Verdict | Exception], latest: float =
 
 
 def test_each_verdict() -> None:
-    queue = FakeQueue()
+    queue = VisibilityQueue()
     verdicts = {"a1": Delete(), "a2": Retry(7), "a3": Bury(), "a4": Leave(), "a5": Retry(0, counts=False)}
     assert run(queue, verdicts) == ["a2", "a4", "a5"]
     assert queue.hidden == {"a2": 7, "a5": 0}, "a message that another worker holds keeps its visibility"
 
 
 def test_an_unexpected_error_affects_only_its_message() -> None:
-    queue = FakeQueue()
+    queue = VisibilityQueue()
     assert run(queue, {"a1": KeyError("x"), "a2": Delete()}) == ["a1"]
     assert 0 <= queue.hidden["a1"] <= SETTINGS.backoff_base
 
 
 def test_no_message_is_begun_after_the_latest_time() -> None:
-    queue = FakeQueue()
+    queue = VisibilityQueue()
     too_late = {"a1": AssertionError("begun"), "b1": AssertionError("begun")}
     assert run(queue, too_late, latest=time.monotonic() - 1) == ["a1", "b1"]
     assert queue.hidden == {"a1": 0, "b1": 0}
@@ -78,7 +78,7 @@ def test_no_message_is_begun_after_the_latest_time() -> None:
 def test_a_fifo_group_stops_at_a_failure_and_its_followers_get_the_same_delay(
     first: Verdict, hidden: dict[str, int]
 ) -> None:
-    queue = FakeQueue(fifo=True)
+    queue = VisibilityQueue(fifo=True)
     verdicts = {"a1": Delete(), "a2": first, "b1": Delete(), "a3": AssertionError("it overtook")}
     assert run(queue, verdicts) == ["a2", "a3"]
     assert queue.hidden == hidden
@@ -86,12 +86,12 @@ def test_a_fifo_group_stops_at_a_failure_and_its_followers_get_the_same_delay(
 
 
 def test_a_fifo_group_continues_after_a_buried_message() -> None:
-    assert run(FakeQueue(fifo=True), {"a1": Bury(), "a2": Delete()}) == []
+    assert run(VisibilityQueue(fifo=True), {"a1": Bury(), "a2": Delete()}) == []
 
 
 def test_a_standard_queue_does_not_stop_at_a_failure() -> None:
-    assert run(FakeQueue(), {"a1": Retry(7), "a2": Delete()}) == ["a1"]
+    assert run(VisibilityQueue(), {"a1": Retry(7), "a2": Delete()}) == ["a1"]
 
 
 def test_a_message_that_cannot_be_given_back_is_still_reported() -> None:
-    assert run(FakeQueue(down=True), {"a1": Retry(7), "a2": Delete()}) == ["a1"]
+    assert run(VisibilityQueue(down=True), {"a1": Retry(7), "a2": Delete()}) == ["a1"]

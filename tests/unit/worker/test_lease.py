@@ -17,7 +17,7 @@ from worker.verdict import Delete, Leave, Retry
 LEASE = 6
 
 
-class FakeQueue:
+class FailingQueue:
     """Records its calls, and fails or refuses as a test wants."""
 
     def __init__(self) -> None:
@@ -42,17 +42,17 @@ class FakeQueue:
         return {handle: "ReceiptHandleIsInvalid" for handle in handles if handle in self.refused}
 
 
-def lease_until(queue: FakeQueue, until: float) -> Lease:
+def lease_until(queue: FailingQueue, until: float) -> Lease:
     return Lease(received(), queue, until)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def queue() -> FakeQueue:
-    return FakeQueue()
+def queue() -> FailingQueue:
+    return FailingQueue()
 
 
 @pytest.fixture
-def keeper(queue: FakeQueue) -> Iterator[LeaseKeeper]:
+def keeper(queue: FailingQueue) -> Iterator[LeaseKeeper]:
     keeper = LeaseKeeper(queue, lease=LEASE, heartbeat=1)  # type: ignore[arg-type]
     thread = threading.Thread(target=keeper.run)
     thread.start()
@@ -73,21 +73,21 @@ def soon(look: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_lease_is_renewed_repeatedly(queue: FakeQueue, keeper: LeaseKeeper) -> None:
+def test_a_lease_is_renewed_repeatedly(queue: FailingQueue, keeper: LeaseKeeper) -> None:
     lease = keeper.hold(received())
     soon(lambda: len(queue.asked) >= 3)
     assert queue.asked[:3] == [("visibility", {"a": LEASE})] * 3
     assert not lease.lost
 
 
-def test_the_first_renewal_leaves_time_for_a_second_try(queue: FakeQueue, keeper: LeaseKeeper) -> None:
+def test_the_first_renewal_leaves_time_for_a_second_try(queue: FailingQueue, keeper: LeaseKeeper) -> None:
     queue.failures = 2
     lease = keeper.hold(received())
     soon(lambda: len(queue.asked) >= 1)
     assert not lease.lost
 
 
-def test_a_refused_renewal_loses_the_lease_at_once(queue: FakeQueue, keeper: LeaseKeeper) -> None:
+def test_a_refused_renewal_loses_the_lease_at_once(queue: FailingQueue, keeper: LeaseKeeper) -> None:
     lost = threading.Event()
     queue.refused = {"a"}
     lease = keeper.hold(received())
@@ -97,14 +97,14 @@ def test_a_refused_renewal_loses_the_lease_at_once(queue: FakeQueue, keeper: Lea
     assert keeper.held == 0
 
 
-def test_a_lease_that_cannot_be_renewed_in_time_is_lost(queue: FakeQueue, keeper: LeaseKeeper) -> None:
+def test_a_lease_that_cannot_be_renewed_in_time_is_lost(queue: FailingQueue, keeper: LeaseKeeper) -> None:
     queue.failures = 1_000
     lease = keeper.hold(received())
     soon(lambda: lease.lost)
     queue.failures = 0
 
 
-def test_an_action_that_is_set_after_the_loss_runs_at_once(queue: FakeQueue) -> None:
+def test_an_action_that_is_set_after_the_loss_runs_at_once(queue: FailingQueue) -> None:
     lease = lease_until(queue, 0)
     lease.lose()
     called: list[bool] = []
@@ -112,7 +112,7 @@ def test_an_action_that_is_set_after_the_loss_runs_at_once(queue: FakeQueue) -> 
     assert called == [True]
 
 
-def test_a_settled_message_is_not_renewed(queue: FakeQueue, keeper: LeaseKeeper) -> None:
+def test_a_settled_message_is_not_renewed(queue: FailingQueue, keeper: LeaseKeeper) -> None:
     other = keeper.hold(received("other"))
     keeper.settle(keeper.hold(received()), Retry(7))
     soon(lambda: ("visibility", {"other": LEASE}) in queue.asked)
@@ -121,20 +121,20 @@ def test_a_settled_message_is_not_renewed(queue: FakeQueue, keeper: LeaseKeeper)
     keeper.settle(other, Leave())
 
 
-def test_settling_is_retried_if_sqs_fails(queue: FakeQueue, keeper: LeaseKeeper) -> None:
+def test_settling_is_retried_if_sqs_fails(queue: FailingQueue, keeper: LeaseKeeper) -> None:
     queue.failures = 2
     keeper.settle(keeper.hold(received()), Delete())
     soon(lambda: queue.asked == [("delete", ["a"])])
 
 
-def test_the_verdict_leave_does_not_touch_the_message(queue: FakeQueue, keeper: LeaseKeeper) -> None:
+def test_the_verdict_leave_does_not_touch_the_message(queue: FailingQueue, keeper: LeaseKeeper) -> None:
     keeper.settle(keeper.hold(received()), Leave())
     keeper.settle(keeper.hold(received("b")), Delete())
     soon(lambda: len(queue.asked) == 1)
     assert queue.asked == [("delete", ["b"])]
 
 
-def test_failing_deletes_do_not_delay_renewals(queue: FakeQueue, keeper: LeaseKeeper) -> None:
+def test_failing_deletes_do_not_delay_renewals(queue: FailingQueue, keeper: LeaseKeeper) -> None:
     queue.down = {"delete"}
     lease = keeper.hold(received())
     keeper.settle(keeper.hold(received("b")), Delete())
@@ -143,12 +143,12 @@ def test_failing_deletes_do_not_delay_renewals(queue: FakeQueue, keeper: LeaseKe
     queue.down = set()
 
 
-def test_an_expired_lease_is_lost_before_the_keeper_has_noticed(queue: FakeQueue) -> None:
+def test_an_expired_lease_is_lost_before_the_keeper_has_noticed(queue: FailingQueue) -> None:
     assert lease_until(queue, time.monotonic()).lost
     assert not lease_until(queue, time.monotonic() + LEASE).lost
 
 
-def test_after_a_halt_of_the_process_expired_leases_are_neither_renewed_nor_settled(queue: FakeQueue) -> None:
+def test_after_a_halt_of_the_process_expired_leases_are_neither_renewed_nor_settled(queue: FailingQueue) -> None:
     keeper = LeaseKeeper(queue, lease=LEASE, heartbeat=1)  # type: ignore[arg-type]
     renewing, settling = keeper.hold(received()), keeper.hold(received("b"))
     keeper.settle(settling, Retry(0))

@@ -15,7 +15,7 @@ from worker.poller import Poller, poll_pause
 MESSAGE = Received(id="a", receipt_handle="a", body="", group=None, receives=1)
 
 
-class FakeQueue:
+class ScriptedQueue:
     """Answers each receive with the next of its answers, then stops the worker."""
 
     name = "photos"
@@ -37,7 +37,7 @@ class FakeQueue:
 
 def test_it_asks_for_as_many_as_there_is_room_for_and_for_ten_at_most() -> None:
     stopping, rooms = threading.Event(), iter([0, 3, 0, 25])
-    queue: Any = FakeQueue(stopping, [MESSAGE], [])
+    queue: Any = ScriptedQueue(stopping, [MESSAGE], [])
     received = list(Poller(queue, wait=20, visibility=60, stopping=stopping).receive(lambda: next(rooms)))
     assert received == [[MESSAGE], []], "messages that come after the stop are handed out, too"
     assert queue.asked == [(3, 20, 60), (BATCH, 20, 60)]
@@ -49,7 +49,7 @@ def test_a_queue_that_does_not_answer_is_polled_again_after_a_pause_that_grows(
     failures: list[int] = []
     monkeypatch.setattr(poller, "poll_pause", lambda failed: failures.append(failed) or 0.0)
     stopping, down = threading.Event(), Unavailable("SQS is down")
-    queue: Any = FakeQueue(stopping, down, down, [MESSAGE], down, [])
+    queue: Any = ScriptedQueue(stopping, down, down, [MESSAGE], down, [])
     assert list(Poller(queue, 20, 60, stopping).receive(lambda: 1)) == [[MESSAGE], []]
     assert failures == [1, 2, 1]
 
