@@ -27,7 +27,7 @@ DarkroomError
 ├── Unavailable               503  AWS is down, slow or throttling; another try may help
 ├── ClaimLost                 another worker holds the order now
 ├── LeaseLost                 the message's visibility timeout ran out
-├── OrderInWork               a worker processes another message of the same order
+├── OrderInProgress           a worker processes another message of the same order
 ├── ObjectReplaced            the object was replaced after it was read
 ├── ObjectDenied              S3 refuses to let us read or decrypt the object
 ├── Interrupted               the worker has to stop; another one will continue
@@ -213,7 +213,7 @@ class TooManyPixels(PhotoError):
 
 
 class ProcessError(DarkroomError):
-    """The image process was lost."""
+    """The child process was lost."""
 
     code = "process_error"
     retryable = False
@@ -232,13 +232,13 @@ class OutOfMemory(ProcessError):
 
 
 class ChildDied(ProcessError):
-    """The image process crashed."""
+    """The child process crashed."""
 
     code = "child_died"
 
 
 class NotPermitted(ProcessError):
-    """The image process tried something that the sandbox does not allow."""
+    """The child process tried something that the sandbox does not allow."""
 
     code = "not_permitted"
 
@@ -270,10 +270,10 @@ class LeaseLost(DarkroomError):
     code = "lease_lost"
 
 
-class OrderInWork(DarkroomError):
+class OrderInProgress(DarkroomError):
     """A worker processes another message of the same order."""
 
-    code = "order_in_work"
+    code = "order_in_progress"
 
 
 class ObjectReplaced(DarkroomError):

@@ -202,7 +202,7 @@ class PhotoSettings(_Group):
     )
     spool_dir: Path = Field(
         Path(".darkroom/spool"),
-        description="Folder for uploads and originals in work. It must be on a disk: a tmpfs counts as memory.",
+        description="Folder for photos while they are processed. It must be on a disk: a tmpfs counts as memory.",
     )
     retention_days: int | None = Field(
         None,

@@ -1,4 +1,4 @@
-"""THE loop: receive -> dispatch -> settle.
+"""The worker's main loop: receive -> handle -> settle.
 
 Each source has a thread that receives its messages and a thread that keeps and settles their leases. The slots take
 the messages of all sources from one inbox, and each handles one message at a time. Slots never receive and pollers
@@ -31,14 +31,14 @@ log = structlog.get_logger()
 
 
 class Source:
-    """A queue with its own handler, and the leases of its messages: at most `room` of them at a time."""
+    """A queue with its own handler, and the leases of its messages: at most `capacity` of them at a time."""
 
     def __init__(
-        self, queue: WorkQueue, handler: Handler, room: int, settings: Settings, stopping: threading.Event
+        self, queue: WorkQueue, handler: Handler, capacity: int, settings: Settings, stopping: threading.Event
     ) -> None:
         self.queue = queue
         self.handler = handler
-        self.room = room
+        self.capacity = capacity
         self.poller = Poller(queue, settings.poll_wait, settings.lease, stopping)
         self.polled_at = time.monotonic()
         self.leases = LeaseKeeper(queue, settings.lease, settings.heartbeat)
@@ -55,10 +55,10 @@ class Consumer:
         self._inbox = Inbox()
         self._processors = PhotoProcessors(settings)
         handlers = make_handlers(services, IngestRules.read(settings), self._processors)
-        # Each source has this room for itself: two polls at the same time cannot share it.
-        room = slots + (slots if settings.prefetch is None else settings.prefetch)
+        # Each source has its own limit, because two pollers cannot share one.
+        capacity = slots + (slots if settings.prefetch is None else settings.prefetch)
         self._sources = {
-            queue: Source(queue, handler, room, settings, self._stopping) for queue, handler in handlers.items()
+            queue: Source(queue, handler, capacity, settings, self._stopping) for queue, handler in handlers.items()
         }
         sources = self._sources.values()
         self._pollers = [self._thread(f"poller of {source.queue.name}", self._receive, source) for source in sources]
@@ -73,19 +73,20 @@ class Consumer:
         """Work until `stop` is called. False if the worker stopped because a part of it failed."""
         for thread in (*self._keepers, *self._slots, *self._pollers, self._sweeper, *self._webhooks):
             thread.start()
-        rooms = {source.queue.name: source.room for source in self._sources.values()}
-        log.info("worker.started", slots=len(self._slots), room=rooms)
+        capacities = {source.queue.name: source.capacity for source in self._sources.values()}
+        log.info("worker.started", slots=len(self._slots), capacity=capacities)
         self._stopping.wait()
         self._drain()
         log.info("worker.stopped", failed=self._failed)
         return not self._failed
 
     def stop(self) -> None:
-        """Begin a graceful shutdown: receive nothing more, finish what is in work."""
+        """Begin a graceful shutdown: receive nothing more, finish the messages in progress."""
         self._stopping.set()
 
     def interrupt(self) -> None:
-        """Stop without finishing: give back what is in work. Webhooks in work become visible again by themselves."""
+        """Stop without finishing: give back the messages in progress. Messages of webhooks become visible again by
+        themselves."""
         self._stopping.set()
         self._processors.interrupt()
         for sender in self._senders:
@@ -94,21 +95,22 @@ class Consumer:
     # --- the loop -----------------------------------------------------------------------------------------------
 
     def _receive(self, source: Source) -> None:
-        for messages in source.poller.receive(lambda: self._room(source)):
+        for messages in source.poller.receive(lambda: self._wait_for_capacity(source)):
             leases = [source.leases.hold(received) for received in messages]
             if not self._inbox.put(*leases):  # the worker began to stop during the poll
                 self._give_back(leases)
 
     def _work(self) -> None:
         while lease := self._inbox.take():
-            verdict: Verdict = Leave()  # stands if the handler fails: then the lease ends by itself
+            verdict: Verdict = Leave()  # if a bug makes the handler raise: the message becomes visible again by itself
             try:
                 verdict = self._sources[lease.queue].handler.handle(lease.received, lease)
             finally:
                 self._settle(lease, verdict)
-                followers = self._inbox.done(lease, settled=isinstance(verdict, Delete | Bury))
-                # After the one that they follow: not every emulator of SQS blocks the FIFO group until then.
-                self._give_back(followers, verdict.delay if isinstance(verdict, Retry) else 0)
+                later_messages = self._inbox.done(lease, settled=isinstance(verdict, Delete | Bury))
+                # Give back later messages of the same FIFO group only now, after this one is settled: some emulators of
+                # SQS do not block the group until then.
+                self._give_back(later_messages, verdict.delay if isinstance(verdict, Retry) else 0)
 
     def _give_back(self, leases: list[Lease], delay: int = 0) -> None:
         for lease in leases:
@@ -117,14 +119,17 @@ class Consumer:
     def _settle(self, lease: Lease, verdict: Verdict) -> None:
         self._sources[lease.queue].leases.settle(lease, verdict)
 
-    def _room(self, source: Source) -> int:
-        """How many more messages a source may hold. Its poller asks in each round, so this shows that it is alive."""
+    def _wait_for_capacity(self, source: Source) -> int:
+        """Wait until a source may hold more messages, at most 5 s. Returns how many more; it may be 0.
+
+        Each poller calls this once in each round; that is its sign of life.
+        """
         source.polled_at = time.monotonic()
         # One poller that hangs makes the worker unhealthy, although the others go on.
         if all(source.polled_at - other.polled_at < health.OLDEST for other in self._sources.values()):
             health.touch()
-        source.leases.wait_for_fewer(source.room, timeout=5)
-        return source.room - source.leases.held
+        source.leases.wait_for_fewer(source.capacity, timeout=5)
+        return source.capacity - source.leases.held
 
     @property
     def _held(self) -> int:

@@ -11,17 +11,17 @@ OWNERS_REMEMBERED = 1000
 
 
 class Inbox:
-    """Hands messages to slots fairly: next is the owner with the fewest messages in work, and among equals the one
+    """Hands messages to slots fairly: next is the owner with the fewest messages in progress; among equals, the owner
     whose last turn is longest ago. The message group is the owner; messages from S3 have no group and count as one.
 
-    Of each group of a FIFO queue only one message is in work at a time, as SQS promises. Messages of the same owner
+    Of each group of a FIFO queue only one message is in progress at a time, as SQS promises. Messages of the same owner
     from other queues do not matter for that.
     """
 
     def __init__(self) -> None:
         self._waiting: deque[Lease] = deque()
-        self._in_work: Counter[str | None] = Counter()
-        self._groups_in_work: set[str | None] = set()
+        self._in_progress: Counter[str | None] = Counter()
+        self._groups_in_progress: set[str | None] = set()
         self._turns = 0
         self._last_turn: OrderedDict[str | None, int] = OrderedDict()
         self._closed = False
@@ -43,7 +43,7 @@ class Inbox:
         """Wait for the next message that a slot may handle. None if the inbox is closed."""
         with self._changed:
             while not self._closed:
-                held = self._groups_in_work
+                held = self._groups_in_progress
                 eligible = [lease for lease in self._waiting if not (lease.queue.fifo and _owner(lease) in held)]
                 if eligible:
                     lease = min(eligible, key=self._share)  # among equals the first that came
@@ -56,13 +56,13 @@ class Inbox:
             return None
 
     def done(self, lease: Lease, settled: bool) -> list[Lease]:
-        """A message is no longer in work. If it is not `settled` for good, its followers in its FIFO group must not
-        overtake it: they are removed and returned, and the caller gives them back."""
+        """End a message's turn. Unless it is `settled` for good, later messages of its FIFO group must not overtake it:
+        they are removed and returned, and the caller gives them back."""
         with self._changed:
             owner = _owner(lease)
-            self._in_work -= Counter({owner: 1})  # this removes owners without messages in work
+            self._in_progress -= Counter({owner: 1})  # this removes owners without messages in progress
             if lease.queue.fifo:
-                self._groups_in_work.discard(owner)
+                self._groups_in_progress.discard(owner)
             self._changed.notify_all()
             if settled or not lease.queue.fifo:
                 return []
@@ -76,12 +76,12 @@ class Inbox:
             return self._take_out(list(self._waiting))
 
     def _share(self, lease: Lease) -> tuple[int, int]:
-        """How much its owner has in work, and when the owner last had a turn. The lowest comes first."""
+        """How many messages its owner has in progress, and when the owner last had a turn. The lowest comes first."""
         owner = _owner(lease)
-        return self._in_work[owner], self._last_turn.get(owner, 0)
+        return self._in_progress[owner], self._last_turn.get(owner, 0)
 
     def _count_turn(self, owner: str | None) -> None:
-        self._in_work[owner] += 1
+        self._in_progress[owner] += 1
         self._turns += 1
         self._last_turn[owner] = self._turns
         self._last_turn.move_to_end(owner)

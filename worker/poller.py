@@ -1,4 +1,4 @@
-"""Long polling: receive messages as long as there is room for them, and pause while SQS does not answer."""
+"""Long polling: receive messages while the worker has capacity for them, and pause while SQS does not answer."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ class Poller:
         self._visibility = visibility
         self._stopping = stopping
 
-    def receive(self, room: Callable[[], int]) -> Iterator[list[Received]]:
+    def receive(self, wait_for_capacity: Callable[[], int]) -> Iterator[list[Received]]:
         """The messages of one poll after another, until the worker stops. The last ones may come after the stop.
 
-        Each round first calls `room`, which may wait a little and returns how many messages fit.
+        Each round first calls `wait_for_capacity`, which may wait a little. It returns how many messages to receive at
+        most; if there are none, the next round follows at once.
         """
         failures = 0
         while not self._stopping.is_set():
-            limit = min(room(), BATCH)
+            limit = min(wait_for_capacity(), BATCH)
             if limit <= 0:
                 continue
             try:

@@ -14,7 +14,7 @@ from darkroom.errors import (
     LeaseLost,
     MessageError,
     NotFound,
-    OrderInWork,
+    OrderInProgress,
     PhotoGone,
     Unavailable,
 )
@@ -67,7 +67,7 @@ def judge(error: DarkroomError, attempt: int, tries: int, settings: Settings) ->
             return Leave()
         case Interrupted():
             return Retry(0, counts=False)
-        case Unavailable() | FutureMessage() | FutureRecord() | OrderInWork():
+        case Unavailable() | FutureMessage() | FutureRecord() | OrderInProgress():
             return Retry(backoff(tries, settings), counts=False)
         case MessageError() | NotFound():  # NotFound: the message asks for something without a record
             return Bury()

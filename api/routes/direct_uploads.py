@@ -25,7 +25,7 @@ from api.idempotency import KeyHeader, json_content, read_key, run_once
 from api.openapi import responses, schemas
 from api.openapi.document import VERBATIM
 from api.uploads.fields import check_callback, choose_jobs, one_choice
-from api.uploads.intake import GONE, new_record
+from api.uploads.intake import GONE_DETAIL, new_record
 from api.uploads.parse import Upload
 from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import PhotoGone, TooLarge
@@ -217,7 +217,7 @@ def _photo_response(view: PhotoView, status: HTTPStatus) -> Response:
 
 def _require_present(photo: PhotoRecord | None) -> PhotoRecord:
     if photo is None or photo.deleted_or_expired:
-        raise PhotoGone(GONE)
+        raise PhotoGone(GONE_DETAIL)
     return photo
 
 

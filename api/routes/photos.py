@@ -21,7 +21,7 @@ from api.routes.batches import BatchProblem, BatchView, batch_response
 from api.routes.listing import ListQuery, PhotosView, find_photos, list_link
 from api.routes.paths import PhotoPath
 from api.uploads.fields import RawFields, UploadFields
-from api.uploads.intake import GONE, accept, accept_all
+from api.uploads.intake import GONE_DETAIL, accept, accept_all
 from api.uploads.parse import PART, Upload, read_upload
 from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import NotFound, PhotoGone, Unavailable
@@ -137,7 +137,7 @@ def _replay_upload(body: Any) -> Any:
     """The stored response, with a problem in place of each photo that was deleted since. PhotoGone when all were."""
     views = [_replay_photo(view) for view in body.get("photos", [body])]
     if not any("id" in view for view in views):
-        raise PhotoGone(GONE)
+        raise PhotoGone(GONE_DETAIL)
     return body | {"photos": views} if "photos" in body else body
 
 
@@ -146,7 +146,7 @@ def _replay_photo(view: Any) -> Any:
         return view
     photo = context().services.table.get(view["id"])
     gone = photo is None or photo.deleted_or_expired
-    return problem_of(PhotoGone(GONE)).model_dump(mode="json") if gone else view
+    return problem_of(PhotoGone(GONE_DETAIL)).model_dump(mode="json") if gone else view
 
 
 @photos.get(

@@ -28,9 +28,9 @@ from darkroom.sniff import Sniffed, sniff
 
 log = structlog.get_logger()
 
-GONE = "the photo of this request was deleted or has expired; send the request with a new Idempotency-Key"
+GONE_DETAIL = "the photo of this request was deleted or has expired; send the request with a new Idempotency-Key"
 
-_SNIFFING = threading.BoundedSemaphore(2)
+_sniff_slots = threading.BoundedSemaphore(2)
 """To read the header of WebP, AVIF or HEIC, the decoders load the whole file into memory: so only a few at a time."""
 
 
@@ -110,7 +110,7 @@ def accept(
     own = _checked(ctx, owner, incoming, upload, reserved.ids[0], batch, trace)
     found, photo = _write(ctx, own, upload, reserved)
     if found is Found.GONE:
-        raise PhotoGone(GONE)
+        raise PhotoGone(GONE_DETAIL)
     if found is Found.DUPLICATE:
         log.info("photo.found", photo=photo.id, status=photo.status, batch=batch)
         return photo
@@ -164,7 +164,7 @@ def _checked(
     """The record that this upload wants to write. Raises PhotoError or TooLarge when the file is not accepted."""
     if incoming.spool.too_large:
         raise TooLarge(f"the photo has more than {ctx.settings.max_upload_bytes:,} bytes")
-    with _SNIFFING:
+    with _sniff_slots:
         sniffed = sniff(cast(BinaryIO, incoming.spool), ctx.settings.max_pixels)
     photo = new_record(ctx, photo_id, owner, upload, batch)
     photo.original = _original(photo_id, incoming, sniffed)

@@ -47,7 +47,7 @@ class LambdaFunction:
 
 
 class Pollers:
-    """Receive batches while fewer than the limit are in work, and invoke the function for each."""
+    """Receive batches while fewer than the limit are in progress, and invoke the function for each."""
 
     def __init__(self, env: Environment, queue: SimulatedQueue, function: LambdaFunction) -> None:
         self._env = env

@@ -71,7 +71,7 @@ def settled(log: str) -> list[Settled]:
     return [
         Settled(entry["photo"], ended - entry["seconds"], ended)
         for entry in _entries(log)
-        if entry.get("action") == "order.settled"
+        if entry.get("action") == "order.handled"
         for ended in [datetime.fromisoformat(entry["timestamp"]).timestamp()]
     ]
 

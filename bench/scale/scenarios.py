@@ -26,7 +26,7 @@ ECS_MESSAGES = 20
 """That wait for each worker: BacklogPerWorker of deploy/aws/fargate.yaml."""
 
 KEDA_MESSAGES = 10
-"""Those in work included: queueLength in deploy/kubernetes/base/worker-scaling.yaml."""
+"""Those in progress included: queueLength in deploy/kubernetes/base/worker-scaling.yaml."""
 
 BACKLOG_SECONDS = 60
 UTILIZATION = 0.8

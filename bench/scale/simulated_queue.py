@@ -97,7 +97,7 @@ class SimulatedWorker:
         self._queue = queue
         self._perform = perform
         self._idle_slots = self._slots = slots
-        self._room = slots + (slots if prefetch is None else prefetch)
+        self._capacity = slots + (slots if prefetch is None else prefetch)
         self._held = 0
         self._inbox: deque[SimulatedPhoto] = deque()
         self._polling: Event | None = None
@@ -116,9 +116,9 @@ class SimulatedWorker:
         self._end_if_done()
 
     def _poll(self) -> None:
-        room = self._room - self._held
-        if room > 0 and self._polling is None and not self._stopping:
-            self._polling = self._queue.receive(room)
+        free = self._capacity - self._held
+        if free > 0 and self._polling is None and not self._stopping:
+            self._polling = self._queue.receive(free)
             self._polling.callbacks.append(self._received)
 
     def _received(self, poll: Event) -> None:

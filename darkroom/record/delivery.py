@@ -10,7 +10,7 @@ from darkroom.errors import Conflict
 from darkroom.record.clock import now
 from darkroom.record.stored import Stored, shortened
 
-MAX_DELIVERIES = 10
+KEPT_DELIVERIES = 10
 """How many generations' deliveries the record keeps. Webhooks of older ones that did not arrive are dropped."""
 
 
@@ -76,5 +76,5 @@ class Callback(Stored):
     def drop_old(self, generation: int) -> None:
         """Forget deliveries that are too old when the photo has reached this generation."""
         self.deliveries = {
-            number: one for number, one in self.deliveries.items() if number > generation - MAX_DELIVERIES
+            number: one for number, one in self.deliveries.items() if number > generation - KEPT_DELIVERIES
         }

@@ -16,8 +16,8 @@ JobStatus = Literal["queued", "processing", "succeeded", "failed", "cancelled"]
 
 UNFINISHED = ("queued", "processing")
 
-MAX_ERRORS = 5
-MAX_EARLIER_ERRORS = 1
+KEPT_ERRORS = 5
+KEPT_EARLIER_ERRORS = 1
 """How many errors a job keeps: those since its last redrive, and those from before it."""
 
 
@@ -89,4 +89,4 @@ class JobRecord(Stored):
         )
         earlier = [one for one in self.errors if one.redrive != self.redrive_count]
         recent = [one for one in self.errors if one.redrive == self.redrive_count and one.attempt != self.attempts]
-        self.errors = earlier[-MAX_EARLIER_ERRORS:] + [*recent, added][-MAX_ERRORS:]
+        self.errors = earlier[-KEPT_EARLIER_ERRORS:] + [*recent, added][-KEPT_ERRORS:]

@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from darkroom.errors import ClaimLost, Conflict, DarkroomError, NotFound, OrderInWork, ProcessError
+from darkroom.errors import ClaimLost, Conflict, DarkroomError, NotFound, OrderInProgress, ProcessError
 from darkroom.jobs.job_types import Job
 from darkroom.record.clock import now
 from darkroom.record.job import JobRecord
 from darkroom.record.stored import Result, Stored, shortened
 
-MAX_REDRIVES = 2
+KEPT_REDRIVES = 2
 """How many of an order's redrives the record keeps."""
 
 RESEND_FACTOR = 5
@@ -101,7 +101,7 @@ class Order(Stored):
         return self.due_at <= now() and bool(self.unfinished_jobs)
 
     @property
-    def in_work(self) -> bool:
+    def in_progress(self) -> bool:
         """Whether a worker has it, and has had no more time than it may take."""
         return self.due_at > now() and any(job.status == "processing" for job in self.jobs.values())
 
@@ -113,10 +113,12 @@ class Order(Stored):
     # --- what workers do ----------------------------------------------------------------------------------------
 
     def require_claimable(self, message_id: str) -> None:
-        """Raises OrderInWork when the order is in work with another message: two of them would fence each other out
-        again and again."""
-        if self.in_work and self.message_id and message_id not in ("", self.message_id):
-            raise OrderInWork(f"order {self.id} is in work with another message")
+        """Raises OrderInProgress when the order is in progress with another message.
+
+        Two messages of one order would fence each other out again and again.
+        """
+        if self.in_progress and self.message_id and message_id not in ("", self.message_id):
+            raise OrderInProgress(f"order {self.id} is in progress with another message")
 
     def claim(self, fence: int, max_attempts: int, time_limit: float, resend_after: float, message_id: str) -> Claim:
         """Give the unfinished jobs to the worker that received `message_id`.
@@ -215,11 +217,11 @@ class Order(Stored):
 
     def require_abandoned(self, send: int) -> None:
         """Raises Conflict unless the message of this send, which SQS moved to the dead-letter queue, was the order's
-        last hope: the order is unfinished, was not sent again since then, and is not in work."""
+        last hope: the order is unfinished, was not sent again since then, and is not in progress."""
         if not self.unfinished_jobs or send < self.send_count:
             raise Conflict(f"order {self.id} has ended or was sent again")
-        if self.in_work:
-            raise Conflict(f"order {self.id} is in work")
+        if self.in_progress:
+            raise Conflict(f"order {self.id} is in progress")
 
     # --- what callers ask for -----------------------------------------------------------------------------------
 
@@ -239,7 +241,7 @@ class Order(Stored):
         redrive = Redrive(
             at=now(), code=dead.code, detail=dead.detail, attempts=self.attempts, send_count=self.send_count
         )
-        self.redrives = [*self.redrives, redrive][-MAX_REDRIVES:]
+        self.redrives = [*self.redrives, redrive][-KEPT_REDRIVES:]
         self.trace = trace or self.trace
 
     def restart(self, jobs: list[JobRecord], fence: int, resend_after: float) -> None:

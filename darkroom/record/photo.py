@@ -173,7 +173,7 @@ class PhotoRecord(PhotoState):
     ) -> Claim:
         """Give an order to the worker that received `message_id`; earlier claims are fenced out. Times in seconds.
 
-        Raises PhotoGone, and OrderInWork when another message of the same order is in work.
+        Raises PhotoGone, and OrderInProgress when another message of the same order is in progress.
         """
         self._require_present()
         order = self.orders.get(order_id)

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from darkroom.errors import NotFound
 from darkroom.record.clock import now
-from darkroom.record.delivery import MAX_DELIVERIES, Callback, Delivery
+from darkroom.record.delivery import KEPT_DELIVERIES, Callback, Delivery
 from darkroom.record.direct_upload import DirectUpload
 from darkroom.record.job import JobRecord, JobStatus
 from darkroom.record.order import Order
@@ -142,6 +142,6 @@ class PhotoState(Stored):
     def delivery(self, generation: int | None = None) -> Delivery | None:
         """The state of a generation's webhook; None when there is none to deliver."""
         generation = generation or self.generation
-        if self.callback is None or self.deleted_or_expired or generation <= self.generation - MAX_DELIVERIES:
+        if self.callback is None or self.deleted_or_expired or generation <= self.generation - KEPT_DELIVERIES:
             return None
         return self.callback.delivery(generation)

@@ -139,7 +139,7 @@ def test_a_direct_upload_becomes_a_photo_and_its_jobs_are_done(stack: Stack, pic
     check_original(stack, ended, picture, "beach.jpg")
     assert sides(stack, ended) == [(160, 120)]
     wait_until_quiet(stack)
-    assert len(worker.logged("order.settled")) == 1  # by the message that S3 sent
+    assert len(worker.logged("order.handled")) == 1  # by the message that S3 sent
     (event,) = stack.events()
     assert (event["data"]["id"], event["data"]["status"]) == (photo.id, "succeeded")
     assert stack.receive(stack.services.photos.dead_letters) == []

@@ -184,11 +184,11 @@ class TestBatches:
         messages = aws_lambda.receive_all(source, 1)
         with ThreadPoolExecutor(1) as pool:
             answer = pool.submit(source.function.invoke, source.event(messages))
-            stack.wait_in_work(photo)
+            stack.wait_in_progress(photo)
             message = messages[0]["MessageId"]
             stack.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300, message))
             assert names(answer.result()) == [message]
-        assert [entry["verdict"] for entry in aws_lambda.logged("order.settled")] == ["leave"]
+        assert [entry["verdict"] for entry in aws_lambda.logged("order.handled")] == ["leave"]
         assert counts(stack.services.photos) == (0, 1)
 
     def test_a_queue_that_is_not_ours_is_refused(self, aws_lambda: Lambda, picture: bytes) -> None:

@@ -319,8 +319,8 @@ def test_the_emulator_says_when_its_port_is_taken(tmp_path: Path) -> None:
         Emulator(tmp_path, taken.getsockname()[1]).start()
 
 
-def test_photos_in_work_at_ctrl_c_are_finished_by_the_next_run(real_run: LocalRun) -> None:
-    """Nothing is lost: what is in work is finished or given back, what waits is saved."""
+def test_photos_in_progress_at_ctrl_c_are_finished_by_the_next_run(real_run: LocalRun) -> None:
+    """Nothing is lost: what is in progress is finished or given back, what waits is saved."""
     base = f"http://127.0.0.1:{real_run.api_port}"
     file = io.BytesIO()
     Image.linear_gradient("L").resize((2000, 1500)).convert("RGB").save(file, "JPEG")

@@ -110,7 +110,7 @@ def test_what_the_sandbox_refuses_fails_the_job_and_costs_the_child(
 def test_a_child_does_not_outlive_a_killed_worker(stack: Stack, picture: bytes) -> None:
     photo = stack.submit(picture, SLEEP)
     worker = stack.worker(MISBEHAVING, DARKROOM_CONCURRENCY="1", DARKROOM_TIME_LIMIT="3600")
-    stack.wait_in_work(photo)
+    stack.wait_in_progress(photo)
     (child,) = wait_until("a child is there", worker.children)
     worker.send(signal.SIGKILL)
     worker.wait()
@@ -141,7 +141,7 @@ def test_a_rank_filter_that_holds_the_gil_loses_no_lease(stack: Stack) -> None:
     assert job.result.seconds["grayscale"] > 10, "the trap did not close"
     (order,) = stack.look(photo).orders.values()
     assert order.claim_count == 1
-    settled = [entry for worker in workers for entry in worker.logged("order.settled")]
+    settled = [entry for worker in workers for entry in worker.logged("order.handled")]
     assert [entry["receives"] for entry in settled] == [1]
     result = Image.open(io.BytesIO(stack.services.bucket.read(job.result.key))).convert("L")
     assert result.size == (6000, 4000)

@@ -212,7 +212,7 @@ def test_a_lie_about_a_result_is_found_out(
     if "path" in lie:
         lie = {"path": lie["path"].format(folder=tmp_path)}
     (tmp_path / "answer").write_text(json.dumps(a_result(tmp_path, **lie)))
-    with pytest.raises(ChildDied, match=f"^the image process answered with {detail}$"):
+    with pytest.raises(ChildDied, match=f"^the child process answered with {detail}$"):
         run(answer)
 
 

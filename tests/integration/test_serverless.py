@@ -247,7 +247,7 @@ def test_the_message_of_a_function_that_died_is_delivered_again(serverless: Serv
     sqs.set_queue_attributes(QueueUrl=photos.url, Attributes={"VisibilityTimeout": "10"})
     try:
         sent = serverless.upload(picture, SLOW)
-        serverless.stack.wait_in_work(serverless.record(sent))
+        serverless.stack.wait_in_progress(serverless.record(sent))
         for worker in serverless.workers():
             os.kill(worker, signal.SIGKILL)
     finally:
@@ -412,7 +412,7 @@ def test_it_stops_and_goes_on(serverless: Serverless, picture: bytes) -> None:
     status, printed = ended(serverless.running)
 
     assert status == 0, printed
-    assert "in work, or waited" not in printed
+    assert "in progress, or waited" not in printed
     assert printed.endswith("stopped\n")
     assert nobody_listens(serverless.process.aws_port)
     assert functions

@@ -48,7 +48,7 @@ class TestWhatWaits:
         running, *waiting = [stack.submit(picture, slow_job) for _ in range(3)]
         worker = stack.worker(SLOW, DARKROOM_CONCURRENCY="1", DARKROOM_PREFETCH="2", **LONG_LEASE)
         photos = [running, *waiting]
-        wait_until("one is in work", lambda: any("processing" in stack.look(photo).counts for photo in photos))
+        wait_until("one is in progress", lambda: any("processing" in stack.look(photo).counts for photo in photos))
         worker.send(signal.SIGTERM)
         assert worker.wait() == 0
         statuses = sorted(stack.look(photo).status for photo in photos)
@@ -64,7 +64,7 @@ class TestWhatWaits:
         delays: list[float] = []
         for _ in range(RUNS):
             worker = stack.worker(SLOW, DARKROOM_CONCURRENCY="1", DARKROOM_PREFETCH="4", **LONG_LEASE)
-            stack.wait_in_work(stack.submit(picture, slow_job))
+            stack.wait_in_progress(stack.submit(picture, slow_job))
             waiting = [stack.submit(picture, RESIZE) for _ in range(4)]
             wait_until_held(stack, 5)
             at = time.monotonic()
@@ -73,7 +73,7 @@ class TestWhatWaits:
             while len(back) < len(waiting):
                 back += stack.services.photos.receive(10, wait=5, visibility=600)
             delays.append(time.monotonic() - at)
-            assert not worker.logged("order.settled")
+            assert not worker.logged("order.handled")
             assert worker.process.poll() is None
             assert {order.claim_count for order in orders_of(stack, waiting)} == {0}
             stack.services.photos.delete([received.receipt_handle for received in back])
@@ -89,7 +89,7 @@ class TestWhatWaits:
     def test_those_of_a_poll_in_flight_go_back_too(self, stack: Stack, picture: bytes) -> None:
         worker = stack.worker(DARKROOM_POLL_WAIT="8", **LONG_LEASE)
         stack.wait_for(stack.submit(picture, RESIZE))  # the next poll began when this message came
-        wait_until("its message is deleted", lambda: worker.logged("order.settled"))
+        wait_until("its message is deleted", lambda: worker.logged("order.handled"))
         stack.wait_until_empty()
         worker.send(signal.SIGTERM)
         wait_until("it drains", lambda: worker.logged("worker.draining"))
@@ -102,7 +102,7 @@ class TestWhatWaits:
     def test_nothing_more_is_received(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
         running = stack.submit(picture, slow_job)
         worker = stack.worker(SLOW, **ONE_SLOT, **LONG_LEASE)  # no room: it does not poll
-        stack.wait_in_work(running)
+        stack.wait_in_progress(running)
         worker.send(signal.SIGTERM)
         wait_until("it drains", lambda: worker.logged("worker.draining"))
         stack.submit(picture, RESIZE)
@@ -113,12 +113,12 @@ class TestWhatWaits:
 
 
 class TestWhatRuns:
-    """Orders in work when the grace ends, or when SIGTERM comes again."""
+    """Orders in progress when the grace ends, or when SIGTERM comes again."""
 
     def test_when_the_grace_is_over_it_goes_back(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
         photo = stack.submit(picture, slow_job)
         worker = stack.worker(SLOW, DARKROOM_STOP_GRACE="1", **LONG_LEASE)
-        stack.wait_in_work(photo)
+        stack.wait_in_progress(photo)
         worker.send(signal.SIGTERM)
         assert worker.wait() == 0
         self.is_back(stack, photo)
@@ -128,7 +128,7 @@ class TestWhatRuns:
     ) -> None:
         photo = stack.submit(picture, slow_job)
         worker = stack.worker(SLOW, **LONG_LEASE)
-        stack.wait_in_work(photo)
+        stack.wait_in_progress(photo)
         worker.send(signal.SIGTERM)
         wait_until("it drains", lambda: worker.logged("worker.draining"))
         worker.send(signal.SIGTERM)

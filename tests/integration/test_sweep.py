@@ -189,11 +189,11 @@ def test_a_worker_that_was_killed_and_left_files(stack: Stack) -> None:
         Path(folder, "photo", "original").write_text("pixels")
     Path(not_held, "lock").touch()
     neighbour = Workspace(spool)
-    with neighbour.files() as in_work:
-        (in_work / "original").write_text("pixels")
+    with neighbour.files() as in_progress:
+        (in_progress / "original").write_text("pixels")
         stack.worker(**OFTEN)
         wait_until("they are removed", lambda: not without_lock.exists() and not not_held.exists())
-        assert (in_work / "original").exists()
+        assert (in_progress / "original").exists()
     neighbour.close()
     assert not neighbour.folder.exists()
 

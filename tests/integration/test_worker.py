@@ -297,7 +297,7 @@ class TestLeasesAndClaims:
     ) -> None:
         photo = stack.submit(picture, slow_job, RESIZE)
         victim = stack.worker(SLOW)
-        stack.wait_in_work(photo)
+        stack.wait_in_progress(photo)
         victim.send(signal.SIGKILL)
         stack.worker(SLOW)
         ended = stack.wait_for(photo)
@@ -310,9 +310,9 @@ class TestLeasesAndClaims:
         photo = stack.submit(picture, slow_job)
         (order,) = photo.orders
         worker = stack.worker(SLOW)
-        stack.wait_in_work(photo)
+        stack.wait_in_progress(photo)
         stack.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300))
-        (settled,) = wait_until("the worker has ended", lambda: worker.logged("order.settled"))
+        (settled,) = wait_until("the worker has ended", lambda: worker.logged("order.handled"))
         assert settled["verdict"] == "leave"
         job = only_job(stack.look(photo))
         assert (job.status, job.result) == ("processing", None)
@@ -331,11 +331,11 @@ class TestStarting:
         assert "Traceback" not in ended.stderr
 
 
-class TestWhileInWork:
+class TestWhileInProgress:
     def test_a_cancelled_photo_stays_cancelled(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
         photo = stack.submit(picture, slow_job)
         stack.worker(SLOW)
-        stack.wait_in_work(photo)
+        stack.wait_in_progress(photo)
         stack.services.table.update(photo.id, lambda record: record.cancel())
         stack.wait_until_empty()
         assert stack.look(photo).status == "cancelled"
@@ -344,7 +344,7 @@ class TestWhileInWork:
     def test_nothing_of_a_deleted_photo_reappears(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
         photo = stack.submit(picture, RESIZE, slow_job)
         stack.worker(SLOW)
-        stack.wait_in_work(photo)
+        stack.wait_in_progress(photo)
         tombstone, _ = stack.services.table.update(photo.id, lambda record: record.delete())
         stack.services.cleanup.remove_deleted(tombstone)
         stack.wait_until_empty()
@@ -365,13 +365,13 @@ class TestWhileInWork:
         assert (ended.status, ended.attempts) == ("succeeded", 1)
         assert stack.objects(photo) == [ended.result.key]
 
-    def test_a_retry_while_the_first_order_is_in_work(
+    def test_a_retry_while_the_first_order_is_in_progress(
         self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
     ) -> None:
         photo = stack.submit(picture, slow_job)
         (job,) = photo.jobs
         stack.worker(SLOW, DARKROOM_CONCURRENCY="2")
-        stack.wait_in_work(photo)
+        stack.wait_in_progress(photo)
         stack.services.table.update(photo.id, lambda record: record.cancel())
         photo, order = stack.services.table.update(photo.id, lambda record: record.retry(job, 300))
         stack.services.outbox.send_order(photo, order.id)
@@ -380,12 +380,12 @@ class TestWhileInWork:
         assert ended.status == "succeeded"
         assert stack.objects(photo) == [ended.result.key]
 
-    def test_more_jobs_on_a_photo_in_work_make_an_order_of_their_own(
+    def test_more_jobs_on_a_photo_in_progress_make_an_order_of_their_own(
         self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
     ) -> None:
         photo = stack.submit(picture, slow_job)
         stack.worker(SLOW)
-        stack.wait_in_work(photo)
+        stack.wait_in_progress(photo)
         more = stack.record(picture, [RESIZE])
         jobs = [job.spec for job in more.jobs.values()]
         photo, order = stack.services.table.update(photo.id, lambda record: record.add_order(jobs, 300))

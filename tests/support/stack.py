@@ -102,8 +102,8 @@ class Stack:
 
         return wait_until(f"photo {photo.id} has ended", ended)
 
-    def wait_in_work(self, photo: PhotoRecord) -> None:
-        wait_until(f"photo {photo.id} is in work", lambda: "processing" in self.look(photo).counts)
+    def wait_in_progress(self, photo: PhotoRecord) -> None:
+        wait_until(f"photo {photo.id} is in progress", lambda: "processing" in self.look(photo).counts)
 
     def wait_until_empty(self) -> None:
         """Wait until the photos queue holds nothing, in flight included."""

@@ -118,7 +118,7 @@ class Child:
                 finished = True
             except (EOFError, OSError):
                 if not pipe.readable:  # recv_bytes closed it
-                    raise ChildDied(f"the image process sent an answer of more than {LONGEST_ANSWER:,} bytes") from None
+                    raise ChildDied(f"the child process sent an answer of more than {LONGEST_ANSWER:,} bytes") from None
                 process.join()  # a child that only closed its pipe runs on until the watchdog kills it
                 if time.monotonic() > deadline:
                     raise TimeLimitExceeded(f"not done within {time_limit:g} seconds") from None
@@ -166,12 +166,12 @@ def _cause_of_death(exitcode: int | None, limits: SandboxLimits) -> ProcessError
             "the decoder or an operation tried to reach the network, another program or process, or a file elsewhere"
         )
     if exitcode == -signal.SIGXCPU:
-        return TimeLimitExceeded("the image process used up the CPU time that belongs to the time limit")
+        return TimeLimitExceeded("the child process used up the CPU time that belongs to the time limit")
     if exitcode == -signal.SIGKILL:
         # The kernel killed it: nothing asks for the cause after a kill of our own.
-        return OutOfMemory("the image process was killed, probably because the machine ran out of memory")
+        return OutOfMemory("the child process was killed, probably because the machine ran out of memory")
     if exitcode is not None and exitcode < 0:
         # Some encoders crash if they get no memory, so the message names the cap.
         cap = f"; it had {limits.memory / 1e6:.0f} MB" if limits.memory else ""
-        return ChildDied(f"the image process was ended by {signal.Signals(-exitcode).name}{cap}")
-    return ChildDied(f"the image process ended with status {exitcode}")
+        return ChildDied(f"the child process was ended by {signal.Signals(-exitcode).name}{cap}")
+    return ChildDied(f"the child process ended with status {exitcode}")

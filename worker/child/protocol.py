@@ -208,11 +208,11 @@ def _validated(adapter: TypeAdapter[T], data: bytes) -> T:
     try:
         return adapter.validate_json(data)
     except ValidationError as error:
-        raise ChildDied(f"the image process sent an invalid answer: {str(error)[:LONGEST_DETAIL]}") from error
+        raise ChildDied(f"the child process sent an invalid answer: {str(error)[:LONGEST_DETAIL]}") from error
 
 
 def _wrong(what: str) -> ChildDied:
-    return ChildDied(f"the image process answered with {what}")
+    return ChildDied(f"the child process answered with {what}")
 
 
 # --- the start of a child -------------------------------------------------------------------------------------------

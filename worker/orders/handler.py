@@ -59,7 +59,7 @@ class OrderHandler:
             with self._processors.use(lease) as processor:
                 verdict = self._attempt(message, received, processor)
             seconds = round(time.monotonic() - started, 3)
-            log.info("order.settled", **verdict.fields(), receives=received.receives, seconds=seconds)
+            log.info("order.handled", **verdict.fields(), receives=received.receives, seconds=seconds)
             return verdict
 
     def _attempt(self, message: OrderMessage, received: Received, processor: PhotoProcessor) -> Verdict:

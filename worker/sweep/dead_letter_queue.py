@@ -109,7 +109,7 @@ class DeadLetterSweep:
         except Unavailable:
             raise
         except Conflict as error:
-            log.info("dead_letter.not_yet", detail=error.detail)  # it is in work, or another worker was faster
+            log.info("dead_letter.not_yet", detail=error.detail)  # it is in progress, or another worker was faster
         except DarkroomError as error:
             # The message is not readable, or only by a newer release: it stays in the queue.
             log.debug("dead_letter.kept", code=error.code, detail=error.detail)

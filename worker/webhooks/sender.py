@@ -63,34 +63,35 @@ class WebhookSender:
         self._tls = ssl.create_default_context()
         self._fair_share = FairShare()
         self._received: queue.SimpleQueue[Received] = queue.SimpleQueue()
-        self._in_work = 0
+        self._in_progress = 0
         self._interrupted = False
         self._changed = threading.Condition()
 
     def run(self) -> None:
-        """Receive as many messages as can be handled at once, until the worker stops; then wait for those in work."""
+        """Receive as many messages as can be handled at once. When the worker stops, wait for those in progress."""
         for number in range(AT_A_TIME):
             # Daemon threads, because an interrupted worker does not wait for them.
             threading.Thread(target=self._work, name=f"webhook-{number}", daemon=True).start()
         poller = Poller(self._queue, self._settings.poll_wait, self._hidden, self._stopping)
-        for messages in poller.receive(self._room):
+        for messages in poller.receive(self._wait_for_capacity):
             for received in messages:
                 if self._stopping.is_set():  # the worker began to stop during the poll
                     self._settle(received, Retry(0))
                     continue
                 with self._changed:
-                    self._in_work += 1
+                    self._in_progress += 1
                 self._received.put(received)
         with self._changed:
-            self._changed.wait_for(lambda: self._interrupted or not self._in_work)
+            self._changed.wait_for(lambda: self._interrupted or not self._in_progress)
 
-    def _room(self) -> int:
+    def _wait_for_capacity(self) -> int:
+        """Wait until there are fewer than AT_A_TIME deliveries, or one second. Returns how many more may begin."""
         with self._changed:
-            self._changed.wait_for(lambda: self._in_work < AT_A_TIME, timeout=1)
-            return AT_A_TIME - self._in_work
+            self._changed.wait_for(lambda: self._in_progress < AT_A_TIME, timeout=1)
+            return AT_A_TIME - self._in_progress
 
     def interrupt(self) -> None:
-        """Stop waiting for what is in work: its messages become visible again. Called by other threads."""
+        """Stop waiting for deliveries in progress: their messages become visible again. Called by other threads."""
         with self._changed:
             self._interrupted = True
             self._changed.notify_all()
@@ -104,7 +105,7 @@ class WebhookSender:
                 log.exception("webhook.unsettled", message=received.id)  # it becomes visible again by itself
             finally:
                 with self._changed:
-                    self._in_work -= 1
+                    self._in_progress -= 1
                     self._changed.notify_all()
 
     def handle(self, received: Received) -> Verdict:

@@ -147,7 +147,7 @@ def _count(
     orders = [order for record in records.values() for order in record.orders.values()]
     stored = Counter(entry["job"] for entry in fleet.logged("job.stored"))
     receives: Counter[str] = Counter()
-    for entry in fleet.logged("order.settled"):  # a message is not deleted before this is logged
+    for entry in fleet.logged("order.handled"):  # a message is not deleted before this is logged
         receives[entry["order"]] = max(receives[entry["order"]], entry["receives"])
     delays = sorted(
         (max(_ends(record)) - record.created_at).total_seconds() for record in records.values() if not record.unfinished

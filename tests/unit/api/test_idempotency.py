@@ -144,7 +144,7 @@ def test_an_order_restarted_for_a_lost_original_is_not_failed_by_its_request(pho
     assert not photo.order(order(photo)).fail_unsent(Unavailable("S3 is down"))
 
 
-def test_an_order_that_has_ended_or_is_in_work_is_not_changed(photo: PhotoRecord) -> None:
+def test_an_order_that_has_ended_or_is_in_progress_is_not_changed(photo: PhotoRecord) -> None:
     photo.claim(order(photo), 5, 90, REPEAT)
     before = photo.model_copy(deep=True)
     photo.resume_order(order(photo), REPEAT)

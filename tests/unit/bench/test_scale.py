@@ -98,7 +98,7 @@ class TestNothingIsLost:
         assert outcome.done == outcome.arrived == len({id(photo) for photo in outcome.photos})
         assert all(photo.arrived <= photo.started <= photo.done for photo in outcome.photos)
 
-    def test_every_photo_is_done_in_work_or_waiting(self) -> None:
+    def test_every_photo_is_done_in_progress_or_waiting(self) -> None:
         env = Environment()
         queue = SimulatedQueue(env)
         photos = [SimulatedPhoto(0.0, 1.0) for _ in range(50)]

@@ -13,7 +13,7 @@ from darkroom.errors import (
     ClaimLost,
     Conflict,
     InvalidRequest,
-    OrderInWork,
+    OrderInProgress,
     PhotoGone,
     Unavailable,
     UnreadablePhoto,
@@ -87,11 +87,11 @@ class TestFences:
                 late()
         assert record.publish(fast, {job: result()}) == {job}
 
-    def test_a_second_message_cannot_claim_an_order_in_work(self) -> None:
+    def test_a_second_message_cannot_claim_an_order_in_progress(self) -> None:
         record = photo()
         first = record.claim(only_order(record).id, MAX_ATTEMPTS, LIMIT, RESEND, "message-1")
         for _ in range(MAX_ATTEMPTS):
-            with pytest.raises(OrderInWork):
+            with pytest.raises(OrderInProgress):
                 record.claim(first.order, MAX_ATTEMPTS, LIMIT, RESEND, "message-2")
         record.publish(first, {job: result() for job in first.jobs})
         assert record.status == "succeeded"

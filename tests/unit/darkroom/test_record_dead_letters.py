@@ -147,11 +147,11 @@ def test_an_order_whose_message_sqs_moved_is_buried_and_its_claim_fenced_out() -
         record.publish(held, {job: result() for job in record.jobs})
 
 
-def test_an_order_in_work_or_sent_again_is_not_buried_for_a_message_that_sqs_moved() -> None:
+def test_an_order_in_progress_or_sent_again_is_not_buried_for_a_message_that_sqs_moved() -> None:
     record = photo()
     order = only_order(record).id
     claim(record)
-    with pytest.raises(Conflict, match="in work"):
+    with pytest.raises(Conflict, match="in progress"):
         record.bury_abandoned(order, 1, MessageGivenUp())
     make_overdue(record)
     record.order(order).resend(RESEND)

@@ -10,7 +10,7 @@ import pytest
 from darkroom.errors import Conflict, FutureMessage, MessageError
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
-from darkroom.record.delivery import MAX_DELIVERIES, Callback
+from darkroom.record.delivery import KEPT_DELIVERIES, Callback
 from darkroom.record.events import photo_completed
 from darkroom.record.ids import new_id
 from darkroom.record.messages import LONGEST_DELAY, OrderMessage, WebhookMessage, read_order, read_webhook
@@ -132,8 +132,8 @@ class TestDeliveries:
             record.generation = generation
             record.begin_delivery(generation, 1, "a", NOON)
         assert record.callback is not None
-        assert list(record.callback.deliveries) == list(range(31 - MAX_DELIVERIES, 31))
-        assert record.delivery(30 - MAX_DELIVERIES) is None
+        assert list(record.callback.deliveries) == list(range(31 - KEPT_DELIVERIES, 31))
+        assert record.delivery(30 - KEPT_DELIVERIES) is None
 
     @pytest.mark.parametrize("more", [{"callback": None}, {"expires_at": NOON}, {"deleted_at": NOON}])
     def test_a_deleted_photo_or_one_without_a_callback_has_no_webhook(self, more: dict[str, Any]) -> None:

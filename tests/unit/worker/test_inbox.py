@@ -43,7 +43,7 @@ def test_owners_take_turns_even_if_one_of_them_sends_much_more() -> None:
     assert order == ["a1", "b1", "c1", "a2", "b2", "a3"]
 
 
-def test_the_owner_with_the_fewest_messages_in_work_is_next() -> None:
+def test_the_owner_with_the_fewest_messages_in_progress_is_next() -> None:
     inbox = Inbox()
     for name, group in (("a1", "ann"), ("a2", "ann"), ("a3", "ann"), ("a4", "ann")):
         inbox.put(lease(name, group))
@@ -56,7 +56,7 @@ def test_the_owner_with_the_fewest_messages_in_work_is_next() -> None:
     assert [taken.received.id for taken in following if taken] == ["b1", "b2"]
 
 
-def test_one_message_of_each_fifo_group_is_in_work_at_a_time() -> None:
+def test_one_message_of_each_fifo_group_is_in_progress_at_a_time() -> None:
     inbox = Inbox()
     for name, group in (("a1", "ann"), ("a2", "ann"), ("b1", "bob")):
         inbox.put(lease(name, group, FIFO))

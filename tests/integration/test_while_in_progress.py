@@ -1,4 +1,4 @@
-"""Delete, cancel, retry and more jobs while a photo is in work, at each stage; and two workers on one order.
+"""Delete, cancel, retry and more jobs while a photo is in progress, at each stage; and two workers on one order.
 
 Workers are halted at a named stage (tests/support/faulty.py). Nothing reappears, nothing is overwritten, nobody is
 told twice of one generation under two ids, and the first of two workers does no harm when it wakes up.
@@ -136,7 +136,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def api_and_stack(deploy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, Stack]]:
-    deployment, directory = deploy(**QUICK_LEASE), tmp_path_factory.mktemp("while-in-work")
+    deployment, directory = deploy(**QUICK_LEASE), tmp_path_factory.mktemp("while-in-progress")
     with contextlib.ExitStack() as workers:
         api = Api(deployment, directory / "api.log", {"DARKROOM_API_PROCESSES": "1"})
         workers.callback(api.stop)
@@ -223,7 +223,7 @@ def wake_late(stack: Stack, stage: str, picture: bytes) -> None:
     claimed = stack.look(photo)
     first.release()
     first.send(signal.SIGCONT)
-    wait_until("the first one is done with it", lambda: first.logged("order.settled"))
+    wait_until("the first one is done with it", lambda: first.logged("order.handled"))
     first.send(signal.SIGTERM)
     assert first.process.wait(PATIENCE) == 0
     woken = stack.look(photo)
