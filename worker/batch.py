@@ -34,7 +34,7 @@ from worker.webhooks.sender import WebhookSender
 log = structlog.get_logger()
 
 SETTLING = 5.0
-"""Seconds before the deadline at which the message in progress is interrupted, so that it can still be given back."""
+"""Seconds before the deadline at which the current message is interrupted, so that it can still be given back."""
 
 TRANSFER = 5.0
 """Seconds for the download of a photo and the upload of its results. The time limit does not include them."""

@@ -10,7 +10,7 @@ from darkroom.services import Services
 from darkroom.settings import MIB, Settings, prepare_spool
 from worker.child.process import try_sandbox
 from worker.child.sandbox import SandboxLimits
-from worker.child.workspace import remove_abandoned
+from worker.child.workspace import remove_leftovers
 
 log = structlog.get_logger()
 
@@ -25,7 +25,7 @@ def prepare(settings: Settings, cpus: int, usable: int) -> tuple[Services, int]:
     services = Services.connect(settings)
     prepare_spool(settings)
     # A killed worker leaves its files, and the next one may start on the same disk.
-    remove_abandoned(settings.spool_dir)
+    remove_leftovers(settings.spool_dir)
     if missing := try_sandbox(SandboxLimits(child_memory, settings.spool_dir)):
         log.warning("sandbox.incomplete", missing=missing, why="this system does not support it")
     return services, slots

@@ -1,4 +1,4 @@
-"""Which handler carries out the messages of which queue. Every way to run the worker takes its handlers from here."""
+"""Which handler carries out the messages of which queue. The container's worker and the Lambda function both use it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from worker.verdict import Verdict
 
 
 class Handler(Protocol):
-    """Carries out the messages of one queue, one in each thread that calls it."""
+    """Carries out the messages of one queue. Several threads may call it at the same time."""
 
     def handle(self, received: Received, lease: Lease) -> Verdict:
-        """Carry out a message and say what becomes of it. Raises nothing."""
+        """Carry out a message and return its verdict. Every error becomes a verdict, so this raises nothing."""
         ...
 
 

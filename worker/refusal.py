@@ -26,7 +26,7 @@ def refuse(queue: WorkQueue, received: Received, error: DarkroomError, settings:
 
 
 def as_darkroom_error(error: Exception) -> DarkroomError:
-    """An unexpected error in the terms of `judge`."""
+    """An unexpected error as a DarkroomError, which `judge` needs."""
     if isinstance(error, DarkroomError):
         return error
     if isinstance(error, OSError):  # such as a full disk: not the photo's fault

@@ -30,7 +30,7 @@ class _Verdict:
 
 @dataclass(frozen=True)
 class Delete(_Verdict):
-    """The message is done: everything that it asked for has ended, and the record says so."""
+    """The message is done: all its jobs have ended, and the record says so."""
 
 
 @dataclass(frozen=True)
@@ -43,22 +43,22 @@ class Retry(_Verdict):
 
 @dataclass(frozen=True)
 class Bury(_Verdict):
-    """The message goes to the dead-letter queue, and what it asked for has failed."""
+    """The message goes to the dead-letter queue, and its jobs have failed."""
 
 
 @dataclass(frozen=True)
 class Leave(_Verdict):
-    """This worker no longer holds the message, and must not touch it: another one may hold it."""
+    """This worker no longer holds the message, and must not change it: another worker may hold it."""
 
 
 Verdict = Delete | Retry | Bury | Leave
 
 
-def judge(error: DarkroomError, attempt: int, tries: int, settings: Settings) -> Verdict:
-    """Decide by the error, the number of the attempt, and the number of the try. Both count from 1.
+def judge(error: DarkroomError, counted_attempts: int, all_attempts: int, settings: Settings) -> Verdict:
+    """Decide what becomes of a message after an attempt that failed with `error`. Both numbers include this attempt.
 
-    The attempts decide when to give up, the tries how long to wait: an outage of hours uses up no attempts, but it
-    lengthens the wait.
+    `counted_attempts` decide when to give up, `all_attempts` how long to wait: an outage of hours uses up no attempts,
+    but it lengthens the wait.
     """
     match error:
         case PhotoGone():
@@ -68,19 +68,19 @@ def judge(error: DarkroomError, attempt: int, tries: int, settings: Settings) ->
         case Interrupted():
             return Retry(0, counts=False)
         case Unavailable() | FutureMessage() | FutureRecord() | OrderInProgress():
-            return Retry(backoff(tries, settings), counts=False)
-        case MessageError() | NotFound():  # NotFound: the message asks for something without a record
+            return Retry(backoff(all_attempts, settings), counts=False)
+        case MessageError() | NotFound():  # NotFound: the message names a photo that has no record
             return Bury()
-        case _ if not error.retryable or attempt >= settings.max_attempts:
+        case _ if not error.retryable or counted_attempts >= settings.max_attempts:
             return Bury()
         case _:
-            return Retry(backoff(tries, settings))
+            return Retry(backoff(all_attempts, settings))
 
 
-def backoff(tries: int, settings: Settings) -> int:
-    """Capped exponential backoff with full jitter.
+def backoff(attempts: int, settings: Settings) -> int:
+    """Whole seconds to wait after so many attempts: capped exponential backoff with full jitter.
 
     Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. SQS takes whole seconds.
     """
-    ceiling = min(settings.backoff_cap, settings.backoff_base * 2 ** min(tries - 1, 30))
+    ceiling = min(settings.backoff_cap, settings.backoff_base * 2 ** min(attempts - 1, 30))
     return round(random.uniform(0, ceiling))  # noqa: S311 - jitter, not a secret

@@ -124,17 +124,18 @@ def upload_photos() -> Response:
         photo = accept(ctx, caller(), upload.photos[0], upload, reserved, batch=None, trace=g.request_id)
         return _photo_response(ctx, photo, HTTPStatus.ACCEPTED if photo.unfinished else HTTPStatus.OK)
 
-    return run_once(key, _content_of(upload), len(upload.photos) + 1, act, _replay_upload)
+    ids = len(upload.photos) + 1  # one for each photo, and one for the batch
+    return run_once(key, _content_of(upload), ids, act, _replay_upload)
 
 
 def _content_of(upload: Upload) -> Any:
-    """The parts of the request after parsing: the body itself has another boundary each time."""
+    """The parts of the request after parsing: in the raw body, the multipart boundary differs in each request."""
     fields = list(request.form.items(multi=True)) if request.mimetype == "multipart/form-data" else []
     return [fields, [[photo.filename, photo.spool.sha256] for photo in upload.photos]]
 
 
 def _replay_upload(body: Any) -> Any:
-    """The stored response, with a problem in place of each photo that was deleted since. PhotoGone when all were."""
+    """The stored response, with a problem in place of each photo that is gone. Raises PhotoGone if all are gone."""
     views = [_replay_photo(view) for view in body.get("photos", [body])]
     if not any("id" in view for view in views):
         raise PhotoGone(GONE_DETAIL)
@@ -208,7 +209,7 @@ def cancel_photo(path: PhotoPath) -> Response:
     "/v1/photos/<uuid:photo_id>",
     operation_id="deletePhoto",
     summary="Delete a photo and all its results",
-    description="Also while jobs are running. A second delete has the same response.",
+    description="Works also while jobs are running. A second delete has the same response.",
     responses={204: None, 404: responses.NOT_FOUND},
 )
 def delete_photo(path: PhotoPath) -> Response:

@@ -31,7 +31,8 @@ log = structlog.get_logger()
 GONE_DETAIL = "the photo of this request was deleted or has expired; send the request with a new Idempotency-Key"
 
 _sniff_slots = threading.BoundedSemaphore(2)
-"""To read the header of WebP, AVIF or HEIC, the decoders load the whole file into memory: so only a few at a time."""
+"""At most two uploads read a header at the same time: for WebP, AVIF and HEIC the decoder loads the whole file into
+memory."""
 
 
 class Found(Enum):
@@ -102,7 +103,7 @@ def accept(
     batch: str | None,
     trace: str,
 ) -> PhotoRecord:
-    """Make a photo under the first reserved id, or continue with what an earlier try of the request has made.
+    """Make a photo under the first reserved id, or continue with what an earlier try of the same request has made.
 
     Raises PhotoError or TooLarge for a file that is not accepted, PhotoGone when the photo of an earlier try was
     deleted or has expired, Unavailable when AWS does not answer.
@@ -122,7 +123,7 @@ def accept(
 
 
 def new_record(ctx: Context, photo_id: str, owner: str, upload: Upload, batch: str | None = None) -> PhotoRecord:
-    """The record of a photo, still without its file and its jobs."""
+    """A new record of a photo, still without its file and its jobs."""
     at = now()
     callback_url = upload.callback_url or ctx.owners.callback_url(owner)
     days = ctx.settings.retention_days
@@ -141,8 +142,9 @@ def new_record(ctx: Context, photo_id: str, owner: str, upload: Upload, batch: s
 def send(ctx: Context, photo: PhotoRecord, order_id: str) -> None:
     """Put an order on the queue, unless all its jobs have ended.
 
-    When the order was certainly not sent, it is marked failed and Unavailable is raised. When that is uncertain, it
-    stays queued: a worker may already have it, and otherwise the sweep sends it again.
+    If the message was certainly not sent, the photo's only order is marked failed and Unavailable is raised; a further
+    order stays queued, and the sweep sends it. If that is uncertain, the order stays queued: a worker may already have
+    it, and otherwise the sweep sends it again.
     """
     if not photo.order(order_id).unfinished_jobs:
         return
@@ -152,7 +154,7 @@ def send(ctx: Context, photo: PhotoRecord, order_id: str) -> None:
         if not error.certain:
             log.warning("order.send_uncertain", photo=photo.id, order=order_id, detail=error.detail)
         elif len(photo.orders) > 1:
-            # Failing this order could end the photo, and then the worker on another order would not report its end.
+            # If this order failed, that could end the photo, and no worker would send the event of its end.
             log.warning("order.left_to_the_sweep", photo=photo.id, order=order_id, detail=error.detail)
         elif _fail_order(ctx, photo, order_id, error):
             raise
@@ -161,7 +163,10 @@ def send(ctx: Context, photo: PhotoRecord, order_id: str) -> None:
 def _checked(
     ctx: Context, owner: str, incoming: Incoming, upload: Upload, photo_id: str, batch: str | None, trace: str
 ) -> PhotoRecord:
-    """The record that this upload wants to write. Raises PhotoError or TooLarge when the file is not accepted."""
+    """Check the file and make the record that this upload wants to write.
+
+    Raises PhotoError or TooLarge when the file is not accepted.
+    """
     if incoming.spool.too_large:
         raise TooLarge(f"the photo has more than {ctx.settings.max_upload_bytes:,} bytes")
     with _sniff_slots:
@@ -187,7 +192,7 @@ def _original(photo_id: str, incoming: Incoming, sniffed: Sniffed) -> Original:
 def _write(ctx: Context, own: PhotoRecord, upload: Upload, reserved: ReservedIds) -> tuple[Found, PhotoRecord]:
     """Write the upload's own record, unless an earlier try or an earlier upload has written one.
 
-    Returns what was found, and the record that counts.
+    Returns what was found, and the record to continue with.
     """
     services = ctx.services
     earlier = services.table.get(own.id) if reserved.reused else None
@@ -220,7 +225,11 @@ def _store(ctx: Context, photo: PhotoRecord, incoming: Incoming) -> None:
 
 
 def _fail_order(ctx: Context, photo: PhotoRecord, order_id: str, error: Unavailable) -> bool:
-    """Mark an order failed that was not sent. False when a worker or another request has it in spite of that."""
+    """Mark an order failed that was not sent.
+
+    False when a worker or another request already has the order; otherwise True, even if the record could not be
+    written.
+    """
     try:
         _, failed = ctx.services.table.update(
             photo.id, lambda record: record.order(order_id).fail_unsent(error), known=photo

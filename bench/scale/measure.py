@@ -17,7 +17,7 @@ from typing import Any
 
 from PIL import features
 
-from bench.scale.real_stack import OtherPrograms, Processes, RealStack, settled, wait_until
+from bench.scale.real_stack import OtherPrograms, Processes, RealStack, handled_orders, wait_until
 from bench.scale.sample_photos import SIZES, make_photo
 from darkroom import __version__
 from darkroom.jobs.job_types import Job, jobs_adapter
@@ -112,10 +112,10 @@ def run(stack: RealStack, photos: list[tuple[Path, tuple[int, int]]], jobs: list
         send(stack.services, record)
     ids = {record.id for record in records}
     # Reading the log costs CPU time, so it is read seldom.
-    wait_until("all photos are done", lambda: ids <= {one.photo for one in settled(stack.log())}, pause=0.5)
+    wait_until("all photos are done", lambda: ids <= {one.photo for one in handled_orders(stack.log())}, pause=0.5)
     worker_after, emulator_after = stack.cpu()
     used = others.cores()
-    ends = {one.photo: one for one in settled(stack.log())}
+    ends = {one.photo: one for one in handled_orders(stack.log())}
     times = [(at, ends[record.id].started, ends[record.id].ended) for at, record in zip(sent, records, strict=True)]
     return RealRun(times, worker_after - worker, emulator_after - emulator, used)
 

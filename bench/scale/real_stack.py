@@ -24,8 +24,8 @@ PATIENCE = 600.0
 
 
 @dataclass(frozen=True)
-class Settled:
-    """One photo's handling as its worker tells of it: seconds of the clock, and the photo's id."""
+class HandledOrder:
+    """An order that a worker handled, from its log: the photo's id, and start and end in seconds since the epoch."""
 
     photo: str
     started: float
@@ -67,9 +67,9 @@ class OtherPrograms:
         return time.monotonic(), busy / TICK, sum(self._stack.cpu())
 
 
-def settled(log: str) -> list[Settled]:
+def handled_orders(log: str) -> list[HandledOrder]:
     return [
-        Settled(entry["photo"], ended - entry["seconds"], ended)
+        HandledOrder(entry["photo"], ended - entry["seconds"], ended)
         for entry in _entries(log)
         if entry.get("action") == "order.handled"
         for ended in [datetime.fromisoformat(entry["timestamp"]).timestamp()]

@@ -62,7 +62,7 @@ class Spec(BaseModel):
     """A valid spec as JSON. It stands in the spec's JSON schema, and a test runs it."""
 
     json_schema: ClassVar[dict[str, Any]] = {}
-    """What the JSON schema says in addition to the fields."""
+    """More keywords of the JSON schema, for the rules that only a validator checks: pydantic does not derive these."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, json_schema_extra=lambda schema, model: _complete(schema, model)

@@ -1,4 +1,4 @@
-"""The specs of steps: the operations on a picture. The parameters have the names of sharp's.
+"""The specs of steps: the operations on a picture. The parameters are named as in sharp (the Node.js library).
 
 `fit: fill` stretches, as in sharp; in imgproxy and Cloudinary it crops. CONTRIBUTING.md shows how to add a filter.
 """
@@ -35,7 +35,7 @@ class FocalPoint(Spec):
 
 
 def _kind_of_position(value: object) -> str:
-    """A fault in a position is reported only for the kind that was given."""
+    """`point` or `gravity`; pydantic then reports faults of that kind only."""
     return "point" if isinstance(value, dict | FocalPoint) else "gravity"
 
 
@@ -54,10 +54,10 @@ class StepSpec(TaggedSpec):
 
 
 class Resize(StepSpec):
-    """Change the size. With one side given, the other follows the aspect ratio; with `fill` it stays as it is."""
+    """Change the size. With one side given, the other follows the aspect ratio; with `fill` the other side stays."""
 
     example: ClassVar[dict[str, Any]] = {"type": "resize", "width": 800, "height": 600, "fit": "inside"}
-    json_schema: ClassVar[dict[str, Any]] = {
+    json_schema: ClassVar[dict[str, Any]] = {  # pydantic's schema cannot say what the validator below checks
         "anyOf": [{"required": [side], "properties": {side: {"type": "integer"}}} for side in ("width", "height")]
     }
 
@@ -71,7 +71,9 @@ class Resize(StepSpec):
     position: Position = Field("centre", description="what cover keeps, or where contain puts the photo")
     without_enlargement: bool = Field(False, description="never make the photo larger than it is")
     background: Colour = Field("#000000", description="colour of the padding of contain")
-    kernel: Literal["nearest", "box", "linear", "hamming", "cubic", "lanczos3"] = "lanczos3"
+    kernel: Literal["nearest", "box", "linear", "hamming", "cubic", "lanczos3"] = Field(
+        "lanczos3", description="how new pixels are computed; lanczos3 gives the best quality, nearest is the fastest"
+    )
 
     @model_validator(mode="after")
     def _has_a_side(self) -> Resize:

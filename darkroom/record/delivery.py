@@ -17,7 +17,7 @@ KEPT_DELIVERIES = 10
 class Delivery(Stored):
     """The attempts to deliver one webhook.
 
-    `next_at`: when the next attempt is due; during an attempt, when its worker counts as dead. `message_id`: the
+    `next_at`: when the next attempt is due; during an attempt: when its worker counts as dead. `message_id`: the
     message that the last attempt belongs to. Only this message leads to the next attempt; all others are dropped.
     """
 
@@ -33,7 +33,7 @@ class Delivery(Stored):
         return bool(self.delivered_at or self.given_up_at)
 
     def begin(self, attempt: int, message_id: str, until: datetime) -> Delivery:
-        """The delivery while an attempt, counted from 1, is under way; the attempt counts once it is noted.
+        """Return the delivery as it is during an attempt, counted from 1. `note` adds the attempt to `attempts`.
 
         `until`: when the worker counts as dead. Raises Conflict when it is not this attempt's turn, or not yet.
         """
@@ -44,7 +44,7 @@ class Delivery(Stored):
         return self.model_copy(update={"message_id": message_id, "next_at": until})
 
     def note(self, attempt: int, error: str | None, next_at: datetime | None) -> Delivery:
-        """The delivery after an attempt. An error without a next time ends it.
+        """Return the delivery as it is after an attempt. An error without `next_at` ends the delivery.
 
         Raises Conflict when the attempt failed and was noted before: only one worker may lead to the next attempt.
         """

@@ -1,4 +1,4 @@
-"""A direct upload: a file that comes past the API, into the bucket."""
+"""A direct upload: a file that the caller sends straight to the bucket, with a form from the API."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from darkroom.record.clock import now
 from darkroom.record.stored import Stored
 
 UPLOAD_MARGIN = timedelta(hours=1)
-"""A file that was on its way when its form expired may still arrive, on a slow line, and S3's notification takes time
-too."""
+"""The sweep waits so long after a form has expired: on a slow connection its file may still arrive, and S3's
+notification takes time, too."""
 
 RECHECK_FACTOR = 5
-"""Each check of the sweep is so many times as late after the form's end as the one before."""
+"""Each check of the sweep is this many times as late after the form's end as the one before."""
 
 
 class DirectUpload(Stored):
-    """A file that is awaited, or that was rejected. A photo that has its original has no direct upload.
+    """A file that the photo waits for, or that was rejected. A photo that has its original has no direct upload.
 
-    `until`: when its form expires. `key`: where the file arrives, if not under the photo's own key. `etag`: which file
-    it is, if S3 has said so: another file under the same key becomes another photo. `sweep_at`: when the sweep checks
-    it; None: some time after the form has expired. `attempts`: how often a worker failed to accept it for an unknown
+    `until`: when its form expires. `key`: where the file arrives, if not under the photo's own key. `etag`: the file's
+    ETag in S3, if known: another file under the same key becomes another photo. `sweep_at`: when the sweep checks it;
+    None: UPLOAD_MARGIN after the form has expired. `attempts`: how often a worker failed to accept it for an unknown
     reason. `keep_file`: the file may be good, so it stays in the bucket after it was rejected.
     """
 
@@ -43,7 +43,7 @@ class DirectUpload(Stored):
         return self.check_at <= now()
 
     def recheck_later(self) -> None:
-        """The file is there, and a worker was notified once more."""
+        """Postpone the next check: the file is there, and a worker was notified again."""
         at = now()
         self.sweep_at = at + (RECHECK_FACTOR - 1) * (at - self.until)
 
@@ -52,6 +52,6 @@ class DirectUpload(Stored):
         return self.attempts
 
     def reject(self, error: DarkroomError) -> None:
-        """The file cannot become a photo. It stays in the bucket when the error may be none of its own."""
+        """The file cannot become a photo. It stays in the bucket when the file itself may not be at fault."""
         self.keep_file = isinstance(error, ProcessError) or error.retryable
         self.sweep_at = None

@@ -18,11 +18,12 @@ UNFINISHED = ("queued", "processing")
 
 KEPT_ERRORS = 5
 KEPT_EARLIER_ERRORS = 1
-"""How many errors a job keeps: those since its last redrive, and those from before it."""
+"""How many errors a job keeps: of those since its last redrive, and of those from before it."""
 
 
 class AttemptError(Stored):
-    """What ended one attempt. Attempts are counted anew after each redrive of the job: `redrive` says which."""
+    """The error that ended one attempt. Each redrive starts the count of attempts again; `redrive` says after how many
+    redrives this attempt was."""
 
     attempt: int
     code: str
@@ -50,17 +51,17 @@ class JobRecord(Stored):
 
     def start(self, attempt: int) -> None:
         """A worker has claimed the job's order."""
-        if self.status == "processing":  # the worker before this one never reported how its attempt ended
+        if self.status == "processing":  # the earlier worker did not record how its attempt ended
             self._add_error(ClaimLost("the worker that had this job died or lost its lease"))
         self.status, self.attempts = "processing", attempt
 
     def requeue(self, error: DarkroomError, attempts: int) -> None:
-        """Wait for the next attempt; `error` ended this one. `attempts`: how many count so far."""
+        """Set the job to queued; `error` ended its attempt. `attempts`: how many attempts count so far."""
         self._add_error(error)
         self.status, self.attempts = "queued", attempts
 
     def redrive(self) -> None:
-        """Queue a job that has failed again, with fresh attempts."""
+        """Queue a failed job again, with fresh attempts."""
         self.status, self.attempts, self.queued_at, self.ended_at = "queued", 0, now(), None
         self.redrive_count += 1
 
@@ -79,7 +80,8 @@ class JobRecord(Stored):
         self.status, self.ended_at = status, now()
 
     def _add_error(self, error: DarkroomError) -> None:
-        """Keep what ended an attempt. The error of an attempt that did not count is replaced by the next one."""
+        """Keep the error that ended an attempt. It replaces the error of an earlier claim with the same attempt number,
+        which did not count."""
         added = AttemptError(
             attempt=self.attempts,
             code=error.code,

@@ -1,6 +1,6 @@
 """An order: jobs of a photo that travel in one message, and the claim that a worker has on them.
 
-`fence` is the fencing token: each claim raises it, and a worker that has an older one can change nothing any more.
+`fence` is the fencing token: each claim raises it, and a worker with an older one can no longer change anything.
 The photo counts fences for all of its orders, so that two orders which had the same job never write under one key.
 """
 
@@ -21,12 +21,12 @@ KEPT_REDRIVES = 2
 """How many of an order's redrives the record keeps."""
 
 RESEND_FACTOR = 5
-"""Each wait of the sweep is so many times as long as the one before: a long backlog costs a few cheap duplicates, and
-never a flood of them."""
+"""Each wait of the sweep is this many times as long as the one before, so a long backlog causes few duplicate
+messages."""
 
 
 class DeadLetter(Stored):
-    """Why an order was buried, and the ids of the jobs that this ended."""
+    """Why an order was buried, and the ids of the jobs that failed because of it."""
 
     code: str
     detail: str
@@ -35,7 +35,8 @@ class DeadLetter(Stored):
 
 
 class Redrive(Stored):
-    """A redrive of a dead letter: why it had been buried, after how many attempts and sends."""
+    """A redrive of a dead letter. `code`, `detail`: why the order had been buried. `attempts`, `send_count`: how many
+    attempts and sends it had had by then."""
 
     at: datetime
     code: str
@@ -47,7 +48,8 @@ class Redrive(Stored):
 class Claim(BaseModel):
     """A worker's right to an order. Without jobs there is nothing left to do.
 
-    `fence`: the fencing token. `attempt` counts the claims that count as attempts, `claim_count` all of them.
+    `fence`: the fencing token. `claim_count`: the number of this claim, from 1. `attempt`: the same without the claims
+    in `Order.uncounted_claims`.
     `exhausted`: no attempt was left, so the worker has to bury the order.
     """
 
@@ -64,9 +66,10 @@ class Claim(BaseModel):
 class Order(Stored):
     """Jobs that travel in one message.
 
-    `fence`: of the last claim, and `message_id`: the SQS message that it came with. `uncounted_claims`: those whose
-    attempt failed through no fault of the jobs. `due_at`: when the sweep checks this order. `resumed`: a repeated
-    request has continued with the order, so the request that made it must not mark it failed any more.
+    `fence`: the newest fence, of the last claim, redrive or burial by the sweep. `message_id`: the SQS message of the
+    last claim. `uncounted_claims`: claims that are not attempts, because the jobs were not at fault or no attempt was
+    left. `due_at`: when the sweep checks this order. `resumed`: a repeated request has continued with the order, so the
+    request that made it must no longer mark it failed.
     """
 
     id: str
@@ -102,7 +105,7 @@ class Order(Stored):
 
     @property
     def in_progress(self) -> bool:
-        """Whether a worker has it, and has had no more time than it may take."""
+        """Whether a worker has the order, and its time is not over."""
         return self.due_at > now() and any(job.status == "processing" for job in self.jobs.values())
 
     def add(self, specs: Iterable[tuple[str, Job]]) -> None:
@@ -123,14 +126,15 @@ class Order(Stored):
     def claim(self, fence: int, max_attempts: int, time_limit: float, resend_after: float, message_id: str) -> Claim:
         """Give the unfinished jobs to the worker that received `message_id`.
 
-        Times in seconds. The order is overdue when it is not done long after the longest time that it can take: all
-        jobs together, then each one alone after a crash.
+        Times in seconds. The sweep waits for the time limit of all jobs together, then for that of each job alone (as
+        after a crash), and then for `resend_after`.
         """
         jobs = self.unfinished_jobs
         self.fence, self.message_id = fence, message_id
         self.claim_count += 1
         exhausted = self.attempts > max_attempts
-        self.uncounted_claims += exhausted
+        if exhausted:  # this claim is only there to bury the order
+            self.uncounted_claims += 1
         self.due_at = now() + timedelta(seconds=time_limit * (1 + len(jobs)) + resend_after)
         for job in jobs:
             job.start(self.attempts)
@@ -151,7 +155,8 @@ class Order(Stored):
     def publish(self, outcomes: Mapping[str, Result | DarkroomError]) -> set[str]:
         """End jobs with their results or errors. Returns the ids of those that were not cancelled or retried before.
 
-        A job that lost its child process is a dead letter: it is not known yet whether the photo is at fault.
+        A job that lost its child process makes its order a dead letter, with this job in it: it is not known
+        yet whether the photo is at fault.
         """
         published = set()
         for job_id, outcome in outcomes.items():
@@ -162,7 +167,7 @@ class Order(Stored):
                 self._end(job, outcome)
                 published.add(job_id)
             elif job.result and isinstance(outcome, Result) and job.result.key == outcome.key:
-                published.add(job_id)  # an earlier request wrote this, and its answer was lost
+                published.add(job_id)  # an earlier update wrote this, and its answer was lost
         return published
 
     def _end(self, job: JobRecord, outcome: Result | DarkroomError) -> None:
@@ -174,14 +179,15 @@ class Order(Stored):
             job.succeed(outcome)
 
     def postpone(self, error: DarkroomError, counts: bool, delay: float, resend_after: float) -> None:
-        """Put unfinished jobs back into the queue; the message becomes visible in `delay` seconds.
+        """Set the unfinished jobs to queued; the message becomes visible in `delay` seconds.
 
-        `counts`: whether the attempt that failed counts; it does not when the jobs are not at fault.
+        `counts`: whether the failed attempt counts. It does not count if the jobs are not at fault.
         """
         jobs = self.unfinished_jobs
-        if not jobs:  # only an event is still to be sent
+        if not jobs:  # only the event is left to send
             return
-        self.uncounted_claims += not counts
+        if not counts:
+            self.uncounted_claims += 1
         self.due_at = now() + timedelta(seconds=delay + resend_after)
         for job in jobs:
             job.requeue(error, self.attempts)
@@ -199,7 +205,7 @@ class Order(Stored):
     # --- what the sweep does ------------------------------------------------------------------------------------
 
     def resend(self, resend_after: float) -> None:
-        """Count a further send, and wait longer before the next. The caller sends the message after this is written.
+        """Count a further send, and wait longer for the next one. The caller sends the message after that is written.
 
         Raises Conflict when the order is not overdue.
         """
@@ -216,8 +222,11 @@ class Order(Stored):
         self.due_at = min(self.due_at, now() + timedelta(seconds=resend_after))
 
     def require_abandoned(self, send: int) -> None:
-        """Raises Conflict unless the message of this send, which SQS moved to the dead-letter queue, was the order's
-        last hope: the order is unfinished, was not sent again since then, and is not in progress."""
+        """Raises Conflict unless the order is abandoned.
+
+        SQS moved the message of this `send` to the dead-letter queue. The order is abandoned if that was its last
+        message: it is unfinished, was not sent again since then, and is not in progress.
+        """
         if not self.unfinished_jobs or send < self.send_count:
             raise Conflict(f"order {self.id} has ended or was sent again")
         if self.in_progress:
@@ -226,7 +235,7 @@ class Order(Stored):
     # --- what callers ask for -----------------------------------------------------------------------------------
 
     def fail_unsent(self, error: DarkroomError) -> bool:
-        """End an order that certainly was never sent. False when a worker or a repeated request has it all the same."""
+        """End an order that certainly was never sent. False when a worker or a repeated request already has it."""
         if self.claim_count or self.resumed:
             return False
         for job in self.unfinished_jobs:
@@ -234,10 +243,10 @@ class Order(Stored):
         return True
 
     def begin_redrive(self, trace: str) -> None:
-        """Remember why the order was a dead letter. Raises Conflict when it is none."""
+        """Remember why the order was a dead letter. Raises Conflict when it is not a dead letter."""
         dead = self.dead_letter
         if dead is None:
-            raise Conflict(f"order {self.id} is not a dead letter, or was redriven or purged already")
+            raise Conflict(self._not_a_dead_letter)
         redrive = Redrive(
             at=now(), code=dead.code, detail=dead.detail, attempts=self.attempts, send_count=self.send_count
         )
@@ -245,7 +254,7 @@ class Order(Stored):
         self.trace = trace or self.trace
 
     def restart(self, jobs: list[JobRecord], fence: int, resend_after: float) -> None:
-        """Queue jobs that have failed again, with fresh attempts, a further send, and all earlier claims fenced out."""
+        """Queue failed jobs again, with fresh attempts and a further send. Earlier claims are fenced out."""
         for job in jobs:
             job.redrive()
         self.fence = fence
@@ -254,7 +263,15 @@ class Order(Stored):
         self.dead_letter, self.due_at = None, now() + timedelta(seconds=resend_after)
 
     def purge(self) -> None:
-        """Leave a dead letter for good: its jobs stay failed. Raises NotFound when the order is none."""
+        """Give up a dead letter for good: its jobs stay failed.
+
+        Raises NotFound when the order is not a dead letter. It is no Conflict as in `begin_redrive`, because a purge
+        removes the dead letter itself (DELETE /v1/dead-letters/...), and a redrive acts on the order.
+        """
         if self.dead_letter is None:
-            raise NotFound(f"order {self.id} is not a dead letter, or was redriven or purged already")
+            raise NotFound(self._not_a_dead_letter)
         self.dead_letter = None
+
+    @property
+    def _not_a_dead_letter(self) -> str:
+        return f"order {self.id} is not a dead letter, or was redriven or purged already"

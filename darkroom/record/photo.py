@@ -1,4 +1,5 @@
-"""The record of a photo: its original, its orders with their jobs, and what a caller said about it.
+"""The record of a photo: its original, its orders with their jobs, and what the caller gave: reference, metadata and
+callback URL.
 
 Pure data and rules; darkroom/aws/table.py stores it. A transition is a method: it checks whether it is allowed, raises
 if not, and leaves the record in its new state. The table writes the whole record with a compare-and-swap on `version`:
@@ -24,7 +25,8 @@ from darkroom.record.state import UNFINISHED_REQUEST, PhotoState
 from darkroom.record.stored import Original, Result
 
 TOMBSTONE_DAYS = 20
-"""A tombstone outlives every message that may name its photo: 4 days in the queue, 14 in the dead-letter queue."""
+"""A tombstone must outlive every message that may name its photo: 4 days in the queue and 14 in the dead-letter
+queue. The other 2 days are a margin."""
 
 
 class PhotoRecord(PhotoState):
@@ -103,13 +105,13 @@ class PhotoRecord(PhotoState):
         unfinished = [job for job in self.jobs.values() if job.unfinished]
         if not unfinished:
             raise Conflict(f"photo {self.id} is {self.status}: no job is left to cancel")
-        if self.pending_upload:  # no message of this photo would make a worker send the event
+        if self.pending_upload:  # no message exists yet, so the sweep must send the event
             self.pending_upload.sweep_at = now() + UNFINISHED_REQUEST
         for job in unfinished:
             job.cancel()
 
     def mark_notified(self) -> None:
-        """The event of a cancelled direct upload was sent: the sweep need not send it."""
+        """The event of a cancelled direct upload was sent: the sweep does not have to send it."""
         if self.upload and not self.unfinished:
             self.upload.sweep_at = None
 
@@ -124,7 +126,8 @@ class PhotoRecord(PhotoState):
     def accept_upload(self, original: Original, resend_after: float) -> bool:
         """The file has arrived: its jobs can start. Raises PhotoGone.
 
-        False when it came too late: the photo has another original, or no unfinished job.
+        True also if the same file is reported a second time. False when it came too late: the photo has another
+        original, or no unfinished job.
         """
         self._require_present()
         if not self.pending_upload:
@@ -137,7 +140,7 @@ class PhotoRecord(PhotoState):
     def reject_upload(self, error: DarkroomError) -> bool:
         """The file cannot become a photo: all jobs fail with this error. Raises PhotoGone.
 
-        False when no file is awaited.
+        False when the photo waits for no file.
         """
         self._require_present()
         upload = self.pending_upload
@@ -150,7 +153,7 @@ class PhotoRecord(PhotoState):
         return True
 
     def count_upload_attempt(self) -> int:
-        """A worker failed to accept the file. Returns how often this has happened; 0 when none is awaited.
+        """A worker failed to accept the file. Returns how often this has happened; 0 when the photo waits for no file.
 
         Raises PhotoGone.
         """
@@ -158,11 +161,12 @@ class PhotoRecord(PhotoState):
         return self.pending_upload.count_attempt() if self.pending_upload else 0
 
     def recheck_upload_later(self) -> None:
-        """The file is there, and a worker was notified once more. Raises Conflict when it is not overdue."""
+        """Postpone the next check: the file is there, and a worker was notified again. Raises Conflict when the upload
+        is not overdue."""
         self._require_overdue_upload().recheck_later()
 
     def expire_upload(self) -> None:
-        """The form was never used: the photo expires. Raises Conflict when it is not overdue."""
+        """Expire the photo, because its form was never used. Raises Conflict when the upload is not overdue."""
         self._require_overdue_upload()
         self.expires_at = now()
 
@@ -187,7 +191,7 @@ class PhotoRecord(PhotoState):
         return self._claimed(claim).publish(outcomes)
 
     def postpone(self, claim: Claim, error: DarkroomError, counts: bool, delay: float, resend_after: float) -> None:
-        """Put unfinished jobs back into the queue (`Order.postpone`). Raises PhotoGone, ClaimLost."""
+        """Set the unfinished jobs to queued (`Order.postpone`). Raises PhotoGone, ClaimLost."""
         self._claimed(claim).postpone(error, counts, delay, resend_after)
 
     def bury(self, claim: Claim, error: DarkroomError) -> None:
@@ -197,7 +201,8 @@ class PhotoRecord(PhotoState):
     def bury_abandoned(self, order_id: str, send: int, error: DarkroomError) -> None:
         """Make a dead letter of an order whose message SQS itself moved to the dead-letter queue.
 
-        `send`: which send that was. Raises PhotoGone, NotFound, or Conflict (`Order.require_abandoned`).
+        `send`: the number of that message's send, from 1. Raises PhotoGone, NotFound, or Conflict
+        (`Order.require_abandoned`).
         """
         self._require_present()
         order = self.order(order_id)
@@ -206,7 +211,10 @@ class PhotoRecord(PhotoState):
         order.bury(error)
 
     def begin_delivery(self, generation: int, attempt: int, message_id: str, until: datetime) -> None:
-        """Start an attempt to deliver a webhook (`Delivery.begin`). Raises Conflict when it is not this one's turn."""
+        """Start an attempt to deliver a webhook (`Delivery.begin`).
+
+        `until`: when the worker counts as dead. Raises Conflict when it is not this attempt's turn.
+        """
         delivery = self.delivery(generation)
         if self.callback is None or delivery is None:
             raise Conflict(f"photo {self.id} has no webhook to deliver for generation {generation}")
@@ -216,7 +224,7 @@ class PhotoRecord(PhotoState):
     def note_delivery(
         self, generation: int, attempt: int, error: str | None = None, next_at: datetime | None = None
     ) -> None:
-        """Note how an attempt ended (`Delivery.note`); nothing when the delivery has ended before. Raises Conflict."""
+        """Note how an attempt ended (`Delivery.note`). Does nothing if the delivery has ended. Raises Conflict."""
         delivery = self.delivery(generation)
         if self.callback and delivery and not delivery.ended:
             self.callback.keep(generation, delivery.note(attempt, error, next_at))
@@ -263,6 +271,6 @@ class PhotoRecord(PhotoState):
         order.restart(jobs, self._next_fence(), resend_after)
 
     def _begin_generation(self) -> None:
-        """More work for a photo that had ended begins a generation, with events of its own."""
+        """Begin a generation, which has its own events, if the photo had ended before these jobs were added."""
         if self.orders and not self.unfinished:
             self.generation += 1

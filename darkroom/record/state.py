@@ -25,7 +25,7 @@ COMPLETED = "photo.completed"
 """The type of the event of a photo that has ended."""
 
 UNFINISHED_REQUEST = timedelta(minutes=5)
-"""When the sweep finishes a cancellation or a deletion that the API has begun."""
+"""After this time the sweep finishes a cancellation or a deletion that the API has begun."""
 
 
 class PhotoState(Stored):
@@ -64,7 +64,7 @@ class PhotoState(Stored):
         if self.unfinished:
             return "processing" if self.original else "awaiting_upload"
         statuses = set(self.counts)
-        # "succeeded" promises that everything asked for is there.
+        # "succeeded" promises that every requested result exists.
         return "failed" if "failed" in statuses else "cancelled" if "cancelled" in statuses else "succeeded"
 
     @property
@@ -77,7 +77,7 @@ class PhotoState(Stored):
 
     @property
     def pending_upload(self) -> DirectUpload | None:
-        """The file that the photo waits for. None when it has one, or waits no more."""
+        """The file that the photo waits for. None when the photo has its file, or no longer waits."""
         return self.upload if self.unfinished else None
 
     @property

@@ -1,8 +1,8 @@
 """A child's own folder on the spool. The child can write only there, and no other child can read it.
 
 The worker holds a file lock in the folder. The kernel releases the lock however the worker ends, so a folder without a
-held lock is abandoned, and any worker may remove it. Workers can share a disk, and a Lambda function finds the files
-of the execution before it.
+held lock is left over from a worker that died, and any worker may remove it. Workers can share a disk, and a Lambda
+function finds the files of the execution before it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Workspace:
             return False
 
 
-def remove_abandoned(spool: Path) -> None:
+def remove_leftovers(spool: Path) -> None:
     """Remove the folders of workers that have died."""
     for folder in spool.glob(f"{PREFIX}*"):
         try:

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class IngestHandler:
-    """Several threads may use it at the same time."""
+    """Carries out the messages of the ingest queue. Several threads may use it at the same time."""
 
     def __init__(
         self, services: Services, rules: IngestRules, processors: PhotoProcessors, orders: OrderHandler
@@ -35,7 +35,7 @@ class IngestHandler:
         self._orders = orders
 
     def handle(self, received: Received, lease: Lease) -> Verdict:
-        """Carry out a message and say what becomes of it."""
+        """Carry out a message and return its verdict."""
         try:
             arrivals = read_body(received.body)
             if not isinstance(arrivals, list):

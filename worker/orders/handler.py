@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 
 class OrderHandler:
-    """Several threads may use it at the same time."""
+    """Carries out the messages of the photos queue. Several threads may use it at the same time."""
 
     def __init__(self, services: Services, processors: PhotoProcessors) -> None:
         self._services = services
@@ -43,7 +43,7 @@ class OrderHandler:
         self._processors = processors
 
     def handle(self, received: Received, lease: Lease) -> Verdict:
-        """Carry out a message and say what becomes of it."""
+        """Carry out a message and return its verdict."""
         try:
             message = read_order(received.body)
         except DarkroomError as error:
@@ -51,7 +51,10 @@ class OrderHandler:
         return self.carry_out(message, received, lease)
 
     def carry_out(self, message: OrderMessage, received: Received, lease: Lease) -> Verdict:
-        """Carry out an order, whose message may also have come in another form."""
+        """Carry out an order and return the verdict on `received`.
+
+        IngestHandler calls this, too: its message is a notification of S3.
+        """
         with structlog.contextvars.bound_contextvars(
             photo=message.photo, order=message.order, owner=message.owner, trace=message.trace
         ):
@@ -74,9 +77,9 @@ class OrderHandler:
             )
             if claim.exhausted:
                 raise AttemptsExhausted(_history(photo, claim))
-            if claim.jobs:  # without jobs an earlier attempt did them and left the message or the events
+            if claim.jobs:  # no jobs left: an earlier attempt did them but died before the event or the delete
                 photo = self._work(photo, claim, processor)
-            self._report(photo, message, received, claim)
+            self._finish(photo, message, received, claim)
             return Delete()
         except DarkroomError as error:
             return self._give_up(message, received, claim, error)
@@ -89,21 +92,21 @@ class OrderHandler:
     def _work(self, photo: PhotoRecord, claim: Claim, processor: PhotoProcessor) -> PhotoRecord:
         """Do the jobs of a claim and publish their outcomes.
 
-        Raises DarkroomError if an unexpected error left a job unfinished, after the others are published.
+        A job with a retryable error stays unfinished. Raises this error after the other jobs are published.
         """
         with processor.files() as directory, Publication(self._services, photo, claim) as publication:
             work = Work(directory / "original", claim.jobs, directory)
-            unexpected: Failure | None = None
+            retryable: Failure | None = None
             for outcome in self._fetch_and_process(photo, work, processor):
                 processor.check()
                 if isinstance(outcome.result, Failure) and outcome.result.error.retryable:
-                    unexpected = outcome.result
-                    log.error("job.unexpected_error", job=outcome.job, detail=unexpected.detail, trace=unexpected.trace)
+                    retryable = outcome.result
+                    log.error("job.retryable_error", job=outcome.job, detail=retryable.detail, trace=retryable.trace)
                 else:
                     publication.add(outcome)
             publication.publish()
-            if unexpected:
-                raise unexpected.error
+            if retryable:
+                raise retryable.error
             return publication.photo
 
     def _fetch_and_process(self, photo: PhotoRecord, work: Work, processor: PhotoProcessor) -> Iterator[JobOutcome]:
@@ -118,8 +121,11 @@ class OrderHandler:
         else:
             yield from processor.process(work)
 
-    def _report(self, photo: PhotoRecord, message: OrderMessage, received: Received, claim: Claim) -> None:
-        """Do what is left once the record holds every outcome. After a crash the next receive does it again."""
+    def _finish(self, photo: PhotoRecord, message: OrderMessage, received: Received, claim: Claim) -> None:
+        """Copy a dead letter to its queue, send the event, and remove leftovers. The record holds every outcome.
+
+        After a crash the next receive does it again.
+        """
         order = photo.orders.get(message.order)
         if order and order.dead_letter:
             self._services.photos.bury(received, order.dead_letter.code, order.dead_letter.detail, order.fence)
@@ -130,7 +136,7 @@ class OrderHandler:
     # --- attempts that failed -----------------------------------------------------------------------------------
 
     def _give_up(self, message: OrderMessage, received: Received, claim: Claim | None, error: DarkroomError) -> Verdict:
-        """Judge an attempt that failed, and write the consequences into the record."""
+        """Judge a failed attempt, and write the consequences to the record."""
         verdict = self._judge(error, claim, received)
         log.warning("order.attempt_failed", **verdict.fields(), code=error.code, detail=error.detail)
         try:
@@ -143,10 +149,10 @@ class OrderHandler:
                 self._bury(message, received, claim, error)
         except PhotoGone:
             return Delete()
-        except ClaimLost:  # another worker has the order, and so the message, since then
+        except ClaimLost:  # another worker has claimed the order meanwhile
             return Leave()
         except Exception as fault:
-            # The record could not be written: the message comes back, and the next attempt writes it.
+            # The record could not be written. The message comes again, and the next attempt writes it.
             log.warning("order.not_recorded", exc_info=not isinstance(fault, DarkroomError), detail=str(fault))
             return Retry(backoff(received.receives, self._settings))
         return verdict
@@ -166,7 +172,7 @@ class OrderHandler:
     def _bury(self, message: OrderMessage, received: Received, claim: Claim | None, error: DarkroomError) -> None:
         if claim and claim.jobs:
             photo, _ = self._services.table.update(message.photo, lambda record: record.bury(claim, error))
-            self._report(photo, message, received, claim)
+            self._finish(photo, message, received, claim)
         else:
             self._services.photos.bury(received, error.code, error.detail)
 

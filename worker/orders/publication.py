@@ -1,4 +1,4 @@
-"""Stores the results of an order, and then publishes them: the record names them."""
+"""Stores the results of an order, and then publishes them: writes their keys to the record."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Publication:
         self._remove_unpublished(self._outcomes)
 
     def add(self, outcome: JobOutcome) -> None:
-        """Store a job's result, and publish if the last update is some time ago."""
+        """Store a job's result. Publish if the last update is more than PUBLISH_EVERY seconds ago."""
         if isinstance(outcome.result, Failure):
             log.warning("job.failed", job=outcome.job, code=outcome.result.code, detail=outcome.result.detail)
             self._outcomes[outcome.job] = outcome.result.error
@@ -75,7 +75,7 @@ class Publication:
         return result
 
     def publish(self) -> None:
-        """Write the outcomes into the record. Raises ClaimLost if another worker has the order, NotFound if the photo
+        """Write the outcomes to the record. Raises ClaimLost if another worker has the order, NotFound if the photo
         is gone."""
         if not self._outcomes:
             return

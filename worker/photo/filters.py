@@ -1,7 +1,9 @@
-"""The filters. Each takes an RGB or RGBA image and its spec, and returns a new image of the same mode and size.
+"""The filters.
 
-Colour filters leave alpha as it is. Blur and sharpen weight colours by their alpha, so that the colours of transparent
-pixels never show. Blur also blurs the alpha. CONTRIBUTING.md shows how to add a filter.
+Each entry of FILTER_FUNCTIONS takes an RGB or RGBA image and its spec, and returns a new image of the same mode and
+size. Of the plain functions, only blur and sharpen take RGBA; `_keep_alpha` makes the others fit, and they leave alpha
+as it is. Blur and sharpen weight colours by their alpha, so that the colours of transparent pixels never show. Blur
+also blurs the alpha. CONTRIBUTING.md shows how to add a filter.
 """
 
 from __future__ import annotations
@@ -25,6 +27,12 @@ from darkroom.jobs.steps import (
     Sharpen,
 )
 
+SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
+"""Rows: the new red, green and blue. Columns: the weights of the old red, green and blue.
+
+Source: W3C Filter Effects Module Level 1, section 13.2.
+"""
+
 
 def grayscale(image: Image.Image, _spec: Grayscale) -> Image.Image:
     """The luma of ITU-R BT.601, which is Pillow's mode L."""
@@ -32,13 +40,13 @@ def grayscale(image: Image.Image, _spec: Grayscale) -> Image.Image:
 
 
 def sepia(image: Image.Image, spec: Sepia) -> Image.Image:
-    """The sepia matrix of W3C Filter Effects Module Level 1, section 13.2. `amount` mixes it with the original."""
-    toned = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
+    """Multiply each pixel by amount * SEPIA + (1 - amount) * identity."""
+    amount = spec.amount
     matrix: tuple[float, ...] = ()
-    for row, weights in enumerate(toned):
-        kept = (1.0 if row == column else 0.0 for column in range(3))
-        mixed = (spec.amount * weight + (1 - spec.amount) * own for weight, own in zip(weights, kept, strict=True))
-        matrix += (*mixed, 0.0)
+    for row, weights in enumerate(SEPIA):
+        identity_row = [1.0 if row == column else 0.0 for column in range(3)]
+        mixed = (amount * weight + (1 - amount) * same for weight, same in zip(weights, identity_row, strict=True))
+        matrix += (*mixed, 0.0)  # Pillow's rows have a fourth number, which is added
     return image.convert("RGB", matrix)
 
 
@@ -76,19 +84,23 @@ def blur(image: Image.Image, spec: Blur) -> Image.Image:
 
 
 def sharpen(image: Image.Image, spec: Sharpen) -> Image.Image:
-    mask = ImageFilter.UnsharpMask(spec.sigma, round(spec.amount * 100), spec.threshold)
+    unsharp = ImageFilter.UnsharpMask(spec.sigma, round(spec.amount * 100), spec.threshold)
     if image.mode == "RGB":
-        return image.filter(mask)
-    # Transparent pixels get the blurred colours around them: else the edge to their hidden colours would be sharpened.
+        return image.filter(unsharp)
+    # Transparent pixels get the blurred colours around them. Otherwise the edge to their hidden colours would be
+    # sharpened.
     surroundings = _premultiplied(image, ImageFilter.GaussianBlur(2 * spec.sigma)).convert("RGB")
     alpha = image.getchannel("A")
-    sharp = Image.composite(image.convert("RGB"), surroundings, alpha).filter(mask)
+    sharp = Image.composite(image.convert("RGB"), surroundings, alpha).filter(unsharp)
     sharp.putalpha(alpha)
     return sharp
 
 
 def _keep_alpha(function: Callable[..., Image.Image], needs_alpha: bool = False) -> Callable[..., Image.Image]:
-    """Make a function for RGB work on RGBA: take the alpha off, and put it back. `needs_alpha`: pass it as well."""
+    """Make a function for RGB work on RGBA: remove the alpha, and put it back afterwards.
+
+    `needs_alpha`: the function takes the alpha as a third argument.
+    """
 
     def apply(image: Image.Image, spec: Any) -> Image.Image:
         if image.mode == "RGB":
@@ -103,6 +115,7 @@ def _keep_alpha(function: Callable[..., Image.Image], needs_alpha: bool = False)
 
 
 def _premultiplied(image: Image.Image, kernel: ImageFilter.Filter) -> Image.Image:
+    """Filter an image with its colours multiplied by alpha (Pillow's mode RGBa), so that alpha is their weight."""
     return image.filter(kernel) if image.mode == "RGB" else image.convert("RGBa").filter(kernel).convert("RGBA")
 
 
@@ -118,4 +131,4 @@ FILTER_FUNCTIONS: dict[type[Filter], Callable[..., Image.Image]] = {
     Contrast: _keep_alpha(contrast, needs_alpha=True),
     Saturation: _keep_alpha(saturation),
 }
-"""Every filter: its spec -> (image, spec) -> image."""
+"""Every filter: spec class -> function(image, spec)."""

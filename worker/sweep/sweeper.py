@@ -18,7 +18,7 @@ from darkroom.record.clock import now
 from darkroom.record.keys import upload_key
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
-from worker.child.workspace import remove_abandoned
+from worker.child.workspace import remove_leftovers
 from worker.sweep.dead_letter_queue import DeadLetterSweep
 
 log = structlog.get_logger()
@@ -75,7 +75,7 @@ class Sweeper:
 
     def clean_spool(self) -> None:
         """Remove files of killed workers from the disk."""
-        remove_abandoned(self._services.settings.spool_dir)
+        remove_leftovers(self._services.settings.spool_dir)
 
     def repair(self, photo_id: str) -> None:
         """Repair one photo. Raises NotFound or Conflict if another worker has repaired it first."""

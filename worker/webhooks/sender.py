@@ -109,7 +109,7 @@ class WebhookSender:
                     self._changed.notify_all()
 
     def handle(self, received: Received) -> Verdict:
-        """Carry out a message and say what becomes of it. After any failure it comes again."""
+        """Carry out a message and return its verdict. After any failure the message comes again."""
         try:
             message = read_webhook(received.body)
             with structlog.contextvars.bound_contextvars(photo=message.photo, owner=message.owner):
