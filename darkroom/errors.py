@@ -49,6 +49,8 @@ line of its class's docstring, so these lines are written for callers and operat
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -358,3 +360,8 @@ class SettingsError(DarkroomError):
 
     code = "invalid_settings"
     retryable = False
+
+
+def nearest_name(given: str, known: Iterable[str]) -> str | None:
+    """The known name that a misspelt one most resembles, for "did you mean"; None if none is similar."""
+    return next(iter(difflib.get_close_matches(given, known, n=1)), None)

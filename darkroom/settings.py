@@ -6,7 +6,6 @@ variables. `.env.example` lists all of them.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tempfile
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError, model_validator
 
-from darkroom.errors import SettingsError
+from darkroom.errors import SettingsError, nearest_name
 from darkroom.setting_fields import (
     MIB,
     PROJECT,
@@ -198,5 +197,5 @@ def _is_misplaced(name: str, value: str) -> bool:
 
 
 def _unknown(variable: str) -> str:
-    near = difflib.get_close_matches(_field(variable), Settings.model_fields, n=1)
-    return f"{variable}: there is no such setting" + (f"; did you mean {PREFIX}{near[0].upper()}?" if near else "")
+    near = nearest_name(_field(variable), Settings.model_fields)
+    return f"{variable}: there is no such setting" + (f"; did you mean {PREFIX}{near.upper()}?" if near else "")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 from http import HTTPStatus
+from itertools import pairwise
 
 import structlog
 from flask import Flask, Response, g, request
 from pydantic import BaseModel, Field, ValidationError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.exceptions import NotFound as WerkzeugNotFound
 
 from darkroom.errors import DarkroomError, Fault, InvalidRequest, TooLarge
 from darkroom.jobs.faults import faults_of
@@ -21,12 +25,10 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 5
 """Seconds after which a caller may try again what failed because AWS was down or throttled."""
 
-DETAILS = {
-    404: "this address does not exist",
-    405: "this address does not support this method",
-    413: "the request has more bytes than allowed",
-}
-"""Used instead of werkzeug's sentences, which speak of browsers and of URLs typed by hand."""
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+_PARENTS = {"photos": "photo", "jobs": "job", "dead-letters": "photo"}
+"""A folder of the address -> what the id after it belongs to."""
 
 MAX_FAULTS = 100
 MAX_TEXT = 500
@@ -145,16 +147,42 @@ def refuse_invalid(error: ValidationError) -> InvalidRequest:
     raise invalid_request([fault if fault.field else replace(fault, field="body") for fault in faults_of(error)])
 
 
+def unknown_address(path: str) -> str:
+    """What is wrong with an address that no route has."""
+    for parent, id_ in pairwise(path.split("/")):
+        if id_ and parent in _PARENTS and not _UUID.fullmatch(id_):
+            return (
+                f"{id_[:60]!r} is not the id of a {_PARENTS[parent]}: "
+                "ids are UUIDs, such as 0198c5f2-6a7e-7c3d-9a51-1f0c6b2d4e88"
+            )
+    return "this address does not exist; the page /docs lists all addresses"
+
+
+def wrong_method(method: str, allowed: Iterable[str]) -> str:
+    """What is wrong with a method that the address does not support."""
+    named = sorted({*allowed} - {"HEAD", "OPTIONS"})
+    return f"this address does not support {method[:20]}; it supports {' and '.join(named)}"
+
+
+def _detail_of(error: HTTPException) -> str:
+    """werkzeug's own sentences speak of browsers and of URLs typed by hand."""
+    if isinstance(error, WerkzeugNotFound):
+        return unknown_address(request.path)
+    if isinstance(error, MethodNotAllowed):
+        return wrong_method(request.method, error.valid_methods or ())
+    if isinstance(error, RequestEntityTooLarge):
+        limit = request.max_content_length
+        return f"the body has more than {limit:,} bytes" if limit else "the request has more bytes than allowed"
+    return error.description or "the request is not valid"
+
+
 def _http_error(error: HTTPException) -> Response:
     """werkzeug's own errors: unknown address, wrong method, broken multipart body, too many bytes."""
     original = error.get_response(request.environ)
     status = original.status_code
     if status < HTTPStatus.BAD_REQUEST:  # werkzeug raises redirects too
         return Response(status=status, headers=original.headers)
-    detail = DETAILS.get(status) or error.description or "the request is not valid"
-    if isinstance(error, RequestEntityTooLarge) and request.max_content_length:
-        detail = f"the body has more than {request.max_content_length:,} bytes"
-    response = problem_response(make_problem(status, code_of(status), detail))
+    response = problem_response(make_problem(status, code_of(status), _detail_of(error)))
     if "Allow" in original.headers:
         response.headers["Allow"] = original.headers["Allow"]
     return response

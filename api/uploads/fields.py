@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from werkzeug.datastructures import MultiDict
 
 from darkroom.errors import CallbackRefused, Fault
-from darkroom.jobs.faults import faults_of
+from darkroom.jobs.faults import explain_json_error, faults_of
 from darkroom.jobs.job_types import Job, Jobs
 from darkroom.jobs.spec import Spec
 from darkroom.presets import Presets
@@ -26,7 +26,7 @@ def _from_json(value: Any) -> Any:
     try:
         return pydantic_core.from_json(value, allow_inf_nan=False)
     except ValueError as error:
-        raise PydanticCustomError("json_invalid", "not valid JSON: {reason}", {"reason": str(error)}) from None
+        raise PydanticCustomError("json_invalid", "{detail}", {"detail": explain_json_error(str(error))}) from None
 
 
 class UploadFields(Spec):
@@ -86,7 +86,7 @@ def read_fields(model: type[UploadFields], sources: Iterable[MultiDict[str, str]
     except ValidationError as error:
         invalid = {fault["loc"][0] for fault in error.errors()}
         valid = {name: text for name, text in first.items() if name not in invalid}
-        return model.model_validate(valid), faults + faults_of(error)
+        return model.model_validate(valid), faults + faults_of(error, fields=model.model_fields)
 
 
 def one_choice(fields: Iterable[str]) -> list[Fault]:

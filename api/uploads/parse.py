@@ -12,7 +12,7 @@ from api.context import Context
 from api.http.problems import invalid_request
 from api.uploads.fields import RawFields, UploadFields, check_callback, choose_jobs, read_fields
 from api.uploads.spool import Spool, SpooledRequest
-from darkroom.errors import Fault
+from darkroom.errors import Fault, UnsupportedPhoto
 from darkroom.filenames import safe_filename
 from darkroom.jobs.job_types import Job
 
@@ -43,7 +43,8 @@ class Upload:
 def read_upload(ctx: Context) -> Upload:
     """Read the current request. The photos themselves are checked later, one by one.
 
-    Raises InvalidRequest with every fault of the fields, TooLarge, BadRequest or UnsupportedMediaType for the body.
+    Raises InvalidRequest with every fault of the fields; TooLarge, BadRequest, UnsupportedMediaType or
+    UnsupportedPhoto for the body.
     """
     incoming = cast(SpooledRequest, request)
     photos: list[Incoming] = []
@@ -61,8 +62,17 @@ def read_upload(ctx: Context) -> Upload:
     if faults := faults + more + wrong:
         raise invalid_request(faults)
     if not as_form:  # a request with invalid fields is refused before its photo is read
-        photos = [Incoming(incoming.spool_body(), safe_filename(cast(RawFields, fields).filename))]
+        photos = [Incoming(_read_body(incoming), safe_filename(cast(RawFields, fields).filename))]
     return Upload(photos, jobs, fields.reference, fields.metadata or {}, bool(fields.dedupe), callback_url)
+
+
+def _read_body(incoming: SpooledRequest) -> Spool:
+    spool = incoming.spool_body()
+    if not spool.size:
+        raise UnsupportedPhoto(
+            f"the body is empty: send a form (multipart/form-data) with a part named {PART}, or the photo itself"
+        )
+    return spool
 
 
 def _read_form(incoming: SpooledRequest, max_photos: int) -> tuple[UploadFields, list[Incoming], list[Fault]]:

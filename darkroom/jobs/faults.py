@@ -2,22 +2,86 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ValidationError
 
-from darkroom.errors import Fault
+from darkroom.errors import Fault, nearest_name
+from darkroom.jobs.job_types import JOB_TYPES, STEP_JOBS
+from darkroom.jobs.output import OUTPUT_FORMATS, Output
+from darkroom.jobs.steps import FILTERS, FocalPoint, Resize
+
+MOST_SUGGESTIONS = 20
+"""Faults that get a suggestion. A request can have thousands of unknown fields, and each search takes time."""
+
+LONGEST_VALUE = 40
+"""Characters of a wrong value that a message repeats; longer values are left out."""
 
 
-def faults_of(error: ValidationError, root: str = "") -> list[Fault]:
+def faults_of(error: ValidationError, root: str = "", fields: Iterable[str] = ()) -> list[Fault]:
     """List every fault with the path where the caller finds it, such as `jobs[0].steps[2].width`.
 
     `root` stands before each path. Give it for a list that was validated alone: pydantic knows no name for it.
+    `fields` are the field names of the validated model itself; an unknown field is compared with them.
     """
-    return [
-        Fault(field=_path((root, *fault["loc"]) if root else fault["loc"]), detail=_detail(fault), code=fault["type"])
-        for fault in error.errors(include_url=False)
-    ]
+    found = []
+    for number, fault in enumerate(error.errors(include_url=False)):
+        location = (root, *fault["loc"]) if root else fault["loc"]
+        detail = _detail(fault)
+        if fault["type"] == "extra_forbidden" and number < MOST_SUGGESTIONS:
+            detail += _suggestion(str(location[-1]), _known_fields(location[:-1], fields))
+        found.append(Fault(field=_path(location), detail=detail, code=fault["type"]))
+    return found
+
+
+def explain_json_error(reason: str) -> str:
+    """pydantic_core's reason why a text is not JSON, such as "trailing comma at line 1 column 4", in plain words."""
+    what, _, place = reason.partition(" at line ")
+    for beginning, words in _JSON_MESSAGES.items():
+        if what.startswith(beginning):
+            what = words
+            break
+    return f"not valid JSON: {what}" + (f" (line {place.replace(' column', ', column')})" if place else "")
+
+
+_JSON_MESSAGES = {
+    "key must be a string": 'names need double quotes, as in {"type": "metadata"}',
+    "EOF while parsing": "the JSON ends too early",
+    "expected value": "a value is missing or wrong; texts need double quotes",
+    "trailing comma": "a comma stands before the closing bracket",
+    "trailing characters": "something follows the end of the JSON",
+    "recursion limit exceeded": "it is nested too deeply",
+}
+"""The beginning of pydantic_core's reason -> our words."""
+
+
+def _suggestion(given: str, known: Iterable[str]) -> str:
+    near = nearest_name(given, known)
+    return f"; did you mean {near}?" if near else ""
+
+
+def _known_fields(location: tuple[int | str, ...], fields: Iterable[str]) -> Iterable[str]:
+    """The field names of the object at this pydantic location; `fields` are those of the whole."""
+    match location:
+        case ():
+            return fields
+        case (*_, "output"):
+            return Output.model_fields
+        case (*_, "position", "point"):
+            return FocalPoint.model_fields
+        case (*_, "steps", int(), "filter", str(name)):
+            return FILTERS[name].model_fields
+        case (*_, "steps", int(), "resize"):
+            return Resize.model_fields
+        case (*_, "jobs", int(), "filter", str(name)):
+            return STEP_JOBS[FILTERS[name]].model_fields
+        case (*_, "jobs", int(), str(job_type)):
+            known: Iterable[str] = JOB_TYPES[job_type].spec.model_fields
+            return known
+    return ()
 
 
 _LISTS_OF_UNIONS = {"jobs", "steps"}
@@ -49,10 +113,10 @@ _MESSAGES = {
     "missing": "is required",
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "must be an object"),
     "list_type": "must be a list",
-    "too_short": "must have at least {min_length} item(s)",
+    "too_short": "must have at least {min_length} items",
     "too_long": "must have at most {max_length} items",
     "string_type": "must be a string",
-    "string_too_short": "must have at least {min_length} character(s)",
+    "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
     "string_pattern_mismatch": "must match the pattern {pattern}",
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
@@ -69,14 +133,36 @@ _MESSAGES = {
 
 
 def _detail(fault: Any) -> str:
+    code, value = fault["type"], fault["input"]
     context = {name: _plain_number(value) for name, value in fault.get("ctx", {}).items()}
-    if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        tag = context["discriminator"].strip("'")
-        known = context.get("expected_tags")
-        return f"`{tag}` must be one of {known}, not {context['tag']!r}" if known else f"`{tag}` is required"
-    if message := _MESSAGES.get(fault["type"]):
-        return message.format_map(context)
-    return str(fault["msg"]).removeprefix("Value error, ")
+    if code in ("union_tag_invalid", "union_tag_not_found"):
+        return _wrong_tag(context["discriminator"].strip("'"), context)
+    if code == "json_invalid" and "error" in context:
+        return explain_json_error(context["error"])
+    message = _MESSAGES.get(code)
+    if message is None:
+        return str(fault["msg"]).removeprefix("Value error, ")
+    detail = re.sub(r"\b1 (item|character)s\b", r"1 \1", message.format_map(context))
+    if code == "model_type" and fault["loc"][-1:] == ("output",):
+        detail += f', such as {{"format": "{value if value in [*OUTPUT_FORMATS] else "jpeg"}"}}'
+    if (
+        code in ("int_parsing", "float_parsing", "bool_parsing")
+        and isinstance(value, str)
+        and len(value) <= LONGEST_VALUE
+    ):
+        detail += f", not {json.dumps(value, ensure_ascii=False)}"
+    return detail
+
+
+def _wrong_tag(field: str, context: dict[str, Any]) -> str:
+    """The message for a `type` or `filter` that is missing or unknown."""
+    if "tag" not in context:
+        return f"`{field}` is required"
+    tag, known = str(context["tag"]), context["expected_tags"]
+    detail = f"`{field}` must be one of {known}, not {tag!r}"
+    if field == "type" and tag in FILTERS:
+        return f'{detail}; {tag} is a filter: {{"type": "filter", "filter": "{tag}"}}'
+    return detail + _suggestion(tag, re.findall(r"'([^']+)'", known))
 
 
 def _plain_number(value: Any) -> Any:

@@ -119,3 +119,27 @@ def test_codes_do_not_depend_on_pythons_names() -> None:
         431: "request_header_fields_too_large",
         499: "client_error",
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/v1/photos/abc", "'abc' is not the id of a photo: ids are UUIDs"),
+        ("/v1/photos/0198c5f2-6a7e-7c3d-9a51-1f0c6b2d4e88/jobs/1/result", "'1' is not the id of a job"),
+        ("/v1/dead-letters/x/y", "'x' is not the id of a photo"),
+        ("/v1/photos/" + "x" * 5000, "is not the id of a photo"),
+        ("/v1/photos/0198c5f2-6a7e-7c3d-9a51-1f0c6b2d4e88/thumbnail", "/docs lists all addresses"),
+        ("/v1/photos/", "/docs lists all addresses"),
+        ("/nowhere", "/docs lists all addresses"),
+    ],
+)
+def test_an_unknown_address_is_explained(path: str, words: str) -> None:
+    assert words in problems.unknown_address(path)
+
+
+def test_a_wrong_method_is_answered_with_the_right_ones(app: Flask) -> None:
+    app.add_url_rule("/v1/photos", "photos", lambda: "", methods=["GET", "POST"])
+    with app.test_client() as client:
+        detail = client.put("/v1/photos").get_json()["detail"]
+
+    assert detail == "this address does not support PUT; it supports GET and POST"

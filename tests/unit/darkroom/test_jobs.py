@@ -109,11 +109,11 @@ def test_colours_have_one_form(given: str, kept: str) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([], "must have at least 1 item(s)"),
+        ([], "must have at least 1 item"),
         ([{"type": "metadata"}] * (MAX_JOBS + 1), f"must have at most {MAX_JOBS} items"),
-        ([{"type": "resize", "width": "x"}], "must be a whole number"),
-        ([{"type": "resize", "width": 8, "without_enlargement": "?"}], "must be true or false"),
-        ([{"type": "filter", "filter": "sepia", "amount": "much"}], "must be a number"),
+        ([{"type": "resize", "width": "x"}], 'must be a whole number, not "x"'),
+        ([{"type": "resize", "width": 8, "without_enlargement": "?"}], 'must be true or false, not "?"'),
+        ([{"type": "filter", "filter": "sepia", "amount": "much"}], 'must be a number, not "much"'),
     ],
 )
 def test_a_message_names_the_types_of_json(given: list[Any], message: str) -> None:
