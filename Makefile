@@ -55,7 +55,7 @@ attack: $(READY) ## requests made from the OpenAPI document, other ones each tim
 		$(PYTEST) tests/integration/api/test_contract.py -s --timeout 7200 $(ARGS)
 
 faults: $(READY) ## tests of processes with a proxy of faults before AWS (SEED=7 ARGS='-k sweep')
-	FAULTS=$(or $(SEED),1) $(PYTEST) tests/integration/test_worker.py tests/integration/test_sweep.py tests/integration/api $(ARGS)
+	FAULTS=$(or $(SEED),1) $(PYTEST) tests/integration/test_worker*.py tests/integration/test_sweep.py tests/integration/api $(ARGS)
 
 lambda-api: $(READY) ## the API's tests with its Lambda function in place of gunicorn (PAYLOAD=1 for payload format 1.0)
 	API=lambda$(PAYLOAD) $(PYTEST) $(AT_ONCE) tests/integration/api $(ARGS)
@@ -64,7 +64,8 @@ policies: $(READY) ## tests of processes that may do nothing but what deploy/aws
 	POLICIES=1 $(PYTEST) $(AT_ONCE) $(UNDER_POLICIES) $(ARGS)
 
 # Without what tests the command line, which is an operator's and may do more.
-UNDER_POLICIES := $(addprefix tests/integration/,test_worker.py test_sweep.py test_dead_letters.py test_webhooks*.py test_ingest.py api)
+UNDER_POLICIES := $(addprefix tests/integration/,test_worker*.py test_sweep.py test_dead_letters.py test_webhooks*.py \
+	$(addprefix test_ingest_,direct_uploads.py two_at_once.py drops.py messages.py failures.py sweep.py) api)
 
 chaos: $(READY) ## 500 photos while workers are killed every 2 s (ARGS='--photos 500 --workers 4 --seed 1 --fifo')
 	@$(BIN)/python -m tests.support.chaos $(ARGS)

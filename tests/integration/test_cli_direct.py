@@ -16,8 +16,8 @@ from PIL import Image
 from werkzeug.serving import make_server
 
 from darkroom.cli.client import ApiClient
-from tests.integration.test_cli import files_below, problem, run
 from tests.support.api import Api
+from tests.support.fake_api import files_below, problem, run
 from tests.support.stack import QUICK_LEASE
 from tests.support.worker_process import WorkerProcess
 

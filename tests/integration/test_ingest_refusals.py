@@ -15,7 +15,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from darkroom.errors import DarkroomError, OutOfMemory, Unavailable
-from darkroom.record.ids import new_id
 from darkroom.record.job import AttemptError
 from darkroom.record.keys import upload_key
 from darkroom.record.messages import UploadMessage
@@ -37,11 +36,6 @@ def services(deploy: Any) -> Services:
     settings = deploy(DARKROOM_MAX_ATTEMPTS="3").settings
     settings.spool_dir.mkdir(parents=True, exist_ok=True)
     return Services.connect(settings)
-
-
-@pytest.fixture
-def owner() -> str:
-    return f"owner-{new_id()[-12:]}"
 
 
 def look(path: Path) -> Sniffed:

@@ -10,14 +10,10 @@ import json
 import os
 import re
 import signal
-import socket
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import requests
 from PIL import Image
@@ -25,21 +21,13 @@ from PIL import Image
 from api.routes.docs_page import ASSETS
 from darkroom.provision.stack import TEMPLATES
 from darkroom.provision.stack import Stack as StackOnAws
-from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from darkroom.settings import read_settings
-from tests.support.embedded_run import EmbeddedProcess, ended, nobody_listens
+from tests.support.embedded_run import ended, nobody_listens
+from tests.support.serverless_run import OWN, Serverless, ServerlessProcess, url_in, wait_for_photo
 from tests.support.stack import Stack
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.worker_process import children_of
-
-OWN = {
-    "DARKROOM_CHILD_MEMORY": str(256 * 1024 * 1024),
-    "DARKROOM_TIME_LIMIT": "60",
-    "DARKROOM_BACKOFF_BASE": "1",
-    "DARKROOM_BACKOFF_CAP": "2",
-    "DARKROOM_STOP_GRACE": "20",
-}
 
 TOO_MUCH_MEMORY = {
     "type": "pipeline",
@@ -57,72 +45,6 @@ SLOW = {
         {"type": "resize", "width": 100},
     ],
 }
-
-
-class ServerlessProcess(EmbeddedProcess):
-    module = "darkroom.local.serverless"
-    home = ".darkroom/serverless"
-
-
-@dataclass
-class Serverless:
-    """A run, seen from outside (`url`) and from inside (`stack`)."""
-
-    process: ServerlessProcess
-    url: str
-    stack: Stack
-    overdue: PhotoRecord
-    running: subprocess.Popen[str] = field(repr=False)
-
-    def client(self, service: str) -> Any:
-        return boto3.client(service, endpoint_url=self.process.aws_url)
-
-    def upload(self, image: bytes, *jobs: dict[str, Any]) -> dict[str, Any]:
-        answer = requests.post(
-            f"{self.url}/v1/photos",
-            files={"photo": ("photo.jpg", image)},
-            data={"jobs": json.dumps(jobs)},
-            timeout=PATIENCE,
-        )
-        assert answer.status_code == 202, answer.text
-        photo: dict[str, Any] = answer.json()
-        return photo
-
-    def record(self, photo: dict[str, Any]) -> PhotoRecord:
-        found = self.stack.services.table.get(photo["id"])
-        assert found
-        return found
-
-    def set_functions(self, queue: str, on: bool) -> None:
-        """Have the functions take messages from a queue, or not."""
-        client = self.client("lambda")
-        for source in client.list_event_source_mappings()["EventSourceMappings"]:
-            if source["EventSourceArn"].endswith(f":{queue}"):
-                client.update_event_source_mapping(UUID=source["UUID"], Enabled=on)
-
-    def logged(self, function: str, action: str) -> list[dict[str, Any]]:
-        """What a function has said in its log group."""
-        found = self.client("logs").filter_log_events(logGroupName=f"/darkroom/darkroom/{function}")["events"]
-        lines = [event["message"].strip() for event in found]
-        entries = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
-        return [entry for entry in entries if entry.get("action") == action]
-
-    def workers(self) -> list[int]:
-        """The processes in which the emulator runs the worker function."""
-        children = children_of(self.process.processes()["emulator"])
-        return [child for child in children if "-darkroom-worker-" in Path(f"/proc/{child}/cmdline").read_text()]
-
-
-def wait_for_photo(photo: dict[str, Any]) -> dict[str, Any]:
-    def ended() -> dict[str, Any] | None:
-        found: dict[str, Any] = requests.get(photo["links"]["self"], timeout=PATIENCE).json()
-        return None if found["status"] in ("processing", "awaiting_upload") else found
-
-    return wait_until(f"photo {photo['id']} has ended", ended)
-
-
-def url_in(printed: str) -> str:
-    return next(line.split()[1] for line in printed.splitlines() if line.strip().startswith("API "))
 
 
 @pytest.fixture(scope="module")
@@ -290,48 +212,6 @@ def test_a_file_dropped_into_the_bucket_becomes_a_photo(serverless: Serverless, 
     photo = wait_until("the photo is there", listed)
 
     assert wait_for_photo(photo)["status"] == "succeeded"
-
-
-def test_functions_need_no_more_than_their_roles_allow(tmp_path: Path, picture: bytes) -> None:
-    process = ServerlessProcess(tmp_path)
-    process.environ = OWN | {"AUTH": "true"}  # the emulator refuses what no policy allows
-    try:
-        _, printed = process.ready()
-        url = url_in(printed)
-        sent = requests.post(
-            f"{url}/v1/photos",
-            files={"photo": ("photo.jpg", picture)},
-            data={"jobs": '[{"type": "resize", "width": 64}, {"type": "metadata"}]'},
-            timeout=PATIENCE,
-        )
-        photo = wait_for_photo(sent.json())
-        result = requests.get(photo["jobs"][0]["links"]["result"], timeout=PATIENCE)
-    finally:
-        process.end()
-
-    assert photo["status"] == "succeeded"
-    assert result.ok
-
-
-def test_another_aws_is_refused(tmp_path: Path) -> None:
-    process = ServerlessProcess(tmp_path)
-    process.environ = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
-
-    status, printed = ended(process.start())
-
-    assert status == 1
-    assert "env -u AWS_ENDPOINT_URL make run-serverless" in printed
-    assert "Traceback" not in printed
-
-
-def test_a_port_that_is_taken_is_said_without_a_traceback(tmp_path: Path) -> None:
-    process = ServerlessProcess(tmp_path)
-    with socket.create_server(("127.0.0.1", process.aws_port)):
-        status, printed = ended(process.start())
-
-    assert status == 1
-    assert f"make run-serverless ARGS='--aws-port {process.aws_port + 1}'" in printed
-    assert "Traceback" not in printed
 
 
 @pytest.mark.exhaustive  # the schedule of the emulator comes round once a minute

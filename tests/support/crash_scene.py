@@ -1,4 +1,9 @@
-"""A deployment in which a service dies at a named call, and what must be there after another one has repaired it."""
+"""A deployment in which a service dies at a named call, and what must be there after another one has repaired it.
+
+Each run starts the real service with a fault in it (tests/support/faulty.py), asserts that it was killed there, and
+then lets a healthy worker find what it left. A run mostly waits for a lease to end: several runs go on at the same
+time, each in a deployment of its own.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +21,11 @@ import pytest
 import requests
 from PIL import Image
 
-from darkroom.aws.queue import Queue
 from darkroom.record.keys import result_key
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from tests.support.faulty import Fault, start
-from tests.support.stack import Stack
+from tests.support.stack import Stack, is_empty
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.worker_process import WorkerProcess
 from worker.child.workspace import is_in_use
@@ -196,9 +200,14 @@ def living(group: int) -> list[str]:
     return found
 
 
-# --- the runs -------------------------------------------------------------------------------------------------------
+def runs_of(actions: dict[Callable[..., None], dict[str, Any]]) -> dict[str, Callable[[Scene], None]]:
+    """A run for each point of each action: `{upload: {"original-stored": fault}}` gives `upload-original-stored`.
 
-
-def is_empty(queue: Queue) -> bool:
-    depth = queue.depth()
-    return depth.visible == depth.in_flight == 0
+    An action takes a scene and the point, which is a fault, or a list or tuple of arguments.
+    """
+    runs = {}
+    for action, points in actions.items():
+        for name, point in points.items():
+            given = point if isinstance(point, tuple | list) else [point]
+            runs[f"{action.__name__}-{name}"] = lambda scene, action=action, given=given: action(scene, *given)
+    return runs

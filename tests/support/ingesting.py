@@ -1,7 +1,8 @@
-"""Files on their way past the API, and what S3 says of them."""
+"""Files that come past the API, what S3 says of them, and the photos that they become."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from datetime import datetime, timedelta
@@ -9,15 +10,18 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import requests
+from PIL import Image
 
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.direct_upload import DirectUpload
 from darkroom.record.ids import new_id
-from darkroom.record.keys import upload_key
+from darkroom.record.keys import original_key, upload_key
 from darkroom.record.messages import IngestMessage
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
+from tests.support.stack import Stack, is_empty
+from tests.support.waiting import wait_until
 
 RESIZE = {"type": "resize", "width": 160}
 
@@ -81,3 +85,67 @@ def request(key: str, owner: str = "alice", preset: str = "thumbnail", **more: A
     """As a gateway puts it on the queue."""
     asked = IngestMessage(kind="ingest", owner=owner, key=key, preset=preset, trace=new_id(), at=1_790_000_000_000)
     return json.dumps(asked.model_dump() | more)
+
+
+THUMBNAIL = [("resize", 200)]
+"""The preset `thumbnail`."""
+
+
+def picture_of(colour: str, side: int = 300) -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (side, side), colour).save(data, "JPEG")
+    return data.getvalue()
+
+
+def wait_until_quiet(stack: Stack) -> None:
+    """Until no worker has, or will get, anything to do."""
+    for queue in (stack.services.ingest, stack.services.photos):
+        wait_until(f"{queue.name} is empty", lambda queue=queue: is_empty(queue))
+
+
+def photos_of(stack: Stack, owner: str) -> list[PhotoRecord]:
+    return stack.services.table.list_photos(owner, 10)[0]
+
+
+def only_photo(stack: Stack, owner: str) -> PhotoRecord:
+    """The photo that a file of this owner becomes, once it has ended."""
+
+    def ended() -> PhotoRecord | None:
+        found = photos_of(stack, owner)
+        assert len(found) < 2
+        return next((photo for photo in found if not photo.unfinished), None)
+
+    return wait_until("the file is a photo, and done", ended)
+
+
+def stored(stack: Stack, prefix: str) -> list[str]:
+    found = stack.services.clients.s3.list_objects_v2(Bucket=stack.services.settings.bucket, Prefix=prefix)
+    return [item["Key"] for item in found.get("Contents", [])]
+
+
+def buried(stack: Stack) -> list[tuple[str, str, str]]:
+    """Body, code and reason of each dead letter of the ingest queue, which are taken from it."""
+    queue, letters = stack.services.ingest.dead_letters, []
+    while messages := queue.receive(10, wait=1, visibility=30):
+        letters += [(one.body, one.attributes["code"], one.attributes["reason"]) for one in messages]
+        queue.delete([one.receipt_handle for one in messages])
+    return letters
+
+
+def check_original(stack: Stack, photo: PhotoRecord, file: bytes, filename: str) -> None:
+    """It is there once, as it was sent, and nothing is left of its upload."""
+    original = photo.original
+    assert original is not None
+    assert photo.upload is None
+    assert (original.filename, original.content_type) == (filename, "image/jpeg")
+    assert (original.size, original.sha256) == (len(file), hashlib.sha256(file).hexdigest())
+    assert original.key.startswith(f"{original_key(photo.id)}/")
+    assert stored(stack, original_key(photo.id)) == [original.key]
+    assert stack.services.bucket.read(original.key) == file
+    assert stored(stack, upload_key(photo.id)) == []
+
+
+def sides(stack: Stack, photo: PhotoRecord) -> list[tuple[int, int]]:
+    """Of the pictures made."""
+    results = [job.result for job in photo.jobs.values() if job.result]
+    return [Image.open(io.BytesIO(stack.services.bucket.read(result.key))).size for result in results]

@@ -1,6 +1,6 @@
 """The worker's Lambda function, with operations that misbehave in its children, and a photo over which it hangs itself:
 
-    HANG=<photo> python -m tests.integration.misbehaving_function worker.lambda_function.lambda_handler
+    HANG=<photo> python -m tests.support.misbehaving_function worker.lambda_function.lambda_handler
 
 Children import the program they belong to, so that they find the operations replaced as well.
 """

@@ -130,3 +130,13 @@ class Stack:
         clients, bucket = self.services.clients, self.services.settings.bucket
         found = clients.s3.list_objects_v2(Bucket=bucket, Prefix=f"results/{photo.id}/")
         return [item["Key"] for item in found.get("Contents", [])]
+
+
+def only_job(photo: PhotoRecord) -> Any:
+    (job,) = photo.jobs.values()
+    return job
+
+
+def is_empty(queue: Queue) -> bool:
+    depth = queue.depth()
+    return depth.visible == depth.in_flight == depth.delayed == 0

@@ -16,6 +16,8 @@ ROOMS = ("api", "worker", "darkroom", "bench")
 
 FILES = [path for room in ROOMS for path in sorted((PROJECT / room).rglob("*.py")) if path.name != "__init__.py"]
 
+TESTS = sorted((PROJECT / "tests").rglob("*.py"))
+
 SECTION = (
     (PROJECT / "docs/architecture.md").read_text().partition("\n## Names that stand twice\n")[2].partition("\n## ")[0]
 )
@@ -53,6 +55,6 @@ def test_every_reason_is_for_a_name_that_stands_twice() -> None:
     assert WITH_A_REASON - MODULES.keys() - CLASSES.keys() == set()
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROJECT)))
+@pytest.mark.parametrize("path", [*FILES, *TESTS, PROJECT / ".ci/run"], ids=lambda path: str(path.relative_to(PROJECT)))
 def test_no_file_is_longer_than_400_lines(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= LONGEST

@@ -1,6 +1,6 @@
 """Which messages of a batch are reported as not done, and how long they stay hidden.
 
-tests/integration/test_lambda_worker.py tests the same with real queues and real work.
+tests/integration/test_lambda_*.py test the same with real queues and real work.
 """
 
 from __future__ import annotations

@@ -1,0 +1,158 @@
+"""A worker dies between each two steps while it takes a file in; redelivery or the sweep repairs what it left.
+
+The tables name every point. tests/support/crash_scene.py says how a run goes.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from datetime import timedelta
+
+import pytest
+
+from darkroom.record.clock import now
+from tests.support.crash_scene import (
+    COPY,
+    CREATE,
+    DELETE,
+    EVENTS,
+    FETCH_UPLOAD,
+    INGEST,
+    JOBS,
+    OFTEN,
+    PUT,
+    REMOVE_UPLOAD,
+    SEND,
+    UPDATE,
+    Scene,
+    runs_of,
+)
+from tests.support.exhaustive import matrix
+from tests.support.faulty import Fault
+from tests.support.ingesting import await_upload, put, use_form
+from tests.support.waiting import wait_until
+
+INGEST_UPLOAD = {
+    "received": Fault(FETCH_UPLOAD, "before"),
+    "fetched": Fault(FETCH_UPLOAD, "after"),
+    "looked-into": Fault("worker.child.process:Child.look", "after"),
+    "about-to-be-copied": Fault(COPY, "before"),
+    "copied": Fault(COPY, "after"),
+    "record-written": Fault(UPDATE, "after", 1),
+    "upload-removed": Fault(REMOVE_UPLOAD, "after", 1),
+    "claimed": Fault(UPDATE, "after", 2),
+    "first-result-stored": Fault(PUT, "after", 1),
+    "jobs-published": Fault(UPDATE, "after", 3),
+    "event-sent": Fault(SEND, "after", queue=EVENTS),
+    "message-about-to-be-deleted": Fault(DELETE, "before", queue=INGEST),
+    "message-deleted": Fault(DELETE, "after", queue=INGEST),
+}
+"""Where a worker dies that takes in a direct upload and does its jobs."""
+
+INGEST_REPLACED = {"copied": Fault(COPY, "after"), "record-written": Fault(UPDATE, "after", 1)}
+"""Where a worker dies that takes in a direct upload; before another one comes, the form is used again."""
+
+INGEST_BAD = {
+    "refused": Fault(UPDATE, "after", 1),
+    "upload-removed": Fault(REMOVE_UPLOAD, "after", 1),
+    "event-sent": Fault(SEND, "after", queue=EVENTS),
+}
+"""Where a worker dies over a direct upload that is no photo."""
+
+INGEST_DROP = {
+    "found": Fault(CREATE, "before"),
+    "record-made": Fault(CREATE, "after"),
+    "copied": Fault(COPY, "after"),
+    "original-written": Fault(UPDATE, "after", 1),
+    "claimed": Fault(UPDATE, "after", 2),
+    "jobs-published": Fault(UPDATE, "after", 3),
+}
+"""Where a worker dies that takes in a file dropped into the bucket."""
+
+INGEST_FIFO = {
+    "original-written": Fault(UPDATE, "after", 1),
+    "order-sent": Fault(SEND, "after", queue="-photos.fifo"),
+}
+"""Where a worker dies that takes in a direct upload, whose order travels on a FIFO queue."""
+
+UPLOAD_LOST = {
+    "found": Fault(SEND, "before", queue=INGEST),
+    "sent": Fault(SEND, "after", queue=INGEST),
+    "written": Fault(UPDATE, "after", 1),
+}
+"""Where a worker dies whose sweep finds an upload that nobody was told of."""
+
+
+def ingest_upload(scene: Scene, fault: Fault) -> None:
+    scene.stack.receive(scene.services.ingest)  # S3's test events, which are deleted before anything else
+    photo = await_upload(scene.services, *JOBS)
+    use_form(scene.services, photo, scene.picture)
+    scene.let_worker_die(fault)
+    scene.repair()
+    assert scene.stack.look(photo).status == "succeeded"
+    scene.check()
+
+
+def ingest_replaced(scene: Scene, fault: Fault) -> None:
+    photo = await_upload(scene.services, *JOBS)
+    use_form(scene.services, photo, scene.picture)
+    scene.let_worker_die(fault)
+    use_form(scene.services, photo, scene.picture + b"\0")  # the same to see, but another file
+    scene.repair()
+    ended = scene.stack.look(photo)
+    assert ended.status == "succeeded"
+    assert ended.original is not None
+    assert ended.original.size - len(scene.picture) == (1 if fault.call == COPY else 0)
+    scene.check()
+
+
+def ingest_bad(scene: Scene, fault: Fault) -> None:
+    photo = await_upload(scene.services, *JOBS)
+    use_form(scene.services, photo, b"no photo")
+    scene.let_worker_die(fault)
+    scene.repair()
+    assert {job.errors[-1].code for job in scene.stack.look(photo).jobs.values()} == {"unsupported_photo"}
+    scene.check()
+
+
+def ingest_drop(scene: Scene, fault: Fault) -> None:
+    scene.owner = "alice"
+    put(scene.services, "incoming/alice/dying/x.jpg", scene.picture)
+    presets = {"DARKROOM_PRESETS_FILE": str(scene.presets()), "DARKROOM_DEFAULT_PRESET": "dying"}
+    scene.let_worker_die(fault, **presets)
+    scene.repair(**presets)
+    wait_until("it is a photo", lambda: [photo.status for photo in scene.photos()] == ["succeeded"])
+    scene.check()
+
+
+def ingest_fifo(scene: Scene, fault: Fault) -> None:
+    ingest_upload(scene, fault)
+
+
+def upload_lost(scene: Scene, fault: Fault) -> None:
+    photo = await_upload(scene.services, *JOBS, until=now() - timedelta(hours=1))
+    use_form(scene.services, photo, scene.picture)
+    wait_until(
+        "S3 has told of it", lambda: any("Records" in body for body in scene.stack.receive(scene.services.ingest))
+    )
+    scene.let_worker_die(fault, **OFTEN)
+    scene.repair()
+    assert scene.stack.look(photo).status == "succeeded"
+    scene.check()
+
+
+RUNS = runs_of(
+    {
+        ingest_upload: INGEST_UPLOAD,
+        ingest_replaced: INGEST_REPLACED,
+        ingest_bad: INGEST_BAD,
+        ingest_drop: INGEST_DROP,
+        ingest_fifo: INGEST_FIFO,
+        upload_lost: UPLOAD_LOST,
+    }
+)
+
+
+@pytest.mark.parametrize("point", matrix(RUNS, keep=["ingest_upload-copied"]))
+def test_a_death_is_put_right(point: str, crash_runs: dict[str, Future[None]]) -> None:
+    crash_runs[point].result()
