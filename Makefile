@@ -94,15 +94,17 @@ $(READY_TO_RUN): requirements/local.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Darkroom needs Python 3.11 or newer; this is %d.%d. Name another one: make PYTHON=python3.12" % sys.version_info[:2])'
 	@echo "Installing what Darkroom needs to run into $(VENV) (170 MB, about half a minute) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(PIP) install --no-deps --require-hashes -r requirements/local.txt
+	@$(PIP) install --quiet --no-deps --require-hashes -r requirements/local.txt
 	@$(PIP) install --quiet --no-build-isolation --no-deps -e .
+	@echo "Installed."
 	@touch $@
 
 # The tools for tests and lint, in addition.
 $(READY): $(READY_TO_RUN) requirements/dev.txt
 	@echo "Installing what tests and lint need in addition (750 MB more, about a minute) ..."
 	@rm $(READY_TO_RUN)
-	@$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
+	@$(PIP) install --quiet --no-deps --require-hashes -r requirements/dev.txt
+	@echo "Installed."
 	@touch $(READY_TO_RUN) $@
 
 # The image's dependencies first, so that nothing else holds them back. local.txt and dev.txt repeat their versions.

@@ -29,6 +29,8 @@ REGION = "AWS_DEFAULT_REGION or AWS_REGION"
 
 CREDENTIALS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role"
 
+EMULATOR = ". For the emulator of `make run`, enter the export line that `make run` prints"
+
 
 @dataclass(frozen=True)
 class Clients:
@@ -56,11 +58,11 @@ def make_clients(settings: Settings) -> Clients:
         if session.region_name is None:
             raise NoRegionError
         if session.get_credentials() is None:
-            raise SettingsError(f"AWS credentials are not set: set {CREDENTIALS}")
+            raise SettingsError(f"AWS credentials are not set: set {CREDENTIALS}{EMULATOR}")
         watch_failures(session.events)
         return _make_clients(session, settings)
     except NoRegionError:
-        raise SettingsError(f"the AWS region is not set: set {REGION}") from None
+        raise SettingsError(f"the AWS region is not set: set {REGION}{EMULATOR}") from None
     except BotoCoreError as error:
         raise SettingsError(f"AWS is not set up: {error}; set {REGION}, and {CREDENTIALS}") from error
     except ValueError as error:  # botocore's error for an endpoint that is not a URL

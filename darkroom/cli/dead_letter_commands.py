@@ -78,9 +78,7 @@ def dead_letters() -> None:
 @dead_letters.command("list")
 @_owner
 @_code
-@click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Most dead letters to show."
-)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Show at most this many.")
 @click.option("--messages", is_flag=True, help="Also read and show messages that belong to no record.")
 @_json
 def list_(owner: str | None, code: str | None, limit: int, messages: bool, as_json: bool) -> None:
@@ -120,7 +118,10 @@ def list_(owner: str | None, code: str | None, limit: int, messages: bool, as_js
 @_one_id
 @_json
 def show(ids: tuple[str, ...], as_json: bool) -> None:
-    """Show a dead letter: its reason, the error of each attempt, and the jobs that ended with it."""
+    """Show the dead letters of an ID.
+
+    Shows for each its reason, the error of each attempt, and the jobs that ended with it.
+    """
     with _connected() as services:
         found = [_view(services, dead) for dead in _by_ids(_letters(services, None), ids)]
     if as_json:
@@ -139,10 +140,10 @@ def show(ids: tuple[str, ...], as_json: bool) -> None:
 @_all
 @_json
 def redrive(ids: tuple[str, ...], owner: str | None, code: str | None, everything: bool, as_json: bool) -> None:
-    """Send dead letters to the queue again; their jobs get new attempts.
+    """Send dead letters to the queue again.
 
-    Jobs that succeeded before, or failed for a reason of their own, stay as they are. The exit status is 1 if there is
-    no such dead letter.
+    Their jobs get new attempts. Jobs that succeeded, or failed because of the photo or the job itself, stay as they
+    are. The exit status is 1 if there is no such dead letter.
     """
     _check_selection(ids, code, everything)
     late = []

@@ -43,7 +43,7 @@ class Commands(click.Group):
         raise click.exceptions.Exit(1)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="darkroom %(version)s")
 def main() -> None:
     """Process photos with Darkroom.

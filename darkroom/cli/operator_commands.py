@@ -45,10 +45,10 @@ def key(owner: str) -> None:
 @click.command("webhook-secret")
 @click.argument("owner")
 def webhook_secret(owner: str) -> None:
-    """Print the secret with which OWNER's receiver verifies webhooks.
+    """Print the webhook secret of OWNER.
 
-    The secret is derived from DARKROOM_WEBHOOK_SECRET alone. If that holds several secrets, there is a line for each,
-    the current one first; Darkroom signs every webhook with all of them.
+    OWNER's receiver verifies webhooks with it. The secret is derived from DARKROOM_WEBHOOK_SECRET alone. If that holds
+    several secrets, there is a line for each, the current one first; Darkroom signs every webhook with all of them.
 
     \b
     Example, without API keys:
@@ -78,8 +78,9 @@ def queue() -> None:
     order: all jobs of a photo that were requested together.
 
     \b
-    Example:
-      AWS_ENDPOINT_URL=http://127.0.0.1:4566 darkroom queue
+    Examples:
+      docker compose exec worker darkroom queue
+      darkroom queue      (with `make run`: first the export line that it prints)
     """
     from darkroom.aws.clients import make_clients
     from darkroom.aws.queue import depths
@@ -141,9 +142,14 @@ def provision(policies: bool, gateway: str | None) -> None:
 
     \b
     Examples:
-      darkroom provision                                            (AWS)
-      AWS_ENDPOINT_URL=http://127.0.0.1:4566 darkroom provision     (an emulator)
-      darkroom provision --gateway https://darkroom.example.com     (API Gateway as well)
+      darkroom provision
+      darkroom provision --gateway https://darkroom.example.com
+
+    \b
+    For an emulator, set where it is:
+      export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_DEFAULT_REGION=us-east-1
+      export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+      darkroom provision
     """
     from darkroom.aws.clients import make_clients
     from darkroom.provision.data import provision as deploy

@@ -33,6 +33,8 @@ def checked_jobs(_ctx: click.Context, _param: click.Parameter, value: str | None
     except OSError as error:
         raise click.BadParameter(f"cannot read {value[1:]}: {error.strerror}") from error
     except ValidationError as error:
+        if value and not value.lstrip().startswith(("@", "[", "{", '"', "'")):
+            raise click.BadParameter(f"{value!r} is not JSON; for a file write --jobs @{value}") from error
         faults = [f"{fault.field}: {fault.detail}" for fault in faults_of(error, "jobs")]
         raise click.BadParameter("\n  ".join(faults)) from error
     return json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False)

@@ -45,30 +45,35 @@ def upload(
     reference: str | None,
     direct: bool,
 ) -> None:
-    """Upload photos, wait for their jobs and download the results.
+    """Upload photos, wait, and download the results.
 
     PATHS are files and folders. Darkroom searches folders and their subfolders for photos (jpg, jpeg, jpe, jfif, png,
     webp, gif, tif, tiff, avif, heic, heif) and skips hidden files. A file that you name yourself is always sent.
 
-    \b
     Each photo gets its own folder in --out, with the photo's name and its subfolder:
+
+    \b
       darkroom upload holiday --out results
-        holiday/day1/sea.jpg   ->  results/day1/sea/...
-        holiday/day2/sea.jpg   ->  results/day2/sea/...
-    If two photos need the same folder, the folder keeps the extension (sea.jpg/, sea.heic/), or else gets a
-    number (sea-2.jpg/). The same command overwrites its earlier results.
-    Without --out the command prints the id, the status and the links of each photo's results.
+        holiday/day1/sea.jpg  ->  results/day1/sea/...
+        holiday/day2/sea.jpg  ->  results/day2/sea/...
+
+    If two photos need the same folder, the folder keeps the extension (sea.jpg/, sea.heic/); if that is taken too, a
+    number is added (sea-2.jpg/). The same command overwrites its earlier results. Without --out the command prints
+    the id, the status and the links of each photo's results.
 
     \b
     Examples:
       darkroom upload *.jpg --preset web --out results/
-      darkroom upload scans/ --jobs '[{"type": "resize", "width": 800}, {"type": "metadata"}]' --out small/
+      darkroom upload scans/ --jobs '[{"type": "resize", "width": 800}]'
       darkroom upload scans/ --jobs @jobs.json --parallel 8
       darkroom upload panorama.tif --direct --out small/
 
     \b
-    Exit status: 0 all succeeded, 1 something failed (each failed photo is named with its reason), 2 wrong usage,
-    130 stopped by Ctrl-C; Darkroom still processes the photos that were sent.
+    Exit status:
+      0    all succeeded
+      1    something failed; each failed photo is named with its reason
+      2    wrong usage
+      130  stopped by Ctrl-C; Darkroom still processes the photos that were sent
     """
     if preset and jobs:
         raise click.UsageError("give either --preset or --jobs, not both")

@@ -93,6 +93,8 @@ class LocalRun(EmbeddedRun):
                 say(f"{process.name} was killed; {after_a_kill}")
 
     def _check_ports(self, settings: Settings) -> None:
+        if self.emulator and settings.port == self.emulator.port:
+            raise StartFailed(same_port(settings.port))
         if is_taken(settings.host, settings.port):
             raise StartFailed(
                 f"{settings.host}:{settings.port} is in use by another program{self.left_by_an_earlier_run()}. "
@@ -120,10 +122,17 @@ Upload a photo:
 
   {self.example_upload(settings, base)}
 
-See how many messages wait:
+Use the `darkroom` command in another terminal; `queue` shows how many messages wait:
 
-  {self.aws_environ()} {self.darkroom_command()} queue
+{self.other_terminal(base)}
 """
+
+
+def same_port(port: int) -> str:
+    return (
+        f"the API and the AWS emulator would both use port {port}. Give one of them another port: "
+        f"DARKROOM_PORT={port + 1} make run, or make run ARGS='--aws-port {port + 1}'"
+    )
 
 
 def worker_shares(settings: Settings, workers: int, usable: int) -> dict[str, str]:

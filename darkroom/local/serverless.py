@@ -110,9 +110,9 @@ Upload a photo of up to 4 MB, Lambda's limit; `darkroom upload --direct` sends l
 
   {self.example_upload(settings, self._url)}
 
-See how many messages wait:
+Use the `darkroom` command in another terminal; `queue` shows how many messages wait:
 
-  {self.aws_environ()} {self.darkroom_command()} queue
+{self.other_terminal(self._url)}
 """
 
 

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -118,10 +118,10 @@ class EmbeddedRun(ABC):
     def log(self, name: str) -> Path:
         return self.home / "logs" / f"{name}.log"
 
-    def aws_environ(self) -> str:
-        """Variables in front of a command that should use the same AWS."""
-        environ = " ".join(f"{name}={value}" for name, value in self.own_environ.items() if name.startswith("AWS_"))
-        return " ".join(["env", *(f"-u {name}" for name in self.left_out), environ]) if self.left_out else environ
+    def other_terminal(self, url: str) -> str:
+        """The lines that make the `darkroom` command of another terminal use this run."""
+        aws = {name: value for name, value in self.own_environ.items() if name.startswith("AWS_")}
+        return terminal_lines(url, aws, self.left_out, f"{self.darkroom_command()} queue")
 
     def darkroom_command(self) -> Path:
         command = Path(sys.executable).with_name("darkroom")
@@ -132,8 +132,20 @@ class EmbeddedRun(ABC):
         return f"curl{key} -F photo=@photo.jpg -F 'jobs={EXAMPLE_JOBS}' {base}/v1/photos"
 
 
+def terminal_lines(url: str, aws: Mapping[str, str], unset: Sequence[str], command: str) -> str:
+    """Lines for a shell: `unset` and `export` what the command needs, then the command. Indented by two spaces."""
+    lines = [f"unset {' '.join(unset)}"] if unset else []
+    lines += [f"export DARKROOM_URL={url}"]
+    lines += [f"export {' '.join(f'{name}={value}' for name, value in aws.items())}"] if aws else []
+    return "\n".join(f"  {line}" for line in [*lines, command])
+
+
 def run_until_stopped(home: Path, make_run: Callable[[TextIO], EmbeddedRun]) -> int:
     """Start a run, wait for a signal, stop it. Returns the exit status."""
+    try:
+        read_settings()  # before the lock: wrong settings are named even when another run uses the folder
+    except DarkroomError as error:
+        sys.exit(f"darkroom: {error.detail}")
     home.mkdir(parents=True, exist_ok=True)
     # The list of our processes is also a lock: two emulators must not save into one folder.
     with (home / "processes").open("a+") as pid_file:

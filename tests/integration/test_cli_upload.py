@@ -136,10 +136,10 @@ def test_jobs_too_long_for_an_address_are_sent_as_a_form(fake_api: FakeApi, phot
     [
         (["a.jpg", "--preset", "web", "--jobs", '[{"type": "metadata"}]'], "not both"),
         (["a.jpg", "--jobs", '[{"type": "resize", "widht": 8}]'], "jobs[0].widht"),
-        (["a.jpg", "--jobs", "{"], "jobs: Invalid JSON"),
+        (["a.jpg", "--jobs", "{"], "jobs: not valid JSON"),
         (["a.jpg", "--preset", "wbe"], "it has print, web"),
         (["a.jpg", "--jobs", "@nowhere.json"], "cannot read nowhere.json"),
-        (["a.jpg", "--jobs", "@a.jpg"], "jobs: Invalid JSON"),
+        (["a.jpg", "--jobs", "@a.jpg"], "jobs: not valid JSON"),
         (["a.jpg", "--url", "127.0.0.1:8080"], "http://"),
         (["a.jpg", "--parallel", "0"], "--parallel"),
         (["nowhere.jpg"], "nowhere.jpg"),

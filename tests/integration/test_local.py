@@ -156,7 +156,7 @@ def test_a_user_of_aws_stays_with_the_emulator(run: LocalRun, tmp_path: Path) ->
     until("the worker has started", lambda: "\n" in log.read_text())
     seen = {*ast.literal_eval(log.read_text().splitlines()[0])}
     assert seen == {"AWS_REGION", *Emulator(tmp_path).environ}
-    command = printed.rstrip().splitlines()[-1].strip()
+    command = printed.rpartition(":\n\n")[2]
     asked = subprocess.run(command, shell=True, env=run.users_environ(), capture_output=True, text=True, timeout=HANGS)
     assert asked.returncode == 0, asked.stderr
     assert "darkroom-photos " in asked.stdout
@@ -392,7 +392,7 @@ def test_the_command_line_processes_a_folder(real_run: LocalRun, tmp_path: Path)
     assert "300x225" in status.stdout
     assert darkroom("status", "0198c5f2-6a7e-7c3d-9a51-1f0c6b2d4e88").stderr.startswith("Error: there is no photo ")
 
-    command = printed.rstrip().splitlines()[-1].strip()
+    command = printed.rpartition(":\n\n")[2]
     queue = subprocess.run(command, shell=True, env=os.environ, capture_output=True, text=True, timeout=HANGS)
     assert queue.returncode == 0, queue.stderr
     assert "darkroom-photos-dlq " in queue.stdout
