@@ -102,7 +102,7 @@ class Consumer:
 
     def _work(self) -> None:
         while lease := self._inbox.take():
-            verdict: Verdict = Leave()  # if a bug makes the handler raise: the message becomes visible again by itself
+            verdict: Verdict = Leave()  # only a bug makes a handler raise; the message then becomes visible again
             try:
                 verdict = self._sources[lease.queue].handler.handle(lease.received, lease)
             finally:

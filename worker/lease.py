@@ -79,7 +79,7 @@ class LeaseKeeper:
         return lease
 
     def settle(self, lease: Lease, verdict: Verdict) -> None:
-        """Let go of a message, in the way of the verdict. Returns at once; the thread carries it out."""
+        """Give up the lease. Returns at once; the keeper's thread carries out the verdict on SQS."""
         handle = lease.received.receipt_handle
         with self._changed:
             if self._held.pop(handle, None) and not isinstance(verdict, Leave) and not lease.lost:
@@ -92,12 +92,12 @@ class LeaseKeeper:
             return len(self._held)
 
     def wait_for_fewer(self, held: int, timeout: float) -> None:
-        """Wait until fewer than so many messages are held, or so many seconds."""
+        """Wait until fewer than `held` messages are held, at most `timeout` seconds."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._held) < held, timeout)
 
     def close(self) -> None:
-        """Settle what is left; then `run` ends."""
+        """Make `run` settle the remaining messages and return."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()

@@ -109,7 +109,7 @@ class CallerLimits:
     def end_upload(self, reservation: UploadReservation, received: int) -> None:
         """Give back the reserved bytes that did not arrive; count those that arrived and were not reserved.
 
-        The latter are not refused any more, but the next upload is.
+        The latter are no longer refused, but the next upload is.
         """
         owner, more = reservation.owner, received - reservation.size
         with self._lock:

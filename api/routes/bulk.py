@@ -63,7 +63,7 @@ def with_positions(found: list[DeadOrder], cursor: str | None) -> list[Position]
     return positions
 
 
-def change_each(work: list[Position], next_cursor: str | None, change: Callable[[str, str], bool]) -> BulkView:
+def change_each(positions: list[Position], next_cursor: str | None, change: Callable[[str, str], bool]) -> BulkView:
     """Change one dead letter after the other, until the time is over or AWS is down.
 
     `change` gets the ids of photo and order, and returns False to stop after this one. `next_cursor`: where the next
@@ -73,7 +73,7 @@ def change_each(work: list[Position], next_cursor: str | None, change: Callable[
     done: list[str] = []
     not_found: list[str] = []
     stopped = False
-    for id_, position in work:
+    for id_, position in positions:
         if stopped or time.monotonic() > deadline:
             return BulkView(done=done, not_found=not_found, more=True, next=position)
         photo_id, order_id = id_.split("/")

@@ -59,7 +59,7 @@ class Spool(BufferedRandom):
         self._hash.update(data)
         try:
             written = super().write(data)
-            self.flush()  # the chunks are large, and a later seek or close cannot fail any more
+            self.flush()  # the chunks are large, and so a later seek or close cannot fail
         except OSError as error:
             raise _disk_error(error) from error
         return written

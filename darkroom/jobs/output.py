@@ -37,7 +37,8 @@ class Output(Spec):
     """How the picture is encoded."""
 
     format: FormatName | None = Field(
-        None, description="default: the format of the photo if it is one of these, else JPEG, or PNG for transparency"
+        None,
+        description="default: the photo's format if it is one of these, otherwise JPEG, or PNG for transparency",
     )
     quality: int | None = Field(
         None, ge=1, le=100, description="JPEG, WebP and AVIF; default: JPEG 82, WebP 80, AVIF 60. PNG is lossless."

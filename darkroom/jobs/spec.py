@@ -59,7 +59,7 @@ class Spec(BaseModel):
     """Base of all specs. Unknown fields are errors, and a spec is immutable."""
 
     example: ClassVar[dict[str, Any]] = {}
-    """A valid spec as JSON. It stands in the spec's JSON schema, and a test runs it."""
+    """A valid spec as JSON. The spec's JSON schema shows it, and a test runs it."""
 
     json_schema: ClassVar[dict[str, Any]] = {}
     """More keywords of the JSON schema, for the rules that only a validator checks: pydantic does not derive these."""

@@ -22,7 +22,8 @@ class Event(View):
 def photo_completed(photo: PhotoRecord, base_url: str, generation: int | None = None) -> Event:
     """All jobs of a generation have ended; by default of the current one.
 
-    The event shows the photo as it is now: its `generation` is higher than `ended_generation` when it got more work.
+    The event shows the photo as it is now: if it has got more jobs since, its `generation` is higher than
+    `ended_generation`.
     """
     ended = max((job.ended_at for job in photo.jobs.values() if job.ended_at), default=photo.created_at)
     return Event(

@@ -10,7 +10,7 @@ from darkroom.record.labels import MAX_REFERENCE, Metadata, Text
 
 
 class IngestRequest(Spec):
-    """A file that lies in the bucket already, and what to make of it."""
+    """A file that is already in the bucket, and the jobs that its owner wants."""
 
     key: Key = Field(
         pattern=r"^incoming/[^/]+/[^\x00-\x1f]+$",

@@ -1,8 +1,9 @@
 """Keys of objects in the bucket.
 
 The API stores `originals/{photo}`; workers store `results/{photo}/{job}/{fence}.{extension}`. A PUT cannot be fenced:
-each claim writes under a key of its own, and the update of the record publishes one of them. Files that come past the
-API arrive under `uploads/{photo}` or `incoming/...`; a worker copies each of them to `originals/{photo}/{etag}`.
+each claim writes under its own key, and the update of the record publishes one of them. Files that do not
+come through the API arrive under `uploads/{photo}` or `incoming/...`; a worker copies each of them to
+`originals/{photo}/{etag}`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 INCOMING = "incoming/"
-"""Dropped files: `incoming/{owner}/{preset}/...`, or `incoming/{owner}/...` for those that are requested one by one."""
+"""Dropped files: `incoming/{owner}/{preset}/...`, or `incoming/{owner}/...` if the owner sends a request for each."""
 
 UPLOADS = "uploads/"
 """Direct uploads."""
@@ -34,7 +35,7 @@ Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY), AfterValidator(_fi
 
 
 def original_key(photo_id: str, etag: str | None = None) -> str:
-    """Of an original that the API stored, or with an ETag of one that a worker copied."""
+    """The key of an original that the API stored; with an ETag: of one that a worker copied."""
     return f"originals/{photo_id}/{etag}" if etag else f"originals/{photo_id}"
 
 
@@ -51,6 +52,6 @@ def result_key(photo_id: str, job_id: str, fence: int, extension: str) -> str:
 
 
 def job_and_fence(key: str) -> tuple[str, int]:
-    """The job and the fence in a key that `result_key` made."""
+    """Return the job's id and the fence in a key that `result_key` made."""
     _, _, job_id, file = key.split("/")
     return job_id, int(file.partition(".")[0])

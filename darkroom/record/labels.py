@@ -1,4 +1,4 @@
-"""What callers attach to a photo for themselves: `reference` and `metadata`, which come back with answers and events.
+"""What callers attach to a photo for themselves: `reference` and `metadata`, sent back in responses and events.
 
 The API reads them from an upload, workers from a request that a gateway put on the ingest queue.
 """

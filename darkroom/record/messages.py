@@ -1,6 +1,6 @@
 """The bodies of SQS messages: ids, never pixels.
 
-`VERSION` is raised when an old worker could not do what a new message asks for. A worker that receives a higher version
+`VERSION` is raised when an old worker could not carry out a new message. A worker that receives a higher version
 gives the message back: during a rolling upgrade an old worker must not bury new work. Unknown fields are ignored.
 """
 
@@ -38,7 +38,7 @@ class Message(BaseModel):
 
 
 class OrderMessage(Message):
-    """One order of one photo: a worker is to carry out its jobs."""
+    """One order of one photo. A worker carries out its jobs."""
 
     kind: Literal["work"] = "work"
     photo: Id
@@ -49,7 +49,7 @@ class OrderMessage(Message):
     priority: int = Field(0, ge=0, le=9)
     trace: str = Field("", max_length=64, description="id of the request that caused it, for log lines")
     generation: int = Field(ge=1, description="of the photo when the message was sent")
-    send: int = Field(ge=1, description="which send of the order this is")
+    send: int = Field(ge=1, description="the number of this send of the order, from 1")
 
     @classmethod
     def of(cls, photo: PhotoRecord, order_id: str) -> OrderMessage:
@@ -70,15 +70,15 @@ class OrderMessage(Message):
 
     @property
     def deduplication_id(self) -> str:
-        """A FIFO queue drops a message whose id it had in the last five minutes: each send has an id of its own."""
+        """Each send has its own id: a FIFO queue drops a message whose id it received in the last five minutes."""
         return f"{self.photo}-{self.order}-{self.send}"
 
 
 class WebhookMessage(Message):
-    """A generation of a photo has ended: a worker is to deliver the webhook, not before a certain time.
+    """A generation of a photo has ended. A worker delivers the webhook, but not before `not_before`.
 
-    The record says where to, and how many attempts were made. Of several messages about one webhook the record names
-    the one whose worker makes the next attempt; the others are dropped.
+    The record holds the URL and the number of attempts. If there are several messages about one webhook, the record
+    names the one that leads to the next attempt; the others are dropped.
     """
 
     kind: Literal["webhook"] = "webhook"
@@ -105,7 +105,7 @@ class WebhookMessage(Message):
 
 
 class IngestMessage(Message):
-    """A file in the bucket is to become a photo of this owner. An API gateway makes it from an IngestRequest."""
+    """A request to make a file in the bucket a photo of this owner. An API gateway makes it from an IngestRequest."""
 
     kind: Literal["ingest"]
     owner: Owner
@@ -118,7 +118,7 @@ class IngestMessage(Message):
 
 
 class UploadMessage(Message):
-    """The file of a direct upload is there, and its notification was lost. The record says under which key it lies."""
+    """The file of a direct upload has arrived, but S3's notification was lost. The record holds the file's key."""
 
     kind: Literal["upload"] = "upload"
     photo: Id
@@ -150,7 +150,7 @@ def read_webhook(body: str) -> WebhookMessage:
 
 
 def read_ingest(body: str) -> IngestMessage | UploadMessage:
-    """Read a message of ours on the ingest queue. Raises as `read_order`."""
+    """Read a message on the ingest queue that is no notification of S3. Raises as `read_order`."""
     kind = _read(body, _Kind).kind
     kinds: dict[str, type[IngestMessage | UploadMessage]] = {"ingest": IngestMessage, "upload": UploadMessage}
     if kind not in kinds:

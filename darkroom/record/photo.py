@@ -52,7 +52,7 @@ class PhotoRecord(PhotoState):
         return order
 
     def retry(self, job_id: str, resend_after: float, trace: str = "", order_id: str | None = None) -> Order:
-        """Run a job that failed or was cancelled again, in an order of its own with fresh attempts.
+        """Run a failed or cancelled job again, in its own new order with fresh attempts.
 
         Resumes an `order_id` that exists already. Raises NotFound, or Conflict for a job in another status.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 MAX_ERROR_BYTES = 300
-"""Of each error's text that a record keeps: the errors of 50 jobs have to fit an item of 400 KB."""
+"""Bytes of each error's text that a record keeps: the errors of 50 jobs have to fit into an item of 400 KB."""
 
 
 def shortened(detail: str) -> str:
@@ -29,7 +29,7 @@ class Original(Stored):
 
 
 class Result(Stored):
-    """A file that a job left in the bucket, and its receipt. Sizes in bytes and pixels, times in seconds."""
+    """A file that a job stored in the bucket, and how it was made. Sizes in bytes and pixels, times in seconds."""
 
     key: str
     filename: str

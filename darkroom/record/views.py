@@ -1,4 +1,4 @@
-"""A photo and its jobs as callers see them: the bodies of answers, made from the record."""
+"""A photo and its jobs as callers see them: the bodies of responses, made from the record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from darkroom.record.state import COMPLETED, PhotoStatus
 Time = Annotated[
     datetime, PlainSerializer(lambda at: at.isoformat(timespec="milliseconds").replace("+00:00", "Z"), return_type=str)
 ]
-"""Times have one form in answers and events: 2026-01-31T12:00:00.123Z."""
+"""Times have one form in responses and events: 2026-01-31T12:00:00.123Z."""
 
 
 class View(BaseModel):
@@ -57,7 +57,7 @@ class ErrorView(View):
 
 
 class AttemptView(ErrorView):
-    """What ended an attempt. Attempts are counted anew after each redrive."""
+    """The error that ended an attempt. Each redrive starts the count of attempts again."""
 
     attempt: int
     at: Time

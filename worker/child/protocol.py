@@ -79,14 +79,14 @@ _STEP = re.compile(r"[a-z0-9-]{1,40}")
 
 @dataclass(frozen=True)
 class Look:
-    """The question what a file is, by its header."""
+    """Asks what a file is, by its header."""
 
     original: Path
 
 
 @dataclass(frozen=True)
 class Work:
-    """The order to do jobs on one original, and to write each result into `directory`."""
+    """Asks for jobs on one original. Each result is written into `directory`."""
 
     original: Path
     jobs: dict[str, Job]

@@ -1,4 +1,4 @@
-"""What the worker has its children do: look into a file, or do the jobs of an order.
+"""What a worker uses its child processes for: to read a file's header, or to do the jobs of an order.
 
 If a child dies, an earlier photo may be at fault. So a new child does what is left, one job at a time, and only the
 job that kills its child again fails.
@@ -52,7 +52,7 @@ class PhotoProcessors:
                 self._free.append(processor)
 
     def interrupt(self) -> None:
-        """Give up all work, now and from now on: every `check` raises Interrupted."""
+        """Stop all work for good: every `check` from now on raises Interrupted."""
         self._interrupted.set()
         with self._lock:
             for processor in self._in_use:

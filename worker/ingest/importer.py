@@ -101,7 +101,7 @@ class Importer:
         if isinstance(arrival, UploadMessage):
             return self._services.table.get(arrival.photo)
         if isinstance(arrival, IngestMessage):
-            return self._record(self._rules.asked(arrival))
+            return self._record(self._rules.from_request(arrival))
         if arrival.bucket != self._settings.bucket:
             raise IngestRefused(
                 f"{arrival.key} is in bucket {arrival.bucket}; this deployment uses {self._settings.bucket}"
@@ -112,7 +112,7 @@ class Importer:
                 log.info("ingest.unknown_upload", key=arrival.key)
             return photo
         if arrival.key.startswith(INCOMING):
-            drop = self._rules.noticed(arrival)
+            drop = self._rules.from_notification(arrival)
             if drop is None:
                 log.info(
                     "ingest.waits_for_request", key=arrival.key, detail="it is imported when its owner asks for it"
@@ -150,7 +150,7 @@ class Importer:
 
     # --- the file -----------------------------------------------------------------------------------------------
 
-    def _import(self, photo: PhotoRecord, source: str, tools: IngestTools, asked: bool) -> PhotoRecord | None:
+    def _import(self, photo: PhotoRecord, source: str, tools: IngestTools, requested: bool) -> PhotoRecord | None:
         if photo.deleted_or_expired:
             raise PhotoGone
         if photo.pending_upload:
@@ -159,7 +159,7 @@ class Importer:
             except _Missing as missing:
                 photo = self._services.table.get(photo.id) or photo
                 if photo.pending_upload:  # no other worker has imported it since then
-                    if not asked:
+                    if not requested:
                         log.info("ingest.missing", key=source)
                         return None
                     photo = self._refuse(photo, NotFound(str(missing)))
@@ -240,7 +240,7 @@ class Importer:
         return self._refuse(photo, error if isinstance(error, ObjectDenied) else DarkroomError(GIVEN_UP))
 
     def _refuse(self, photo: PhotoRecord, error: DarkroomError) -> PhotoRecord:
-        """The file cannot become the original: the record says so at the jobs."""
+        """The file cannot become the original: all jobs of the photo fail with the error."""
         photo, refused = self._services.table.update(photo.id, lambda record: record.reject_upload(error), known=photo)
         log.warning("ingest.refused", code=error.code, detail=error.detail, recorded=refused)
         return photo

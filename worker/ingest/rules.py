@@ -52,8 +52,8 @@ class IngestRules:
         """Raises SettingsError for a faulty file of presets or owners."""
         return cls(read_presets(settings), read_owners(settings))
 
-    def noticed(self, notice: Notification) -> Drop | None:
-        """The drop that S3 notifies of. None for a folder, or a file that waits for a request of its owner.
+    def from_notification(self, notice: Notification) -> Drop | None:
+        """The drop that S3 reports. None for a folder, or a file that waits for a request of its owner.
 
         Raises IngestRefused and IngestUnknown.
         """
@@ -76,8 +76,8 @@ class IngestRules:
             callback_url=self.owners.callback_url(owner),
         )
 
-    def asked(self, message: IngestMessage) -> Drop:
-        """The drop that an owner asks for. Raises IngestUnknown, and IngestRefused also for a file of others."""
+    def from_request(self, message: IngestMessage) -> Drop:
+        """The drop that an owner requests. Raises IngestUnknown; IngestRefused also for a file of another owner."""
         place = f"{INCOMING}{message.owner}/"
         if not message.key.startswith(place) or message.key == place:
             raise IngestRefused(f"{message.key} does not belong to {message.owner}; name an object under {place}")

@@ -150,7 +150,8 @@ def _eight_bit(image: Image.Image, levels: GrayLevels) -> Image.Image:
     """Scale a gray image of more than 8 bits to L, or LA if a level is transparent. Pillow would clip levels above 255.
 
     16 bits are scaled by their full range. 32-bit integers and floats have no certain range: they are scaled by the
-    smallest of 0..1 (floats only), 0..255 and 0..65535 that holds all values, else by the range of their values.
+    smallest of 0..1 (floats only), 0..255 and 0..65535 that holds all values. If none does, they are scaled by the
+    range of their values.
     """
     if image.mode == "F":
         deep, ranges = image, [1.0, 255.0, 65535.0]

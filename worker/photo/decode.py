@@ -53,7 +53,7 @@ class DecodedPhoto:
 
 
 class _BoundedFile(io.BufferedReader):
-    """Reads no more than the file has. With a damaged length, Pillow asks a small file for gigabytes."""
+    """Never asks for more bytes than the file has. A damaged length makes Pillow ask a small file for gigabytes."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(io.FileIO(path))
@@ -78,7 +78,7 @@ def open_photo(path: Path, max_pixels: int) -> DecodedPhoto:
             tiff_orientation = None
             if isinstance(image, TiffImageFile):  # Pillow rotates a TIFF while loading
                 tiff_orientation = image.tag_v2.get(ExifTags.Base.Orientation)
-                image.info.pop("xmp", None)  # its orientation too; no other reader obeys that one
+                image.info.pop("xmp", None)  # Pillow also obeys the orientation in XMP, and other readers do not
                 _deepen_planes(image)
             levels = gray_levels(image)
             image.load()
@@ -118,6 +118,10 @@ def _deepen_planes(image: TiffImageFile) -> None:
             image.tile[at] = tile._replace(args=(tile.args[0] + depth, *tile.args[1:]))
 
 
-def _stored_orientation(moved: object, exif: Exif) -> int:
-    """The orientation as stored: `moved` for a TIFF or HEIC, which are upright when loaded, else that of EXIF."""
-    return moved if isinstance(moved, int) and 1 <= moved <= 8 else exif.orientation
+def _stored_orientation(container: object, exif: Exif) -> int:
+    """The orientation as stored: 1 to 8.
+
+    Pillow turns a TIFF or HEIC upright when it loads the file, and its EXIF then no longer has the number: `container`
+    has it. For other formats EXIF has it.
+    """
+    return container if isinstance(container, int) and 1 <= container <= 8 else exif.orientation

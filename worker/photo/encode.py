@@ -1,7 +1,7 @@
 """Write a result to a file.
 
-Results are sRGB without a colour profile: viewers take a picture without a profile for sRGB. Metadata of the original
-is not written, but `keep_metadata` writes its EXIF. Every encoder runs on one thread, so that the bytes depend only on
+Results are sRGB without a colour profile: viewers treat a picture without a profile as sRGB. Metadata of the original
+is not written; only `keep_metadata` writes its EXIF. Every encoder runs on one thread, so that the bytes depend only on
 the photo and the job. CONTRIBUTING.md shows how to add a format.
 """
 
@@ -119,7 +119,7 @@ def flattened(image: Image.Image, background: str) -> Image.Image:
 
 
 def _fitting_format(original: str, image: Image.Image) -> str:
-    """The original's format if it is an output format and holds the result. Else JPEG, or PNG for alpha."""
+    """The original's format if it is an output format and can hold the result. Otherwise JPEG, or PNG for alpha."""
     if original in ENCODERS and (image.mode == "RGB" or ENCODERS[original].alpha):
         return original
     return "png" if image.mode == "RGBA" else "jpeg"

@@ -63,7 +63,7 @@ def _picture(photo: DecodedPhoto, job: PictureJob, target: Path, max_pixels: int
 
 
 def _apply(image: Image.Image, step: StepSpec, max_pixels: int) -> Image.Image:
-    """Apply one step. A job that is its own only step is a subclass of the step's class."""
+    """Apply one step. The class of a job with one step, such as ResizeJob, is a subclass of the step's class."""
     spec = next(spec for spec in type(step).__mro__ if spec in STEP_FUNCTIONS)
     return STEP_FUNCTIONS[spec](image, step, max_pixels)
 
@@ -103,11 +103,11 @@ JOB_FUNCTIONS: Mapping[str, Callable[[DecodedPhoto, Any, Path, int], PipelineRes
     "pipeline": _picture,
     "metadata": _metadata,
 }
-"""Every job type -> (photo, job, target, max_pixels) -> its result."""
+"""Every job type -> function(photo, job, target, max_pixels)."""
 
 
 def _unlimited(function: Callable[..., Image.Image]) -> Callable[..., Image.Image]:
-    """A filter needs no limit, because it leaves the size as it is."""
+    """Make a filter fit STEP_FUNCTIONS. It needs no limit of pixels, because it does not change the size."""
     return lambda image, spec, _max_pixels: function(image, spec)
 
 
@@ -115,4 +115,4 @@ STEP_FUNCTIONS: dict[type[StepSpec], Callable[..., Image.Image]] = {
     Resize: resize,
     **{spec: _unlimited(function) for spec, function in FILTER_FUNCTIONS.items()},
 }
-"""Every step's spec -> (image, step, max_pixels) -> a new image."""
+"""Every step: spec class -> function(image, step, max_pixels), which returns a new image."""

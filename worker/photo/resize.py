@@ -1,4 +1,4 @@
-"""Change the size of an image. Every parameter means what it means in sharp.
+"""Change the size of an image. Every parameter has the same meaning as in sharp (the Node.js library).
 
 The arithmetic was checked against that of sharp (src/common.cc ResolveShrink, src/pipeline.cc): which side decides the
 scale, what `without_enlargement` limits, and how sizes are rounded. One thing differs: sharp resizes the whole picture
@@ -57,17 +57,18 @@ class Sizes:
 def sizes_of(size: Size, spec: Resize) -> Sizes:
     """The sizes for a photo of `size` (width, height)."""
     width, height = size
-    across = width / spec.width if spec.width else None  # how many times smaller each side becomes
-    down = height / spec.height if spec.height else None
+    # How many times smaller each side becomes.
+    x_shrink = width / spec.width if spec.width else None
+    y_shrink = height / spec.height if spec.height else None
     if spec.fit == "fill":
-        across, down = across or 1.0, down or 1.0  # a side that is not given stays as it is
-    elif across and down:
-        across = down = min(across, down) if spec.fit in {"cover", "outside"} else max(across, down)
+        x_shrink, y_shrink = x_shrink or 1.0, y_shrink or 1.0  # a side that is not given stays as it is
+    elif x_shrink and y_shrink:
+        x_shrink = y_shrink = min(x_shrink, y_shrink) if spec.fit in {"cover", "outside"} else max(x_shrink, y_shrink)
     else:
-        across = down = across or down or 1.0
+        x_shrink = y_shrink = x_shrink or y_shrink or 1.0
     if spec.without_enlargement:
-        across, down = max(1.0, across), max(1.0, down)
-    scaled = _rounded(width / across), _rounded(height / down)
+        x_shrink, y_shrink = max(1.0, x_shrink), max(1.0, y_shrink)
+    scaled = _rounded(width / x_shrink), _rounded(height / y_shrink)
     wanted = spec.width or scaled[0], spec.height or scaled[1]
     if spec.fit == "cover":
         return Sizes(scaled, (min(scaled[0], wanted[0]), min(scaled[1], wanted[1])))
@@ -106,9 +107,9 @@ def _scaled(image: Image.Image, size: Size, spec: Resize, box: tuple[float, floa
 def _kept(image: Image.Image, sizes: Sizes, spec: Resize) -> tuple[float, float, float, float]:
     """The part of the unscaled image that `cover` keeps: left, top, right, bottom in its pixels."""
     left, top = _corner(image, sizes, spec)
-    across, down = image.width / sizes.scaled[0], image.height / sizes.scaled[1]
+    x_shrink, y_shrink = image.width / sizes.scaled[0], image.height / sizes.scaled[1]
     right, bottom = left + sizes.result[0], top + sizes.result[1]
-    return left * across, top * down, min(right * across, image.width), min(bottom * down, image.height)
+    return left * x_shrink, top * y_shrink, min(right * x_shrink, image.width), min(bottom * y_shrink, image.height)
 
 
 def _corner(image: Image.Image, sizes: Sizes, spec: Resize) -> tuple[int, int]:
@@ -142,7 +143,8 @@ def _padded(image: Image.Image, size: Size, spec: Resize) -> Image.Image:
     if isinstance(spec.position, FocalPoint):
         shares = spec.position.x, spec.position.y
     else:
-        shares = GRAVITY.get(spec.position, GRAVITY["centre"])  # entropy and attention choose a cut; contain has none
+        # entropy and attention choose what to cut, but contain cuts nothing.
+        shares = GRAVITY.get(spec.position, GRAVITY["centre"])
     canvas = Image.new(image.mode, size, background)
     canvas.paste(image, (int(shares[0] * free[0]), int(shares[1] * free[1])))
     return canvas

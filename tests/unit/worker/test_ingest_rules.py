@@ -25,7 +25,7 @@ KEYS = IngestRules(PRESETS, Owners(keys={"0" * 64: "alice"}, callback_urls={"ali
 
 
 def test_the_folders_of_a_dropped_file_name_its_owner_and_preset() -> None:
-    drop = KEYS.noticed(created("incoming/alice/web/2026/x.jpg"))
+    drop = KEYS.from_notification(created("incoming/alice/web/2026/x.jpg"))
     assert drop is not None
     assert (drop.owner, drop.key, drop.jobs) == ("alice", "incoming/alice/web/2026/x.jpg", PRESETS["web"].jobs)
     assert (drop.etag, drop.at, drop.callback_url) == ("e", AT, "https://example.com/")
@@ -33,7 +33,7 @@ def test_the_folders_of_a_dropped_file_name_its_owner_and_preset() -> None:
 
 @pytest.mark.parametrize("key", ["incoming/alice/x.jpg", "incoming/alice/web/", "incoming/alice/", "incoming/"])
 def test_a_folder_or_a_file_without_a_preset_is_not_imported(key: str) -> None:
-    assert KEYS.noticed(created(key)) is None
+    assert KEYS.from_notification(created(key)) is None
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_folder_or_a_file_without_a_preset_is_not_imported(key: str) -> None:
 )
 def test_a_file_with_a_wrong_key_is_refused(rules: IngestRules, key: str, reason: str) -> None:
     with pytest.raises(IngestRefused, match=reason.replace("{", r"\{").replace("..", r"\.\.")):
-        rules.noticed(created(key))
+        rules.from_notification(created(key))
 
 
 @pytest.mark.parametrize(
@@ -61,24 +61,24 @@ def test_a_file_with_a_wrong_key_is_refused(rules: IngestRules, key: str, reason
 )
 def test_a_file_of_an_unknown_owner_or_preset_raises_ingest_unknown(rules: IngestRules, key: str, reason: str) -> None:
     with pytest.raises(IngestUnknown, match=reason):
-        rules.noticed(created(key))
+        rules.from_notification(created(key))
 
 
 def test_without_api_keys_any_owner_may_drop_files() -> None:
-    assert OPEN.noticed(created("incoming/bob/web/x.jpg")) is not None
+    assert OPEN.from_notification(created("incoming/bob/web/x.jpg")) is not None
 
 
 def test_a_request_may_only_name_a_file_of_its_owner() -> None:
     def asked(key: str) -> IngestMessage:
         return IngestMessage(kind="ingest", owner="alice", key=key, preset="web", trace="t", at=1_790_000_000_123)
 
-    drop = KEYS.asked(asked("incoming/alice/x.jpg"))
+    drop = KEYS.from_request(asked("incoming/alice/x.jpg"))
     assert (drop.owner, drop.trace, drop.etag) == ("alice", "t", None)
-    assert drop.photo == KEYS.asked(asked("incoming/alice/x.jpg")).photo
-    assert drop.photo != KEYS.asked(asked("incoming/alice/y.jpg")).photo
+    assert drop.photo == KEYS.from_request(asked("incoming/alice/x.jpg")).photo
+    assert drop.photo != KEYS.from_request(asked("incoming/alice/y.jpg")).photo
     for key in ("incoming/bob/x.jpg", "incoming/alice", "incoming/alice/", "incoming/alice2/x.jpg", "originals/x"):
         with pytest.raises(IngestRefused, match="name an object under incoming/alice/"):
-            KEYS.asked(asked(key))
+            KEYS.from_request(asked(key))
 
 
 def test_a_request_has_a_time_that_python_can_represent() -> None:
@@ -89,6 +89,6 @@ def test_a_request_has_a_time_that_python_can_represent() -> None:
 
     latest = read_body(asked(253_402_300_799_999))
     assert isinstance(latest, IngestMessage)
-    assert OPEN.asked(latest).at.year == 9999
+    assert OPEN.from_request(latest).at.year == 9999
     with pytest.raises(MessageError, match="at: "):
         read_body(asked(253_402_300_800_000))
