@@ -24,7 +24,7 @@ LONGEST_VALUE = 40
 def faults_of(error: ValidationError, root: str = "", fields: Iterable[str] = ()) -> list[Fault]:
     """List every fault with the path where the caller finds it, such as `jobs[0].steps[2].width`.
 
-    `root` stands before each path. Give it for a list that was validated alone: pydantic knows no name for it.
+    `root` is put before each path. Give it for a list that was validated alone, because pydantic has no name for it.
     `fields` are the field names of the validated model itself; an unknown field is compared with them.
     """
     found = []

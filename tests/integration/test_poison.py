@@ -141,8 +141,8 @@ def test_a_rank_filter_that_holds_the_gil_loses_no_lease(stack: Stack) -> None:
     assert job.result.seconds["grayscale"] > 10, "the trap did not close"
     (order,) = stack.look(photo).orders.values()
     assert order.claim_count == 1
-    settled = [entry for worker in workers for entry in worker.logged("order.handled")]
-    assert [entry["receives"] for entry in settled] == [1]
+    handled = [entry for worker in workers for entry in worker.logged("order.handled")]
+    assert [entry["receives"] for entry in handled] == [1]
     result = Image.open(io.BytesIO(stack.services.bucket.read(job.result.key))).convert("L")
     assert result.size == (6000, 4000)
     assert [result.getpixel((x, 2000)) for x in (100, 2900, 3100, 5900)] == [255, 255, 0, 0]

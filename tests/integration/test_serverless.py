@@ -292,7 +292,7 @@ def test_it_stops_and_goes_on(serverless: Serverless, picture: bytes) -> None:
     status, printed = ended(serverless.running)
 
     assert status == 0, printed
-    assert "in progress, or waited" not in printed
+    assert "unfinished" not in printed
     assert printed.endswith("stopped\n")
     assert nobody_listens(serverless.process.aws_port)
     assert functions

@@ -134,8 +134,8 @@ class TestLeasesAndClaims:
         worker = stack.worker(SLOW)
         stack.wait_in_progress(photo)
         stack.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300))
-        (settled,) = wait_until("the worker has ended", lambda: worker.logged("order.handled"))
-        assert settled["verdict"] == "leave"
+        (handled,) = wait_until("the worker has ended", lambda: worker.logged("order.handled"))
+        assert handled["verdict"] == "leave"
         job = only_job(stack.look(photo))
         assert (job.status, job.result) == ("processing", None)
         wait_until("what it stored is removed", lambda: not stack.objects(photo))
