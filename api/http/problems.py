@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from http import HTTPStatus
 from itertools import pairwise
+from typing import get_type_hints
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.exceptions import NotFound as WerkzeugNotFound
@@ -144,7 +145,16 @@ def refuse_invalid(error: ValidationError) -> InvalidRequest:
     if request.method == "POST":
         request.get_json()  # flask-openapi3 ignores JSON that cannot be parsed; this raises an error that says why
     # A fault without a field is about the whole body: for example a list where an object is expected.
-    raise invalid_request([fault if fault.field else replace(fault, field="body") for fault in faults_of(error)])
+    faults = faults_of(error, fields=_fields_of(error.title))
+    raise invalid_request([fault if fault.field else replace(fault, field="body") for fault in faults])
+
+
+def _fields_of(model: str) -> Iterable[str]:
+    """The field names of this model, which the view of the current request has as a parameter."""
+    view = current_app.view_functions[request.endpoint or ""]
+    return next(
+        (kind.model_fields for kind in get_type_hints(view).values() if getattr(kind, "__name__", "") == model), ()
+    )
 
 
 def unknown_address(path: str) -> str:

@@ -256,6 +256,15 @@ def test_a_broken_json_body_is_a_bad_request(api: Any, picture: bytes) -> None:
     assert fields(api.post(url, json={"jobs": [{"type": "resize", "width": 0}], "x": 1})) == ["jobs[0].width", "x"]
 
 
+def test_a_misspelt_field_of_a_body_or_a_query_gets_a_suggestion(api: Any) -> None:
+    for answer, field in (
+        (api.post("/v1/uploads", json={"filename": "a.jpg", "size": 1, "presets": "web"}), "preset"),
+        (api.get("/v1/photos?limt=5"), "limit"),
+    ):
+        (fault,) = problem(answer, 422)["errors"]
+        assert fault["detail"] == f"unknown field; did you mean {field}?"
+
+
 def test_queries_are_checked(api: Any, picture: bytes) -> None:
     photo = api.taken(picture)["links"]["self"]
 
