@@ -27,7 +27,7 @@ MOUNTS = [
     f"--volume={PROJECT}/tests/support/{name}:/app/tests/support/{name}:ro"
     for name in ("misbehaving.py", "misbehaving_function.py")
 ]
-"""What it needs and the image lacks."""
+"""The modules that MISBEHAVING needs and that the image does not contain."""
 
 RESIZE = {"type": "resize", "width": 160}
 
@@ -97,7 +97,7 @@ def depth(stack: Stack) -> tuple[int, int]:
 
 
 def close(pixel: Any, colour: tuple[int, int, int]) -> bool:
-    """JPEG's own loss; the picture is red and blue."""
+    """True if the pixel differs from the colour by no more than JPEG compression changes it."""
     return all(abs(here - there) < 12 for here, there in zip(pixel, colour, strict=True))
 
 
@@ -111,10 +111,10 @@ WITHOUT_LANDLOCK = {
         }
     ],
 }
-"""The answer of a kernel that is older than Landlock, as Lambda's may be."""
+"""Makes the kernel answer as one without Landlock; Lambda's kernel may be that old."""
 
 
-def test_crashes_and_greed_cost_one_job_where_there_is_no_landlock(cloud: Cloud, picture: bytes) -> None:
+def test_without_landlock_a_crash_and_too_much_memory_fail_one_job_each(cloud: Cloud, picture: bytes) -> None:
     stack = cloud.stack()
     photo = stack.submit(picture, CRASH, ALLOCATE, RESIZE)
     profile = cloud.directory / "seccomp.json"

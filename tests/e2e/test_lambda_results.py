@@ -48,7 +48,7 @@ def test_the_jobs_are_of_every_kind() -> None:
     assert {job.output.format for job in pictures} - {None} == set(OUTPUT_FORMATS)
 
 
-def test_container_and_function_come_to_the_same_to_the_byte(cloud: Cloud) -> None:
+def test_container_and_function_give_the_same_bytes(cloud: Cloud) -> None:
     in_container, in_function = cloud.stack(), cloud.stack()
     files = [file for _, file in sorted(make_photos().items())]
     assert len(files) == 20

@@ -24,7 +24,7 @@ def test_commands_for_aws_work_without_the_cli_extra_and_say_what_is_wrong(comma
 AWS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
-def test_queue_says_where_it_asked_when_nobody_answers() -> None:
+def test_queue_names_the_endpoint_that_does_not_answer() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"

@@ -264,7 +264,7 @@ def test_a_pipe_is_not_sent(stand_in: StandIn, tmp_path: Path) -> None:
     assert "needs a regular file" in ended.stderr
 
 
-def test_what_is_too_large_anyway_is_not_sent_the_other_way(stand_in: StandIn, tmp_path: Path) -> None:
+def test_the_direct_option_is_not_suggested_for_a_photo_above_the_size_limit(stand_in: StandIn, tmp_path: Path) -> None:
     ended = run("upload", named(tmp_path, "huge.jpg"), url=stand_in.url)
 
     assert ended.exit_code == 1
@@ -272,15 +272,17 @@ def test_what_is_too_large_anyway_is_not_sent_the_other_way(stand_in: StandIn, t
 
 
 @pytest.mark.parametrize("name", ["large.jpg", "gateway.jpg"])
-def test_whoever_sends_too_much_is_told_of_the_other_way(stand_in: StandIn, tmp_path: Path, name: str) -> None:
-    """The API says so itself; a gateway before it says nothing that anybody could go by."""
+def test_the_direct_option_is_suggested_for_a_photo_too_large_for_a_request(
+    stand_in: StandIn, tmp_path: Path, name: str
+) -> None:
+    """The API says so itself; the answer of a gateway does not say what to do."""
     ended = run("upload", named(tmp_path, name), url=stand_in.url)
 
     assert ended.exit_code == 1
     assert "--direct" in ended.stderr
 
 
-def test_nothing_that_belongs_to_the_api_goes_to_the_storage(
+def test_credentials_of_the_api_are_not_sent_to_the_storage(
     stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = named(tmp_path, "netrc", b"machine 127.0.0.1 login me password secret\n")

@@ -14,14 +14,16 @@ from darkroom.cli.client import ApiClient
 from tests.support.fake_api import JPEG, FakeApi, in_process, run, write
 
 
-def test_a_busy_api_is_asked_again_when_it_says_with_the_whole_photo(fake_api: FakeApi, photo_folder: Path) -> None:
+def test_a_busy_api_gets_the_whole_photo_again_after_the_time_it_asks_for(
+    fake_api: FakeApi, photo_folder: Path
+) -> None:
     write(photo_folder, "busy.jpg")
     result = run("upload", photo_folder / "busy.jpg", url=fake_api.url)
     assert result.exit_code == 0, result.output
     assert [upload["bytes"] for upload in fake_api.uploads] == [JPEG] * 3
 
 
-def test_a_busy_api_is_not_asked_for_ever_and_the_wait_is_said_once(
+def test_retries_at_a_busy_api_end_and_the_wait_is_reported_once(
     fake_api: FakeApi, photo_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(photo_folder, "full.jpg", "a/full.jpg")
@@ -35,7 +37,7 @@ def test_a_busy_api_is_not_asked_for_ever_and_the_wait_is_said_once(
     assert result.stderr.count("There is no room.") == 2
 
 
-def test_a_time_that_nobody_can_read_is_as_good_as_none(fake_api: FakeApi, photo_folder: Path) -> None:
+def test_an_invalid_retry_after_is_ignored(fake_api: FakeApi, photo_folder: Path) -> None:
     write(photo_folder, "odd.jpg")
     result = run("upload", photo_folder / "odd.jpg", url=fake_api.url)
 
@@ -44,7 +46,7 @@ def test_a_time_that_nobody_can_read_is_as_good_as_none(fake_api: FakeApi, photo
     assert f"{fake_api.url} answers 503 Service Unavailable" in result.stderr
 
 
-def test_a_photo_that_may_have_been_taken_is_sent_again_under_the_same_key(
+def test_a_photo_that_the_api_may_have_accepted_is_sent_again_under_the_same_key(
     fake_api: FakeApi, photo_folder: Path
 ) -> None:
     write(photo_folder, "a.jpg", "bad-gateway.jpg", "in-flight.jpg", "torn-off.jpg")
@@ -57,7 +59,7 @@ def test_a_photo_that_may_have_been_taken_is_sent_again_under_the_same_key(
     assert all(upload["bytes"] == JPEG for upload in fake_api.uploads)
 
 
-def test_an_answer_that_stays_lost_is_said(
+def test_an_upload_that_gets_no_answer_is_reported(
     fake_api: FakeApi, photo_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("darkroom.cli.sessions.READ_TRIES", 1)
@@ -70,7 +72,7 @@ def test_an_answer_that_stays_lost_is_said(
     assert "1 of 2 photos succeeded, 1 failed" in result.stderr
 
 
-def test_a_key_of_the_callers_own_is_sent(fake_api: FakeApi, photo_folder: Path) -> None:
+def test_the_callers_own_idempotency_key_is_sent(fake_api: FakeApi, photo_folder: Path) -> None:
     write(photo_folder, "a.jpg")
     with ApiClient(fake_api.url) as client:
         client.upload(photo_folder / "a.jpg", key="order-7")
@@ -94,7 +96,7 @@ def test_an_api_that_starts_late_gets_its_photo(photo_folder: Path) -> None:
     assert len(stand_in.uploads) == 1
 
 
-def test_an_api_that_is_not_there_is_named_with_how_to_start_it(photo_folder: Path) -> None:
+def test_an_api_that_does_not_run_is_reported_with_how_to_start_it(photo_folder: Path) -> None:
     write(photo_folder, "a.jpg")
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -107,7 +109,7 @@ def test_an_api_that_is_not_there_is_named_with_how_to_start_it(photo_folder: Pa
     assert "Traceback" not in stderr
 
 
-def test_when_the_api_goes_away_the_rest_is_named_and_not_tried_one_by_one(
+def test_when_the_api_stops_the_remaining_photos_are_reported_and_not_tried(
     fake_api: FakeApi, photo_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ApiClient.__init__, "__defaults__", (0, None, None))
@@ -119,7 +121,7 @@ def test_when_the_api_goes_away_the_rest_is_named_and_not_tried_one_by_one(
     assert "1 of 3 photos succeeded, 2 failed" in result.stderr
 
 
-def test_what_does_not_end_in_time_fails(fake_api: FakeApi, photo_folder: Path) -> None:
+def test_a_photo_that_does_not_end_within_the_timeout_fails(fake_api: FakeApi, photo_folder: Path) -> None:
     write(photo_folder, "slow.jpg")
     result = run("upload", photo_folder, "--timeout", "1", url=fake_api.url)
     assert result.exit_code == 1

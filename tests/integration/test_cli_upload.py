@@ -96,7 +96,7 @@ def test_results_stay_in_their_folder_and_torn_downloads_are_repeated(
     assert (out / "torn" / "same.jpg").read_text() == f"{torn} job0"
 
 
-def test_nothing_that_belongs_to_the_api_goes_to_the_storage(
+def test_credentials_of_the_api_are_not_sent_to_the_storage(
     fake_api: FakeApi, photo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -148,7 +148,7 @@ def test_jobs_too_long_for_an_address_are_sent_as_a_form(fake_api: FakeApi, phot
         ([], "PATHS"),
     ],
 )
-def test_wrong_usage_is_2_and_sends_nothing(
+def test_wrong_usage_exits_with_2_and_sends_nothing(
     fake_api: FakeApi, photo_folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
 ) -> None:
     write(photo_folder, "a.jpg", "empty/notes.txt")
@@ -159,7 +159,7 @@ def test_wrong_usage_is_2_and_sends_nothing(
     assert not fake_api.uploads
 
 
-def test_ctrl_c_ends_it_with_130_and_leaves_nothing_half_done(
+def test_ctrl_c_exits_with_130_and_leaves_nothing_half_done(
     fake_api: FakeApi, photo_folder: Path, tmp_path: Path
 ) -> None:
     write(photo_folder, "a.jpg", "slow.jpg")
@@ -190,7 +190,7 @@ def test_a_terminal_gets_one_progress_bar(fake_api: FakeApi, photo_folder: Path,
         while True:
             try:
                 seen += terminal.read(4096)
-            except OSError:  # how a terminal says that the other side is gone
+            except OSError:  # the other side has closed the terminal
                 break
     stdout, _ = process.communicate(timeout=30)
     assert process.returncode == 1
@@ -210,9 +210,7 @@ def test_without_the_cli_extra_it_says_what_to_install(photo_folder: Path) -> No
         assert "Traceback" not in stderr
 
 
-def test_file_names_that_are_no_text_are_sent_all_the_same(
-    fake_api: FakeApi, photo_folder: Path, tmp_path: Path
-) -> None:
+def test_file_names_that_are_not_valid_unicode_are_sent(fake_api: FakeApi, photo_folder: Path, tmp_path: Path) -> None:
     try:
         write(photo_folder, os.fsdecode(b"caf\xe9.jpg"), "100% & more?.jpg")
     except OSError:

@@ -54,7 +54,7 @@ ERASE = {
     "objects-removed": Fault(REMOVE, "after"),
     "purge-written-not-answered": Fault(UPDATE, "after", 2),
 }
-"""Where the API dies when a photo is deleted, of which its message and a result are still there."""
+"""Where the API dies when it deletes a photo whose message and one result still exist."""
 
 
 def upload(scene: Scene, fault: Fault, statuses: list[str]) -> None:
@@ -105,5 +105,5 @@ RUNS = runs_of(
 
 
 @pytest.mark.parametrize("point", matrix(RUNS, keep=["upload-record-written", "erase-tombstone-written"]))
-def test_a_death_is_put_right(point: str, crash_runs: dict[str, Future[None]]) -> None:
+def test_a_crash_is_repaired(point: str, crash_runs: dict[str, Future[None]]) -> None:
     crash_runs[point].result()

@@ -50,14 +50,14 @@ INGEST_UPLOAD = {
 """Where a worker dies that takes in a direct upload and does its jobs."""
 
 INGEST_REPLACED = {"copied": Fault(COPY, "after"), "record-written": Fault(UPDATE, "after", 1)}
-"""Where a worker dies that takes in a direct upload; before another one comes, the form is used again."""
+"""Where a worker dies that takes in a direct upload; the form is used again before another worker starts."""
 
 INGEST_BAD = {
     "refused": Fault(UPDATE, "after", 1),
     "upload-removed": Fault(REMOVE_UPLOAD, "after", 1),
     "event-sent": Fault(SEND, "after", queue=EVENTS),
 }
-"""Where a worker dies over a direct upload that is no photo."""
+"""Where a worker dies that takes in a direct upload that is not a photo."""
 
 INGEST_DROP = {
     "found": Fault(CREATE, "before"),
@@ -80,11 +80,11 @@ UPLOAD_LOST = {
     "sent": Fault(SEND, "after", queue=INGEST),
     "written": Fault(UPDATE, "after", 1),
 }
-"""Where a worker dies whose sweep finds an upload that nobody was told of."""
+"""Where a worker dies whose sweep finds an upload whose notification was lost."""
 
 
 def ingest_upload(scene: Scene, fault: Fault) -> None:
-    scene.stack.receive(scene.services.ingest)  # S3's test events, which are deleted before anything else
+    scene.stack.receive(scene.services.ingest)  # removes S3's test events
     photo = await_upload(scene.services, *JOBS)
     use_form(scene.services, photo, scene.picture)
     scene.let_worker_die(fault)
@@ -97,7 +97,7 @@ def ingest_replaced(scene: Scene, fault: Fault) -> None:
     photo = await_upload(scene.services, *JOBS)
     use_form(scene.services, photo, scene.picture)
     scene.let_worker_die(fault)
-    use_form(scene.services, photo, scene.picture + b"\0")  # the same to see, but another file
+    use_form(scene.services, photo, scene.picture + b"\0")  # the same pixels, but another file
     scene.repair()
     ended = scene.stack.look(photo)
     assert ended.status == "succeeded"
@@ -133,7 +133,8 @@ def upload_lost(scene: Scene, fault: Fault) -> None:
     photo = await_upload(scene.services, *JOBS, until=now() - timedelta(hours=1))
     use_form(scene.services, photo, scene.picture)
     wait_until(
-        "S3 has told of it", lambda: any("Records" in body for body in scene.stack.receive(scene.services.ingest))
+        "S3 has sent the notification",
+        lambda: any("Records" in body for body in scene.stack.receive(scene.services.ingest)),
     )
     scene.let_worker_die(fault, **OFTEN)
     scene.repair()
@@ -154,5 +155,5 @@ RUNS = runs_of(
 
 
 @pytest.mark.parametrize("point", matrix(RUNS, keep=["ingest_upload-copied"]))
-def test_a_death_is_put_right(point: str, crash_runs: dict[str, Future[None]]) -> None:
+def test_a_crash_is_repaired(point: str, crash_runs: dict[str, Future[None]]) -> None:
     crash_runs[point].result()

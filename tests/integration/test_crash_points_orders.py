@@ -74,13 +74,13 @@ OVERTAKEN = {
     "more-jobs": lambda record: record.add_order(jobs_adapter.validate_python([JOBS[0]]), 300),
     "retried": lambda record: record.retry(next(iter(record.jobs)), 300),
 }
-"""What is asked of a photo whose worker died after it wrote the record, and before it told anybody."""
+"""What a caller asks for after a worker wrote the record, and died before it sent the event."""
 
 REDRIVEN = {
     "record-written": Fault(UPDATE, "after", 2),
     "event-sent": Fault(SEND, "after", queue=EVENTS),
 }
-"""Where a worker dies that buries an order, which is then redriven by somebody who dies before the send."""
+"""Where a worker dies that buries an order; then the order is redriven by a process that dies before it sends."""
 
 RESEND = {
     "found": Fault(UPDATE, "before", 1),
@@ -104,7 +104,9 @@ def work(scene: Scene, *faults: Fault) -> None:
     scene.repair()
     ended = scene.stack.look(photo)
     assert ended.status == "succeeded"
-    assert {job_id: ended.jobs[job_id].result for job_id in published} == published  # nothing is done or named twice
+    assert {
+        job_id: ended.jobs[job_id].result for job_id in published
+    } == published  # no job is processed or published twice
     scene.check()
 
 
@@ -114,7 +116,7 @@ def overtaken(scene: Scene, change: Callable[[PhotoRecord], Order]) -> None:
     photo, order = scene.services.table.update(photo.id, change)
     scene.services.outbox.send_order(photo, order.id)
     scene.repair()
-    scene.check(2)  # both generations were told of
+    scene.check(2)  # an event of each generation was sent
 
 
 def give_back(scene: Scene, fault: Fault) -> None:
@@ -128,7 +130,7 @@ def give_back(scene: Scene, fault: Fault) -> None:
 def bury(scene: Scene, fault: Fault) -> None:
     photo = scene.stack.submit(scene.picture, *JOBS)
     (order,) = photo.orders
-    for _ in range(5):  # five workers that claimed it and were heard of no more; one left something
+    for _ in range(5):  # five workers claimed it and died; one left a result
         _, claim = scene.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300))
     scene.store_result(photo, claim.fence)
     scene.let_worker_die(fault)
@@ -150,7 +152,7 @@ def redriven(scene: Scene, fault: Fault) -> None:
         scene.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300))
     scene.let_worker_die(fault)
     scene.services.table.update(photo.id, lambda record: record.redrive(order, 300))
-    scene.repair()  # by the message that was to be deleted
+    scene.repair()  # by the message that the dead worker did not delete
     assert scene.stack.look(photo).status == "succeeded"
     wait_until("the sweep has removed the copy", lambda: is_empty(scene.services.photos.dead_letters))
     scene.check(2)
@@ -207,5 +209,5 @@ RUNS = runs_of(
         ],
     ),
 )
-def test_a_death_is_put_right(point: str, crash_runs: dict[str, Future[None]]) -> None:
+def test_a_crash_is_repaired(point: str, crash_runs: dict[str, Future[None]]) -> None:
     crash_runs[point].result()

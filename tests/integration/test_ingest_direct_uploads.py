@@ -81,7 +81,7 @@ def test_a_form_that_is_used_again_changes_nothing(busy_stack: Stack) -> None:
     check_original(busy_stack, busy_stack.look(photo), picture_of("red"), "beach.jpg")
 
 
-def test_a_file_that_was_refused_uses_up_the_form(busy_stack: Stack) -> None:
+def test_a_form_whose_file_was_refused_cannot_be_used_again(busy_stack: Stack) -> None:
     photo = await_upload(busy_stack.services)
     use_form(busy_stack.services, photo, b"no photo")
     assert busy_stack.wait_for(photo).status == "failed"
@@ -111,7 +111,7 @@ def test_a_bad_file_fails_as_in_the_api(busy_stack: Stack, file: bytes, code: st
     assert {error.code for error in errors} == {code}
     assert all(detail in error.detail for error in errors)
     wait_until("the file is gone", lambda: not stored(busy_stack, upload_key(photo.id)))
-    wait_until("its end is told", lambda: [one for one in busy_stack.events() if one["data"]["id"] == photo.id])
+    wait_until("its event is sent", lambda: [one for one in busy_stack.events() if one["data"]["id"] == photo.id])
     wait_until_quiet(busy_stack)
     assert ended.dead_letter_at is None
     assert buried(busy_stack) == []
@@ -154,11 +154,11 @@ def test_a_photo_cancelled_while_it_waits_takes_no_file(busy_stack: Stack) -> No
     assert stored(busy_stack, original_key(photo.id)) == []
 
 
-def test_an_order_given_up_becomes_a_dead_letter_of_its_own_queue(busy_stack: Stack) -> None:
-    """Whoever redrives or reads it must not have to know by which way the photo came."""
+def test_an_order_without_attempts_left_becomes_a_dead_letter_of_the_photos_queue(busy_stack: Stack) -> None:
+    """An operator finds it there however the photo came."""
     photo = await_upload(busy_stack.services)
     (order,) = photo.orders
-    for _ in range(5):  # five workers that claimed it and were heard of no more
+    for _ in range(5):  # five workers claimed it and died
         busy_stack.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300))
     use_form(busy_stack.services, photo, picture_of("red"))
     ended = busy_stack.wait_for(photo)

@@ -36,7 +36,7 @@ def test_a_dropped_file_becomes_a_photo_of_its_folders_owner(busy_stack: Stack, 
     assert photo.status == "succeeded"
     check_original(busy_stack, photo, picture_of("red"), name.rpartition("/")[2])
     assert [(job.spec.type, getattr(job.spec, "width", None)) for job in photo.jobs.values()] == THUMBNAIL
-    assert stored(busy_stack, key) == [key]  # it is whoever dropped it who takes it away
+    assert stored(busy_stack, key) == [key]  # only the caller who dropped it removes it
     assert photo.orders[min(photo.orders)].trace
 
 
@@ -102,7 +102,7 @@ def test_several_files_in_one_notification_are_all_brought_in(busy_stack: Stack,
         etag = put(busy_stack.services, key, picture_of("red"))
         records.append(record_of(busy_stack.services, key, etag))
     wait_until_quiet(busy_stack)
-    for number, record in enumerate(records):  # as if they had been dropped there
+    for number, record in enumerate(records):  # as if a caller had dropped them there
         copied = f"incoming/{owner}-{number}/thumbnail/x.jpg"
         busy_stack.services.clients.s3.copy_object(
             Bucket=busy_stack.services.settings.bucket,
@@ -114,7 +114,7 @@ def test_several_files_in_one_notification_are_all_brought_in(busy_stack: Stack,
     send(busy_stack.services, notification(*records, bad))
     for number in range(3):
         wait_until(
-            "both its own notification and ours are done",
+            "both notifications of the file are processed",
             lambda number=number: (
                 len([photo for photo in photos_of(busy_stack, f"{owner}-{number}") if photo.status == "succeeded"]) == 2
             ),

@@ -14,7 +14,7 @@ from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
 
-def test_a_decoder_that_crashes_over_a_header_costs_that_photo_only(stack: Stack, picture: bytes) -> None:
+def test_a_decoder_that_crashes_on_a_header_fails_only_that_photo(stack: Stack, picture: bytes) -> None:
     poison, good = await_upload(stack.services), await_upload(stack.services)
     use_form(stack.services, poison, b"CRASH" + picture)
     use_form(stack.services, good, picture)
@@ -24,10 +24,10 @@ def test_a_decoder_that_crashes_over_a_header_costs_that_photo_only(stack: Stack
     assert stack.wait_for(good).status == "succeeded"
     assert worker.process.poll() is None
     wait_until_quiet(stack)
-    assert stored(stack, upload_key(poison.id))  # for whoever wants to know what it was
+    assert stored(stack, upload_key(poison.id))  # kept, so that an operator can examine it
 
 
-def test_an_error_that_nobody_foresaw_is_tried_again_and_then_shown(stack: Stack, picture: bytes) -> None:
+def test_an_unexpected_error_is_tried_again_and_then_reported(stack: Stack, picture: bytes) -> None:
     photo = await_upload(stack.services)
     use_form(stack.services, photo, b"BUGGY" + picture)
     settings = {"DARKROOM_MAX_ATTEMPTS": "2", "DARKROOM_BACKOFF_CAP": "2"}
@@ -45,7 +45,7 @@ def test_an_error_that_nobody_foresaw_is_tried_again_and_then_shown(stack: Stack
     assert [event["data"]["status"] for event in stack.events()] == ["failed"]
 
 
-def test_a_stop_gives_back_what_is_looked_at(stack: Stack, picture: bytes) -> None:
+def test_a_shutdown_gives_back_the_file_that_a_child_examines(stack: Stack, picture: bytes) -> None:
     photo = await_upload(stack.services)
     use_form(stack.services, photo, b"SLEEP" + picture)
     worker = stack.worker("tests.support.misbehaving", DARKROOM_CONCURRENCY="1", DARKROOM_STOP_GRACE="1")

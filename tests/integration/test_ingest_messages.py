@@ -29,7 +29,7 @@ from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
 
-def test_what_is_nothing_to_us_is_dropped(busy_stack: Stack, owner: str) -> None:
+def test_messages_that_need_no_work_are_deleted(busy_stack: Stack, owner: str) -> None:
     services = busy_stack.services
     put(services, f"incoming/{owner}/x.jpg", picture_of("red"))
     put(services, f"incoming/{owner}/thumbnail/", b"")
@@ -60,7 +60,7 @@ def test_a_notification_of_a_file_that_was_replaced_leaves_it_to_the_next_one(bu
     assert only_photo(busy_stack, owner).status == "succeeded"
 
 
-def test_what_cannot_be_is_buried_with_the_reason(busy_stack: Stack) -> None:
+def test_invalid_messages_go_to_the_dead_letter_queue_with_the_reason(busy_stack: Stack) -> None:
     def dropped(key: str) -> str:
         return notification(record_of(busy_stack.services, key, "0" * 32))
 
@@ -115,7 +115,7 @@ def test_only_owners_with_keys_may_drop_where_there_are_keys(make_stack: Callabl
 
 @pytest.mark.parametrize("way", ["dropped", "asked for"])
 @pytest.mark.parametrize("what", ["preset", "owner"])
-def test_a_worker_that_does_not_know_it_yet_leaves_it_to_one_that_does(
+def test_a_worker_that_does_not_know_the_preset_or_owner_leaves_the_file_to_a_newer_worker(
     stack: Stack, tmp_path: Path, way: str, what: str
 ) -> None:
     owners, presets = tmp_path / "owners.toml", tmp_path / "presets.toml"

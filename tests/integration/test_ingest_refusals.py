@@ -68,7 +68,7 @@ def error_of(photo: PhotoRecord | None) -> AttemptError:
 
 @contextlib.contextmanager
 def s3_says(services: Services, status: int, code: str, message: str = "No") -> Iterator[None]:
-    """To whoever reads an object. A HEAD has no body that could say why."""
+    """Answers to reads of an object. The answer to a HEAD has no body with a reason."""
 
     def refuse(model: Any, **_: Any) -> None:
         said = {"Code": str(status), "Message": "Bad"} if model.name == "HeadObject" else {"Code": code}
@@ -178,7 +178,7 @@ def test_an_attempt_that_failed_is_made_up_for(services: Services, picture: byte
     ],
 )
 @pytest.mark.parametrize("way", ["noticed", "asked for"])
-def test_what_nobody_can_read_is_refused_at_once(
+def test_a_file_that_no_retry_can_read_is_refused_at_once(
     services: Services, picture: bytes, owner: str, status: int, code: str, message: str, way: str
 ) -> None:
     key = f"incoming/{owner}/thumbnail/x.jpg"
@@ -191,7 +191,9 @@ def test_what_nobody_can_read_is_refused_at_once(
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "KMS.DisabledException"])
-def test_what_we_may_not_read_is_refused_in_the_end(services: Services, picture: bytes, owner: str, code: str) -> None:
+def test_a_file_without_read_permission_is_refused_after_the_last_attempt(
+    services: Services, picture: bytes, owner: str, code: str
+) -> None:
     key = f"incoming/{owner}/thumbnail/x.jpg"
     arrival = notice(services, key, put(services, key, picture))
     with s3_says(services, 403, code):

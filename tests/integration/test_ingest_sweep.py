@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 from worker.sweep.sweeper import Sweeper
 
 
-def test_a_lost_notification_is_made_up_for(stack: Stack, picture: bytes) -> None:
+def test_a_file_whose_notification_was_lost_becomes_a_photo(stack: Stack, picture: bytes) -> None:
     photo = await_upload(stack.services, until=now() - timedelta(hours=1))
     use_form(stack.services, photo, picture)
     stack.receive(stack.services.ingest)  # lost
@@ -57,7 +57,7 @@ def test_a_file_that_waits_in_a_long_queue_does_not_expire(stack: Stack, picture
     check_original(stack, stack.wait_for(photo), picture, "beach.jpg")
 
 
-def test_a_dropped_file_whose_worker_died_is_not_forgotten(stack: Stack, picture: bytes) -> None:
+def test_a_dropped_file_whose_worker_died_becomes_a_photo(stack: Stack, picture: bytes) -> None:
     key = "incoming/alice/thumbnail/x.jpg"
     put(stack.services, key, picture)
     stack.receive(stack.services.ingest)

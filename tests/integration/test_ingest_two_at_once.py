@@ -1,4 +1,4 @@
-"""A direct upload that a worker takes in while somebody else changes it."""
+"""A direct upload that a worker takes in while another worker or a caller changes the photo."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ STAGES = {
     "looked": Fault("worker.child.process:Child.look", "after", act="wait"),
     "copied": Fault("darkroom.aws.bucket:Bucket.copy", "after", act="wait"),
 }
-"""Where a worker is halted that takes a file in."""
+"""Where a test halts a worker that takes a file in."""
 
 
 @contextlib.contextmanager
 def halted(stack: Stack, stage: str, folder: Path) -> Iterator[Path]:
-    """A worker that waits at a stage until the file is there which this gives the name of."""
+    """Start a worker that halts at a stage until the test makes the file whose path this yields."""
     fault = dataclasses.replace(STAGES[stage], folder=str(folder))
     environ = stack.environ | {"DARKROOM_SWEEP_INTERVAL": "3600", "DARKROOM_CONCURRENCY": "1", "DARKROOM_PREFETCH": "0"}
     process = start("worker", [fault], environ, folder / "halted.log")

@@ -23,7 +23,9 @@ from tests.support.waiting import wait_until
 
 
 class TestBatches:
-    def test_only_what_is_not_done_is_named_and_comes_back_soon(self, aws_lambda: Lambda, picture: bytes) -> None:
+    def test_only_unprocessed_messages_are_reported_and_redelivered_soon(
+        self, aws_lambda: Lambda, picture: bytes
+    ) -> None:
         stack = aws_lambda.stack
         photos = [stack.submit(picture, RESIZE) for _ in range(3)]
         stack.services.photos.send("what is this?", group="x", deduplication_id=new_id())
@@ -42,7 +44,7 @@ class TestBatches:
         assert back["MessageId"] == by_body(messages, FUTURE)
         assert {event["data"]["id"] for event in stack.events()} == {photo.id for photo in photos}
 
-    def test_what_comes_once_more_is_only_deleted(self, aws_lambda: Lambda, picture: bytes) -> None:
+    def test_a_redelivered_message_is_only_deleted(self, aws_lambda: Lambda, picture: bytes) -> None:
         photo = aws_lambda.stack.submit(picture, RESIZE)
         source = aws_lambda.source(aws_lambda.function())
         event = source.event(aws_lambda.receive_all(source, 1))
@@ -79,7 +81,7 @@ class TestBatches:
         back = aws_lambda.receive_all(source, 2)
         assert [message["MessageId"] for message in back] == names(answer), "in their order"
 
-    def test_what_somebody_else_has_taken_is_neither_deleted_nor_given_back(
+    def test_a_message_that_another_worker_has_claimed_is_neither_deleted_nor_given_back(
         self, aws_lambda: Lambda, picture: bytes
     ) -> None:
         stack = aws_lambda.stack

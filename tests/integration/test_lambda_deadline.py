@@ -18,7 +18,9 @@ from tests.support.lambda_runtime import TaskTimedOut
 
 
 class TestTime:
-    def test_what_can_no_longer_be_finished_goes_back_unstarted(self, aws_lambda: Lambda, picture: bytes) -> None:
+    def test_messages_without_enough_time_left_are_given_back_unstarted(
+        self, aws_lambda: Lambda, picture: bytes
+    ) -> None:
         stack = aws_lambda.stack
         sleeping = stack.submit(picture, *[SLEEP] * 3)
         photos = [stack.submit(picture, RESIZE) for _ in range(2)]
@@ -37,7 +39,7 @@ class TestTime:
         assert names(source.function.invoke(source.event(back))) == []
         assert all(is_done(stack, photo) for photo in photos)
 
-    def test_what_runs_near_the_deadline_is_given_back_and_goes_on_where_it_was(
+    def test_a_photo_in_progress_near_the_deadline_is_given_back_and_continues_where_it_stopped(
         self, aws_lambda: Lambda, picture: bytes
     ) -> None:
         stack = aws_lambda.stack
@@ -86,9 +88,7 @@ class TestTime:
         assert source.function.starts == 2
         assert list(spool.iterdir()) == []
 
-    def test_a_timeout_in_which_nothing_can_be_done_is_an_error_not_a_loop(
-        self, aws_lambda: Lambda, picture: bytes
-    ) -> None:
+    def test_a_timeout_too_short_for_any_work_is_an_error(self, aws_lambda: Lambda, picture: bytes) -> None:
         aws_lambda.stack.submit(picture, RESIZE)
         source = aws_lambda.source(aws_lambda.function(timeout=11))
         source.poll()

@@ -31,7 +31,7 @@ from tests.support.worker_process import children_of
         ({"DARKROOM_SPOOL_DIR": "/proc/spool"}, "DARKROOM_SPOOL_DIR: cannot write to /proc/spool"),
     ],
 )
-def test_what_is_wrong_is_said_in_the_init_phase(
+def test_a_configuration_error_is_reported_in_the_init_phase(
     aws_lambda: Lambda, picture: bytes, variables: dict[str, str], said: str
 ) -> None:
     with pytest.raises(FunctionError, match="init/error") as raised:
@@ -54,7 +54,7 @@ print(json.dumps(lambda_handler(event, Context())))
 def test_children_do_not_run_the_program_that_runs_the_function(
     aws_lambda: Lambda, picture: bytes, tmp_path: Path
 ) -> None:
-    """Emulators have a program of their own that reads events; it may do so as soon as it is loaded."""
+    """An emulator's own program reads events, and may do so while it is imported."""
     photo = aws_lambda.stack.submit(picture, RESIZE)
     source = aws_lambda.source(aws_lambda.function())
     program = tmp_path / "emulator.py"
@@ -90,7 +90,7 @@ def test_a_fork_server_that_died_between_two_invocations_is_replaced(aws_lambda:
     assert source.function.starts == 1
 
 
-def test_connections_that_went_stale_in_a_freeze_are_made_anew(
+def test_connections_that_a_freeze_made_stale_are_opened_again(
     aws_lambda: Lambda, picture: bytes, endpoint: str
 ) -> None:
     stack = aws_lambda.stack

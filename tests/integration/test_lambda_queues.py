@@ -26,7 +26,7 @@ from tests.support.waiting import wait_until
 
 
 class TestIngest:
-    def test_a_file_that_came_past_the_api_becomes_a_photo(self, aws_lambda: Lambda, picture: bytes) -> None:
+    def test_a_direct_upload_becomes_a_photo(self, aws_lambda: Lambda, picture: bytes) -> None:
         stack = aws_lambda.stack
         photo = await_upload(stack.services)
         put(stack.services, upload_key(photo.id), picture)
@@ -45,14 +45,14 @@ class TestWebhooks:
     SECRET = "whsec_" + "c2VjcmV0IHRoYXQgaXMgbG9uZyBlbm91Z2ghISE="
 
     def photo(self, stack: Stack, receiver: Receiver, picture: bytes) -> PhotoRecord:
-        """One that has ended, and is told of."""
+        """A photo that has ended, with its webhook on the queue."""
         photo = stack.record(picture, [RESIZE], callback=Callback(url=receiver.url))
         photo.cancel()
         stack.services.table.create(photo)
         stack.services.outbox.send_webhook(WebhookMessage.of(photo, 1))
         return photo
 
-    def test_each_is_delivered_once_or_leads_to_the_next_attempt(
+    def test_each_webhook_is_delivered_once_or_scheduled_for_its_next_attempt(
         self, aws_lambda: Lambda, receiver: Receiver, picture: bytes
     ) -> None:
         stack, queue = aws_lambda.stack, aws_lambda.stack.services.webhooks
@@ -76,7 +76,9 @@ class TestWebhooks:
         (buried,) = queue.dead_letters.receive(10, wait=1, visibility=60)
         assert buried.body == "hello"
 
-    def test_without_a_secret_they_wait(self, aws_lambda: Lambda, receiver: Receiver, picture: bytes) -> None:
+    def test_webhooks_wait_while_there_is_no_secret(
+        self, aws_lambda: Lambda, receiver: Receiver, picture: bytes
+    ) -> None:
         self.photo(aws_lambda.stack, receiver, picture)
         source = aws_lambda.source(aws_lambda.function(), aws_lambda.stack.services.webhooks)
         source.poll()

@@ -232,7 +232,7 @@ def test_wrong_arguments_are_said_in_words(
 
 
 @pytest.mark.parametrize("taken", ["api", "aws"])
-def test_a_port_that_is_taken_is_said_without_a_traceback(run: LocalRun, taken: str) -> None:
+def test_a_port_in_use_is_reported_without_a_traceback(run: LocalRun, taken: str) -> None:
     port = run.api_port if taken == "api" else run.aws_port
     with socket.create_server(("127.0.0.1", port)):
         status, printed = ended(run.start())

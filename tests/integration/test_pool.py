@@ -1,4 +1,4 @@
-"""Children that do not keep to what was agreed: none of them takes a slot, or the worker's memory, with it."""
+"""Child processes that break their protocol: the worker loses neither a slot nor memory."""
 
 from __future__ import annotations
 

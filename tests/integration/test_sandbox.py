@@ -248,7 +248,7 @@ def test_cpu_time_is_limited_and_can_be_raised_for_each_order(tmp_path: Path) ->
 
 
 def test_a_spool_that_was_made_anew_gets_a_new_child(tmp_path: Path) -> None:
-    """Landlock answers "permission denied" there, as a folder does that belongs to somebody else: no misdeed."""
+    """Landlock answers "permission denied" there, like a folder of another user: this is not an escape attempt."""
     spool = tmp_path / "spool"
     (job,) = jobs_adapter.validate_python([{"type": "resize", "width": 20}])
     child = Child(MAX_PIXELS, 10, SandboxLimits(None, spool))

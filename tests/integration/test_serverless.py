@@ -93,7 +93,7 @@ def test_a_photo_sent_to_the_gateway_comes_back_processed(serverless: Serverless
     assert results[2].json()["width"] == 640
 
 
-def test_the_page_of_the_docs_is_whole(serverless: Serverless) -> None:
+def test_the_docs_page_loads_all_its_assets(serverless: Serverless) -> None:
     page = requests.get(f"{serverless.url}/docs", timeout=PATIENCE)
     assets = re.findall(r'(?:href|src)="([^"]+)"', page.text)
 
@@ -106,15 +106,15 @@ def test_the_page_of_the_docs_is_whole(serverless: Serverless) -> None:
             assert answer.content == (ASSETS / asset.removeprefix("docs/")).read_bytes()
 
 
-def test_what_is_wrong_with_a_request_is_said_by_the_api(serverless: Serverless) -> None:
+def test_an_invalid_request_gets_the_error_of_the_api(serverless: Serverless) -> None:
     answer = requests.post(f"{serverless.url}/v1/photos", files={"photo": b"no photo"}, timeout=PATIENCE)
 
     assert answer.status_code == 415
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_only_what_failed_of_a_batch_comes_back(serverless: Serverless, picture: bytes) -> None:
-    """Two good photos, one that only a newer release could do, and a message that nobody can read."""
+def test_only_failed_messages_of_a_batch_are_redelivered(serverless: Serverless, picture: bytes) -> None:
+    """Two good photos, one that only a newer release can process, and a message that is not valid."""
     photos = serverless.stack.services.photos
     serverless.set_functions(photos.name, on=False)
     good = [serverless.upload(picture, {"type": "resize", "width": 64}) for _ in range(2)]
@@ -281,8 +281,8 @@ def test_one_command_deploys_everything(serverless: Serverless, tmp_path: Path) 
     assert int(hidden["VisibilityTimeout"]) == 6 * worker["Configuration"]["Timeout"]
 
 
-def test_it_stops_and_goes_on(serverless: Serverless, picture: bytes) -> None:
-    """Last of all. A photo that waits at the end, because nobody takes it from its queue, is done by the next run."""
+def test_a_stopped_run_continues_at_the_next_start(serverless: Serverless, picture: bytes) -> None:
+    """The next run processes a photo that waits on its queue. This test stops the run, so it is the last one."""
     functions = children_of(serverless.process.processes()["emulator"])
     done = wait_for_photo(serverless.upload(picture, {"type": "metadata"}))
     serverless.set_functions(serverless.stack.services.photos.name, on=False)

@@ -44,7 +44,7 @@ def test_another_aws_is_refused(tmp_path: Path) -> None:
     assert "Traceback" not in printed
 
 
-def test_a_port_that_is_taken_is_said_without_a_traceback(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_without_a_traceback(tmp_path: Path) -> None:
     process = ServerlessProcess(tmp_path)
     with socket.create_server(("127.0.0.1", process.aws_port)):
         status, printed = ended(process.start())

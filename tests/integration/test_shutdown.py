@@ -1,4 +1,4 @@
-"""SIGTERM: what a worker holds goes back or is finished, and nobody waits for a visibility timeout.
+"""SIGTERM: a worker finishes its messages or gives them back, so that no message waits for its visibility timeout.
 
 The leases here are far longer than any test waits. Whatever is back has been given back.
 """

@@ -78,7 +78,7 @@ def test_a_worker_that_vanished_with_its_message(stack: Stack, picture: bytes) -
     assert (job.status, job.attempts) == ("succeeded", 2)
 
 
-def test_an_api_that_died_before_it_told_of_a_cancelled_upload(stack: Stack) -> None:
+def test_an_api_that_died_before_it_sent_the_event_of_a_cancelled_upload(stack: Stack) -> None:
     photo = await_upload(stack.services)
     photo, _ = stack.services.table.update(photo.id, cancel_long_ago)
     stack.worker(**OFTEN)

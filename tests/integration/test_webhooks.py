@@ -128,7 +128,7 @@ class TestDelivery:
         assert delivery.last_error.startswith("given up after 10 attempts: the receiver answered 500")
         hooked.wait_until_empty()
 
-    def test_each_generation_is_told_of_under_its_own_id(self, hooked: Hooked) -> None:
+    def test_the_webhook_of_each_generation_has_its_own_id(self, hooked: Hooked) -> None:
         services = hooked.stack.services
         photo = hooked.ended()
         services.outbox.announce(photo)
@@ -222,7 +222,7 @@ class TestWebhookMessages:
         wait_until("one message waits", lambda: hooked.messages() == (0, 0, 1))
         assert len(hooked.receiver.got) == 1
 
-    def test_nobody_is_told_what_is_done_or_gone(self, hooked: Hooked) -> None:
+    def test_no_webhook_is_sent_again_or_for_a_deleted_photo(self, hooked: Hooked) -> None:
         services = hooked.stack.services
         told, deleted, without = hooked.ended(), hooked.ended(), hooked.ended()
         for photo in (told, deleted, without):
@@ -239,7 +239,7 @@ class TestWebhookMessages:
         hooked.wait_until_empty()
         assert hooked.receiver.got == []
 
-    def test_what_nobody_can_read_is_buried_with_its_reason(self, hooked: Hooked) -> None:
+    def test_an_invalid_message_goes_to_the_dead_letter_queue_with_its_reason(self, hooked: Hooked) -> None:
         for body in ("hello", '{"v": 1, "kind": "work"}'):
             hooked.queue.send(body, group="x", deduplication_id="")
         worker = hooked.worker()

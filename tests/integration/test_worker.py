@@ -42,7 +42,7 @@ class TestWork:
         stack.worker()
         stack.wait_for(photo)
         stack.wait_until_empty()
-        (event,) = {event["id"]: event for event in stack.events()}.values()  # at least once, by one id
+        (event,) = {event["id"]: event for event in stack.events()}.values()  # delivered at least once, with one id
         assert (event["type"], event["id"]) == ("photo.completed", photo.event_id("photo.completed"))
         assert (event["data"]["id"], event["data"]["status"]) == (photo.id, "succeeded")
 
@@ -83,7 +83,7 @@ class TestWork:
         stack = make_stack(DARKROOM_QUEUE_TYPE="fifo", DARKROOM_BACKOFF_BASE="1", DARKROOM_BACKOFF_CAP="1")
         first, *others = [stack.submit(picture, RESIZE, owner="ann") for _ in range(4)]
         another = stack.submit(picture, RESIZE, owner="bob")
-        stack.as_a_newer_release(first)  # cannot be worked on for now
+        stack.as_a_newer_release(first)  # this release cannot process it
         worker = stack.worker(DARKROOM_CONCURRENCY="3")
         assert stack.wait_for(another).status == "succeeded"
         wait_until("it was tried several times", lambda: len(worker.logged("order.attempt_failed")) > 4)
@@ -217,7 +217,7 @@ class TestWhileInProgress:
         assert {job.attempts for job in ended.jobs.values()} == {1}
 
 
-def test_a_worker_that_starts_again_after_it_was_killed_has_its_disk_back_before_it_works(stack: Stack) -> None:
+def test_a_worker_frees_the_disk_that_a_killed_worker_left_before_it_starts(stack: Stack) -> None:
     left = stack.services.settings.spool_dir / "slot-left"
     left.mkdir(parents=True)
     (left / "original").write_text("pixels")

@@ -17,8 +17,8 @@ RESIZE = {"type": "resize", "width": 160}
 METADATA = {"type": "metadata"}
 
 
-class TestWhatIsAtFault:
-    """The rows of the failure table that are about a photo or a message."""
+class TestFailures:
+    """Failures of a photo, a message, or AWS."""
 
     def test_a_damaged_photo_fails_with_its_reason_and_others_go_on(self, stack: Stack, picture: bytes) -> None:
         bad, good = stack.submit(picture[:2000], RESIZE), stack.submit(picture, RESIZE)
@@ -65,7 +65,7 @@ class TestWhatIsAtFault:
         worker = stack.worker(DARKROOM_MAX_ATTEMPTS="2", DARKROOM_BACKOFF_BASE="1", DARKROOM_BACKOFF_CAP="1")
         photo = stack.record(picture, [RESIZE])
         assert photo.original is not None
-        photo.original.key = ""  # nobody foresees that
+        photo.original.key = ""  # an unexpected error
         (order,) = photo.orders
         stack.services.table.create(photo)
         stack.services.outbox.send_order(photo, order)
@@ -78,7 +78,7 @@ class TestWhatIsAtFault:
         assert [event["type"] for event in stack.events()] == ["photo.completed"]
         assert worker.process.poll() is None
 
-    def test_a_disk_that_fails_is_not_the_photos_fault(self, stack: Stack, picture: bytes) -> None:
+    def test_a_disk_error_does_not_fail_the_photo(self, stack: Stack, picture: bytes) -> None:
         spool = stack.directory / "spool"
         worker = stack.worker(DARKROOM_SPOOL_DIR=str(spool), DARKROOM_BACKOFF_BASE="1", DARKROOM_BACKOFF_CAP="1")
         spool.rmdir()
@@ -127,7 +127,7 @@ class TestWhatIsAtFault:
     ) -> None:
         photo = stack.submit(picture, RESIZE)
         (order,) = photo.orders
-        for _ in range(5):  # five workers that claimed it and were heard of no more
+        for _ in range(5):  # five workers claimed it and died
             stack.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300))
         stack.worker()
         job = only_job(stack.wait_for(photo))
@@ -146,8 +146,8 @@ class TestWhatIsAtFault:
         assert stack.wait_for(photo).status == "succeeded"
 
 
-class TestTheChild:
-    """Pixels are held by a child process; what happens to it stays there."""
+class TestChildProcess:
+    """A child process decodes the pixels; its faults do not reach the worker."""
 
     def test_a_job_over_the_time_limit_fails_alone(
         self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
@@ -160,7 +160,9 @@ class TestTheChild:
         assert "2 seconds" in slow.errors[0].detail
         assert worker.process.poll() is None
 
-    def test_a_crash_costs_nothing_but_the_child(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
+    def test_a_crash_of_a_child_process_loses_no_job(
+        self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
+    ) -> None:
         photo = stack.submit(picture, RESIZE, slow_job)
         worker = stack.worker(SLOW, DARKROOM_CONCURRENCY="1")
         wait_until("its child has done the first job", lambda: worker.logged("job.stored"))

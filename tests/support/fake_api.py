@@ -23,7 +23,7 @@ JPEG = b"\xff\xd8\xff" + b"photo " * 50_000
 
 
 class FakeApi:
-    """Answers as Darkroom does. What a photo is called decides what becomes of it."""
+    """Answers as Darkroom does. The name of a photo decides what happens to it."""
 
     def __init__(self) -> None:
         self.uploads: list[dict[str, Any]] = []
@@ -162,7 +162,7 @@ def run(*arguments: str | Path, url: str | None = None, env: dict[str, str | Non
 def in_process(*arguments: str | Path, code: str = "import runpy; runpy.run_module('darkroom')", **options: Any) -> Any:
     env = {**os.environ, "PYTHONPATH": str(PROJECT)} | options.pop("env", {})
     arguments = (sys.executable, "-c", f"import sys; sys.argv[0] = 'darkroom'; {code}", *map(str, arguments))
-    # Whoever runs the tests in the background has Ctrl-C ignored, and so would have every process of theirs.
+    # A shell that runs the tests in the background lets them ignore Ctrl-C, and child processes inherit that.
     options = {"stderr": -1, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)} | options
     return subprocess.Popen(arguments, env=env, stdout=-1, text=True, **options)
 

@@ -98,7 +98,7 @@ def picture_of(colour: str, side: int = 300) -> bytes:
 
 
 def wait_until_quiet(stack: Stack) -> None:
-    """Until no worker has, or will get, anything to do."""
+    """Wait until no message is left on the ingest and photos queues."""
     for queue in (stack.services.ingest, stack.services.photos):
         wait_until(f"{queue.name} is empty", lambda queue=queue: is_empty(queue))
 
@@ -124,7 +124,7 @@ def stored(stack: Stack, prefix: str) -> list[str]:
 
 
 def buried(stack: Stack) -> list[tuple[str, str, str]]:
-    """Body, code and reason of each dead letter of the ingest queue, which are taken from it."""
+    """Take the dead letters from the ingest queue: body, code and reason of each."""
     queue, letters = stack.services.ingest.dead_letters, []
     while messages := queue.receive(10, wait=1, visibility=30):
         letters += [(one.body, one.attributes["code"], one.attributes["reason"]) for one in messages]
@@ -133,7 +133,7 @@ def buried(stack: Stack) -> list[tuple[str, str, str]]:
 
 
 def check_original(stack: Stack, photo: PhotoRecord, file: bytes, filename: str) -> None:
-    """It is there once, as it was sent, and nothing is left of its upload."""
+    """Assert that the original is stored once, as it was sent, and that nothing is left of its upload."""
     original = photo.original
     assert original is not None
     assert photo.upload is None
@@ -146,6 +146,6 @@ def check_original(stack: Stack, photo: PhotoRecord, file: bytes, filename: str)
 
 
 def sides(stack: Stack, photo: PhotoRecord) -> list[tuple[int, int]]:
-    """Of the pictures made."""
+    """The sizes of the result pictures."""
     results = [job.result for job in photo.jobs.values() if job.result]
     return [Image.open(io.BytesIO(stack.services.bucket.read(result.key))).size for result in results]

@@ -32,7 +32,7 @@ LIKE_LAMBDA = [
     *("--tmpfs", "/tmp:size=512m"),
     *("--memory", f"{MEMORY}m", "--memory-swap", f"{MEMORY}m"),
     *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
-    *("--user", "993:990"),  # as Lambda has it: nobody that the image knows
+    *("--user", "993:990"),  # like Lambda: a user that the image does not have
 ]
 
 

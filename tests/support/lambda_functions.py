@@ -34,7 +34,7 @@ SHORT = 14.0
 
 
 class Lambda:
-    """Functions on one deployment, and what they log."""
+    """Lambda functions of one deployment, and the lines they log."""
 
     def __init__(self, stack: Stack, exits: contextlib.ExitStack) -> None:
         self.stack = stack
@@ -58,7 +58,7 @@ class Lambda:
         return [entry for entry in entries if entry["action"] == action]
 
     def receive_all(self, source: EventSource, count: int) -> list[dict[str, Any]]:
-        """So many messages, as one batch."""
+        """Receive until there are `count` messages, as one batch."""
         messages: list[dict[str, Any]] = []
 
         def enough() -> bool:
@@ -74,7 +74,7 @@ def names(answer: Any) -> list[str]:
 
 
 def by_body(messages: list[dict[str, Any]], part: str) -> str:
-    """The id of the message whose body has that in it."""
+    """The id of the one message whose body contains `part`."""
     (found,) = [message["MessageId"] for message in messages if part in message["Body"]]
     return str(found)
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 
 
 def make_photos() -> dict[str, bytes]:
-    """Twenty photos of every kind that is taken, each of another shape."""
+    """Twenty photos: every kind that Darkroom takes, each with another size."""
     chance = random.Random(5)
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
