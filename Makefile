@@ -29,10 +29,10 @@ AT_ONCE := -n $(or $(JOBS),8) --dist loadscope --no-loadscope-reorder
 test: $(READY) ## what a change may break: every guarantee, without Docker (ARGS='-k resize' JOBS=8)
 	$(PYTEST) $(AT_ONCE) -m "not exhaustive and not compose" --durations=20 $(ARGS)
 
-test-all: $(READY) ## test with every case of each matrix, then under faults, under policies, and the API on Lambda
-	$(PYTEST) $(AT_ONCE) -m "not compose" --durations=20 $(ARGS)
+test-all: $(READY) ## every case of each matrix once, API and workers under their policies; a part under faults and on Lambda
+	$(PYTEST) $(AT_ONCE) -m "not compose" --durations=20 $(addprefix --ignore=,$(UNDER_POLICIES)) $(ARGS)
+	$(MAKE) policies ARGS=--durations=20
 	$(MAKE) faults ARGS="-k TestWork"
-	$(MAKE) policies ARGS="-k 'not (contract or slow_callers or silence or hostile or streaming or limits)'"
 	$(MAKE) lambda-api PAYLOAD=1 ARGS="-k 'not contract'"
 	$(MAKE) lambda-api ARGS="-k 'test_upload or test_follow or test_direct_uploads'"
 
@@ -63,9 +63,11 @@ lambda-api: $(READY) ## the API's tests with its Lambda function in place of gun
 policies: $(READY) ## tests of processes that may do nothing but what deploy/aws/policies.yaml says (ARGS='-k sweep')
 	POLICIES=1 $(PYTEST) $(AT_ONCE) $(UNDER_POLICIES) $(ARGS)
 
-# Without what tests the command line, which is an operator's and may do more.
-UNDER_POLICIES := $(addprefix tests/integration/,test_worker*.py test_sweep.py test_dead_letters.py test_webhooks*.py \
-	$(addprefix test_ingest_,direct_uploads.py two_at_once.py drops.py messages.py failures.py sweep.py) api)
+# Those of API and workers. Not the tests of the command line, which is an operator's and may do more, and not those
+# that ask AWS for nothing that the others do not ask for.
+UNDER_POLICIES := $(filter-out $(patsubst %,tests/integration/api/test_%.py,contract hostile_requests limits silence slow_callers streaming), \
+	$(wildcard $(addprefix tests/integration/,test_worker*.py test_sweep.py test_dead_letters.py test_webhooks*.py \
+	$(addprefix test_ingest_,direct_uploads.py two_at_once.py drops.py messages.py failures.py sweep.py) api/test_*.py)))
 
 chaos: $(READY) ## 500 photos while workers are killed every 2 s (ARGS='--photos 500 --workers 4 --seed 1 --fifo')
 	@$(BIN)/python -m tests.support.chaos $(ARGS)
