@@ -123,7 +123,7 @@ def told_to_come_back(answer: requests.Response) -> None:
 @pytest.mark.parametrize(("service", "fault"), matrix(CASES, keep=["dynamodb-down", "sqs-too slow", "s3-an HTML page"]))
 def test_callers_get_503_with_retry_after(callers: Surrounded, picture: bytes, service: str, fault: str) -> None:
     api, proxy = callers.process, callers.proxies[service]
-    known = api.taken(picture)
+    known = api.upload_photo(picture)
 
     with broken(proxy, fault):
         answer = api.upload(("a.jpg", picture), jobs=JOBS)
@@ -143,7 +143,7 @@ def test_callers_get_503_with_retry_after(callers: Surrounded, picture: bytes, s
         assert api.get("/healthz").status_code == 200
 
     wait_until("it is ready again", lambda: api.get("/readyz").status_code == 200)
-    assert api.taken(picture)["status"] == "processing"
+    assert api.upload_photo(picture)["status"] == "processing"
     assert api.logged("request.failed") == []
 
 

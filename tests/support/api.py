@@ -1,7 +1,7 @@
-"""A real API to test with: gunicorn as `python -m api` starts it, on a port of its own. No worker: jobs stay queued.
+"""A real API for tests: gunicorn, as `python -m api` starts it, on a port of its own. No worker runs: jobs stay queued.
 
-With API=lambda it is a gateway and the API's Lambda function (tests/support/lambda_gateway.py), in payload format
-2.0; with API=lambda1 in 1.0. All answers are the same but for what tests/integration/api/not_on_lambda.py lists.
+With API=lambda it is a gateway and the API's Lambda function (tests/support/lambda_gateway.py) in payload format 2.0,
+with API=lambda1 in 1.0. All answers are the same, except for the tests in tests/integration/api/not_on_lambda.py.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.support.worker_process import children_of
 T = TypeVar("T")
 
 PAYLOAD = {"lambda": "2.0", "lambda1": "1.0", "": ""}[os.environ.get("API", "")]
-"""The payload format of the gateway's events; none where gunicorn serves the API."""
+"""The payload format of the gateway's events; empty when gunicorn serves the API."""
 
 
 class Api:
@@ -38,10 +38,10 @@ class Api:
         self.url = self.settings.base_url or f"http://127.0.0.1:{self.settings.port}"
         self._log = log
         self._session = requests.Session()
-        ours = {"DARKROOM_LOG_FORMAT": "json", "PYTHONWARNINGS": "error"}
-        if payload:  # a function has to be told whether callers need keys
-            ours |= {"LAMBDA_PAYLOAD": payload, "DARKROOM_AUTH": "auto"}
-        environ = deployment.environ_of("api") | ours | variables
+        defaults = {"DARKROOM_LOG_FORMAT": "json", "PYTHONWARNINGS": "error"}
+        if payload:  # a function needs a setting that says whether callers need keys
+            defaults |= {"LAMBDA_PAYLOAD": payload, "DARKROOM_AUTH": "auto"}
+        environ = deployment.environ_of("api") | defaults | variables
         program = "tests.support.lambda_gateway" if payload else "api"
         self.process = launcher.start([program], environ, log)
         self.wait_until("the API answers", self._answers)
@@ -58,12 +58,12 @@ class Api:
         return self.ask("POST", path, **request)
 
     def upload(self, *photos: tuple[str, bytes], **fields: Any) -> requests.Response:
-        """Photos as (name, content) in a form; fields that are no text are sent as JSON."""
+        """Upload photos, as (name, content), in a form. A field that is not a string is sent as JSON."""
         data = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
         return self.post("/v1/photos", files=[("photo", photo) for photo in photos], data=data)
 
-    def taken(self, picture: bytes, **fields: Any) -> dict[str, Any]:
-        """A photo that was uploaded and taken."""
+    def upload_photo(self, picture: bytes, **fields: Any) -> dict[str, Any]:
+        """Upload one photo, which the API must accept, and return its view."""
         answer = self.upload(("photo.jpg", picture), **(fields or {"jobs": [{"type": "metadata"}]}))
         assert answer.status_code == 202, answer.text
         photo: dict[str, Any] = answer.json()
@@ -74,12 +74,12 @@ class Api:
         assert photo is not None
         return photo
 
-    def end(self, photo_id: str, change: Callable[[PhotoRecord], object]) -> None:
-        """Do to a record what a worker would."""
+    def change_record(self, photo_id: str, change: Callable[[PhotoRecord], object]) -> None:
+        """Change a record as a worker would."""
         self.services.table.update(photo_id, change)
 
     def messages(self) -> list[dict[str, Any]]:
-        """Everything on the photos queue, which is taken from it."""
+        """The bodies of all messages on the photos queue. They are deleted from it."""
         bodies = []
         while received := self.services.photos.receive(10, wait=0, visibility=60):
             bodies += [json.loads(message.body) for message in received]
@@ -91,11 +91,11 @@ class Api:
         return [line for line in lines if line["action"] == action]
 
     def processes(self) -> list[int]:
-        """gunicorn's workers, or the function's execution environments."""
+        """Process ids of gunicorn's workers, or of the function's execution environments."""
         return children_of(self.process.pid)
 
     def spooled(self) -> list[str]:
-        """Files in the spool folder that a process of the API holds open; they have no names."""
+        """Unnamed files in the spool folder that a process of the API holds open."""
         found = []
         for process in self.processes():
             for link in Path(f"/proc/{process}/fd").iterdir():
@@ -104,16 +104,17 @@ class Api:
         return [target for target in found if target.startswith(str(self.settings.spool_dir))]
 
     def wait_until(self, what: str, look: Callable[[], T]) -> T:
+        """Call `look` until it returns a true value. Fails when the API ends, or after PATIENCE seconds."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             if seen := look():
                 return seen
             assert self.process.poll() is None, f"the API ended:\n{self.log_text()}"
             time.sleep(0.05)
-        raise AssertionError(f"waited {PATIENCE:g} s in vain until {what}:\n{self.log_text()[-3000:]}")
+        raise AssertionError(f"waited {PATIENCE:g} s until {what}, which did not happen:\n{self.log_text()[-3000:]}")
 
     def stop(self) -> int:
-        self._session.close()  # gunicorn lingers a while for callers who keep a connection
+        self._session.close()  # gunicorn waits for open connections
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE)
@@ -129,7 +130,7 @@ class Api:
 
 
 def refusal_to_start(environ: dict[str, str]) -> str:
-    """What an API says that does not start: a plain message."""
+    """Start an API that refuses to start, and return its message on stderr."""
     ended = subprocess.run(
         [sys.executable, "-m", "api"], env=environ, capture_output=True, text=True, timeout=120, check=False
     )

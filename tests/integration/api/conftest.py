@@ -1,4 +1,4 @@
-"""Fixtures with a real API, on a port and a deployment of its own. No worker: jobs stay queued."""
+"""Fixtures with a real API, on a port and a deployment of its own. No worker runs: jobs stay queued."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.api import PAYLOAD, Api, StartApi
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what cannot be the same on Lambda."""
+    """Deselect the tests that cannot be the same on Lambda."""
     here = [item for item in items if PAYLOAD and item.path.parent == Path(__file__).parent]
     left_out = [
         item
@@ -30,14 +30,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def start_api(deploy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartApi]:
     """Start an API on a deployment of its own: `start_api(DARKROOM_MAX_PHOTOS="3")`.
 
-    `payload`: by a function that takes this format, or, when it is empty, by gunicorn.
+    `payload`: the format of the events of a Lambda function; empty starts gunicorn.
     """
     started: list[Api] = []
 
     def start(payload: str = PAYLOAD, **variables: str) -> Api:
         log = tmp_path_factory.mktemp("api") / "api.log"
-        ours = {name: value for name, value in variables.items() if name.startswith("DARKROOM_")}
-        started.append(Api(deploy(**ours), log, variables, payload))
+        settings = {name: value for name, value in variables.items() if name.startswith("DARKROOM_")}
+        started.append(Api(deploy(**settings), log, variables, payload))
         return started[-1]
 
     yield start

@@ -1,4 +1,4 @@
-"""The command line and API keys: making one, sending it, and what is said of a wrong one and of limits."""
+"""The command line and API keys: it makes and sends keys, explains refusals, and waits for short rate limits."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ def photo(tmp_path: Path, picture: bytes) -> Path:
 # --- darkroom key ------------------------------------------------------------------------------------------------
 
 
-def test_a_new_key_comes_with_the_line_for_the_settings() -> None:
-    made = run("key", "alice")
+def test_a_new_key_is_printed_with_the_line_for_the_settings() -> None:
+    result = run("key", "alice")
 
-    assert made.exit_code == 0
-    key, line = made.stdout.splitlines()
+    assert result.exit_code == 0
+    key, line = result.stdout.splitlines()
     assert re.fullmatch(r"dk_[\w-]{43}", key)
     assert read_owners(Settings(api_keys=line)).owner_of(hash_of(key)) == "alice"
-    assert "DARKROOM_API_KEYS" in made.stderr
-    assert key not in made.stderr
+    assert "DARKROOM_API_KEYS" in result.stderr
+    assert key not in result.stderr
     assert run("key", "alice").stdout.splitlines()[0] != key
 
 
 @pytest.mark.parametrize("owner", ["", "a b", "../alice", "a" * 65])
-def test_a_key_for_nobody_is_not_made(owner: str) -> None:
+def test_a_key_for_an_invalid_owner_is_not_made(owner: str) -> None:
     refused = run("key", owner)
 
     assert refused.exit_code == 2
@@ -62,29 +62,29 @@ def test_a_key_for_nobody_is_not_made(owner: str) -> None:
     assert "dk_" not in refused.stdout
 
 
-# --- sending it --------------------------------------------------------------------------------------------------
+# --- sending a key -----------------------------------------------------------------------------------------------
 
 
 def test_the_key_is_taken_from_the_option_or_the_variable(keyed: Any, photo: Path) -> None:
     with ApiClient(keyed.url, api_key=ALICE) as client:
-        taken = client.upload(photo, preset="metadata")["id"]
+        photo_id = client.upload(photo, preset="metadata")["id"]
 
-    assert keyed.record(taken).owner == "alice"
-    for shown in (
-        run("status", taken, "--url", keyed.url, "--api-key", ALICE),
-        run("status", taken, "--url", keyed.url, DARKROOM_API_KEY=ALICE),
+    assert keyed.record(photo_id).owner == "alice"
+    for result in (
+        run("status", photo_id, "--url", keyed.url, "--api-key", ALICE),
+        run("status", photo_id, "--url", keyed.url, DARKROOM_API_KEY=ALICE),
     ):
-        assert shown.exit_code == 0, shown.output
-        assert taken in shown.stdout
-    others = run("status", taken, "--url", keyed.url, DARKROOM_API_KEY=BOB)
-    assert (others.exit_code, others.stderr) == (1, f"Error: there is no photo {taken} at {keyed.url}\n")
+        assert result.exit_code == 0, result.output
+        assert photo_id in result.stdout
+    others = run("status", photo_id, "--url", keyed.url, DARKROOM_API_KEY=BOB)
+    assert (others.exit_code, others.stderr) == (1, f"Error: there is no photo {photo_id} at {keyed.url}\n")
 
 
-def test_an_upload_is_the_key_owners(keyed: Any, photo: Path) -> None:
+def test_an_upload_belongs_to_the_owner_of_the_key(keyed: Any, photo: Path) -> None:
     run("upload", photo, "--preset", "metadata", "--timeout", "1", "--url", keyed.url, DARKROOM_API_KEY=BOB)
 
     listed = keyed.get("/v1/photos?limit=1", headers={"Authorization": f"Bearer {BOB}"}).json()["photos"]
-    assert [keyed.record(one["id"]).owner for one in listed] == ["bob"]
+    assert [keyed.record(photo["id"]).owner for photo in listed] == ["bob"]
 
 
 def test_a_netrc_file_does_not_replace_the_key(keyed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,45 +95,45 @@ def test_a_netrc_file_does_not_replace_the_key(keyed: Any, tmp_path: Path, monke
         assert "web" in client.presets()
 
 
-# --- a wrong one -------------------------------------------------------------------------------------------------
+# --- a wrong key -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("env", "said"),
+    ("env", "phrase"),
     [
         ({}, "none was sent"),
         ({"DARKROOM_API_KEYS": KEYS}, "none was sent"),
         ({"DARKROOM_API_KEY": new_key()}, "does not know the one that was sent"),
     ],
 )
-def test_without_a_good_key_it_says_how_to_give_one_and_sends_nothing(
-    keyed: Any, photo: Path, env: dict[str, str], said: str
+def test_without_a_known_key_it_says_how_to_give_one_and_sends_nothing(
+    keyed: Any, photo: Path, env: dict[str, str], phrase: str
 ) -> None:
     before = keyed.logged("photo.accepted")
     for command in (["upload", photo], ["status", "01890000-0000-7000-8000-000000000000"]):
         refused = run(*command, "--url", keyed.url, **env)
 
         assert refused.exit_code == 1
-        assert said in refused.stderr
+        assert phrase in refused.stderr
         assert "--api-key or DARKROOM_API_KEY" in refused.stderr
         assert not [value for value in env.values() if value in refused.output]
     assert keyed.logged("photo.accepted") == before
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "phrase"),
     [(f"alice:{hash_of(ALICE)}", "this is the hash"), (hash_of(ALICE), "this is the hash"), ("dk a", "no spaces")],
     ids=["line for the settings", "hash", "space"],
 )
-def test_what_can_be_no_key_is_not_sent(wrong: str, said: str) -> None:
+def test_a_malformed_key_is_not_sent(wrong: str, phrase: str) -> None:
     refused = run("status", "x", "--url", "http://127.0.0.1:1", DARKROOM_API_KEY=wrong)
 
     assert refused.exit_code == 2
-    assert said in refused.stderr
+    assert phrase in refused.stderr
     assert wrong not in refused.output
 
 
-def test_a_refusal_is_heard_by_whoever_still_sends(keyed: Any, tmp_path: Path) -> None:
+def test_a_client_that_is_still_sending_reads_the_refusal(keyed: Any, tmp_path: Path) -> None:
     large = tmp_path / "large.jpg"
     with large.open("wb") as file:
         file.truncate(30_000_000)
@@ -147,7 +147,7 @@ def test_a_refusal_is_heard_by_whoever_still_sends(keyed: Any, tmp_path: Path) -
 # --- limits ------------------------------------------------------------------------------------------------------
 
 
-def test_a_limit_is_waited_for_when_it_is_short(start_api: Any) -> None:
+def test_the_client_waits_for_a_short_rate_limit(start_api: Any) -> None:
     api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_RATE_LIMIT="2/2 seconds")
 
     with ApiClient(api.url, api_key=ALICE) as client:
@@ -157,7 +157,7 @@ def test_a_limit_is_waited_for_when_it_is_short(start_api: Any) -> None:
     assert [line for line in api.logged("request.answered") if line["status"] == 429]
 
 
-def test_a_limit_is_not_waited_for_when_it_is_long(start_api: Any, photo: Path) -> None:
+def test_the_client_does_not_wait_for_a_long_rate_limit(start_api: Any, photo: Path) -> None:
     api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_RATE_LIMIT="1/hour")
 
     with ApiClient(api.url, api_key=ALICE) as client:
@@ -166,22 +166,24 @@ def test_a_limit_is_not_waited_for_when_it_is_long(start_api: Any, photo: Path) 
             with pytest.raises(ApiError, match="1 per 1 hour") as refused:
                 ask()
             assert refused.value.http_status == 429
-    assert len([line for line in api.logged("request.answered") if line["status"] == 429]) == 2, "asked once each"
+    assert len([line for line in api.logged("request.answered") if line["status"] == 429]) == 2, (
+        "each call must send one request"
+    )
 
 
 @pytest.fixture
 def narrow(start_api: Any) -> Any:
-    """One upload of an owner at a time."""
+    """An API that accepts one upload of an owner at a time."""
     return start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_API_THREADS="3")
 
 
-def test_an_upload_waits_for_its_place(narrow: Any, photo: Path, picture: bytes) -> None:
+def test_the_client_waits_for_a_free_upload_place(narrow: Any, photo: Path, picture: bytes) -> None:
     photo.write_bytes(picture + bytes(5_000_000))
-    taken: list[str] = []
+    uploaded: list[str] = []
 
     def upload() -> None:
         with ApiClient(narrow.url, api_key=ALICE) as client:
-            taken.append(client.upload(photo, preset="metadata")["id"])
+            uploaded.append(client.upload(photo, preset="metadata")["id"])
 
     head = (
         "POST /v1/photos HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
@@ -190,14 +192,14 @@ def test_an_upload_waits_for_its_place(narrow: Any, photo: Path, picture: bytes)
     waiting = threading.Thread(target=upload)
     with socket.create_connection(("127.0.0.1", narrow.settings.port), timeout=60) as slow:
         slow.sendall(head.encode() + picture[:1])
-        narrow.wait_until("it is taken up", narrow.spooled)
+        narrow.wait_until("the slow upload has begun", narrow.spooled)
         waiting.start()
-        narrow.wait_until("the other one was refused", lambda: refusals(narrow))
+        narrow.wait_until("the second upload is refused", lambda: refusals(narrow))
         slow.sendall(picture[1:])
         assert slow.recv(65536).startswith(b"HTTP/1.1 202 ")
     waiting.join()
 
-    assert narrow.record(taken[0]).original.size == len(picture) + 5_000_000
+    assert narrow.record(uploaded[0]).original.size == len(picture) + 5_000_000
 
 
 def refusals(api: Any) -> list[Any]:

@@ -1,8 +1,8 @@
-"""The API under attack: schemathesis makes requests from the OpenAPI document, sound and unsound ones.
+"""The API follows its OpenAPI document: schemathesis makes valid and invalid requests from the document.
 
-Whatever comes: no 5xx, no status that the document does not name for that operation, every body and header as it says;
-what fits the document is taken, what does not is refused, and what was deleted stays away. CI makes a few requests of
-each kind, always the same ones; `make attack` makes more, other ones each time (ATTACK_REQUESTS, ATTACK_SEED).
+No request gets a 5xx, or a status that the document does not name for the operation. Every body and header is as
+documented. Valid requests are accepted, invalid ones refused, and deleted photos stay deleted. CI sends a few requests
+of each kind, always the same ones; `make attack` sends more, with another seed (ATTACK_REQUESTS, ATTACK_SEED).
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from darkroom.owners import hash_of, new_key
 from tests.support.exhaustive import matrix
 
 REQUESTS = int(os.environ.get("ATTACK_REQUESTS", "10"))
-"""To each operation while the tool fuzzes, and as many sequences of requests. Limits and borders come on top."""
+"""Requests that the tool sends to each operation when it fuzzes, and the number of its sequences of requests. It also
+sends boundary values."""
 
 SEED = os.environ.get("ATTACK_SEED", "1")
 
 ALICE, BOB = new_key(), new_key()
 
-TAKING_AWAY = ["deletePhoto", "redriveDeadLetter", "purgeDeadLetter", "redriveDeadLetters", "purgeDeadLetters"]
-"""They leave nothing for the others to be tried on: each has a photo and a run of its own."""
+DESTRUCTIVE = ["deletePhoto", "redriveDeadLetter", "purgeDeadLetter", "redriveDeadLetters", "purgeDeadLetters"]
+"""They remove what other operations need, so each of them has its own photo and its own run."""
 
 CHECKS = [
     "not_a_server_error",
@@ -47,7 +48,7 @@ CHECKS = [
 @pytest.fixture(scope="module")
 def keyed(start_api: Any) -> Any:
     owners = f"alice:{hash_of(ALICE)} bob:{hash_of(BOB)}"
-    # Nobody works on the photos: whoever waits for them waits as long as is allowed.
+    # No worker runs: each request with ?wait waits for the longest time.
     return start_api(DARKROOM_API_KEYS=owners, DARKROOM_RATE_LIMIT="off", DARKROOM_MAX_WAIT="0.1")
 
 
@@ -55,27 +56,27 @@ def key(of: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {of}"}
 
 
-def taken(api: Any, picture: bytes, headers: dict[str, str], dead: bool = False) -> dict[str, str]:
-    """The ids of a photo that is there, so that more than 404 is answered; with `dead`, of one that was given up."""
-    asked = {"params": {"preset": "web"}, "data": picture, "headers": headers | {"Content-Type": "image/jpeg"}}
-    answer = api.post("/v1/photos", **asked)
+def upload_ids(api: Any, picture: bytes, headers: dict[str, str], dead: bool = False) -> dict[str, str]:
+    """Upload a photo and return its ids, so that requests get more than 404. With `dead` its order is a dead letter."""
+    request = {"params": {"preset": "web"}, "data": picture, "headers": headers | {"Content-Type": "image/jpeg"}}
+    answer = api.post("/v1/photos", **request)
     assert answer.status_code == 202, answer.text
     photo = answer.json()
     (order,) = api.record(photo["id"]).orders
     if dead:
-        api.end(photo["id"], lambda record: record.bury(record.claim(order, 5, 90, 300), ChildDied()))
+        api.change_record(photo["id"], lambda record: record.bury(record.claim(order, 5, 90, 300), ChildDied()))
     return {"photo_id": photo["id"], "job_id": photo["jobs"][0]["id"], "order_id": order}
 
 
-def known(ids: dict[str, str], probability: float) -> str:
-    """Configuration: these ids stand in the address, but for a part of the requests."""
+def with_ids(ids: dict[str, str], probability: float) -> str:
+    """Configuration of the tool: requests have these ids in their path, with this probability."""
     lists = [f'[dictionaries.{field}]\nvalues = ["{value}"]' for field, value in ids.items()]
     uses = [f'"path.{field}" = {{ dictionary = "{field}", probability = {probability} }}' for field in ids]
     return "\n".join([*lists, "[parameters]", *uses])
 
 
 def attack(folder: Path, api: Any, configuration: str, *options: str, checks: list[str]) -> None:
-    """Run schemathesis' own command. Of what it finds it says how to do it again."""
+    """Run the command of schemathesis. Its output shows how to repeat a request that failed."""
     (folder / "attack.toml").write_text(configuration)
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", "attack.toml", "run"),
@@ -93,7 +94,7 @@ def attack(folder: Path, api: Any, configuration: str, *options: str, checks: li
     assert not list(api.settings.spool_dir.iterdir())
 
 
-def test_the_document_names_every_status_itself(api: Any) -> None:
+def test_the_openapi_document_names_every_status(api: Any) -> None:
     for path, operations in api.get("/openapi.json").json()["paths"].items():
         for method, operation in operations.items():
             statuses = operation["responses"].keys()
@@ -106,40 +107,40 @@ def answered(api: Any, path: str) -> set[int]:
 
 @pytest.mark.exhaustive
 def test_every_answer_is_as_documented(keyed: Any, picture: bytes, tmp_path: Path) -> None:
-    photo = taken(keyed, picture, key(ALICE), dead=True)
-    options = [word for name in TAKING_AWAY for word in ("--exclude-operation-id", name)]
+    photo = upload_ids(keyed, picture, key(ALICE), dead=True)
+    options = [word for name in DESTRUCTIVE for word in ("--exclude-operation-id", name)]
 
     attack(
-        *(tmp_path, keyed, known(photo, 0.8), *options, "-H", f"Authorization: Bearer {ALICE}"),
+        *(tmp_path, keyed, with_ids(photo, 0.8), *options, "-H", f"Authorization: Bearer {ALICE}"),
         checks=CHECKS,
     )
 
     path = "/v1/photos/{photo_id}".format(**photo)
-    for one in (path, f"{path}/jobs", f"{path}/jobs/{photo['job_id']}"):
-        assert 200 in answered(keyed, one), "the ids that are known were used"
+    for address in (path, f"{path}/jobs", f"{path}/jobs/{photo['job_id']}"):
+        assert 200 in answered(keyed, address), "the tool must use the known ids"
 
 
-@pytest.mark.parametrize("operation", matrix(TAKING_AWAY, keep=["deletePhoto"]))
-def test_what_takes_away_answers_as_documented(api: Any, picture: bytes, tmp_path: Path, operation: str) -> None:
-    """Without API keys, too."""
-    photo = taken(api, picture, {}, dead=True)
+@pytest.mark.parametrize("operation", matrix(DESTRUCTIVE, keep=["deletePhoto"]))
+def test_destructive_operations_answer_as_documented(api: Any, picture: bytes, tmp_path: Path, operation: str) -> None:
+    """The API here needs no keys."""
+    photo = upload_ids(api, picture, {}, dead=True)
     dead_letter = "/v1/dead-letters/{photo_id}/{order_id}".format(**photo)
     assert api.get(dead_letter).ok
     options = ["--include-operation-id", operation, "--phases", "coverage,fuzzing"]
 
-    attack(tmp_path, api, known(photo, 0.5), *options, checks=CHECKS)
+    attack(tmp_path, api, with_ids(photo, 0.5), *options, checks=CHECKS)
 
     assert api.get(dead_letter).status_code == 404
 
 
 @pytest.mark.exhaustive
-def test_another_owners_ids_are_answered_as_unknown(keyed: Any, picture: bytes, tmp_path: Path) -> None:
-    photo = taken(keyed, picture, key(ALICE), dead=True)
+def test_ids_of_another_owner_get_the_answer_of_unknown_ids(keyed: Any, picture: bytes, tmp_path: Path) -> None:
+    photo = upload_ids(keyed, picture, key(ALICE), dead=True)
     before = keyed.record(photo["photo_id"])
     options = ["--include-path-regex", "{", "--mode", "positive", "--phases", "fuzzing"]
 
     attack(
-        *(tmp_path, keyed, known(photo, 1), *options, "-H", f"Authorization: Bearer {BOB}"),
+        *(tmp_path, keyed, with_ids(photo, 1), *options, "-H", f"Authorization: Bearer {BOB}"),
         checks=["not_a_server_error", "status_code_conformance", "strangers_see_nothing"],
     )
 

@@ -1,4 +1,4 @@
-"""/v1/dead-letters: looking at them, sending them again, leaving them."""
+"""/v1/dead-letters: listing, redriving and purging them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def clean(api: Any) -> Any:
 
 
 def dead_letter(api: Any, picture: bytes, error: DarkroomError | None = None, **fields: Any) -> PhotoRecord:
-    """A photo whose first two jobs left pictures; the third was tried twice and buried."""
-    photo_id = api.taken(picture, jobs=JOBS, **fields)["id"]
+    """A photo whose first two jobs have results. The third failed twice, and its order was buried."""
+    photo_id = api.upload_photo(picture, jobs=JOBS, **fields)["id"]
     order = next(iter(api.record(photo_id).orders))
 
     def work(record: PhotoRecord) -> None:
@@ -36,7 +36,7 @@ def dead_letter(api: Any, picture: bytes, error: DarkroomError | None = None, **
         record.publish(claim, {large: result(900, 40), small: result(300, 20)})
         record.bury(claim, error or AttemptsExhausted("tried 2 times"))
 
-    api.end(photo_id, work)
+    api.change_record(photo_id, work)
     api.messages()
     return api.record(photo_id)
 
@@ -54,34 +54,34 @@ def id_of(photo: PhotoRecord) -> str:
 def ids(api: Any, query: str = "") -> list[str]:
     answer = api.get(f"/v1/dead-letters{query}")
     assert answer.status_code == 200, answer.text
-    return [one["id"] for one in answer.json()["dead_letters"]]
+    return [letter["id"] for letter in answer.json()["dead_letters"]]
 
 
 def statuses(api: Any, photo: PhotoRecord) -> list[str]:
     return [job.status for job in api.record(photo.id).jobs.values()]
 
 
-def test_one_says_everything_that_is_known_of_it(clean: Any, picture: bytes) -> None:
+def test_a_dead_letter_shows_reason_attempts_jobs_and_links(clean: Any, picture: bytes) -> None:
     photo = dead_letter(clean, picture, reference="r-1")
-    (shown,) = clean.get("/v1/dead-letters").json()["dead_letters"]
-    assert (shown["photo"], shown["order"]) == (photo.id, *photo.orders)
-    assert (shown["owner"], shown["reference"], shown["filename"]) == ("default", "r-1", "photo.jpg")
-    assert shown["reason"] == {"code": "attempts_exhausted", "detail": "tried 2 times"}
-    assert (shown["attempts"], shown["expires_at"]) == (2, None)
+    (letter,) = clean.get("/v1/dead-letters").json()["dead_letters"]
+    assert (letter["photo"], letter["order"]) == (photo.id, *photo.orders)
+    assert (letter["owner"], letter["reference"], letter["filename"]) == ("default", "r-1", "photo.jpg")
+    assert letter["reason"] == {"code": "attempts_exhausted", "detail": "tried 2 times"}
+    assert (letter["attempts"], letter["expires_at"]) == (2, None)
     _, small, metadata = photo.jobs.values()
-    (job,) = shown["jobs"]
+    (job,) = letter["jobs"]
     assert (job["id"], job["type"]) == (metadata.id, "metadata")
     assert [(error["attempt"], error["detail"]) for error in job["errors"]] == [
         (1, "S3 was slow"),
         (2, "tried 2 times"),
     ]
-    assert shown["buried_at"] < shown["message_expires_at"]
-    assert shown["thumbnail"].endswith(f"/jobs/{small.id}/result")
-    assert clean.get(shown["links"]["self"]).json() == shown
-    assert clean.get(shown["links"]["photo"]).json()["id"] == photo.id
+    assert letter["buried_at"] < letter["message_expires_at"]
+    assert letter["thumbnail"].endswith(f"/jobs/{small.id}/result")
+    assert clean.get(letter["links"]["self"]).json() == letter
+    assert clean.get(letter["links"]["photo"]).json()["id"] == photo.id
 
 
-def test_a_job_tells_the_last_error_of_each_attempt(clean: Any, picture: bytes) -> None:
+def test_a_job_shows_the_last_error_of_each_attempt(clean: Any, picture: bytes) -> None:
     photo = dead_letter(clean, picture)
     job = clean.get(f"/v1/photos/{photo.id}").json()["jobs"][2]
     assert [(error["attempt"], error["code"]) for error in job["errors"]] == [
@@ -90,7 +90,7 @@ def test_a_job_tells_the_last_error_of_each_attempt(clean: Any, picture: bytes) 
     ]
 
 
-def test_the_list_goes_by_reason_and_page(clean: Any, picture: bytes) -> None:
+def test_dead_letters_are_listed_by_reason_and_page(clean: Any, picture: bytes) -> None:
     photos = [dead_letter(clean, picture) for _ in range(3)][::-1]
     other = dead_letter(clean, picture, OutOfMemory("at 900 MB"))
     assert ids(clean) == [id_of(photo) for photo in [other, *photos]]
@@ -100,12 +100,12 @@ def test_the_list_goes_by_reason_and_page(clean: Any, picture: bytes) -> None:
     link = f"{clean.url}/v1/dead-letters?limit=1&code=attempts_exhausted"
     while link:
         page = clean.get(link).json()
-        found += [one["id"] for one in page["dead_letters"]]
+        found += [letter["id"] for letter in page["dead_letters"]]
         link = page["links"].get("next")
     assert found == [id_of(photo) for photo in photos]
 
 
-def test_a_redrive_queues_it_again(clean: Any, picture: bytes) -> None:
+def test_a_redrive_queues_the_jobs_again(clean: Any, picture: bytes) -> None:
     photo = dead_letter(clean, picture)
     link = clean.get("/v1/dead-letters").json()["dead_letters"][0]["links"]["redrive"]
     answer = clean.post(link)
@@ -121,18 +121,18 @@ def test_a_redrive_queues_it_again(clean: Any, picture: bytes) -> None:
     assert clean.messages() == []
 
 
-def test_one_that_is_dead_once_more_says_so(clean: Any, picture: bytes) -> None:
+def test_a_dead_letter_shows_its_earlier_redrives(clean: Any, picture: bytes) -> None:
     photo = dead_letter(clean, picture)
     (order,) = photo.orders
     assert clean.post(f"/v1/dead-letters/{id_of(photo)}/redrive").status_code == 202
-    clean.end(photo.id, lambda record: record.bury(record.claim(order, 5, 90, 300), OutOfMemory("at 900 MB")))
-    shown = clean.get(f"/v1/dead-letters/{id_of(photo)}").json()
-    assert (shown["reason"]["code"], shown["attempts"]) == ("out_of_memory", 1)
-    assert [(one["code"], one["attempts"]) for one in shown["redrives"]] == [("attempts_exhausted", 2)]
-    assert [(one["redrive"], one["attempt"]) for one in shown["jobs"][0]["errors"]] == [(0, 2), (1, 1)]
+    clean.change_record(photo.id, lambda record: record.bury(record.claim(order, 5, 90, 300), OutOfMemory("at 900 MB")))
+    letter = clean.get(f"/v1/dead-letters/{id_of(photo)}").json()
+    assert (letter["reason"]["code"], letter["attempts"]) == ("out_of_memory", 1)
+    assert [(redrive["code"], redrive["attempts"]) for redrive in letter["redrives"]] == [("attempts_exhausted", 2)]
+    assert [(error["redrive"], error["attempt"]) for error in letter["jobs"][0]["errors"]] == [(0, 2), (1, 1)]
 
 
-def test_many_are_redriven_by_reason_part_by_part(clean: Any, picture: bytes) -> None:
+def test_dead_letters_are_redriven_by_reason_in_several_requests(clean: Any, picture: bytes) -> None:
     photos = [dead_letter(clean, picture) for _ in range(3)]
     other = dead_letter(clean, picture, OutOfMemory("at 900 MB"))
     body: dict[str, Any] = {"code": "attempts_exhausted", "limit": 2}
@@ -144,20 +144,20 @@ def test_many_are_redriven_by_reason_part_by_part(clean: Any, picture: bytes) ->
         done.append(answer.json()["done"])
         more, body["cursor"] = answer.json()["more"], answer.json()["next"]
     assert len(done[0]) == 2
-    assert {one for part in done for one in part} == {id_of(photo) for photo in photos}
+    assert {letter for page in done for letter in page} == {id_of(photo) for photo in photos}
     assert ids(clean) == [id_of(other)]
     assert {message["photo"] for message in clean.messages()} == {photo.id for photo in photos}
 
 
-def test_some_are_redriven_by_id_and_the_unknown_ones_named(clean: Any, picture: bytes) -> None:
-    one, left = dead_letter(clean, picture), dead_letter(clean, picture)
-    nothing = f"{new_id()}/{new_id()}"
-    answer = clean.post("/v1/dead-letters/redrive", json={"ids": [id_of(one), nothing, id_of(one)]})
-    assert answer.json() == {"done": [id_of(one)], "not_found": [nothing], "more": False, "next": None}
+def test_dead_letters_are_redriven_by_id_and_unknown_ids_are_named(clean: Any, picture: bytes) -> None:
+    redriven, left = dead_letter(clean, picture), dead_letter(clean, picture)
+    unknown = f"{new_id()}/{new_id()}"
+    answer = clean.post("/v1/dead-letters/redrive", json={"ids": [id_of(redriven), unknown, id_of(redriven)]})
+    assert answer.json() == {"done": [id_of(redriven)], "not_found": [unknown], "more": False, "next": None}
     assert ids(clean) == [id_of(left)]
 
 
-def test_all_are_redriven(clean: Any, picture: bytes) -> None:
+def test_all_dead_letters_are_redriven(clean: Any, picture: bytes) -> None:
     photos = [dead_letter(clean, picture), dead_letter(clean, picture, OutOfMemory("at 900 MB"))]
     assert len(clean.post("/v1/dead-letters/redrive", json={"all": True}).json()["done"]) == 2
     assert {tuple(statuses(clean, photo)) for photo in photos} == {("succeeded", "succeeded", "queued")}
@@ -166,7 +166,9 @@ def test_all_are_redriven(clean: Any, picture: bytes) -> None:
 @pytest.mark.parametrize(
     "body", [{}, {"all": True, "code": "x"}, {"ids": []}, {"ids": ["x"]}, {"cursor": "x", "all": True}, {"some": 1}]
 )
-def test_what_is_meant_has_to_be_said(clean: Any, picture: bytes, body: dict[str, Any]) -> None:
+def test_a_redrive_or_purge_without_one_clear_selection_is_refused(
+    clean: Any, picture: bytes, body: dict[str, Any]
+) -> None:
     photo = dead_letter(clean, picture)
     answer = clean.post("/v1/dead-letters/redrive", json=body)
     assert answer.status_code == 422, answer.text
@@ -175,7 +177,7 @@ def test_what_is_meant_has_to_be_said(clean: Any, picture: bytes, body: dict[str
     assert ids(clean) == [id_of(photo)]
 
 
-def test_one_is_left_for_good(clean: Any, picture: bytes) -> None:
+def test_a_purged_dead_letter_stays_failed(clean: Any, picture: bytes) -> None:
     photo = dead_letter(clean, picture)
     path = f"/v1/dead-letters/{id_of(photo)}"
     assert clean.ask("DELETE", path).status_code == 204
@@ -185,7 +187,7 @@ def test_one_is_left_for_good(clean: Any, picture: bytes) -> None:
     assert clean.get(f"/v1/photos/{photo.id}").status_code == 200
 
 
-def test_many_are_left_for_good(clean: Any, picture: bytes) -> None:
+def test_dead_letters_are_purged_by_reason_and_all_at_once(clean: Any, picture: bytes) -> None:
     photos = [dead_letter(clean, picture) for _ in range(2)]
     other = dead_letter(clean, picture, OutOfMemory("at 900 MB"))
     answer = clean.ask("DELETE", "/v1/dead-letters?code=attempts_exhausted").json()
@@ -195,13 +197,13 @@ def test_many_are_left_for_good(clean: Any, picture: bytes) -> None:
     assert ids(clean) == []
 
 
-def test_anothers_and_a_deleted_photos_are_not_there(clean: Any, picture: bytes) -> None:
+def test_dead_letters_of_other_owners_and_deleted_photos_get_404(clean: Any, picture: bytes) -> None:
     anothers, deleted = dead_letter(clean, picture), dead_letter(clean, picture)
 
-    def give_away(record: PhotoRecord) -> None:
+    def change_owner(record: PhotoRecord) -> None:
         record.owner = "bob"
 
-    clean.end(anothers.id, give_away)
+    clean.change_record(anothers.id, change_owner)
     clean.ask("DELETE", f"/v1/photos/{deleted.id}")
     assert ids(clean) == []
     for photo in (anothers, deleted):

@@ -52,7 +52,7 @@ def test_an_existing_photo_whose_jobs_have_ended_gets_200(api: Any, unique_photo
         for job in record.jobs.values():
             job.status = "succeeded"
 
-    api.end(photo, succeed)
+    api.change_record(photo, succeed)
     again = upload(api, unique_photo, jobs=JOBS)
 
     assert (again.status_code, again.json()["id"], again.json()["status"]) == (200, photo, "succeeded")
@@ -86,7 +86,7 @@ def test_a_photo_that_did_not_succeed_is_not_reused(api: Any, unique_photo: byte
         for job in record.jobs.values():
             job.status = end if end != "deleted" else job.status
 
-    api.end(first, change)
+    api.change_record(first, change)
     second = upload(api, unique_photo, jobs=JOBS)
     third = upload(api, unique_photo, jobs=JOBS)
 

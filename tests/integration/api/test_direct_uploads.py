@@ -1,4 +1,4 @@
-"""Direct uploads: a form from the API, with which a file goes straight to S3. No worker runs: the photo waits."""
+"""Direct uploads: the API makes a form that uploads a file to S3. No worker runs: the photo stays awaited."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def api(start_api: Any) -> Any:
     return start_api(DARKROOM_MAX_UPLOAD_BYTES=str(MOST), DARKROOM_MAX_REQUEST_BYTES=str(MOST))
 
 
-def awaited(api: Any, headers: dict[str, str] | None = None, **body: Any) -> dict[str, Any]:
+def direct_upload(api: Any, headers: dict[str, str] | None = None, **body: Any) -> dict[str, Any]:
     answer = api.post(ADDRESS, json=body or {"preset": "metadata"}, headers=headers or {})
     assert answer.status_code == 201, answer.text
     assert answer.headers["Location"] == answer.json()["links"]["self"]
@@ -41,7 +41,7 @@ def awaited(api: Any, headers: dict[str, str] | None = None, **body: Any) -> dic
 
 
 def send(photo: dict[str, Any], content: bytes, **changed: str) -> requests.Response:
-    """Use the form, as a browser would."""
+    """Send the form to S3, as a browser would."""
     upload = photo["upload"]
     files = {"file": ("a.jpg", content, "image/jpeg")}
     return requests.post(upload["url"], data=upload["fields"] | changed, files=files, timeout=PATIENCE)
@@ -59,8 +59,10 @@ def fields(answer: requests.Response) -> list[str]:
     return [fault["field"] for fault in answer.json()["errors"]]
 
 
-def test_a_form_uploads_the_file_past_the_api(api: Any, picture: bytes) -> None:
-    photo = awaited(api, filename="../rome.jpg", content_type="image/jpeg", reference="r1", metadata={"album": "Rome"})
+def test_a_form_uploads_the_file_to_s3(api: Any, picture: bytes) -> None:
+    photo = direct_upload(
+        api, filename="../rome.jpg", content_type="image/jpeg", reference="r1", metadata={"album": "Rome"}
+    )
 
     assert (photo["status"], photo["original"], photo["counts"]) == ("awaiting_upload", None, {"queued": 4})
     assert (photo["reference"], photo["metadata"]) == ("r1", {"album": "Rome"})
@@ -76,24 +78,24 @@ def test_a_form_uploads_the_file_past_the_api(api: Any, picture: bytes) -> None:
     assert record.status == "awaiting_upload"
     assert record.upload.until == record.created_at + timedelta(seconds=api.settings.upload_ttl)
     assert record.due_at > record.upload.until
-    assert api.messages() == [], "the worker that sees the file sends what there is to send"
+    assert api.messages() == [], "the worker that finds the file starts the jobs"
 
 
-def test_it_is_shown_while_it_waits(api: Any) -> None:
-    photo = awaited(api, filename="sea.jpg", jobs=[{"type": "metadata"}])
+def test_an_awaited_photo_is_shown_and_listed(api: Any) -> None:
+    photo = direct_upload(api, filename="sea.jpg", jobs=[{"type": "metadata"}])
 
-    looked = api.get(photo["links"]["self"])
-    assert looked.json() == photo | {"upload": {name: photo["upload"][name] for name in ("filename", "until")}}
-    assert looked.headers["Retry-After"]
+    shown = api.get(photo["links"]["self"])
+    assert shown.json() == photo | {"upload": {name: photo["upload"][name] for name in ("filename", "until")}}
+    assert shown.headers["Retry-After"]
     listed = api.get("/v1/photos?status=awaiting_upload").json()["photos"]
-    assert photo["id"] in [one["id"] for one in listed]
+    assert photo["id"] in [found["id"] for found in listed]
     assert api.get(photo["links"]["jobs"]).json()["jobs"][0]["status"] == "queued"
     result = api.get(f"{photo['jobs'][0]['links']['self']}/result")
     assert (result.status_code, result.json()["type"]) == (409, "urn:darkroom:problem:not_finished")
 
 
-def test_nothing_more_can_be_asked_of_a_photo_that_has_not_come(api: Any) -> None:
-    photo = awaited(api)
+def test_jobs_cannot_be_added_before_the_file_arrives(api: Any) -> None:
+    photo = direct_upload(api)
 
     answer = api.post(photo["links"]["jobs"], json={"preset": "web"})
 
@@ -102,7 +104,7 @@ def test_nothing_more_can_be_asked_of_a_photo_that_has_not_come(api: Any) -> Non
 
 
 def test_the_form_is_for_one_key_and_one_type(api: Any, picture: bytes) -> None:
-    photo, other = awaited(api), awaited(api)
+    photo, other = direct_upload(api), direct_upload(api)
 
     assert send(photo, picture, key=f"uploads/{other['id']}").status_code == 403
     assert send(photo, picture, **{"Content-Type": "text/html"}).status_code == 403
@@ -110,8 +112,8 @@ def test_the_form_is_for_one_key_and_one_type(api: Any, picture: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [None, 1000])
-def test_the_storage_refuses_what_is_larger_than_was_agreed(api: Any, size: int | None) -> None:
-    photo = awaited(api, **({"size": size} if size else {}))
+def test_s3_refuses_a_file_larger_than_the_form_allows(api: Any, size: int | None) -> None:
+    photo = direct_upload(api, **({"size": size} if size else {}))
     most = photo["upload"]["max_bytes"]
 
     assert most == (size or MOST)
@@ -128,7 +130,7 @@ def test_a_photo_that_is_too_large_gets_no_form(api: Any) -> None:
     assert "200,000 bytes" in answer.json()["detail"]
 
 
-def test_all_faults_are_told_at_once(api: Any) -> None:
+def test_all_faults_are_listed_at_once(api: Any) -> None:
     wrong = {"size": 0, "content_type": "text/html", "dedupe": True, "metadata": {"a": [1]}, "jobs": [{"type": "x"}]}
 
     assert sorted(fields(api.post(ADDRESS, json=wrong))) == ["content_type", "dedupe", "jobs[0]", "metadata.a", "size"]
@@ -139,12 +141,17 @@ def test_all_faults_are_told_at_once(api: Any) -> None:
     ]
     assert fields(api.post(ADDRESS, json=[])) == ["body"]
     assert api.post(ADDRESS, data="{}").status_code == 415
-    assert [job["type"] for job in awaited(api, filename="a.jpg")["jobs"]] == ["resize", "resize", "resize", "metadata"]
+    assert [job["type"] for job in direct_upload(api, filename="a.jpg")["jobs"]] == [
+        "resize",
+        "resize",
+        "resize",
+        "metadata",
+    ]
 
 
 def test_a_repetition_gets_the_same_form(api: Any, picture: bytes) -> None:
     key = {"Idempotency-Key": '"once"'}
-    photo = awaited(api, key, preset="metadata")
+    photo = direct_upload(api, key, preset="metadata")
     again = api.post(ADDRESS, json={"preset": "metadata"}, headers=key)
 
     assert (again.status_code, again.json(), again.headers["Idempotent-Replayed"]) == (201, photo, "true")
@@ -155,11 +162,11 @@ def test_a_repetition_gets_the_same_form(api: Any, picture: bytes) -> None:
     assert api.post(ADDRESS, json={"preset": "metadata"}, headers=key).status_code == 404
 
 
-def test_a_repetition_goes_on_where_an_api_died(api: Any) -> None:
-    photo = awaited(api, {"Idempotency-Key": '"lost"'}, preset="metadata")
+def test_a_repetition_continues_what_a_killed_api_began(api: Any) -> None:
+    photo = direct_upload(api, {"Idempotency-Key": '"lost"'}, preset="metadata")
     forget_answer(api, "lost")
 
-    again = awaited(api, {"Idempotency-Key": '"lost"'}, preset="metadata")
+    again = direct_upload(api, {"Idempotency-Key": '"lost"'}, preset="metadata")
 
     assert (again["id"], again["jobs"], again["upload"]["until"]) == (
         photo["id"],
@@ -168,13 +175,13 @@ def test_a_repetition_goes_on_where_an_api_died(api: Any) -> None:
     )
 
 
-def test_a_repetition_whose_file_has_come_is_told_of_the_photo(api: Any) -> None:
+def test_a_repetition_after_the_file_arrived_shows_the_photo(api: Any) -> None:
     key = {"Idempotency-Key": '"come"'}
-    photo = awaited(api, key, preset="metadata")
+    photo = direct_upload(api, key, preset="metadata")
     original = Original(
         key="k", filename="a.jpg", content_type="image/jpeg", size=1, sha256="0" * 64, width=1, height=1
     )
-    api.end(photo["id"], lambda record: record.accept_upload(original, 60))
+    api.change_record(photo["id"], lambda record: record.accept_upload(original, 60))
     forget_answer(api, "come")
 
     again = api.post(ADDRESS, json={"preset": "metadata"}, headers=key)
@@ -184,43 +191,43 @@ def test_a_repetition_whose_file_has_come_is_told_of_the_photo(api: Any) -> None
     assert again.headers["Location"] == photo["links"]["self"]
 
 
-def run_out(record: PhotoRecord) -> None:
+def expire_form(record: PhotoRecord) -> None:
     assert record.upload
     record.upload = record.upload.model_copy(update={"until": now() - timedelta(seconds=1)})
 
 
 @pytest.mark.parametrize("answer_lost", [False, True])
-def test_a_repetition_is_told_what_has_become_of_the_photo(api: Any, picture: bytes, answer_lost: bool) -> None:
+def test_a_repetition_shows_the_present_state_of_the_photo(api: Any, picture: bytes, answer_lost: bool) -> None:
     key = {"Idempotency-Key": f"became-{answer_lost}"}
-    photo = awaited(api, key, preset="metadata")
+    photo = direct_upload(api, key, preset="metadata")
 
-    def repeated() -> dict[str, Any]:
+    def repeat() -> dict[str, Any]:
         if answer_lost:
             forget_answer(api, key["Idempotency-Key"])
         again = api.post(ADDRESS, json={"preset": "metadata"}, headers=key)
         assert (again.status_code, again.json()) == (200, api.get(photo["links"]["self"]).json())
         assert again.headers["Location"] == photo["links"]["self"]
-        told: dict[str, Any] = again.json()
-        return told
+        view: dict[str, Any] = again.json()
+        return view
 
     assert send(photo, picture).status_code == 204
-    api.end(photo["id"], run_out)  # while the file waits in the queue
-    waiting = repeated()
+    api.change_record(photo["id"], expire_form)  # while the file waits in the queue
+    waiting = repeat()
     assert (waiting["status"], "fields" in waiting["upload"]) == ("awaiting_upload", False)
     original = Original(
         key="k", filename="a.jpg", content_type="image/jpeg", size=1, sha256="0" * 64, width=1, height=1
     )
-    api.end(photo["id"], lambda record: record.accept_upload(original, 60))
-    assert (repeated()["status"], repeated()["upload"]) == ("processing", None)
-    api.end(photo["id"], PhotoRecord.cancel)
-    assert repeated()["status"] == "cancelled"
+    api.change_record(photo["id"], lambda record: record.accept_upload(original, 60))
+    assert (repeat()["status"], repeat()["upload"]) == ("processing", None)
+    api.change_record(photo["id"], PhotoRecord.cancel)
+    assert repeat()["status"] == "cancelled"
 
 
 @pytest.mark.parametrize("answer_lost", [False, True])
-def test_a_form_that_has_run_out_is_not_given_again(api: Any, answer_lost: bool) -> None:
+def test_a_repetition_after_the_form_expired_gets_404(api: Any, answer_lost: bool) -> None:
     key = f"late-{answer_lost}"
-    photo = awaited(api, {"Idempotency-Key": key}, preset="metadata")
-    api.end(photo["id"], run_out)
+    photo = direct_upload(api, {"Idempotency-Key": key}, preset="metadata")
+    api.change_record(photo["id"], expire_form)
     if answer_lost:
         forget_answer(api, key)
 
@@ -231,13 +238,13 @@ def test_a_form_that_has_run_out_is_not_given_again(api: Any, answer_lost: bool)
     assert "new Idempotency-Key" in again.json()["detail"]
 
 
-def test_a_photo_can_be_cancelled_and_deleted_before_it_comes(api: Any, picture: bytes) -> None:
-    photo = awaited(api)
+def test_a_photo_can_be_cancelled_and_deleted_before_its_file_arrives(api: Any, picture: bytes) -> None:
+    photo = direct_upload(api)
     cancelled = api.post(photo["links"]["cancel"])
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
     assert api.record(photo["id"]).due_at is None
     job = cancelled.json()["jobs"][0]["links"]
-    assert api.post(job["retry"]).status_code == 409, "there is nothing that it could be made from"
+    assert api.post(job["retry"]).status_code == 409, "there is no file to make it from"
 
     assert send(photo, picture).status_code == 204
     assert api.ask("DELETE", photo["links"]["self"]).status_code == 204
@@ -246,8 +253,10 @@ def test_a_photo_can_be_cancelled_and_deleted_before_it_comes(api: Any, picture:
     assert found["KeyCount"] == 0
 
 
-def test_a_cancellation_that_could_not_be_told_is_left_to_the_sweep(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    photo = awaited(api)
+def test_a_cancellation_whose_event_cannot_be_sent_is_left_to_the_sweep(
+    api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = direct_upload(api)
     with monkeypatch.context() as down:
         down.setattr(Queue, "send", failing(Unavailable("the events queue is down")))
         cancelled = create_app(api.settings, api.services).test_client().post(f"/v1/photos/{photo['id']}/cancel")
@@ -259,7 +268,7 @@ def key(of: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {of}"}
 
 
-def test_owners_have_their_own_and_their_hours(start_api: Any) -> None:
+def test_awaited_photos_belong_to_owners_and_count_for_their_hour(start_api: Any) -> None:
     api = start_api(
         DARKROOM_API_KEYS=KEYS,
         DARKROOM_API_PROCESSES="1",
@@ -268,15 +277,15 @@ def test_owners_have_their_own_and_their_hours(start_api: Any) -> None:
         DARKROOM_MAX_REQUEST_BYTES="2000",
     )
     assert api.post(ADDRESS, json={"size": 10}).status_code == 401
-    photo = awaited(api, key(ALICE), size=600)
+    photo = direct_upload(api, key(ALICE), size=600)
 
     assert photo["owner"] == "alice"
     assert api.get(photo["links"]["self"], headers=key(BOB)).status_code == 404
     spent = api.post(ADDRESS, json={"size": 600}, headers=key(ALICE))
     assert (spent.status_code, spent.json()["type"]) == (429, "urn:darkroom:problem:upload_quota_spent")
-    assert awaited(api, key(ALICE), size=400)
-    assert awaited(api, key(BOB), size=600)
-    # Without a size the largest photo counts, and that is more than an hour has here.
+    assert direct_upload(api, key(ALICE), size=400)
+    assert direct_upload(api, key(BOB), size=600)
+    # Without a size the largest photo counts, which is more than the bytes of an hour here.
     too_large = api.post(ADDRESS, json={}, headers=key(BOB))
     assert too_large.status_code == 413
     assert "without size the largest photo counts, 2,000 bytes" in too_large.json()["detail"]
@@ -286,15 +295,17 @@ def test_owners_have_their_own_and_their_hours(start_api: Any) -> None:
 def test_a_repetition_is_counted_once(start_api: Any) -> None:
     api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_UPLOAD_BYTES_PER_HOUR="1000")
     named = key(ALICE) | {"Idempotency-Key": "once-only"}
-    photo = awaited(api, named, size=600)
+    photo = direct_upload(api, named, size=600)
     forget_answer(api, "once-only", "alice")
 
-    assert awaited(api, named, size=600)["id"] == photo["id"]
-    assert awaited(api, key(ALICE), size=400)
+    assert direct_upload(api, named, size=600)["id"] == photo["id"]
+    assert direct_upload(api, key(ALICE), size=400)
 
 
 @pytest.mark.parametrize("broken", ["table", "credentials"])
-def test_what_could_not_be_offered_is_not_counted(start_api: Any, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+def test_a_form_that_could_not_be_made_is_not_counted(
+    start_api: Any, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
     api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_UPLOAD_BYTES_PER_HOUR="1000")
     caller = create_app(api.settings, api.services).test_client()
     with monkeypatch.context() as down:
@@ -318,9 +329,9 @@ def failing(error: Exception) -> Any:
     return fail
 
 
-def test_what_is_kept_for_days_says_so(start_api: Any) -> None:
+def test_an_awaited_photo_expires_after_the_retention_period(start_api: Any) -> None:
     api = start_api(DARKROOM_RETENTION_DAYS="7")
 
-    record = api.record(awaited(api)["id"])
+    record = api.record(direct_upload(api)["id"])
 
     assert record.expires_at == record.created_at + timedelta(days=7)

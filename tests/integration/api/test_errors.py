@@ -1,4 +1,4 @@
-"""Every error is a problem document that says what is wrong and where."""
+"""Every error is a problem document that names what is wrong and in which field."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def strict(start_api: Any) -> Any:
 def problem(answer: requests.Response, status: int) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
-    told: dict[str, Any] = answer.json()
-    assert told["status"] == status
-    assert told["type"].startswith("urn:darkroom:problem:")
-    assert told["title"]
-    assert told["detail"]
-    assert told["instance"].startswith("/")
-    assert told["request_id"] == answer.headers["X-Request-Id"]
-    return told
+    document: dict[str, Any] = answer.json()
+    assert document["status"] == status
+    assert document["type"].startswith("urn:darkroom:problem:")
+    assert document["title"]
+    assert document["detail"]
+    assert document["instance"].startswith("/")
+    assert document["request_id"] == answer.headers["X-Request-Id"]
+    return document
 
 
 def fields(answer: requests.Response) -> list[str]:
@@ -45,22 +45,22 @@ def fields(answer: requests.Response) -> list[str]:
 
 
 def one_colour_png(width: int, height: int) -> bytes:
-    """A decompression bomb: little to send, much to decode."""
+    """A decompression bomb: few bytes, many pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     packer = zlib.compressobj(9)
-    row = b"\0" * (width // 8 + 1 + 1)  # one bit a pixel, so that making it takes no time
+    row = b"\0" * (width // 8 + 1 + 1)  # one bit a pixel, so that it is made quickly
     pixels = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 def test_a_text_file_called_jpg_is_not_a_photo(api: Any) -> None:
-    told = problem(api.upload(("photo.jpg", b"Dear diary,\n" * 20)), 415)
+    document = problem(api.upload(("photo.jpg", b"Dear diary,\n" * 20)), 415)
 
-    assert "a text file" in told["detail"]
+    assert "a text file" in document["detail"]
     assert api.messages() == []
 
 
@@ -68,10 +68,10 @@ def test_a_decompression_bomb_is_refused_before_it_is_queued(api: Any) -> None:
     bomb = one_colour_png(20_000, 15_000)
     assert len(bomb) < 100_000
 
-    told = problem(api.upload(("bomb.png", bomb)), 422)
+    document = problem(api.upload(("bomb.png", bomb)), 422)
 
-    assert told["type"] == "urn:darkroom:problem:too_many_pixels"
-    assert "300,000,000 pixels" in told["detail"]
+    assert document["type"] == "urn:darkroom:problem:too_many_pixels"
+    assert "300,000,000 pixels" in document["detail"]
     assert api.messages() == []
     assert api.get("/v1/photos").json()["photos"] == []
 
@@ -94,38 +94,38 @@ def test_a_photo_of_too_many_bytes_is_too_large(strict: Any, picture: bytes) -> 
         strict.post("/v1/photos", data=iter([large]), headers={"Content-Type": "image/jpeg"}),
     ):
         assert "200,000 bytes" in problem(answer, 413)["detail"]
-    assert strict.get("/healthz").status_code == 200, "the connection is still good"
+    assert strict.get("/healthz").status_code == 200, "the connection must still work"
     both = strict.upload(("a.jpg", large), ("b.jpg", picture))
     assert both.status_code == 202
     assert [photo["status"] for photo in both.json()["photos"]] == [413, "processing"]
 
 
 def test_a_request_of_too_many_bytes_is_too_large(strict: Any) -> None:
-    # Only the head is sent: it says enough, and a caller that sends on may miss the answer.
+    # Only the head is sent: it suffices, and a caller that sends a body may not read the answer.
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", strict.settings.port, timeout=60)) as caller:
         caller.putrequest("POST", "/v1/photos")
         caller.putheader("Content-Type", "multipart/form-data; boundary=x")
         caller.putheader("Content-Length", str(5 * LIMIT + 1))
         caller.endheaders()
         answer = caller.getresponse()
-        told = json.loads(answer.read())
+        document = json.loads(answer.read())
 
-    assert (answer.status, told["status"]) == (413, 413)
-    assert "the request has more than 1,000,000 bytes" in told["detail"]
+    assert (answer.status, document["status"]) == (413, 413)
+    assert "the request has more than 1,000,000 bytes" in document["detail"]
 
 
 def test_too_much_text_in_a_form_is_too_large(api: Any, picture: bytes) -> None:
     assert "bytes of text" in problem(api.upload(("a.jpg", picture), reference="x" * 2_000_000), 413)["detail"]
 
 
-def test_far_too_many_photos_in_a_form_are_named_as_a_reason(strict: Any) -> None:
+def test_a_form_with_far_too_many_photos_is_too_large(strict: Any) -> None:
     answer = strict.upload(*[("a.jpg", b"hello")] * (3 + 25))
 
     assert "more than 3 photos" in problem(answer, 413)["detail"]
 
 
-def test_other_bodies_are_small(api: Any, picture: bytes) -> None:
-    photo = api.taken(picture)
+def test_a_json_body_has_a_size_limit(api: Any, picture: bytes) -> None:
+    photo = api.upload_photo(picture)
 
     problem(api.post(photo["links"]["jobs"], json={"preset": "x" * 2_000_000}), 413)
 
@@ -138,7 +138,7 @@ def test_too_many_photos_are_refused_together(strict: Any, picture: bytes) -> No
     assert strict.upload(*[("a.jpg", picture)] * 3).status_code == 202
 
 
-def test_all_faults_are_told_at_once_with_their_paths(api: Any, picture: bytes) -> None:
+def test_all_faults_are_listed_at_once_with_their_paths(api: Any, picture: bytes) -> None:
     api.messages()
     jobs = [
         {"type": "resize"},
@@ -164,8 +164,8 @@ def test_all_faults_are_told_at_once_with_their_paths(api: Any, picture: bytes) 
             "jobs[2].steps[1].width",
             "jobs[3].output.format",
             "jobs[4]",
-            "preset",  # both jobs and a preset
-            "preset",  # and there is none of this name
+            "preset",  # there are both jobs and a preset
+            "preset",  # no preset has this name
             "metadata.a",
             "reference",
             "colour",
@@ -196,14 +196,14 @@ def test_fields_are_checked(api: Any, picture: bytes, given: dict[str, Any], fie
     assert fields(api.upload(("a.jpg", picture), **given)) == [field]
 
 
-def test_a_number_as_small_as_json_knows_does_no_harm(api: Any, picture: bytes) -> None:
-    photo = api.taken(picture, jobs='[{"type":"filter","filter":"brightness","amount":1e-300}]')
+def test_a_tiny_number_is_stored_as_zero(api: Any, picture: bytes) -> None:
+    photo = api.upload_photo(picture, jobs='[{"type":"filter","filter":"brightness","amount":1e-300}]')
 
     assert photo["jobs"][0]["spec"]["amount"] == 1e-300
     assert api.get(photo["links"]["self"]).json()["jobs"][0]["spec"]["amount"] == 0
 
 
-def test_parts_that_nobody_expects_are_faults(api: Any, picture: bytes) -> None:
+def test_unknown_parts_and_parameters_are_faults(api: Any, picture: bytes) -> None:
     def post(files: list[tuple[str, Any]], data: Any = None) -> list[str]:
         return fields(api.post("/v1/photos", files=files, data=data))
 
@@ -218,7 +218,7 @@ def test_parts_that_nobody_expects_are_faults(api: Any, picture: bytes) -> None:
     ]
 
 
-def test_a_body_that_is_no_upload_is_told_what_would_be_right(api: Any, picture: bytes) -> None:
+def test_an_upload_of_another_media_type_gets_the_right_one_named(api: Any, picture: bytes) -> None:
     for content_type in ("application/x-www-form-urlencoded", "application/json", "text/plain"):
         answer = api.post("/v1/photos", data=picture, headers={"Content-Type": content_type})
         assert "multipart/form-data" in problem(answer, 415)["detail"]
@@ -242,7 +242,7 @@ def test_a_broken_form_is_a_bad_request(api: Any, content_type: str, body: bytes
 
 
 def test_a_broken_json_body_is_a_bad_request(api: Any, picture: bytes) -> None:
-    url = api.taken(picture)["links"]["jobs"]
+    url = api.upload_photo(picture)["links"]["jobs"]
     as_json = {"Content-Type": "application/json"}
 
     assert "not valid JSON" in problem(api.post(url, data="{", headers=as_json), 400)["detail"]
@@ -266,7 +266,7 @@ def test_a_misspelt_field_of_a_body_or_a_query_gets_a_suggestion(api: Any) -> No
 
 
 def test_queries_are_checked(api: Any, picture: bytes) -> None:
-    photo = api.taken(picture)["links"]["self"]
+    photo = api.upload_photo(picture)["links"]["self"]
 
     assert fields(api.get("/v1/photos?limit=0&status=good&page=2")) == ["limit", "status", "page"]
     assert fields(api.get("/v1/photos?cursor=nonsense")) == ["cursor"]
@@ -274,7 +274,7 @@ def test_queries_are_checked(api: Any, picture: bytes) -> None:
     assert fields(api.get(photo + "?wait=long")) == ["wait"]
 
 
-def test_addresses_and_methods_that_are_not_there(api: Any) -> None:
+def test_unknown_paths_and_methods_get_404_and_405(api: Any) -> None:
     problem(api.get("/v2/photos"), 404)
     answer = api.ask("PUT", "/v1/photos")
     problem(answer, 405)
@@ -283,10 +283,10 @@ def test_addresses_and_methods_that_are_not_there(api: Any) -> None:
     assert api.ask("OPTIONS", "/v1/photos").status_code == 200
 
 
-# --- when AWS is not there ---------------------------------------------------------------------------------------
+# --- when AWS does not answer ------------------------------------------------------------------------------------
 
 
-def test_without_aws_callers_are_told_to_come_back(start_api: Any, picture: bytes) -> None:
+def test_without_aws_every_request_gets_503_with_retry_after(start_api: Any, picture: bytes) -> None:
     api = start_api(AWS_ENDPOINT_URL=f"http://127.0.0.1:{free_port()}")
 
     photo = "/v1/photos/01890000-0000-7000-8000-000000000000"
@@ -301,8 +301,8 @@ def test_without_aws_callers_are_told_to_come_back(start_api: Any, picture: byte
         problem(answer, 503)
         assert int(answer.headers["Retry-After"]) > 0
     batch = api.upload(("a.jpg", picture), ("b.jpg", picture), ("c.jpg", b"hello"))
-    told = problem(batch, 503)
-    assert [photo["filename"] for photo in told["photos"]] == ["a.jpg", "b.jpg", "c.jpg"]
+    document = problem(batch, 503)
+    assert [photo["filename"] for photo in document["photos"]] == ["a.jpg", "b.jpg", "c.jpg"]
     assert api.get("/healthz").status_code == 200
     problem(api.upload(("a.jpg", b"hello")), 415)
 
@@ -321,15 +321,15 @@ def test_an_original_that_could_not_be_stored_leaves_a_failed_photo(start_api: A
     assert f"bucket {api.settings.bucket} does not exist" in problem(api.get("/readyz"), 503)["detail"]
 
 
-def test_what_was_for_sure_not_sent_fails_or_is_left_to_the_sweep(start_api: Any, picture: bytes) -> None:
+def test_a_message_that_was_not_sent_fails_the_photo_or_is_left_to_the_sweep(start_api: Any, picture: bytes) -> None:
     api = start_api()
-    photo = api.taken(picture)
+    photo = api.upload_photo(picture)
     sqs = api.services.clients.sqs
     sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=api.settings.photos_queue)["QueueUrl"])
 
     answer = api.post(photo["links"]["jobs"], json={"jobs": [{"type": "resize", "width": 10}]})
 
-    assert answer.status_code == 202  # the record asks for it
+    assert answer.status_code == 202  # the record has the new order
     assert [job["status"] for job in api.get(photo["links"]["jobs"]).json()["jobs"]] == ["queued", "queued"]
     assert api.record(photo["id"]).due_at is not None
     problem(api.upload(("b.jpg", picture)), 503)
@@ -337,18 +337,18 @@ def test_what_was_for_sure_not_sent_fails_or_is_left_to_the_sweep(start_api: Any
     assert f"queue {api.settings.photos_queue} does not exist" in problem(api.get("/readyz"), 503)["detail"]
 
 
-def test_our_own_fault_is_told_by_its_id_only(start_api: Any, picture: bytes) -> None:
+def test_an_internal_error_shows_only_the_id_of_the_request(start_api: Any, picture: bytes) -> None:
     api = start_api()
-    photo = api.taken(picture)
+    photo = api.upload_photo(picture)
     table = api.services.clients.dynamodb
     table.put_item(
         TableName=api.settings.table, Item={"pk": f"photo#{photo['id']}", "record": "no record", "version": 1}
     )
 
-    told = problem(api.get(photo["links"]["self"]), 500)
+    document = problem(api.get(photo["links"]["self"]), 500)
 
-    assert told["request_id"] in told["detail"]
-    assert "TypeError" not in json.dumps(told)
+    assert document["request_id"] in document["detail"]
+    assert "TypeError" not in json.dumps(document)
     (line,) = api.logged("request.failed")
-    assert line["trace"] == told["request_id"]
+    assert line["trace"] == document["request_id"]
     assert "TypeError" in line["exception"]

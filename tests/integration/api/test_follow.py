@@ -1,4 +1,4 @@
-"""Looking at a photo, waiting for it, cancelling and deleting it, and its jobs."""
+"""A photo after its upload: reading it, waiting for it, cancelling and deleting it; its jobs and their results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from darkroom.record.stored import Result
 
 
 def succeed(result: dict[str, Any] | None = None) -> Any:
-    """A change that ends every job of a photo well, as a worker would."""
+    """A change of a record with which every job of the photo succeeds, as a worker would make it."""
 
     def change(photo: PhotoRecord) -> None:
         (order,) = {order.id for order in photo.orders.values() if order.unfinished_jobs}
@@ -39,11 +39,11 @@ def fail(photo: PhotoRecord) -> None:
 
 
 REFUSED = "2"
-"""Retry-After of an answer that would not wait."""
+"""Retry-After of a request that found no free place to wait."""
 
 
 def wait(photo: dict[str, Any], answers: list[requests.Response]) -> None:
-    """Wait for a photo, if need be until there is a place to wait."""
+    """Wait for a photo with ?wait. If there is no free place to wait, ask again."""
     while (answer := requests.get(photo["links"]["self"] + "?wait=60", timeout=120)).headers.get(
         "Retry-After"
     ) == REFUSED:
@@ -52,7 +52,7 @@ def wait(photo: dict[str, Any], answers: list[requests.Response]) -> None:
 
 
 def test_an_unfinished_photo_says_when_to_ask_again(api: Any, picture: bytes) -> None:
-    photo = api.taken(picture)
+    photo = api.upload_photo(picture)
 
     answer = api.get(f"/v1/photos/{photo['id']}")
 
@@ -62,7 +62,7 @@ def test_an_unfinished_photo_says_when_to_ask_again(api: Any, picture: bytes) ->
 
 
 def test_waiting_ends_when_the_jobs_have_ended(api: Any, picture: bytes) -> None:
-    photo = api.taken(picture)
+    photo = api.upload_photo(picture)
     ender = threading.Timer(0.3, api.end, (photo["id"], succeed()))
     ender.start()
 
@@ -73,8 +73,8 @@ def test_waiting_ends_when_the_jobs_have_ended(api: Any, picture: bytes) -> None
     assert "Retry-After" not in answer.headers
 
 
-def test_waiting_ends_when_the_time_is_over(api: Any, picture: bytes) -> None:
-    photo = api.taken(picture)
+def test_waiting_ends_at_its_time_limit(api: Any, picture: bytes) -> None:
+    photo = api.upload_photo(picture)
 
     answer = api.get(f"/v1/photos/{photo['id']}?wait=0.2")
 
@@ -82,8 +82,8 @@ def test_waiting_ends_when_the_time_is_over(api: Any, picture: bytes) -> None:
     assert answer.headers["Retry-After"] == "1"
 
 
-def test_a_photo_deleted_meanwhile_ends_the_wait(api: Any, picture: bytes) -> None:
-    photo = api.taken(picture)
+def test_waiting_ends_when_the_photo_is_deleted(api: Any, picture: bytes) -> None:
+    photo = api.upload_photo(picture)
     remover = threading.Timer(0.3, requests.delete, (photo["links"]["self"],))
     remover.start()
 
@@ -93,9 +93,9 @@ def test_a_photo_deleted_meanwhile_ends_the_wait(api: Any, picture: bytes) -> No
     assert answer.status_code == 404
 
 
-def test_waits_take_a_share_of_the_threads_only(start_api: Any, picture: bytes) -> None:
+def test_waiting_requests_take_only_a_share_of_the_threads(start_api: Any, picture: bytes) -> None:
     api = start_api(DARKROOM_API_PROCESSES="1", DARKROOM_API_THREADS="4", DARKROOM_WAIT_SHARE="0.5")
-    photo = api.taken(picture)
+    photo = api.upload_photo(picture)
     answers: list[requests.Response] = []
     waiting = [threading.Thread(target=wait, args=(photo, answers)) for _ in range(2)]
     for thread in waiting:
@@ -106,7 +106,7 @@ def test_waits_take_a_share_of_the_threads_only(start_api: Any, picture: bytes) 
 
     api.wait_until("a third wait is refused", refused)
     assert not answers
-    api.end(photo["id"], succeed())
+    api.change_record(photo["id"], succeed())
     for thread in waiting:
         thread.join()
     assert [answer.json()["status"] for answer in answers] == ["succeeded", "succeeded"]
@@ -114,11 +114,13 @@ def test_waits_take_a_share_of_the_threads_only(start_api: Any, picture: bytes) 
 
 def test_sigterm_ends_waits_and_lets_requests_finish(start_api: Any, picture: bytes) -> None:
     api = start_api(DARKROOM_API_PROCESSES="1", DARKROOM_API_THREADS="2")
-    photo = api.taken(picture)
+    photo = api.upload_photo(picture)
     answers: list[requests.Response] = []
     waiting = threading.Thread(target=wait, args=(photo, answers))
     waiting.start()
-    api.wait_until("it waits", lambda: api.get(f"/v1/photos/{photo['id']}?wait=0.1").headers["Retry-After"] == REFUSED)
+    api.wait_until(
+        "the request waits", lambda: api.get(f"/v1/photos/{photo['id']}?wait=0.1").headers["Retry-After"] == REFUSED
+    )
 
     api.process.send_signal(signal.SIGTERM)
 
@@ -128,13 +130,13 @@ def test_sigterm_ends_waits_and_lets_requests_finish(start_api: Any, picture: by
 
 
 def test_unknown_deleted_and_expired_photos_are_not_found(api: Any, picture: bytes) -> None:
-    deleted, expired = api.taken(picture), api.taken(picture)
+    deleted, expired = api.upload_photo(picture), api.upload_photo(picture)
     api.ask("DELETE", f"/v1/photos/{deleted['id']}")
 
     def expire(photo: PhotoRecord) -> None:
         photo.expires_at = photo.created_at
 
-    api.end(expired["id"], expire)
+    api.change_record(expired["id"], expire)
 
     for photo_id in (deleted["id"], expired["id"], str(uuid4()), "1", "not-an-id", deleted["id"] + "0"):
         for method, path in (
@@ -150,12 +152,12 @@ def test_unknown_deleted_and_expired_photos_are_not_found(api: Any, picture: byt
             assert answer.json()["type"] == "urn:darkroom:problem:not_found"
         answer = api.post(f"/v1/photos/{photo_id}/jobs", json={"preset": "web"})
         assert answer.status_code == 404
-    photo = api.taken(picture)
+    photo = api.upload_photo(picture)
     assert api.get(f"/v1/photos/{photo['id']}/jobs/{uuid4()}").status_code == 404
 
 
-def test_cancel_ends_what_has_not_finished_and_announces_it(api: Any, picture: bytes) -> None:
-    photo = api.taken(picture)
+def test_cancel_ends_unfinished_jobs_and_sends_an_event(api: Any, picture: bytes) -> None:
+    photo = api.upload_photo(picture)
 
     answer = api.post(photo["links"]["cancel"])
 
@@ -169,10 +171,10 @@ def test_cancel_ends_what_has_not_finished_and_announces_it(api: Any, picture: b
     assert "no job is left to cancel" in again.json()["detail"]
 
 
-def test_delete_removes_everything_also_while_work_is_going_on(api: Any, picture: bytes) -> None:
-    photo = api.taken(picture)
+def test_delete_removes_all_objects_even_while_a_worker_has_the_photo(api: Any, picture: bytes) -> None:
+    photo = api.upload_photo(picture)
     record = api.record(photo["id"])
-    api.end(photo["id"], lambda record: record.claim(next(iter(record.orders)), 5, 60, 60))
+    api.change_record(photo["id"], lambda record: record.claim(next(iter(record.orders)), 5, 60, 60))
     result = result_key(photo["id"], photo["jobs"][0]["id"], 1, "jpg")
     api.services.clients.s3.put_object(Bucket=api.settings.bucket, Key=result, Body=b"result")
 
@@ -187,9 +189,9 @@ def test_delete_removes_everything_also_while_work_is_going_on(api: Any, picture
 
 
 @pytest.mark.parametrize("body", [{"jobs": [{"type": "resize", "width": 9}]}, {"preset": "thumbnail"}])
-def test_more_jobs_travel_in_an_order_of_their_own(api: Any, picture: bytes, body: dict[str, Any]) -> None:
-    photo = api.taken(picture)
-    api.end(photo["id"], succeed())
+def test_more_jobs_are_sent_as_a_new_order(api: Any, picture: bytes, body: dict[str, Any]) -> None:
+    photo = api.upload_photo(picture)
+    api.change_record(photo["id"], succeed())
     api.messages()
 
     answer = api.post(photo["links"]["jobs"], json=body)
@@ -207,7 +209,7 @@ def test_more_jobs_travel_in_an_order_of_their_own(api: Any, picture: bytes, bod
 
 
 def test_a_photo_has_at_most_50_jobs(api: Any, picture: bytes) -> None:
-    photo = api.taken(picture, jobs=[{"type": "metadata"}] * 50)
+    photo = api.upload_photo(picture, jobs=[{"type": "metadata"}] * 50)
 
     answer = api.post(photo["links"]["jobs"], json={"preset": "metadata"})
 
@@ -216,10 +218,10 @@ def test_a_photo_has_at_most_50_jobs(api: Any, picture: bytes) -> None:
 
 
 def test_a_failed_job_can_be_run_again(api: Any, picture: bytes) -> None:
-    photo = api.taken(picture)
+    photo = api.upload_photo(picture)
     (job,) = photo["jobs"]
     assert api.post(f"{job['links']['self']}/retry").status_code == 409
-    api.end(photo["id"], fail)
+    api.change_record(photo["id"], fail)
     api.messages()
     failed = api.get(job["links"]["self"]).json()
     assert failed["error"] == {"code": "unreadable_photo", "detail": "the photo ends in the middle"}
@@ -233,10 +235,12 @@ def test_a_failed_job_can_be_run_again(api: Any, picture: bytes) -> None:
     assert message["jobs"] == [job["id"]]
 
 
-def test_a_picture_is_fetched_through_a_link_that_works(api: Any, picture: bytes) -> None:
-    photo = api.taken(picture, preset="thumbnail")
+def test_the_result_of_a_picture_job_is_a_redirect_to_a_presigned_url(api: Any, picture: bytes) -> None:
+    photo = api.upload_photo(picture, preset="thumbnail")
     (job,) = photo["jobs"]
-    api.end(photo["id"], succeed({"filename": "ünt-200.jpg", "content_type": "image/jpeg", "width": 2, "height": 2}))
+    api.change_record(
+        photo["id"], succeed({"filename": "ünt-200.jpg", "content_type": "image/jpeg", "width": 2, "height": 2})
+    )
     key = api.record(photo["id"]).jobs[job["id"]].result.key
     api.services.clients.s3.put_object(Bucket=api.settings.bucket, Key=key, Body=b"pixels")
 
@@ -251,20 +255,20 @@ def test_a_picture_is_fetched_through_a_link_that_works(api: Any, picture: bytes
 
 
 @pytest.mark.parametrize("preset", ["thumbnail", "metadata"])
-def test_a_result_that_the_bucket_no_longer_has_is_not_found(api: Any, picture: bytes, preset: str) -> None:
-    photo = api.taken(picture, preset=preset)
+def test_a_result_that_is_not_in_the_bucket_gets_404(api: Any, picture: bytes, preset: str) -> None:
+    photo = api.upload_photo(picture, preset=preset)
     (job,) = photo["jobs"]
-    api.end(photo["id"], succeed())
+    api.change_record(photo["id"], succeed())
 
     answer = api.get(f"{job['links']['self']}/result")
 
     assert (answer.status_code, answer.json()["detail"]) == (404, "the result has expired")
 
 
-def test_metadata_is_answered_itself(api: Any, picture: bytes) -> None:
-    photo = api.taken(picture)
+def test_the_result_of_a_metadata_job_is_in_the_answer(api: Any, picture: bytes) -> None:
+    photo = api.upload_photo(picture)
     (job,) = photo["jobs"]
-    api.end(photo["id"], succeed())
+    api.change_record(photo["id"], succeed())
     key = api.record(photo["id"]).jobs[job["id"]].result.key
     api.services.clients.s3.put_object(Bucket=api.settings.bucket, Key=key, Body=b'{"a":1}')
 
@@ -275,9 +279,9 @@ def test_metadata_is_answered_itself(api: Any, picture: bytes) -> None:
     assert "photo.json" in answer.headers["Content-Disposition"]
 
 
-def test_there_is_no_result_before_the_end_after_a_failure_or_a_cancel(api: Any, picture: bytes) -> None:
-    queued, failed, cancelled = api.taken(picture), api.taken(picture), api.taken(picture)
-    api.end(failed["id"], fail)
+def test_an_unfinished_failed_or_cancelled_job_has_no_result(api: Any, picture: bytes) -> None:
+    queued, failed, cancelled = api.upload_photo(picture), api.upload_photo(picture), api.upload_photo(picture)
+    api.change_record(failed["id"], fail)
     api.post(cancelled["links"]["cancel"])
 
     def result(photo: dict[str, Any]) -> requests.Response:

@@ -1,5 +1,5 @@
-"""Bodies that are sent to do harm: odd JSON, more or less than was announced, drop by drop. Each is refused, or taken
-for what it is, and the others are served meanwhile."""
+"""Harmful requests: odd JSON, bodies that are longer, shorter or slower than announced, invalid HTTP. The API refuses
+each of them, or reads it as HTTP says, and serves other callers at the same time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 MOST = 400_000
-"""Bytes that a request may have here."""
+"""The API's limit of a request, in bytes."""
 
 JSON = {"Content-Type": "application/json"}
 
@@ -37,14 +37,14 @@ BODIES = {
     "null": b"null",
     "a text": b'"web"',
     "two documents": b'{"preset": "web"}{"preset": "web"}',
-    "a byte order mark too many": b"\xef\xbb\xbf\xef\xbb\xbf{}",
+    "two byte order marks": b"\xef\xbb\xbf\xef\xbb\xbf{}",
     "many names": json.dumps(dict.fromkeys(map(str, range(8_000)))),
 }
 
 
 @pytest.fixture(scope="module")
 def api(start_api: Any) -> Any:
-    """One process of few threads, so that each one that is lost would be missed."""
+    """An API of one process with two threads: a test fails if a request before it has blocked them."""
     return start_api(
         DARKROOM_API_PROCESSES="1",
         DARKROOM_API_THREADS="2",
@@ -56,13 +56,13 @@ def api(start_api: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def photo(api: Any, picture: bytes) -> dict[str, Any]:
-    found: dict[str, Any] = api.taken(picture)
-    return found
+    uploaded: dict[str, Any] = api.upload_photo(picture)
+    return uploaded
 
 
 @pytest.fixture(autouse=True)
 def unharmed(api: Any) -> Iterator[None]:
-    """After each request: nothing was a fault of ours, nothing is left on disk, and others are served."""
+    """After each test: no internal error is logged, no file is left on disk, and the API answers."""
     yield
     assert api.get("/readyz").ok
     api.wait_until("nothing is left in the spool", lambda: not api.spooled())
@@ -82,9 +82,9 @@ def test_odd_json_is_refused(api: Any, photo: dict[str, Any], body: str, path: s
     assert len(api.record(photo["id"]).jobs) == 1
 
 
-def test_of_a_name_given_twice_the_last_one_counts(api: Any, picture: bytes) -> None:
-    """As with every reader of JSON that does not refuse it."""
-    jobs = api.taken(picture)["links"]["jobs"]
+def test_the_last_of_two_equal_names_in_json_counts(api: Any, picture: bytes) -> None:
+    """JSON leaves it open, and most readers do this."""
+    jobs = api.upload_photo(picture)["links"]["jobs"]
 
     answer = api.post(jobs, data='{"preset": "nope", "preset": "metadata"}', headers=JSON)
 
@@ -92,14 +92,14 @@ def test_of_a_name_given_twice_the_last_one_counts(api: Any, picture: bytes) -> 
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
-def test_json_in_another_encoding_does_no_harm(api: Any, photo: dict[str, Any], encoding: str) -> None:
+def test_json_in_another_encoding_is_refused(api: Any, photo: dict[str, Any], encoding: str) -> None:
     answer = api.post(photo["links"]["jobs"], data='{"preset": "nope"}'.encode(encoding), headers=JSON)
 
     assert answer.status_code in (400, 422), answer.text
 
 
 def test_jobs_beyond_the_limit_are_refused_and_nothing_changes(api: Any, picture: bytes) -> None:
-    photo = api.taken(picture)
+    photo = api.upload_photo(picture)
     many = {"jobs": [{"type": "metadata"}] * 49}
     assert api.post(photo["links"]["jobs"], json=many).status_code == 202
 
@@ -109,18 +109,18 @@ def test_jobs_beyond_the_limit_are_refused_and_nothing_changes(api: Any, picture
     assert len(api.record(photo["id"]).jobs) == 50
 
 
-# --- more, less and slower than was said -------------------------------------------------------------------------
+# --- longer, shorter and slower than announced -------------------------------------------------------------------
 
 FORM = "multipart/form-data; boundary=x"
 PART = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n'
 
 
-def sent(caller: socket.socket, framing: str, body: bytes, content_type: str) -> None:
+def send_upload(caller: socket.socket, framing: str, body: bytes, content_type: str) -> None:
     head = f"POST /v1/photos HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\n{framing}\r\n\r\n"
     caller.sendall(head.encode() + body)
 
 
-def heard(caller: socket.socket) -> tuple[int, dict[str, Any]]:
+def read_answer(caller: socket.socket) -> tuple[int, dict[str, Any]]:
     answer = http.client.HTTPResponse(caller)
     answer.begin()
     return answer.status, json.loads(answer.read())
@@ -141,48 +141,48 @@ def test_an_upload_that_ends_early_is_refused(
     chunk = f"{len(body):x}\r\n".encode() + body + b"\r\n"
     before = len(api.get("/v1/photos").json()["photos"])
 
-    sent(caller, framing, chunk if "chunked" in framing else body, content_type)
+    send_upload(caller, framing, chunk if "chunked" in framing else body, content_type)
     caller.shutdown(socket.SHUT_WR)
 
-    with contextlib.suppress(http.client.BadStatusLine):  # a chunk that is missing is no HTTP: it may hang up
-        status, told = heard(caller)
-        assert status == 400, told
+    with contextlib.suppress(http.client.BadStatusLine):  # without the last chunk the API may just hang up
+        status, answer = read_answer(caller)
+        assert status == 400, answer
     assert len(api.get("/v1/photos").json()["photos"]) == before
 
 
-def test_what_follows_an_upload_of_the_length_announced_is_no_part_of_it(
+def test_bytes_after_the_announced_length_are_not_part_of_the_upload(
     api: Any, caller: socket.socket, picture: bytes
 ) -> None:
-    sent(caller, f"Content-Length: {len(picture)}", picture + b"and more that is no HTTP\r\n\r\n", "image/jpeg")
+    send_upload(caller, f"Content-Length: {len(picture)}", picture + b"and more that is not HTTP\r\n\r\n", "image/jpeg")
 
-    status, told = heard(caller)
+    status, answer = read_answer(caller)
 
-    assert (status, told["original"]["size"]) == (202, len(picture))
-    with contextlib.suppress(ConnectionError):  # it may hang up instead
-        status, told = heard(caller)
-        assert (status, told["type"]) == (400, "urn:darkroom:problem:bad_request")
+    assert (status, answer["original"]["size"]) == (202, len(picture))
+    with contextlib.suppress(ConnectionError):  # or the API closes the connection
+        status, answer = read_answer(caller)
+        assert (status, answer["type"]) == (400, "urn:darkroom:problem:bad_request")
 
 
 @pytest.mark.parametrize("content_type", [FORM, "image/jpeg"])
 def test_chunks_without_an_end_are_cut_off(api: Any, caller: socket.socket, content_type: str) -> None:
     part = b"2710\r\n" + bytes(10_000) + b"\r\n"
-    sent(caller, "Transfer-Encoding: chunked", f"{len(PART):x}\r\n".encode() + PART + b"\r\n", content_type)
+    send_upload(caller, "Transfer-Encoding: chunked", f"{len(PART):x}\r\n".encode() + PART + b"\r\n", content_type)
     count = 0
     with contextlib.suppress(ConnectionError):
         while count < 100 * MOST:
             caller.sendall(part)
             count += 10_000
 
-    assert count < 100 * MOST, "it hung up on the caller"
+    assert count < 100 * MOST, "the API must close the connection"
 
 
-def test_drops_from_many_callers_leave_room_for_others(api: Any, picture: bytes) -> None:
-    """More callers than there are threads, each of whom sends a byte now and then, and never the last one."""
+def test_many_slow_uploads_leave_threads_for_others(api: Any, picture: bytes) -> None:
+    """There are more callers than threads. Each sends a few bytes, and never the last one."""
     address = ("127.0.0.1", api.settings.port)
     with contextlib.ExitStack() as slow:
         callers = [slow.enter_context(socket.create_connection(address, timeout=60)) for _ in range(4)]
         for caller in callers:
-            sent(caller, "Content-Length: 100000", PART, FORM)
+            send_upload(caller, "Content-Length: 100000", PART, FORM)
         for byte in picture[:5]:
             for caller in callers:
                 with contextlib.suppress(ConnectionError):
@@ -204,20 +204,20 @@ def test_drops_from_many_callers_leave_room_for_others(api: Any, picture: bytes)
         ("POST /v1/photos HTTP/1.1", "Content-Length: -1\r\n", 400),
     ],
 )
-def test_what_is_no_http_is_a_problem_too(caller: socket.socket, request_line: str, more: str, status: int) -> None:
+def test_invalid_http_gets_a_problem_document(caller: socket.socket, request_line: str, more: str, status: int) -> None:
     caller.sendall(f"{request_line}\r\nHost: x\r\n{more}\r\n".encode())
 
     answer = http.client.HTTPResponse(caller)
     answer.begin()
 
     assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
-    told = json.loads(answer.read())
-    assert told["status"] == status
-    assert told["request_id"] == answer.headers["X-Request-Id"]
+    problem = json.loads(answer.read())
+    assert problem["status"] == status
+    assert problem["request_id"] == answer.headers["X-Request-Id"]
 
 
 @pytest.mark.parametrize("path", ["/v1/dead-letters//redrive", "/v1/dead-letters///redrive", "/v1/photos//jobs"])
-def test_an_empty_id_does_not_make_another_address(api: Any, path: str) -> None:
+def test_an_empty_id_in_the_path_gets_404(api: Any, path: str) -> None:
     answer = api.post(path, json={"all": True})
 
     assert answer.status_code == 404, answer.headers

@@ -149,7 +149,7 @@ def test_a_repeated_batch_hides_photos_that_were_deleted(api: Any, picture: byte
 
 
 def test_repeated_jobs_of_a_deleted_photo_get_404(api: Any, picture: bytes) -> None:
-    photo, key = api.taken(picture)["id"], {"Idempotency-Key": new_id()}
+    photo, key = api.upload_photo(picture)["id"], {"Idempotency-Key": new_id()}
     more = [api.post(f"/v1/photos/{photo}/jobs", json={"jobs": JOBS}, headers=key) for _ in range(2)]
     assert [answer.status_code for answer in more] == [202, 202]
     assert api.ask("DELETE", f"/v1/photos/{photo}").status_code == 204
@@ -169,7 +169,7 @@ def test_the_largest_batch_gets_the_same_answer(api: Any, webp: bytes) -> None:
 
 
 def test_jobs_are_added_once(api: Any, picture: bytes) -> None:
-    photo = api.taken(picture)["id"]
+    photo = api.upload_photo(picture)["id"]
     api.messages()
     headers = {"Idempotency-Key": new_id()}
     first, again = (api.post(f"/v1/photos/{photo}/jobs", json={"jobs": JOBS}, headers=headers) for _ in range(2))
@@ -189,9 +189,9 @@ def test_jobs_are_added_once(api: Any, picture: bytes) -> None:
 
 
 def test_a_job_is_retried_once(api: Any, picture: bytes) -> None:
-    photo = api.taken(picture)
+    photo = api.upload_photo(picture)
     job = photo["jobs"][0]["id"]
-    api.end(photo["id"], lambda record: record.cancel())
+    api.change_record(photo["id"], lambda record: record.cancel())
     headers = {"Idempotency-Key": new_id()}
     path = f"/v1/photos/{photo['id']}/jobs/{job}/retry"
     first, again = (api.post(path, headers=headers) for _ in range(2))

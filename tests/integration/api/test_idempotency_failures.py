@@ -91,7 +91,7 @@ def test_a_repetition_finishes_what_a_killed_api_left_undone(api: Any, picture: 
             claim = record.claim(order, 5, 90, 300)
             record.publish(claim, {job: Unavailable("no original") for job in claim.jobs})
 
-        api.end(photo, fail)
+        api.change_record(photo, fail)
         assert api.record(photo).status == "failed"
     forget_answer(api, key)
 
@@ -109,7 +109,7 @@ def test_a_repetition_shows_a_photo_that_has_ended_since(api: Any, picture: byte
     key = new_id()
     photo = upload_with_key(api, key, ("a.jpg", picture), jobs=JOBS).json()["id"]
     api.messages()
-    api.end(photo, lambda record: record.cancel())
+    api.change_record(photo, lambda record: record.cancel())
     forget_answer(api, key)
 
     again = upload_with_key(api, key, ("a.jpg", picture), jobs=JOBS)

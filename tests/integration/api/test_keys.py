@@ -1,4 +1,4 @@
-"""API keys: who has none gets nothing, and who has one sees nothing of the others."""
+"""API keys: a caller without a key gets 401, and an owner sees only their own photos."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def key(of: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def keyed(start_api: Any) -> Any:
-    # It binds to all addresses: with keys it may.
+    # With keys the API may listen on all addresses.
     return start_api(DARKROOM_API_KEYS=" ".join(PAIRS), DARKROOM_HOST="0.0.0.0", DARKROOM_RATE_LIMIT="off")
 
 
-def taken(api: Any, picture: bytes, of: str) -> dict[str, Any]:
+def upload_as(api: Any, picture: bytes, of: str) -> dict[str, Any]:
     headers = key(of) | {"Content-Type": "image/jpeg"}
     answer = api.post("/v1/photos?preset=metadata", data=picture, headers=headers)
     assert answer.status_code == 202, answer.text
@@ -65,16 +65,16 @@ def rules(api: Any) -> Iterator[tuple[str, str, set[str]]]:
 
 
 def without_ids(answer: requests.Response) -> tuple[int, str, str]:
-    """An answer, and nothing of what differs from request to request."""
+    """Status, type and text of an answer, without ids, which differ from request to request."""
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", answer.text)
     return answer.status_code, answer.headers.get("Content-Type", ""), text
 
 
-# --- who gets in -------------------------------------------------------------------------------------------------
+# --- with and without a key --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("refused", REFUSED)
-def test_every_refusal_is_the_same_and_says_nothing_of_the_key(keyed: Any, refused: str) -> None:
+def test_every_refusal_is_the_same_and_says_nothing_about_the_key(keyed: Any, refused: str) -> None:
     answer = keyed.get("/v1/photos", headers=REFUSED[refused])
 
     assert without_ids(answer) == without_ids(keyed.get("/v1/photos"))
@@ -83,16 +83,16 @@ def test_every_refusal_is_the_same_and_says_nothing_of_the_key(keyed: Any, refus
     assert answer.json()["type"] == "urn:darkroom:problem:unauthorized"
 
 
-def test_all_keys_of_an_owner_lead_to_the_same_photos(keyed: Any, picture: bytes) -> None:
-    photo = taken(keyed, picture, ALICE)
+def test_all_keys_of_an_owner_see_the_same_photos(keyed: Any, picture: bytes) -> None:
+    photo = upload_as(keyed, picture, ALICE)
 
-    for one in (ALICE, ALICES_OTHER):
+    for secret in (ALICE, ALICES_OTHER):
         for scheme in ("Bearer", "bearer"):
-            assert keyed.get(photo["links"]["self"], headers={"Authorization": f"{scheme} {one}"}).status_code == 200
+            assert keyed.get(photo["links"]["self"], headers={"Authorization": f"{scheme} {secret}"}).status_code == 200
     assert keyed.record(photo["id"]).owner == "alice"
 
 
-def test_what_is_open_is_open(keyed: Any) -> None:
+def test_open_routes_need_no_key(keyed: Any) -> None:
     for path in ("/healthz", "/readyz", "/docs", "/docs/css/swagger-ui.css", "/openapi.json"):
         assert keyed.get(path).status_code == 200, path
     assert keyed.get("/").status_code == 302
@@ -106,7 +106,7 @@ def test_every_other_route_needs_a_key(keyed: Any) -> None:
         assert keyed.ask(method, path).status_code == (404 if path.startswith("/docs") else 401), f"{method} {path}"
 
 
-def test_a_key_that_was_taken_away_is_refused_and_the_others_still_work(start_api: Any, keyed: Any) -> None:
+def test_a_removed_key_is_refused_and_the_others_still_work(start_api: Any, keyed: Any) -> None:
     fewer = start_api(DARKROOM_API_KEYS=" ".join(pair for pair in PAIRS if hash_of(ALICE) not in pair))
 
     assert keyed.get("/v1/photos", headers=key(ALICE)).status_code == 200
@@ -115,7 +115,7 @@ def test_a_key_that_was_taken_away_is_refused_and_the_others_still_work(start_ap
 
 
 def test_logs_name_the_owner_and_never_the_key(keyed: Any, picture: bytes) -> None:
-    photo = taken(keyed, picture, BOB)
+    photo = upload_as(keyed, picture, BOB)
     stranger = new_key()
     refused = keyed.get("/v1/photos", headers=key(stranger))
 
@@ -128,13 +128,13 @@ def test_logs_name_the_owner_and_never_the_key(keyed: Any, picture: bytes) -> No
         assert hash_of(secret) not in keyed.log_text()
 
 
-# --- bodies of whoever has no key --------------------------------------------------------------------------------
+# --- bodies without a key ----------------------------------------------------------------------------------------
 
 LARGE = 100_000_000
 
 
 def test_a_large_body_without_a_key_is_refused_before_it_is_read(keyed: Any) -> None:
-    """Only the head is sent: the answer comes although nothing follows."""
+    """Only the head is sent: the API answers without the body."""
     head = (
         "POST /v1/photos HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nAuthorization: Bearer dk_no\r\n"
         f"Content-Length: {LARGE}\r\n\r\n"
@@ -147,8 +147,8 @@ def test_a_large_body_without_a_key_is_refused_before_it_is_read(keyed: Any) -> 
 
 
 @pytest.mark.parametrize("framing", [f"Content-Length: {LARGE}", "Transfer-Encoding: chunked"])
-def test_large_bodies_without_a_key_do_no_harm(keyed: Any, framing: str) -> None:
-    """A caller that sends without listening is cut off, and still finds the answer when it looks."""
+def test_a_caller_without_a_key_that_keeps_sending_is_cut_off(keyed: Any, framing: str) -> None:
+    """The caller sends without reading. The API closes the connection, and the caller can still read the answer."""
     head = f"POST /v1/photos HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n{framing}\r\n\r\n"
     part = b"186a0\r\n" + bytes(100_000) + b"\r\n" if "chunked" in framing else bytes(100_000)
     sent = 0
@@ -161,22 +161,22 @@ def test_large_bodies_without_a_key_do_no_harm(keyed: Any, framing: str) -> None
         answer = caller.recv(65536)
 
     assert answer.startswith(b"HTTP/1.1 401 ")
-    assert sent < LARGE / 2, "most of it was never taken off the wire"
+    assert sent < LARGE / 2, "the API must not read most of the body"
     assert keyed.get("/v1/photos", headers=key(ALICE)).status_code == 200
     assert not list(keyed.settings.spool_dir.iterdir())
 
 
-def test_a_small_body_without_a_key_leaves_the_connection_good(keyed: Any) -> None:
+def test_a_small_body_without_a_key_leaves_the_connection_usable(keyed: Any) -> None:
     with requests.Session() as caller:
         assert caller.post(keyed.url + "/v1/photos", data=bytes(10_000), timeout=60).status_code == 401
         assert caller.get(keyed.url + "/v1/photos", headers=key(ALICE), timeout=60).status_code == 200
 
 
-# --- owners among themselves -------------------------------------------------------------------------------------
+# --- photos of other owners --------------------------------------------------------------------------------------
 
 
-def test_another_owners_ids_are_answered_like_unknown_ones_on_every_route(keyed: Any, picture: bytes) -> None:
-    photo = taken(keyed, picture, ALICE)["id"]
+def test_ids_of_another_owner_get_the_answer_of_unknown_ids_on_every_route(keyed: Any, picture: bytes) -> None:
+    photo = upload_as(keyed, picture, ALICE)["id"]
     buried: list[str] = []
 
     def bury(record: PhotoRecord) -> None:
@@ -184,51 +184,53 @@ def test_another_owners_ids_are_answered_like_unknown_ones_on_every_route(keyed:
         record.bury(record.claim(order, 5, 90, 300), ChildDied())
         buried[:] = [order]
 
-    keyed.end(photo, bury)
+    keyed.change_record(photo, bury)
     before = keyed.record(photo)
     (job,) = before.jobs
     alices = {"photo_id": photo, "job_id": job, "order_id": buried[0]}
-    asked = 0
+    routes = 0
     for method, path, names in rules(keyed):
         body = {"json": {"preset": "metadata"}} if method == "POST" and path.endswith("/jobs") else {}
         if not names:
             continue
-        hers = path.format(**{name: alices[name] for name in names})
-        nobodys = path.format(**dict.fromkeys(names, UNKNOWN))
-        refused = keyed.ask(method, hers, headers=key(BOB), **body)
-        unknown = keyed.ask(method, nobodys, headers=key(BOB), **body)
+        known_path = path.format(**{name: alices[name] for name in names})
+        unknown_path = path.format(**dict.fromkeys(names, UNKNOWN))
+        refused = keyed.ask(method, known_path, headers=key(BOB), **body)
+        unknown = keyed.ask(method, unknown_path, headers=key(BOB), **body)
         assert refused.status_code == 404, f"{method} {path}: {refused.text}"
         assert without_ids(refused) == without_ids(unknown), f"{method} {path}"
         if method == "GET":
-            assert keyed.get(hers, headers=key(ALICE)).status_code != 404, f"{path}: its owner sees it"
-        asked += 1
-    assert asked >= 8
+            assert keyed.get(known_path, headers=key(ALICE)).status_code != 404, f"{path}: the owner must see it"
+        routes += 1
+    assert routes >= 8
     assert keyed.record(photo) == before
 
 
-def test_what_concerns_all_photos_concerns_those_of_the_caller_only(keyed: Any, picture: bytes) -> None:
-    hers, his = taken(keyed, picture, ALICE)["id"], taken(keyed, picture, BOB)["id"]
-    for photo in (hers, his):
-        keyed.end(photo, lambda record: record.bury(record.claim(next(iter(record.orders)), 5, 90, 300), ChildDied()))
-    before = keyed.record(hers)
+def test_routes_over_all_photos_act_on_those_of_the_caller_only(keyed: Any, picture: bytes) -> None:
+    alices, bobs = upload_as(keyed, picture, ALICE)["id"], upload_as(keyed, picture, BOB)["id"]
+    for photo in (alices, bobs):
+        keyed.change_record(
+            photo, lambda record: record.bury(record.claim(next(iter(record.orders)), 5, 90, 300), ChildDied())
+        )
+    before = keyed.record(alices)
     for method, path, names in rules(keyed):
         if not names and path not in ("/v1/photos", "/v1/uploads"):
-            all_of_them: dict[str, Any] = {"json": {"all": True}} if method == "POST" else {}
+            everything: dict[str, Any] = {"json": {"all": True}} if method == "POST" else {}
             if method == "DELETE":
-                all_of_them = {"params": {"all": "true"}}
-            answer = keyed.ask(method, path, headers=key(BOB), **all_of_them)
+                everything = {"params": {"all": "true"}}
+            answer = keyed.ask(method, path, headers=key(BOB), **everything)
             assert answer.ok, f"{method} {path}: {answer.text}"
-            assert hers not in answer.text, f"{method} {path}"
-    assert keyed.record(hers) == before
+            assert alices not in answer.text, f"{method} {path}"
+    assert keyed.record(alices) == before
 
     listed = keyed.get("/v1/photos?limit=100", headers=key(BOB))
-    assert his in listed.text
-    assert hers not in listed.text
+    assert bobs in listed.text
+    assert alices not in listed.text
 
 
-def test_a_cursor_of_another_owner_leads_to_ones_own_photos(keyed: Any, picture: bytes) -> None:
+def test_a_cursor_of_another_owner_lists_the_callers_photos(keyed: Any, picture: bytes) -> None:
     for of in (ALICE, BOB, ALICE, BOB):
-        taken(keyed, picture, of)
+        upload_as(keyed, picture, of)
     cursor = keyed.get("/v1/photos?limit=1", headers=key(ALICE)).json()["next"]
 
     answer = keyed.get("/v1/photos", params={"cursor": cursor, "limit": "100"}, headers=key(BOB))
@@ -246,10 +248,10 @@ def test_the_same_idempotency_key_of_two_owners_makes_two_photos(keyed: Any, pic
     assert [keyed.record(answer.json()["id"]).owner for answer in answers] == ["alice", "bob"]
 
 
-# --- the document, and the start ---------------------------------------------------------------------------------
+# --- the OpenAPI document, and the start -------------------------------------------------------------------------
 
 
-def test_the_document_says_that_keys_are_needed_and_where_not(keyed: Any, api: Any) -> None:
+def test_the_openapi_document_says_which_operations_need_a_key(keyed: Any, api: Any) -> None:
     document = keyed.get("/openapi.json").json()
 
     ((name, scheme),) = document["components"]["securitySchemes"].items()
@@ -268,7 +270,7 @@ def test_the_document_says_that_keys_are_needed_and_where_not(keyed: Any, api: A
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "phrases"),
     [
         ({"DARKROOM_HOST": "0.0.0.0"}, ["0.0.0.0", "darkroom key", "DARKROOM_AUTH=off"]),
         ({"DARKROOM_HOST": "0.0.0.0", "DARKROOM_API_KEY": ALICE}, ["DARKROOM_API_KEYS"]),
@@ -277,17 +279,17 @@ def test_the_document_says_that_keys_are_needed_and_where_not(keyed: Any, api: A
         ({"DARKROOM_API_KEYS": f"alice:{ALICE}"}, ["alice", "the key itself"]),
     ],
 )
-def test_without_a_decision_on_keys_it_does_not_start(
-    aws_env: dict[str, str], variables: dict[str, str], said: list[str]
+def test_the_api_does_not_start_with_unclear_settings_of_keys(
+    aws_env: dict[str, str], variables: dict[str, str], phrases: list[str]
 ) -> None:
-    told = refusal_to_start(aws_env | variables)
+    message = refusal_to_start(aws_env | variables)
 
-    assert ALICE not in told
-    for word in said:
-        assert word in told
+    assert ALICE not in message
+    for phrase in phrases:
+        assert phrase in message
 
 
-def test_an_open_api_says_so_in_its_log(start_api: Any, keyed: Any) -> None:
+def test_an_api_without_keys_logs_a_warning(start_api: Any, keyed: Any) -> None:
     open_api = start_api(DARKROOM_API_KEY=ALICE)
 
     (line,) = open_api.logged("auth.off")

@@ -1,4 +1,4 @@
-"""The API as a Lambda function below a gateway's stage: what differs from gunicorn, and what events could damage."""
+"""The API as a Lambda function below a gateway's stage: what differs from gunicorn, and what events could change."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def staged(start_api: Any, request: pytest.FixtureRequest) -> Any:
     )
 
 
-def test_a_photo_comes_through_to_the_byte(staged: Any, picture: bytes) -> None:
-    every_byte = picture + bytes(range(256)) * 16  # readers of JPEG do not mind what follows
+def test_a_photo_arrives_byte_by_byte(staged: Any, picture: bytes) -> None:
+    every_byte = picture + bytes(range(256)) * 16  # readers of JPEG ignore what follows the image
     form = staged.upload(("a.jpg", every_byte), preset="metadata").json()
     raw = staged.post("/v1/photos?preset=metadata", data=every_byte, headers={"Content-Type": "image/jpeg"}).json()
 
@@ -40,16 +40,16 @@ def test_a_photo_comes_through_to_the_byte(staged: Any, picture: bytes) -> None:
         assert stored["Body"].read() == every_byte
 
 
-@pytest.mark.parametrize("content_type", ["image/x-nobody-lists-this", "application/octet-stream"])
-def test_every_type_that_we_take_comes_through(staged: Any, picture: bytes, content_type: str) -> None:
+@pytest.mark.parametrize("content_type", ["image/x-not-in-any-list", "application/octet-stream"])
+def test_photos_of_any_content_type_arrive_unchanged(staged: Any, picture: bytes, content_type: str) -> None:
     answer = staged.post("/v1/photos?preset=metadata", data=picture, headers={"Content-Type": content_type})
 
     assert answer.status_code == 202, answer.text
     assert staged.record(answer.json()["id"]).original.sha256 == hashlib.sha256(picture).hexdigest()
 
 
-def test_a_photo_that_a_rest_api_took_for_text_is_refused(start_api: Any) -> None:
-    """A photo may be readable after that, and show something else."""
+def test_a_photo_that_a_rest_api_decoded_as_text_is_refused(start_api: Any) -> None:
+    """Such a photo might still be readable, and show something else."""
     image = io.BytesIO()
     Image.new("L", (8, 8), 200).save(image, "TIFF")
     rest = start_api(payload="1.0")
@@ -86,19 +86,19 @@ def test_every_link_is_below_the_stage(staged: Any, picture: bytes) -> None:
     assert staged.get(page["links"]["next"]).status_code == 200
 
 
-def test_the_docs_are_read_below_the_stage(staged: Any) -> None:
+def test_the_docs_page_works_below_the_stage(staged: Any) -> None:
     assert staged.get("/").headers["Location"] == f"{staged.url}/docs"
     page = staged.get("/docs")
     assert page.headers["Content-Type"].startswith("text/html")
     for source in re.findall(r'(?:src|href)="([^"]+)"', page.text):
         assert staged.get(f"/{source}").status_code == 200
     document = staged.get("/openapi.json").json()
-    assert [server["url"] for server in document["servers"]] == ["."], "beside the document"
+    assert [server["url"] for server in document["servers"]] == ["."], "paths are relative to the document"
 
 
-def test_a_result_is_where_its_link_leads(staged: Any, picture: bytes) -> None:
-    photo = staged.taken(picture, jobs=[{"type": "resize", "width": 10}])
-    staged.end(photo["id"], succeed({"filename": "ä.webp", "content_type": "image/webp"}))
+def test_the_link_of_a_result_works(staged: Any, picture: bytes) -> None:
+    photo = staged.upload_photo(picture, jobs=[{"type": "resize", "width": 10}])
+    staged.change_record(photo["id"], succeed({"filename": "ä.webp", "content_type": "image/webp"}))
     (job,) = staged.record(photo["id"]).jobs.values()
     staged.services.clients.s3.put_object(Bucket=staged.settings.bucket, Key=job.result.key, Body=b"done")
 
@@ -108,9 +108,9 @@ def test_a_result_is_where_its_link_leads(staged: Any, picture: bytes) -> None:
     assert staged.get(answer.headers["Location"]).content == b"done"
 
 
-def test_metadata_comes_as_it_was_written(staged: Any, picture: bytes) -> None:
-    photo = staged.taken(picture)
-    staged.end(photo["id"], succeed())
+def test_metadata_is_answered_as_it_was_written(staged: Any, picture: bytes) -> None:
+    photo = staged.upload_photo(picture)
+    staged.change_record(photo["id"], succeed())
     (job,) = staged.record(photo["id"]).jobs.values()
     written = '{"place": "Zürich → Rome 📷"}'.encode()
     staged.services.clients.s3.put_object(Bucket=staged.settings.bucket, Key=job.result.key, Body=written)
@@ -120,18 +120,18 @@ def test_metadata_comes_as_it_was_written(staged: Any, picture: bytes) -> None:
     assert (answer.headers["Content-Type"], answer.content) == ("application/json", written)
 
 
-def test_queries_keep_what_is_given_twice_and_what_is_encoded(staged: Any, picture: bytes) -> None:
+def test_queries_keep_repeated_and_encoded_parameters(staged: Any, picture: bytes) -> None:
     jpeg = {"Content-Type": "image/jpeg"}
     twice = staged.post("/v1/photos?preset=web&preset=metadata", data=picture, headers=jpeg)
     assert [(fault["field"], fault["code"]) for fault in twice.json()["errors"]] == [("preset", "duplicate_field")]
 
-    asked = {"jobs": '[{"type": "metadata"}]', "filename": "100% & more + ä.jpg", "reference": ""}
-    photo = staged.post("/v1/photos", params=asked, data=picture, headers=jpeg).json()
+    parameters = {"jobs": '[{"type": "metadata"}]', "filename": "100% & more + ä.jpg", "reference": ""}
+    photo = staged.post("/v1/photos", params=parameters, data=picture, headers=jpeg).json()
     assert (photo["original"]["filename"], photo["reference"]) == ("100% & more + ä.jpg", None)
 
 
 @pytest.mark.parametrize("path", ["/v1/photos/%2e%2e/x", "/v1/%E2%86%92", "/v1/%ff", "/v1/ph%6ftos", "/v1/a%2Fb", "/%"])
-def test_odd_addresses_are_no_fault_of_ours(staged: Any, path: str) -> None:
+def test_odd_paths_cause_no_internal_error(staged: Any, path: str) -> None:
     answer = staged.get(path)
 
     assert answer.status_code == (200 if path == "/v1/ph%6ftos" else 404), answer.text
@@ -139,7 +139,7 @@ def test_odd_addresses_are_no_fault_of_ours(staged: Any, path: str) -> None:
 
 
 def test_answers_without_a_body_have_none(staged: Any, picture: bytes) -> None:
-    photo = staged.taken(picture)
+    photo = staged.upload_photo(picture)
 
     for method, status in (("HEAD", 200), ("OPTIONS", 200), ("DELETE", 204)):
         answer = staged.ask(method, photo["links"]["self"])
@@ -147,13 +147,13 @@ def test_answers_without_a_body_have_none(staged: Any, picture: bytes) -> None:
     assert "Content-Type" not in answer.headers
 
 
-def test_the_gateways_id_of_a_request_is_ours(staged: Any) -> None:
+def test_the_request_id_is_that_of_the_gateway(staged: Any) -> None:
     answer = staged.get("/v1/photos/nonsense")
 
     assert answer.json()["request_id"] == answer.headers["X-Request-Id"] == answer.headers["X-Gateway-Request-Id"]
 
 
-def test_a_photo_that_is_too_large_for_lambda_is_told_the_way(staged: Any, picture: bytes) -> None:
+def test_a_photo_too_large_for_lambda_gets_direct_uploads_named(staged: Any, picture: bytes) -> None:
     fits = picture + bytes(4 * MIB - len(picture))
     jpeg = {"Content-Type": "image/jpeg"}
     assert staged.post("/v1/photos?preset=metadata", data=fits, headers=jpeg).status_code == 202
@@ -169,7 +169,7 @@ def test_a_photo_that_is_too_large_for_lambda_is_told_the_way(staged: Any, pictu
         assert answer.json()["type"] == "urn:darkroom:problem:request_too_large"
 
 
-def test_a_key_is_known(start_api: Any) -> None:
+def test_api_keys_work_on_lambda(start_api: Any) -> None:
     keyed = start_api(payload="2.0", DARKROOM_API_KEYS=f"alice:{hash_of(ALICE)}")
 
     assert keyed.get("/v1/photos").status_code == 401

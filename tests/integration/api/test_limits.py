@@ -25,7 +25,7 @@ def key(of: str) -> dict[str, str]:
 
 
 def check_429(answer: requests.Response, code: str, most: int) -> dict[str, Any]:
-    """A 429 that says when to come back, in whole seconds."""
+    """The answer must be a 429 with a Retry-After of 1 to `most` seconds. Returns its problem document."""
     assert answer.status_code == 429, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert 1 <= int(answer.headers["Retry-After"]) <= most
@@ -34,8 +34,8 @@ def check_429(answer: requests.Response, code: str, most: int) -> dict[str, Any]
     return problem
 
 
-def heard(caller: socket.socket) -> tuple[int, str]:
-    """The answer that comes to a request written by hand."""
+def read_answer(caller: socket.socket) -> tuple[int, str]:
+    """Status and body of the next answer on this connection."""
     answer = http.client.HTTPResponse(caller)
     answer.begin()
     return answer.status, answer.read().decode()
@@ -48,7 +48,7 @@ def upload(api: Any, of: str, body: Any) -> requests.Response:
     return answer
 
 
-# One process in most of them: with several, each one allows its share.
+# Most APIs here have one process: with several, each process allows its share.
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +63,11 @@ def rationed(start_api: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def shared(start_api: Any) -> Any:
-    """Of four threads one owner's uploads may hold two."""
+    """Uploads of one owner may hold two of the four threads."""
     return start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_API_THREADS="4")
 
 
-def test_a_key_that_asks_too_often_is_told_when_to_come_back(rated: Any) -> None:
+def test_a_key_over_its_rate_limit_gets_429_and_a_time_to_try_again(rated: Any) -> None:
     answers = [rated.get("/v1/photos", headers=key(ALICE)) for _ in range(3)]
     fourth = rated.get("/v1/photos", headers=key(ALICE))
 
@@ -79,11 +79,11 @@ def test_a_key_that_asks_too_often_is_told_when_to_come_back(rated: Any) -> None
         assert rated.get("/v1/photos", headers=key(other)).status_code == 200, "each key has its own limit"
     for _ in range(5):
         assert rated.get("/v1/photos").status_code == 401
-        assert rated.get("/healthz").status_code == 200, "what is open is not limited"
+        assert rated.get("/healthz").status_code == 200, "open routes are not limited"
 
 
-def test_the_wait_that_is_told_is_long_enough(start_api: Any) -> None:
-    """Whoever waits as long as it says is let in."""
+def test_a_request_after_the_time_of_retry_after_is_accepted(start_api: Any) -> None:
+    """Retry-After is long enough."""
     api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_RATE_LIMIT="2/3 seconds")
     answers = [api.get("/v1/photos", headers=key(ALICE)) for _ in range(9)]
     refused = [answer for answer in answers if answer.status_code == 429]
@@ -94,14 +94,14 @@ def test_the_wait_that_is_told_is_long_enough(start_api: Any) -> None:
     assert api.get("/v1/photos", headers=key(ALICE)).status_code == 200
 
 
-def test_bytes_of_an_owner_are_counted_over_all_their_keys(rationed: Any, picture: bytes) -> None:
+def test_bytes_are_counted_over_all_keys_of_an_owner(rationed: Any, picture: bytes) -> None:
     large = picture + bytes(BYTES // 2 + 1 - len(picture))
 
     assert upload(rationed, ALICE, large).status_code == 202
     detail = check_429(upload(rationed, ALICES_OTHER, large), "upload_quota_spent", HOUR)["detail"]
     assert "at most 200,000 bytes may be uploaded in an hour" in detail
-    assert upload(rationed, ALICE, picture).status_code == 202, "what still fits is taken"
-    assert rationed.get("/v1/photos", headers=key(ALICE)).status_code == 200, "looking is not uploading"
+    assert upload(rationed, ALICE, picture).status_code == 202, "a smaller upload still fits"
+    assert rationed.get("/v1/photos", headers=key(ALICE)).status_code == 200, "reading is not limited by bytes"
     assert upload(rationed, BOB, large).status_code == 202
 
 
@@ -112,14 +112,14 @@ def test_bytes_are_refused_before_they_are_read(rationed: Any) -> None:
     )
     with socket.create_connection(("127.0.0.1", rationed.settings.port), timeout=60) as caller:
         caller.sendall(head.encode())
-        status, text = heard(caller)
+        status, text = read_answer(caller)
 
-    # It would not fit into any hour, so there is no time to come back at.
+    # It does not fit into any hour, so there is no time to try again.
     assert status == 413
     assert "at most 200,000 bytes may be uploaded in an hour" in text
 
 
-def test_bytes_without_a_length_are_counted_when_they_have_come(start_api: Any, picture: bytes) -> None:
+def test_bytes_without_a_length_are_counted_when_they_have_arrived(start_api: Any, picture: bytes) -> None:
     api = start_api(
         DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_UPLOAD_BYTES_PER_HOUR=str(len(picture) + 10)
     )
@@ -130,21 +130,21 @@ def test_bytes_without_a_length_are_counted_when_they_have_come(start_api: Any, 
     check_429(upload(api, ALICE, iter([picture])), "upload_quota_spent", HOUR)
 
 
-def test_bytes_that_never_came_are_given_back(rationed: Any, picture: bytes) -> None:
-    """Refused for its type, or broken off: of the hour nothing is gone but what was sent."""
+def test_bytes_that_did_not_arrive_are_not_counted(rationed: Any, picture: bytes) -> None:
+    """An upload that is refused for its type or breaks off counts only the bytes that were sent."""
     head = f"POST /v1/photos?preset=metadata HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {CAROL}\r\n"
     for content_type in ("text/plain", "image/jpeg"):
         for _ in range(3):
             with socket.create_connection(("127.0.0.1", rationed.settings.port), timeout=60) as caller:
                 caller.sendall(f"{head}Content-Type: {content_type}\r\nContent-Length: {BYTES - 9}\r\n\r\n".encode())
                 caller.shutdown(socket.SHUT_WR)
-                assert heard(caller)[0] in (400, 415)
+                assert read_answer(caller)[0] in (400, 415)
 
     assert upload(rationed, CAROL, picture + bytes(BYTES - len(picture))).status_code == 202
     check_429(upload(rationed, CAROL, picture), "upload_quota_spent", HOUR)
 
 
-def test_what_is_longer_than_any_request_may_be_costs_nothing(start_api: Any, picture: bytes) -> None:
+def test_a_request_over_the_size_limit_is_not_counted(start_api: Any, picture: bytes) -> None:
     api = start_api(
         DARKROOM_API_KEYS=KEYS,
         DARKROOM_API_PROCESSES="1",
@@ -164,7 +164,7 @@ def test_what_is_longer_than_any_request_may_be_costs_nothing(start_api: Any, pi
 def test_bytes_without_a_length_are_counted_although_the_upload_is_refused(
     start_api: Any, picture: bytes, form: bool
 ) -> None:
-    """Before its body was read, or for what stands in it beside the photos."""
+    """The upload is refused before its body is read, or for a field of the form."""
     api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_UPLOAD_BYTES_PER_HOUR=str(BYTES))
     text = b'--x\r\nContent-Disposition: form-data; name="reference"\r\n\r\n' + bytes(BYTES) + b"\r\n--x--\r\n"
     media_type = "multipart/form-data; boundary=x" if form else "image/jpeg"
@@ -176,13 +176,13 @@ def test_bytes_without_a_length_are_counted_although_the_upload_is_refused(
     assert upload(api, BOB, picture).status_code == 202
 
 
-def test_one_owners_slow_uploads_leave_threads_for_the_others(shared: Any, picture: bytes) -> None:
+def test_slow_uploads_of_one_owner_leave_threads_for_the_others(shared: Any, picture: bytes) -> None:
     head = (
         "POST /v1/photos?preset=metadata HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
         f"Authorization: Bearer {ALICE}\r\nContent-Length: {len(picture)}\r\n\r\n"
     )
 
-    def full() -> list[requests.Response]:
+    def refusals() -> list[requests.Response]:
         answer = upload(shared, ALICES_OTHER, io.BytesIO(picture))
         return [answer] if answer.status_code == 429 else []
 
@@ -192,22 +192,22 @@ def test_one_owners_slow_uploads_leave_threads_for_the_others(shared: Any, pictu
         for caller in callers:
             caller.sendall(head.encode() + picture[:100])
 
-        shared.wait_until("both of alice's uploads are under way", lambda: len(shared.spooled()) == 2)
-        (refused,) = shared.wait_until("a third one is refused", full)
+        shared.wait_until("both uploads of alice are in progress", lambda: len(shared.spooled()) == 2)
+        (refused,) = shared.wait_until("a third one is refused", refusals)
 
         assert "2 of your uploads are in progress" in check_429(refused, "too_many_uploads", 5)["detail"]
         assert upload(shared, BOB, picture).status_code == 202
-        assert shared.get("/v1/photos", headers=key(ALICE)).status_code == 200, "looking is not uploading"
+        assert shared.get("/v1/photos", headers=key(ALICE)).status_code == 200, "reading is not limited by bytes"
         for caller in callers:
             caller.sendall(picture[100:])
-            status, text = heard(caller)
+            status, text = read_answer(caller)
             assert status == 202, text
-    assert upload(shared, ALICE, picture).status_code == 202, "their places are free again"
+    assert upload(shared, ALICE, picture).status_code == 202, "the places must be free again"
 
 
 @pytest.mark.parametrize("rest", [b"", b"not a photo"])
-def test_an_upload_that_fails_gives_its_place_back(shared: Any, rest: bytes) -> None:
-    """Three of them are more than there are places."""
+def test_an_upload_that_fails_frees_its_place(shared: Any, rest: bytes) -> None:
+    """There are fewer places than uploads here."""
     for _ in range(3):
         with socket.create_connection(("127.0.0.1", shared.settings.port), timeout=60) as caller:
             caller.sendall(
@@ -217,7 +217,7 @@ def test_an_upload_that_fails_gives_its_place_back(shared: Any, rest: bytes) -> 
                 + rest
             )
             caller.shutdown(socket.SHUT_WR)
-            status, text = heard(caller)
+            status, text = read_answer(caller)
         assert status == (415 if rest else 400), text
 
 
@@ -228,8 +228,8 @@ def test_without_keys_nothing_is_limited(start_api: Any) -> None:
 
 
 @pytest.mark.parametrize(("rate", "most"), [("20/hour", 20), ("7/hour", 8)])
-def test_two_processes_together_allow_what_was_set(start_api: Any, rate: str, most: int) -> None:
-    """Each process counts its share, rounded up: of 7 requests 4."""
+def test_two_processes_together_allow_the_configured_rate(start_api: Any, rate: str, most: int) -> None:
+    """Each process counts its share, rounded up: 4 of 7 requests."""
     api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="2", DARKROOM_RATE_LIMIT=rate)
     share = most // 2
 
@@ -243,11 +243,11 @@ def test_two_processes_together_allow_what_was_set(start_api: Any, rate: str, mo
 
 
 def ask_until_refused(api: Any, most: int) -> list[requests.Response]:
-    """Each request has a connection of its own, so that both processes get some: three times as many as are allowed."""
+    """Send three times as many requests as are allowed, each on a new connection, so that both processes get some."""
     return [requests.get(f"{api.url}/v1/photos", headers=key(ALICE), timeout=60) for _ in range(3 * most)]
 
 
-def test_two_processes_together_take_the_bytes_that_were_set(start_api: Any, picture: bytes) -> None:
+def test_two_processes_together_accept_the_configured_bytes(start_api: Any, picture: bytes) -> None:
     api = start_api(
         DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="2", DARKROOM_UPLOAD_BYTES_PER_HOUR=str(len(picture) * 4)
     )

@@ -15,7 +15,7 @@ from darkroom.record.photo import PhotoRecord
 @pytest.fixture(scope="module")
 def photos(api: Any, picture: bytes) -> list[str]:
     """Ids of nine photos, newest first; every third one is cancelled, and a tenth is deleted."""
-    ids = [api.taken(picture)["id"] for _ in range(10)][::-1]
+    ids = [api.upload_photo(picture)["id"] for _ in range(10)][::-1]
     for photo_id in ids[::3]:
         assert api.post(f"/v1/photos/{photo_id}/cancel").status_code == 200
     api.ask("DELETE", f"/v1/photos/{ids[4]}")
@@ -41,7 +41,7 @@ def flat(found: list[list[str]]) -> list[str]:
     return [photo for page in found for photo in page]
 
 
-def test_a_page_links_to_itself_and_to_the_next_with_all_that_was_asked_for(api: Any, photos: list[str]) -> None:
+def test_a_page_links_to_itself_and_to_the_next_with_all_parameters(api: Any, photos: list[str]) -> None:
     for query in ("", "?limit=2", "?limit=1&status=cancelled"):
         page = api.get(f"/v1/photos{query}").json()
         assert page["links"]["self"] == f"{api.settings.base_url}/v1/photos{query}"
@@ -64,7 +64,7 @@ def test_pages_follow_each_other_without_gaps(api: Any, photos: list[str], limit
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
 @pytest.mark.parametrize("status", ["cancelled", "processing", "failed"])
-def test_a_status_shows_only_its_photos_and_all_of_them(api: Any, photos: list[str], limit: int, status: str) -> None:
+def test_a_status_lists_exactly_the_photos_that_have_it(api: Any, photos: list[str], limit: int, status: str) -> None:
     wanted = [photo for photo in photos if api.get(f"/v1/photos/{photo}").json()["status"] == status]
 
     found = pages(api, f"limit={limit}&status={status}")
@@ -73,8 +73,8 @@ def test_a_status_shows_only_its_photos_and_all_of_them(api: Any, photos: list[s
     assert all(len(page) <= limit for page in found)
 
 
-def test_a_cursor_stays_good_when_its_photo_is_deleted(api: Any, picture: bytes, photos: list[str]) -> None:
-    newest = api.taken(picture)["id"]
+def test_a_cursor_stays_valid_when_its_photo_is_deleted(api: Any, picture: bytes, photos: list[str]) -> None:
+    newest = api.upload_photo(picture)["id"]
     page = api.get("/v1/photos?limit=1").json()
     assert [photo["id"] for photo in page["photos"]] == [newest]
 
@@ -83,8 +83,8 @@ def test_a_cursor_stays_good_when_its_photo_is_deleted(api: Any, picture: bytes,
     assert flat(pages(api, f"cursor={page['next']}")) == photos
 
 
-def test_a_page_of_photos_with_many_jobs_is_short(start_api: Any) -> None:
-    """On Lambda an answer has 6 MB at most."""
+def test_a_page_of_photos_with_many_jobs_is_shorter(start_api: Any) -> None:
+    """Lambda allows answers of at most 6 MB."""
     api = start_api()
     steps = [{"type": "resize", "width": 6000, "height": 4500, "background": "#12345678"}] * 20
     many = jobs_adapter.validate_python([{"type": "pipeline", "steps": steps}] * 50)

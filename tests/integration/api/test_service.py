@@ -1,4 +1,4 @@
-"""What the API says of itself, how it starts, and what every answer has in common."""
+"""What the API documents about itself, how it starts, and what all its answers have in common."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import pytest
 from tests.support.api import refusal_to_start
 
 
-def test_it_is_alive_and_ready(api: Any) -> None:
+def test_the_api_is_alive_and_ready(api: Any) -> None:
     for path in ("/healthz", "/readyz"):
         answer = api.get(path)
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-def test_operations_name_everything_that_can_be_asked_for(api: Any) -> None:
-    known = api.get("/v1/operations").json()
+def test_operations_list_all_jobs_steps_filters_and_presets(api: Any) -> None:
+    operations = api.get("/v1/operations").json()
 
-    assert known["jobs"].keys() == {"resize", "filter", "pipeline", "metadata"}
-    assert known["steps"].keys() == {"resize", "filter"}
-    assert {"grayscale", "sepia", "blur", "auto-contrast", "posterize"} <= known["filters"].keys()
-    assert known["filters"]["blur"]["properties"]["sigma"]["maximum"] == 100
-    assert known["default_preset"] == "web"
-    assert [job["type"] for job in known["presets"]["web"]["jobs"]] == ["resize", "resize", "resize", "metadata"]
-    assert known["presets"]["web"]["description"]
+    assert operations["jobs"].keys() == {"resize", "filter", "pipeline", "metadata"}
+    assert operations["steps"].keys() == {"resize", "filter"}
+    assert {"grayscale", "sepia", "blur", "auto-contrast", "posterize"} <= operations["filters"].keys()
+    assert operations["filters"]["blur"]["properties"]["sigma"]["maximum"] == 100
+    assert operations["default_preset"] == "web"
+    assert [job["type"] for job in operations["presets"]["web"]["jobs"]] == ["resize", "resize", "resize", "metadata"]
+    assert operations["presets"]["web"]["description"]
 
 
-def test_the_document_describes_every_route(api: Any) -> None:
+def test_the_openapi_document_describes_every_route(api: Any) -> None:
     document = api.get("/openapi.json").json()
 
     operations = {
@@ -72,7 +72,9 @@ def test_the_document_describes_every_route(api: Any) -> None:
     assert webhook["post"]["requestBody"]["content"]["application/json"]["schema"]["allOf"][0] == {
         "$ref": "#/components/schemas/Event"
     }
-    assert [server["url"] for server in document["servers"]] == ["."], "beside the document, under any name of ours"
+    assert [server["url"] for server in document["servers"]] == ["."], (
+        "paths are relative to the document, under any host name"
+    )
     upload = operations["POST /v1/photos"]
     assert upload["requestBody"]["required"]
     for status in ("422", "500", "503"):
@@ -84,14 +86,14 @@ def test_the_document_describes_every_route(api: Any) -> None:
     assert {"jobs", "preset", "filename"} <= {parameter["name"] for parameter in upload["parameters"]}
 
 
-def test_every_reference_in_the_document_leads_somewhere(api: Any) -> None:
+def test_every_reference_in_the_openapi_document_has_its_schema(api: Any) -> None:
     text = api.get("/openapi.json").text
 
     wanted = set(re.findall(r'"#/components/schemas/([^"]+)"', text))
     assert wanted <= json.loads(text)["components"]["schemas"].keys()
 
 
-def test_the_docs_page_needs_nothing_from_elsewhere(api: Any) -> None:
+def test_the_docs_page_loads_everything_from_the_api(api: Any) -> None:
     assert api.get("/").headers["Location"] == f"{api.settings.base_url}/docs"
     page = api.get("/docs")
     assert page.headers["Content-Type"].startswith("text/html")
@@ -102,14 +104,14 @@ def test_the_docs_page_needs_nothing_from_elsewhere(api: Any) -> None:
         assert api.get(f"/{source}").status_code == 200
 
 
-def test_a_sane_request_id_is_kept_and_another_replaced(api: Any) -> None:
-    promised = api.get("/openapi.json").json()["components"]["headers"]["X-Request-Id"]["schema"]["pattern"]
-    for sane in ("caller-7.1", "JKJaXmPLvHcESHA="):  # the latter is an API Gateway's
-        assert api.get("/healthz", headers={"X-Request-Id": sane}).headers["X-Request-Id"] == sane
-        assert re.search(promised, sane)
-    for bad in ("x" * 65, "a b", "né", ""):
-        given = api.get("/healthz", headers={"X-Request-Id": bad.encode()}).headers["X-Request-Id"]
-        assert re.fullmatch(r"[0-9a-f-]{36}", given)
+def test_a_valid_request_id_is_kept_and_an_invalid_one_replaced(api: Any) -> None:
+    pattern = api.get("/openapi.json").json()["components"]["headers"]["X-Request-Id"]["schema"]["pattern"]
+    for valid in ("caller-7.1", "JKJaXmPLvHcESHA="):  # the second one is from API Gateway
+        assert api.get("/healthz", headers={"X-Request-Id": valid}).headers["X-Request-Id"] == valid
+        assert re.search(pattern, valid)
+    for invalid in ("x" * 65, "a b", "né", ""):
+        request_id = api.get("/healthz", headers={"X-Request-Id": invalid.encode()}).headers["X-Request-Id"]
+        assert re.fullmatch(r"[0-9a-f-]{36}", request_id)
 
 
 def test_requests_are_logged_with_photo_status_and_duration(api: Any, picture: bytes) -> None:
@@ -117,15 +119,15 @@ def test_requests_are_logged_with_photo_status_and_duration(api: Any, picture: b
     photo = answer.json()["id"]
     api.get(f"/v1/photos/{photo}", headers={"X-Request-Id": "look-1"})
 
-    (taken,) = [line for line in api.logged("photo.accepted") if line["photo"] == photo]
-    assert taken["trace"] == answer.headers["X-Request-Id"]
-    (looked,) = [line for line in api.logged("request.answered") if line["trace"] == "look-1"]
-    assert (looked["method"], looked["status"], looked["photo"]) == ("GET", 200, photo)
-    assert looked["seconds"] >= 0
+    (accepted,) = [line for line in api.logged("photo.accepted") if line["photo"] == photo]
+    assert accepted["trace"] == answer.headers["X-Request-Id"]
+    (answered,) = [line for line in api.logged("request.answered") if line["trace"] == "look-1"]
+    assert (answered["method"], answered["status"], answered["photo"]) == ("GET", 200, photo)
+    assert answered["seconds"] >= 0
     assert not [line for line in api.logged("request.answered") if line["path"] == "/healthz"]
 
 
-def test_answers_tell_browsers_to_be_careful(api: Any) -> None:
+def test_answers_have_security_headers(api: Any) -> None:
     headers = api.get("/v1/photos").headers
 
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -146,7 +148,7 @@ def test_links_are_relative_without_a_public_url(start_api: Any, picture: bytes)
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "phrases"),
     [
         ({"DARKROOM_PORT": "99999", "DARKROOM_API_THREADS": "0"}, ["DARKROOM_PORT", "DARKROOM_API_THREADS"]),
         ({"DARKROOM_DEFAULT_PRESET": "nope"}, ["DARKROOM_DEFAULT_PRESET", "web"]),
@@ -156,16 +158,16 @@ def test_links_are_relative_without_a_public_url(start_api: Any, picture: bytes)
         ({"DARKROOM_HOST": "nowhere.invalid"}, ["DARKROOM_HOST", "nowhere.invalid"]),
     ],
 )
-def test_a_wrong_setting_ends_it_with_a_plain_message(
-    aws_env: dict[str, str], variables: dict[str, str], said: list[str]
+def test_a_wrong_setting_ends_the_start_with_a_plain_message(
+    aws_env: dict[str, str], variables: dict[str, str], phrases: list[str]
 ) -> None:
-    told = refusal_to_start(aws_env | variables)
+    message = refusal_to_start(aws_env | variables)
 
-    for word in said:
-        assert word in told
+    for phrase in phrases:
+        assert phrase in message
 
 
-def test_it_listens_on_ipv6(start_api: Any) -> None:
+def test_the_api_listens_on_ipv6(start_api: Any) -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
@@ -176,7 +178,7 @@ def test_it_listens_on_ipv6(start_api: Any) -> None:
     assert api.get(f"http://[::1]:{api.settings.port}/healthz").status_code == 200
 
 
-def test_it_needs_no_home_and_no_other_folder_than_its_spool(start_api: Any, tmp_path: Path, picture: bytes) -> None:
+def test_the_api_writes_to_no_folder_but_its_spool(start_api: Any, tmp_path: Path, picture: bytes) -> None:
     home = tmp_path / "home"
     home.mkdir()
     api = start_api(HOME=str(home), XDG_RUNTIME_DIR=str(home))

@@ -1,4 +1,4 @@
-"""Callers who send drop by drop, or never go on: however many there are, the others are served."""
+"""Callers that send slowly or stop: however many there are, the API serves the others."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ KEYS = f"alice:{hash_of(ALICE)} bob:{hash_of(BOB)} carol:{hash_of(CAROL)}"
 
 THREADS = 4
 MANY = 40
-"""Callers: if each held a thread for some seconds only, nobody else would be served for longer than PATIENCE."""
+"""Slow callers. If each of them held a thread for a few seconds, other callers would wait longer than PATIENCE."""
 
 PATIENCE = 40
-"""Seconds until the others give up."""
+"""Seconds until the other callers give up."""
 
 UPLOAD = "POST /v1/photos HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
 HUGE = "Content-Length: 100000000\r\n\r\nx"
@@ -36,13 +36,13 @@ HELD = {
     "a body with GET": f"GET /healthz HTTP/1.1\r\nHost: x\r\n{HUGE}",
     "a body with HEAD": f"HEAD /docs HTTP/1.1\r\nHost: x\r\n{HUGE}",
     "a body without a length": f"GET /healthz HTTP/1.1\r\nHost: x\r\n{OPEN_ENDED}",
-    "a body for what takes none": f"OPTIONS / HTTP/1.1\r\nHost: x\r\n{HUGE}",
+    "a body with OPTIONS": f"OPTIONS / HTTP/1.1\r\nHost: x\r\n{HUGE}",
     "an upload without a key": UPLOAD + HUGE,
     "a small upload without a key": UPLOAD + "Content-Length: 9999\r\n\r\nx",
     "chunks without a key": UPLOAD + OPEN_ENDED,
     "a second head without an end": "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTTP/1.1\r\nHo",
 }
-"""What anybody can begin."""
+"""Beginnings of requests that need no key."""
 
 
 @pytest.fixture(scope="module")
@@ -56,42 +56,42 @@ def keyed(start_api: Any) -> Any:
 
 
 @contextlib.contextmanager
-def dripping(api: Any, count: int, begun: str) -> Iterator[list[socket.socket]]:
-    """Callers who begin a request and then send a byte now and then, none of whom reads what is answered."""
+def slow_callers(api: Any, count: int, beginning: str) -> Iterator[list[socket.socket]]:
+    """Callers that begin a request and then send a byte every 0.2 s. They do not read the answer."""
     done = threading.Event()
     with contextlib.ExitStack() as stack:
         callers = []
         for _ in range(count):
             caller = stack.enter_context(socket.create_connection(("127.0.0.1", api.settings.port), timeout=60))
-            caller.sendall(begun.encode())
+            caller.sendall(beginning.encode())
             callers.append(caller)
 
-        def drip() -> None:
+        def send_bytes() -> None:
             while not done.wait(0.2):
                 for caller in callers:
                     with contextlib.suppress(OSError):
                         caller.sendall(b"x")
 
-        dripper = threading.Thread(target=drip)
-        if begun:  # or they are as silent as they began
-            dripper.start()
+        sender = threading.Thread(target=send_bytes)
+        if beginning:  # callers that sent nothing stay silent
+            sender.start()
         try:
             yield callers
         finally:
             done.set()
-            if begun:
-                dripper.join()
+            if beginning:
+                sender.join()
 
 
 def status(api: Any, path: str, key: str | None = None) -> int:
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", api.settings.port, timeout=PATIENCE)) as other:
-        other.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
-        return other.getresponse().status
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", api.settings.port, timeout=PATIENCE)) as caller:
+        caller.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
+        return caller.getresponse().status
 
 
-@pytest.mark.parametrize("begun", HELD)
-def test_callers_without_a_key_hold_no_threads(keyed: Any, begun: str) -> None:
-    with dripping(keyed, MANY, HELD[begun]):
+@pytest.mark.parametrize("beginning", HELD)
+def test_requests_without_a_key_hold_no_threads(keyed: Any, beginning: str) -> None:
+    with slow_callers(keyed, MANY, HELD[beginning]):
         for _ in range(3):
             assert status(keyed, "/healthz") == 200
 
@@ -104,23 +104,23 @@ def test_callers_without_a_key_hold_no_threads(keyed: Any, begun: str) -> None:
 )
 def test_slow_bodies_of_one_owner_leave_threads_for_the_others(keyed: Any, method: str, path: str) -> None:
     head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99999\r\n"
-    with dripping(keyed, MANY, f"{head}{ALICES}\r\nx"):
+    with slow_callers(keyed, MANY, f"{head}{ALICES}\r\nx"):
         for _ in range(3):
             assert status(keyed, "/v1/photos", BOB) == 200
 
 
-def test_an_owners_bodies_on_their_way_are_limited(keyed: Any) -> None:
+def test_an_owner_may_send_a_limited_number_of_bodies_at_once(keyed: Any) -> None:
     carol = {"Authorization": f"Bearer {CAROL}"}
     with contextlib.ExitStack() as slow:
 
         def refused() -> Any:
-            """The slow one may itself be refused, if it comes while the other is read: then another one tries."""
+            """The slow request is refused if it arrives while the other one is read. The next call then tries again."""
             caller = slow.enter_context(socket.create_connection(("127.0.0.1", keyed.settings.port), timeout=60))
             caller.sendall(f"{REDRIVE}Authorization: Bearer {CAROL}\r\nContent-Length: 12\r\n\r\n".encode())
             answer = keyed.post("/v1/dead-letters/redrive", json={"all": True}, headers=carol)
             return [answer] if answer.status_code == 429 else []
 
-        (answer,) = keyed.wait_until("one body is on its way", refused)
+        (answer,) = keyed.wait_until("one body is being received", refused)
 
         assert answer.json()["type"] == "urn:darkroom:problem:too_many_requests"
         assert "the bodies of 1 of your requests" in answer.json()["detail"]
@@ -129,21 +129,21 @@ def test_an_owners_bodies_on_their_way_are_limited(keyed: Any) -> None:
         assert bobs.status_code == 200, bobs.text
 
 
-def test_a_body_that_drips_is_refused_although_nobody_falls_silent(keyed: Any) -> None:
-    with dripping(keyed, 1, f"{REDRIVE}{ALICES}Content-Length: 9999\r\n\r\nx") as (caller,):
+def test_a_body_that_comes_too_slowly_is_refused(keyed: Any) -> None:
+    with slow_callers(keyed, 1, f"{REDRIVE}{ALICES}Content-Length: 9999\r\n\r\nx") as (caller,):
         answer = http.client.HTTPResponse(caller)
         answer.begin()
 
         assert answer.status == 400
-    keyed.wait_until("the place is free again", lambda: posted(keyed) == 200)
+    keyed.wait_until("the place is free again", lambda: redrive_status(keyed) == 200)
 
 
-def posted(api: Any) -> int:
+def redrive_status(api: Any) -> int:
     answer = api.post("/v1/dead-letters/redrive", json={"all": True}, headers={"Authorization": f"Bearer {ALICE}"})
     return int(answer.status_code)
 
 
-def test_slow_heads_are_waited_for_a_while(keyed: Any) -> None:
+def test_the_api_waits_for_slow_request_heads(keyed: Any) -> None:
     pause = threading.Event()
     with socket.create_connection(("127.0.0.1", keyed.settings.port), timeout=60) as caller:
         for _ in range(2):  # the second one on the same connection
@@ -160,7 +160,7 @@ def test_two_requests_sent_at_once_are_both_answered(keyed: Any) -> None:
     post = f"{REDRIVE}{ALICES}Content-Length: {len(body)}\r\n\r\n".encode()
     with socket.create_connection(("127.0.0.1", keyed.settings.port), timeout=60) as caller:
         caller.sendall((post + body) * 2 + b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-        answers = b""  # several may be read at once
+        answers = b""  # one read may return several
         while answers.count(b"HTTP/1.1 ") < 3:
             more = caller.recv(65_536)
             assert more, answers
@@ -171,7 +171,7 @@ def test_two_requests_sent_at_once_are_both_answered(keyed: Any) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/photos", "/v1/photos?preset=nope", "/v1/dead-letters/redrive", "/v1/nothing"])
 @pytest.mark.parametrize("media_type", ["image/jpeg", "multipart/form-data; boundary=x", "application/json"])
-def test_chunks_that_are_broken_are_no_fault_of_ours(keyed: Any, path: str, media_type: str) -> None:
+def test_broken_chunks_get_4xx(keyed: Any, path: str, media_type: str) -> None:
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\n{ALICES}Content-Type: {media_type}\r\n"
     with socket.create_connection(("127.0.0.1", keyed.settings.port), timeout=60) as caller:
         caller.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\nZZ\r\n".encode())
@@ -183,8 +183,8 @@ def test_chunks_that_are_broken_are_no_fault_of_ours(keyed: Any, path: str, medi
     assert not keyed.logged("request.failed")
 
 
-def test_a_caller_who_is_not_heard_out_is_told_that_the_connection_ends(keyed: Any) -> None:
-    """Or it would send its next request there."""
+def test_an_answer_before_the_end_of_a_body_closes_the_connection(keyed: Any) -> None:
+    """The caller would otherwise send its next request on this connection."""
     for _ in range(20):
         answer = keyed.post("/v1/photos", data=bytes(200_000))
         assert answer.status_code == 401

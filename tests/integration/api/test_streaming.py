@@ -1,4 +1,4 @@
-"""Uploads go to disk as they come, never into memory, and leave nothing behind."""
+"""Uploads are written to disk as they arrive, are not held in memory, and leave no files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 MIB = 1024 * 1024
 SIZE = 60 * MIB
 CHUNK = b"\0" * MIB
-MANNERS = 24
-"""Mebibytes that a process may grow by for other reasons."""
+MARGIN = 24
+"""Mebibytes by which a process may grow for other reasons."""
 
 
 def large(picture: bytes) -> Iterator[bytes]:
-    """A photo with much behind its end, which readers of JPEG do not mind."""
+    """A JPEG followed by zeros, which readers of JPEG ignore."""
     yield picture
     for _ in range(SIZE // MIB):
         yield CHUNK
@@ -32,7 +32,7 @@ def as_form(body: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def peak_memory(api: Any) -> int:
-    """The most memory, in mebibytes, that a process of the API ever had."""
+    """The largest peak of memory, in mebibytes, of the API's processes."""
     peaks = []
     for process in api.processes():
         status = Path(f"/proc/{process}/status").read_text()
@@ -41,7 +41,7 @@ def peak_memory(api: Any) -> int:
 
 
 @pytest.mark.parametrize("form", [True, False])
-def test_a_large_photo_is_never_held_in_memory(start_api: Any, picture: bytes, form: bool) -> None:
+def test_a_large_photo_is_not_held_in_memory(start_api: Any, picture: bytes, form: bool) -> None:
     api = start_api(DARKROOM_API_PROCESSES="1")
     path, content_type, wrap = (
         ("/v1/photos", "multipart/form-data; boundary=frontier", as_form)
@@ -49,13 +49,15 @@ def test_a_large_photo_is_never_held_in_memory(start_api: Any, picture: bytes, f
         else ("/v1/photos?preset=metadata", "image/jpeg", iter)
     )
     headers = {"Content-Type": content_type}
-    assert api.post(path, data=b"".join(wrap(iter([picture]))), headers=headers).status_code == 202  # libraries loaded
+    assert (
+        api.post(path, data=b"".join(wrap(iter([picture]))), headers=headers).status_code == 202
+    )  # loads the libraries
     before = peak_memory(api)
 
     answer = api.post(path, data=wrap(large(picture)), headers=headers)
 
     assert answer.status_code == 202, answer.text
-    assert peak_memory(api) - before < MANNERS
+    assert peak_memory(api) - before < MARGIN
     original = answer.json()["original"]
     digest = hashlib.sha256()
     for chunk in large(picture):
@@ -70,14 +72,14 @@ def test_a_large_photo_is_never_held_in_memory(start_api: Any, picture: bytes, f
 
 @pytest.mark.parametrize("chunked", [True, False])
 @pytest.mark.parametrize(("fields", "size"), [(60, MIB - 10), (1, 40 * MIB), (60, 100_000)])
-def test_the_text_of_a_form_is_not_gathered_in_memory(
+def test_the_text_fields_of_a_form_are_not_collected_in_memory(
     start_api: Any, picture: bytes, fields: int, size: int, chunked: bool
 ) -> None:
-    """Many fields, each of which would be let in by itself."""
+    """Many fields, each of which is small enough by itself."""
     api = start_api(DARKROOM_API_PROCESSES="1")
     content_type = {"Content-Type": "multipart/form-data; boundary=frontier"}
     photo = b"".join(as_form(iter([picture])))
-    assert api.post("/v1/photos", data=photo, headers=content_type).status_code == 202  # libraries loaded
+    assert api.post("/v1/photos", data=photo, headers=content_type).status_code == 202  # loads the libraries
     before = peak_memory(api)
     text = b'--frontier\r\nContent-Disposition: form-data; name="f%d"\r\n\r\n%s\r\n'
 
@@ -90,13 +92,15 @@ def test_the_text_of_a_form_is_not_gathered_in_memory(
 
     assert answer.status_code == 413, answer.text
     assert "262,144 bytes" in answer.json()["detail"]
-    assert peak_memory(api) - before < MANNERS
+    assert peak_memory(api) - before < MARGIN
     assert not api.spooled()
 
 
 @pytest.mark.parametrize("form", [True, False])
 @pytest.mark.parametrize("length", ["Content-Length: 5000000", "Transfer-Encoding: chunked"])
-def test_a_caller_who_goes_away_half_way_leaves_nothing(api: Any, picture: bytes, form: bool, length: str) -> None:
+def test_an_upload_that_breaks_off_leaves_no_file_and_no_photo(
+    api: Any, picture: bytes, form: bool, length: str
+) -> None:
     content_type = "multipart/form-data; boundary=frontier" if form else "image/jpeg"
     half = picture + b"\0" * MIB
     body = b"".join(as_form(iter([half])))[:-20] if form else half
@@ -108,7 +112,7 @@ def test_a_caller_who_goes_away_half_way_leaves_nothing(api: Any, picture: bytes
         )
         caller.sendall(body)
         api.wait_until("the upload is on disk", lambda: api.spooled())
-        assert not list(api.settings.spool_dir.iterdir()), "a file with a name outlives a crash"
+        assert not list(api.settings.spool_dir.iterdir()), "a file with a name would remain after a crash"
 
     api.wait_until("the upload is gone", lambda: not api.spooled())
 
@@ -116,7 +120,7 @@ def test_a_caller_who_goes_away_half_way_leaves_nothing(api: Any, picture: bytes
     assert api.messages() == []
 
 
-def test_refused_uploads_leave_nothing(api: Any, picture: bytes) -> None:
+def test_refused_uploads_leave_no_file(api: Any, picture: bytes) -> None:
     api.upload(("a.jpg", b"hello"))
     api.upload(("a.jpg", picture), jobs="[{")
     api.upload(("a.jpg", b"hello"), ("b.jpg", b"hello"))

@@ -1,4 +1,4 @@
-"""POST /v1/photos: what is taken, and what is left in S3, DynamoDB and SQS."""
+"""POST /v1/photos: which uploads the API accepts, and what it writes to S3, DynamoDB and SQS."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def test_a_form_with_jobs_is_answered_with_the_photo(api: Any, picture: bytes) -
     assert message["trace"] == answer.headers["X-Request-Id"]
 
 
-def test_a_preset_gives_its_jobs(api: Any, picture: bytes) -> None:
-    photo = api.taken(picture, preset="thumbnail")
+def test_a_preset_stands_for_its_jobs(api: Any, picture: bytes) -> None:
+    photo = api.upload_photo(picture, preset="thumbnail")
 
     assert [job["spec"]["position"] for job in photo["jobs"]] == ["attention"]
 
@@ -62,7 +62,7 @@ def test_without_jobs_and_preset_the_default_preset_is_used(api: Any, picture: b
     assert [job["type"] for job in answer.json()["jobs"]] == WEB
 
 
-def test_fields_left_empty_in_a_form_are_not_given(api: Any, picture: bytes) -> None:
+def test_empty_form_fields_are_ignored(api: Any, picture: bytes) -> None:
     answer = api.upload(("photo.jpg", picture), jobs="", preset="", reference="", metadata="")
 
     assert answer.status_code == 202
@@ -70,7 +70,7 @@ def test_fields_left_empty_in_a_form_are_not_given(api: Any, picture: bytes) -> 
     assert [job["type"] for job in answer.json()["jobs"]] == WEB
 
 
-def test_form_fields_may_stand_in_the_address(api: Any, picture: bytes) -> None:
+def test_form_fields_may_be_query_parameters(api: Any, picture: bytes) -> None:
     answer = api.post("/v1/photos?preset=metadata&reference=r1", files={"photo": ("photo.jpg", picture)})
 
     assert answer.status_code == 202
@@ -97,7 +97,7 @@ def test_a_raw_body_needs_no_type(api: Any, webp: bytes) -> None:
     assert answer.json()["original"]["content_type"] == "image/webp"
 
 
-def test_a_raw_body_takes_jobs_and_metadata_as_json_in_the_address(api: Any, webp: bytes) -> None:
+def test_a_raw_body_takes_jobs_and_metadata_as_json_in_the_query(api: Any, webp: bytes) -> None:
     jobs = quote(json.dumps([{"type": "resize", "height": 20}]))
     metadata = quote(json.dumps({"camera": "Ω"}))
 
@@ -109,7 +109,7 @@ def test_a_raw_body_takes_jobs_and_metadata_as_json_in_the_address(api: Any, web
     assert answer.json()["original"]["filename"] == "photo.webp"
 
 
-def test_a_raw_body_may_come_in_chunks_of_unknown_length(api: Any, webp: bytes) -> None:
+def test_a_raw_body_may_be_chunked(api: Any, webp: bytes) -> None:
     chunks = (webp[start : start + 100] for start in range(0, len(webp), 100))
 
     answer = api.post("/v1/photos?preset=web", data=chunks, headers={"Content-Type": "image/webp"})
@@ -131,7 +131,7 @@ def test_file_names_are_made_safe(api: Any, webp: bytes) -> None:
     assert answer.json()["original"]["filename"] == "beispiel.webp"
 
 
-def test_each_photo_of_a_batch_gets_its_own_verdict(api: Any, picture: bytes, webp: bytes) -> None:
+def test_each_photo_of_a_batch_is_accepted_or_refused_by_itself(api: Any, picture: bytes, webp: bytes) -> None:
     answer = api.upload(("a.jpg", picture), ("b.jpg", b"hello"), ("c.webp", webp), jobs=[{"type": "metadata"}])
 
     assert answer.status_code == 202
@@ -145,7 +145,7 @@ def test_each_photo_of_a_batch_gets_its_own_verdict(api: Any, picture: bytes, we
     assert api.get(third["links"]["self"]).json()["status"] == "processing"
 
 
-def test_a_batch_without_any_good_photo_is_a_problem(api: Any, picture: bytes) -> None:
+def test_a_batch_whose_photos_are_all_refused_gets_a_problem_document(api: Any, picture: bytes) -> None:
     answer = api.upload(("a.jpg", b"hello"), ("b.jpg", picture[:20]))
 
     assert answer.status_code == 422
@@ -157,7 +157,7 @@ def test_a_batch_without_any_good_photo_is_a_problem(api: Any, picture: bytes) -
     assert re.fullmatch(r"[0-9a-f-]{36}", answer.json()["batch"])
 
 
-def test_a_photo_gets_an_expiry_when_photos_are_not_kept_for_ever(start_api: Any, webp: bytes) -> None:
+def test_a_photo_expires_after_the_retention_period(start_api: Any, webp: bytes) -> None:
     api = start_api(DARKROOM_RETENTION_DAYS="7")
 
     photo = api.upload(("a.webp", webp)).json()
