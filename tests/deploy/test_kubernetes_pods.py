@@ -16,7 +16,7 @@ from darkroom.resources import RESERVE, slots_and_memory
 from darkroom.services import Services
 from darkroom.settings import PREFIX, Settings, read_settings
 from tests.support.kustomize import Manifest, render, the
-from tests.support.manifests import FOLDERS, KUBERNETES, OURS, PROJECT, our_pods, pods, settings, size
+from tests.support.manifests import FOLDERS, KUBERNETES, OUR_CONTAINERS, PROJECT, our_pods, pods, settings, size
 
 
 @pytest.fixture(params=FOLDERS)
@@ -89,7 +89,9 @@ def test_pods_keep_the_restricted_profile(manifests: list[Manifest]) -> None:
     user = re.search(r"^USER (\d+):(\d+)$", (PROJECT / "Dockerfile").read_text(), re.MULTILINE)
     assert user
     enforced = the(manifests, "Namespace", "darkroom")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
-    exceptions = [one["metadata"]["name"] for one, _, container in pods(manifests) if container["name"] not in OURS]
+    exceptions = [
+        one["metadata"]["name"] for one, _, container in pods(manifests) if container["name"] not in OUR_CONTAINERS
+    ]
     assert enforced == ("baseline" if exceptions == ["localstack"] else "restricted")
     for _, pod, container in pods(manifests):
         assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers", "ephemeralContainers"} & pod.keys()

@@ -160,7 +160,7 @@ def test_an_attempt_that_failed_is_made_up_for(services: Services, picture: byte
     put(services, upload_key(photo.id), picture)
 
     def bug(_path: Path) -> Sniffed:
-        raise DarkroomError("IndexError: nobody thought of this")
+        raise DarkroomError("IndexError: an unexpected error")
 
     with pytest.raises(Unavailable):
         take(services, UploadMessage(photo=photo.id), bug)

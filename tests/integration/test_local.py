@@ -27,7 +27,7 @@ from PIL import Image
 from darkroom.local.containers import main
 from darkroom.local.emulator import Emulator, StartFailed, free_port
 from darkroom.settings import PROJECT
-from tests.support.embedded_run import HANGS, EmbeddedProcess, ended, nobody_listens
+from tests.support.embedded_run import HANGS, EmbeddedProcess, ended, is_port_free
 
 API = """
 import http.server, os, signal, sys
@@ -126,7 +126,7 @@ def test_it_says_where_everything_is_and_stops_in_order(run: LocalRun) -> None:
 
     assert (status, printed.splitlines()[-1]) == (0, "stopped")
     assert (run.folder / "order").read_text().splitlines() == ["api stops"] + 3 * ["worker stops"]
-    assert nobody_listens(run.aws_port)
+    assert is_port_free(run.aws_port)
 
 
 def test_where_keys_are_needed_the_example_sends_one(run: LocalRun) -> None:
@@ -186,8 +186,8 @@ def test_a_worker_that_ends_by_itself_ends_the_run_and_shows_its_log(run: LocalR
     assert status == 1
     assert "worker-1 ended with exit code 3" in printed
     assert "the reason why it ended" in printed
-    assert nobody_listens(run.api_port)
-    assert nobody_listens(run.aws_port)
+    assert is_port_free(run.api_port)
+    assert is_port_free(run.aws_port)
 
 
 def test_a_killed_worker_ends_the_run_as_well(run: LocalRun) -> None:
@@ -301,7 +301,7 @@ def test_an_endpoint_where_nothing_answers_is_named(run: LocalRun) -> None:
     assert status == 1
     assert printed.startswith(f"waiting for AWS at {endpoint} (AWS_ENDPOINT_URL)\n")
     assert f"darkroom: nothing answers at {endpoint} after 10 s (Connection refused)" in printed
-    assert nobody_listens(run.api_port)
+    assert is_port_free(run.api_port)
 
 
 def test_an_emulator_that_was_killed_at_its_first_run_starts_again(run: LocalRun, endpoint: str) -> None:

@@ -23,7 +23,7 @@ from darkroom.provision.stack import TEMPLATES
 from darkroom.provision.stack import Stack as StackOnAws
 from darkroom.services import Services
 from darkroom.settings import read_settings
-from tests.support.embedded_run import ended, nobody_listens
+from tests.support.embedded_run import ended, is_port_free
 from tests.support.serverless_run import OWN, Serverless, ServerlessProcess, url_in, wait_for_photo
 from tests.support.stack import Stack
 from tests.support.waiting import PATIENCE, wait_until
@@ -294,7 +294,7 @@ def test_a_stopped_run_continues_at_the_next_start(serverless: Serverless, pictu
     assert status == 0, printed
     assert "unfinished" not in printed
     assert printed.endswith("stopped\n")
-    assert nobody_listens(serverless.process.aws_port)
+    assert is_port_free(serverless.process.aws_port)
     assert functions
     wait_until("no function is left", lambda: not any(Path(f"/proc/{child}").exists() for child in functions))
 

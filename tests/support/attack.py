@@ -1,6 +1,6 @@
-"""What schemathesis is told for the attack on the API (test_contract.py): photos to send, and checks of our own.
+"""Hooks of schemathesis for test_contract.py: photos that it sends, and two checks of ours.
 
-It is loaded by schemathesis' own command, by SCHEMATHESIS_HOOKS.
+The command of schemathesis loads this module, which SCHEMATHESIS_HOOKS names.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from darkroom.sniff import INPUT_FORMATS
 
 EXCUSED = {
-    # Whether these hold depends on what is there, which no document can say.
-    "bad_cursor": "a cursor is what an answer named",
-    "idempotency_key_reused": "the key came with another request before",
-    "too_many_jobs": "the photo has as many as it may",
-    "unknown_preset": "the settings name the presets",
-    "webhooks_off": "the settings hold the secret",
-    "too_large": "the settings say how many bytes a photo may have",
-    "unsupported_photo": "any bytes are sound; whether they are a photo only they say",
+    # These depend on data and settings, which an OpenAPI document cannot describe.
+    "bad_cursor": "a valid cursor comes from an earlier answer",
+    "idempotency_key_reused": "the key was used for another request",
+    "too_many_jobs": "the photo already has the maximum",
+    "unknown_preset": "the settings define the presets",
+    "webhooks_off": "the settings have no secret",
+    "too_large": "the settings limit the bytes of a photo",
+    "unsupported_photo": "OpenAPI allows any bytes, and some are not a photo",
     "unreadable_photo": "the same",
-    "not_a_file": "OpenAPI cannot ask for a file name",
-    "extra_forbidden": "`filename` stands in the address of a raw photo only",
+    "not_a_file": "OpenAPI cannot require a file name",
+    "extra_forbidden": "`filename` is a parameter of raw uploads only",
     "json_invalid": "the document asks for JSON in the text (contentSchema), which schemathesis does not always make",
-    # OpenAPI cannot say these of an address, or of an address and a form together.
-    "duplicate_field": "given in the form and in the address",
-    "jobs_and_preset": "give one of them",
-    "one_selection": "give exactly one",
+    # OpenAPI cannot describe these rules of a query, or of a query and a form together.
+    "duplicate_field": "in the form and in the query",
+    "jobs_and_preset": "at most one of them",
+    "one_selection": "exactly one of them",
     "too_long": "bytes of metadata, counted as JSON",
     "number_too_large": "integers of metadata beyond 2^53",
 }
-"""Reasons, by code, for which a request that fits the document may be refused all the same."""
+"""Codes of errors with which the API may refuse a request that fits the document, with the reason."""
 
 
 def _photo(file_format: str) -> bytes:
@@ -51,22 +51,22 @@ for _type in (*INPUT_FORMATS.values(), "application/octet-stream"):
 
 
 def reasons(problem: dict[str, Any]) -> set[str]:
-    """The codes of what is wrong; of a batch, those of its photos."""
-    within = [
+    """The error codes of a problem document, including those of a batch's photos."""
+    faults = [
         *problem.get("errors", []),
-        *[{"code": code} for one in problem.get("photos", []) for code in reasons(one)],
+        *[{"code": code} for photo in problem.get("photos", []) for code in reasons(photo)],
     ]
-    return {fault["code"] for fault in within} or {problem["type"].rpartition(":")[2]}
+    return {fault["code"] for fault in faults} or {problem["type"].rpartition(":")[2]}
 
 
 @schemathesis.check
-def sound_requests_are_taken(ctx: Any, response: Any, case: Any) -> None:
+def valid_requests_are_accepted(ctx: Any, response: Any, case: Any) -> None:
     refused = response.status_code in (400, 413, 415, 422)
     if not refused or not reasons(response.json()) <= EXCUSED.keys():
         positive_data_acceptance(ctx, response, case)
 
 
 @schemathesis.check
-def strangers_see_nothing(ctx: Any, response: Any, case: Any) -> None:
+def other_owners_get_404(ctx: Any, response: Any, case: Any) -> None:
     refused = response.status_code == 422 and reasons(response.json()) <= EXCUSED.keys()
     assert response.status_code == 404 or refused, f"{case.method} {case.path}: {response.status_code}"

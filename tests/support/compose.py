@@ -1,4 +1,4 @@
-"""One project of Docker Compose, used as its user would."""
+"""One project of Docker Compose, used as a user would use it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROJECT = Path(__file__).parents[2]
 ENDED = {"succeeded", "failed"}
 
 HANGS = 240
-"""Seconds after which something that we wait for counts as hanging. Nothing is measured with it."""
+"""Seconds after which a test stops waiting. The limit only ends a hanging test."""
 
 
 class ComposeProject:
@@ -31,7 +31,7 @@ class ComposeProject:
         self.checkout = Path(tempfile.mkdtemp(prefix="darkroom-e2e-"))
         """The folder in which check-settings looks for .env."""
         self.storage_url = f"http://127.0.0.1:{localstack_port}"
-        # What is exported where the tests run must not reach the services.
+        # Variables of the shell that runs the tests must not reach the services.
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("DARKROOM_", "AWS_"))}
         self.environ = clean | {
             "COMPOSE_PROJECT_NAME": name,
@@ -47,7 +47,7 @@ class ComposeProject:
         return self._run(["docker", "compose", *files, *arguments], check=check)
 
     def shell(self, script: str, folder: Path) -> subprocess.CompletedProcess[str]:
-        """Run commands for bash as a user types them, `docker compose` among them, in a folder of the test's own."""
+        """Run commands with bash as a user types them, including `docker compose`, in a folder of the test."""
         files = [PROJECT / "docker-compose.yml", PROJECT / "tests/e2e/compose.e2e.yml"]
         environ = {"COMPOSE_FILE": os.pathsep.join(map(str, files)), "COMPOSE_ENV_FILES": os.devnull}
         return subprocess.run(
@@ -78,17 +78,17 @@ class ComposeProject:
         return done
 
     def up(self, workers: int, lease: int = 12) -> None:
-        """As many healthy workers as asked for, and whatever they need. `lease` in seconds."""
+        """Start this number of workers and what they need, and wait until they are healthy. `lease`: seconds."""
         self.environ["E2E_LEASE"] = str(lease)
         self.compose("up", "-d", "--wait", "--scale", f"worker={workers}")
 
     def containers(self, service: str) -> list[dict[str, Any]]:
-        """What `docker inspect` says of a service's containers, stopped ones included."""
+        """The output of `docker inspect` for the containers of a service, including stopped ones."""
         ids = self.compose("ps", "-aq", service).stdout.split()
         return json.loads(self.docker("inspect", *ids).stdout) if ids else []
 
     def logs(self, container: dict[str, Any]) -> list[dict[str, Any]]:
-        """The lines of a container's log that are JSON objects, as ours all are."""
+        """The lines of a container's log that are JSON objects, as all lines of Darkroom are."""
         done = self.docker("logs", container["Id"])
         return [json.loads(line) for line in (done.stdout + done.stderr).splitlines() if line.startswith("{")]
 
@@ -109,7 +109,7 @@ class ComposeProject:
         return response.json()
 
     def ended(self, photo: dict[str, Any]) -> dict[str, Any]:
-        """The photo once all its jobs have ended."""
+        """Wait until all jobs of the photo have ended, and return it."""
         deadline = time.monotonic() + HANGS
         while time.monotonic() < deadline:
             photo = self.photo(photo, wait=20)
@@ -121,18 +121,18 @@ class ComposeProject:
         deadline = time.monotonic() + HANGS
         while not condition():
             if time.monotonic() > deadline:
-                pytest.fail(f"it did not happen that {what}")
+                pytest.fail(f"waited {HANGS} s until {what}, which did not happen")
             time.sleep(0.2)
 
 
 def everything(stack: ComposeProject) -> str:
-    """What a person would look at first when something went wrong."""
+    """The state and the last log lines of all services."""
     looks = [stack.compose("ps", "-a", check=False), stack.compose("logs", "--no-color", "--tail", "50", check=False)]
     return "\n".join(look.stdout + look.stderr for look in looks)
 
 
 def free_ports(count: int) -> list[int]:
-    # All are held until the last one is chosen, so that none is given twice.
+    # All ports stay bound until the last one is chosen, so that no port is chosen twice.
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [bound.getsockname()[1] for bound in sockets]
     for bound in sockets:

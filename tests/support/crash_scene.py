@@ -1,8 +1,8 @@
-"""A deployment in which a service dies at a named call, and what must be there after another one has repaired it.
+"""A deployment in which a service dies at a named call, and checks of its state after a healthy worker's repair.
 
 Each run starts the real service with a fault in it (tests/support/faulty.py), asserts that it was killed there, and
-then lets a healthy worker find what it left. A run mostly waits for a lease to end: several runs go on at the same
-time, each in a deployment of its own.
+then starts a healthy worker, which repairs what it finds. A run mostly waits for a lease to end: several runs happen at
+the same time, each in its own deployment.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Scene:
             requests.request(method, url + path, timeout=PATIENCE, **request)
 
     def repair(self, **variables: str) -> None:
-        """A healthy worker comes, and stays until nothing is left to do."""
+        """Start a healthy worker, and wait until nothing is left to do."""
         self.healthy = self.stack.worker(DARKROOM_CONCURRENCY="1", **OFTEN, **variables)
         self.wait_until_settled()
 
@@ -106,7 +106,7 @@ class Scene:
         self.stack.wait_until_empty()
         wait_until("the ingest queue is empty", lambda: is_empty(self.services.ingest))
         spool = self.services.settings.spool_dir
-        wait_until("the killed one's folders are gone", lambda: all(map(is_in_use, spool.iterdir())))
+        wait_until("the folders of the killed worker are gone", lambda: all(map(is_in_use, spool.iterdir())))
         wait_until("no photo is left on the disk", lambda: not list(spool.glob("*/*/*")))
 
     def presets(self) -> Path:
@@ -116,12 +116,12 @@ class Scene:
         return file
 
     def store_result(self, photo: PhotoRecord, claim: int = 1) -> None:
-        """As a worker does that dies before it can publish."""
+        """Store a result as a worker that dies before it publishes it."""
         key = result_key(photo.id, next(iter(photo.jobs)), claim, "jpg")
         self.services.bucket.put(key, io.BytesIO(self.picture), "image/jpeg")
 
     def let_time_pass(self, photo: PhotoRecord) -> None:
-        """Until the sweep looks after an unfinished deletion."""
+        """Move the deletion of the photo into the past, so that the sweep finishes it."""
 
         def earlier(record: PhotoRecord) -> None:
             if record.deleted_at:
@@ -130,44 +130,47 @@ class Scene:
         self.services.table.update(photo.id, earlier)
 
     def end_repair(self) -> None:
-        """Its sweep, too, holds messages now and then."""
+        """Stop the healthy worker, because its sweep may hold messages."""
         if self.healthy:
             self.healthy.send(signal.SIGTERM)
             assert self.healthy.wait() == 0
             self.healthy = None
 
-    # --- what is there in the end -------------------------------------------------------------------------------
+    # --- the final state ----------------------------------------------------------------------------------------
 
     def photos(self) -> list[PhotoRecord]:
         return self.services.table.list_photos(self.owner, 10)[0]
 
     def objects(self) -> set[str]:
-        """All but what was dropped, which stays where it is."""
+        """The keys of all objects, except of files dropped into the bucket, which stay there."""
         found = self.services.clients.s3.list_objects_v2(Bucket=self.services.settings.bucket)
         keys = {item["Key"] for item in found.get("Contents", [])}
         return {key for key in keys if not key.startswith("incoming/")}
 
     def check(self, *generations: int) -> None:
-        """Every result is right, nothing lies about, and everybody was told; photos newest first."""
+        """Every result is right, no object is left over, and every event was sent.
+
+        `generations`: the generation of each photo, newest photo first.
+        """
         self.end_repair()
         photos = self.photos()
         named = {job.result.key for photo in photos for job in photo.jobs.values() if job.result}
         originals = {photo.id: photo.original.key for photo in photos if photo.original}
         stored = self.objects()
         assert stored <= named | set(originals.values())
-        # One that failed may have done so for want of its original.
+        # A failed photo may have no original.
         assert stored >= named | {originals[photo.id] for photo in photos if photo.status != "failed"}
         for photo in photos:
             for job in photo.jobs.values():
                 self._check_result(job)
-        told: dict[str, set[str]] = {photo.id: set() for photo in photos}
+        event_ids: dict[str, set[str]] = {photo.id: set() for photo in photos}
         for event in self.stack.events():
             assert event["type"] == "photo.completed"
-            told[event["data"]["id"]].add(event["id"])
+            event_ids[event["data"]["id"]].add(event["id"])
         for photo, expected in zip(photos, generations or [1] * len(photos), strict=True):
             assert photo.generation == expected
             ids = {photo.model_copy(update={"generation": n + 1}).event_id("photo.completed") for n in range(expected)}
-            assert told[photo.id] == ids
+            assert event_ids[photo.id] == ids
         assert self.stack.receive(self.services.photos.dead_letters) == []
         assert self.stack.receive(self.services.ingest.dead_letters) == []
 
@@ -190,7 +193,7 @@ class Scene:
 
 
 def living(group: int) -> list[str]:
-    """The processes of a group; one that has ended and was not asked how does not count."""
+    """The processes of a group, without zombies."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -208,6 +211,8 @@ def runs_of(actions: dict[Callable[..., None], dict[str, Any]]) -> dict[str, Cal
     runs = {}
     for action, points in actions.items():
         for name, point in points.items():
-            given = point if isinstance(point, tuple | list) else [point]
-            runs[f"{action.__name__}-{name}"] = lambda scene, action=action, given=given: action(scene, *given)
+            arguments = point if isinstance(point, tuple | list) else [point]
+            runs[f"{action.__name__}-{name}"] = lambda scene, action=action, arguments=arguments: action(
+                scene, *arguments
+            )
     return runs

@@ -1,4 +1,4 @@
-"""Darkroom's resources on the AWS that tests talk to."""
+"""Darkroom's resources on the AWS that tests use."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from darkroom.settings import Settings
 
 @dataclass(frozen=True)
 class Deployment:
-    """Darkroom's bucket, queues and table under names of their own, so that test modules leave each other alone."""
+    """Darkroom's bucket, queues and table under new names, so that test modules do not affect each other."""
 
     settings: Settings
     clients: Clients
     environ: dict[str, str]
     """The whole environment for processes that a test starts."""
     principals: dict[str, dict[str, str]] = field(default_factory=dict)
-    """With POLICIES set: as whom the API and the workers talk to AWS."""
+    """With POLICIES set: variables with the credentials of the API and of the workers."""
 
     def environ_of(self, part: Literal["api", "worker"]) -> dict[str, str]:
         return self.environ | self.principals.get(part, {})

@@ -1,4 +1,4 @@
-"""The documentation as tests read it: its pages, and the commands in them with what is said of how they are tested."""
+"""The documentation as tests read it: its pages, the commands in them, and how these are tested."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def commands(page: Path, test: str) -> list[Block]:
 def script(page: Path, test: str, replaced: dict[str, str]) -> str:
     """The blocks of a page that have this mark, in order, as one program for bash. It stops at the first failure.
 
-    `replaced`: what stands for something else in a test, such as the ports.
+    `replaced`: texts to replace, such as ports, and their replacements.
     """
     parts = ["set -euo pipefail", REPORTING_CURL, "set -x"]
     for block in commands(page, test):

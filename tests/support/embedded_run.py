@@ -15,7 +15,7 @@ from darkroom.local.emulator import free_port
 from darkroom.settings import PROJECT
 
 HANGS = 60
-"""Seconds until a test stops waiting. It ends a hanging test and says nothing of speed."""
+"""Seconds after which a test stops waiting. The limit only ends a hanging test."""
 
 
 class EmbeddedProcess:
@@ -29,7 +29,7 @@ class EmbeddedProcess:
         self.aws_port = free_port()
         self.aws_url = f"http://127.0.0.1:{self.aws_port}"
         self.environ: dict[str, str] = {}
-        """What the user has set; the AWS_* variables of the tests are not the user's."""
+        """Variables of the user; the AWS_* variables of the tests do not belong to the user."""
         self._started: list[subprocess.Popen[str]] = []
 
     def users_environ(self) -> dict[str, str]:
@@ -59,7 +59,7 @@ class EmbeddedProcess:
             printed += line
             if "darkroom queue" in line:
                 return process, printed
-        pytest.fail(f"it ended instead:\n{printed}")
+        pytest.fail(f"the run ended instead:\n{printed}")
 
     def processes(self) -> dict[str, int]:
         lines = (self.folder / self.home / "processes").read_text().splitlines()
@@ -73,7 +73,7 @@ class EmbeddedProcess:
                 try:
                     process.wait(timeout=HANGS)
                 except subprocess.TimeoutExpired:
-                    process.kill()  # and what it can no longer end; each is the first of a session of its own
+                    process.kill()  # and then its services, each of which leads a session
                     for number in self.processes().values():
                         os.killpg(number, signal.SIGKILL)
                     raise
@@ -84,6 +84,6 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, printed
 
 
-def nobody_listens(port: int) -> bool:
+def is_port_free(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0

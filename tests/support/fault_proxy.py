@@ -1,18 +1,18 @@
-"""An HTTP proxy between Darkroom and AWS that does what networks and AWS do on bad days.
+"""An HTTP proxy between Darkroom and AWS that behaves as failing networks and a failing AWS do.
 
     with FaultProxy(endpoint, seed=7) as proxy:
         proxy.rule("sqs.SendMessage", LOST_ANSWER, times=2)       # the next two
         proxy.rule("dynamodb.*", error(500, "InternalServerError"), chance=0.05)
         ...                                                       # run something with AWS_ENDPOINT_URL=proxy.url
-        proxy.heal()                                              # forget all rules, let go of what hangs
+        proxy.heal()                                              # remove all rules, end requests that hang
         print(proxy.report())
 
-A rule is for the operations that its pattern names (`service.Operation`, with `*`); the first rule that applies to a
-request has it. Each rule rolls its own seeded dice, once for every request that it fits: which of a service's calls
-meet a fault depends on the seed and on their order, not on what other services are asked meanwhile.
+A rule is for the operations that its pattern names (`service.Operation`, with `*`). The first rule that applies to a
+request decides. Each rule has its own seeded random generator and uses it once for each matching request: which calls
+of a service meet a fault depends on the seed and on their order, not on the calls of other services.
 
-A fault gets the request and `forward`, which carries it out and returns AWS's answer; it may do so once, twice or
-not at all, and returns what the caller shall see: an answer, or None for a connection that ends without one.
+A fault gets the request and `forward`, which sends it to AWS and returns the answer. The fault may call it once, twice
+or not at all. It returns what the caller gets: an answer, or None for a connection that ends without one.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Answer(NamedTuple):
     headers: dict[str, str]
     body: bytes
     promised: int | None = None
-    """The length that the header promises, when the body is shorter."""
+    """The Content-Length, when the body is shorter."""
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -80,7 +80,7 @@ class Rule:
     chance: float
     times: int | None
     first_tries: bool
-    """Only what is not yet a repetition by the SDK, so that each call gets through in the end."""
+    """Only the SDK's first try of a call, so that each call succeeds in the end."""
     dice: random.Random
 
     def applies(self, request: Request) -> bool:
@@ -134,7 +134,7 @@ class FaultProxy:
         self.rule(pattern, ProxyFault("black hole", act))
 
     def heal(self) -> None:
-        """Forget every rule, and hang up on whoever waits in a black hole."""
+        """Remove every rule, and close the connections of requests that hang."""
         with self._lock:
             self._rules = []
             self._healed.set()
@@ -142,7 +142,7 @@ class FaultProxy:
 
     @contextmanager
     def down(self) -> Iterator[None]:
-        """Nobody listens for a while: connections are refused."""
+        """Stop listening within the context: connections are refused."""
         self._server.stop()
         try:
             yield
@@ -184,7 +184,7 @@ class FaultProxy:
         finally:
             connection.close()
         kept = {name: value for name, value in response.getheaders() if name.lower() not in HOP}
-        # A HEAD has no body, yet says how long it would be.
+        # The answer to a HEAD has no body, but the length of one.
         promised = response.getheader("Content-Length") if request.method == "HEAD" else None
         return Answer(response.status, kept, body, int(promised) if promised else None)
 
@@ -203,7 +203,7 @@ class _ProxyServer(http.server.ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, args=[0.05], daemon=True).start()
 
     def stop(self) -> None:
-        self.stopped = True  # connections that are open still get no answer any more
+        self.stopped = True  # open connections get no more answers
         self.shutdown()
         self.server_close()
 
@@ -270,7 +270,7 @@ def operation_of(method: str, target: str, headers: dict[str, str], body: bytes)
 
 
 FROM_AWS = {"x-amzn-RequestId": "the-fault-proxy", "x-amz-request-id": "the-fault-proxy"}
-"""Says that an answer is AWS's own: every one of AWS's has such a header."""
+"""Headers that every answer of AWS has."""
 
 
 def delay(seconds: float) -> ProxyFault:
@@ -292,7 +292,7 @@ def _twice(request: Request, forward: Forward) -> Answer:
 
 LOST_REQUEST = ProxyFault("request lost", lambda request, forward: None)
 LOST_ANSWER = ProxyFault("answer lost", _lost_answer)
-"""It was carried out, and nobody is told."""
+"""AWS carried the request out, and the caller gets no answer."""
 TWICE = ProxyFault("carried out twice", _twice)
 
 
@@ -305,8 +305,8 @@ def error(status: int, code: str) -> ProxyFault:
             return Answer(
                 status, {"Content-Type": "application/xml"}, text.encode() if request.method != "HEAD" else b""
             )
-        told = {"__type": f"com.amazonaws#{code}", "message": "the fault proxy says so"}
-        return Answer(status, FROM_AWS, json.dumps(told).encode())
+        document = {"__type": f"com.amazonaws#{code}", "message": "the fault proxy says so"}
+        return Answer(status, FROM_AWS, json.dumps(document).encode())
 
     return ProxyFault(f"{status} {code}", act)
 
@@ -336,38 +336,38 @@ RESET = ProxyFault("reset in the middle", _reset)
 
 
 def _stale_delete(request: Request, forward: Forward) -> Answer:
-    asked = json.loads(request.body)
-    successful = [{"Id": entry["Id"]} for entry in asked.get("Entries", [])]
-    told = {"Successful": successful, "Failed": []} if successful else {}
-    return Answer(200, FROM_AWS, json.dumps(told).encode())
+    batch = json.loads(request.body)
+    successful = [{"Id": entry["Id"]} for entry in batch.get("Entries", [])]
+    result = {"Successful": successful, "Failed": []} if successful else {}
+    return Answer(200, FROM_AWS, json.dumps(result).encode())
 
 
 STALE_DELETE = ProxyFault("a delete that deletes nothing", _stale_delete)
-"""For sqs.DeleteMessage*: AWS documents that a delete may answer 200 and the message come again."""
+"""For sqs.DeleteMessage*: AWS documents that a message may be received again after a successful delete."""
 
 AGAIN = b"~again"
-"""Ends the second receipt handle of a message that was handed out twice; AWS is not shown it."""
+"""The end of the second receipt handle of a message that was handed out twice. It is not sent to AWS."""
 
 
 def hand_out_twice(same_handle: bool) -> ProxyFault:
-    """For sqs.ReceiveMessage: what one receive got, the next one gets as well, although it is hidden or deleted."""
+    """For sqs.ReceiveMessage: each receive also gets the messages of the one before, hidden or deleted as they are."""
     earlier: dict[str, list[dict[str, Any]]] = {}
     lock = threading.Lock()
 
     def act(request: Request, forward: Forward) -> Answer:
-        asked = json.loads(request.body)
+        receive = json.loads(request.body)
         answer = forward()
         if answer.status != 200:
             return answer
-        told = answer.json()
-        fresh = told.get("Messages", [])
+        result = answer.json()
+        fresh = result.get("Messages", [])
         suffix = "" if same_handle else AGAIN.decode()
         copies = [message | {"ReceiptHandle": message["ReceiptHandle"] + suffix} for message in fresh]
         with lock:
-            again = earlier.get(asked["QueueUrl"], [])
-            earlier[asked["QueueUrl"]] = copies
-        messages = (fresh + again)[: asked.get("MaxNumberOfMessages", 1)]
-        return answer._replace(body=json.dumps(told | {"Messages": messages}).encode())
+            again = earlier.get(receive["QueueUrl"], [])
+            earlier[receive["QueueUrl"]] = copies
+        messages = (fresh + again)[: receive.get("MaxNumberOfMessages", 1)]
+        return answer._replace(body=json.dumps(result | {"Messages": messages}).encode())
 
     return ProxyFault(f"handed out twice, {'the same handle' if same_handle else 'another handle'}", act)
 
@@ -375,13 +375,13 @@ def hand_out_twice(same_handle: bool) -> ProxyFault:
 # --- all at once ------------------------------------------------------------------------------------------------
 
 SENT_AGAIN = ("sqs.SendMessage", "sqs.*Batch", "dynamodb.*", "s3.*Object*")
-"""What an SDK sends again by itself, and Darkroom must bear: not the making of queues and buckets."""
+"""Operations that an SDK retries by itself. The creation of queues and buckets is not among them."""
 
 
 def transparent_mix(proxy: FaultProxy, chance: float = 0.02) -> None:
-    """Faults of each kind that the SDK's next try or our own mends, so that nobody outside should notice.
+    """Faults of each kind that a retry of the SDK or of Darkroom repairs, so that no caller notices them.
 
-    A lost receive is not among them: its messages are hidden until the lease ends, and tests make leases long.
+    A lost receive is not among them: its messages stay hidden until the lease ends, and leases in tests are long.
     """
     for pattern in SENT_AGAIN:
         for fault in (LOST_ANSWER, LOST_REQUEST, TWICE, RESET, error(500, "InternalError"), error(503, "SlowDown")):

@@ -2,8 +2,8 @@
 `api`), with methods of the product wrapped so that the process dies, waits or notes something right before or after a
 call.
 
-The product has no hook for this. A method that was renamed ends the process with a traceback, and one that is never
-called leaves it alive: a test that asserts how the process ended passes in neither case.
+The product has no hook for this. If a method was renamed, the process ends with a traceback; if it is never called, the
+process does not end. A test that asserts how the process ended fails in both cases.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Fault:
     """Count only the calls of the queue whose name ends so."""
     act: Literal["die", "wait", "slow", "note"] = "die"
     folder: str = ""
-    """Of `wait` and `note`: a file for each call that came here, and the file `go` that lets those who wait go on."""
+    """Of `wait` and `note`: gets a file for each call. A test makes the file `go` in it, which ends the waiting."""
     seconds: float = 0
     """Of `slow`."""
 
@@ -84,12 +84,12 @@ def start(
 
 
 def kill_process() -> None:
-    """As the kernel does for want of memory: without a word, and this process alone."""
+    """Kill this process only, as the kernel does when memory is short."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def kill_container() -> None:
-    """As a container is killed: gunicorn's master and all its workers."""
+    """Kill gunicorn's master and all its workers, as when a container is killed."""
     os.killpg(0, signal.SIGKILL)
 
 

@@ -1,4 +1,4 @@
-"""A deployment whose webhooks go to a receiver of the test, and what the record says of them."""
+"""A deployment whose webhooks go to a receiver of the test, and their state in the record."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Hooked:
         return photo
 
     def ended(self, url: str | None = None, owner: str = "default") -> PhotoRecord:
-        """A photo that has ended long ago, and whose callback nobody has been told."""
+        """A photo that has ended, and of whose end no webhook was sent."""
         photo = self.stack.record(self.picture, [RESIZE], owner, callback=Callback(url=url or self.receiver.url))
         photo.cancel()
         self.stack.services.table.create(photo)
@@ -64,12 +64,12 @@ class Hooked:
         wait_until("the queue of webhooks is empty", empty)
 
     def messages(self) -> tuple[int, int, int]:
-        """How many wait, are in flight, and are delayed."""
+        """How many messages are visible, in flight, and delayed."""
         depth = self.queue.depth()
         return depth.visible, depth.in_flight, depth.delayed
 
     def make_due(self, photo: PhotoRecord) -> None:
-        """As if the time of the next attempt had come."""
+        """Move the time of the next attempt to now."""
 
         def due(record: PhotoRecord) -> None:
             assert record.callback is not None
@@ -84,7 +84,7 @@ class Hooked:
 
 
 def as_received(message: WebhookMessage) -> Received:
-    """A message that is in no queue."""
+    """A message as if it had been received; it is in no queue."""
     return Received(id=message.id, receipt_handle="x", body=message.model_dump_json(), group=message.owner, receives=1)
 
 

@@ -1,4 +1,4 @@
-"""Files that come past the API, what S3 says of them, and the photos that they become."""
+"""Files that arrive in S3 without the API, S3's notifications of them, and the photos that they become."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def await_upload(services: Services, *jobs: dict[str, Any], until: datetime | No
 
 
 def use_form(services: Services, photo: PhotoRecord, file: bytes) -> None:
-    """As a browser does it."""
+    """Upload a file with the form of a direct upload, as a browser does."""
     settings = services.settings
     form = services.bucket.upload_form(
         photo.id, "image/jpeg", settings.max_upload_bytes, now() + timedelta(seconds=settings.upload_ttl)
@@ -45,7 +45,7 @@ def use_form(services: Services, photo: PhotoRecord, file: bytes) -> None:
 
 
 def put(services: Services, key: str, file: bytes) -> str:
-    """As `aws s3 cp` does it. Returns the ETag."""
+    """Upload a file as `aws s3 cp` does. Returns the ETag."""
     services.bucket.put(key, io.BytesIO(file), "application/octet-stream")
     etag = services.bucket.etag(key)
     assert etag is not None
@@ -59,7 +59,7 @@ def send(services: Services, body: str) -> None:
 def record_of(
     services: Services, key: str, etag: str = "", at: str = "2026-11-23T15:00:00.123Z", event: str = "ObjectCreated:Put"
 ) -> dict[str, Any]:
-    """One of a notification."""
+    """One record of a notification."""
     return {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
@@ -82,9 +82,9 @@ def of_upload(services: Services, photo: PhotoRecord) -> str:
 
 
 def request(key: str, owner: str = "alice", preset: str = "thumbnail", **more: Any) -> str:
-    """As a gateway puts it on the queue."""
-    asked = IngestMessage(kind="ingest", owner=owner, key=key, preset=preset, trace=new_id(), at=1_790_000_000_000)
-    return json.dumps(asked.model_dump() | more)
+    """A request to ingest a file, as a gateway puts it on the queue."""
+    message = IngestMessage(kind="ingest", owner=owner, key=key, preset=preset, trace=new_id(), at=1_790_000_000_000)
+    return json.dumps(message.model_dump() | more)
 
 
 THUMBNAIL = [("resize", 200)]
@@ -115,7 +115,7 @@ def only_photo(stack: Stack, owner: str) -> PhotoRecord:
         assert len(found) < 2
         return next((photo for photo in found if not photo.unfinished), None)
 
-    return wait_until("the file is a photo, and done", ended)
+    return wait_until("the file is a photo that has ended", ended)
 
 
 def stored(stack: Stack, prefix: str) -> list[str]:
@@ -127,8 +127,8 @@ def buried(stack: Stack) -> list[tuple[str, str, str]]:
     """Take the dead letters from the ingest queue: body, code and reason of each."""
     queue, letters = stack.services.ingest.dead_letters, []
     while messages := queue.receive(10, wait=1, visibility=30):
-        letters += [(one.body, one.attributes["code"], one.attributes["reason"]) for one in messages]
-        queue.delete([one.receipt_handle for one in messages])
+        letters += [(letter.body, letter.attributes["code"], letter.attributes["reason"]) for letter in messages]
+        queue.delete([letter.receipt_handle for letter in messages])
     return letters
 
 

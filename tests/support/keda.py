@@ -1,5 +1,5 @@
-"""What we use of KEDA's resources, as JSON schemas: an extract of their definitions, closed, so that nothing misspelt
-or unknown gets through.
+"""JSON schemas of those parts of KEDA's resources that we use: an extract of their definitions that allows no other
+properties, so that a misspelt one is an error.
 
 Source: keda.sh_triggerauthentications.yaml of kedacore/keda (config/crd/bases, as of 2.20), crd-scaledobjects.yaml of
 kedacore/charts (keda/templates/crds), and, for what a trigger takes, pkg/scalers/aws_sqs_queue_scaler.go of

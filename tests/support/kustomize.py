@@ -1,7 +1,7 @@
-"""What `kubectl kustomize` makes of deploy/kubernetes, for machines that have only Python.
+"""Renders deploy/kubernetes as `kubectl kustomize` does, on machines that have only Python.
 
-It knows the part of kustomize that our files use, and refuses the rest, so that nothing is rendered half. Where there
-is a kustomize, tests/deploy/test_kubernetes.py compares both.
+It knows the part of kustomize that our files use, and refuses the rest. Where kustomize is installed,
+tests/deploy/test_kubernetes.py compares both.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ import yaml
 Manifest = dict[str, Any]
 
 CLUSTER_WIDE = {"Namespace"}
-"""Kinds without a namespace, of those that we use."""
+"""Those of our kinds that have no namespace."""
 
 POD_MAKERS = {"Deployment", "Job"}
 
 MERGE_KEYS = {"containers": "name", "env": "name", "volumes": "name", "volumeMounts": "mountPath"}
-"""Lists that a strategic merge patch merges by a key, of those that we patch; it replaces most others."""
+"""Those lists of our patches that a strategic merge patch merges by a key; it replaces most others."""
 
 DIGITS = str.maketrans("013ae", "ghkmt")
-"""Hexadecimal digits that kustomize writes in another way, so that no words come of them."""
+"""Hexadecimal digits that kustomize replaces, so that a hash contains no words."""
 
 
 def render(folder: Path) -> list[Manifest]:
@@ -42,7 +42,7 @@ def render(folder: Path) -> list[Manifest]:
 
 
 def _build(folder: Path) -> tuple[list[Manifest], list[str]]:
-    """The manifests, and the names of the ConfigMaps that still get a hash."""
+    """The manifests, and the names of the ConfigMaps whose names need a hash."""
     steps = yaml.safe_load((folder / "kustomization.yaml").read_text())
     assert (steps.pop("apiVersion"), steps.pop("kind")) == ("kustomize.config.k8s.io/v1beta1", "Kustomization")
     manifests: list[Manifest] = []
@@ -52,7 +52,7 @@ def _build(folder: Path) -> tuple[list[Manifest], list[str]]:
             for all_of_them, below in zip((manifests, generated), _build(path), strict=True):
                 all_of_them.extend(below)
         else:
-            manifests += [one for one in yaml.safe_load_all(path.read_text()) if one]
+            manifests += [manifest for manifest in yaml.safe_load_all(path.read_text()) if manifest]
     for generator in steps.pop("configMapGenerator"):
         _generate(manifests, generated, **generator)
     for patch in steps.pop("patches", []):
@@ -65,7 +65,7 @@ def _build(folder: Path) -> tuple[list[Manifest], list[str]]:
         _label(manifests, labels)
     for image in steps.pop("images", []):
         _set_image(manifests, image)
-    assert not steps, f"not known of a kustomization: {sorted(steps)}"
+    assert not steps, f"unknown in a kustomization: {sorted(steps)}"
     return manifests, generated
 
 
@@ -76,13 +76,13 @@ def _generate(
         manifests.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {}})
         generated.append(name)
     else:
-        assert behavior == "merge", f"not known of a configMapGenerator: {behavior}"
+        assert behavior == "merge", f"unknown in a configMapGenerator: {behavior}"
     the(manifests, "ConfigMap", name)["data"] |= dict(literal.split("=", 1) for literal in literals)
 
 
 def the(manifests: list[Manifest], kind: str, name: str) -> Manifest:
     """The one manifest of that kind and name."""
-    found = [one for one in manifests if (one["kind"], one["metadata"]["name"]) == (kind, name)]
+    found = [item for item in manifests if (item["kind"], item["metadata"]["name"]) == (kind, name)]
     assert len(found) == 1, f"there are {len(found)} of {kind} {name}"
     return found[0]
 
@@ -97,7 +97,7 @@ def _patched(manifests: list[Manifest], patch: dict[str, Any]) -> list[Manifest]
         return manifests
     target = the(manifests, content["kind"], content["metadata"]["name"])
     if content.pop("$patch", None) == "delete":
-        return [one for one in manifests if one is not target]
+        return [manifest for manifest in manifests if manifest is not target]
     _merge(target, content)
     return manifests
 
@@ -105,7 +105,7 @@ def _patched(manifests: list[Manifest], patch: dict[str, Any]) -> list[Manifest]
 def _merge(into: dict[str, Any], patch: dict[str, Any]) -> None:
     """A strategic merge patch."""
     for name, value in patch.items():
-        assert not name.startswith("$"), f"not known of a patch: {name}"
+        assert not name.startswith("$"), f"unknown in a patch: {name}"
         old = into.get(name)
         if value is None:
             into.pop(name, None)
@@ -113,13 +113,13 @@ def _merge(into: dict[str, Any], patch: dict[str, Any]) -> None:
             _merge(old, value)
         elif isinstance(value, list) and isinstance(old, list) and (key := MERGE_KEYS.get(name)):
             for item in value:
-                same = [one for one in old if one[key] == item[key]]
+                same = [entry for entry in old if entry[key] == item[key]]
                 if same:
                     _merge(same[0], item)
                 else:
                     old.append(copy.deepcopy(item))
         else:
-            assert not isinstance(value, list), f"how a patch changes the list {name} is not known here"
+            assert not isinstance(value, list), f"unknown in a patch: the list {name}"
             into[name] = copy.deepcopy(value)
 
 
@@ -129,17 +129,17 @@ def _apply_json_patch(manifest: Manifest, patch: list[dict[str, Any]]) -> None:
         place: Any = manifest
         for part in parents:
             place = place[int(part) if isinstance(place, list) else part]
-        assert step["op"] == "replace", f"not known of a JSON patch: {step['op']}"
-        assert isinstance(place, dict), f"not known of a JSON patch: an item of a list, {step['path']}"
+        assert step["op"] == "replace", f"unknown in a JSON patch: {step['op']}"
+        assert isinstance(place, dict), f"unknown in a JSON patch: an item of a list, {step['path']}"
         assert last in place, f"there is no {step['path']} to replace"
         place[last] = step["value"]
 
 
-# --- what concerns all manifests
+# --- changes of all manifests
 
 
 def _label(manifests: list[Manifest], labels: dict[str, Any]) -> None:
-    assert labels.keys() <= {"pairs", "includeTemplates"}, f"not known of labels: {sorted(labels)}"
+    assert labels.keys() <= {"pairs", "includeTemplates"}, f"unknown in labels: {sorted(labels)}"
     for manifest in manifests:
         places = [manifest]
         if labels.get("includeTemplates") and manifest["kind"] in POD_MAKERS:
@@ -149,7 +149,7 @@ def _label(manifests: list[Manifest], labels: dict[str, Any]) -> None:
 
 
 def _set_image(manifests: list[Manifest], image: dict[str, str]) -> None:
-    assert image.keys() == {"name", "newName", "newTag"}, f"not known of images: {sorted(image)}"
+    assert image.keys() == {"name", "newName", "newTag"}, f"unknown in images: {sorted(image)}"
     for place in _dicts(manifests):
         for container in place.get("containers", []):
             if container["image"].split(":")[0] == image["name"]:
@@ -157,7 +157,7 @@ def _set_image(manifests: list[Manifest], image: dict[str, str]) -> None:
 
 
 def _hash(data: dict[str, str]) -> str:
-    """What kustomize puts behind the name of a generated ConfigMap: ten characters that say what it holds."""
+    """The ten characters of hash that kustomize appends to the name of a generated ConfigMap."""
     text = json.dumps({"data": data, "kind": "ConfigMap", "name": ""}, sort_keys=True, separators=(",", ":"))
     assert not set(text) & set("<>&\\"), "JSON of Go and of Python differ in these characters"
     return hashlib.sha256(text.encode()).hexdigest()[:10].translate(DIGITS)

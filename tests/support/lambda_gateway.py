@@ -1,10 +1,10 @@
-"""API Gateway and Lambda before the API's function: `python -m tests.support.lambda_gateway`, in place of `python -m
-api`.
+"""API Gateway and Lambda in front of the API's function: `python -m tests.support.lambda_gateway`, in place of
+`python -m api`.
 
-Requests become events as AWS documents them: in the payload format LAMBDA_PAYLOAD (1.0 as of a REST API, 2.0), below
-the stage LAMBDA_STAGE if there is one. Every execution environment is a process of Lambda's own runtime client that
-gets one event at a time; there are as many as there are requests at the same time. The gateway's and Lambda's limits
-hold, and a REST API takes for binary what deploy/aws/gateway.yaml lists.
+Requests become events as AWS documents them, in the payload format LAMBDA_PAYLOAD (1.0, as a REST API sends it, or
+2.0), below the stage LAMBDA_STAGE if it is set. Every execution environment is a process of Lambda's own runtime client
+that gets one event at a time; there are as many as simultaneous requests. The limits of the gateway and of Lambda hold,
+and a REST API passes on as binary the media types that deploy/aws/gateway.yaml lists.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from tests.support.templates import load
 MIB = 1024 * 1024
 
 MOST = 10 * MIB
-"""Bytes that the gateway takes in a request."""
+"""Bytes that the gateway accepts in a request."""
 
 MOST_JSON = 6 * MIB
-"""Bytes that Lambda takes in an event, and in an answer."""
+"""Bytes that Lambda accepts in an event, and in an answer."""
 
 HANGS_UP_AFTER = 29.0
 
 BINARY = load("gateway.yaml")["Resources"]["Gateway"]["Properties"]["BinaryMediaTypes"]
-"""What a REST API does not take for text."""
+"""Media types that a REST API does not decode as text."""
 
 FUNCTION = as_process(
     [sys.executable, "-m", "awslambdaric", "api.lambda_function.lambda_handler"], dict(os.environ), sys.stderr
@@ -93,7 +93,7 @@ class LambdaGateway:
 
 
 def event_of(request: Request, body: bytes, payload: str, prefix: str) -> dict[str, Any]:
-    """`prefix`: the stage, as it stands in the address."""
+    """The event of a request. `prefix`: the stage as it begins the path, or empty."""
     whole, _, query = str(request.environ["REQUEST_URI"]).partition("?")
     path = whole.removeprefix(prefix) or "/"
     headers = {name.lower(): value for name, value in request.headers.items()}

@@ -1,5 +1,5 @@
-"""AWS Lambda to test with: its Runtime API, over which the real runtime client asks for events; an execution
-environment that is killed at its deadline; and an event source that polls SQS.
+"""AWS Lambda for tests: its Runtime API, from which the real runtime client gets events; an execution environment that
+is killed at its deadline; and an event source that polls SQS.
 
 The HTTP API is what AWS documents in "Using the Lambda runtime API for custom runtimes"; how batches are received,
 deleted and left is documented in "Using Lambda with Amazon SQS".
@@ -25,7 +25,7 @@ from typing import Any, Protocol
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:darkroom"
 
 STARTS_WITHIN = 120.0
-"""Seconds until an environment that says nothing counts as hanging."""
+"""Seconds until an environment that asks for no event counts as hanging."""
 
 LOOKS_EVERY = 0.2
 
@@ -43,7 +43,7 @@ class RuntimeExited(Exception):
 
 
 class EnvironmentProcess(Protocol):
-    """An execution environment's process: a container, or a plain one."""
+    """The process of an execution environment: a container, or a process of this machine."""
 
     def poll(self) -> int | None: ...
 
@@ -55,7 +55,7 @@ Start = Callable[[str], EnvironmentProcess]
 
 
 def as_process(command: list[str], environ: dict[str, str], log: Any = None) -> Start:
-    """A runtime client as a process of this machine: no container around it."""
+    """Start the runtime client as a process of this machine, without a container."""
 
     def start(address: str) -> EnvironmentProcess:
         variables = environ | {"AWS_LAMBDA_RUNTIME_API": address, "AWS_LAMBDA_FUNCTION_NAME": "darkroom"}
@@ -90,7 +90,7 @@ class _Invocation:
 
 
 class _Environment:
-    """One process, and the Runtime API that is its own."""
+    """One process, and its own Runtime API."""
 
     def __init__(self, start: Start) -> None:
         self.ready = threading.Event()
@@ -134,9 +134,9 @@ class _Environment:
 
 
 class Function:
-    """One function with one execution environment, which is started when it is needed and serves until it fails.
+    """One function with one execution environment, which starts at the first invocation and is used until it fails.
 
-    `timeout` in seconds: the function's own, after which its environment is killed.
+    `timeout`: seconds after which its environment is killed.
     """
 
     def __init__(self, start: Start, timeout: float) -> None:
@@ -152,7 +152,7 @@ class Function:
         self.kill()
 
     def invoke(self, event: Any, timeout: float | None = None) -> Any:
-        """What the function answers. Raises FunctionError, TaskTimedOut or RuntimeExited."""
+        """Invoke the function and return its answer. Raises FunctionError, TaskTimedOut or RuntimeExited."""
         try:
             if self._environment is None:
                 self.starts += 1
@@ -251,7 +251,7 @@ class EventSource:
     function: Function
     batch_size: int = 10
     answers: list[Any] = field(default_factory=list)
-    """What came of each invocation: the answer, or the error."""
+    """The answer or the error of each invocation."""
 
     def receive(self, wait: int = 1) -> list[dict[str, Any]]:
         found = self.sqs.receive_message(
@@ -271,11 +271,13 @@ class EventSource:
         try:
             answer = self.function.invoke(self.event(messages))
         except (FunctionError, TaskTimedOut, RuntimeExited) as error:
-            self.answers.append(error)  # the whole batch comes back
+            self.answers.append(error)  # the whole batch becomes visible again
             return True
         self.answers.append(answer)
         failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
-        assert failed <= {message["MessageId"] for message in messages}, f"it names what it was not given: {answer}"
+        assert failed <= {message["MessageId"] for message in messages}, (
+            f"it names messages that it did not get: {answer}"
+        )
         done = [
             {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
             for number, message in enumerate(messages)
@@ -287,7 +289,7 @@ class EventSource:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Poll all the time."""
+        """Poll in a thread within the context."""
         stopping = threading.Event()
 
         def run() -> None:
@@ -303,7 +305,7 @@ class EventSource:
             thread.join()
 
     def event(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
-        """Messages in the form in which Lambda hands them over."""
+        """The event with which Lambda passes messages to a function."""
         arn = self.sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["QueueArn"])
         return {"Records": [as_record(message, arn["Attributes"]["QueueArn"]) for message in messages]}
 

@@ -1,4 +1,4 @@
-"""Starts services for tests without their imports: `start(["worker"], environ, log)` is `python -m worker`, sooner.
+"""Starts services for tests without their imports: `start(["worker"], environ, log)` is a faster `python -m worker`.
 
 A Python process takes about a second of CPU time to import boto3 and Flask, and the suite starts hundreds. So one
 process, the launcher, imports them once, and each service is a fork of it that runs the same module as its program.
@@ -45,11 +45,11 @@ PRELOADED = [
 ]
 
 REQUEST = 1 << 20
-"""Bytes; an environment and arguments fit in."""
+"""The longest request in bytes: an environment and arguments."""
 
 
 class LaunchedService:
-    """A service that was started here; the part of `subprocess.Popen` that tests use."""
+    """A running service, with the part of the interface of `subprocess.Popen` that tests use."""
 
     def __init__(self, pid: int, status: socket.socket) -> None:
         self.pid = pid
@@ -66,10 +66,10 @@ class LaunchedService:
         if self.returncode is None:
             if not select.select([self._status], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
-            said = self._status.recv(100)
+            status = self._status.recv(100)
             self._status.close()
-            assert said, "the launcher of services has ended"
-            self.returncode = os.waitstatus_to_exitcode(int(said))
+            assert status, "the launcher of services has ended"
+            self.returncode = os.waitstatus_to_exitcode(int(status))
         return self.returncode
 
     def send_signal(self, number: int) -> None:
@@ -85,7 +85,7 @@ class LaunchedService:
 
 
 def start(command: Sequence[str], environ: Mapping[str, str], log: Path, *, own_group: bool = False) -> LaunchedService:
-    """Run a module with arguments, its stderr in a file; `own_group`: as the leader of a process group."""
+    """Run a module with arguments, with its stderr in a file. `own_group`: it leads a new process group."""
     mine, its = socket.socketpair()
     with log.open("wb") as output, its:
         request = {"command": list(command), "environ": dict(environ), "own_group": own_group}
@@ -97,7 +97,7 @@ def start(command: Sequence[str], environ: Mapping[str, str], log: Path, *, own_
 
 @functools.cache
 def _launcher() -> socket.socket:
-    """The connection to it. It ends when that is closed, which is done at our own end at the latest."""
+    """Start the launcher and return the connection to it. It ends when the connection is closed, or at exit."""
     mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, REQUEST)
     command = [sys.executable, "-m", "tests.support.launcher", str(its.fileno())]
@@ -113,12 +113,12 @@ def _launcher() -> socket.socket:
 
 
 def share_aws_models() -> None:
-    """Have all AWS clients of this process share botocore's descriptions of the services, which each session parses."""
+    """Share botocore's descriptions of services between all sessions of this process: each would parse them again."""
     botocore.session.create_loader = functools.cache(botocore.session.create_loader)  # type: ignore[attr-defined]
 
 
 def main() -> None:
-    """Fork for each request, and say how each service ended."""
+    """Fork for each request, and report the exit status of each service."""
     for module in PRELOADED:
         importlib.import_module(module)
     share_aws_models()
@@ -142,7 +142,7 @@ def main() -> None:
         if requests not in ready:
             continue
         data, fds, _, _ = socket.recv_fds(requests, REQUEST, 2)
-        if not data:  # pytest has ended, maybe by a signal: nothing that it started goes on
+        if not data:  # pytest has ended, maybe by a signal: end what it started
             for pid in running:
                 os.kill(pid, signal.SIGKILL)
             return
@@ -164,8 +164,8 @@ def _reap(running: dict[int, socket.socket]) -> None:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid:
             return
-        with running.pop(pid) as told, contextlib.suppress(BrokenPipeError):
-            told.send(str(status).encode())
+        with running.pop(pid) as connection, contextlib.suppress(BrokenPipeError):
+            connection.send(str(status).encode())
 
 
 def _become(output: int, command: list[str], environ: dict[str, str], own_group: bool) -> NoReturn:

@@ -31,9 +31,9 @@ def crash() -> None:
 
 
 def allocate_without_end() -> None:
-    kept = []
+    blocks = []
     while True:
-        kept.append(bytearray(10_000_000))
+        blocks.append(bytearray(10_000_000))
 
 
 def sleep_forever() -> None:
@@ -52,16 +52,16 @@ def read_a_file_elsewhere() -> None:
     Path("/etc/passwd").read_bytes()
 
 
-def _first(misdeed: Callable[[], None]) -> Callable[..., Image.Image]:
+def _first(misbehave: Callable[[], None]) -> Callable[..., Image.Image]:
     def apply(image: Image.Image, _spec: Filter, _max_pixels: int) -> Image.Image:
-        misdeed()
+        misbehave()
         return image
 
     return apply
 
 
 def _rank_filter(image: Image.Image, _spec: Any, _max_pixels: int) -> Image.Image:
-    """Pillow holds the GIL while it filters; on a fast machine more than once, until TRAP is over."""
+    """Hold the GIL, as Pillow does while it filters. It filters again until TRAP seconds have passed."""
     end = time.monotonic() + TRAP
     image = image.convert("L")
     while True:
@@ -71,13 +71,13 @@ def _rank_filter(image: Image.Image, _spec: Any, _max_pixels: int) -> Image.Imag
 
 
 def _sniff(original: Path, max_pixels: int) -> Sniffed:
-    begins = original.read_bytes()[:5]
-    if begins == b"CRASH":
+    beginning = original.read_bytes()[:5]
+    if beginning == b"CRASH":
         crash()
-    if begins == b"SLEEP":
+    if beginning == b"SLEEP":
         sleep_forever()
-    if begins == b"BUGGY":
-        raise RuntimeError("nobody thought of this")
+    if beginning == b"BUGGY":
+        raise RuntimeError("an unexpected error")
     return sniff(original, max_pixels)
 
 

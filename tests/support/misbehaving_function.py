@@ -1,8 +1,8 @@
-"""The worker's Lambda function, with operations that misbehave in its children, and a photo over which it hangs itself:
+"""The worker's Lambda function, with operations that misbehave in its children, and a photo at which it hangs:
 
     HANG=<photo> python -m tests.support.misbehaving_function worker.lambda_function.lambda_handler
 
-Children import the program they belong to, so that they find the operations replaced as well.
+Children import this program, so that the operations are replaced in them as well.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import os
 import sys
 import time
 
-import tests.support.misbehaving  # noqa: F401 - for what it replaces
+import tests.support.misbehaving  # noqa: F401 - it replaces operations
 
 
 def hang_once_over(photo: str) -> None:
-    """The worker's own process, not a child: nothing but the end of the environment helps. Once, or nothing would."""
+    """Let the worker's own process hang at the first receive of a photo. Only the end of the environment ends that."""
     from worker.orders.handler import OrderHandler  # not in the children, which would load all of the worker
 
     handle = OrderHandler.handle

@@ -1,4 +1,4 @@
-"""Users of AWS who may do what a policy of deploy/aws/policies.yaml says, and nothing else."""
+"""AWS users that may do only what a policy of deploy/aws/policies.yaml allows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POLICIES = {"api": "ApiPolicy", "worker": "WorkerPolicy"}
 
 
 def principals(settings: Settings, clients: Clients) -> dict[str, dict[str, str]]:
-    """A user each for the API and the workers of a deployment: the variables with which a process is that one."""
+    """Make a user for the API and one for the workers. Returns the variables with which a process acts as the user."""
     arns = provision_policies(settings, clients)
     return {part: _user(f"{settings.stack}-{part}", arns[policy]) for part, policy in POLICIES.items()}
 
@@ -36,7 +36,7 @@ BATCHES = ("sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"
 
 
 def _with_batches(document: dict[str, Any]) -> dict[str, Any]:
-    """On AWS the right to a call covers batches of it. ministack asks for rights to those, which AWS does not have."""
+    """On AWS the permission of a call covers its batches. ministack requires separate permissions, which AWS lacks."""
     for statement in document["Statement"]:
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         statement["Action"] = actions + [f"{action}Batch" for action in actions if action in BATCHES]

@@ -1,4 +1,4 @@
-"""A receiver of webhooks to test with: a real HTTP server on 127.0.0.1 that answers as a test says."""
+"""A receiver of webhooks for tests: a real HTTP server on 127.0.0.1 that answers as a test wants."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Delivery:
 
 @dataclass
 class Receiver:
-    """Answers with what stands in `answers`, one after the other, and then with 204."""
+    """Sends the `answers`, one after the other, and then 204."""
 
     answers: deque[tuple[int, dict[str, str]]] = field(default_factory=deque)
     got: list[Delivery] = field(default_factory=list)
     open: threading.Event = field(default_factory=threading.Event)
-    """While it is cleared, requests are taken and not answered."""
+    """While it is cleared, requests are received and not answered."""
 
     def __enter__(self) -> Receiver:
         self.open.set()
@@ -70,7 +70,7 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
                     self.send_header(name, value)
                 self.end_headers()
             except OSError:
-                pass  # whoever asked has gone
+                pass  # the caller has closed the connection
 
         do_GET = do_POST  # noqa: N815
 

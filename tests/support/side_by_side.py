@@ -1,4 +1,4 @@
-"""Runs that mostly wait, several at a time: each test then asks for the outcome of its own."""
+"""Runs that mostly wait, several at a time. Each test then reads the outcome of its own run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AT_A_TIME = 6
 def run_side_by_side(
     request: pytest.FixtureRequest, parameter: str, run: Callable[[str], None]
 ) -> Iterator[dict[str, Future[None]]]:
-    """For a fixture of a module: do `run` for each value that the parameter has in the module's chosen tests."""
+    """For a fixture of a module: call `run` for each value of the parameter in the module's selected tests."""
     items = [item for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
     chosen = [item.callspec.params[parameter] for item in items if parameter in item.callspec.params]
     pool = ThreadPoolExecutor(AT_A_TIME)

@@ -1,7 +1,7 @@
 """The real worker, whose blur takes sigma / 10 seconds and no CPU time: `python -m tests.support.slow_worker`.
 
-For tests that need work to be under way, however fast or busy the machine is. A child imports the program it belongs
-to, so that it finds the operation replaced here as well.
+For tests that need a photo in progress, however fast or busy the machine is. Children import this program, so that
+their blur is replaced as well.
 """
 
 from __future__ import annotations

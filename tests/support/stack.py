@@ -1,4 +1,4 @@
-"""A deployment, seen from inside: photos handed to workers without an API."""
+"""A deployment and its workers; photos reach the workers without an API."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.support.waiting import wait_until
 from tests.support.worker_process import WorkerProcess
 
 QUICK_LEASE = {"DARKROOM_LEASE": "6", "DARKROOM_HEARTBEAT": "1"}
-"""So that the message of a killed worker is soon back. Real deployments have a longer one."""
+"""Settings with which the message of a killed worker is soon visible again. The defaults are longer."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """One deployment, seen from inside, with workers to start and photos to submit."""
+    """One deployment, with methods that start workers, submit photos and read what workers wrote."""
 
     services: Services
     environ: dict[str, str]
@@ -57,7 +57,7 @@ class Stack:
         return photo
 
     def submit(self, image: bytes, *jobs: dict[str, Any], owner: str = "default") -> PhotoRecord:
-        """Record, original, message."""
+        """Write record, original and message of a photo, as the API does."""
         photo = self.record(image, list(jobs), owner)
         self.services.table.create(photo)
         self.store(photo, image)
@@ -70,7 +70,7 @@ class Stack:
         self.services.bucket.put(photo.original.key, io.BytesIO(image), "image/jpeg")
 
     def as_a_newer_release(self, photo: PhotoRecord) -> None:
-        """Add something to a record that this release does not know."""
+        """Add an attribute to a record that this release does not know."""
         self.services.clients.dynamodb.update_item(
             TableName=self.services.settings.table,
             Key={"pk": f"photo#{photo.id}"},
@@ -80,7 +80,7 @@ class Stack:
         )
 
     def as_this_release(self, photo: PhotoRecord) -> None:
-        """Take that away again."""
+        """Remove this attribute."""
         self.services.clients.dynamodb.update_item(
             TableName=self.services.settings.table,
             Key={"pk": f"photo#{photo.id}"},
@@ -115,7 +115,7 @@ class Stack:
         wait_until("the queue is empty", empty)
 
     def receive(self, queue: Queue) -> list[str]:
-        """The bodies of all messages that wait in a queue, which are taken from it."""
+        """The bodies of all visible messages of a queue. They are deleted from it."""
         bodies = []
         while messages := queue.receive(10, wait=1, visibility=30):
             bodies += [message.body for message in messages]

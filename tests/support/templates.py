@@ -25,7 +25,7 @@ def load(name: str) -> dict[str, Any]:
 
 
 def decode(text: str) -> dict[str, Any]:
-    """The same of a template that stands in no file."""
+    """The same for a template that is not in a file."""
     import cfnlint.decode
 
     template, _ = cfnlint.decode.decode_str(text)
@@ -34,7 +34,7 @@ def decode(text: str) -> dict[str, Any]:
 
 
 def faults_of(template: str | Path, checks: Sequence[str] = (), regions: Sequence[str] = ()) -> list[Any]:
-    """What cfn-lint has to say of a template, of a file or a text."""
+    """The findings of cfn-lint in a template, which is a file or a text."""
     from cfnlint.api import lint, lint_file
     from cfnlint.config import ManualArgs
 
@@ -45,7 +45,7 @@ def faults_of(template: str | Path, checks: Sequence[str] = (), regions: Sequenc
 
 
 def plain(node: Any) -> Any:
-    """cfn-lint's nodes know their places in the file, which makes no two of them equal."""
+    """A template as plain values: nodes of cfn-lint have positions, so no two of them are equal."""
     if isinstance(node, dict):
         return {str(key): plain(value) for key, value in node.items()}
     if isinstance(node, list):

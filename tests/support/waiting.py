@@ -9,14 +9,14 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PATIENCE = 120.0
-"""Seconds until a test stops waiting for what should come soon. It ends a hanging test and says nothing of speed."""
+"""Seconds until a test that waits fails. The limit only ends a hanging test; no test measures time with it."""
 
 
 def wait_until(what: str, look: Callable[[], T | None]) -> T:
-    """Look again and again until there is something true to see."""
+    """Call `look` until it returns a true value, and return it. Fails after PATIENCE seconds."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if seen := look():
             return seen
         time.sleep(0.05)
-    raise AssertionError(f"waited {PATIENCE:g} s in vain until {what}")
+    raise AssertionError(f"waited {PATIENCE:g} s until {what}, which did not happen")

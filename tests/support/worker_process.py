@@ -11,11 +11,11 @@ from tests.support import launcher
 from tests.support.waiting import PATIENCE, wait_until
 
 SLOW = "tests.support.slow_worker"
-"""The program of a worker that takes its time over `slow_job`."""
+"""The program of a worker for which `slow_job` takes several seconds."""
 
 
 class WorkerProcess:
-    """`python -m worker`, or another program that is one, and what it logs."""
+    """A running `python -m worker`, or another program with a worker in it, and what it logs."""
 
     def __init__(self, environ: dict[str, str], log: Path, program: str = "worker") -> None:
         self._log = log
@@ -46,6 +46,6 @@ class WorkerProcess:
 
 
 def children_of(pid: int) -> list[int]:
-    """Of all threads of a process: a child belongs to the thread that started it."""
+    """Process ids of the children of all threads of a process."""
     lists = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for children in lists for child in children.read_text().split()]

@@ -63,7 +63,7 @@ def test_an_unfinished_photo_says_when_to_ask_again(api: Any, picture: bytes) ->
 
 def test_waiting_ends_when_the_jobs_have_ended(api: Any, picture: bytes) -> None:
     photo = api.upload_photo(picture)
-    ender = threading.Timer(0.3, api.end, (photo["id"], succeed()))
+    ender = threading.Timer(0.3, api.change_record, (photo["id"], succeed()))
     ender.start()
 
     answer = api.get(f"/v1/photos/{photo['id']}?wait=60")

@@ -1,4 +1,4 @@
-"""Upload photos, kill and stop workers until all are done, and look whether everything is right.
+"""Upload photos, kill and stop workers until all photos have ended, and check the results.
 
     make chaos ARGS='--photos 500 --workers 4 --seed 1 --fifo'
 
@@ -31,9 +31,9 @@ from tests.support.chaos.run import Plan, run
 
 def main() -> int:
     options = _options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what we started is ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # runs the exits of all contexts, which end what was started
     plan = Plan(photos=options.photos, workers=options.workers, seed=options.seed, fifo=options.fifo)
-    with tempfile.TemporaryDirectory(prefix="darkroom-chaos-") as directory, _aws(Path(directory, "aws")) as where:
+    with tempfile.TemporaryDirectory(prefix="darkroom-chaos-") as directory, _aws(Path(directory, "aws")) as aws:
         name = f"chaos-{uuid.uuid4().hex[:12]}"
         os.environ |= plan.variables | {
             "DARKROOM_STACK": name,
@@ -44,9 +44,7 @@ def main() -> int:
         services = Services.connect(read_settings())
         set_up_logs(services.settings.model_copy(update={"log_level": "error"}), "chaos")
         provision(services.settings, services.clients)
-        print(
-            f"{plan}\non {where}; Python {platform.python_version()}, Pillow {PIL.__version__}, {os.cpu_count()} cores"
-        )
+        print(f"{plan}\non {aws}; Python {platform.python_version()}, Pillow {PIL.__version__}, {os.cpu_count()} cores")
         try:
             report = run(plan, dict(os.environ), Path(directory))
         finally:

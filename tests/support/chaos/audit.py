@@ -1,4 +1,4 @@
-"""What must hold when the fire is out, and the figures of the run."""
+"""Checks of the state after a chaos run, and the figures of the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from worker.sweep.sweeper import Sweeper
 
 @dataclass(frozen=True)
 class Uploaded:
-    """A photo that the API has taken."""
+    """A photo that the API has accepted."""
 
     id: str
     owner: str
@@ -31,7 +31,7 @@ class Uploaded:
 
 @dataclass
 class Report:
-    """The figures, and what is wrong: nothing, if all is well."""
+    """The figures of a run, and its faults. A good run has no faults."""
 
     figures: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Report:
 
 
 def audit(services: Services, uploaded: list[Uploaded], fleet: Fleet) -> Report:
-    """Look at everything that the run has left. The workers have ended."""
+    """Check table, bucket, queues and disk after a run. The workers have ended."""
     report = Report()
     records = {photo.id: record for photo in uploaded if (record := services.table.get(photo.id))}
     complete = [photo for photo in uploaded if photo.id in records and records[photo.id].status == "succeeded"]
@@ -51,7 +51,7 @@ def audit(services: Services, uploaded: list[Uploaded], fleet: Fleet) -> Report:
         for photo in complete
         if records[photo.id].owner != photo.owner
     ]
-    report.faults += [_how_it_is(photo, records.get(photo.id)) for photo in uploaded if photo not in complete]
+    report.faults += [_state_of(photo, records.get(photo.id)) for photo in uploaded if photo not in complete]
     for photo in complete:
         report.faults += _faults_in_results(services, photo, records[photo.id])
     if services.settings.queue_type == "fifo":
@@ -67,7 +67,7 @@ def audit(services: Services, uploaded: list[Uploaded], fleet: Fleet) -> Report:
     return report
 
 
-def _how_it_is(photo: Uploaded, record: PhotoRecord | None) -> str:
+def _state_of(photo: Uploaded, record: PhotoRecord | None) -> str:
     if record is None:
         return f"photo {photo.id} is not in the table"
     errors = [error.detail for job in record.jobs.values() for error in job.errors]
@@ -84,7 +84,7 @@ def _faults_in_results(services: Services, photo: Uploaded, record: PhotoRecord)
 
 
 def _faults_in_order(uploaded: list[Uploaded], records: dict[str, PhotoRecord]) -> Iterator[str]:
-    """On a FIFO queue an owner's photos end in the order in which they came."""
+    """On a FIFO queue the photos of an owner must end in the order of their uploads."""
     of_owner: dict[str, list[PhotoRecord]] = defaultdict(list)
     for photo in uploaded:
         if photo.id in records and not records[photo.id].unfinished:
@@ -96,7 +96,7 @@ def _faults_in_order(uploaded: list[Uploaded], records: dict[str, PhotoRecord]) 
 
 
 def _faults_in_events(services: Services, uploaded: list[Uploaded], records: dict[str, PhotoRecord]) -> Iterator[str]:
-    """One id for all `photo.completed` of a photo and generation, and at least one of them."""
+    """Each photo and generation must have at least one `photo.completed`, and all of them the same id."""
     ids: dict[str, set[str]] = defaultdict(set)
     for body in _drain(services.events):
         event = json.loads(body)
@@ -117,7 +117,7 @@ def _faults_in_queues(services: Services) -> Iterator[str]:
 
 
 def _faults_in_bucket(services: Services, records: dict[str, PhotoRecord]) -> Iterator[str]:
-    """Nothing lies under results/ but what a record names."""
+    """Exactly the results that records name must be below results/."""
     named = {job.result.key for record in records.values() for job in record.jobs.values() if job.result}
     pages = services.clients.s3.get_paginator("list_objects_v2").paginate(
         Bucket=services.settings.bucket, Prefix="results/"
@@ -128,7 +128,7 @@ def _faults_in_bucket(services: Services, records: dict[str, PhotoRecord]) -> It
 
 
 def _swept_folders(services: Services, report: Report) -> int:
-    """How many folders killed workers left on the disk; the sweep must take them."""
+    """The number of folders that killed workers left on the disk. The sweep must remove them."""
     spool = services.settings.spool_dir
     left = list(spool.glob(f"{PREFIX}*"))
     Sweeper(services, threading.Event()).clean_spool()

@@ -14,11 +14,11 @@ from typing import Any
 from darkroom.local.emulator import LocalProcess
 
 SETTLES_WITHIN = 60.0
-"""Seconds that a worker may take to end after SIGTERM, or a dead worker's children. Nothing is measured with it."""
+"""Seconds within which a worker must end after SIGTERM, and the children of a dead worker must end."""
 
 
 class Fleet:
-    """So many workers, whatever is done to them. Leaving the context ends every process, however it is left."""
+    """A fixed number of workers, each of which is replaced when it ends. Leaving the context ends every process."""
 
     def __init__(self, environ: Mapping[str, str], logs: Path, workers: int, chance: random.Random) -> None:
         self.kills = 0
@@ -46,7 +46,7 @@ class Fleet:
         self._end_all()
 
     def refill(self) -> None:
-        """Replace what is missing. Only we end workers: one that ended by itself is a fault."""
+        """Start new workers in place of missing ones. A worker that ended without our signal is a fault."""
         for worker in [worker for worker in self._running if worker.ended]:
             self._running.remove(worker)
             self._dead.append(worker)
@@ -56,9 +56,9 @@ class Fleet:
             self._running.append(LocalProcess(name, "worker", self._logs / f"{name}.log", self._environ))
 
     def kill_one(self) -> bool:
-        """SIGKILL for the worker itself, as from the kernel; its children are left to themselves.
+        """Kill one worker, as the kernel does, and not its children.
 
-        False while a replacement is still starting: on a slow machine there would soon be nothing but starts.
+        Returns False while a replacement is still starting: otherwise a slow machine would only start workers.
         """
         if worker := self._take_one():
             worker.process.kill()
@@ -69,7 +69,7 @@ class Fleet:
         return worker is not None
 
     def stop_one(self) -> bool:
-        """SIGTERM, as from a scale-in. False as with `kill_one`."""
+        """Send SIGTERM to one worker, as a scale-in does. Returns False as `kill_one` does."""
         if worker := self._take_one():
             worker.terminate()
             self._stopping.append(worker)
@@ -78,7 +78,7 @@ class Fleet:
         return worker is not None
 
     def stop_all(self) -> None:
-        """SIGTERM for all, and see that all who were told so end with status 0 and leave no process behind."""
+        """Send SIGTERM to all workers. Each must end with status 0 and leave no process behind."""
         for worker in self._running:
             worker.terminate()
         stopped = self._stopping + self._running
@@ -87,7 +87,7 @@ class Fleet:
         for worker in stopped:
             while not worker.ended and time.monotonic() < deadline:
                 time.sleep(0.05)
-            if worker.process.poll() != 0 and _has_begun(worker):
+            if worker.process.poll() != 0 and _has_started(worker):
                 how = worker.failure() if worker.ended else f"{worker.name} did not end"
                 self.faults.append(f"after SIGTERM: {how}")
         self._dead += stopped
@@ -98,7 +98,7 @@ class Fleet:
                 self.faults.append(f"children of {worker.name} outlived it")
 
     def logged(self, action: str) -> Iterator[dict[str, Any]]:
-        """Every line of this kind that any worker has logged; the last line of a killed one may be cut short."""
+        """All log lines of all workers with this action. The last line of a killed worker may be incomplete."""
         for log in sorted(self._logs.glob("worker-*.log")):
             for line in log.read_text(errors="replace").splitlines():
                 if f'"{action}"' in line and line.startswith("{") and line.endswith("}"):
@@ -107,7 +107,7 @@ class Fleet:
                         yield entry
 
     def _take_one(self) -> LocalProcess | None:
-        if not all(_has_begun(worker) for worker in self._running):
+        if not all(_has_started(worker) for worker in self._running):
             return None
         worker = self._chance.choice(self._running)
         self._running.remove(worker)
@@ -118,13 +118,13 @@ class Fleet:
             worker.wait(within=0)  # kills its whole session
 
 
-def _has_begun(worker: LocalProcess) -> bool:
-    """Whether it works. Before that it holds nothing, and SIGTERM may end it as it ends any other process."""
+def _has_started(worker: LocalProcess) -> bool:
+    """Whether the worker has started. Before that it has no messages, and SIGTERM ends it with another status."""
     return '"worker.started"' in worker.log.read_text(errors="replace")
 
 
 def _has_processes(worker: LocalProcess) -> bool:
-    """Whether anything is left of the session that a worker began."""
+    """Whether any process of the worker's session is alive."""
     try:
         os.killpg(worker.process.pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""One run: upload, harass, wait until all is done, look."""
+"""One chaos run: upload photos, kill and stop workers, wait until all photos have ended, check."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.chaos.samples import jobs_for, make_sample
 
 KILL_EVERY = 2.0
 STOP_EVERY = 5.0
-"""Seconds between two workers that are killed, and two that are stopped; longer where a start takes longer."""
+"""Seconds between two kills, and between two stops. They are longer when a worker takes longer to start."""
 
 STARTS_WITHIN = 60.0
 
@@ -40,25 +40,25 @@ class Plan:
 
     @property
     def patience(self) -> float:
-        """Seconds after which a run counts as hanging. Far more than it takes: nothing is measured with it."""
+        """Seconds after which a run counts as hanging, far more than it needs."""
         return 180.0 + 2 * self.photos
 
     @property
     def variables(self) -> dict[str, str]:
-        """What its deployment is set to."""
-        return {"DARKROOM_QUEUE_TYPE": "fifo" if self.fifo else "standard", **HARASSED}
+        """The settings of its deployment."""
+        return {"DARKROOM_QUEUE_TYPE": "fifo" if self.fifo else "standard", **SETTINGS}
 
 
-HARASSED = {
+SETTINGS = {
     "DARKROOM_LOG_FORMAT": "json",
     "DARKROOM_API_PROCESSES": "1",
     "DARKROOM_API_KEYS": " ".join(f"{owner}:{hash_of(key)}" for owner, key in KEYS.items()),
     "DARKROOM_RATE_LIMIT": "off",
-    # So that the message of a killed worker is soon back.
+    # The message of a killed worker becomes visible again soon.
     "DARKROOM_LEASE": "6",
     "DARKROOM_HEARTBEAT": "1",
-    # Here workers die every 2 s by our hand: with the usual five attempts, chance alone would now and then bury an
-    # order whose worker was killed five times, as it should. The report says how many were needed.
+    # The run kills a worker every 2 s. With the default of five attempts it would sometimes bury an order whose worker
+    # was killed five times, which is right. The report says how many attempts were needed.
     "DARKROOM_MAX_ATTEMPTS": "20",
 }
 
@@ -66,7 +66,7 @@ HARASSED = {
 def run(plan: Plan, environ: dict[str, str], directory: Path) -> Report:
     """Carry out a plan on the deployment that the environment names.
 
-    Raises TimeoutError when the API does not take the photos. Every process that it starts has ended when it returns.
+    Raises TimeoutError when the API does not accept the photos. Every process that it starts has ended when it returns.
     """
     services = Services.connect(read_settings(environ))
     api = LocalProcess("api", "api", directory / "api.log", environ)
@@ -88,8 +88,8 @@ def run(plan: Plan, environ: dict[str, str], directory: Path) -> Report:
 
 
 def _carry_out(plan: Plan, services: Services, fleet: Fleet, uploads: list[Future[list[Uploaded]]]) -> Report:
-    fire = _Fire(fleet, time.monotonic() + plan.patience)
-    if not fire.until("everything was uploaded", lambda: all(upload.done() for upload in uploads)):
+    chaos = _Chaos(fleet, time.monotonic() + plan.patience)
+    if not chaos.until("everything was uploaded", lambda: all(upload.done() for upload in uploads)):
         raise TimeoutError(f"the API has not taken {plan.photos} photos within {plan.patience:g} s")
     uploaded = [photo for upload in uploads for photo in upload.result()]
     waiting = [photo.id for photo in uploaded]
@@ -99,18 +99,18 @@ def _carry_out(plan: Plan, services: Services, fleet: Fleet, uploads: list[Futur
             waiting.pop()
         return not waiting
 
-    fire.until("every photo had ended", all_ended)
-    # What is in the queue now has ended in the record already: messages whose worker died before it deleted them.
-    seconds = fire.out()
-    fire.until("the queue was empty", lambda: _is_empty(services))
+    chaos.until("every photo had ended", all_ended)
+    # Messages that are still in the queue belong to ended orders: their worker died before it deleted them.
+    seconds = chaos.end()
+    chaos.until("the queue was empty", lambda: _is_empty(services))
     fleet.stop_all()
     report = audit(services, uploaded, fleet)
-    report.figures["under fire"] = f"{seconds:.0f} s: {fleet.kills} workers killed, {fleet.stops} stopped"
+    report.figures["chaos"] = f"{seconds:.0f} s: {fleet.kills} workers killed, {fleet.stops} stopped"
     return report
 
 
-class _Fire:
-    """Workers are ended at their times for as long as something is waited for."""
+class _Chaos:
+    """Kills and stops workers at fixed times while the run waits for something."""
 
     def __init__(self, fleet: Fleet, deadline: float) -> None:
         self._fleet = fleet
@@ -119,13 +119,13 @@ class _Fire:
         self._kill_at = self._began + KILL_EVERY
         self._stop_at = self._began + STOP_EVERY
 
-    def out(self) -> float:
-        """End no more workers. Returns for how many seconds they were ended."""
+    def end(self) -> float:
+        """Kill and stop no more workers. Returns the seconds since the start."""
         self._kill_at = self._stop_at = float("inf")
         return time.monotonic() - self._began
 
     def until(self, what: str, look: Callable[[], bool]) -> bool:
-        """False, and a fault, when it takes too long: what is left then is looked at all the same."""
+        """Wait. When it takes too long, note a fault and return False; the audit follows all the same."""
         while not look():
             if time.monotonic() > self._deadline:
                 self._fleet.faults.append(f"it took too long until {what}")
@@ -136,7 +136,7 @@ class _Fire:
         return True
 
     def _end_one(self) -> None:
-        """Whichever has been due for longer, so that neither keeps the other from its turn on a slow machine."""
+        """Kill or stop, whichever has been due for longer, so that both happen on a slow machine."""
         if time.monotonic() < min(self._kill_at, self._stop_at):
             return
         if self._kill_at <= self._stop_at:
@@ -147,7 +147,7 @@ class _Fire:
 
 
 def _upload(plan: Plan, port: int, owner: str, give_up: threading.Event) -> list[Uploaded]:
-    """One caller's share of the photos, one after another."""
+    """Upload one caller's share of the photos, one after another."""
     uploaded: list[Uploaded] = []
     with requests.Session() as session:
         session.trust_env = False

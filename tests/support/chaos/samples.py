@@ -1,4 +1,4 @@
-"""Photos whose results can be foretold: four fields of one colour each."""
+"""Photos whose results are known: four fields of one colour each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 Colour = tuple[int, int, int]
 
 TOLERANCE = 10
-"""Of a colour's channel, of 255: what JPEG and WebP may change in a field of one colour, twice."""
+"""By how much JPEG and WebP, applied twice, may change a channel (0 to 255) in a field of one colour."""
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 
@@ -31,7 +31,7 @@ class Sample:
 
 
 def make_sample(seed: int, number: int) -> Sample:
-    """The same photo for the same seed and number, whoever asks, and in whatever order."""
+    """A photo that depends on seed and number only."""
     chance = random.Random(f"{seed}/{number}")
     width, height = 16 * chance.randint(20, 80), 16 * chance.randint(20, 60)
     colours = tuple((chance.randrange(256), chance.randrange(256), chance.randrange(256)) for _ in range(4))
@@ -47,7 +47,7 @@ def jobs_for(sample: Sample) -> list[dict[str, Any]]:
     """One job of each type."""
     steps = [
         {"type": "resize", "width": 1500, "height": 1000, "fit": "fill"},
-        {"type": "filter", "filter": "blur", "sigma": 20},  # takes its time, so that there is work to be interrupted
+        {"type": "filter", "filter": "blur", "sigma": 20},  # slow, so that kills interrupt it
         {"type": "filter", "filter": "invert"},
         {"type": "resize", "width": 96},
     ]
@@ -70,8 +70,8 @@ def fault_in(sample: Sample, job_type: str, result: bytes) -> str | None:
         case "pipeline":
             return _fault_in_picture(sample, result, (96, 64), _negative)
         case _:
-            told = json.loads(result)
-            seen = (told["format"], told["width"], told["height"])
+            metadata = json.loads(result)
+            seen = (metadata["format"], metadata["width"], metadata["height"])
             right = (sample.format.lower(), width, height)
             return None if seen == right else f"the metadata say {seen} instead of {right}"
 
