@@ -96,9 +96,9 @@ def _value_size(typed: dict[str, Any]) -> int:
 def count_calls(photos: int = 20) -> dict[str, Any]:
     """Per photo of 12 MP and the `web` preset: calls, DynamoDB's units, and CPU seconds of an upload in the API."""
     with tempfile.TemporaryDirectory(prefix="darkroom-scale-") as directory, Processes(Path(directory)):
-        settings = read_settings(
-            spool_dir=Path(directory, "spool"), concurrency=1, poll_wait=1, child_memory=2048 * MIB, log_level="error"
-        )
+        spool = Path(directory, "spool")
+        fixed = {"spool_dir": spool, "concurrency": 1, "poll_wait": 1, "child_memory": 2048 * MIB, "log_level": "error"}
+        settings = read_settings().model_copy(update=fixed)
         services = Services.connect(settings)
         prepare_spool(settings)
         set_up_logs(settings, "bench")

@@ -22,6 +22,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -46,6 +47,9 @@ PRELOADED = [
 
 REQUEST = 1 << 20
 """The longest request in bytes: an environment and arguments."""
+
+_one_request = threading.Lock()
+"""Threads of a test start services at the same time: each must get the answer to its own request."""
 
 
 class LaunchedService:
@@ -89,9 +93,10 @@ def start(command: Sequence[str], environ: Mapping[str, str], log: Path, *, own_
     mine, its = socket.socketpair()
     with log.open("wb") as output, its:
         request = {"command": list(command), "environ": dict(environ), "own_group": own_group}
-        connection = _launcher()
-        socket.send_fds(connection, [json.dumps(request).encode()], [output.fileno(), its.fileno()])
-        pid = int(connection.recv(100))
+        with _one_request:
+            connection = _launcher()
+            socket.send_fds(connection, [json.dumps(request).encode()], [output.fileno(), its.fileno()])
+            pid = int(connection.recv(100))
     return LaunchedService(pid, mine)
 
 
