@@ -6,6 +6,7 @@ No other module imports this one: the fork server loads it for the children.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from darkroom.errors import DarkroomError, Unavailable
+from darkroom.jobs.output import RESULT_FORMATS
 from darkroom.sniff import set_pixel_limit, sniff
 from worker.child import sandbox
 from worker.child.protocol import (
@@ -31,7 +33,7 @@ from worker.child.protocol import (
 )
 from worker.child.sandbox import SandboxLimits
 from worker.photo.decode import open_photo
-from worker.photo.pipeline import produce
+from worker.photo.pipeline import PipelineResult, produce
 
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|memory allocation error(?!: security limit)|cannot allocate memory"
@@ -94,11 +96,26 @@ def do(work: Work, max_pixels: int, limits: SandboxLimits) -> Iterator[JobOutcom
     for job_id, job in work.jobs.items():
         try:
             result = produce(photo, job, work.directory / job_id, max_pixels)
-            # Both classes have the same fields; worker/photo does not import the protocol.
-            file = ProducedFile(**vars(result) | {"seconds": {"decode": photo.seconds} | result.seconds})
-            yield JobOutcome(job_id, file)
+            yield JobOutcome(job_id, _described(result, photo.seconds))
         except Exception as error:  # noqa: BLE001 - a bug in one job must not stop the others
             yield JobOutcome(job_id, _failure(error, limits))
+
+
+def _described(result: PipelineResult, decode_seconds: float) -> ProducedFile:
+    """What the parent has to know about a result, to check and to store it."""
+    with result.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return ProducedFile(
+        path=result.path,
+        format=result.format,
+        extension=RESULT_FORMATS[result.format].extension,
+        content_type=RESULT_FORMATS[result.format].content_type,
+        width=result.width,
+        height=result.height,
+        size=result.path.stat().st_size,
+        sha256=digest,
+        seconds={"decode": decode_seconds} | result.seconds,
+    )
 
 
 def _failure(error: Exception, limits: SandboxLimits) -> Failure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +12,6 @@ from typing import Any
 from PIL import Image
 
 from darkroom.jobs.job_types import Job, MetadataJob, PictureJob, steps_of
-from darkroom.jobs.output import RESULT_FORMATS
 from darkroom.jobs.steps import Resize, StepSpec
 from worker.photo.decode import DecodedPhoto
 from worker.photo.encode import encode
@@ -24,19 +22,15 @@ from worker.photo.resize import resize
 
 @dataclass(frozen=True)
 class PipelineResult:
-    """A result on disk. `size` in bytes, `sha256` in hex, `seconds` by step and for encoding.
+    """A result on disk, in one of RESULT_FORMATS. `seconds` by step and for encoding.
 
     `width` and `height` are in pixels, None if the result is not a picture.
     """
 
     path: Path
     format: str
-    extension: str
-    content_type: str
     width: int | None
     height: int | None
-    size: int
-    sha256: str
     seconds: dict[str, float]
 
 
@@ -59,7 +53,7 @@ def _picture(photo: DecodedPhoto, job: PictureJob, target: Path, max_pixels: int
     started = time.perf_counter()
     encoded = encode(image, photo, job.output, target)
     seconds["encode"] = time.perf_counter() - started
-    return _result(encoded.path, encoded.format, (encoded.width, encoded.height), seconds)
+    return PipelineResult(encoded.path, encoded.format, encoded.width, encoded.height, seconds)
 
 
 def _apply(image: Image.Image, step: StepSpec, max_pixels: int) -> Image.Image:
@@ -78,23 +72,7 @@ def _json_result(value: dict[str, Any], target: Path, seconds: dict[str, float])
     path = target.with_name(f"{target.name}.json")
     text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
-    return _result(path, "json", (None, None), seconds)
-
-
-def _result(path: Path, format_: str, size: tuple[int | None, int | None], seconds: dict[str, float]) -> PipelineResult:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return PipelineResult(
-        path=path,
-        format=format_,
-        extension=RESULT_FORMATS[format_].extension,
-        content_type=RESULT_FORMATS[format_].content_type,
-        width=size[0],
-        height=size[1],
-        size=path.stat().st_size,
-        sha256=digest,
-        seconds=seconds,
-    )
+    return PipelineResult(path, "json", None, None, seconds)
 
 
 JOB_FUNCTIONS: Mapping[str, Callable[[DecodedPhoto, Any, Path, int], PipelineResult]] = {

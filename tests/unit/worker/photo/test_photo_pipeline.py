@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import get_args
 
@@ -43,22 +42,15 @@ def test_every_output_format_has_its_encoder_and_the_other_way_round():
 def test_a_picture_job(quarters, opened, tmp_path):
     photo = opened(quarters)
     result = produce(photo, job(type="resize", width=30, output={"format": "webp"}), tmp_path / "job", LIMIT)
-    data = (tmp_path / "job.webp").read_bytes()
-    assert result.path == tmp_path / "job.webp"
-    assert (result.format, result.extension, result.content_type) == ("webp", "webp", "image/webp")
-    assert (result.width, result.height, result.size) == (30, 20, len(data))
-    assert result.sha256 == hashlib.sha256(data).hexdigest()
+    assert (result.path, result.format) == (tmp_path / "job.webp", "webp")
+    with Image.open(result.path) as image:
+        assert image.size == (result.width, result.height) == (30, 20)
     assert result.seconds.keys() == {"resize", "encode"}
 
 
 def test_a_metadata_job(quarters, opened, tmp_path):
     result = produce(opened(quarters), job(type="metadata", colours=2), tmp_path / "job", LIMIT)
-    assert (result.extension, result.content_type, result.width, result.height) == (
-        "json",
-        "application/json",
-        None,
-        None,
-    )
+    assert (result.path.suffix, result.format, result.width, result.height) == (".json", "json", None, None)
     assert len(json.loads(result.path.read_text())["dominant_colours"]) == 2
 
 
@@ -92,7 +84,7 @@ def test_the_example_of_every_step_works_as_a_job_and_in_a_pipeline(noise, opene
 @pytest.mark.parametrize("spec", OTHER_JOBS)
 def test_the_example_of_every_other_job_works(noise, opened, tmp_path, spec):
     assert isinstance(job(**spec.example), spec)
-    assert produce(opened(noise), job(**spec.example), tmp_path / "job", LIMIT).size > 0
+    assert produce(opened(noise), job(**spec.example), tmp_path / "job", LIMIT).path.stat().st_size > 0
 
 
 @pytest.mark.parametrize("name", FILTERS)
