@@ -60,6 +60,14 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield emulator.url
 
 
+@pytest.fixture(autouse=True)
+def pixel_limit() -> Iterator[None]:
+    """Pillow's limit of pixels is global, and the API's start sets it: one test's must not hold for the next one."""
+    limit = Image.MAX_IMAGE_PIXELS
+    yield
+    Image.MAX_IMAGE_PIXELS = limit
+
+
 @pytest.fixture(scope="session")
 def faults(endpoint: str, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     """With FAULTS set to a seed, the processes that tests start reach AWS through a proxy with a mix of faults.

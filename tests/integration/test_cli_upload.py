@@ -165,8 +165,12 @@ def test_ctrl_c_exits_with_130_and_leaves_nothing_half_done(
     write(photo_folder, "a.jpg", "slow.jpg")
     out = tmp_path / "results"
     process = in_process("upload", photo_folder, "--out", out, "--url", fake_api.url, start_new_session=True)
+    assert process.stdout is not None
+    done = process.stdout.readline()
+    assert "a.jpg" in done
+    assert "3 files" in done
     deadline = time.monotonic() + 60
-    while not (fake_api.polls["photo-0-slow.jpg"] or fake_api.polls["photo-1-slow.jpg"]) or len(files_below(out)) < 3:
+    while not (fake_api.polls["photo-0-slow.jpg"] or fake_api.polls["photo-1-slow.jpg"]):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
