@@ -9,7 +9,16 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+)
 
 from darkroom.webhooks.signing import masters_of
 
@@ -27,10 +36,14 @@ def _listed(given: object) -> object:
     return tuple(part.strip().lower() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
 
 
-def _without_query(url: AnyHttpUrl | None) -> AnyHttpUrl | None:
-    if url is not None and (url.query or url.fragment):
+def _without_query(url: AnyHttpUrl) -> AnyHttpUrl:
+    if url.query or url.fragment:
         raise ValueError("expected an address without ? or #")
     return url
+
+
+BaseUrl = Annotated[AnyHttpUrl, AfterValidator(_without_query)]
+"""An address that paths are appended to."""
 
 
 class _Group(BaseModel):
@@ -75,16 +88,11 @@ class ResourceSettings(_Group):
     aws_timeout: float = Field(
         10, gt=0, le=60, description="Seconds to wait for an answer of AWS. A call is tried three times in all."
     )
-    s3_public_endpoint_url: AnyHttpUrl | None = Field(
+    s3_public_endpoint_url: BaseUrl | None = Field(
         None,
         description="S3 endpoint in presigned URLs, for callers that reach S3 under another host than the services do. "
         "Default: the services' own endpoint.",
     )
-
-    @field_validator("s3_public_endpoint_url")
-    @classmethod
-    def _endpoint_without_query(cls, url: AnyHttpUrl | None) -> AnyHttpUrl | None:
-        return _without_query(url)
 
 
 class ApiSettings(_Group):
@@ -135,7 +143,7 @@ class ApiSettings(_Group):
     silence: int = Field(
         60, ge=1, le=3600, description="Seconds after which the API drops a caller that stops sending its request."
     )
-    public_url: AnyHttpUrl | None = Field(
+    public_url: BaseUrl | None = Field(
         None, description="Prefix of every link, such as https://photos.example.com. Default: links are relative."
     )
     presets_file: Path = Field(
@@ -172,11 +180,6 @@ class ApiSettings(_Group):
         description="Seconds for which a presigned URL is valid. It ends earlier if the credentials that signed it "
         "expire.",
     )
-
-    @field_validator("public_url")
-    @classmethod
-    def _url_without_query(cls, url: AnyHttpUrl | None) -> AnyHttpUrl | None:
-        return _without_query(url)
 
     @field_validator("rate_limit")
     @classmethod
