@@ -1,8 +1,8 @@
 """Read type and size of a photo from its header. No pixel is decoded here.
 
-This is the one module outside worker/photo that imports Pillow. The API sniffs an upload before it queues it, and the
-worker opens photos with the same function. So both accept the same formats and refuse the same files. Importing this
-module registers the HEIC reader of pillow-heif. Pillow itself reads AVIF.
+This is the one module outside worker/photo that opens files with Pillow. The API sniffs an upload before it queues it,
+and the worker opens photos with the same function. So both accept the same formats and refuse the same files. Importing
+this module registers the HEIC reader of pillow-heif. Pillow itself reads AVIF.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ Everything here runs in the container image too.
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import re
 from pathlib import Path
@@ -128,6 +130,34 @@ def check_settings(env_file: Path | None) -> None:
     if faults:
         raise SettingsError("\n".join(faults))
     say("The settings are valid.")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def versions(as_json: bool) -> None:
+    """Show the version of everything that runs here.
+
+    Darkroom, the system, the Python packages, and the libraries that read and write photos. The libraries report the
+    number of the copy that is loaded. The numbers of files are those in the files' names.
+
+    \b
+    Examples:
+      docker compose exec worker darkroom versions
+      darkroom versions --json
+    """
+    from darkroom.versions import installation
+
+    found = dataclasses.asdict(installation())
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    say_table(
+        [
+            ["PART", "NAME", "VERSION"],
+            ["darkroom", "darkroom", found.pop("darkroom")],
+            *([part, name, number or "missing"] for part, group in found.items() for name, number in group.items()),
+        ]
+    )
 
 
 @click.command()

@@ -47,10 +47,10 @@ class SayOnce:
 
 
 def say_table(rows: Sequence[Sequence[str]]) -> None:
-    """Columns are as wide as their widest cell; numbers are right-aligned."""
+    """Columns are as wide as their widest cell. A column is right-aligned if it has only numbers below its head."""
     columns = list(zip(*rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
-    numbers = [column[-1].isdigit() for column in columns]
+    numbers = [all(cell.isdigit() for cell in column[1:]) for column in columns]
     for row in rows:
         cells = [
             cell.rjust(width) if number else cell.ljust(width)
