@@ -78,6 +78,9 @@ scale: $(READY) ## capacity and cost: docs/scale.md anew (ARGS=measure, ARGS=cal
 docs: $(READY) ## write .env.example and the table in docs/operations.md from the settings
 	@$(BIN)/python -m darkroom.cli.settings_docs
 
+audit: $(READY) ## known vulnerabilities in the locked packages, and the versions of everything (needs the internet)
+	@$(BIN)/python -m darkroom.cli.audit $(ARGS)
+
 lint: $(READY) ## what CI checks before it runs the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -126,4 +129,4 @@ clean: ## remove .darkroom (photos of `make run`) and the caches of tests and li
 distclean: clean ## clean, and remove .venv too
 	rm -rf $(VENV) *.egg-info
 
-.PHONY: help run run-serverless test test-all test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale docs lint format install lock clean distclean
+.PHONY: help run run-serverless test test-all test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale docs audit lint format install lock clean distclean
