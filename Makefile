@@ -75,6 +75,9 @@ chaos: $(READY) ## 500 photos while workers are killed every 2 s (ARGS='--photos
 scale: $(READY) ## capacity and cost: docs/scale.md anew (ARGS=measure, ARGS=calibrate: from new measurements)
 	@$(BIN)/python -m bench.scale $(or $(ARGS),report)
 
+bench-slow-callers: $(READY) ## a good client's waits while others read or send slowly (ARGS="--wave 'hung AWS'")
+	@$(BIN)/python -m bench.slow_callers $(ARGS)
+
 docs: $(READY) ## write .env.example and the table in docs/operations.md from the settings
 	@$(BIN)/python -m darkroom.cli.settings_docs
 
@@ -129,4 +132,4 @@ clean: ## remove .darkroom (photos of `make run`) and the caches of tests and li
 distclean: clean ## clean, and remove .venv too
 	rm -rf $(VENV) *.egg-info
 
-.PHONY: help run run-serverless test test-all test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale docs audit lint format install lock clean distclean
+.PHONY: help run run-serverless test test-all test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale bench-slow-callers docs audit lint format install lock clean distclean
