@@ -69,6 +69,13 @@ def test_the_documentation_has_the_formulas() -> None:
     assert f"{api_pids(none)} + `DARKROOM_API_PROCESSES` x (`DARKROOM_API_THREADS` + 8)" in page
 
 
+def test_services_with_other_limits_repeat_the_limit_of_threads() -> None:
+    """Otherwise Compose refuses the file."""
+    limited = {name: service["deploy"]["resources"]["limits"] for name, service in OURS.items() if "deploy" in service}
+    assert limited.keys() == {"api", "worker"}
+    assert {limits["pids"] for limits in limited.values()} == {OURS["api"]["pids_limit"]}
+
+
 def test_tmp_is_bounded_under_compose() -> None:
     assert {tuple(service["tmpfs"]) for service in OURS.values()} == {("/tmp:size=64m",)}
 
