@@ -19,6 +19,8 @@ DarkroomError
 │   ├── UnsupportedPhoto      415  not a supported format
 │   ├── UnreadablePhoto       422  damaged or cut short
 │   └── TooManyPixels         422  more pixels than the settings allow
+├── OriginalMissing           the original is no longer in the bucket
+├── UploadNotCompleted        the original was never stored
 ├── ProcessError              a child process was lost while it worked on a job
 │   ├── TimeLimitExceeded     it ran longer than the time limit
 │   ├── OutOfMemory           it ran out of memory
@@ -212,6 +214,20 @@ class TooManyPixels(PhotoError):
     """The photo has more pixels than are allowed."""
 
     code = "too_many_pixels"
+
+
+class OriginalMissing(DarkroomError):
+    """The original is missing from the bucket: upload the photo again."""
+
+    code = "original_missing"
+    retryable = False
+
+
+class UploadNotCompleted(DarkroomError):
+    """The upload was not completed, because storage was unavailable or the API stopped: upload the photo again."""
+
+    code = "unavailable"
+    retryable = False
 
 
 class ProcessError(DarkroomError):

@@ -111,6 +111,14 @@ class Settings(
         return [*work, self.webhooks_queue, self.webhooks_dlq, self.events_queue]
 
     @property
+    def storing_time(self) -> float:
+        """Seconds that the API has to store an original. Then the sweep looks for it: it comes before the first resend.
+
+        A PUT that hangs ends after three time-outs, so four leave a margin.
+        """
+        return min(self.resend_after, 4 * self.aws_timeout)
+
+    @property
     def base_url(self) -> str:
         """The prefix of links: the public URL without its last slash, or an empty string."""
         return str(self.public_url).rstrip("/") if self.public_url else ""

@@ -1,7 +1,8 @@
 """Accept photos, one or several: check each one, write its record, store the original, put its order on the queue.
 
 The record comes first, and names the time at which the sweep checks it. So a crash at any later point leaves a record
-that the sweep repairs.
+that the sweep repairs. The first check comes when the original must have been stored: what this process could not write
+down during an outage then fails with the outage as its reason.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def accept(
         log.info("photo.found", photo=photo.id, status=photo.status, batch=batch)
         return photo
     if found in (Found.NEW, Found.INCOMPLETE):
-        _store(ctx, photo, incoming)
+        photo = _store(ctx, photo, incoming)
     send(ctx, photo, _first_order(photo))
     log.info("photo.accepted", photo=photo.id, jobs=len(upload.jobs), size=incoming.spool.size, batch=batch)
     return photo
@@ -142,9 +143,9 @@ def new_record(ctx: Context, photo_id: str, owner: str, upload: Upload, batch: s
 def send(ctx: Context, photo: PhotoRecord, order_id: str) -> None:
     """Put an order on the queue, unless all its jobs have ended.
 
-    If the message was certainly not sent, the photo's only order is marked failed and Unavailable is raised; a further
-    order stays queued, and the sweep sends it. If that is uncertain, the order stays queued: a worker may already have
-    it, and otherwise the sweep sends it again.
+    If the message was certainly not sent, the photo's only order is marked failed and Unavailable is raised. If it
+    cannot be marked, it stays queued and the sweep sends it: the original is stored, so the upload is accepted. A
+    further order stays queued, too. So does one whose message may have been sent: a worker may already have it.
     """
     if not photo.order(order_id).unfinished_jobs:
         return
@@ -173,7 +174,7 @@ def _checked(
         sniffed = sniff(cast(BinaryIO, incoming.spool), ctx.settings.max_pixels)
     photo = new_record(ctx, photo_id, owner, upload, batch)
     photo.original = _original(photo_id, incoming, sniffed)
-    photo.add_order(upload.jobs, ctx.settings.resend_after, trace)
+    photo.add_order(upload.jobs, ctx.settings.resend_after, trace).await_original(ctx.settings.storing_time)
     return photo
 
 
@@ -201,11 +202,7 @@ def _write(ctx: Context, own: PhotoRecord, upload: Upload, reserved: ReservedIds
         return Found.NEW, photo
     lost = not photo.deleted_or_expired and not services.bucket.exists(original_key(photo.id))
     sends_before = _send_count(photo)
-    photo, _ = services.table.update(
-        photo.id,
-        lambda record: record.resume_order(_first_order(record), ctx.settings.resend_after, lost),
-        known=photo,
-    )
+    photo = _resume(ctx, photo, ctx.settings.storing_time if lost else None)
     if photo.deleted_or_expired:
         return Found.GONE, photo
     if lost:
@@ -214,30 +211,44 @@ def _write(ctx: Context, own: PhotoRecord, upload: Upload, reserved: ReservedIds
     return (Found.DUPLICATE if photo.id != own.id and not restarted else Found.RESUMED), photo
 
 
-def _store(ctx: Context, photo: PhotoRecord, incoming: Incoming) -> None:
-    """Store the original. When S3 does not take it, the order is marked failed and Unavailable is raised."""
+def _resume(ctx: Context, photo: PhotoRecord, storing: float | None) -> PhotoRecord:
+    return ctx.services.table.update(
+        photo.id,
+        lambda record: record.resume_order(_first_order(record), ctx.settings.resend_after, storing),
+        known=photo,
+    )[0]
+
+
+def _store(ctx: Context, photo: PhotoRecord, incoming: Incoming) -> PhotoRecord:
+    """Store the original. When S3 does not take it, the order is marked failed and Unavailable is raised.
+
+    Returns the record to continue with.
+    """
     assert photo.original is not None
     try:
         ctx.services.bucket.put(original_key(photo.id), cast(BinaryIO, incoming.spool), photo.original.content_type)
     except Unavailable as error:
         _fail_order(ctx, photo, _first_order(photo), error)
         raise
+    storing_until = photo.order(_first_order(photo)).storing_until
+    if storing_until and storing_until <= now():  # the sweep may have found no original
+        return _resume(ctx, photo, ctx.settings.storing_time)
+    return photo
 
 
 def _fail_order(ctx: Context, photo: PhotoRecord, order_id: str, error: Unavailable) -> bool:
     """Mark an order failed that was not sent.
 
-    False when a worker or another request already has the order; otherwise True, even if the record could not be
-    written.
+    False when a worker or another request already has the order, or when the record cannot be written: then the sweep
+    finds the order. It sends an order whose original is stored, and the others fail.
     """
     try:
         _, failed = ctx.services.table.update(
             photo.id, lambda record: record.order(order_id).fail_unsent(error), known=photo
         )
     except Unavailable as second:
-        # The sweep finds the order and sends it again; without an original a worker then fails it.
         log.warning("order.not_marked_failed", photo=photo.id, order=order_id, detail=second.detail)
-        return True
+        return False
     return failed
 
 

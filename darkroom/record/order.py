@@ -69,7 +69,8 @@ class Order(Stored):
     `fence`: the newest fence, of the last claim, redrive or burial by the sweep. `message_id`: the SQS message of the
     last claim. `uncounted_claims`: claims that are not attempts, because the jobs were not at fault or no attempt was
     left. `due_at`: when the sweep checks this order. `resumed`: a repeated request has continued with the order, so the
-    request that made it must no longer mark it failed.
+    request that made it must no longer mark it failed. `storing_until`: until then an API process may still be storing
+    the original; None when the original is known to be stored.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Order(Stored):
     send_count: int = 1
     due_at: datetime
     resumed: bool = False
+    storing_until: datetime | None = None
     trace: str = ""
     dead_letter: DeadLetter | None = None
     redrives: list[Redrive] = Field(default_factory=list)
@@ -102,6 +104,11 @@ class Order(Stored):
     @property
     def overdue(self) -> bool:
         return self.due_at <= now() and bool(self.unfinished_jobs)
+
+    @property
+    def original_unconfirmed(self) -> bool:
+        """Whether the API may have ended before it stored the original."""
+        return self.storing_until is not None and not self.claim_count
 
     @property
     def in_progress(self) -> bool:
@@ -158,6 +165,7 @@ class Order(Stored):
         A job that lost its child process makes its order a dead letter, with this job in it: it is not known
         yet whether the photo is at fault.
         """
+        self.storing_until = None
         published = set()
         for job_id, outcome in outcomes.items():
             job = self.jobs.get(job_id)
@@ -204,6 +212,11 @@ class Order(Stored):
 
     # --- what the sweep does ------------------------------------------------------------------------------------
 
+    def confirm_original(self, resend_after: float) -> None:
+        """The original is stored: the sweep has to send this order only if its message was lost."""
+        self.storing_until = None
+        self.due_at = max(job.queued_at for job in self.jobs.values()) + timedelta(seconds=resend_after)
+
     def resend(self, resend_after: float) -> None:
         """Count a further send, and wait longer for the next one. The caller sends the message after that is written.
 
@@ -234,6 +247,16 @@ class Order(Stored):
 
     # --- what callers ask for -----------------------------------------------------------------------------------
 
+    def await_original(self, seconds: float) -> None:
+        """An API process is about to store the original. If it has not done so after `seconds`, the upload failed."""
+        self.storing_until = self.due_at = now() + timedelta(seconds=seconds)
+
+    def revoke_claim(self, fence: int) -> None:
+        """Fence out a worker that has the order: it may have found no original."""
+        self.fence, self.message_id = fence, ""
+        for job in self.unfinished_jobs:
+            job.status = "queued"
+
     def fail_unsent(self, error: DarkroomError) -> bool:
         """End an order that certainly was never sent. False when a worker or a repeated request already has it."""
         if self.claim_count or self.resumed:
@@ -260,7 +283,8 @@ class Order(Stored):
         self.fence = fence
         self.claim_count = self.uncounted_claims = 0
         self.send_count += 1
-        self.dead_letter, self.due_at = None, now() + timedelta(seconds=resend_after)
+        self.dead_letter, self.storing_until = None, None
+        self.due_at = now() + timedelta(seconds=resend_after)
 
     def purge(self) -> None:
         """Give up a dead letter for good: its jobs stay failed.

@@ -83,21 +83,26 @@ class PhotoRecord(PhotoState):
         self._restart(order, order.dead_letter_jobs, resend_after)
         return order
 
-    def resume_order(self, order_id: str, resend_after: float, lost: bool = False) -> Order:
+    def resume_order(self, order_id: str, resend_after: float, storing: float | None = None) -> Order:
         """Continue with the order that an earlier try of the same request has made.
 
-        Jobs that failed because the order was never sent, or because the original was `lost`, start again. Otherwise
-        the earlier try may still be running: from now on it must not mark the order failed (`Order.fail_unsent`).
+        `storing`: set if the original is missing: the seconds that this try has to store it. Jobs that failed because
+        the order was never sent, or because the original was missing, start again. Otherwise the earlier try may still
+        be running: from now on it must not mark the order failed (`Order.fail_unsent`).
         """
         order = self.order(order_id)
         if self.deleted_or_expired:
             return order
         failed = [job for job in order.jobs.values() if job.status == "failed"]
         never_sent = bool(failed) and not (order.claim_count or order.dead_letter or self.upload)
-        if failed and (lost or never_sent):
+        if failed and (storing or never_sent):
             self._restart(order, failed, resend_after)
         if order.unfinished_jobs and not (never_sent or order.claim_count):
             order.resumed = True
+        if storing and order.unfinished_jobs:
+            if order.claim_count:
+                order.revoke_claim(self._next_fence())
+            order.await_original(storing)
         return order
 
     def cancel(self) -> None:

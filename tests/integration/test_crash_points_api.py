@@ -64,7 +64,7 @@ def upload(scene: Scene, fault: Fault, statuses: list[str]) -> None:
     assert [photo.status for photo in scene.photos()] == statuses
     for photo in scene.photos():
         errors = {error.code for job in photo.jobs.values() for error in job.errors}
-        assert errors == ({"unreadable_photo"} if photo.status == "failed" else set())
+        assert errors == ({"unavailable"} if photo.status == "failed" else set())
     scene.check()
 
 

@@ -28,8 +28,11 @@ OFTEN = {"DARKROOM_SWEEP_INTERVAL": "0.5"}
 
 
 def overdue(photo: PhotoRecord) -> PhotoRecord:
+    """The API has died, and the sweep checks the orders now."""
     for order in photo.orders.values():
-        order.due_at = now() - timedelta(minutes=1)
+        order.due_at = order.storing_until = now() - timedelta(minutes=1)
+        for job in order.jobs.values():
+            job.queued_at = now() - timedelta(hours=1)
     return photo
 
 
@@ -49,8 +52,8 @@ def test_an_api_that_died_before_the_original(stack: Stack, picture: bytes) -> N
     stack.services.table.create(photo)
     stack.worker(**OFTEN)
     (job,) = stack.wait_for(photo).jobs.values()
-    assert (job.status, job.errors[0].code) == ("failed", "unreadable_photo")
-    assert "missing" in job.errors[0].detail
+    assert (job.status, job.errors[0].code) == ("failed", "unavailable")
+    assert "the upload was not completed" in job.errors[0].detail.lower()
     (event,) = wait_until("the event is there", stack.events)
     assert event["data"]["status"] == "failed"
 

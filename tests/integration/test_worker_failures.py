@@ -34,7 +34,9 @@ class TestFailures:
         photo = stack.submit(picture, RESIZE)
         stack.services.bucket.remove_photo(photo.id)
         stack.worker()
-        assert "missing" in only_job(stack.wait_for(photo)).errors[0].detail
+        (error,) = only_job(stack.wait_for(photo)).errors
+        assert error.code == "original_missing"
+        assert "missing" in error.detail
 
     def test_an_undecodable_body_is_buried_with_the_reason_and_the_worker_lives(
         self, stack: Stack, picture: bytes

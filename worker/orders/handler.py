@@ -7,7 +7,6 @@ deleted last. So a crash between any two steps leaves a message, or an overdue r
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import structlog
 
@@ -17,14 +16,17 @@ from darkroom.errors import (
     ClaimLost,
     DarkroomError,
     NotFound,
+    OriginalMissing,
     PhotoGone,
-    UnreadablePhoto,
+    Unavailable,
+    UploadNotCompleted,
 )
+from darkroom.record.clock import now
 from darkroom.record.messages import OrderMessage, read_order
 from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
-from worker.child.protocol import Failure, JobOutcome, Work
+from worker.child.protocol import Failure, Work
 from worker.child.runner import PhotoProcessor, PhotoProcessors
 from worker.lease import Lease
 from worker.orders.publication import Publication
@@ -96,8 +98,14 @@ class OrderHandler:
         """
         with processor.files() as directory, Publication(self._services, photo, claim) as publication:
             work = Work(directory / "original", claim.jobs, directory)
+            try:
+                self._fetch(photo, claim.order, work)
+            except (OriginalMissing, UploadNotCompleted) as error:
+                publication.fail(claim.jobs, error)
+                return publication.photo
+            processor.check()
             retryable: Failure | None = None
-            for outcome in self._fetch_and_process(photo, work, processor):
+            for outcome in processor.process(work):
                 processor.check()
                 if isinstance(outcome.result, Failure) and outcome.result.error.retryable:
                     retryable = outcome.result
@@ -109,17 +117,19 @@ class OrderHandler:
                 raise retryable.error
             return publication.photo
 
-    def _fetch_and_process(self, photo: PhotoRecord, work: Work, processor: PhotoProcessor) -> Iterator[JobOutcome]:
+    def _fetch(self, photo: PhotoRecord, order_id: str, work: Work) -> None:
+        """Download the original. Raises OriginalMissing, or UploadNotCompleted if it was never stored."""
         try:
             if photo.original is None:
                 raise NotFound
             self._services.bucket.fetch(photo.original.key, work.original)
-            processor.check()
-        except NotFound:
-            missing = UnreadablePhoto("the original is missing from the bucket")
-            yield from (JobOutcome(job_id, Failure(missing.code, missing.detail)) for job_id in work.jobs)
-        else:
-            yield from processor.process(work)
+        except NotFound as error:
+            storing_until = photo.order(order_id).storing_until
+            if storing_until is None:
+                raise OriginalMissing from error
+            if storing_until > now():  # a repeated request is storing it, and this message is an earlier one's
+                raise Unavailable("the original is not stored yet") from error
+            raise UploadNotCompleted from error
 
     def _finish(self, photo: PhotoRecord, message: OrderMessage, received: Received, claim: Claim) -> None:
         """Copy a dead letter to its queue, send the event, and remove leftovers. The record holds every outcome.

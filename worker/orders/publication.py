@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from importlib.metadata import version
 from types import TracebackType
 
@@ -51,6 +52,13 @@ class Publication:
             self._outcomes[outcome.job] = self._store(outcome.job, outcome.result)
         if time.monotonic() - self._last_publish > PUBLISH_EVERY:
             self.publish()
+
+    def fail(self, jobs: Iterable[str], error: DarkroomError) -> None:
+        """Publish that all these jobs failed with this error."""
+        for job_id in jobs:
+            log.warning("job.failed", job=job_id, code=error.code, detail=error.detail)
+            self._outcomes[job_id] = error
+        self.publish()
 
     def _store(self, job_id: str, file: ProducedFile) -> Result:
         started = time.monotonic()

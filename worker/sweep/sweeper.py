@@ -97,7 +97,9 @@ class Sweeper:
             self._notify(photo)
             return
         for order_id in photo.overdue_orders():
-            photo = self._resend(photo, order_id)
+            photo = self._confirm_original(photo, order_id)
+            if photo.order(order_id).overdue:
+                photo = self._resend(photo, order_id)
 
     def _look_for_upload(self, photo: PhotoRecord, key: str) -> None:
         """A direct upload is overdue. If its file has arrived, send its message: the first one was lost, or waits in a
@@ -120,6 +122,16 @@ class Sweeper:
         self._services.outbox.announce(photo)
         self._services.table.update(photo.id, lambda record: record.mark_notified(), known=photo)
         log.warning("sweep.notified")
+
+    def _confirm_original(self, photo: PhotoRecord, order_id: str) -> PhotoRecord:
+        """If the original of an order is stored, its message is most likely on the queue, and need not be sent yet."""
+        if photo.original is None or not photo.order(order_id).original_unconfirmed:
+            return photo
+        if not self._services.bucket.exists(photo.original.key):
+            return photo
+        return self._services.table.update(
+            photo.id, lambda record: record.order(order_id).confirm_original(self._resend_after), known=photo
+        )[0]
 
     def _resend(self, photo: PhotoRecord, order_id: str) -> PhotoRecord:
         """Send the message of an order again. If the original is missing, the worker that receives it finds that."""

@@ -6,7 +6,7 @@ import pytest
 
 from api.idempotency import read_key
 from darkroom.aws.idempotency_store import LOCK, _pause
-from darkroom.errors import MalformedKey, Unavailable, UnreadablePhoto
+from darkroom.errors import MalformedKey, Unavailable, UnreadablePhoto, UploadNotCompleted
 from darkroom.jobs.job_types import STEP_JOBS, MetadataJob
 from darkroom.jobs.steps import Resize
 from darkroom.record.clock import now
@@ -82,9 +82,9 @@ def test_an_order_that_a_worker_failed_is_not_changed(photo: PhotoRecord) -> Non
 
 def test_an_order_whose_original_was_lost_starts_again_with_new_attempts(photo: PhotoRecord) -> None:
     claim = photo.claim(order(photo), 5, 90, REPEAT)
-    photo.publish(claim, {job: UnreadablePhoto("the original is missing") for job in claim.jobs})
+    photo.publish(claim, {job: UploadNotCompleted() for job in claim.jobs})
 
-    photo.resume_order(order(photo), REPEAT, lost=True)
+    photo.resume_order(order(photo), REPEAT, storing=40)
 
     again = photo.claim(order(photo), 5, 90, REPEAT)
     assert len(again.jobs) == 2
@@ -130,7 +130,7 @@ def test_an_order_of_two_running_requests_is_failed_by_neither(photo: PhotoRecor
 
 def test_the_request_that_restarts_a_failed_order_may_fail_it_again(photo: PhotoRecord) -> None:
     photo.order(order(photo)).fail_unsent(Unavailable("S3 is down"))
-    photo.resume_order(order(photo), REPEAT, lost=True)
+    photo.resume_order(order(photo), REPEAT, storing=40)
 
     assert photo.order(order(photo)).fail_unsent(Unavailable("S3 is down"))
     assert not photo.unfinished
@@ -138,8 +138,8 @@ def test_the_request_that_restarts_a_failed_order_may_fail_it_again(photo: Photo
 
 def test_an_order_restarted_for_a_lost_original_is_not_failed_by_its_request(photo: PhotoRecord) -> None:
     claim = photo.claim(order(photo), 5, 90, REPEAT)
-    photo.publish(claim, {job: UnreadablePhoto("the original is missing") for job in claim.jobs})
-    photo.resume_order(order(photo), REPEAT, lost=True)
+    photo.publish(claim, {job: UploadNotCompleted() for job in claim.jobs})
+    photo.resume_order(order(photo), REPEAT, storing=40)
 
     assert not photo.order(order(photo)).fail_unsent(Unavailable("S3 is down"))
 
