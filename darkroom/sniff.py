@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import pillow_heif
-from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, ImageFile, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from darkroom.errors import DarkroomError, TooManyPixels, UnreadablePhoto, UnsupportedPhoto
 
@@ -70,7 +70,13 @@ The longest header of a camera's photo known to us takes 0.6 MB in 73 reads."""
 MAX_INFLATED = 64
 """Compressed chunks that a PNG may have before its pixels: a colour profile, and texts."""
 
+DECODING_THREADS = pillow_heif.options.DECODE_THREADS
+"""Threads that read one photo: pillow-heif's default, 4. A HEIC of tiles has a further thread for each of them."""
+
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+
+# By default an AVIF is read with a thread for each CPU of the machine, also in a container that may use one.
+AvifImagePlugin.DEFAULT_MAX_THREADS = DECODING_THREADS
 
 # By default a chunk of a PNG may inflate to 1 MiB; Pillow calls the photo damaged otherwise. A printer's colour profile
 # or an editor's XMP is longer. The limit can only be set globally. All texts of a file together may still have 64 MiB.

@@ -97,6 +97,7 @@ COMPOSE = Section(
             "Memory limit of the API container; raise it together with DARKROOM_MAX_UPLOAD_BYTES.",
             "",
         ),
+        Variable("PIDS_LIMIT", "512", "Most threads and processes of each container.", ""),
     ),
 )
 

@@ -127,19 +127,3 @@ def test_a_worker_works_on_one_photo_with_all_its_memory(manifests: list[Manifes
     limits = container["resources"]["limits"]
     memory = size(limits["memory"])
     assert slots_and_memory(settings(manifests), int(limits["cpu"]), memory) == (1, memory - RESERVE)
-
-
-def test_the_spool_is_on_disk_and_large_enough(manifests: list[Manifest]) -> None:
-    ours = settings(manifests)
-    needed = {
-        # every thread with the largest request
-        "darkroom-api": ours.api_processes * ours.api_threads * ours.max_request_bytes,
-        # an original in hand, and results of several times its size
-        "darkroom-worker": 10 * ours.max_upload_bytes,
-    }
-    for name, least in needed.items():
-        pod = the(manifests, "Deployment", name)["spec"]["template"]["spec"]
-        (volume,) = [one["emptyDir"] for one in pod["volumes"] if one["name"] == "spool"]
-        assert volume.keys() == {"sizeLimit"}  # with a medium it would be memory
-        assert size(volume["sizeLimit"]) >= least
-        assert size(pod["containers"][0]["resources"]["limits"]["ephemeral-storage"]) > size(volume["sizeLimit"])

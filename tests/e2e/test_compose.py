@@ -25,6 +25,9 @@ COMPOSE_PAGES = sorted(
 
 CHROMIUM = Path("/usr/bin/chromium")
 
+PIDS_MAX = "cat /sys/fs/cgroup/pids.max 2>/dev/null || cat /sys/fs/cgroup/pids/pids.max"
+"""Control groups of version 2, or of version 1."""
+
 MakePhoto = Callable[[int, int], bytes]
 Photo = dict[str, Any]
 
@@ -132,6 +135,7 @@ def test_the_containers_are_locked_down(stack: ComposeProject) -> None:
         assert container["HostConfig"]["CapDrop"] == ["ALL"]
         assert not container["HostConfig"]["CapAdd"]
         assert not container["HostConfig"]["Privileged"]
+        assert container["HostConfig"]["PidsLimit"] == 512
 
         # And as the kernel sees it.
         lines = stack.compose("exec", "-T", service, "python", "-c", status).stdout.splitlines()
@@ -139,6 +143,7 @@ def test_the_containers_are_locked_down(stack: ComposeProject) -> None:
         assert set(seen["Uid"].split() + seen["Gid"].split()) == {"10001"}
         assert int(seen["CapEff"], 16) == int(seen["CapBnd"], 16) == 0
         assert seen["NoNewPrivs"] == "1"
+        assert stack.compose("exec", "-T", service, "sh", "-c", PIDS_MAX).stdout.split() == ["512"]
         for path, writable in {"/tmp/x": True, "/var/lib/darkroom/spool/x": True, "/app/x": False}.items():
             assert (stack.compose("exec", "-T", service, "touch", path, check=False).returncode == 0) == writable
 

@@ -1,0 +1,46 @@
+"""How many threads and how much disk the containers of API and worker need at most; docs/deploy.md has the formulas."""
+
+from __future__ import annotations
+
+from darkroom.jobs.job_types import MAX_JOBS
+from darkroom.settings import MIB, Settings
+from darkroom.sniff import DECODING_THREADS
+from worker.webhooks.sender import AT_A_TIME
+
+INIT, COMMANDS = 1, 10
+"""Process 1, and commands such as health checks and `docker compose exec`."""
+
+IMAGE = 1024 * MIB
+"""Bytes of Fargate's disk for the image, which has 0.3 GB, and for logs."""
+
+CHILD = 1 + 2 * DECODING_THREADS
+"""Threads of a child process. Most has one that reads a HEIC of tiles."""
+
+
+def worker_threads(slots: int) -> int:
+    """Threads of the worker's own process. Look-ups of hosts for webhooks come and go."""
+    return 10 + 2 * slots + AT_A_TIME
+
+
+def worker_pids(slots: int) -> int:
+    fork_server_and_resource_tracker = 2
+    return INIT + COMMANDS + worker_threads(slots) + AT_A_TIME + fork_server_and_resource_tracker + slots * CHILD
+
+
+def api_pids(settings: Settings) -> int:
+    return INIT + COMMANDS + 1 + settings.api_processes * (settings.api_threads + 8)
+
+
+def worker_spool(settings: Settings, slots: int) -> int:
+    """Bytes of the originals and results of the largest orders, one in each slot."""
+    return slots * (settings.max_upload_bytes + MAX_JOBS * largest_result(settings))
+
+
+def largest_result(settings: Settings) -> int:
+    """Bytes of a PNG of noise."""
+    return settings.max_pixels * 5 * 101 // 100 + MIB
+
+
+def api_spool(settings: Settings) -> int:
+    """Bytes of the largest request in each thread."""
+    return settings.api_processes * settings.api_threads * settings.max_request_bytes
