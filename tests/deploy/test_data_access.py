@@ -27,12 +27,11 @@ def test_the_bucket_cannot_be_made_public(resources: dict[str, Any]) -> None:
     assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
 
 
-def test_photos_are_stored_encrypted(resources: dict[str, Any]) -> None:
+def test_photos_and_messages_are_stored_encrypted(resources: dict[str, Any]) -> None:
     (bucket,) = of_type(resources, "AWS::S3::Bucket").values()
     (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-    # SQS encrypts by default.
-    assert [queue for queue in of_type(resources, "AWS::SQS::Queue").values() if "SqsManagedSseEnabled" in queue] == []
+    assert {queue["SqsManagedSseEnabled"] for queue in of_type(resources, "AWS::SQS::Queue").values()} == {True}
 
 
 def test_bucket_and_queues_refuse_plain_http(resources: dict[str, Any]) -> None:
