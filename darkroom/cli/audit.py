@@ -111,12 +111,18 @@ def _audit(pins: Sequence[Pin], options: Sequence[str]) -> list[Finding]:
     try:
         packages: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
     except ValueError:  # whatever it found: it prints JSON only after it has checked every package
-        raise NotChecked(done.stderr.strip().rpartition("\n")[2] or f"exit status {done.returncode}") from None
+        raise NotChecked(_reason(done.stderr) or f"exit status {done.returncode}") from None
     return [
         Finding(package["name"], package["version"], found["id"], found["aliases"], found["fix_versions"])
         for package in packages
         for found in package["vulns"]
     ]
+
+
+def _reason(stderr: str) -> str:
+    """pip-audit's own errors, or the last line of a traceback."""
+    errors = re.findall(r"^ERROR:[\w.]+:(.+)$", stderr, re.MULTILINE)
+    return " ".join(errors) or stderr.strip().rpartition("\n")[2]
 
 
 if __name__ == "__main__":

@@ -55,3 +55,10 @@ def test_only_the_bucket_may_send_to_a_queue_without_a_role(resources: dict[str,
         if statement.get("Effect") == "Allow"
     ]
     assert allowed == [("IngestQueuePolicy", {"Service": "s3.amazonaws.com"}, {"ArnEquals", "StringEquals"})]
+
+
+def test_deleting_the_stack_keeps_photos_and_records(resources: dict[str, Any]) -> None:
+    kept = {
+        resource["Type"] for resource in resources.values() if resource.get("DeletionPolicy") == "RetainExceptOnCreate"
+    }
+    assert kept == {"AWS::S3::Bucket", "AWS::DynamoDB::Table"}

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ class AdvisoryService:
     vulnerable: set[Pin] = field(default_factory=set)
     asked: set[Pin] = field(default_factory=set)
     status: int = 200
+    silent: bool = False
 
     def answer(self, query: dict[str, Any]) -> dict[str, Any]:
         assert query["package"]["ecosystem"] == "PyPI"
@@ -53,11 +54,15 @@ def advisory(name: str) -> dict[str, Any]:
 @pytest.fixture
 def service() -> Iterator[AdvisoryService]:
     service = AdvisoryService()
+    released = Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             body = json.dumps(service.answer(query)).encode()
+            if service.silent:
+                released.wait()
+                return
             self.send_response(service.status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -70,6 +75,7 @@ def service() -> Iterator[AdvisoryService]:
         service.url = f"http://127.0.0.1:{server.server_port}/v1/query"
         Thread(target=server.serve_forever, daemon=True).start()
         yield service
+        released.set()
         server.shutdown()
 
 
@@ -137,6 +143,15 @@ def test_a_service_that_fails_is_no_success(service: AdvisoryService) -> None:
 
     assert done.returncode == NOT_CHECKED
     assert "the packages were not checked" in done.stderr
+
+
+def test_a_service_that_does_not_answer_is_no_success(service: AdvisoryService) -> None:
+    service.silent = True
+
+    done = audit(service, "--timeout", "1")
+
+    assert done.returncode == NOT_CHECKED
+    assert "timed out" in done.stderr
 
 
 def test_a_name_with_two_versions_is_in_two_groups() -> None:
