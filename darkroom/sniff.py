@@ -22,6 +22,7 @@ import pillow_heif
 from PIL import AvifImagePlugin, Image, ImageFile, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from darkroom.errors import DarkroomError, TooManyPixels, UnreadablePhoto, UnsupportedPhoto
+from darkroom.isobmff import unsupported_kind
 
 INPUT_FORMATS = {
     "JPEG": "image/jpeg",
@@ -43,8 +44,7 @@ _SIGNATURES = [
     (rb"GIF8[79]a", "a GIF", "GIF"),
     (rb"II[\x2a\x2b]\0|MM\0[\x2a\x2b]", "a TIFF", "TIFF"),
     (rb"....ftypavi[fs]", "an AVIF", "AVIF"),
-    (rb"....ftyp(?:he[iv][cxms]|mif1|msf1)", "a HEIC", "HEIF"),
-    (rb"....ftyp", "a video (MP4 or QuickTime)", None),
+    (rb"....ftyp", "a HEIC", "HEIF"),
     (rb"RIFF....AVI ", "a video (AVI)", None),
     (rb"\x1aE\xdf\xa3", "a video (Matroska or WebM)", None),
     (rb"%PDF-", "a PDF", None),
@@ -58,7 +58,11 @@ _SIGNATURES = [
     (rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<svg", "an SVG drawing", None),
     (rb"\s*<(?:!doctype html|html)", "an HTML page", None),
 ]
-"""First bytes (from the specifications) -> what the file is, and Pillow's name of the format if it is accepted."""
+"""First bytes (from the specifications) -> what the file is, and Pillow's name of the format if it is accepted.
+darkroom/isobmff.py has refused other files with `ftyp` before."""
+
+_NOT_SUPPORTED = ("Unsupported feature", "Unsupported file-type", "Error while loading plugin")
+"""Beginnings of the messages of libheif that are not about damage."""
 
 MAX_TAG_VALUES = 100_000
 """Values of one TIFF tag. A tag of strip offsets has one for each strip, and no photo has that many rows."""
@@ -125,6 +129,8 @@ def open_header(stream: BinaryIO, max_pixels: int) -> tuple[Sniffed, ImageFile.I
             header.left = math.inf  # Photoshop stores all layers in one tag; Pillow reads no more than the file has
         elif head.startswith(b"\x89PNG"):
             _check_chunks(header)
+        elif head[4:8] == b"ftyp" and (kind := unsupported_kind(cast(BinaryIO, header))):
+            raise UnsupportedPhoto(f"This is {kind}; accepted are {ACCEPTED}.")
         try:
             image = Image.open(cast(BinaryIO, header), formats=list(INPUT_FORMATS))
             header.left = math.inf  # the limit is for the header, not for the pixels
@@ -195,7 +201,9 @@ def reading(what: str, max_pixels: int) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
             raise  # Pillow's own OSErrors have no errno; a seek to an impossible offset gives EINVAL
-        reason = str(error).strip().rstrip(".") or type(error).__name__
+        reason = _sentence(error) or type(error).__name__
+        if reason.startswith(_NOT_SUPPORTED):
+            raise UnsupportedPhoto(f"{what} uses a feature that is not supported: {reason}.") from error
         raise UnreadablePhoto(f"{what} is damaged or cut short: {reason}.") from error
 
 
@@ -269,6 +277,8 @@ def _refusal(stream: BinaryIO, head: bytes) -> DarkroomError:
             "This is a TIFF with pixels that are not supported. Supported are gray, RGB and CMYK of 8 or 16 bits; "
             "with alpha only RGB, and gray of 8 bits."
         )
+    if message.startswith(_NOT_SUPPORTED):
+        return UnsupportedPhoto(f"This is {what} photo with a feature that is not supported: {message}.")
     reason = f": {message}" if message else ""
     return UnreadablePhoto(f"This begins like {what} photo, but its header is damaged or cut short{reason}.")
 
@@ -292,5 +302,10 @@ def _reader_message(stream: BinaryIO, name: str) -> str:
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - any error has a message
-        return str(error).rstrip(".")
+        return _sentence(error)
     return ""
+
+
+def _sentence(error: Exception) -> str:
+    """An error's message in one line and without a full stop."""
+    return " ".join(str(error).split()).rstrip(". ")

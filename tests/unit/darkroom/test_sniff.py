@@ -90,7 +90,7 @@ def test_orientation_is_not_applied_to_the_size() -> None:
         (b"%PDF-1.7 ...", "a PDF"),
         (b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0", "a BMP"),
         (b"\0\0\x01\0\x01\0", "an icon (ICO)"),
-        (b"\0\0\0\x18ftypisom....", "a video (MP4 or QuickTime)"),
+        (b"\0\0\0\x18ftypisom....", "a video (MP4)"),
         (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG drawing"),
         (bytes(range(128, 256)), "not a photo in a known format"),
     ],
