@@ -46,7 +46,6 @@ class Server(BaseApplication):  # type: ignore[misc]
             "threads": self.settings.api_threads,
             "graceful_timeout": GRACE,
             "keepalive": KEEP_ALIVE,
-            "sendfile": False,  # api.http.connection cannot limit its time
             "limit_request_line": REQUEST_LINE,
             "logger_class": GunicornLog,
             "post_worker_init": _end_waits_when_stopping,

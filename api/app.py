@@ -10,10 +10,12 @@ from flask.json.provider import DefaultJSONProvider
 from flask_openapi3.models.info import Info
 from flask_openapi3.models.server import Server
 from flask_openapi3.openapi import OpenAPI
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.access import auth
 from api.context import EXTENSION, Context, context
 from api.http import problems, tracing
+from api.http.time_limits import TimeLimit
 from api.openapi.schemas import components
 from api.openapi.webhook_events import webhooks
 from api.routes.batches import BatchProblem, BatchView
@@ -24,7 +26,7 @@ from api.routes.jobs import JobsView, jobs
 from api.routes.operations import operations
 from api.routes.photos import photos
 from api.routes.probes import probes
-from api.uploads.spool import MAX_FORM_TEXT, SpooledRequest
+from api.uploads.spool import MAX_FORM_TEXT, SpooledRequest, disk_error
 from api.waits import Waits
 from darkroom import __version__
 from darkroom.aws.failures import ask_hanging_services_once
@@ -42,6 +44,15 @@ MAX_JSON_BODY = 128 * 1024
 
 MAX_UNREAD_BODY = 64 * 1024
 """Bytes of an unwanted body that are read, if they have arrived, so that the connection can be kept."""
+
+UPLOAD_SECONDS = 60.0
+"""For the body of an upload of any size."""
+
+UPLOAD_RATE = 10_000
+"""Bytes per second that a larger one must reach."""
+
+BODY_SECONDS = 10.0
+"""For the body of a request that is not an upload."""
 
 MAX_FORM_FIELDS = 20
 """Parts of a form besides its photos."""
@@ -99,6 +110,7 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     keys_needed = auth_mode(settings, owners) == "keys"
     if keys_needed:
         auth.register(app, settings, owners)
+    app.before_request(_await_body)  # the last one: it needs to know whether the caller is admitted
     for resource in (photos, direct_uploads, jobs, dead_letters, operations, probes):
         app.register_api(resource)
     app.components_schemas |= components(BatchView, BatchProblem, JobsView, PhotoView, AwaitedPhotoView, Event)
@@ -109,18 +121,43 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
 
 
 def _limit_body() -> None:
-    """Only uploads may be large and slow; other bodies are held in memory."""
-    if request.endpoint == auth.UPLOAD:
-        cast(SpooledRequest, request).allow_slow_body()
-    else:
+    """Only uploads may be large; other bodies are held in memory."""
+    if request.endpoint != auth.UPLOAD:
         request.max_content_length = MAX_JSON_BODY
 
 
+def _await_body() -> None:
+    """Let the server collect the body before the route runs. Everything that the head can show is checked before.
+
+    Raises BodyAwaited, TooLarge, or Unavailable when the disk is full.
+    """
+    incoming, settings = cast(SpooledRequest, request), context().settings
+    if not _expects_body():
+        return
+    uploading = request.endpoint == auth.UPLOAD
+    most = settings.max_request_bytes if uploading else MAX_JSON_BODY
+    size = request.content_length or 0
+    if size > most:
+        raise RequestEntityTooLarge
+    if uploading and size > settings.max_upload_bytes and request.mimetype != "multipart/form-data":
+        return  # it is one photo, and the route refuses it without its bytes
+    seconds, rate = (UPLOAD_SECONDS, UPLOAD_RATE) if uploading else (BODY_SECONDS, 0)
+    incoming.await_body(TimeLimit(seconds, settings.silence, rate), most)
+    if incoming.caller and (error := incoming.caller.request.disk_error):
+        raise disk_error(error)
+
+
 def _end_body(response: Response) -> Response:
-    incoming, uploading = cast(SpooledRequest, request), request.endpoint == auth.UPLOAD
-    # A caller who was refused before the body was read need not send the rest. GET needs no body.
-    if g.get("admitted", True) and request.method not in ("GET", "HEAD"):
-        incoming.end_body(context().settings.max_request_bytes if uploading else MIB, wait=True)
+    incoming, settings = cast(SpooledRequest, request), context().settings
+    if not _expects_body():
+        incoming.end_body(MAX_UNREAD_BODY)
+    elif request.endpoint == auth.UPLOAD:
+        incoming.end_body(settings.max_request_bytes, TimeLimit(UPLOAD_SECONDS, settings.silence, UPLOAD_RATE))
     else:
-        incoming.end_body(MAX_UNREAD_BODY, wait=False)
+        incoming.end_body(MIB, TimeLimit(BODY_SECONDS, settings.silence))
     return response
+
+
+def _expects_body() -> bool:
+    """GET needs no body, nor does an address that does not exist, and no refused caller needs to send one."""
+    return bool(g.get("admitted", True)) and request.method not in ("GET", "HEAD") and request.routing_exception is None

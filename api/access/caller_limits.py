@@ -70,9 +70,8 @@ class CallerLimits:
                     wait,
                 )
 
-    @contextmanager
-    def body(self, owner: str) -> Iterator[None]:
-        """Held while the body of a request that is not an upload is read. Raises TooManyRequests."""
+    def begin_body(self, owner: str) -> None:
+        """Count a body that is received from now on, unless it is an upload. Raises TooManyRequests."""
         with self._lock:
             if self._bodies[owner] >= self.max_bodies:
                 raise TooManyRequests(
@@ -81,11 +80,11 @@ class CallerLimits:
                     BODY_RETRY,
                 )
             self._bodies[owner] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._decrement(self._bodies, owner)
+
+    def end_body(self, owner: str) -> None:
+        """The body has arrived, or no more of it is received."""
+        with self._lock:
+            self._decrement(self._bodies, owner)
 
     def begin_upload(self, owner: str, size: int | None) -> UploadReservation:
         """Count an upload of `size` bytes before it is read. `end_upload` ends it and corrects the bytes.

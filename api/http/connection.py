@@ -1,111 +1,121 @@
-"""A caller's connection with a time limit for every read and write, however slowly the caller sends or reads."""
+"""A caller's connection. Neither reading from it nor writing to it makes a thread wait for the caller."""
 
 from __future__ import annotations
 
 import re
+import select
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
-HEAD_TIME = 10.0
-"""Seconds that the head of a request may take from its first byte to its last."""
+from api.http.body_end import BodyEnd, ChunkedEnd, LengthEnd
+from api.http.request_buffer import RequestBuffer
+from api.http.response_queue import ResponseQueue
+from api.http.time_limits import TimeLimit
 
-BODY_TIME = 10.0
-"""Seconds that the whole body of a request may take, unless it is an upload."""
+HEAD_LIMIT = TimeLimit(seconds=10, pause=10)
+"""For the head of a request."""
 
-RESPONSE_TIME = 60.0
-"""Seconds that a caller may take to read a response. Responses are short: callers read photos from S3."""
+LINGER_LIMIT = TimeLimit(seconds=2, pause=2)
+"""For a caller who still sends and has to read the response first: closing at once would destroy it (TCP reset)."""
 
-READ_PAUSE = 10.0
-"""Seconds for which a caller may read nothing of a response."""
+MAX_LINGER = 1024 * 1024
+"""Bytes that a caller may send during that time."""
 
-MAX_HEAD = 32 * 1024
-"""Bytes of an incomplete head after which the parser gets it, and refuses it: its own limit is one or two lines of
-that length."""
+MAX_QUEUED = 4 * 1024 * 1024
+"""Bytes of a response that a thread leaves to the main loop. It waits with what is more; no response of ours is."""
 
-_HEAD_END = re.compile(rb"\n\r?\n")
+SEND_BUFFER = 128 * 1024
+"""Bytes for each connection in the kernel. Its own limit is several megabytes, which slow readers would fill."""
+
+
+LIVENESS = "/healthz"
+"""The path that the main loop answers itself, so that the answer never waits for a thread."""
+
+_LIVENESS = re.compile(rb"(GET|HEAD) %s[? ]" % LIVENESS.encode())
+
+
+class Admission(Protocol):
+    """What a caller was granted for a request, and holds until the request ends."""
+
+    def release(self, received: int) -> None:
+        """The request has ended. `received`: bytes of its body. Further calls do nothing."""
 
 
 class CallerSocket(socket.socket):
-    """Takes over an accepted connection. `silence`: seconds for which a caller may send nothing within a request.
+    """Takes over an accepted connection. gunicorn calls `recv`, `sendall` and `sendfile` in its threads."""
 
-    A read or write that takes too long raises TimeoutError; gunicorn and werkzeug treat that as a lost connection.
-    Data that has arrived is returned even after the deadline, because then the caller was not the slow one.
-    """
-
-    def __init__(self, accepted: socket.socket, silence: float) -> None:
+    def __init__(self, accepted: socket.socket, spool_dir: Path) -> None:
         super().__init__(fileno=accepted.detach())
-        self._silence = silence
-        self._ahead = b""
-        self._head_deadline = 0.0
-        self._response_deadline = 0.0
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        self.request = RequestBuffer(self, spool_dir, HEAD_LIMIT)
+        self.response = ResponseQueue(self)
         self.close_after_response: Callable[[], None] = lambda: None
         """Close the connection after the response, and say so in the response's headers."""
-        self.limit(HEAD_TIME)
-
-    def limit(self, seconds: float, rate: float = 0) -> None:
-        """Start a new deadline for what the caller sends.
-
-        With a `rate` (bytes per second) each byte received moves the deadline back by 1 / rate seconds.
-        """
-        self._deadline = time.monotonic() + seconds
-        self._rate = rate
-        self._received = 0
-
-    def begin_body(self, close_after_response: Callable[[], None]) -> None:
-        """The head has been read: the body follows, then the response."""
-        self.close_after_response = close_after_response
-        self._head_deadline = self._response_deadline = 0.0
-        self.limit(BODY_TIME)
+        self.continue_expected = False
+        """The caller waits for `100 Continue` before it sends the body."""
+        self.admission: Admission | None = None
+        self.linger, self.max_linger = LINGER_LIMIT, MAX_LINGER
+        self._body_limit, self._max_body = LINGER_LIMIT, 0
 
     @property
-    def head_deadline(self) -> float:
-        """Monotonic time by which the head must be complete; the first call of `has_head` sets it."""
-        return self._head_deadline
+    def asks_for_liveness(self) -> bool:
+        return self.request.starts_with(_LIVENESS)
 
-    def has_head(self) -> bool:
-        """Read what has arrived of a request's head, and nothing beyond it, without waiting.
+    def body_arrived(self, length: int | None) -> bool:
+        """Whether the whole body is here. `length`: its Content-Length; None for a chunked body."""
+        end: BodyEnd = ChunkedEnd() if length is None else LengthEnd(length)
+        return self.request.expect_body(end)
 
-        True when the parser can run without waiting for more: the head is complete or too long, or the caller has
-        closed the connection.
+    @property
+    def body_collected(self) -> bool:
+        """Whether the main loop has collected the body, complete or not."""
+        return self.request.collected
+
+    def await_body(self, limit: TimeLimit, most: int) -> None:
+        """Say how the main loop collects the body after this."""
+        self._body_limit, self._max_body = limit, most
+
+    def begin_body(self) -> None:
+        """Collect the body in the main loop from now on."""
+        self.request.begin_body(self._body_limit, self._max_body)
+        if self.continue_expected:
+            self.continue_expected = False
+            self.response.add(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.response.send()
+
+    def recv(self, size: int, flags: int = 0) -> bytes:  # noqa: ARG002 - gunicorn gives none
+        """What has arrived. Raises TimeoutError when nothing has: the caller had its time before."""
+        return self.request.read(size)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:  # noqa: ARG002 - gunicorn gives none
+        """Send what the socket accepts, and leave the rest to the main loop.
+
+        Raises TimeoutError when the response is longer than any of ours and the caller reads too slowly.
         """
-        self._head_deadline = self._head_deadline or time.monotonic() + HEAD_TIME
-        self.setblocking(False)
-        try:
-            seen = super().recv(MAX_HEAD, socket.MSG_PEEK)
-            if not seen:
-                return True
-            before = self._ahead[-2:]
-            end = _HEAD_END.search(before + seen)
-            self._ahead += super().recv(end.end() - len(before) if end else len(seen))
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-        return end is not None or len(self._ahead) >= MAX_HEAD
+        self.response.add(data)
+        self.response.send()
+        while self.response.memory > MAX_QUEUED:
+            writable = select.poll()
+            writable.register(self, select.POLLOUT)
+            left = self.response.progress.expires - time.monotonic()
+            if left <= 0 or not writable.poll(left * 1000):
+                raise TimeoutError("the caller reads too slowly")
+            self.response.send()
 
-    def recv(self, size: int, flags: int = 0) -> bytes:
-        """Raises TimeoutError when the caller sends too slowly."""
-        if self._ahead:
-            taken, self._ahead = self._ahead[:size], self._ahead[size:]
-            return taken
-        left = self._deadline - time.monotonic() + (self._received / self._rate if self._rate else 0)
-        self.settimeout(max(0.0, min(self._silence, left)))
-        try:
-            data = super().recv(size, flags)
-        except BlockingIOError:
-            raise TimeoutError("the caller sends too slowly") from None
-        self._received += len(data)
-        return data
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """The same for a part of a file, which the main loop sends without reading it into memory."""
+        size = count or 0  # gunicorn always gives it
+        self.response.add_file(file, offset, size)
+        self.response.send()
+        return size
 
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        """Raises TimeoutError when the caller reads too slowly."""
-        self._response_deadline = self._response_deadline or time.monotonic() + RESPONSE_TIME
-        left = memoryview(data)
-        while left:
-            self.settimeout(max(0.0, min(READ_PAUSE, self._response_deadline - time.monotonic())))
-            try:
-                left = left[super().send(left, flags) :]
-            except BlockingIOError:
-                raise TimeoutError("the caller reads too slowly") from None
+    def close(self) -> None:
+        self.request.close()
+        self.response.close()
+        if self.admission:
+            self.admission.release(self.request.body_size)
+            self.admission = None
+        super().close()

@@ -1,4 +1,4 @@
-"""A request whose body is counted, read with a time limit, and read to its end before the response."""
+"""A request whose body is awaited without a thread, counted, and read to its end before the response."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from flask import Request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 
-from api.http.connection import CallerSocket
+from api.http.connection import Admission, CallerSocket
+from api.http.time_limits import TimeLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 
 CHUNK = 256 * 1024
 
-SLOW_BODY_TIME = 60.0
-"""Seconds that a body which may be slow can take at any size."""
 
-SLOW_BODY_RATE = 10_000
-"""Bytes per second that a larger one must reach. Without it, a caller who sends single bytes would hold a thread for
-hours."""
+class BodyAwaited(BaseException):
+    """The body has not arrived yet. The server collects it, and then runs the app again for the same request.
+
+    It is no Exception, so that no handler of errors answers it.
+    """
 
 
 class Body:
@@ -51,25 +52,58 @@ class Body:
 
 
 class ApiRequest(Request):
+    """A request of our app, behind gunicorn or as an event of Lambda."""
+
     def __init__(self, environ: WSGIEnvironment, *args: Any, **kwargs: Any) -> None:
         self.body = environ["wsgi.input"] = Body(environ["wsgi.input"])
+        self._admission: Admission | None = None
         super().__init__(environ, *args, **kwargs)
 
-    def allow_slow_body(self) -> None:
-        """Give the body the time of an upload."""
-        if self._caller:
-            self._caller.limit(SLOW_BODY_TIME, SLOW_BODY_RATE)
+    @property
+    def admission(self) -> Admission | None:
+        """What the caller was granted from the head. It outlives this object while the body is awaited."""
+        return self.caller.admission if self.caller else self._admission
 
-    def end_body(self, limit: int, wait: bool) -> None:
-        """Read the rest of the body if it has at most `limit` bytes; otherwise close the connection after the response.
+    @admission.setter
+    def admission(self, granted: Admission | None) -> None:
+        if self.caller:
+            self.caller.admission = granted
+        else:
+            self._admission = granted
 
-        Few clients read a response while they still send. Without `wait`, only bytes that have arrived are read.
+    @property
+    def body_arrived(self) -> bool:
+        """Whether reading the body returns all of it at once."""
+        chunked = "HTTP_TRANSFER_ENCODING" in self.environ
+        return not self.caller or self.caller.body_arrived(None if chunked else self.content_length or 0)
+
+    def await_body(self, limit: TimeLimit, most: int) -> None:
+        """Raises BodyAwaited until the body has arrived, or took too long, or has clearly more than `most` bytes.
+
+        Call it before anything is changed or counted, because the app runs again. What the caller was granted until
+        then is kept in `admission`.
         """
-        if self._caller and not wait:
-            self._caller.limit(0)
+        if self.caller and not self.body_arrived and not self.caller.body_collected:
+            self.caller.await_body(limit, most)
+            raise BodyAwaited
+
+    def end_body(self, limit: int, linger: TimeLimit | None = None) -> None:
+        """Read the rest of the body if it has arrived and has at most `limit` bytes. Otherwise the connection is closed
+        after the response.
+
+        Few clients read a response while they still send. `linger`: the time that they have to send the rest, which is
+        thrown away.
+        """
         self.body.check = lambda: None
-        if not self._read_to_the_end(limit) and self._caller:
-            self._caller.close_after_response()
+        if not self._read_to_the_end(limit) and self.caller:
+            self.caller.close_after_response()
+            if linger:
+                self.caller.linger, self.caller.max_linger = linger, limit
+
+    def close(self) -> None:
+        super().close()
+        if self.caller:
+            self.caller.request.drop_body()
 
     def on_json_loading_failed(self, e: ValueError | None) -> Any:
         if e is None:
@@ -87,6 +121,7 @@ class ApiRequest(Request):
         return False
 
     @property
-    def _caller(self) -> CallerSocket | None:
+    def caller(self) -> CallerSocket | None:
+        """The connection; None where something else than gunicorn delivers whole requests."""
         caller = self.environ.get("gunicorn.socket")
         return caller if isinstance(caller, CallerSocket) else None

@@ -10,6 +10,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel
 
 from api.context import context, json_response
+from api.http.connection import LIVENESS
 from api.openapi import responses
 from darkroom.aws.readiness import missing
 from darkroom.errors import Unavailable
@@ -26,7 +27,7 @@ class HealthView(BaseModel):
     status: Literal["ok"] = "ok"
 
 
-@probes.get("/healthz", operation_id="isAlive", summary="Does the API process respond?", responses={200: HealthView})
+@probes.get(LIVENESS, operation_id="isAlive", summary="Does the API process respond?", responses={200: HealthView})
 def healthz() -> Response:
     return json_response(HealthView())
 

@@ -61,7 +61,7 @@ class Spool(BufferedRandom):
             written = super().write(data)
             self.flush()  # the chunks are large, and so a later seek or close cannot fail
         except OSError as error:
-            raise _disk_error(error) from error
+            raise disk_error(error) from error
         return written
 
 
@@ -136,12 +136,13 @@ class SpooledRequest(ApiRequest):
         try:
             spool = Spool(settings.spool_dir, limit)
         except OSError as error:
-            raise _disk_error(error) from error
+            raise disk_error(error) from error
         self._spools.append(spool)
         return spool
 
 
-def _disk_error(error: OSError) -> Exception:
+def disk_error(error: OSError) -> Exception:
+    """The error to raise when a file of an upload cannot be made or written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE):
         current_app.logger.error("no disk space or no free file handle for an upload: %s", error.strerror)
         return Unavailable("the server has no disk space or no file handle left for the upload", certain=True)

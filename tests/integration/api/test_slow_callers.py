@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -112,19 +114,23 @@ def test_slow_bodies_of_one_owner_leave_threads_for_the_others(keyed: Any, metho
 def test_an_owner_may_send_a_limited_number_of_bodies_at_once(keyed: Any) -> None:
     carol = {"Authorization": f"Bearer {CAROL}"}
     with contextlib.ExitStack() as slow:
-
-        def refused() -> Any:
-            """The slow request is refused if it arrives while the other one is read. The next call then tries again."""
+        callers = []
+        for _ in range(2):
             caller = slow.enter_context(socket.create_connection(("127.0.0.1", keyed.settings.port), timeout=60))
             caller.sendall(f"{REDRIVE}Authorization: Bearer {CAROL}\r\nContent-Length: 12\r\n\r\n".encode())
-            answer = keyed.post("/v1/dead-letters/redrive", json={"all": True}, headers=carol)
-            return [answer] if answer.status_code == 429 else []
+            callers.append(caller)
+        readable, _, _ = select.select(callers, [], [], 9)  # before the first one has taken too long
+        (refused,) = readable
+        answer = http.client.HTTPResponse(refused)
+        answer.begin()
+        problem = json.loads(answer.read())
 
-        (answer,) = keyed.wait_until("one body is being received", refused)
-
-        assert answer.json()["type"] == "urn:darkroom:problem:too_many_requests"
-        assert "the bodies of 1 of your requests" in answer.json()["detail"]
+        assert answer.status == 429
+        assert problem["type"] == "urn:darkroom:problem:too_many_requests"
+        assert "the bodies of 1 of your requests" in problem["detail"]
         assert int(answer.headers["Retry-After"]) >= 1
+        whole = keyed.post("/v1/dead-letters/redrive", json={"all": True}, headers=carol)
+        assert whole.status_code == 200, "a body that has arrived with its head needs no place"
         bobs = keyed.post("/v1/dead-letters/redrive", json={"all": True}, headers={"Authorization": f"Bearer {BOB}"})
         assert bobs.status_code == 200, bobs.text
 
@@ -178,7 +184,7 @@ def test_broken_chunks_get_4xx(keyed: Any, path: str, media_type: str) -> None:
         answer = http.client.HTTPResponse(caller)
         answer.begin()
 
-    assert answer.status in (400, 415, 422)
+    assert answer.status in ((404,) if path == "/v1/nothing" else (400, 415, 422))
     assert answer.headers["Connection"] == "close"
     assert not keyed.logged("request.failed")
 

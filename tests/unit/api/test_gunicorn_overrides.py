@@ -10,27 +10,35 @@ from importlib.metadata import version
 import pytest
 from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+from gunicorn.http import message, parser, unreader, wsgi  # type: ignore[import-untyped]
 from gunicorn.workers import base, gthread  # type: ignore[import-untyped]
 
-from api.http.gunicorn_overrides import GunicornLog, Worker
+from api.http.gunicorn_overrides import GunicornLog, Parser, Worker
 
 PLACES = {"ThreadWorker": gthread.ThreadWorker, "Worker": base.Worker, "Logger": Logger, "util": util}
-PLACES |= {"gthread": gthread}
+PLACES |= {"gthread": gthread, "Parser": parser.Parser, "Unreader": unreader.Unreader, "wsgi": wsgi}
+PLACES |= {"HeaderPolicy": message.HeaderPolicy, "Response": wsgi.Response}
 
 OVERRIDDEN = {
     "ThreadWorker.__init__": "5681b8b542ea",
     "ThreadWorker.enqueue_req": "c9f428953d24",
     "ThreadWorker.finish_request": "616e7bb15a00",
     "ThreadWorker.handle": "ca85c9be3df7",
-    "ThreadWorker._keepalive_after": "4ebdbbc8bf5a",
     "ThreadWorker.murder_pending": "7bf11f464542",
     "ThreadWorker.handle_request": "6d0de5b91910",
+    "Parser.__next__": "b8536520e958",
     "Logger.setup": "17c79acdddea",
     "Logger.exception": "091e2238cd98",
     "util.write_error": "bd0143a03c15",
 }
 RELIED_ON = {
+    "Parser.finish_body": "54c5d0d28c26",
+    "Unreader.take_buffered": "89cef5e60e6f",
+    "HeaderPolicy._apply_header_policy": "ac812cc2fe6b",
+    "Response.sendfile": "417ea65fb9a1",
+    "wsgi.create": "2c35d4a2dc62",
     "gthread.TConn": "e3a2878ba952",
+    "ThreadWorker._keepalive_after": "4ebdbbc8bf5a",
     "ThreadWorker.accept": "f8dcead3dce5",
     "ThreadWorker.on_client_socket_readable": "aead1a3ea7b7",
     "ThreadWorker.on_pending_socket_readable": "2475f7087832",
@@ -67,7 +75,7 @@ def test_gunicorn_is_as_it_was_when_the_overrides_were_written() -> None:
 def test_every_override_is_watched() -> None:
     overrides = {
         f"{parent.__name__}.{name}"
-        for ours, parent in ((Worker, gthread.ThreadWorker), (GunicornLog, Logger))
+        for ours, parent in ((Worker, gthread.ThreadWorker), (Parser, parser.Parser), (GunicornLog, Logger))
         for name, value in vars(ours).items()
         if inspect.isfunction(value) and hasattr(parent, name)
     }

@@ -1,0 +1,187 @@
+"""What a caller has sent and nobody has read yet: the head of a request, then its body, then perhaps the next request.
+
+The main loop collects a head, and after the caller was admitted the body, until it is complete. Only then does a thread
+read it. So a caller who sends slowly holds no thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import socket
+import tempfile
+from pathlib import Path
+from typing import IO, Any, cast
+
+from api.http.body_end import BodyEnd, LengthEnd
+from api.http.time_limits import Progress, TimeLimit
+
+MAX_HEAD = 32 * 1024
+"""Bytes of an incomplete head that are collected; a longer one is refused."""
+
+MAX_RECEIVE = 256 * 1024
+"""Bytes for one call of `recv`, so that each connection gets its turn."""
+
+CHUNKED_RECEIVE = 64 * 1024
+"""The same for chunks: what is received beyond their end is held in memory."""
+
+_HEAD_END = re.compile(rb"\n\r?\n")
+
+
+class RequestBuffer:
+    """Nothing here waits. Not thread-safe: a thread of the pool or the main loop uses it, never both at a time."""
+
+    def __init__(self, caller: socket.socket, spool_dir: Path, head_limit: TimeLimit) -> None:
+        self._caller = caller
+        self._spool_dir = spool_dir
+        self._data = b""
+        self._searched = 0
+        self._body: IO[bytes] | None = None
+        self._body_end: BodyEnd | None = None
+        self._most = 0
+        self._head_limit = head_limit
+        self.begin_head()
+        self.body_size = 0
+        """Bytes of the body that have been collected."""
+        self.ended = False
+        """The caller has closed the connection, at least for sending."""
+        self.disk_error: OSError | None = None
+        """Why the body could not be written to its file."""
+
+    def begin_request(self, left_over: bytes) -> None:
+        """A new request begins with `left_over`, which the parser has read beyond the end of the one before."""
+        self._data = left_over + self._data
+        self._searched = self.body_size = 0
+        self._body_end = self.disk_error = None
+
+    def begin_head(self) -> None:
+        """From now on the head of a request has to arrive."""
+        self.progress = Progress(self._head_limit)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the start of a request is here."""
+        return bool(self._data)
+
+    def starts_with(self, pattern: re.Pattern[bytes]) -> bool:
+        return bool(pattern.match(self._data))
+
+    def receive_head(self) -> bool:
+        """Take what has arrived. Returns whether the parser can run: the head is complete or too long, or the caller
+        has closed the connection."""
+        while not self._head_complete():
+            try:
+                arrived = self._receive(MAX_HEAD)
+            except BlockingIOError:
+                return False
+            except OSError:
+                arrived = b""
+            if not arrived:
+                self.ended = True
+                return True
+            self._data += arrived
+            self.progress.add(len(arrived))
+        return True
+
+    def put_back(self, data: bytes) -> None:
+        """The parser gives back what it has read beyond the head."""
+        self._data = data + self._data
+
+    def expect_body(self, end: BodyEnd) -> bool:
+        """The head is read, and the body follows up to `end`. Returns whether it is here already."""
+        if self._body_end is None:
+            self._body_end = end
+            self._body_end.feed(self._data)
+        return not self._body_end.missing
+
+    @property
+    def collected(self) -> bool:
+        """Whether the body was collected, complete or not."""
+        return self._body is not None
+
+    def begin_body(self, limit: TimeLimit, most: int) -> None:
+        """Collect the body from now on, but no more than about `most` bytes of it."""
+        self.progress = Progress(limit)
+        self._most = most
+        try:
+            self._body = tempfile.TemporaryFile(dir=self._spool_dir)  # noqa: SIM115 - closed with the request
+        except OSError as error:
+            self._body, self.disk_error = io.BytesIO(), error
+        self._write(self._data)
+        self._data = b""
+
+    def receive_body(self) -> bool:
+        """Take what has arrived. Returns whether nothing more is to be waited for: the body is complete, too long or
+        not valid, the caller has closed the connection, or the disk is full. Reading the body shows which."""
+        end = cast(BodyEnd, self._body_end)
+        if not end.missing or self.body_size > self._most or self.disk_error:
+            return self.end_body()
+        try:
+            arrived = self._receive(min(MAX_RECEIVE, end.missing) if isinstance(end, LengthEnd) else CHUNKED_RECEIVE)
+        except BlockingIOError:
+            return False
+        except OSError:
+            arrived = b""
+        if not arrived:
+            self.ended = True
+            return self.end_body()
+        self._write(arrived)
+        self.progress.add(len(arrived))
+        end.feed(arrived)
+        return bool(not end.missing or self.disk_error) and self.end_body()
+
+    def end_body(self) -> bool:
+        """Collect no more of the body, complete or not: it can be read from the start."""
+        if self._body:
+            try:
+                self._body.seek(0)
+            except OSError as error:
+                self.disk_error = error
+        return True
+
+    def drop_body(self) -> None:
+        """The app has read the body to its end, or the connection is closed after the response."""
+        if self._body:
+            with contextlib.suppress(OSError):  # of a full disk
+                self._data = self._body.read(CHUNKED_RECEIVE) + self._data
+            self.close()
+
+    def read(self, size: int) -> bytes:
+        """What has arrived, at most `size` bytes; nothing when the caller has closed the connection.
+
+        Raises TimeoutError when nothing has arrived.
+        """
+        if self._body and (data := self._body.read(size)):
+            return data
+        if self._data:
+            data, self._data = self._data[:size], self._data[size:]
+            return data
+        try:
+            return b"" if self.ended else self._receive(size)
+        except BlockingIOError:
+            raise TimeoutError("the caller sends too slowly") from None
+
+    def close(self) -> None:
+        if self._body:
+            with contextlib.suppress(OSError):  # of a full disk
+                self._body.close()
+            self._body = None
+
+    def _receive(self, size: int) -> bytes:
+        self._caller.setblocking(False)
+        return socket.socket.recv(self._caller, size)
+
+    def _head_complete(self) -> bool:
+        found = _HEAD_END.search(self._data, self._searched)
+        self._searched = max(0, len(self._data) - 2)
+        return bool(found) or len(self._data) >= MAX_HEAD
+
+    def _write(self, data: Any) -> None:
+        self.body_size += len(data)
+        if self.disk_error:
+            return
+        try:
+            cast(IO[bytes], self._body).write(data)
+        except OSError as error:
+            self.disk_error = error

@@ -1,0 +1,45 @@
+"""How long a caller may take to send or to read something, and how far it has come."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TimeLimit:
+    seconds: float
+    """For all of it, at any size."""
+
+    pause: float
+    """Seconds for which no byte may move."""
+
+    rate: float = 0
+    """Bytes per second. Each byte that has moved adds 1 / rate seconds to `seconds`; 0 adds nothing."""
+
+
+class Progress:
+    """Measures a transfer from now on against a limit."""
+
+    def __init__(self, limit: TimeLimit) -> None:
+        self._limit = limit
+        self._begun = self._last_moved = time.monotonic()
+        self.moved = 0
+        """Bytes."""
+
+    def add(self, size: int) -> None:
+        """Count `size` bytes that have moved now."""
+        if size:
+            self.moved += size
+            self._last_moved = time.monotonic()
+
+    @property
+    def expires(self) -> float:
+        """Monotonic time at which the transfer has taken too long, if no other byte moves."""
+        more = self.moved / self._limit.rate if self._limit.rate else 0
+        return min(self._begun + self._limit.seconds + more, self._last_moved + self._limit.pause)
+
+    @property
+    def speed(self) -> float:
+        """Bytes per second so far. The first second counts as a whole one."""
+        return self.moved / max(1.0, time.monotonic() - self._begun)

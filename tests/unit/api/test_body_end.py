@@ -1,0 +1,62 @@
+"""The end of a body is found however the body is cut into pieces."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.http.body_end import MAX_LINE, ChunkedEnd, LengthEnd
+
+WHOLE = {
+    "no chunk": b"0\r\n\r\n",
+    "one chunk": b"5\r\nhello\r\n0\r\n\r\n",
+    "two chunks": b"5\r\nhello\r\nA\r\n0123456789\r\n0\r\n\r\n",
+    "line breaks in the data": b"8\r\n\r\n0\r\n\r\n\n\r\n0\r\n\r\n",
+    "extensions": b'5;name="a;b"\r\nhello\r\n0;last\r\n\r\n',
+    "trailers": b"5\r\nhello\r\n0\r\nX-A: 1\r\nX-B: 2\r\n\r\n",
+    "leading zeros": b"005\r\nhello\r\n000\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize("body", WHOLE)
+def test_a_chunked_body_ends_with_its_last_byte(body: str, size: int) -> None:
+    end, whole = ChunkedEnd(), WHOLE[body]
+    for start in range(0, len(whole), size):
+        assert end.missing, whole[:start]
+        end.feed(whole[start : start + size])
+
+    assert not end.missing
+
+
+@pytest.mark.parametrize("body", WHOLE)
+def test_a_chunked_body_without_its_last_byte_is_not_complete(body: str) -> None:
+    end = ChunkedEnd()
+    end.feed(WHOLE[body][:-1])
+
+    assert end.missing
+
+
+@pytest.mark.parametrize(
+    "body", [b"\r\n", b"x\r\n", b"-1\r\n", b"1 0\r\n", b"1_0\r\n", b"0x1\r\n", b"1" * (MAX_LINE + 1), b";\r\n"]
+)
+def test_a_body_that_is_not_valid_ends_at_the_fault(body: bytes) -> None:
+    end = ChunkedEnd()
+    end.feed(body)
+
+    assert not end.missing
+
+
+def test_trailers_without_a_line_break_end() -> None:
+    end = ChunkedEnd()
+    end.feed(b"0\r\n" + b"x" * (MAX_LINE + 1))
+
+    assert not end.missing
+
+
+def test_a_length_counts_down() -> None:
+    end = LengthEnd(10)
+    end.feed(b"1234")
+    assert end.missing == 6
+
+    end.feed(b"567890 and more")
+    assert end.missing == 0

@@ -1,0 +1,158 @@
+"""Heads and bodies are collected without waiting, and data that has arrived is always returned."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.http.body_end import ChunkedEnd, LengthEnd
+from api.http.request_buffer import MAX_HEAD, RequestBuffer
+from api.http.time_limits import TimeLimit
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+LIMIT = TimeLimit(seconds=60, pause=10)
+
+Pair = tuple[RequestBuffer, socket.socket]
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        buffer = RequestBuffer(ours, tmp_path, LIMIT)
+        yield buffer, theirs
+        buffer.close()
+
+
+def test_a_head_is_complete_with_its_last_byte(pair: Pair) -> None:
+    buffer, theirs = pair
+    for byte in GET[:-1]:
+        theirs.sendall(bytes([byte]))
+        assert not buffer.receive_head()
+
+    theirs.sendall(GET[-1:] + b"body")
+
+    assert buffer.receive_head()
+    assert buffer.starts_with(re.compile(b"GET /"))
+    assert buffer.read(10_000) == GET + b"body"
+
+
+@pytest.mark.parametrize("head", [b"GET / HTTP/1.1\n\n", b"GET / HTTP/1.1\nHost: x\n\r\n", b"x" * MAX_HEAD])
+def test_a_head_that_the_parser_refuses_counts_as_complete(pair: Pair, head: bytes) -> None:
+    buffer, theirs = pair
+    theirs.sendall(head)
+
+    assert buffer.receive_head()
+
+
+def test_a_closed_connection_counts_as_a_complete_head(pair: Pair) -> None:
+    buffer, theirs = pair
+    theirs.sendall(GET[:5])
+    assert not buffer.receive_head()
+    theirs.close()
+
+    assert buffer.receive_head()
+    assert buffer.read(10_000) == GET[:5]
+    assert buffer.read(10_000) == b""
+
+
+def test_reading_returns_what_has_arrived_and_does_not_wait(pair: Pair) -> None:
+    buffer, theirs = pair
+    theirs.sendall(b"in time")
+
+    assert buffer.read(3) == b"in "
+    assert buffer.read(10_000) == b"time"
+    with pytest.raises(TimeoutError):
+        buffer.read(10_000)
+
+
+def test_a_body_is_collected_up_to_its_end(pair: Pair, tmp_path: Path) -> None:
+    buffer, theirs = pair
+    theirs.sendall(GET + b"he")
+    assert buffer.receive_head()
+    assert buffer.read(len(GET)) == GET
+    assert not buffer.expect_body(LengthEnd(5))
+    buffer.begin_body(LIMIT, most=100)
+    assert not buffer.receive_body()
+
+    theirs.sendall(b"lloGET /next")
+
+    assert buffer.receive_body()
+    assert buffer.read(5) == b"hello"
+    buffer.drop_body()
+    buffer.begin_request(b"")
+    assert not buffer.receive_head()
+    assert buffer.starts_with(re.compile(b"GET /next"))
+    assert not list(tmp_path.iterdir()), "the file of the body has no name"
+
+
+def test_what_follows_a_chunked_body_is_the_next_request(pair: Pair) -> None:
+    buffer, theirs = pair
+    body = b"5\r\nhello\r\n0\r\n\r\n"
+    theirs.sendall(body[:3])
+    assert not buffer.receive_head()
+    assert not buffer.expect_body(ChunkedEnd())
+    buffer.begin_body(LIMIT, most=100)
+
+    theirs.sendall(body[3:] + b"GET /next")
+
+    assert buffer.receive_body()
+    assert buffer.read(len(body)) == body
+    buffer.drop_body()
+    buffer.begin_request(b"")
+    assert buffer.begun
+    assert buffer.read(100) == b"GET /next"
+
+
+def test_a_body_that_is_here_already_needs_no_file(pair: Pair) -> None:
+    buffer, theirs = pair
+    theirs.sendall(GET + b"hello")
+    buffer.receive_head()
+    buffer.read(len(GET))
+
+    assert buffer.expect_body(LengthEnd(5))
+    assert not buffer.collected
+
+
+def test_a_body_that_ends_early_can_be_read_as_far_as_it_came(pair: Pair) -> None:
+    buffer, theirs = pair
+    buffer.expect_body(LengthEnd(5))
+    buffer.begin_body(LIMIT, most=100)
+    theirs.sendall(b"hel")
+    assert not buffer.receive_body()
+    theirs.close()
+
+    assert buffer.receive_body()
+    assert buffer.read(100) == b"hel"
+    assert buffer.read(100) == b""
+
+
+def test_a_body_without_an_end_is_collected_up_to_the_limit(pair: Pair) -> None:
+    buffer, theirs = pair
+    buffer.expect_body(ChunkedEnd())
+    buffer.begin_body(LIMIT, most=1000)
+    theirs.sendall(b"fffff\r\n" + bytes(1000))
+    assert not buffer.receive_body()
+
+    assert buffer.receive_body()
+
+
+def test_a_full_disk_ends_the_body(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    buffer, _ = pair
+    buffer.expect_body(LengthEnd(5))
+    buffer.begin_body(LIMIT, most=1000)
+
+    assert buffer.receive_body()
+    assert buffer.disk_error
+    assert buffer.disk_error.errno == errno.ENOSPC
