@@ -10,7 +10,6 @@ from flask.json.provider import DefaultJSONProvider
 from flask_openapi3.models.info import Info
 from flask_openapi3.models.server import Server
 from flask_openapi3.openapi import OpenAPI
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.access import auth
 from api.context import EXTENSION, Context, context
@@ -30,6 +29,7 @@ from api.uploads.spool import MAX_FORM_TEXT, SpooledRequest, disk_error
 from api.waits import Waits
 from darkroom import __version__
 from darkroom.aws.failures import ask_hanging_services_once
+from darkroom.errors import TooLarge
 from darkroom.owners import auth_mode, read_owners
 from darkroom.presets import read_presets
 from darkroom.record.events import Event
@@ -138,7 +138,7 @@ def _await_body() -> None:
     most = settings.max_request_bytes if uploading else MAX_JSON_BODY
     size = request.content_length or 0
     if size > most:
-        raise RequestEntityTooLarge
+        raise TooLarge(f"the request has more than {most:,} bytes")
     if uploading and size > settings.max_upload_bytes and request.mimetype != "multipart/form-data":
         return  # it is one photo, and the route refuses it without its bytes
     seconds, rate = (UPLOAD_SECONDS, UPLOAD_RATE) if uploading else (BODY_SECONDS, 0)

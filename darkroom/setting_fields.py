@@ -128,7 +128,8 @@ class ApiSettings(_Group):
         0.5,
         gt=0,
         le=1,
-        description="Share of the API's threads that the uploads of one owner may use, where there are API keys.",
+        description="Most uploads of one owner at the same time, as a share of the API's threads, where there are API "
+        "keys. An upload that still arrives counts, although it holds no thread.",
     )
     upload_bytes_per_hour: int | None = Field(
         None,
