@@ -29,13 +29,10 @@ READ_SIZE = 1500
 READ_PAUSE = 1.0
 """Seconds between two reads of a slow reader."""
 
-WRITE_PAUSE = 0.5
-"""Seconds from one byte or two of a slow sender to the next."""
-
 TCP_CLOSE = 7
 """The state of a connection that the other side has reset, in the kernel's tcp_states.h."""
 
-Behaviour = Literal["read slowly", "read nothing", "send slowly", "ask again", "stay silent"]
+Behaviour = Literal["read slowly", "read nothing", "send more", "ask again", "stay silent"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,9 @@ class Attack:
     behaviour: Behaviour
     request: bytes = b""
     more: bytes = b""
-    """What a slow sender sends twice a second after the request."""
+    """What a sender sends again and again after the request."""
+    pause: float = 0.5
+    """Seconds between two times that it does so."""
 
 
 class Attackers:
@@ -144,7 +143,7 @@ class _Caller:
                     await self._notice_reset()
                 case "ask again":
                     await self._ask_again()
-                case "send slowly" | "stay silent":
+                case "send more" | "stay silent":
                     await self._read(0)
         finally:
             sending.cancel()
@@ -154,7 +153,7 @@ class _Caller:
         with contextlib.suppress(OSError):  # the reading side notices it
             await self._send(self._attack.request)
             while self._attack.more:
-                await asyncio.sleep(WRITE_PAUSE)
+                await asyncio.sleep(self._attack.pause)
                 await self._send(self._attack.more)
 
     async def _read(self, pause: float) -> None:

@@ -56,12 +56,12 @@ def _slow_readers(target: AttackTarget) -> list[Attack]:
 
 
 def _slow_uploads(target: AttackTarget) -> list[Attack]:
-    return [Attack(200, "send slowly", target.slow_upload(), b"xx")]
+    return [Attack(200, "send more", target.slow_upload(), b"xx")]
 
 
 def _one_owner(target: AttackTarget) -> list[Attack]:
     return [
-        Attack(60, "send slowly", target.slow_upload(), b"xx"),
+        Attack(60, "send more", target.slow_upload(), b"xx"),
         Attack(40, "read slowly", target.get(BIG_FILE, times=6)),
         Attack(60, "ask again", target.get(f"/v1/photos/{target.photo}?wait=60")),
         Attack(40, "read slowly", target.get("/v1/photos?limit=100", times=100)),
@@ -97,7 +97,7 @@ FURTHER_WAVES = [
     Wave(
         "slow heads",
         "400 connections send a request's head, 2 bytes a second",
-        lambda _: [Attack(400, "send slowly", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ", b"x")],
+        lambda _: [Attack(400, "send more", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ", b"x")],
     ),
     Wave("silent connections", "2,000 connections send nothing", lambda _: [Attack(2000, "stay silent")]),
     Wave(
