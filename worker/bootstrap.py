@@ -8,8 +8,8 @@ from darkroom.logs import set_up_logs
 from darkroom.resources import slots_and_memory
 from darkroom.services import Services
 from darkroom.settings import MIB, Settings, prepare_spool
+from worker.child.limits import ChildLimits
 from worker.child.process import try_sandbox
-from worker.child.sandbox import SandboxLimits
 from worker.child.workspace import remove_leftovers
 
 log = structlog.get_logger()
@@ -26,6 +26,6 @@ def prepare(settings: Settings, cpus: int, usable: int) -> tuple[Services, int]:
     prepare_spool(settings)
     # A killed worker leaves its files, and the next one may start on the same disk.
     remove_leftovers(settings.spool_dir)
-    if missing := try_sandbox(SandboxLimits(child_memory, settings.spool_dir)):
+    if missing := try_sandbox(ChildLimits(child_memory, settings.max_pixels)):
         log.warning("sandbox.incomplete", missing=missing, why="this system does not support it")
     return services, slots

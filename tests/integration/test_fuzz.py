@@ -24,9 +24,9 @@ from PIL import Image, ImageCms
 from darkroom.errors import OutOfMemory, PhotoError
 from darkroom.jobs.job_types import Job, jobs_adapter
 from darkroom.sniff import set_pixel_limit, sniff
+from worker.child.limits import ChildLimits
 from worker.child.process import Child
-from worker.child.protocol import JOB_ERRORS, Failure, JobOutcome, Work
-from worker.child.sandbox import SandboxLimits
+from worker.child.protocol import JOB_ERRORS, Failure, JobOutcome
 
 PHOTOS = int(os.environ.get("FUZZ_PHOTOS", "2000"))
 SEED = int(os.environ.get("FUZZ_SEED", "20261123"))
@@ -179,7 +179,7 @@ class Workbench:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._child = Child(MAX_PIXELS, 10_000, SandboxLimits(MAX_MEMORY, directory))
+        self._child = Child(10_000, ChildLimits(MAX_MEMORY, MAX_PIXELS))
         self.peak = 0
 
     def work(self, number: int, data: bytes) -> list[JobOutcome]:
@@ -190,7 +190,7 @@ class Workbench:
         original.write_bytes(data)
         process, _ = self._child.start()
         try:
-            return list(self._child.run(Work(original, JOBS, directory), TIME_LIMIT))
+            return list(self._child.run(original, JOBS, TIME_LIMIT))
         finally:
             self.peak = max(self.peak, peak_memory(process.pid))
             for file in directory.iterdir():

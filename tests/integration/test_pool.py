@@ -31,11 +31,11 @@ from darkroom.errors import (
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.settings import PROJECT
 from darkroom.sniff import Sniffed
+from worker.child import limits
 from worker.child import process as pool
-from worker.child import sandbox
+from worker.child.limits import ChildLimits
 from worker.child.process import Child
-from worker.child.protocol import Failure, JobOutcome, Work
-from worker.child.sandbox import SandboxLimits
+from worker.child.protocol import Failure, JobOutcome, ProducedFile, Work, receive_question
 
 (JOB,) = jobs_adapter.validate_python([{"type": "resize", "width": 20}])
 
@@ -49,20 +49,21 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(PROJECT)
 
 
-Serve = Callable[[Connection, int, SandboxLimits], None]
+Serve = Callable[[Connection, ChildLimits], None]
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[JobOutcome]]:
     """Have a child that is served by this function do some jobs; the child is gone afterwards."""
 
-    def run(serve: Serve, time_limit: float = 60, jobs: int = 1) -> list[JobOutcome]:
+    (tmp_path / "original").touch()
+
+    def run(serve: Serve, time_limit: float = 60) -> list[JobOutcome]:
         monkeypatch.setattr(pool, "serve_by_name", serve)
-        child = Child(1000, 10, SandboxLimits(None, tmp_path))
+        child = Child(10, LIMITS)
         process, _ = child.start()
         try:
-            work = Work(tmp_path / "original", {str(number): JOB for number in range(jobs)}, tmp_path)
-            return list(child.run(work, time_limit))
+            return list(child.run(tmp_path / "original", {"0": JOB}, time_limit))
         finally:
             if sys.exc_info()[0]:
                 assert not process.is_alive()
@@ -71,130 +72,156 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[J
     return run
 
 
-def announce_more_than_comes(pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
-    pipe.recv()
+LIMITS = ChildLimits(None, 1000)
+
+
+def announce_more_than_comes(pipe: Connection, _limits: ChildLimits) -> None:
+    receive_question(pipe)
     os.write(pipe.fileno(), struct.pack("!i", 1000) + b"{")
     threading.Event().wait()
 
 
-def die_in_the_middle(pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
-    pipe.recv()
+def die_in_the_middle(pipe: Connection, _limits: ChildLimits) -> None:
+    receive_question(pipe)
     os.write(pipe.fileno(), struct.pack("!i", 1000) + b"{")
     os._exit(3)
 
 
-def be_killed_in_the_middle(pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
-    pipe.recv()
+def be_killed_in_the_middle(pipe: Connection, _limits: ChildLimits) -> None:
+    receive_question(pipe)
     os.write(pipe.fileno(), struct.pack("!i", 1000) + b"{")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def say_too_much(pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
-    pipe.recv()
+def say_too_much(pipe: Connection, _limits: ChildLimits) -> None:
+    receive_question(pipe)
     os.write(pipe.fileno(), struct.pack("!i", -1) + struct.pack("!Q", 2**40))
     threading.Event().wait()
 
 
-def close_the_pipe(pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
-    pipe.recv()
+def close_the_pipe(pipe: Connection, _limits: ChildLimits) -> None:
+    receive_question(pipe)
     pipe.close()
     threading.Event().wait()
 
 
-def listen_to_nothing(_pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
+def listen_to_nothing(_pipe: Connection, _limits: ChildLimits) -> None:
     threading.Event().wait()
 
 
-def speak_nonsense(pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
-    pipe.recv()
+def speak_nonsense(pipe: Connection, _limits: ChildLimits) -> None:
+    receive_question(pipe)
     pipe.send_bytes(b"\x80\x04")
     threading.Event().wait()
 
 
-def answer_another_job(pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
-    pipe.recv()
+def answer_another_job(pipe: Connection, _limits: ChildLimits) -> None:
+    receive_question(pipe)
     pipe.send_bytes(json.dumps({"job": "1", "result": {"code": "photo_error", "detail": ""}}).encode())
     threading.Event().wait()
 
 
-def compute_for_ever(pipe: Connection, _max_pixels: int, _limits: SandboxLimits) -> None:
-    pipe.recv()
-    sandbox.CPU_SLACK = 0
-    sandbox.allow_cpu_time(0.1)
+def compute_for_ever(pipe: Connection, _limits: ChildLimits) -> None:
+    receive_question(pipe)
     while True:
         pass
 
 
+def compute_for_ever_and_block_the_signal(pipe: Connection, limits: ChildLimits) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGXCPU})
+    compute_for_ever(pipe, limits)
+
+
 @pytest.mark.parametrize(
-    ("serve", "time_limit", "jobs", "error", "detail"),
+    ("serve", "time_limit", "error", "detail"),
     [
-        (announce_more_than_comes, 1, 1, TimeLimitExceeded, "not done within 1 seconds"),
-        (close_the_pipe, 1, 1, TimeLimitExceeded, "not done within 1 seconds"),
-        (listen_to_nothing, 1, 10_000, TimeLimitExceeded, "not done within 1 seconds"),  # more than a pipe holds
-        (die_in_the_middle, 60, 1, ChildDied, "ended with status 3"),
-        (be_killed_in_the_middle, 60, 1, OutOfMemory, "was killed, probably because the machine ran out of memory"),
-        (say_too_much, 60, 1, ChildDied, "sent an answer of more than 1,048,576 bytes"),
-        (speak_nonsense, 60, 1, ChildDied, "sent an invalid answer"),
-        (answer_another_job, 60, 1, ChildDied, "answered with a job that was not asked for"),
-        (compute_for_ever, 60, 1, TimeLimitExceeded, "used up the CPU time"),
+        (announce_more_than_comes, 1, TimeLimitExceeded, "not done within 1 seconds"),
+        (close_the_pipe, 1, TimeLimitExceeded, "not done within 1 seconds"),
+        (die_in_the_middle, 60, ChildDied, "ended with status 3"),
+        (be_killed_in_the_middle, 60, OutOfMemory, "was killed, probably because the machine ran out of memory"),
+        (say_too_much, 60, ChildDied, "sent an answer of more than 1,048,576 bytes"),
+        (speak_nonsense, 60, ChildDied, "sent an invalid answer"),
+        (answer_another_job, 60, ChildDied, "answered with a job that was not asked for"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_a_child_that_does_not_answer_as_it_should_is_lost(
+    run: Callable[..., list[JobOutcome]], serve: Serve, time_limit: float, error: type[ProcessError], detail: str
+) -> None:
+    with pytest.raises(error, match=detail):
+        run(serve, time_limit)
+
+
+def test_a_child_that_does_not_read_a_long_question_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "original").touch()
+    monkeypatch.setattr(pool, "serve_by_name", listen_to_nothing)
+    monkeypatch.setattr(pool, "Work", lambda jobs: Work(jobs | {"x" * 1_000_000: JOB}))  # more than a pipe holds
+    with pytest.raises(TimeLimitExceeded, match="not done within 1 seconds"):
+        list(Child(10, LIMITS).run(tmp_path / "original", {"0": JOB}, 1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the worker cannot limit the CPU time of a child")
+@pytest.mark.parametrize(
+    ("serve", "error", "detail"),
+    [
+        (compute_for_ever, TimeLimitExceeded, "used up the CPU time"),
+        (compute_for_ever_and_block_the_signal, OutOfMemory, "was killed"),
+    ],
+)
+def test_a_child_that_computes_for_ever_is_ended_by_the_kernel(
     run: Callable[..., list[JobOutcome]],
+    monkeypatch: pytest.MonkeyPatch,
     serve: Serve,
-    time_limit: float,
-    jobs: int,
     error: type[ProcessError],
     detail: str,
 ) -> None:
+    monkeypatch.setattr(limits, "CPU_SLACK", 0)
+    monkeypatch.setattr(
+        pool, "allow_cpu_time", lambda child, _seconds, orders: limits.allow_cpu_time(child, 0.1, orders)
+    )
     with pytest.raises(error, match=detail):
-        run(serve, time_limit, jobs)
+        run(serve)
 
 
 CONTENT = b"\xff\xd8 a picture"
 
 
-def answer(pipe: Connection, _max_pixels: int, limits: SandboxLimits) -> None:
-    """Say what was given as JSON in the spool."""
-    pipe.recv()
-    pipe.send_bytes((limits.folder / "answer").read_bytes())
+def answer(pipe: Connection, _limits: ChildLimits) -> None:
+    """Write a result, if one is asked for, and answer what stands in the original."""
+    _, (original, *results) = receive_question(pipe)
+    for result in results:
+        os.write(result, CONTENT)
+    pipe.send_bytes(os.read(original, 2_000_000))
     threading.Event().wait()
 
 
-def a_result(folder: Path, **other: Any) -> dict[str, Any]:
+def a_result(**other: Any) -> str:
     result = {
-        "path": str(folder / "0.jpg"),
         "format": "jpeg",
-        "extension": "jpg",
-        "content_type": "image/jpeg",
         "width": 20,
         "height": 10,
         "size": len(CONTENT),
         "sha256": hashlib.sha256(CONTENT).hexdigest(),
         "seconds": {"decode": 0.1, "auto-contrast": 0.2},
     }
-    return {"job": "0", "result": result | other}
+    return json.dumps({"job": "0", "result": result | other})
 
 
 def test_a_result_as_it_should_be_is_believed(tmp_path: Path, run: Callable[..., list[JobOutcome]]) -> None:
-    (tmp_path / "0.jpg").write_bytes(CONTENT)
-    (tmp_path / "answer").write_text(json.dumps(a_result(tmp_path)))
+    (tmp_path / "original").write_text(a_result())
+    (tmp_path / "0").write_bytes(b"from a child that died")
     (outcome,) = run(answer)
-    assert not isinstance(outcome.result, Failure)
-    assert outcome.result.path == tmp_path / "0.jpg"
+    assert isinstance(outcome.result, ProducedFile)
+    assert (outcome.result.extension, outcome.result.content_type) == ("jpg", "image/jpeg")
+    with outcome.result.open() as file:
+        assert file.read() == CONTENT
 
 
 @pytest.mark.parametrize(
     ("lie", "detail"),
     [
-        ({"extension": "../../../0/x"}, "a format that is not written"),
-        ({"content_type": "text/html"}, "a format that is not written"),
-        ({"format": "svg", "extension": "svg", "content_type": "image/svg+xml"}, "a format that is not written"),
-        ({"format": "png"}, "a format that is not written"),
-        ({"path": "/etc/passwd"}, "a file that belongs to something else"),
-        ({"path": "{folder}/1.jpg"}, "a file that belongs to something else"),
-        ({"path": "{folder}/sub/../0.jpg"}, "a file that belongs to something else"),
+        ({"format": "svg"}, "a format that is not written"),
+        ({"format": "../../../0/x"}, "a format that is not written"),
         ({"size": 1}, "a file that does not match its description"),
         ({"sha256": "x" * 64}, "an impossible result"),
         ({"width": -1}, "an impossible result"),
@@ -206,35 +233,22 @@ def test_a_result_as_it_should_be_is_believed(tmp_path: Path, run: Callable[...,
 def test_a_lie_about_a_result_is_found_out(
     tmp_path: Path, run: Callable[..., list[JobOutcome]], lie: dict[str, Any], detail: str
 ) -> None:
-    for name in ("0.jpg", "1.jpg"):
-        (tmp_path / name).write_bytes(CONTENT)
-    (tmp_path / "sub").mkdir()
-    if "path" in lie:
-        lie = {"path": lie["path"].format(folder=tmp_path)}
-    (tmp_path / "answer").write_text(json.dumps(a_result(tmp_path, **lie)))
+    (tmp_path / "original").write_text(a_result(**lie))
     with pytest.raises(ChildDied, match=f"^the child process answered with {detail}$"):
         run(answer)
 
 
-@pytest.mark.parametrize("kind", ["pipe", "link", "folder", "nothing"])
-def test_a_result_that_is_no_file_is_refused(tmp_path: Path, run: Callable[..., list[JobOutcome]], kind: str) -> None:
-    result, target = tmp_path / "0.jpg", tmp_path / "secret"
-    target.write_bytes(CONTENT)
-    make: dict[str, Callable[[], None]] = {
-        "pipe": lambda: os.mkfifo(result),
-        "link": lambda: result.symlink_to(target),
-        "folder": result.mkdir,
-        "nothing": lambda: None,
-    }
-    make[kind]()
-    (tmp_path / "answer").write_text(json.dumps(a_result(tmp_path)))
-    with pytest.raises(ChildDied, match="answered with a file that"):
-        run(answer)
+def test_a_child_cannot_choose_the_file_of_a_result(tmp_path: Path, run: Callable[..., list[JobOutcome]]) -> None:
+    (tmp_path / "original").write_text(a_result(path="/etc/passwd", extension="sh", content_type="text/html"))
+    (outcome,) = run(answer)
+    assert isinstance(outcome.result, ProducedFile)
+    assert outcome.result.path == tmp_path / "0"
+    assert (outcome.result.extension, outcome.result.content_type) == ("jpg", "image/jpeg")
 
 
 def test_what_a_failure_says_is_cut_to_a_bearable_length(tmp_path: Path, run: Callable[..., list[JobOutcome]]) -> None:
     said = {"job": "0", "result": {"code": "photo_error", "detail": "x" * 500_000, "trace": "y" * 500_000}}
-    (tmp_path / "answer").write_text(json.dumps(said))
+    (tmp_path / "original").write_text(json.dumps(said))
     (outcome,) = run(answer)
     assert isinstance(outcome.result, Failure)
     assert (len(outcome.result.detail), len(outcome.result.trace)) == (1000, 20_000)
@@ -248,9 +262,8 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
     def look(content: bytes, said: str | None = None) -> Sniffed:
         if said is not None:
             monkeypatch.setattr(pool, "serve_by_name", answer)
-            (tmp_path / "answer").write_text(said)
-        (tmp_path / "original").write_bytes(content)
-        children.append(Child(1000, 10, SandboxLimits(None, tmp_path)))
+        (tmp_path / "original").write_bytes(content if said is None else said.encode())
+        children.append(Child(10, LIMITS))
         return children[-1].look(tmp_path / "original", 60)
 
     yield look
@@ -290,14 +303,15 @@ def test_a_lie_about_a_file_is_found_out(look: Callable[..., Sniffed], lie: dict
         look(b"", json.dumps({"result": true | lie}))
 
 
-def tell_what_the_fork_server_knows(pipe: Connection, _max_pixels: int, limits: SandboxLimits) -> None:
+def tell_what_the_fork_server_knows(pipe: Connection, _limits: ChildLimits) -> None:
     """Its memory at the time of the fork is the child's own now."""
-    pipe.recv()
-    (limits.folder / "dumpable").write_text(str(ctypes.CDLL(None).prctl(PR_GET_DUMPABLE, 0, 0, 0, 0)))
+    _, (original, _) = receive_question(pipe)
+    folder = Path(os.read(original, 4096).decode())
+    (folder / "dumpable").write_text(str(ctypes.CDLL(None).prctl(PR_GET_DUMPABLE, 0, 0, 0, 0)))
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # else only root could read it
-    (limits.folder / "environ").write_bytes(Path("/proc/self/environ").read_bytes())
-    (limits.folder / "loaded").write_text(" ".join(sys.modules))
-    (limits.folder / "server").write_text(str(os.getppid()))
+    (folder / "environ").write_bytes(Path("/proc/self/environ").read_bytes())
+    (folder / "loaded").write_text(" ".join(sys.modules))
+    (folder / "server").write_text(str(os.getppid()))
     os._exit(3)
 
 
@@ -308,6 +322,7 @@ def test_a_fork_server_that_follows_one_that_died_has_no_secrets_either_and_is_c
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
 
     def look() -> int:
+        (tmp_path / "original").write_text(str(tmp_path))
         with pytest.raises(ChildDied, match="status 3"):
             run(tell_what_the_fork_server_knows)
         return int((tmp_path / "server").read_text())

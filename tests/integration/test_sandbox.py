@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
+import fcntl
 import importlib
-import io
-import math
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,21 +25,23 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from darkroom.errors import NotPermitted, OutOfMemory
+from darkroom.errors import OutOfMemory
 from darkroom.jobs.job_types import jobs_adapter
-from darkroom.settings import PROJECT, read_settings
-from worker.child import seccomp
+from darkroom.resources import usable_cpus
+from darkroom.settings import PROJECT
+from worker.child import landlock, seccomp
+from worker.child.limits import CPU_SLACK, MOST_FILES, ChildLimits, allow_cpu_time
 from worker.child.process import Child
-from worker.child.protocol import Failure, ProducedFile, Work
-from worker.child.runner import PhotoProcessors
-from worker.child.sandbox import SYSTEM_CALLS, SandboxLimits, allow_cpu_time, enter, without_secrets
-from worker.lease import Lease
+from worker.child.protocol import Failure
+from worker.child.sandbox import FILES, SYSTEM_CALLS, enter, without_secrets
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no such sandbox")
 
 pillow_heif.register_heif_opener()
 
 MAX_PIXELS = 100_000_000
+MEMORY = 256_000_000
+LIMITS = ChildLimits(MEMORY, MAX_PIXELS)
 
 
 @pytest.fixture(autouse=True)
@@ -48,14 +50,12 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(PROJECT)
 
 
-def in_the_sandbox(
-    spool: Path, action: Callable[..., Any], *arguments: Any, before: Callable[[], None] | None = None
-) -> Any:
+def in_the_sandbox(action: Callable[..., Any], *arguments: Any, before: Callable[[], None] | None = None) -> Any:
     """What a function returns in a child that has entered the sandbox, or the name of its OSError; `before` is
     called in the child before it enters."""
     context = multiprocessing.get_context("forkserver")
     ours, childs = context.Pipe()
-    process = context.Process(target=_try, args=(childs, SandboxLimits(None, spool), action, arguments, before))
+    process = context.Process(target=_try, args=(childs, action, arguments, before))
     process.start()
     childs.close()
     try:
@@ -66,15 +66,11 @@ def in_the_sandbox(
 
 
 def _try(
-    pipe: Connection,
-    limits: SandboxLimits,
-    action: Callable[..., Any],
-    arguments: tuple[Any, ...],
-    before: Callable[[], None] | None,
+    pipe: Connection, action: Callable[..., Any], arguments: tuple[Any, ...], before: Callable[[], None] | None
 ) -> None:
     if before:
         before()
-    not_to_be_had[:] = enter(limits)
+    not_to_be_had[:] = enter(LIMITS, pipe)
     assert before or not not_to_be_had, not_to_be_had
     try:
         pipe.send(action(*arguments))
@@ -90,11 +86,15 @@ def missing() -> list[str]:
 
 
 def know_fewer_calls() -> None:
-    seccomp.REFUSED = ("a_call_of_the_future", *seccomp.REFUSED)
+    seccomp.ALLOWED = (*seccomp.ALLOWED, "a_call_of_the_future")
 
 
-def know_no_socket() -> None:
-    seccomp.REFUSED = tuple("socket_of_the_future" if name == "socket" else name for name in seccomp.REFUSED)
+def be_without_libseccomp() -> None:
+    seccomp.pyseccomp = None
+
+
+def be_without_landlock() -> None:
+    landlock.confine = lambda: False
 
 
 def start_a_process() -> int:
@@ -127,21 +127,26 @@ def read_from(path: Path) -> str:
 
 
 def load_a_module(name: str) -> str:
-    assert name not in sys.modules
-    with contextlib.redirect_stdout(io.StringIO()):
+    try:
         return importlib.import_module(name).__name__
+    except ImportError:
+        return "not found"
 
 
-def limits() -> list[tuple[int, int]]:
-    return [resource.getrlimit(resource.RLIMIT_CORE)]
+def own_limits() -> dict[str, tuple[int, int]]:
+    return {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}")) for name in ("CORE", "NOFILE", "FSIZE", "AS")}
 
 
-def cpu_limits() -> list[tuple[int, int]]:
-    found = []
-    for seconds in (5, 500):
-        allow_cpu_time(seconds)
-        found.append(resource.getrlimit(resource.RLIMIT_CPU))
-    return found
+def open_descriptors() -> int:
+    return sum(is_open(descriptor) for descriptor in range(MOST_FILES))
+
+
+def is_open(descriptor: int) -> bool:
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_GETFD)
+    except OSError as error:
+        return error.errno != errno.EBADF
+    return True
 
 
 def environment() -> list[str]:
@@ -162,120 +167,136 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("action", REFUSED, ids=lambda action: action[0].__name__)
-def test_network_programs_and_other_processes_are_out_of_reach(tmp_path: Path, action: tuple[Any, ...]) -> None:
-    assert in_the_sandbox(tmp_path, *action) == "EPERM"
+def test_network_programs_and_other_processes_are_out_of_reach(action: tuple[Any, ...]) -> None:
+    assert in_the_sandbox(*action) == "EPERM"
 
 
-def test_a_system_call_that_libseccomp_does_not_know_leaves_the_others_refused(tmp_path: Path) -> None:
-    assert in_the_sandbox(tmp_path, socket.socket, socket.AF_INET, before=know_fewer_calls) == "EPERM"
+def test_a_filter_with_a_name_that_libseccomp_does_not_know_is_reported_as_missing() -> None:
+    """It would refuse what a child needs."""
+    assert in_the_sandbox(missing, before=know_fewer_calls) == [SYSTEM_CALLS]
 
 
-def test_a_filter_without_the_network_is_reported_as_missing(tmp_path: Path) -> None:
-    assert in_the_sandbox(tmp_path, missing, before=know_no_socket) == [SYSTEM_CALLS]
+@pytest.mark.parametrize("machine", ["X86_64", "AARCH64"])
+def test_every_system_call_of_the_filter_exists(machine: str) -> None:
+    """libseccomp silently ignores a rule for a call that only other machines have."""
+    pyseccomp = seccomp.pyseccomp
+    names = {*seccomp.ALLOWED, *(name for name, *_ in seccomp._with_arguments()), "clone3"}
+    numbers = {name: pyseccomp.resolve_syscall(getattr(pyseccomp.Arch, machine), name) for name in names}
+    assert {name for name, number in numbers.items() if number < 0} == set()
 
 
-def test_threads_are_allowed(tmp_path: Path) -> None:
-    assert in_the_sandbox(tmp_path, start_a_thread) == "done"
+def test_threads_are_allowed() -> None:
+    assert in_the_sandbox(start_a_thread) == "done"
 
 
-def test_files_are_written_into_the_spool_only(tmp_path: Path) -> None:
-    spool, elsewhere = tmp_path / "spool", tmp_path / "elsewhere"
-    (spool / "work").mkdir(parents=True)
-    elsewhere.write_bytes(b"as it was")
-    assert in_the_sandbox(spool, write_to, spool / "work" / "result") == 1
-    assert in_the_sandbox(spool, write_to, elsewhere) == "EACCES"
-    assert in_the_sandbox(spool, os.remove, elsewhere) == "EACCES"
-    assert in_the_sandbox(spool, os.truncate, elsewhere, 0) == "EACCES"
-    assert elsewhere.read_bytes() == b"as it was"
+@pytest.mark.parametrize(
+    ("wall", "before", "answer"),
+    [
+        ("both", None, "EPERM"),
+        ("seccomp", be_without_landlock, "EPERM"),
+        ("Landlock", be_without_libseccomp, "EACCES"),
+    ],
+)
+def test_no_file_is_opened_made_or_removed(
+    tmp_path: Path, wall: str, before: Callable[[], None] | None, answer: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"as it was")
+    for action in (read_from, write_to, os.remove):
+        assert in_the_sandbox(action, file, before=before) == answer, (wall, action)
+    for path in ("/etc/passwd", "/proc/1/environ", f"/proc/{os.getpid()}/environ", "/proc/self/environ", __file__):
+        assert in_the_sandbox(read_from, Path(path), before=before) == answer, (wall, path)
+    assert in_the_sandbox(os.listdir, tmp_path, before=before) == answer
+    assert in_the_sandbox(write_to, tmp_path / "new", before=before) == answer
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"as it was"]
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "/proc/1/environ", "/proc/self/environ", PROJECT / "pyproject.toml"])
-def test_files_elsewhere_are_not_read(tmp_path: Path, path: str | Path) -> None:
-    assert in_the_sandbox(tmp_path, read_from, Path(path)) == "EACCES"
+def test_what_is_missing_is_reported() -> None:
+    assert in_the_sandbox(missing, before=be_without_landlock) == [FILES]
+    assert in_the_sandbox(missing, before=be_without_libseccomp) == [SYSTEM_CALLS]
 
 
-def test_credentials_in_files_are_out_of_reach_and_the_spool_is_not(tmp_path: Path) -> None:
-    spool, home = tmp_path / "spool", tmp_path / "home"
-    for folder in (spool, home / ".aws"):
-        folder.mkdir(parents=True)
-        (folder / "credentials").write_text("secret")
-    (spool / "link").symlink_to(home / ".aws" / "credentials")
-    assert in_the_sandbox(spool, read_from, spool / "credentials") == "secret"
-    assert in_the_sandbox(spool, read_from, home / ".aws" / "credentials") == "EACCES"
-    assert in_the_sandbox(spool, read_from, spool / "link") == "EACCES"
-    assert in_the_sandbox(spool, os.listdir, home / ".aws") == "EACCES"
+def test_no_module_is_loaded() -> None:
+    assert in_the_sandbox(load_a_module, "this") == "not found"
 
 
-def test_the_files_of_other_slots_are_out_of_reach(tmp_path: Path) -> None:
-    (job,) = jobs_adapter.validate_python([{"type": "resize", "width": 20}])
-    processors = PhotoProcessors(read_settings({"DARKROOM_SPOOL_DIR": str(tmp_path)}))
-    nothing: Any = None
-    leases = [Lease(nothing, nothing, until=math.inf) for _ in range(2)]
+def test_only_the_pipe_and_its_own_status_stay_open() -> None:
+    """Standard input, output and error lead nowhere. A child could forge log lines there."""
+    assert in_the_sandbox(open_descriptors) == 3 + 2
+
+
+def test_limits_are_hard() -> None:
+    found = in_the_sandbox(own_limits)
+    assert found["CORE"] == (0, 0)
+    assert found["NOFILE"] == (MOST_FILES, MOST_FILES)
+    assert found["FSIZE"] == (LIMITS.file_size, LIMITS.file_size)
+    assert found["AS"][0] == found["AS"][1] > MEMORY
+
+
+def test_the_worker_raises_the_cpu_time_for_each_order_up_to_that_of_all_orders() -> None:
+    process = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(60,))
+    process.start()
+    assert process.pid
+    cpus = usable_cpus()
     try:
-        with (
-            processors.use(leases[0]) as ours,
-            processors.use(leases[1]) as theirs,
-            ours.files() as here,
-            theirs.files() as there,
-        ):
-            for folder in (here, there):
-                Image.new("RGB", (40, 30), "red").save(folder / "original", "PNG")
-            results = [
-                outcome.result
-                for folder in (here, there)
-                for outcome in ours.process(Work(folder / "original", {"job": job}, here))
-            ]
+        found = []
+        for seconds in (5, 10, 1000):
+            allow_cpu_time(process.pid, seconds, orders=3)
+            found.append(resource.prlimit(process.pid, resource.RLIMIT_CPU))
     finally:
-        processors.close()
-    assert isinstance(results[0], ProducedFile)
-    assert isinstance(results[1], Failure)
-    assert results[1].code == NotPermitted.code
+        process.kill()
+        process.join()
+    (first, most), *later = found
+    assert 5 * cpus + CPU_SLACK <= first
+    assert 3 * (5 * cpus + CPU_SLACK) <= most
+    assert first < later[0][0] < most
+    assert later[1] == (most, most)
+    allow_cpu_time(process.pid, 1, 1)  # a child that has ended
 
 
-def test_a_module_that_was_not_loaded_yet_still_is(tmp_path: Path) -> None:
-    assert in_the_sandbox(tmp_path, load_a_module, "this") == "this"
-
-
-def test_no_core_files(tmp_path: Path) -> None:
-    assert in_the_sandbox(tmp_path, limits) == [(0, 0)]
-
-
-def test_cpu_time_is_limited_and_can_be_raised_for_each_order(tmp_path: Path) -> None:
-    (first, most), (second, _) = in_the_sandbox(tmp_path, cpu_limits)
-    assert 5 <= first < second
-    assert second >= 500
-    assert most == resource.RLIM_INFINITY
-
-
-def test_a_spool_that_was_made_anew_gets_a_new_child(tmp_path: Path) -> None:
-    """Landlock answers "permission denied" there, like a folder of another user: this is not an escape attempt."""
+def test_a_spool_that_was_made_anew_is_used(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     (job,) = jobs_adapter.validate_python([{"type": "resize", "width": 20}])
-    child = Child(MAX_PIXELS, 10, SandboxLimits(None, spool))
-
-    def make_spool() -> None:
-        spool.mkdir()
-        Image.new("RGB", (40, 30), "red").save(spool / "original", "PNG")
-
-    def run() -> Any:
-        (outcome,) = child.run(Work(spool / "original", {"job": job}, spool), 60)
-        return outcome.result
-
+    child = Child(10, ChildLimits(None, MAX_PIXELS))
     try:
-        make_spool()
-        assert not isinstance(run(), Failure)
-        spool.rename(tmp_path / "old")
-        make_spool()
-        failure = run()
-        assert (failure.code, "Permission denied" in failure.detail) == ("unavailable", True)  # tried again later
-        assert not isinstance(run(), Failure)
+        for _ in range(2):
+            spool.mkdir()
+            Image.new("RGB", (40, 30), "red").save(spool / "original", "PNG")
+            (outcome,) = child.run(spool / "original", {"job": job}, 60)
+            assert not isinstance(outcome.result, Failure)
+            shutil.rmtree(spool)
+        with pytest.raises(FileNotFoundError):
+            list(child.run(spool / "original", {"job": job}, 60))
     finally:
         child.stop()
 
 
-def test_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class SmallFiles(ChildLimits):
+    file_size = 10_000  # type: ignore[assignment]
+
+
+def test_a_result_that_is_too_long_fails_its_job(tmp_path: Path) -> None:
+    Image.effect_noise((800, 600), 90).save(tmp_path / "original", "PNG")
+    formats = ("jpeg", "png", "webp", "avif")
+    jobs = jobs_adapter.validate_python(
+        [{"type": "filter", "filter": "invert", "output": {"format": name}} for name in formats]
+        + [{"type": "resize", "width": 20}]
+    )
+    child = Child(10, SmallFiles(None, MAX_PIXELS))
+    try:
+        outcomes = child.run(tmp_path / "original", {str(number): job for number, job in enumerate(jobs)}, 60)
+        *long, short = (outcome.result for outcome in outcomes)
+    finally:
+        child.stop()
+    assert [failure.detail for failure in long if isinstance(failure, Failure)] == [
+        "The result would have more than 10,000 bytes, the most that it may have."
+    ] * len(formats)
+    assert not isinstance(short, Failure)
+
+
+def test_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    names = in_the_sandbox(tmp_path, environment)
+    names = in_the_sandbox(environment)
     assert "PATH" in names
     assert not [name for name in names if name.startswith(("AWS_", "DARKROOM_"))]
     with without_secrets():
@@ -304,18 +325,17 @@ def test_every_format_is_read_and_written_by_one_child(tmp_path: Path, source: s
         [{"type": "metadata"}, {"type": "filter", "filter": "blur", "sigma": 3}]
         + [{"type": "resize", "width": 300, "output": {"format": name}} for name in ("jpeg", "png", "webp", "avif")]
     )
-    child = Child(MAX_PIXELS, 10, SandboxLimits(512_000_000, tmp_path))
+    child = Child(10, ChildLimits(512_000_000, MAX_PIXELS))
     try:
-        work = Work(original, {str(number): job for number, job in enumerate(jobs)}, tmp_path)
-        outcomes = list(child.run(work, 120))
-        again = list(child.run(work, 120))  # the same child: its CPU limit is raised for each order
+        work = {str(number): job for number, job in enumerate(jobs)}
+        outcomes = list(child.run(original, work, 120))
+        again = list(child.run(original, work, 120))  # the same child: its CPU limit is raised for each order
     finally:
         child.stop()
     assert [outcome for outcome in outcomes + again if isinstance(outcome.result, Failure)] == []
     assert len(outcomes) == len(again) == len(jobs)
     for number in range(2, len(jobs)):
-        (result,) = tmp_path.glob(f"{number}.*")
-        with Image.open(result) as image:
+        with Image.open(tmp_path / str(number)) as image:
             assert image.size == (300, 225)
 
 
@@ -334,9 +354,9 @@ def test_a_library_that_gets_no_memory_does_not_blame_the_photo(
     )
     picture.convert("RGB").save(original, source)
     (job,) = jobs_adapter.validate_python([{"type": "filter", "filter": "invert", "output": {"format": output}}])
-    child = Child(MAX_PIXELS, 10, SandboxLimits(memory * 1_000_000, tmp_path))
+    child = Child(10, ChildLimits(memory * 1_000_000, MAX_PIXELS))
     with pytest.raises(OutOfMemory, match=f"ran out of memory at {memory} MB"):
-        list(child.run(Work(original, {"job": job}, tmp_path), 120))
+        list(child.run(original, {"job": job}, 120))
 
 
 @pytest.mark.parametrize(("cut", "ending"), [(1.0, "done"), (0.6, "unreadable_photo")])
@@ -347,9 +367,9 @@ def test_a_damaged_photo_that_takes_most_of_the_memory_is_damaged(tmp_path: Path
     data = original.read_bytes()
     original.write_bytes(data[: int(len(data) * cut)])
     (job,) = jobs_adapter.validate_python([{"type": "resize", "width": 50}])
-    child = Child(MAX_PIXELS, 10, SandboxLimits(64_000_000, tmp_path))
+    child = Child(10, ChildLimits(64_000_000, MAX_PIXELS))
     try:
-        (outcome,) = child.run(Work(original, {"job": job}, tmp_path), 60)
+        (outcome,) = child.run(original, {"job": job}, 60)
     finally:
         child.stop()
     assert (outcome.result.code if isinstance(outcome.result, Failure) else "done") == ending

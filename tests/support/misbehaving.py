@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image, ImageFilter
 
@@ -70,8 +70,8 @@ def _rank_filter(image: Image.Image, _spec: Any, _max_pixels: int) -> Image.Imag
             return image.convert("RGB")
 
 
-def _sniff(original: Path, max_pixels: int) -> Sniffed:
-    beginning = original.read_bytes()[:5]
+def _sniff(original: BinaryIO, max_pixels: int) -> Sniffed:
+    beginning = original.read(5)
     if beginning == b"CRASH":
         crash()
     if beginning == b"SLEEP":

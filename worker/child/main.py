@@ -11,27 +11,28 @@ import os
 import re
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
-from pathlib import Path
+from typing import BinaryIO
 
-from darkroom.errors import DarkroomError, Unavailable
-from darkroom.jobs.output import RESULT_FORMATS
+from darkroom.errors import DarkroomError, PhotoError, Unavailable
+from darkroom.jobs.job_types import Job
 from darkroom.sniff import set_pixel_limit, sniff
 from worker.child import sandbox
+from worker.child.limits import ChildLimits
 from worker.child.protocol import (
     NOT_PERMITTED,
     OUT_OF_MEMORY,
+    Description,
     Failure,
-    JobOutcome,
+    JobAnswer,
     Look,
     LookOutcome,
-    ProducedFile,
-    Work,
-    job_outcome_adapter,
+    job_answer_adapter,
     look_outcome_adapter,
+    receive_question,
 )
-from worker.child.sandbox import SandboxLimits
 from worker.photo.decode import open_photo
 from worker.photo.pipeline import PipelineResult, produce
 
@@ -48,24 +49,23 @@ NEARLY_NOTHING, HALF = 0.1, 0.5
 """Shares of the memory cap. A child that had less left was short of memory."""
 
 
-def serve(pipe: Connection, max_pixels: int, limits: SandboxLimits) -> None:
-    """Answer one question after another, each within its seconds, until the worker closes the pipe."""
+def serve(pipe: Connection, limits: ChildLimits) -> None:
+    """Answer one question after another until the worker closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the worker
-    sandbox.enter(limits)
-    set_pixel_limit(max_pixels)
+    set_pixel_limit(limits.max_pixels)
+    sandbox.enter(limits, pipe)
     while True:
         try:
-            question: Work | Look
-            question, time_limit = pipe.recv()
+            question, descriptors = receive_question(pipe)
         except EOFError:
             return
         try:
-            sandbox.allow_cpu_time(time_limit)
             if isinstance(question, Look):
-                pipe.send_bytes(look_outcome_adapter.dump_json(look(question, max_pixels, limits)))
+                with os.fdopen(descriptors[0], "rb") as original:
+                    pipe.send_bytes(look_outcome_adapter.dump_json(look(original, limits)))
             else:
-                for outcome in do(question, max_pixels, limits):
-                    pipe.send_bytes(job_outcome_adapter.dump_json(outcome))
+                for answer in do(question.jobs, descriptors, limits):
+                    pipe.send_bytes(job_answer_adapter.dump_json(answer))
         except MemoryError:
             os._exit(OUT_OF_MEMORY)
         except PermissionError:
@@ -74,52 +74,59 @@ def serve(pipe: Connection, max_pixels: int, limits: SandboxLimits) -> None:
             return
 
 
-def look(question: Look, max_pixels: int, limits: SandboxLimits) -> LookOutcome:
+def look(original: BinaryIO, limits: ChildLimits) -> LookOutcome:
     """Raises MemoryError, and PermissionError if the sandbox refused something."""
     try:
-        return LookOutcome(sniff(question.original, max_pixels))
+        return LookOutcome(sniff(original, limits.max_pixels))
     except Exception as error:  # noqa: BLE001 - readers of headers raise errors of any kind
         return LookOutcome(_failure(error, limits))
 
 
-def do(work: Work, max_pixels: int, limits: SandboxLimits) -> Iterator[JobOutcome]:
-    """Decode once, then do each job. A failed job is an outcome, too.
+def do(jobs: Mapping[str, Job], descriptors: Sequence[int], limits: ChildLimits) -> Iterator[JobAnswer]:
+    """Decode once, then do each job. A failed job is answered, too. Closes the descriptors.
 
     Raises MemoryError, and PermissionError if the sandbox refused something.
     """
-    try:
-        photo = open_photo(work.original, max_pixels)
-    except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind
-        failure = _failure(error, limits)
-        yield from (JobOutcome(job_id, failure) for job_id in work.jobs)
-        return
-    for job_id, job in work.jobs.items():
+    with ExitStack() as files:
+        original = files.enter_context(os.fdopen(descriptors[0], "rb"))
+        results = [files.enter_context(os.fdopen(descriptor, "wb")) for descriptor in descriptors[1:]]
         try:
-            result = produce(photo, job, work.directory / job_id, max_pixels)
-            yield JobOutcome(job_id, _described(result, photo.seconds))
-        except Exception as error:  # noqa: BLE001 - a bug in one job must not stop the others
-            yield JobOutcome(job_id, _failure(error, limits))
+            photo = open_photo(original, limits.max_pixels)
+        except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind
+            failure = _failure(error, limits)
+            yield from (JobAnswer(job_id, failure) for job_id in jobs)
+            return
+        for (job_id, job), file in zip(jobs.items(), results, strict=True):
+            try:
+                with file:
+                    result = produce(photo, job, file, limits.max_pixels)
+                    file.flush()
+                    answer = JobAnswer(job_id, _described(result, file, photo.seconds))
+            except Exception as error:  # noqa: BLE001 - a bug in one job must not stop the others
+                answer = JobAnswer(job_id, _failure(error, limits))
+            yield answer
 
 
-def _described(result: PipelineResult, decode_seconds: float) -> ProducedFile:
+def _described(result: PipelineResult, file: BinaryIO, decode_seconds: float) -> Description:
     """What the parent has to know about a result, to check and to store it."""
-    with result.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return ProducedFile(
-        path=result.path,
+    with os.fdopen(file.fileno(), "rb", closefd=False) as written:
+        size = written.seek(0, os.SEEK_END)
+        written.seek(0)
+        digest = hashlib.file_digest(written, "sha256").hexdigest()
+    return Description(
         format=result.format,
-        extension=RESULT_FORMATS[result.format].extension,
-        content_type=RESULT_FORMATS[result.format].content_type,
         width=result.width,
         height=result.height,
-        size=result.path.stat().st_size,
+        size=size,
         sha256=digest,
         seconds={"decode": decode_seconds} | result.seconds,
     )
 
 
-def _failure(error: Exception, limits: SandboxLimits) -> Failure:
-    if isinstance(error, MemoryError) or _is_refused(error, limits.folder):
+def _failure(error: Exception, limits: ChildLimits) -> Failure:
+    number = error.errno if isinstance(error, OSError) else None
+    # seccomp answers EPERM, Landlock EACCES.
+    if isinstance(error, MemoryError) or number in (errno.EPERM, errno.EACCES):
         raise error
     # An error that blames the photo is believed unless next to no memory was left.
     near = NEARLY_NOTHING if isinstance(error, DarkroomError) else HALF
@@ -127,19 +134,10 @@ def _failure(error: Exception, limits: SandboxLimits) -> Failure:
         raise MemoryError from error
     if isinstance(error, DarkroomError):
         return Failure(error.code, error.detail)
-    if isinstance(error, OSError) and error.errno:
+    if number == errno.EFBIG:
+        return Failure(
+            PhotoError.code, f"The result would have more than {limits.file_size:,} bytes, the most that it may have."
+        )
+    if number:
         return Failure(Unavailable.code, f"the worker's disk: {error}")
     return Failure(DarkroomError.code, f"{type(error).__name__}: {error}", traceback.format_exc())
-
-
-def _is_refused(error: Exception, folder: Path) -> bool:
-    """Whether the sandbox refused something: seccomp answers EPERM, Landlock EACCES.
-
-    EACCES inside the child's own folder does not come from the sandbox: the folder belongs to another user, or was
-    removed and made again.
-    """
-    if not isinstance(error, OSError) or error.errno not in (errno.EPERM, errno.EACCES):
-        return False
-    named = isinstance(error.filename, str | bytes | os.PathLike)
-    in_folder = named and Path(os.fsdecode(error.filename)).resolve().is_relative_to(folder.resolve())
-    return error.errno == errno.EPERM or not in_folder

@@ -15,6 +15,7 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -22,8 +23,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from darkroom.errors import ChildDied, NotPermitted, OutOfMemory, ProcessError, TimeLimitExceeded
+from darkroom.jobs.job_types import Job
 from darkroom.sniff import Sniffed
 from worker.child import sandbox
+from worker.child.limits import ChildLimits, allow_cpu_time
 from worker.child.protocol import (
     LONGEST_ANSWER,
     NOT_PERMITTED,
@@ -35,9 +38,10 @@ from worker.child.protocol import (
     Work,
     read_job_outcome,
     read_look_outcome,
+    send_question,
     serve_by_name,
 )
-from worker.child.sandbox import SandboxLimits
+from worker.child.workspace import opened
 from worker.watchdog import watchdog
 
 A = TypeVar("A", JobOutcome, LookOutcome)
@@ -56,7 +60,7 @@ def start_fork_server() -> None:
         forkserver.ensure_running()
 
 
-def try_sandbox(limits: SandboxLimits) -> list[str]:
+def try_sandbox(limits: ChildLimits) -> list[str]:
     """The protections that this system cannot give, found by entering the sandbox in a child."""
     pipe, childs_end = _processes.Pipe()
     with pipe:
@@ -76,24 +80,26 @@ class Child:
     """One child process. It is started when it is needed and replaced after `orders` questions. One photo processor
     owns it."""
 
-    def __init__(self, max_pixels: int, orders: int, limits: SandboxLimits) -> None:
-        self._max_pixels = max_pixels
+    def __init__(self, orders: int, limits: ChildLimits) -> None:
         self._orders = orders
         self._limits = limits
         self._orders_left = 0
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
 
-    def run(self, work: Work, time_limit: float) -> Iterator[JobOutcome]:
-        """Have the jobs done, one outcome after another, all within `time_limit` seconds.
+    def run(self, original: Path, jobs: dict[str, Job], time_limit: float) -> Iterator[JobOutcome]:
+        """Have the jobs done, one outcome after another, all within `time_limit` seconds. The files of the results are
+        made beside the original.
 
-        Raises ProcessError; the outcomes before it stay valid.
+        Raises ProcessError, after which the outcomes before it stay valid, and OSError if the files cannot be opened.
         """
-        return self._ask(work, len(work.jobs), lambda data: read_job_outcome(data, work), time_limit)
+        results = {job_id: original.with_name(job_id) for job_id in jobs}
+        check = partial(read_job_outcome, results=results)
+        return self._ask(Work(jobs), original, [*results.values()], check, time_limit)
 
     def look(self, original: Path, time_limit: float) -> Sniffed:
-        """What a file is, by its header. Raises what `sniff` raises, and ProcessError."""
-        (outcome,) = self._ask(Look(original), 1, read_look_outcome, time_limit)
+        """What a file is, by its header. Raises what `sniff` raises, ProcessError, and OSError as `run`."""
+        (outcome,) = self._ask(Look(), original, [], read_look_outcome, time_limit)
         if isinstance(outcome.result, Failure):
             error = outcome.result.error
             if outcome.result.trace:
@@ -101,18 +107,22 @@ class Child:
             raise error
         return outcome.result
 
-    def _ask(self, question: Work | Look, answers: int, read: Callable[[bytes], A], time_limit: float) -> Iterator[A]:
+    def _ask(
+        self, question: Work | Look, original: Path, results: list[Path], check: Callable[[bytes], A], time_limit: float
+    ) -> Iterator[A]:
         """Ask, and check each answer. A child that does not finish, or meets an unexpected error, is stopped: a new
         one may succeed."""
         deadline = time.monotonic() + time_limit
         process, pipe = self.start()
         finished, sound = False, True
         # The kill ends our reads and writes, whatever the child does with its end of the pipe.
-        with watchdog(deadline, process.kill):
+        with opened(original, results) as files, watchdog(deadline, process.kill):
             try:
-                pipe.send((question, time_limit))
-                for _ in range(answers):
-                    answer = read(pipe.recv_bytes(LONGEST_ANSWER))
+                allow_cpu_time(process.pid or 0, time_limit, self._orders_left)
+                send_question(pipe, question, files.descriptors)
+                files.close()
+                for _ in range(len(results) or 1):
+                    answer = check(pipe.recv_bytes(LONGEST_ANSWER))
                     sound = sound and not (isinstance(answer.result, Failure) and answer.result.error.retryable)
                     yield answer
                 finished = True
@@ -149,21 +159,20 @@ class Child:
         if process is None or pipe is None or not process.is_alive():
             self.stop()
             pipe, childs_end = _processes.Pipe()
-            arguments = (childs_end, self._max_pixels, self._limits)
-            process = _processes.Process(target=serve_by_name, args=arguments, daemon=True)
+            process = _processes.Process(target=serve_by_name, args=(childs_end, self._limits), daemon=True)
             process.start()
             childs_end.close()  # else the pipe would stay open when the child dies
             self._process, self._pipe, self._orders_left = process, pipe, self._orders
         return process, pipe
 
 
-def _cause_of_death(exitcode: int | None, limits: SandboxLimits) -> ProcessError:
+def _cause_of_death(exitcode: int | None, limits: ChildLimits) -> ProcessError:
     if exitcode == OUT_OF_MEMORY:
         cap = f" at {limits.memory / 1e6:.0f} MB" if limits.memory else ""
         return OutOfMemory(f"the decoder or an operation ran out of memory{cap}")
     if exitcode == NOT_PERMITTED:
         return NotPermitted(
-            "the decoder or an operation tried to reach the network, another program or process, or a file elsewhere"
+            "the decoder or an operation tried to reach the network, another program or process, or a file"
         )
     if exitcode == -signal.SIGXCPU:
         return TimeLimitExceeded("the child process used up the CPU time that belongs to the time limit")

@@ -3,6 +3,8 @@
 Both sides import this module; neither imports the other's code. Questions travel as pickles, because the child trusts
 the worker. Answers travel as JSON and are checked: a photo may have taken over the decoder, and that must not run code
 in the process that holds the credentials.
+
+A child opens no files. The worker opens them, and their descriptors travel with the question.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from __future__ import annotations
 import os
 import pkgutil
 import re
-import stat
+import socket
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -30,10 +33,10 @@ from darkroom.errors import (
     UnreadablePhoto,
     UnsupportedPhoto,
 )
-from darkroom.jobs.job_types import Job
+from darkroom.jobs.job_types import MAX_JOBS, Job
 from darkroom.jobs.output import RESULT_FORMATS
 from darkroom.sniff import INPUT_FORMATS, Sniffed
-from worker.child.sandbox import SandboxLimits
+from worker.child.limits import ChildLimits
 
 T = TypeVar("T")
 
@@ -45,6 +48,12 @@ OUT_OF_MEMORY = 77
 
 NOT_PERMITTED = 78
 """Exit status of a child in which the sandbox refused something: such a child is not trusted any further."""
+
+BYTE = b"\0"
+"""What carries the descriptors: they cannot travel alone."""
+
+MOST_DESCRIPTORS = 1 + MAX_JOBS
+"""The original and a file for each result. The kernel sends at most 253 at a time (SCM_MAX_FD)."""
 
 LONGEST_ANSWER = 1024 * 1024
 """Bytes. A usual answer has a few hundred, one with a traceback some thousand."""
@@ -79,48 +88,75 @@ _STEP = re.compile(r"[a-z0-9-]{1,40}")
 
 @dataclass(frozen=True)
 class Look:
-    """Asks what a file is, by its header."""
-
-    original: Path
+    """Asks what a file is, by its header. The original's descriptor comes along."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """Asks for jobs on one original. Each result is written into `directory`."""
+    """Asks for jobs on one original. The original's descriptor comes along, and then one for the result of each job."""
 
-    original: Path
     jobs: dict[str, Job]
-    directory: Path
+
+
+def send_question(pipe: Connection, question: Work | Look, descriptors: Sequence[int]) -> None:
+    """Send a question, and open files with it. The caller keeps its own descriptors. Raises OSError."""
+    with _socket(pipe) as channel:
+        socket.send_fds(channel, [BYTE], descriptors)
+    pipe.send(question)
+
+
+def receive_question(pipe: Connection) -> tuple[Work | Look, list[int]]:
+    """The next question and its descriptors, which now belong to this process. Raises EOFError."""
+    with _socket(pipe) as channel:
+        byte, descriptors, _, _ = socket.recv_fds(channel, len(BYTE), MOST_DESCRIPTORS)
+    if not byte:
+        raise EOFError
+    question: Work | Look = pipe.recv()
+    return question, descriptors
+
+
+def _socket(pipe: Connection) -> socket.socket:
+    """The socket that a two-way pipe of multiprocessing is."""
+    return socket.fromfd(pipe.fileno(), socket.AF_UNIX, socket.SOCK_STREAM)
 
 
 # --- answers --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class ProducedFile:
-    """A result on disk. `size` in bytes, `sha256` in hex, `seconds` by step, for decoding and for encoding.
+class Description:
+    """What a child says of a result that it has written: one of RESULT_FORMATS, `size` in bytes, `sha256` in hex,
+    `seconds` by step, for decoding and for encoding.
 
     `width` and `height` are in pixels, None if the result is not a picture.
     """
 
-    path: Path
     format: str
-    extension: str
-    content_type: str
     width: int | None
     height: int | None
     size: int
     sha256: str
     seconds: dict[str, float]
 
+
+@dataclass(frozen=True)
+class ProducedFile(Description):
+    """A result in the file that the worker made for it."""
+
+    path: Path
+
+    @property
+    def extension(self) -> str:
+        return RESULT_FORMATS[self.format].extension
+
+    @property
+    def content_type(self) -> str:
+        return RESULT_FORMATS[self.format].content_type
+
     def open(self) -> BinaryIO:
-        """Open the file, but follow no link and wait for no other process. Raises ChildDied."""
-        try:
-            file = os.fdopen(os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-        except OSError as error:
-            raise _wrong(f"a file that cannot be opened ({error.strerror})") from error
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_size != self.size:
+        """Open the file. Raises ChildDied if its size is not the described one."""
+        file = self.path.open("rb")
+        if os.fstat(file.fileno()).st_size != self.size:
             file.close()
             raise _wrong("a file that does not match its description")
         return file
@@ -143,8 +179,16 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class JobAnswer:
+    """What a child answers about one job."""
+
+    job: str
+    result: Description | Failure
+
+
+@dataclass(frozen=True)
 class JobOutcome:
-    """How one job ended."""
+    """How one job ended, once the child's answer is checked."""
 
     job: str
     result: ProducedFile | Failure
@@ -157,38 +201,36 @@ class LookOutcome:
     result: Sniffed | Failure
 
 
-job_outcome_adapter: TypeAdapter[JobOutcome] = TypeAdapter(JobOutcome)
+job_answer_adapter: TypeAdapter[JobAnswer] = TypeAdapter(JobAnswer)
 look_outcome_adapter: TypeAdapter[LookOutcome] = TypeAdapter(LookOutcome)
 
 
 # --- checks of the answers ------------------------------------------------------------------------------------------
 
 
-def read_job_outcome(data: bytes, work: Work) -> JobOutcome:
-    """Check an answer to `work`: one of its jobs, and a result that the job can have. Raises ChildDied."""
-    outcome = _validated(job_outcome_adapter, data)
-    if outcome.job not in work.jobs:
+def read_job_outcome(data: bytes, results: Mapping[str, Path]) -> JobOutcome:
+    """Check an answer about one of the jobs that have these files. Raises ChildDied."""
+    answer = _validated(job_answer_adapter, data)
+    if answer.job not in results:
         raise _wrong("a job that was not asked for")
-    if isinstance(outcome.result, Failure):
-        return replace(outcome, result=outcome.result.shortened())
-    _check_file(outcome.result, work.directory / outcome.job)
-    return outcome
+    if isinstance(answer.result, Failure):
+        return JobOutcome(answer.job, answer.result.shortened())
+    _check(answer.result)
+    file = ProducedFile(**vars(answer.result), path=results[answer.job])
+    file.open().close()
+    return JobOutcome(answer.job, file)
 
 
-def _check_file(file: ProducedFile, target: Path) -> None:
-    format_ = RESULT_FORMATS.get(file.format)
-    if format_ is None or (file.extension, file.content_type) != (format_.extension, format_.content_type):
+def _check(result: Description) -> None:
+    if result.format not in RESULT_FORMATS:
         raise _wrong("a format that is not written")
-    if file.path != target.with_name(f"{target.name}.{format_.extension}"):
-        raise _wrong("a file that belongs to something else")
     if (
-        re.fullmatch("[0-9a-f]{64}", file.sha256) is None
-        or any(side is not None and not 1 <= side < 2**31 for side in (file.width, file.height))
-        or len(file.seconds) > MOST_STEPS
-        or not all(_STEP.fullmatch(step) and 0 <= took < LONGEST_STEP for step, took in file.seconds.items())
+        re.fullmatch("[0-9a-f]{64}", result.sha256) is None
+        or any(side is not None and not 1 <= side < 2**31 for side in (result.width, result.height))
+        or len(result.seconds) > MOST_STEPS
+        or not all(_STEP.fullmatch(step) and 0 <= took < LONGEST_STEP for step, took in result.seconds.items())
     ):
         raise _wrong("an impossible result")
-    file.open().close()
 
 
 def read_look_outcome(data: bytes) -> LookOutcome:
@@ -218,6 +260,6 @@ def _wrong(what: str) -> ChildDied:
 # --- the start of a child -------------------------------------------------------------------------------------------
 
 
-def serve_by_name(pipe: Connection, max_pixels: int, limits: SandboxLimits) -> None:
+def serve_by_name(pipe: Connection, limits: ChildLimits) -> None:
     """Run the child's side. In a child only."""
-    pkgutil.resolve_name(CHILD_SIDE)(pipe, max_pixels, limits)
+    pkgutil.resolve_name(CHILD_SIDE)(pipe, limits)

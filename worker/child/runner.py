@@ -17,9 +17,9 @@ from darkroom.errors import Interrupted, LeaseLost, ProcessError
 from darkroom.jobs.job_types import Job
 from darkroom.settings import Settings
 from darkroom.sniff import Sniffed
+from worker.child.limits import ChildLimits
 from worker.child.process import Child
-from worker.child.protocol import Failure, JobOutcome, Work
-from worker.child.sandbox import SandboxLimits
+from worker.child.protocol import Failure, JobOutcome
 from worker.child.workspace import Workspace
 from worker.lease import Lease
 
@@ -65,12 +65,12 @@ class PhotoProcessors:
 
 
 class PhotoProcessor:
-    """Looks into files and does jobs, in a child process that has its own folder. Serves one message at a time."""
+    """Looks into files and does jobs, in a child process. It has its own folder. Serves one message at a time."""
 
     def __init__(self, settings: Settings, interrupted: threading.Event) -> None:
         self._workspace = Workspace(settings.spool_dir)
-        limits = SandboxLimits(settings.child_memory, self._workspace.folder)
-        self._child = Child(settings.max_pixels, settings.child_orders, limits)
+        limits = ChildLimits(settings.child_memory, settings.max_pixels)
+        self._child = Child(settings.child_orders, limits)
         self._time_limit = settings.time_limit
         self._interrupted = interrupted
         self._lease: Lease | None = None
@@ -120,12 +120,13 @@ class PhotoProcessor:
             self.check()
             raise
 
-    def process(self, work: Work) -> Iterator[JobOutcome]:
-        """Do all jobs in one child, with one decode. If it dies, each unfinished job runs once more, alone in a new
-        child. Raises what `check` raises."""
-        unfinished = dict(work.jobs)
+    def process(self, original: Path, jobs: dict[str, Job]) -> Iterator[JobOutcome]:
+        """Do all jobs in one child, with one decode. The files of the results are made beside the original. If the
+        child dies, each unfinished job runs once more, alone in a new child. Raises OSError if the files cannot be
+        opened, and what `check` raises."""
+        unfinished = dict(jobs)
         try:
-            for outcome in self._run(work):
+            for outcome in self._run(original, jobs):
                 del unfinished[outcome.job]
                 yield outcome
             return
@@ -133,20 +134,20 @@ class PhotoProcessor:
             self.check()
             log.warning("child.lost", code=error.code, detail=error.detail, unfinished=len(unfinished))
         for job_id, job in unfinished.items():
-            yield from self._alone(job_id, job, work)
+            yield from self._alone(original, job_id, job)
 
-    def _alone(self, job_id: str, job: Job, work: Work) -> Iterator[JobOutcome]:
+    def _alone(self, original: Path, job_id: str, job: Job) -> Iterator[JobOutcome]:
         try:
-            yield from self._run(Work(work.original, {job_id: job}, work.directory))
+            yield from self._run(original, {job_id: job})
         except ProcessError as error:
             self.check()
             yield JobOutcome(job_id, Failure(error.code, error.detail))
         finally:
             self._child.stop()
 
-    def _run(self, work: Work) -> Iterator[JobOutcome]:
+    def _run(self, original: Path, jobs: dict[str, Job]) -> Iterator[JobOutcome]:
         self._start()
-        return self._child.run(work, self._time_limit)
+        return self._child.run(original, jobs, self._time_limit)
 
     def _look(self, path: Path) -> Sniffed:
         self._start()

@@ -1,4 +1,4 @@
-"""A child's own folder on the spool. The child can write only there, and no other child can read it.
+"""A slot's folder on the spool, and the open files that its child gets from it. The child itself opens no files.
 
 The worker holds a file lock in the folder. The kernel releases the lock however the worker ends, so a folder without a
 held lock is left over from a worker that died, and any worker may remove it. Workers can share a disk, and a Lambda
@@ -11,8 +11,9 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -62,6 +63,31 @@ class Workspace:
             return os.path.samestat(os.fstat(self._lock), (self.folder / LOCK).stat())
         except FileNotFoundError:
             return False
+
+
+@dataclass(frozen=True)
+class OpenFiles:
+    """Descriptors of an original, and of a file for each result."""
+
+    descriptors: list[int]
+
+    def close(self) -> None:
+        while self.descriptors:
+            os.close(self.descriptors.pop())
+
+
+@contextmanager
+def opened(original: Path, results: Iterable[Path]) -> Iterator[OpenFiles]:
+    """Open an original for reading, and make an empty file for each result. Raises OSError."""
+    files = OpenFiles([])
+    try:
+        files.descriptors.append(os.open(original, os.O_RDONLY | os.O_CLOEXEC))
+        for path in results:
+            path.unlink(missing_ok=True)  # an earlier child may still have it open
+            files.descriptors.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        yield files
+    finally:
+        files.close()
 
 
 def remove_leftovers(spool: Path) -> None:

@@ -7,6 +7,7 @@ deleted last. So a crash between any two steps leaves a message, or an overdue r
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import structlog
 
@@ -26,7 +27,7 @@ from darkroom.record.messages import OrderMessage, read_order
 from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
-from worker.child.protocol import Failure, Work
+from worker.child.protocol import Failure
 from worker.child.runner import PhotoProcessor, PhotoProcessors
 from worker.lease import Lease
 from worker.orders.publication import Publication
@@ -97,15 +98,15 @@ class OrderHandler:
         A job with a retryable error stays unfinished. Raises this error after the other jobs are published.
         """
         with processor.files() as directory, Publication(self._services, photo, claim) as publication:
-            work = Work(directory / "original", claim.jobs, directory)
+            original = directory / "original"
             try:
-                self._fetch(photo, claim.order, work)
+                self._fetch(photo, claim.order, original)
             except (OriginalMissing, UploadNotCompleted) as error:
                 publication.fail(claim.jobs, error)
                 return publication.photo
             processor.check()
             retryable: Failure | None = None
-            for outcome in processor.process(work):
+            for outcome in processor.process(original, claim.jobs):
                 processor.check()
                 if isinstance(outcome.result, Failure) and outcome.result.error.retryable:
                     retryable = outcome.result
@@ -117,12 +118,12 @@ class OrderHandler:
                 raise retryable.error
             return publication.photo
 
-    def _fetch(self, photo: PhotoRecord, order_id: str, work: Work) -> None:
-        """Download the original. Raises OriginalMissing, or UploadNotCompleted if it was never stored."""
+    def _fetch(self, photo: PhotoRecord, order_id: str, path: Path) -> None:
+        """Download the original to `path`. Raises OriginalMissing, or UploadNotCompleted if it was never stored."""
         try:
             if photo.original is None:
                 raise NotFound
-            self._services.bucket.fetch(photo.original.key, work.original)
+            self._services.bucket.fetch(photo.original.key, path)
         except NotFound as error:
             storing_until = photo.order(order_id).storing_until
             if storing_until is None:

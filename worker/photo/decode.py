@@ -7,7 +7,7 @@ import os
 import time
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
 
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import TiffImageFile
@@ -38,10 +38,12 @@ class DecodedPhoto:
 
     `image` is the first frame: upright, in 8-bit sRGB, RGB or (if any pixel is transparent) RGBA. Its `info` is empty,
     so that no metadata of the original gets into a result. The other fields say how the original was stored: `mode` is
-    Pillow's mode, `orientation` the EXIF number 1 to 8, `icc` the profile's name. `seconds` is the decoding time.
+    Pillow's mode, `orientation` the EXIF number 1 to 8, `icc` the profile's name. `original` is its file, open for
+    reading, and `bytes` the file's size. `seconds` is the decoding time.
     """
 
-    path: Path
+    original: BinaryIO
+    bytes: int
     source: Sniffed
     image: Image.Image
     mode: str
@@ -53,25 +55,27 @@ class DecodedPhoto:
 
 
 class _BoundedFile(io.BufferedReader):
-    """Never asks for more bytes than the file has. A damaged length makes Pillow ask a small file for gigabytes."""
+    """A second reader of an open file, which stays open. It never asks for more bytes than the file has: a damaged
+    length makes Pillow ask a small file for gigabytes."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(io.FileIO(path))
-        self._size = os.fstat(self.fileno()).st_size
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(io.FileIO(file.fileno(), closefd=False))
+        self.size = self.seek(0, os.SEEK_END)
+        self.seek(0)
 
     def read(self, size: int | None = -1) -> bytes:
-        left = max(0, self._size - self.tell())
+        left = max(0, self.size - self.tell())
         return super().read(left if size is None or size < 0 else min(size, left))
 
 
-def open_photo(path: Path, max_pixels: int) -> DecodedPhoto:
-    """Decode the photo at `path`.
+def open_photo(original: BinaryIO, max_pixels: int) -> DecodedPhoto:
+    """Decode the photo in this file, which has a descriptor. Keep the file open as long as the photo is used.
 
     Raises UnsupportedPhoto, UnreadablePhoto or TooManyPixels (above `max_pixels`, width x height); OSError when the
     file itself cannot be read; MemoryError.
     """
     started = time.perf_counter()
-    with _BoundedFile(path) as stream, warnings.catch_warnings():
+    with _BoundedFile(original) as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns about odd files and raises where it matters
         source, image = open_header(stream, max_pixels)
         with reading(f"The {source.format.upper()} data", max_pixels):
@@ -96,7 +100,8 @@ def open_photo(path: Path, max_pixels: int) -> DecodedPhoto:
             upright = to_srgb(upright, colours, levels)
     upright.info = {}
     return DecodedPhoto(
-        path=path,
+        original=original,
+        bytes=stream.size,
         source=source,
         image=upright,
         mode=mode,

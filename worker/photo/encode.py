@@ -7,23 +7,24 @@ the photo and the job. CONTRIBUTING.md shows how to add a format.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 from PIL import Image, ImageColor
 
 from darkroom.errors import PhotoError
-from darkroom.jobs.output import OUTPUT_FORMATS, Output
+from darkroom.jobs.output import Output
 from worker.photo.colour import without_opaque_alpha
 from worker.photo.decode import DecodedPhoto
 from worker.photo.exif import exif_bytes
 
-Write = Callable[[Image.Image, Path, Output, bytes], None]
+Write = Callable[[Image.Image, BinaryIO, Output, bytes], None]
 
 
-def _jpeg(image: Image.Image, path: Path, output: Output, exif: bytes) -> None:
+def _jpeg(image: Image.Image, file: BinaryIO, output: Output, exif: bytes) -> None:
     """Progressive or baseline, with Huffman tables for this photo, and with colours at half resolution, as cameras do.
 
     For progressive files and fitted tables libjpeg needs a buffer for the whole file. Pillow guesses its size from the
@@ -31,29 +32,31 @@ def _jpeg(image: Image.Image, path: Path, output: Output, exif: bytes) -> None:
     baseline with libjpeg's standard tables, which need no such buffer.
     """
     quality = 82 if output.quality is None else output.quality
-    save = partial(image.save, path, "JPEG", quality=quality, subsampling="4:2:0", exif=exif)
+    save = partial(image.save, file, "JPEG", quality=quality, subsampling="4:2:0", exif=exif)
     try:
         save(progressive=output.progressive, optimize=True)
     except OSError as error:
         if error.errno is not None:
             raise
+        file.seek(0)
+        file.truncate()
         save()
 
 
-def _png(image: Image.Image, path: Path, _output: Output, exif: bytes) -> None:
-    image.save(path, "PNG", exif=exif)
+def _png(image: Image.Image, file: BinaryIO, _output: Output, exif: bytes) -> None:
+    image.save(file, "PNG", exif=exif)
 
 
-def _webp(image: Image.Image, path: Path, output: Output, exif: bytes) -> None:
+def _webp(image: Image.Image, file: BinaryIO, output: Output, exif: bytes) -> None:
     """Method 4 of 0..6 is libwebp's default balance of time and size."""
-    image.save(path, "WEBP", quality=80 if output.quality is None else output.quality, method=4, exif=exif)
+    image.save(file, "WEBP", quality=80 if output.quality is None else output.quality, method=4, exif=exif)
 
 
-def _avif(image: Image.Image, path: Path, output: Output, exif: bytes) -> None:
+def _avif(image: Image.Image, file: BinaryIO, output: Output, exif: bytes) -> None:
     """Speed 8 of 0..10. Measured on one thread, a photo of 12 megapixels takes a third of the time that it takes with
     speed 6, Pillow's default, and the file is at most 5 percent larger."""
     quality = 60 if output.quality is None else output.quality
-    image.save(path, "AVIF", quality=quality, speed=8, codec="aom", subsampling="4:2:0", max_threads=1, exif=exif)
+    image.save(file, "AVIF", quality=quality, speed=8, codec="aom", subsampling="4:2:0", max_threads=1, exif=exif)
 
 
 @dataclass(frozen=True)
@@ -71,24 +74,20 @@ ENCODERS: Mapping[str, Encoder] = {
     "webp": Encoder(_webp, alpha=True, max_side=16_383),  # libwebp's WEBP_MAX_DIMENSION
     "avif": Encoder(_avif, alpha=True, max_side=32_768),  # libavif's default for decoders
 }
-"""Every output format -> its encoder. `OUTPUT_FORMATS` has the extension and content type."""
+"""Every output format -> its encoder. `OUTPUT_FORMATS` of darkroom/jobs/output.py has extensions and content types."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A written picture: its file, the name of its format, width and height in pixels."""
+    """A written picture: the name of its format, width and height in pixels."""
 
-    path: Path
     format: str
     width: int
     height: int
 
 
-def encode(image: Image.Image, photo: DecodedPhoto, output: Output, target: Path) -> Encoded:
-    """Write an RGB or RGBA image to `target` plus the format's extension.
-
-    Raises PhotoError when the format cannot hold the picture. Then no file is left.
-    """
+def encode(image: Image.Image, photo: DecodedPhoto, output: Output, file: BinaryIO) -> Encoded:
+    """Write an RGB or RGBA image to an empty file. Raises PhotoError when the format cannot hold the picture."""
     image = without_opaque_alpha(image)
     name = output.format or _fitting_format(photo.source.format, image)
     encoder = ENCODERS[name]
@@ -100,15 +99,30 @@ def encode(image: Image.Image, photo: DecodedPhoto, output: Output, target: Path
     if image.mode == "RGBA" and not encoder.alpha:
         image = flattened(image, output.background)
     exif = exif_bytes(photo.exif, *image.size) if output.keep_metadata else b""
-    path = target.with_name(f"{target.name}.{OUTPUT_FORMATS[name].extension}")
     try:
-        encoder.write(image, path, output, exif)
+        encoder.write(image, cast(BinaryIO, _WithoutDescriptor(file)), output, exif)
     except Exception as error:
-        path.unlink(missing_ok=True)
         if isinstance(error, ValueError | RuntimeError) or (isinstance(error, OSError) and error.errno is None):
             raise PhotoError(f"The result cannot be written as {name.upper()}: {error}.") from error
         raise
-    return Encoded(path, name, *image.size)
+    return Encoded(name, *image.size)
+
+
+class _WithoutDescriptor:
+    """A file that Pillow has to write through `write`.
+
+    Pillow writes to the descriptor of a file, if it has one, and does not notice when the system writes only a part,
+    because the disk is full or the file has reached its limit. The result would be cut off and count as good.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation("fileno")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def flattened(image: Image.Image, background: str) -> Image.Image:

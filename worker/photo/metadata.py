@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import warnings
 from datetime import UTC, datetime, timedelta, timezone
@@ -25,6 +26,11 @@ _WINDOWS_TEXT = range(0x9C9B, 0x9CA0)
 _CHARSETS = {b"ASCII\0\0\0": "ascii", b"UNICODE\0": "utf-16"}
 """First eight bytes of UserComment -> encoding (EXIF 2.32, table 9)."""
 
+# Load what Python otherwise loads at its first use: children are forked after this, and can load nothing.
+datetime.strptime("", "")
+for _name in ("utf-16-le", "utf-16-be"):
+    codecs.lookup(_name)
+
 _COLOUR_SIDE = 128
 """Longest side in pixels of the copy in which colours are counted."""
 
@@ -44,7 +50,7 @@ def metadata(photo: DecodedPhoto, job: MetadataJob, max_pixels: int) -> JsonObje
         "mode": photo.mode,
         "has_alpha": photo.has_alpha,
         "frames": _frames(photo, max_pixels),
-        "bytes": photo.path.stat().st_size,
+        "bytes": photo.bytes,
         "icc": photo.icc,
         "taken_at": taken_at(photo.exif),
         "gps": position(photo.exif.gps),
@@ -132,11 +138,11 @@ def dominant_colours(image: Image.Image, count: int) -> list[JsonObject]:
 
 def _frames(photo: DecodedPhoto, max_pixels: int) -> int:
     """The number of frames. It is counted only here, because counting reads a whole GIF."""
-    with photo.path.open("rb") as stream, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with reading("A later frame", max_pixels):
-                return int(getattr(open_header(stream, max_pixels)[1], "n_frames", 1))
+                return int(getattr(open_header(photo.original, max_pixels)[1], "n_frames", 1))
         except PhotoError:
             return 1  # the first frame was decoded; damage after it does not matter
 

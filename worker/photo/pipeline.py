@@ -1,4 +1,4 @@
-"""The entry point of worker/photo: one decoded photo and one job in, one result file out."""
+"""The entry point of worker/photo: one decoded photo and one job in, the file of a result out."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 
@@ -22,28 +21,27 @@ from worker.photo.resize import resize
 
 @dataclass(frozen=True)
 class PipelineResult:
-    """A result on disk, in one of RESULT_FORMATS. `seconds` by step and for encoding.
+    """What was written to the file of a result: one of RESULT_FORMATS. `seconds` by step and for encoding.
 
     `width` and `height` are in pixels, None if the result is not a picture.
     """
 
-    path: Path
     format: str
     width: int | None
     height: int | None
     seconds: dict[str, float]
 
 
-def produce(photo: DecodedPhoto, job: Job, target: Path, max_pixels: int) -> PipelineResult:
-    """Do one job and write its result to `target` plus an extension. The directory of `target` must exist.
+def produce(photo: DecodedPhoto, job: Job, file: BinaryIO, max_pixels: int) -> PipelineResult:
+    """Do one job and write its result to an empty file.
 
     Raises PhotoError when the photo cannot become what the job asks for: the result would have more than `max_pixels`
     (width x height), or its format cannot hold it.
     """
-    return JOB_FUNCTIONS[job.type](photo, job, target, max_pixels)
+    return JOB_FUNCTIONS[job.type](photo, job, file, max_pixels)
 
 
-def _picture(photo: DecodedPhoto, job: PictureJob, target: Path, max_pixels: int) -> PipelineResult:
+def _picture(photo: DecodedPhoto, job: PictureJob, file: BinaryIO, max_pixels: int) -> PipelineResult:
     seconds: dict[str, float] = {}
     image = photo.image
     for step in steps_of(job):
@@ -51,9 +49,9 @@ def _picture(photo: DecodedPhoto, job: PictureJob, target: Path, max_pixels: int
         image = _apply(image, step, max_pixels)
         seconds[step.name] = seconds.get(step.name, 0.0) + time.perf_counter() - started
     started = time.perf_counter()
-    encoded = encode(image, photo, job.output, target)
+    encoded = encode(image, photo, job.output, file)
     seconds["encode"] = time.perf_counter() - started
-    return PipelineResult(encoded.path, encoded.format, encoded.width, encoded.height, seconds)
+    return PipelineResult(encoded.format, encoded.width, encoded.height, seconds)
 
 
 def _apply(image: Image.Image, step: StepSpec, max_pixels: int) -> Image.Image:
@@ -62,26 +60,25 @@ def _apply(image: Image.Image, step: StepSpec, max_pixels: int) -> Image.Image:
     return STEP_FUNCTIONS[spec](image, step, max_pixels)
 
 
-def _metadata(photo: DecodedPhoto, job: MetadataJob, target: Path, max_pixels: int) -> PipelineResult:
+def _metadata(photo: DecodedPhoto, job: MetadataJob, file: BinaryIO, max_pixels: int) -> PipelineResult:
     started = time.perf_counter()
     found = metadata(photo, job, max_pixels)
-    return _json_result(found, target, {"metadata": time.perf_counter() - started})
+    return _json_result(found, file, {"metadata": time.perf_counter() - started})
 
 
-def _json_result(value: dict[str, Any], target: Path, seconds: dict[str, float]) -> PipelineResult:
-    path = target.with_name(f"{target.name}.json")
+def _json_result(value: dict[str, Any], file: BinaryIO, seconds: dict[str, float]) -> PipelineResult:
     text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2)
-    path.write_text(text + "\n", encoding="utf-8")
-    return PipelineResult(path, "json", None, None, seconds)
+    file.write(f"{text}\n".encode())
+    return PipelineResult("json", None, None, seconds)
 
 
-JOB_FUNCTIONS: Mapping[str, Callable[[DecodedPhoto, Any, Path, int], PipelineResult]] = {
+JOB_FUNCTIONS: Mapping[str, Callable[[DecodedPhoto, Any, BinaryIO, int], PipelineResult]] = {
     "resize": _picture,
     "filter": _picture,
     "pipeline": _picture,
     "metadata": _metadata,
 }
-"""Every job type -> function(photo, job, target, max_pixels)."""
+"""Every job type -> function(photo, job, file, max_pixels)."""
 
 
 def _unlimited(function: Callable[..., Image.Image]) -> Callable[..., Image.Image]:

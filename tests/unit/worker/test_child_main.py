@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from PIL import Image
 
 from darkroom.jobs.job_types import jobs_adapter
+from worker.child.limits import ChildLimits
 from worker.child.main import do
-from worker.child.protocol import ProducedFile, Work
-from worker.child.sandbox import SandboxLimits
+from worker.child.protocol import Description
+from worker.child.workspace import opened
 
 
 def test_the_answer_describes_each_file(tmp_path: Path) -> None:
@@ -19,19 +21,17 @@ def test_the_answer_describes_each_file(tmp_path: Path) -> None:
     jobs = jobs_adapter.validate_python(
         [{"type": "resize", "width": 30, "output": {"format": "webp"}}, {"type": "metadata"}]
     )
-    work = Work(original, {"a": jobs[0], "b": jobs[1]}, tmp_path)
-    picture, metadata = (outcome.result for outcome in do(work, 1_000_000, SandboxLimits(None, tmp_path)))
-    assert isinstance(picture, ProducedFile)
-    assert isinstance(metadata, ProducedFile)
-    for file in (picture, metadata):
-        data = file.path.read_bytes()
-        assert (file.size, file.sha256) == (len(data), hashlib.sha256(data).hexdigest())
-    assert (picture.format, picture.extension, picture.content_type) == ("webp", "webp", "image/webp")
+    results = [tmp_path / "a", tmp_path / "b"]
+    with opened(original, results) as files:
+        descriptors = [os.dup(descriptor) for descriptor in files.descriptors]
+    answers = do({"a": jobs[0], "b": jobs[1]}, descriptors, ChildLimits(None, 1_000_000))
+    picture, metadata = (answer.result for answer in answers)
+    assert isinstance(picture, Description)
+    assert isinstance(metadata, Description)
+    for path, described in zip(results, (picture, metadata), strict=True):
+        data = path.read_bytes()
+        assert (described.size, described.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    assert picture.format == "webp"
     assert (picture.width, picture.height) == (30, 20)
     assert picture.seconds.keys() == {"decode", "resize", "encode"}
-    assert (metadata.extension, metadata.content_type, metadata.width, metadata.height) == (
-        "json",
-        "application/json",
-        None,
-        None,
-    )
+    assert (metadata.format, metadata.width, metadata.height) == ("json", None, None)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -31,16 +32,24 @@ def noise() -> Image.Image:
     return Image.frombytes("RGB", (90, 70), random.Random(7).randbytes(90 * 70 * 3))
 
 
+OpenFile = Callable[[Path], DecodedPhoto]
 OpenImage = Callable[..., DecodedPhoto]
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> OpenImage:
+def open_file() -> Iterator[OpenFile]:
+    """Open the photo in a file. The file stays open until the test ends."""
+    with ExitStack() as files:
+        yield lambda path: open_photo(files.enter_context(path.open("rb")), LIMIT)
+
+
+@pytest.fixture
+def opened(tmp_path: Path, open_file: OpenFile) -> OpenImage:
     """Save an image as a format, and open it as a photo."""
 
     def save_and_open(image: Image.Image, format_: str = "PNG", **options: object) -> DecodedPhoto:
         path = tmp_path / "original"
         image.save(path, format_, **options)
-        return open_photo(path, LIMIT)
+        return open_file(path)
 
     return save_and_open

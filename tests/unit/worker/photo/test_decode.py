@@ -15,7 +15,6 @@ from PIL.PngImagePlugin import PngInfo
 
 from darkroom.errors import PhotoError, TooManyPixels, UnreadablePhoto, UnsupportedPhoto
 from worker.photo import decode
-from worker.photo.decode import open_photo
 
 LIMIT = 1_000_000
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIF"]
@@ -135,7 +134,7 @@ def test_one_nan_is_damage_anywhere(opened, at):
 
 
 @pytest.fixture
-def opened_tiff(tmp_path):
+def opened_tiff(tmp_path, open_file):
     """Save an image as a TIFF, give tags of one SHORT other values than Pillow writes, and open it as a photo."""
 
     def save_and_open(image: Image.Image, tags: dict[int, int]) -> list[int]:
@@ -146,7 +145,7 @@ def opened_tiff(tmp_path):
             struct.pack_into("<H", data, data.index(struct.pack("<HHI", tag, 3, 1)) + 8, value)
         path = tmp_path / "original"
         path.write_bytes(data)
-        return [pixel[0] for pixel in open_photo(path, LIMIT).image.get_flattened_data()]
+        return [pixel[0] for pixel in open_file(path).image.get_flattened_data()]
 
     return save_and_open
 
@@ -188,13 +187,13 @@ def planar_tiff(order: str, planes: list[list[int]]) -> bytes:
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_sixteen_bits_in_planes_are_read_as_such(tmp_path, order):
+def test_sixteen_bits_in_planes_are_read_as_such(tmp_path, order, open_file):
     red, green, blue, alpha = [0x1234, 0xFF00], [0x5678, 0x00FF], [0x9ABC, 0x8001], [0x7F01, 0xFFFF]
     path = tmp_path / "planes.tif"
     path.write_bytes(planar_tiff(order, [red, green, blue]))
-    assert list(open_photo(path, LIMIT).image.get_flattened_data()) == [(0x12, 0x56, 0x9A), (0xFF, 0x00, 0x80)]
+    assert list(open_file(path).image.get_flattened_data()) == [(0x12, 0x56, 0x9A), (0xFF, 0x00, 0x80)]
     path.write_bytes(planar_tiff(order, [red, green, blue, alpha]))
-    image = open_photo(path, LIMIT).image
+    image = open_file(path).image
     assert list(image.get_flattened_data()) == [(0x12, 0x56, 0x9A, 0x7F), (0xFF, 0x00, 0x80, 0xFF)]
 
 
@@ -216,32 +215,32 @@ def gray_png(bits: int, levels: list[int], clear: int) -> bytes:
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
 @pytest.mark.parametrize("position", [0, 1])
-def test_the_transparent_level_of_a_gray_png_is_kept(tmp_path, bits, position):
+def test_the_transparent_level_of_a_gray_png_is_kept(tmp_path, bits, position, open_file):
     levels = [0, 2**bits - 1]
     path = tmp_path / "gray.png"
     path.write_bytes(gray_png(bits, levels, clear=levels[position]))
-    photo = open_photo(path, LIMIT)
+    photo = open_file(path)
     assert photo.has_alpha
     clear, solid = photo.image.getpixel((position, 0)), photo.image.getpixel((1 - position, 0))
     assert clear[3] == 0
     assert solid == ((0, 0, 0, 255) if position else (255, 255, 255, 255))
 
 
-def test_only_exactly_the_transparent_level_is_transparent(tmp_path):
+def test_only_exactly_the_transparent_level_is_transparent(tmp_path, open_file):
     path = tmp_path / "gray.png"
     for bits in (2, 4, 16):
         path.write_bytes(gray_png(bits, [0, 1, 2, 3], clear=2))
-        image = open_photo(path, LIMIT).image
+        image = open_file(path).image
         assert [image.getpixel((x, 0))[3] for x in range(4)] == [255, 255, 0, 255]
 
 
-def test_the_transparent_colour_of_sixteen_bits_is_kept(tmp_path):
+def test_the_transparent_colour_of_sixteen_bits_is_kept(tmp_path, open_file):
     colours = [(0x8000, 0x4000, 0x2000), (0, 0, 0), (0xFFFF, 0xFFFF, 0xFFFF)]
     row = b"".join(struct.pack(">3H", *colour) for colour in colours)
     path = tmp_path / "deep.png"
     for position, colour in enumerate(colours):
         path.write_bytes(png(16, 2, 3, row, struct.pack(">3H", *colour)))
-        image = open_photo(path, LIMIT).image
+        image = open_file(path).image
         assert [image.getpixel((x, 0))[3] == 0 for x in range(3)] == [x == position for x in range(3)]
 
 
@@ -324,17 +323,17 @@ def test_only_the_first_frame_counts(opened, format_):
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_a_photo_cut_short_is_unreadable(tmp_path, noise, format_):
+def test_a_photo_cut_short_is_unreadable(tmp_path, noise, format_, open_file):
     file = io.BytesIO()
     noise.save(file, format_)
     path = tmp_path / "cut"
     path.write_bytes(file.getvalue()[: len(file.getvalue()) * 2 // 3])
     with pytest.raises(UnreadablePhoto, match="damaged or cut short: "):
-        open_photo(path, LIMIT)
+        open_file(path)
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_flipped_bytes_end_in_a_photo_error_or_a_picture(tmp_path, noise, format_):
+def test_flipped_bytes_end_in_a_photo_error_or_a_picture(tmp_path, noise, format_, open_file):
     file = io.BytesIO()
     exif = Image.Exif()
     exif[0x010F] = "maker"
@@ -349,26 +348,26 @@ def test_flipped_bytes_end_in_a_photo_error_or_a_picture(tmp_path, noise, format
             data[chance.randrange(len(data) if chance.random() < 0.5 else min(len(data), 400))] = chance.randrange(256)
         path.write_bytes(data)
         with suppress(PhotoError):
-            assert open_photo(path, LIMIT).image.mode in {"RGB", "RGBA"}
+            assert open_file(path).image.mode in {"RGB", "RGBA"}
 
 
-def test_too_many_pixels_are_refused_before_decoding(tmp_path):
+def test_too_many_pixels_are_refused_before_decoding(tmp_path, open_file):
     path = tmp_path / "large"
     Image.new("1", (1100, 1000)).save(path, "PNG")
     with pytest.raises(TooManyPixels, match="1,100,000 pixels"):
-        open_photo(path, LIMIT)
+        open_file(path)
 
 
-def test_other_files_are_refused(tmp_path):
+def test_other_files_are_refused(tmp_path, open_file):
     path = tmp_path / "text.jpg"
     path.write_text("no photo")
     with pytest.raises(UnsupportedPhoto):
-        open_photo(path, LIMIT)
+        open_file(path)
     with pytest.raises(FileNotFoundError):
-        open_photo(Path(tmp_path / "missing"), LIMIT)
+        open_file(tmp_path / "missing")
 
 
-def test_lack_of_memory_is_not_reported_as_a_damaged_photo(tmp_path, quarters, monkeypatch):
+def test_lack_of_memory_is_not_reported_as_a_damaged_photo(tmp_path, quarters, monkeypatch, open_file):
     path = tmp_path / "photo"
     quarters.save(path, "PNG")
 
@@ -377,14 +376,14 @@ def test_lack_of_memory_is_not_reported_as_a_damaged_photo(tmp_path, quarters, m
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load_prepare", no_memory)
     with pytest.raises(MemoryError):
-        open_photo(path, LIMIT)
+        open_file(path)
 
 
 def test_a_file_is_never_read_beyond_its_end(tmp_path: Path) -> None:
     # Python allocates as much as the caller asks for, and for a damaged PNG Pillow asks for 2 GB.
     path = tmp_path / "photo"
     path.write_bytes(b"four")
-    with decode._BoundedFile(path) as file:
+    with path.open("rb") as original, decode._BoundedFile(original) as file:
         assert file.read(2**62) == b"four"
         file.seek(1)
         assert (file.read(1), file.read(), file.read(5)) == (b"o", b"ur", b"")

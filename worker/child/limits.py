@@ -1,0 +1,103 @@
+"""The resource limits of a child (setrlimit). A child cannot raise them: hard limits are equal to soft ones. Only the
+soft limit of CPU time is lower than the hard one, and the worker raises it for each order, from outside.
+
+There is no limit of processes (RLIMIT_NPROC): the kernel counts all threads of the user, in all containers of a host
+together, so other workers would use it up. The container's own limit (`pids_limit`) bounds threads.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import math
+import os
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from darkroom.jobs.job_types import MAX_JOBS
+from darkroom.resources import usable_cpus
+
+MOST_FILES = MAX_JOBS + 14
+"""Open files of a child: an order's original and results, standard input, output and error, the pipe, its status, and
+some to spare for the duplicates that libraries make."""
+
+M_ARENA_MAX = -8
+ARENAS = 2
+"""Source: malloc.h."""
+
+CPU_SLACK = 10
+"""Seconds of CPU time beyond the time limit, so that normally the worker's watchdog ends the child first."""
+
+
+@dataclass(frozen=True)
+class ChildLimits:
+    """`memory`: the bytes that a child may map beyond what it starts with, None for no cap. `max_pixels` (width x
+    height) of a photo and of a result."""
+
+    memory: int | None
+    max_pixels: int
+
+    @property
+    def file_size(self) -> int:
+        """Bytes that each result may have.
+
+        The largest is a PNG of noise. It has 4 bytes for each pixel, and one for each row, which may be one pixel wide
+        (PNG specification, 9). Blocks and chunks around them (RFC 1951, 3.2.4) add less than 1 percent, EXIF 60 KB.
+        """
+        return self.max_pixels * 5 * 101 // 100 + 2**20
+
+
+def enter(limits: ChildLimits) -> None:
+    """Limit this process for good. Linux only."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _lower(resource.RLIMIT_NOFILE, MOST_FILES)
+    _lower(resource.RLIMIT_FSIZE, limits.file_size)
+    # glibc reserves address space for each thread that allocates, and encoders have several threads.
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt:
+        mallopt(M_ARENA_MAX, ARENAS)
+    if limits.memory is not None:
+        mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        _lower(resource.RLIMIT_AS, mapped + limits.memory)
+
+
+def allow_cpu_time(child: int, seconds: float, orders: int) -> None:
+    """Let a child process use `seconds` more on each CPU for its next order. The worker calls this.
+
+    After that the kernel ends the child with SIGXCPU. If the child blocks this signal, the kernel kills it when it has
+    used the time of all `orders` that it may still do. This holds even if the watchdog hangs. The kernel counts
+    from the start of the process. Does nothing if the child has ended, or if this is not Linux.
+    """
+    if sys.platform != "linux":
+        return
+    allowance = seconds * _cpus() + CPU_SLACK
+    try:
+        used = _cpu_seconds(child)
+        _, most = resource.prlimit(child, resource.RLIMIT_CPU)
+        soft, hard = (_at_most(math.ceil(used + allowance * times), most) for times in (1, orders))
+        resource.prlimit(child, resource.RLIMIT_CPU, (soft, hard))
+    except OSError:  # the child has ended; its pipe says so
+        return
+
+
+def _cpu_seconds(process: int) -> float:
+    """CPU time of a process. /proc may hide the processes of others, this clock does not."""
+    clock = ctypes.c_int()
+    if error := ctypes.CDLL(None).clock_getcpuclockid(process, ctypes.byref(clock)):
+        raise OSError(error, os.strerror(error))
+    return time.clock_gettime(clock.value)
+
+
+_cpus = functools.cache(usable_cpus)
+
+
+def _lower(limit: int, value: int) -> None:
+    value = _at_most(value, resource.getrlimit(limit)[1])
+    resource.setrlimit(limit, (value, value))
+
+
+def _at_most(value: int, most: int) -> int:
+    return value if most == resource.RLIM_INFINITY else min(value, most)
