@@ -78,6 +78,9 @@ scale: $(READY) ## capacity and cost: docs/scale.md anew (ARGS=measure, ARGS=cal
 bench-slow-callers: $(READY) ## a good client's waits while others read or send slowly (ARGS="--wave 'hung AWS'")
 	@$(BIN)/python -m bench.slow_callers $(ARGS)
 
+system-calls: $(READY) ## what the seccomp filter refuses to children; needs strace (ARGS='--without-filter --photos FOLDER')
+	@$(BIN)/python -m bench.system_calls $(ARGS)
+
 docs: $(READY) ## write .env.example and the table in docs/operations.md from the settings
 	@$(BIN)/python -m darkroom.cli.settings_docs
 

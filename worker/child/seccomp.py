@@ -62,6 +62,11 @@ def refuse_system_calls() -> bool:
     return True
 
 
+def allowed_names() -> set[str]:
+    """The system calls that a child may make, some of them only with certain arguments."""
+    return {*ALLOWED, *(name for name, *_ in _with_arguments())}
+
+
 def _with_arguments() -> Iterator[tuple[Any, ...]]:
     """System calls that may have only these arguments. Each entry is one way to make the call."""
     # Memory, but no new code.

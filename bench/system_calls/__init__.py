@@ -1,0 +1,1 @@
+"""Measures which system calls a child process makes after it has entered its sandbox."""
