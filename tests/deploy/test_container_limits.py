@@ -13,6 +13,7 @@ from tests.support.container_needs import IMAGE, api_pids, api_spool, worker_pid
 from tests.support.kustomize import render, the
 from tests.support.manifests import FOLDERS, KUBERNETES, settings, size
 from tests.support.templates import load
+from worker.child.limits import MOST_FILES
 
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 OURS = {name: service for name, service in COMPOSE["services"].items() if name != "localstack"}
@@ -64,6 +65,8 @@ def test_the_documentation_has_the_formulas() -> None:
     page = " ".join((PROJECT / "docs/deploy.md").read_text().split())
     constant = worker_pids(0)
     assert f"{constant} + {worker_pids(1) - constant} for each photo at a time" in page
+    assert f"`DARKROOM_MAX_UPLOAD_BYTES` + {MOST_FILES} x (5.05 bytes x `DARKROOM_MAX_PIXELS` + 1 MiB)" in page
+    assert f"{worker_spool(defaults(), 1) / GIB + 0.05:.1f} GiB by default" in page
     one = defaults()
     none = one.model_copy(update={"api_processes": 0})
     assert f"{api_pids(none)} + `DARKROOM_API_PROCESSES` x (`DARKROOM_API_THREADS` + 8)" in page

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from darkroom.jobs.job_types import MAX_JOBS
 from darkroom.settings import MIB, Settings
 from darkroom.sniff import DECODING_THREADS
+from worker.child.limits import MOST_FILES, ChildLimits
 from worker.webhooks.sender import AT_A_TIME
 
 INIT, COMMANDS = 1, 10
@@ -32,15 +32,12 @@ def api_pids(settings: Settings) -> int:
 
 
 def worker_spool(settings: Settings, slots: int) -> int:
-    """Bytes of the originals and results of the largest orders, one in each slot."""
-    return slots * (settings.max_upload_bytes + MAX_JOBS * largest_result(settings))
-
-
-def largest_result(settings: Settings) -> int:
-    """Bytes of a PNG of noise."""
-    return settings.max_pixels * 5 * 101 // 100 + MIB
+    """Bytes of originals, and of all files that children can hold open: also those of earlier orders, if a photo has
+    taken over the child."""
+    return slots * (settings.max_upload_bytes + MOST_FILES * ChildLimits(None, settings.max_pixels).file_size)
 
 
 def api_spool(settings: Settings) -> int:
-    """Bytes of the largest request in each thread."""
-    return settings.api_processes * settings.api_threads * settings.max_request_bytes
+    """Bytes of all uploads of one owner at the limits. A request is on disk a second time while a thread handles it."""
+    uploads = settings.api_processes * int(settings.api_threads * settings.upload_share)
+    return 2 * uploads * settings.max_request_bytes
