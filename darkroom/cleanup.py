@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from darkroom.aws.bucket import Bucket
 from darkroom.aws.dedupe import Dedupe
 from darkroom.aws.table import Table
-from darkroom.record.keys import job_and_fence
+from darkroom.record.clock import now
 from darkroom.record.photo import PhotoRecord
 
 
@@ -17,22 +18,25 @@ class Cleanup:
     bucket: Bucket
     dedupe: Dedupe
 
+    def clean_up(self, photo: PhotoRecord) -> PhotoRecord:
+        """Remove the objects of a photo that its record does not need, and note in the record that this was done.
+
+        For a deleted or expired photo these are all of its objects. Every look lists them again: a late writer may have
+        stored some since. May be repeated after any crash. Raises Unavailable, and then the record stays due.
+        """
+        at = now()
+        if photo.deleted_or_expired:
+            self.bucket.remove_photo(photo.id)
+            self.dedupe.forget(photo)
+        else:
+            self._remove_unneeded(photo.id, [*self.bucket.originals(photo.id), *self.bucket.results(photo.id)])
+        return self.table.update(photo.id, lambda record: record.note_look(at), known=photo)[0]
+
     def remove_unpublished(self, photo_id: str) -> None:
         """Remove results that workers stored and that no worker can publish any more. Raises Unavailable."""
-        keys = self.bucket.results(photo_id)
+        self._remove_unneeded(photo_id, self.bucket.results(photo_id))
+
+    def _remove_unneeded(self, photo_id: str, keys: Iterable[str]) -> None:
         # Read the record after the list: a claim that is made after this read has no result in the list.
         if photo := self.table.get(photo_id):
-            self.bucket.remove(key for key in keys if not photo.needs_result(key, *job_and_fence(key)))
-
-    def remove_deleted(self, photo: PhotoRecord) -> PhotoRecord:
-        """Remove all objects of a deleted photo, and then mark its tombstone. May be repeated after any crash.
-
-        Raises Unavailable.
-        """
-        self.bucket.remove_photo(photo.id)
-        self.dedupe.forget(photo)
-
-        def mark_removed(record: PhotoRecord) -> None:
-            record.objects_removed = True
-
-        return self.table.update(photo.id, mark_removed, known=photo)[0]
+            self.bucket.remove(key for key in keys if not photo.needs(key))

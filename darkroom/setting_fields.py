@@ -20,6 +20,7 @@ from pydantic import (
     field_validator,
 )
 
+from darkroom.aws_timeouts import LONGEST_AWS_TIMEOUT
 from darkroom.webhooks.signing import masters_of
 
 PROJECT = Path(__file__).parent.parent
@@ -86,7 +87,10 @@ class ResourceSettings(_Group):
         "Default: unchanged; new queues get 1200.",
     )
     aws_timeout: float = Field(
-        10, gt=0, le=60, description="Seconds to wait for an answer of AWS. A call is tried three times in all."
+        10,
+        gt=0,
+        le=LONGEST_AWS_TIMEOUT,
+        description="Seconds to wait for an answer of AWS. A call is tried three times in all.",
     )
     s3_public_endpoint_url: BaseUrl | None = Field(
         None,

@@ -26,7 +26,7 @@ from darkroom.settings import PREFIX, Settings
 from worker.child.runner import PhotoProcessors
 from worker.handlers import make_handlers
 from worker.ingest.rules import IngestRules
-from worker.lease import Lease
+from worker.lease import Lease, clock
 from worker.verdict import Bury, Delete, Retry, Verdict, backoff
 from worker.watchdog import watchdog
 from worker.webhooks.sender import WebhookSender
@@ -82,7 +82,7 @@ class BatchWorker:
 
         def handle(received: Received) -> Verdict:
             # The lease is never renewed: the queue hides a message for longer than a function may run.
-            return handler.handle(received, Lease(received, queue, deadline))
+            return handler.handle(received, Lease(received, queue, clock() + deadline - time.monotonic()))
 
         with closing(processors), watchdog(deadline - SETTLING, processors.interrupt):
             return handle_all(queue, messages, deadline - SETTLING - TRANSFER - limit, handle, settings)

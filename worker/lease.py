@@ -27,8 +27,17 @@ MARGIN = 2.0
 """Seconds before its end at which a lease counts as lost: SQS started its clock before the answer arrived here."""
 
 
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Linux's CLOCK_MONOTONIC stops while the machine is suspended; that of other systems does not."""
+
+
+def clock() -> float:
+    """Seconds on a clock that goes on while the machine is suspended, as the visibility timeout does."""
+    return time.clock_gettime(_CLOCK)
+
+
 class Lease:
-    """The right to handle one message, while it is renewed. It ends at `until` on the monotonic clock."""
+    """The right to handle one message, while it is renewed. It ends at `until` on `clock`."""
 
     def __init__(self, received: Received, queue: WorkQueue, until: float) -> None:
         self.received = received
@@ -41,7 +50,7 @@ class Lease:
     @property
     def lost(self) -> bool:
         """True also if it ended without a renewal: the process was halted, or SQS did not answer."""
-        return self._lost or time.monotonic() >= self.until
+        return self._lost or clock() >= self.until
 
     def on_loss(self, action: Callable[[], None] | None) -> None:
         """Call `action` when the lease is lost, or now if it is lost already. None: call nothing."""
@@ -72,7 +81,7 @@ class LeaseKeeper:
 
     def hold(self, received: Received) -> Lease:
         """Begin to hold a message that was just received."""
-        lease = Lease(received, self._queue, time.monotonic() + self._seconds)
+        lease = Lease(received, self._queue, clock() + self._seconds)
         with self._changed:
             self._held[received.receipt_handle] = lease
             self._changed.notify_all()
@@ -121,17 +130,17 @@ class LeaseKeeper:
                     carry_out()
                 except Unavailable as error:
                     log.warning("lease.unavailable", detail=error.detail)
-                    self._pause_until = time.monotonic() + RETRY_PAUSE
+                    self._pause_until = clock() + RETRY_PAUSE
             self._drop_expired()
 
     def _has_work(self) -> bool:
-        if time.monotonic() < self._pause_until:
+        if clock() < self._pause_until:
             return False
         return bool(self._to_settle or self._due() or self._closing)
 
     def _until_next(self) -> float:
         """Seconds until the next renewal or second try is due."""
-        at = time.monotonic()
+        at = clock()
         renewals = [self._renew_at(lease) for lease in self._held.values()]
         next_ = min([*renewals, at + self._seconds])
         return max(0.05, (max(next_, self._pause_until) if not self._to_settle else self._pause_until) - at)
@@ -140,7 +149,7 @@ class LeaseKeeper:
         return lease.until - self._seconds + self._heartbeat
 
     def _due(self) -> list[Lease]:
-        at = time.monotonic()
+        at = clock()
         return [lease for lease in self._held.values() if self._renew_at(lease) <= at]
 
     def _settle(self, settling: list[tuple[Lease, Verdict]]) -> None:
@@ -167,7 +176,7 @@ class LeaseKeeper:
     def _renew(self, due: list[Lease]) -> None:
         if not due:
             return
-        at = time.monotonic()
+        at = clock()
         refused = self._queue.set_visibility({lease.received.receipt_handle: self._seconds for lease in due})
         for lease in due:
             if lease.received.receipt_handle in refused:
@@ -177,7 +186,7 @@ class LeaseKeeper:
 
     def _drop_expired(self) -> None:
         """Give up leases that were not renewed in time: another worker may have received the messages."""
-        at = time.monotonic()
+        at = clock()
         with self._changed:
             late = [lease for lease in self._held.values() if lease.until - MARGIN <= at]
             for handle, (lease, _) in list(self._to_settle.items()):

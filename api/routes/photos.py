@@ -209,25 +209,29 @@ def cancel_photo(path: PhotoPath) -> Response:
     "/v1/photos/<uuid:photo_id>",
     operation_id="deletePhoto",
     summary="Delete a photo and all its results",
-    description="Works also while jobs are running. A second delete has the same response.",
+    description="Works also while jobs are running. A second delete looks for files again and has the same response, "
+    "or 503 if it cannot look.",
     responses={204: None, 404: responses.NOT_FOUND},
 )
 def delete_photo(path: PhotoPath) -> Response:
     ctx = context()
-    photo, _ = ctx.services.table.update(str(path.photo_id), lambda record: _delete(record, path.photo_id))
-    if not photo.objects_removed:
-        try:
-            ctx.services.cleanup.remove_deleted(photo)
-        except Unavailable as error:
-            log.warning("photo.objects_not_removed", photo=photo.id, detail=error.detail)  # the sweep completes it
+    photo, repeated = ctx.services.table.update(str(path.photo_id), lambda record: _delete(record, path.photo_id))
+    try:
+        ctx.services.cleanup.clean_up(photo)
+    except Unavailable as error:
+        log.warning("photo.objects_not_removed", photo=photo.id, detail=error.detail)  # the sweep completes it
+        if repeated:
+            raise
     return no_content()
 
 
-def _delete(record: PhotoRecord, photo_id: UUID) -> None:
-    # A deleted photo may be deleted again: a caller whose response was lost repeats the request.
+def _delete(record: PhotoRecord, photo_id: UUID) -> bool:
+    """Delete a photo. Returns whether it was deleted before: then the caller wants to know that its files are gone."""
     if record.owner != caller() or (record.deleted_or_expired and not record.deleted_at):
         raise NotFound(f"there is no photo {photo_id}")
+    repeated = record.deleted_at is not None
     record.delete()
+    return repeated
 
 
 def _photo_response(ctx: Context, photo: PhotoRecord, status: HTTPStatus, retry_after: int = RETRY_SOON) -> Response:

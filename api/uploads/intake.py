@@ -23,6 +23,7 @@ from darkroom.filenames import photo_filename
 from darkroom.record.clock import now
 from darkroom.record.delivery import Callback
 from darkroom.record.keys import original_key
+from darkroom.record.late_writes import ImportTime
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original
 from darkroom.sniff import Sniffed, sniff
@@ -110,6 +111,7 @@ def accept(
     deleted or has expired, Unavailable when AWS does not answer.
     """
     own = _checked(ctx, owner, incoming, upload, reserved.ids[0], batch, trace)
+    time = ImportTime()
     found, photo = _write(ctx, own, upload, reserved)
     if found is Found.GONE:
         raise PhotoGone(GONE_DETAIL)
@@ -117,7 +119,7 @@ def accept(
         log.info("photo.found", photo=photo.id, status=photo.status, batch=batch)
         return photo
     if found in (Found.NEW, Found.INCOMPLETE):
-        photo = _store(ctx, photo, incoming)
+        photo = _store(ctx, photo, incoming, time)
     send(ctx, photo, _first_order(photo))
     log.info("photo.accepted", photo=photo.id, jobs=len(upload.jobs), size=incoming.spool.size, batch=batch)
     return photo
@@ -219,14 +221,15 @@ def _resume(ctx: Context, photo: PhotoRecord, storing: float | None) -> PhotoRec
     )[0]
 
 
-def _store(ctx: Context, photo: PhotoRecord, incoming: Incoming) -> PhotoRecord:
-    """Store the original. When S3 does not take it, the order is marked failed and Unavailable is raised.
+def _store(ctx: Context, photo: PhotoRecord, incoming: Incoming, time: ImportTime) -> PhotoRecord:
+    """Store the original. When S3 does not take it in `time`, the order is marked failed and Unavailable is raised.
 
     Returns the record to continue with.
     """
     assert photo.original is not None
+    body = cast(BinaryIO, incoming.spool)
     try:
-        ctx.services.bucket.put(original_key(photo.id), cast(BinaryIO, incoming.spool), photo.original.content_type)
+        ctx.services.bucket.put(original_key(photo.id), body, photo.original.content_type, time.check)
     except Unavailable as error:
         _fail_order(ctx, photo, _first_order(photo), error)
         raise

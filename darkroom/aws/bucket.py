@@ -9,13 +9,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
 from darkroom.aws.clients import Clients
 from darkroom.aws.failures import aws_errors, error_code
+from darkroom.aws.write_check import CheckedBody, MayWrite, checked
 from darkroom.errors import NotFound, ObjectDenied, ObjectReplaced, Unavailable, UnreadablePhoto
 from darkroom.record.clock import now
 from darkroom.record.keys import original_key, results_prefix, upload_key
@@ -55,11 +56,12 @@ class Bucket:
         self._s3_public = clients.s3_public
         self._link_ttl = settings.link_ttl
 
-    def put(self, key: str, source: BinaryIO, content_type: str) -> None:
-        """Store a file, read from its beginning."""
-        with aws_errors(f"storing {key}"):
+    def put(self, key: str, source: BinaryIO, content_type: str, may_write: MayWrite) -> None:
+        """Store a file, read from its beginning. Raises the error of `may_write` when the right to write was lost."""
+        body = cast(BinaryIO, CheckedBody(source, may_write))
+        with aws_errors(f"storing {key}"), checked(may_write):
             source.seek(0)
-            self._s3.put_object(Bucket=self._name, Key=key, Body=source, ContentType=content_type)
+            self._s3.put_object(Bucket=self._name, Key=key, Body=body, ContentType=content_type)
 
     def fetch(self, key: str, target: Path) -> None:
         """Copy an object into a file. Raises NotFound when there is none."""
@@ -89,9 +91,12 @@ class Bucket:
                     target.write(chunk)
         return Fetched(etag, size, sha256.hexdigest())
 
-    def copy(self, source: str, etag: str, target: str, content_type: str) -> None:
-        """Copy an object if it still has this ETag. Raises ObjectReplaced, NotFound, ObjectDenied."""
-        with aws_errors(f"copying {source}"), _not_found(source), _denied(source):
+    def copy(self, source: str, etag: str, target: str, content_type: str, may_write: MayWrite) -> None:
+        """Copy an object if it still has this ETag. Raises ObjectReplaced, NotFound, ObjectDenied.
+
+        Raises the error of `may_write` when the right to write was lost.
+        """
+        with aws_errors(f"copying {source}"), _not_found(source), _denied(source), checked(may_write):
             try:
                 self._s3.copy_object(
                     Bucket=self._name,

@@ -16,6 +16,8 @@ from botocore.exceptions import BotoCoreError, NoRegionError
 
 from darkroom.aws.answer_check import check_answers
 from darkroom.aws.failures import watch_failures
+from darkroom.aws.write_check import watch_writes
+from darkroom.aws_timeouts import ATTEMPTS, connect_timeout
 from darkroom.errors import SettingsError
 from darkroom.settings import Settings
 
@@ -60,6 +62,7 @@ def make_clients(settings: Settings) -> Clients:
         if session.get_credentials() is None:
             raise SettingsError(f"AWS credentials are not set: set {CREDENTIALS}{EMULATOR}")
         watch_failures(session.events)
+        watch_writes(session.events)
         return _make_clients(session, settings)
     except NoRegionError:
         raise SettingsError(f"the AWS region is not set: set {REGION}{EMULATOR}") from None
@@ -84,9 +87,9 @@ def _make_clients(session: boto3.Session, settings: Settings) -> Clients:
     connections = max(64, settings.api_threads, settings.concurrency or 0)
     # An API caller waits while the SDK tries again, so the tries are few and short: at most three time-outs.
     usual = Config(
-        connect_timeout=min(3, settings.aws_timeout),
+        connect_timeout=connect_timeout(settings.aws_timeout),
         read_timeout=settings.aws_timeout,
-        retries={"mode": "standard", "total_max_attempts": 3},
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         max_pool_connections=connections,
         tcp_keepalive=True,
     )

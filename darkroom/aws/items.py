@@ -31,7 +31,7 @@ def item_of(photo: PhotoRecord) -> dict[str, Any]:
     item: dict[str, Any] = key_of(photo.id) | {"photo": photo.id, "record": _record_of(photo)}
     if not photo.deleted_at:  # without an owner a tombstone is in no list
         item["owner"] = photo.owner
-    if photo.expires_at:
+    if photo.expires_at and not photo.late_writes:  # DynamoDB must not remove what the sweep still needs
         item["ttl"] = int((photo.expires_at + TTL_MARGIN).timestamp())
     if photo.due_at:
         item |= {"shard": zlib.crc32(photo.id.encode()) % SHARDS, "due_at": seconds_of(photo.due_at)}

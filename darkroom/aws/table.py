@@ -147,21 +147,29 @@ class Table:
         photos = [photo for photo in self._get_many(ids) if photo.dead_letter_at and not photo.deleted_or_expired]
         return photos, dead_letter_cursor(last) if last else None
 
-    def overdue(self, limit: int = 25) -> Iterator[str]:
-        """Ids of overdue photos, at most `limit` of each shard, with the shards in random order."""
+    def overdue(self, page: int = 25) -> Iterator[str]:
+        """Ids of the photos that are overdue now. Pages of the shards come in turn, with the shards in random order."""
+        query: dict[str, Any] = {
+            "TableName": self._name,
+            "IndexName": "due",
+            "KeyConditionExpression": "#shard = :shard AND due_at <= :now",
+            "ExpressionAttributeNames": {"#shard": "shard"},
+            "Limit": page,
+        }
         at = Decimal(str(now().timestamp()))
-        for shard in random.sample(range(SHARDS), SHARDS):
-            with aws_errors("looking for overdue photos"):
-                answer = self._dynamodb.query(
-                    TableName=self._name,
-                    IndexName="due",
-                    KeyConditionExpression="#shard = :shard AND due_at <= :now",
-                    ExpressionAttributeNames={"#shard": "shard"},
-                    ExpressionAttributeValues={":shard": shard, ":now": at},
-                    Limit=limit,
-                )
-                ids = [str(item["pk"]).removeprefix("photo#") for item in answer["Items"]]
-            yield from ids
+        shards: dict[int, dict[str, Any]] = {shard: {} for shard in random.sample(range(SHARDS), SHARDS)}
+        while shards:
+            for shard, start in list(shards.items()):
+                with aws_errors("looking for overdue photos"):
+                    answer = self._dynamodb.query(
+                        **query, **start, ExpressionAttributeValues={":shard": shard, ":now": at}
+                    )
+                    ids = [str(item["pk"]).removeprefix("photo#") for item in answer["Items"]]
+                yield from ids
+                if last := answer.get("LastEvaluatedKey"):
+                    shards[shard] = {"ExclusiveStartKey": last}
+                else:
+                    del shards[shard]
 
     def postpone(self, photo_id: str, until: datetime | None) -> None:
         """Set the time when the sweep looks at a photo next; None: not before its record is written again.

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from darkroom.errors import ClaimLost, Conflict, DarkroomError, NotFound, OrderInProgress, ProcessError
+from darkroom.errors import ClaimLost, Conflict, DarkroomError, NotFound, OrderInProgress, ProcessError, Unavailable
 from darkroom.jobs.job_types import Job
 from darkroom.record.clock import now
 from darkroom.record.job import JobRecord
@@ -50,7 +50,7 @@ class Claim(BaseModel):
 
     `fence`: the fencing token. `claim_count`: the number of this claim, from 1. `attempt`: the same without the claims
     in `Order.uncounted_claims`.
-    `exhausted`: no attempt was left, so the worker has to bury the order.
+    `exhausted`: no attempt was left, so the worker has to bury the order. `until`: when the worker's time is over.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,6 +61,15 @@ class Claim(BaseModel):
     attempt: int = 0
     claim_count: int = 0
     exhausted: bool = False
+    until: datetime | None = None
+
+    def require_time(self) -> None:
+        """Raises ClaimLost when the time of the claim is over: the worker must not store anything any more.
+
+        This is checked on the wall clock, so it holds also for a worker that was suspended together with its machine.
+        """
+        if self.until is None or self.until <= now():
+            raise ClaimLost(f"the time for order {self.order} is over: another worker may have claimed it")
 
 
 class Order(Stored):
@@ -68,7 +77,8 @@ class Order(Stored):
 
     `fence`: the newest fence, of the last claim, redrive or burial by the sweep. `message_id`: the SQS message of the
     last claim. `uncounted_claims`: claims that are not attempts, because the jobs were not at fault or no attempt was
-    left. `due_at`: when the sweep checks this order. `resumed`: a repeated request has continued with the order, so the
+    left. `due_at`: when the sweep checks this order. `held_until`: when the time of the last claim is over; None if its
+    worker has reported that it ended its work. `resumed`: a repeated request has continued with the order, so the
     request that made it must no longer mark it failed. `storing_until`: until then an API process may still be storing
     the original; None when the original is known to be stored.
     """
@@ -81,6 +91,7 @@ class Order(Stored):
     uncounted_claims: int = 0
     send_count: int = 1
     due_at: datetime
+    held_until: datetime | None = None
     resumed: bool = False
     storing_until: datetime | None = None
     trace: str = ""
@@ -142,7 +153,7 @@ class Order(Stored):
         exhausted = self.attempts > max_attempts
         if exhausted:  # this claim is only there to bury the order
             self.uncounted_claims += 1
-        self.due_at = now() + timedelta(seconds=time_limit * (1 + len(jobs)) + resend_after)
+        self.due_at = self.held_until = now() + timedelta(seconds=time_limit * (1 + len(jobs)) + resend_after)
         for job in jobs:
             job.start(self.attempts)
         return Claim(
@@ -152,7 +163,13 @@ class Order(Stored):
             attempt=self.attempts,
             claim_count=self.claim_count,
             exhausted=exhausted,
+            until=self.held_until,
         )
+
+    def release(self) -> datetime | None:
+        """The last claim is over. Returns when its time ends; None if its worker has ended its work."""
+        until, self.held_until = self.held_until, None
+        return until
 
     def require_fence(self, fence: int) -> None:
         """Raises ClaimLost when another claim, a redrive or a burial has raised the fence since."""
@@ -191,6 +208,8 @@ class Order(Stored):
 
         `counts`: whether the failed attempt counts. It does not count if the jobs are not at fault.
         """
+        if not isinstance(error, Unavailable):  # a PUT that timed out may still be carried out
+            self.release()
         jobs = self.unfinished_jobs
         if not jobs:  # only the event is left to send
             return
@@ -202,6 +221,7 @@ class Order(Stored):
 
     def bury(self, error: DarkroomError) -> None:
         """Make a dead letter of an order that cannot be carried out: its unfinished jobs fail."""
+        self.release()
         self._bury(self.unfinished_jobs, error)
 
     def _bury(self, jobs: list[JobRecord], error: DarkroomError) -> None:

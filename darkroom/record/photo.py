@@ -17,9 +17,10 @@ from datetime import datetime, timedelta
 from darkroom.errors import ClaimLost, Conflict, DarkroomError, Fault, InvalidRequest, PhotoGone
 from darkroom.jobs.job_types import MAX_JOBS, Job
 from darkroom.record.clock import now
-from darkroom.record.direct_upload import DirectUpload
+from darkroom.record.direct_upload import UPLOAD_MARGIN, DirectUpload
 from darkroom.record.ids import new_id
 from darkroom.record.job import JobRecord
+from darkroom.record.late_writes import IMPORT_TIME, LateWrites
 from darkroom.record.order import Claim, Order
 from darkroom.record.state import UNFINISHED_REQUEST, PhotoState
 from darkroom.record.stored import Original, Result
@@ -67,6 +68,7 @@ class PhotoRecord(PhotoState):
         del before.jobs[job_id]
         order.add([(job_id, job.spec)])
         if not before.jobs:
+            self._displace_worker(before)
             del self.orders[before.id]
         elif not before.dead_letter_jobs:  # a redrive would have nothing to do
             before.dead_letter = None
@@ -101,6 +103,7 @@ class PhotoRecord(PhotoState):
             order.resumed = True
         if storing and order.unfinished_jobs:
             if order.claim_count:
+                self._displace_worker(order)
                 order.revoke_claim(self._next_fence())
             order.await_original(storing)
         return order
@@ -114,6 +117,8 @@ class PhotoRecord(PhotoState):
             self.pending_upload.sweep_at = now() + UNFINISHED_REQUEST
         for job in unfinished:
             job.cancel()
+        for order in self.orders.values():
+            self._displace_worker(order)
 
     def mark_notified(self) -> None:
         """The event of a cancelled direct upload was sent: the sweep does not have to send it."""
@@ -121,10 +126,20 @@ class PhotoRecord(PhotoState):
             self.upload.sweep_at = None
 
     def delete(self) -> None:
-        """Turn the record into a tombstone. The caller then removes the objects and sets `objects_removed`."""
+        """Turn the record into a tombstone. The caller then removes the objects and calls `note_look`.
+
+        A tombstone stays one, and its objects are to be removed once more.
+        """
+        at = now()
         if not self.deleted_at:
-            self.deleted_at = now()
-            self.expires_at = self.deleted_at + timedelta(days=TOMBSTONE_DAYS)
+            self.deleted_at, self.expires_at = at, at + timedelta(days=TOMBSTONE_DAYS)
+            for order in self.orders.values():
+                self._displace_worker(order)
+            if self.upload:
+                self.expect_late_writes(self.upload.until + UPLOAD_MARGIN)
+            self.expect_late_writes(at + IMPORT_TIME)
+        until = self.late_writes.until if self.late_writes else at
+        self.late_writes = LateWrites(until=until, look_at=at + UNFINISHED_REQUEST)
 
     # --- what a direct upload goes through ----------------------------------------------------------------------
 
@@ -186,14 +201,24 @@ class PhotoRecord(PhotoState):
         """
         self._require_present()
         order = self.orders.get(order_id)
-        if order is None or not order.unfinished_jobs:  # all jobs have ended, or were retried in another order
+        if order is None:  # its jobs were retried in other orders
             return Claim(order=order_id)
         order.require_claimable(message_id)
+        self._displace_worker(order)
+        if not order.unfinished_jobs:
+            return Claim(order=order_id)
         return order.claim(self._next_fence(), max_attempts, time_limit, resend_after, message_id)
 
-    def publish(self, claim: Claim, outcomes: Mapping[str, Result | DarkroomError]) -> set[str]:
-        """End jobs with their results or errors (`Order.publish`). Raises PhotoGone, ClaimLost."""
-        return self._claimed(claim).publish(outcomes)
+    def publish(self, claim: Claim, outcomes: Mapping[str, Result | DarkroomError], last: bool = False) -> set[str]:
+        """End jobs with their results or errors (`Order.publish`). Raises PhotoGone, ClaimLost.
+
+        `last`: the worker has no further job to do, so it will store nothing more.
+        """
+        order = self._claimed(claim)
+        published = order.publish(outcomes)
+        if last:
+            order.release()
+        return published
 
     def postpone(self, claim: Claim, error: DarkroomError, counts: bool, delay: float, resend_after: float) -> None:
         """Set the unfinished jobs to queued (`Order.postpone`). Raises PhotoGone, ClaimLost."""
@@ -212,8 +237,18 @@ class PhotoRecord(PhotoState):
         self._require_present()
         order = self.order(order_id)
         order.require_abandoned(send)
+        self._displace_worker(order)
         order.fence = self._next_fence()
         order.bury(error)
+
+    def expect_late_writes(self, writer_ends: datetime) -> None:
+        """Have the sweep look for objects that a writer stores late. `writer_ends`: when the writer's time is over."""
+        self.late_writes = LateWrites.expected(writer_ends, self.late_writes)
+
+    def note_look(self, at: datetime) -> None:
+        """All objects that the record did not need were removed, in a look that began at this time."""
+        if self.late_writes:
+            self.late_writes = self.late_writes.looked(at)
 
     def begin_delivery(self, generation: int, attempt: int, message_id: str, until: datetime) -> None:
         """Start an attempt to deliver a webhook (`Delivery.begin`).
@@ -260,6 +295,11 @@ class PhotoRecord(PhotoState):
         order.require_fence(claim.fence)
         return order
 
+    def _displace_worker(self, order: Order) -> None:
+        """The worker of the last claim loses the order. Expect late writes, unless it has ended its work."""
+        if until := order.release():
+            self.expect_late_writes(until)
+
     def _next_fence(self) -> int:
         self.fence_counter += 1
         return self.fence_counter
@@ -273,6 +313,7 @@ class PhotoRecord(PhotoState):
 
     def _restart(self, order: Order, jobs: list[JobRecord], resend_after: float) -> None:
         self._begin_generation()
+        self._displace_worker(order)
         order.restart(jobs, self._next_fence(), resend_after)
 
     def _begin_generation(self) -> None:

@@ -14,6 +14,8 @@ from darkroom.record.clock import now
 from darkroom.record.delivery import KEPT_DELIVERIES, Callback, Delivery
 from darkroom.record.direct_upload import DirectUpload
 from darkroom.record.job import JobRecord, JobStatus
+from darkroom.record.keys import job_and_fence, results_prefix
+from darkroom.record.late_writes import LateWrites
 from darkroom.record.order import Order
 from darkroom.record.stored import Original, Stored
 
@@ -47,7 +49,7 @@ class PhotoState(Stored):
     orders: dict[str, Order] = Field(default_factory=dict)
     expires_at: datetime | None = None
     deleted_at: datetime | None = None
-    objects_removed: bool = False
+    late_writes: LateWrites | None = None
     version: int = 0
 
     @property
@@ -87,9 +89,13 @@ class PhotoState(Stored):
     @property
     def due_at(self) -> datetime | None:
         """When the sweep checks this photo; None when there is nothing to check."""
-        if self.deleted_at:
-            return None if self.objects_removed else self.deleted_at + UNFINISHED_REQUEST
-        if self.status == "expired":
+        look_at = self.late_writes.look_at if self.late_writes else None
+        return min((at for at in (look_at, self._work_due_at) if at), default=None)
+
+    @property
+    def _work_due_at(self) -> datetime | None:
+        """When the sweep checks the photo's upload or its orders."""
+        if self.deleted_or_expired:
             return None
         if self.upload:
             return self.upload.check_at if self.unfinished else self.upload.sweep_at
@@ -115,8 +121,15 @@ class PhotoState(Stored):
                 return order
         raise NotFound(f"photo {self.id} has no job {job_id}")
 
-    def needs_result(self, key: str, job_id: str, fence: int) -> bool:
-        """Whether this record names a stored result, or the worker that stored it may still publish it."""
+    def needs(self, key: str) -> bool:
+        """Whether this record names a result or an original, or the worker that stored it may still publish it."""
+        if self.deleted_or_expired:
+            return False
+        if key.startswith(results_prefix(self.id)):
+            return self._needs_result(key, *job_and_fence(key))
+        return self.pending_upload is not None or (self.original is not None and self.original.key == key)
+
+    def _needs_result(self, key: str, job_id: str, fence: int) -> bool:
         order = next((order for order in self.orders.values() if job_id in order.jobs), None)
         if order is None:
             return False

@@ -128,7 +128,7 @@ def test_a_file_that_is_too_large_is_not_even_fetched(busy_stack: Stack) -> None
 def test_a_photo_deleted_while_it_waits_takes_its_file_along(busy_stack: Stack) -> None:
     photo = await_upload(busy_stack.services)
     photo, _ = busy_stack.services.table.update(photo.id, lambda record: record.delete())
-    busy_stack.services.cleanup.remove_deleted(photo)
+    busy_stack.services.cleanup.clean_up(photo)
     use_form(busy_stack.services, photo, picture_of("red"))
     wait_until("the file is gone", lambda: not stored(busy_stack, upload_key(photo.id)))
     wait_until_quiet(busy_stack)

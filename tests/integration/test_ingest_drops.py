@@ -87,7 +87,7 @@ def test_a_deleted_photo_does_not_come_back(stack: Stack) -> None:
     photo = only_photo(stack, "alice")
     wait_until_quiet(stack)
     photo, _ = stack.services.table.update(photo.id, lambda record: record.delete())
-    stack.services.cleanup.remove_deleted(photo)
+    stack.services.cleanup.clean_up(photo)
     send(stack.services, notification(record_of(stack.services, key, etag)))
     wait_until_quiet(stack)
     assert stack.look(photo).status == "deleted"

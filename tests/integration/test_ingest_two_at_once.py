@@ -66,7 +66,7 @@ def test_a_photo_deleted_while_its_file_is_taken_in_leaves_nothing(stack: Stack,
     use_form(stack.services, photo, picture_of("red"))
     with halted(stack, stage, tmp_path) as go:
         photo, _ = stack.services.table.update(photo.id, lambda record: record.delete())
-        stack.services.cleanup.remove_deleted(photo)
+        stack.services.cleanup.clean_up(photo)
         go.touch()
     assert stored(stack, original_key(photo.id)) == stored(stack, upload_key(photo.id)) == []
     assert stack.look(photo).status == "deleted"

@@ -18,6 +18,7 @@ from darkroom.record.messages import OrderMessage
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from tests.support.ingesting import await_upload, put
+from tests.support.records import end_late_writes
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 from worker.child.workspace import Workspace, is_in_use
@@ -61,11 +62,11 @@ def test_an_api_that_died_before_the_original(stack: Stack, picture: bytes) -> N
 def test_an_api_that_died_while_it_deleted(stack: Stack, picture: bytes) -> None:
     photo = stack.record(picture, [RESIZE])
     photo.delete()
-    photo.deleted_at = now() - timedelta(hours=1)
+    end_late_writes(photo)
     stack.services.table.create(photo)
     stack.store(photo, picture)
     stack.worker(**OFTEN)
-    wait_until("the deletion is finished", lambda: stack.look(photo).objects_removed)
+    wait_until("the deletion is finished", lambda: stack.look(photo).late_writes is None)
     assert photo.original is not None
     assert not stack.services.bucket.exists(photo.original.key)
 

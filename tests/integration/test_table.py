@@ -163,3 +163,19 @@ def test_the_sweep_finds_only_overdue_photos(stack: Stack, picture: bytes) -> No
     for photo in (late, waiting, ended):
         stack.services.table.create(photo)
     assert list(stack.services.table.overdue()) == [late.id]
+
+
+def test_the_sweep_finds_every_overdue_photo_once_while_it_repairs_them(
+    stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("darkroom.aws.items.SHARDS", 2)
+    table, late = stack.services.table, [stack.record(picture, [METADATA]) for _ in range(12)]
+    for photo in late:
+        for order in photo.orders.values():
+            order.due_at = now() - timedelta(seconds=1)
+        table.create(photo)
+    found = []
+    for photo_id in table.overdue(page=2):
+        found.append(photo_id)
+        table.update(photo_id, PhotoRecord.delete)  # no longer overdue
+    assert sorted(found) == sorted(photo.id for photo in late)

@@ -168,7 +168,7 @@ class TestWhileInProgress:
         stack.worker(SLOW)
         stack.wait_in_progress(photo)
         tombstone, _ = stack.services.table.update(photo.id, lambda record: record.delete())
-        stack.services.cleanup.remove_deleted(tombstone)
+        stack.services.cleanup.clean_up(tombstone)
         stack.wait_until_empty()
         assert stack.look(photo).status == "deleted"
         assert stack.objects(photo) == []

@@ -13,7 +13,6 @@ import json
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from darkroom.record.keys import result_key
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from tests.support.faulty import Fault, start
+from tests.support.records import end_late_writes
 from tests.support.stack import Stack, is_empty
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.worker_process import WorkerProcess
@@ -118,16 +118,11 @@ class Scene:
     def store_result(self, photo: PhotoRecord, claim: int = 1) -> None:
         """Store a result as a worker that dies before it publishes it."""
         key = result_key(photo.id, next(iter(photo.jobs)), claim, "jpg")
-        self.services.bucket.put(key, io.BytesIO(self.picture), "image/jpeg")
+        self.services.bucket.put(key, io.BytesIO(self.picture), "image/jpeg", lambda: None)
 
     def let_time_pass(self, photo: PhotoRecord) -> None:
-        """Move the deletion of the photo into the past, so that the sweep finishes it."""
-
-        def earlier(record: PhotoRecord) -> None:
-            if record.deleted_at:
-                record.deleted_at -= timedelta(hours=1)
-
-        self.services.table.update(photo.id, earlier)
+        """Have the sweep clean up the photo now: no earlier worker can store anything any more."""
+        self.services.table.update(photo.id, end_late_writes)
 
     def end_repair(self) -> None:
         """Stop the healthy worker, because its sweep may hold messages."""
@@ -175,7 +170,7 @@ class Scene:
         assert self.stack.receive(self.services.ingest.dead_letters) == []
 
     def check_erased(self, photo: PhotoRecord) -> None:
-        wait_until("the deletion is finished", lambda: self.stack.look(photo).objects_removed)
+        wait_until("the deletion is finished", lambda: self.stack.look(photo).due_at is None)
         assert self.stack.look(photo).status == "deleted"
         assert self.photos() == []
         self.check()

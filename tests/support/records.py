@@ -9,6 +9,7 @@ from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.job import JobRecord
+from darkroom.record.late_writes import LateWrites
 from darkroom.record.order import Claim, Order
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original, Result
@@ -52,6 +53,13 @@ def claim(record: PhotoRecord, order: str = "") -> Claim:
 
 def job_list(record: PhotoRecord) -> list[JobRecord]:
     return list(record.jobs.values())
+
+
+def end_late_writes(record: PhotoRecord) -> None:
+    """Move the time in which late writes are possible into the past: the sweep looks for them now."""
+    if record.late_writes:
+        past = now() - timedelta(seconds=1)
+        record.late_writes = LateWrites(until=past, look_at=past)
 
 
 def make_overdue(record: PhotoRecord) -> None:

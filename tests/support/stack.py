@@ -67,7 +67,7 @@ class Stack:
 
     def store(self, photo: PhotoRecord, image: bytes) -> None:
         assert photo.original is not None
-        self.services.bucket.put(photo.original.key, io.BytesIO(image), "image/jpeg")
+        self.services.bucket.put(photo.original.key, io.BytesIO(image), "image/jpeg", lambda: None)
 
     def as_a_newer_release(self, photo: PhotoRecord) -> None:
         """Add an attribute to a record that this release does not know."""

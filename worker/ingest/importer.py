@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from darkroom.record.clock import now
 from darkroom.record.delivery import Callback
 from darkroom.record.direct_upload import DirectUpload
 from darkroom.record.keys import INCOMING, UPLOADS, original_key, upload_key
+from darkroom.record.late_writes import IMPORT_TIME, ImportTime
 from darkroom.record.messages import IngestMessage, UploadMessage
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original
@@ -75,24 +76,39 @@ class Importer:
     def import_file(self, arrival: Arrival, tools: IngestTools, receives: int) -> PhotoRecord | None:
         """Import a file. Returns its photo, also if the file was refused; None if there is nothing more to do.
 
-        `receives`: if it is more than 1, an earlier attempt may have left copies.
+        `receives`: if it is more than 1, an earlier attempt may have left copies, or may still copy.
         Raises IngestRefused if the file cannot become a photo, IngestUnknown if this worker does not know its owner or
         preset, and Unavailable if the outcome is open.
         """
+        time = ImportTime()
+
+        def check() -> None:
+            tools.check()
+            time.check()
+
         photo = self._waiting(arrival)
         if photo is None:
             return None
         source = photo.upload.key if photo.upload and photo.upload.key else upload_key(photo.id)
         with structlog.contextvars.bound_contextvars(photo=photo.id, owner=photo.owner):
             try:
-                imported = self._import(photo, source, tools, isinstance(arrival, IngestMessage))
+                imported = self._import(photo, source, replace(tools, check=check), isinstance(arrival, IngestMessage))
                 if imported and receives > 1:
-                    self._services.bucket.remove(_other_copies(imported, self._services.bucket.originals(photo.id)))
+                    imported = self._remove_other_copies(imported, arrival)
                 return imported
             except NotFound:  # also PhotoGone: the photo was deleted since then
                 log.info("ingest.photo_gone")
                 self._services.bucket.remove_photo(photo.id)
                 return None
+
+    def _remove_other_copies(self, photo: PhotoRecord, arrival: Arrival) -> PhotoRecord:
+        """Another worker had the message before: remove what it copied, and have the sweep look for what it may still
+        copy. Returns the record as it is then."""
+        self._services.bucket.remove(_other_copies(photo, self._services.bucket.originals(photo.id)))
+        if isinstance(arrival, Notification) and arrival.key.startswith(INCOMING):
+            return photo  # the record names the file's version, so every worker copies it to the same key
+        ends = now() + IMPORT_TIME
+        return self._services.table.update(photo.id, lambda record: record.expect_late_writes(ends), known=photo)[0]
 
     # --- which photo --------------------------------------------------------------------------------------------
 
@@ -206,7 +222,7 @@ class Importer:
         tools.check()
         original = _original(photo, fetched, sniffed)
         with _missing():
-            self._services.bucket.copy(source, fetched.etag, original.key, sniffed.content_type)
+            self._services.bucket.copy(source, fetched.etag, original.key, sniffed.content_type, tools.check)
         photo, imported = self._services.table.update(
             photo.id, lambda record: record.accept_upload(original, self._settings.resend_after), known=photo
         )

@@ -97,7 +97,7 @@ class OrderHandler:
 
         A job with a retryable error stays unfinished. Raises this error after the other jobs are published.
         """
-        with processor.files() as directory, Publication(self._services, photo, claim) as publication:
+        with processor.files() as directory, Publication(self._services, photo, claim, processor.check) as publication:
             original = directory / "original"
             try:
                 self._fetch(photo, claim.order, original)

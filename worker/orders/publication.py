@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from types import TracebackType
 
@@ -12,6 +12,7 @@ import structlog
 import darkroom
 from darkroom.errors import DarkroomError
 from darkroom.jobs.job_types import result_filename
+from darkroom.record.clock import now
 from darkroom.record.keys import result_key
 from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
@@ -30,8 +31,11 @@ VERSIONS = {"darkroom": darkroom.__version__, "pillow": version("pillow")}
 class Publication:
     """The results of one claim. At the end of its block it removes stored results that were not published."""
 
-    def __init__(self, services: Services, photo: PhotoRecord, claim: Claim) -> None:
+    def __init__(self, services: Services, photo: PhotoRecord, claim: Claim, check: Callable[[], None]) -> None:
+        """`check`: raises an error if the work must not go on (`PhotoProcessor.check`)."""
         self.photo = photo
+        self._check = check
+        self._left = set(claim.jobs)
         self._services = services
         self._claim = claim
         self._outcomes: dict[str, Result | DarkroomError] = {}
@@ -50,6 +54,7 @@ class Publication:
             self._outcomes[outcome.job] = outcome.result.error
         else:
             self._outcomes[outcome.job] = self._store(outcome.job, outcome.result)
+        self._left.discard(outcome.job)
         if time.monotonic() - self._last_publish > PUBLISH_EVERY:
             self.publish()
 
@@ -58,13 +63,14 @@ class Publication:
         for job_id in jobs:
             log.warning("job.failed", job=job_id, code=error.code, detail=error.detail)
             self._outcomes[job_id] = error
+            self._left.discard(job_id)
         self.publish()
 
     def _store(self, job_id: str, file: ProducedFile) -> Result:
         started = time.monotonic()
         key = result_key(self.photo.id, job_id, self._claim.fence, file.extension)
         with file.open() as content:
-            self._services.bucket.put(key, content, file.content_type)
+            self._services.bucket.put(key, content, file.content_type, self._may_write)
         file.path.unlink()
         seconds = file.seconds | {"store": time.monotonic() - started}
         filename = self.photo.original.filename if self.photo.original else self.photo.id
@@ -82,13 +88,20 @@ class Publication:
         log.info("job.stored", job=job_id, type=self._claim.jobs[job_id].type, size=file.size, seconds=result.seconds)
         return result
 
+    def _may_write(self) -> None:
+        """Raises what `check` raises, and ClaimLost when the time of the claim is over."""
+        self._check()
+        self._claim.require_time()
+
     def publish(self) -> None:
         """Write the outcomes to the record. Raises ClaimLost if another worker has the order, NotFound if the photo
         is gone."""
         if not self._outcomes:
             return
         self.photo, counted = self._services.table.update(
-            self.photo.id, lambda record: record.publish(self._claim, self._outcomes), known=self.photo
+            self.photo.id,
+            lambda record: record.publish(self._claim, self._outcomes, last=not self._left),
+            known=self.photo,
         )
         not_counted = {job_id: outcome for job_id, outcome in self._outcomes.items() if job_id not in counted}
         self._outcomes = {}
@@ -106,4 +119,12 @@ class Publication:
             jobs = photo.jobs.values() if photo else []
             self._services.bucket.remove(keys - {job.result.key for job in jobs if job.result})
         except DarkroomError as error:
-            log.warning("result.not_removed", keys=sorted(keys), detail=error.detail)  # deleting the photo removes it
+            log.warning("result.not_removed", keys=sorted(keys), detail=error.detail)
+            self._leave_to_the_sweep()
+
+    def _leave_to_the_sweep(self) -> None:
+        try:
+            self._services.table.update(self.photo.id, lambda record: record.expect_late_writes(now()))
+        except DarkroomError as error:
+            # The message is not deleted without the table, and the next worker that receives it removes the results.
+            log.warning("result.not_noted", detail=error.detail)

@@ -1,8 +1,8 @@
 """The sweep: it repairs what is overdue in the records, and removes files of killed workers from the disk.
 
 It is the one mechanism for all crashes that leave no message: the API died between record and message, a message was
-lost or purged, a deletion was not finished. Every worker sweeps from time to time. Two workers may find the same photo
-at the same time: each change is conditional on the record's state.
+lost or purged, a deletion was not finished, a worker stored an object late. Every worker sweeps from time to time. Two
+workers may find the same photo at the same time: each change is conditional on the record's state.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import timedelta
 
 import structlog
 
+from darkroom.aws.failures import ask_hanging_services_once
 from darkroom.errors import Conflict, DarkroomError, NotFound, Unavailable
 from darkroom.record.clock import now
 from darkroom.record.keys import upload_key
@@ -51,6 +52,7 @@ class Sweeper:
 
     def sweep(self) -> None:
         """Repair every photo that is overdue."""
+        ask_hanging_services_once()
         for photo_id in self._services.table.overdue():
             if self._stopping.is_set():
                 return
@@ -82,46 +84,49 @@ class Sweeper:
         photo = self._services.table.get(photo_id)
         if photo is None:
             return
-        if photo.status == "expired":  # DynamoDB removes the record later
-            self._services.table.postpone(photo_id, None)
-            return
-        if photo.deleted_at:
-            if not photo.objects_removed:
-                self._services.cleanup.remove_deleted(photo)
-                log.info("sweep.objects_removed")
-            return
+        if not photo.deleted_or_expired:
+            photo = self._continue_work(photo)
+        if photo.late_writes and photo.late_writes.overdue:
+            photo = self._services.cleanup.clean_up(photo)
+            log.info("sweep.cleaned_up", photo_status=photo.status)
+        if photo.status == "expired":  # the index does not know it yet; DynamoDB removes the record later
+            self._services.table.postpone(photo_id, photo.due_at)
+
+    def _continue_work(self, photo: PhotoRecord) -> PhotoRecord:
+        """Repair what keeps a photo's jobs from ending. Returns its record as it is then."""
         if photo.pending_upload:
-            self._look_for_upload(photo, photo.pending_upload.key or upload_key(photo_id))
-            return
-        if photo.upload and photo.due_at:
-            self._notify(photo)
-            return
+            return self._look_for_upload(photo, photo.pending_upload.key or upload_key(photo.id))
+        if photo.upload and photo.upload.sweep_at:
+            return self._notify(photo)
         for order_id in photo.overdue_orders():
             photo = self._confirm_original(photo, order_id)
             if photo.order(order_id).overdue:
                 photo = self._resend(photo, order_id)
+        return photo
 
-    def _look_for_upload(self, photo: PhotoRecord, key: str) -> None:
+    def _look_for_upload(self, photo: PhotoRecord, key: str) -> PhotoRecord:
         """A direct upload is overdue. If its file has arrived, send its message: the first one was lost, or waits in a
         long queue. If not, the upload has expired.
 
         The message is sent before the record is written, so a crash in between causes a second message.
         """
         if not photo.overdue_upload():
-            return
+            return photo
         if self._services.bucket.exists(key):
             self._services.outbox.send_upload(photo)
-            self._services.table.update(photo.id, lambda record: record.recheck_upload_later(), known=photo)
+            photo, _ = self._services.table.update(photo.id, lambda record: record.recheck_upload_later(), known=photo)
             log.warning("sweep.upload_found")
         else:
-            self._services.table.update(photo.id, lambda record: record.expire_upload(), known=photo)
+            photo, _ = self._services.table.update(photo.id, lambda record: record.expire_upload(), known=photo)
             log.info("sweep.upload_expired")
+        return photo
 
-    def _notify(self, photo: PhotoRecord) -> None:
+    def _notify(self, photo: PhotoRecord) -> PhotoRecord:
         """A photo was cancelled while it waited for its file, and its events may not have been sent."""
         self._services.outbox.announce(photo)
-        self._services.table.update(photo.id, lambda record: record.mark_notified(), known=photo)
+        photo, _ = self._services.table.update(photo.id, lambda record: record.mark_notified(), known=photo)
         log.warning("sweep.notified")
+        return photo
 
     def _confirm_original(self, photo: PhotoRecord, order_id: str) -> PhotoRecord:
         """If the original of an order is stored, its message is most likely on the queue, and need not be sent yet."""

@@ -191,7 +191,7 @@ def test_the_dedupe_item_is_deleted_with_its_photo(start_api: Any, unique_photo:
     assert deduped_photos(api) == []
 
     second = upload(api, unique_photo, jobs=JOBS).json()["id"]
-    api.services.cleanup.remove_deleted(api.record(first))  # a second removal, after another upload
+    api.services.cleanup.clean_up(api.record(first))  # a second removal, after another upload
     assert deduped_photos(api) == [second]
 
 

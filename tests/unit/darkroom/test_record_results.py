@@ -1,4 +1,4 @@
-"""Which stored results a record still needs, and which can be removed."""
+"""Which stored objects a record still needs, and which can be removed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from darkroom.errors import UnreadablePhoto
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
+from darkroom.record.direct_upload import DirectUpload
 from darkroom.record.ids import new_id
-from darkroom.record.keys import job_and_fence, result_key
+from darkroom.record.keys import job_and_fence, original_key, result_key
 from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
-from darkroom.record.stored import Result
+from darkroom.record.stored import Original, Result
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def key(photo: PhotoRecord, fence: int) -> str:
 
 
 def needs_result(photo: PhotoRecord, fence: int) -> bool:
-    return photo.needs_result(key(photo, fence), only_job(photo), fence)
+    return photo.needs(key(photo, fence))
 
 
 def publish(photo: PhotoRecord, held: Claim) -> None:
@@ -76,4 +78,28 @@ def test_no_result_of_the_earlier_order_is_needed_after_a_retry(photo: PhotoReco
 
 
 def test_no_result_of_an_unknown_job_is_needed(photo: PhotoRecord) -> None:
-    assert not photo.needs_result("results/photo/other/1.jpg", "other", 1)
+    assert not photo.needs(result_key(photo.id, new_id(), claim(photo).fence, "json"))
+
+
+def test_no_result_of_a_deleted_photo_is_needed(photo: PhotoRecord) -> None:
+    held = claim(photo)
+    publish(photo, held)
+    photo.delete()
+    assert not needs_result(photo, held.fence)
+
+
+def test_only_the_copy_that_is_the_original_is_needed(photo: PhotoRecord) -> None:
+    first, second = original_key(photo.id, "etag-1"), original_key(photo.id, "etag-2")
+    photo.upload = DirectUpload(filename="a.jpg", until=now())
+    assert photo.needs(first), "a worker may be about to accept it"
+    photo.accept_upload(
+        Original(key=first, filename="a", content_type="b", size=1, sha256="c", width=1, height=1), resend_after=300
+    )
+    assert photo.needs(first)
+    assert not photo.needs(second)
+
+
+def test_no_copy_of_a_rejected_upload_is_needed(photo: PhotoRecord) -> None:
+    photo.upload = DirectUpload(filename="a.jpg", until=now())
+    photo.reject_upload(UnreadablePhoto("it is damaged"))
+    assert not photo.needs(original_key(photo.id, "etag-1"))

@@ -1,0 +1,61 @@
+"""Checks, before each try of a write to S3 and during its body, that the writer may still write.
+
+The SDK tries a call several times, and signs each try anew. So one check before the call is not enough: a process that
+was paused between two tries would store the object with a fresh signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from botocore.hooks import BaseEventHooks
+
+MayWrite = Callable[[], None]
+"""Raises an error if the writer has lost its right to write."""
+
+_may_write: ContextVar[MayWrite | None] = ContextVar("_may_write", default=None)
+
+
+def watch_writes(events: BaseEventHooks) -> None:
+    """Have the clients that share these events carry out the checks."""
+    events.register("before-send.s3", _before_send)
+
+
+@contextmanager
+def checked(may_write: MayWrite) -> Iterator[None]:
+    """Call `may_write` before each request to S3 that this thread sends in the block. Its error ends the call."""
+    token = _may_write.set(may_write)
+    try:
+        yield
+    finally:
+        _may_write.reset(token)
+
+
+class CheckedBody:
+    """A file that calls `may_write` before each read. After an error the connection closes, and S3 stores nothing.
+
+    Then the SDK tries again, and the check before that try raises the error.
+    """
+
+    def __init__(self, file: BinaryIO, may_write: MayWrite) -> None:
+        self._file = file
+        self._may_write = may_write
+
+    def read(self, size: int = -1) -> bytes:
+        self._may_write()
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def _before_send(**_: Any) -> None:
+    if may_write := _may_write.get():
+        may_write()

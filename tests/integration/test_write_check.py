@@ -1,0 +1,103 @@
+"""A writer that loses its right during a PUT or a copy stores nothing: neither in this try nor in the next one."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from darkroom.aws.bucket import Bucket
+from darkroom.aws.clients import Clients, make_clients
+from darkroom.errors import ClaimLost
+from tests.support.deployment import Deployment
+from tests.support.fault_proxy import LOST_REQUEST, FaultProxy
+
+MIB = 1024 * 1024
+
+
+class Right:
+    """The right to write. It is lost at the `lost_at`-th check after the first request was sent; never if that is 0."""
+
+    def __init__(self, clients: Clients, lost_at: int = 0) -> None:
+        self.lost_at = lost_at
+        self.requests = self.checks = 0
+        clients.s3.meta.events.register_last("before-send", self._count)
+
+    def __call__(self) -> None:
+        self.checks += self.requests > 0
+        if 0 < self.lost_at <= self.checks:
+            raise ClaimLost("another worker has the order")
+
+    def _count(self, **_: Any) -> None:
+        self.requests += 1
+
+
+@pytest.fixture
+def proxy(endpoint: str) -> Iterator[FaultProxy]:
+    with FaultProxy(endpoint) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def clients(proxy: FaultProxy, deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Clients:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+    return make_clients(deployment.settings)
+
+
+@pytest.fixture
+def bucket(deployment: Deployment, clients: Clients) -> Bucket:
+    return Bucket(deployment.settings, clients)
+
+
+def test_a_writer_with_the_right_stores_the_whole_file(bucket: Bucket, clients: Clients) -> None:
+    right = Right(clients)
+    bucket.put("whole", io.BytesIO(b"x" * MIB), "image/jpeg", right)
+    assert bucket.read("whole") == b"x" * MIB
+    assert right.checks > 1, "during the body, too"
+
+
+def test_a_put_whose_right_is_lost_during_the_body(bucket: Bucket, clients: Clients) -> None:
+    right = Right(clients, lost_at=5)
+    with pytest.raises(ClaimLost):
+        bucket.put("cut", io.BytesIO(b"x" * MIB), "image/jpeg", right)
+    assert right.requests == 1
+    assert not bucket.exists("cut")
+
+
+def test_a_put_whose_right_is_lost_between_two_tries(bucket: Bucket, clients: Clients, proxy: FaultProxy) -> None:
+    proxy.rule("s3.PutObject", LOST_REQUEST, times=1)
+    file = io.BytesIO(b"x")
+    right = Right(clients)
+
+    def lost_after_the_first_try() -> None:
+        right()
+        if proxy.seen("s3.PutObject"):
+            raise ClaimLost("another worker has the order")
+
+    with pytest.raises(ClaimLost):
+        bucket.put("second-try", file, "image/jpeg", lost_after_the_first_try)
+    assert proxy.seen("s3.PutObject") == right.requests == 1
+    assert not bucket.exists("second-try")
+
+
+def test_a_copy_whose_right_is_lost_between_two_tries(bucket: Bucket, clients: Clients, proxy: FaultProxy) -> None:
+    bucket.put("source", io.BytesIO(b"x"), "image/jpeg", lambda: None)
+    etag = bucket.etag("source")
+    assert etag is not None
+    proxy.rule("s3.PutObject", LOST_REQUEST, times=1)
+    right = Right(clients, lost_at=1)
+    with pytest.raises(ClaimLost):
+        bucket.copy("source", etag, "target", "image/jpeg", right)
+    assert right.requests == 1
+    assert not bucket.exists("target")
+
+
+def test_the_check_is_for_this_call_only(bucket: Bucket) -> None:
+    def lost() -> None:
+        raise ClaimLost("another worker has the order")
+
+    with pytest.raises(ClaimLost):
+        bucket.put("never", io.BytesIO(b"x"), "image/jpeg", lost)
+    assert not bucket.exists("never")
