@@ -151,7 +151,7 @@ def test_a_new_photo_is_stored_and_sent(tmp_path: Path) -> None:
     assert world.actions == ["store", "send"]
 
 
-def test_an_original_that_was_stored_late_is_told_to_the_sweep(tmp_path: Path) -> None:
+def test_an_order_whose_original_was_stored_late_starts_again(tmp_path: Path) -> None:
     """The sweep may have found no original, and a worker may have failed the order."""
     world = World(None, has_original=False)
     world.context.settings.storing_time = 1e-9
