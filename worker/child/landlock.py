@@ -34,21 +34,26 @@ SIZES = {1: 8, 4: 16, 6: 24}
 """Landlock's version -> bytes of _RulesetAttributes that it knows."""
 
 
+def version() -> int:
+    """The version of this kernel's Landlock, less than 1 if it has none."""
+    return _call(CREATE_RULESET, None, 0, CREATE_RULESET_VERSION)
+
+
 def confine() -> bool:
     """Let this process open, make and remove no files at all, and reach no TCP port, and no process by a signal or an
     abstract socket, as far as this kernel's Landlock knows these rights.
 
     Open files stay open. Returns False if the kernel has no Landlock. Set PR_SET_NO_NEW_PRIVS before.
     """
-    version = _call(CREATE_RULESET, None, 0, CREATE_RULESET_VERSION)
-    if version < 1:
+    known = version()
+    if known < 1:
         return False
     handled = _RulesetAttributes(
-        (1 << _known(FILE_RIGHTS, version)) - 1,
-        BIND_AND_CONNECT_TCP if version >= 4 else 0,
-        ABSTRACT_SOCKETS_AND_SIGNALS if version >= 6 else 0,
+        (1 << _latest(FILE_RIGHTS, known)) - 1,
+        BIND_AND_CONNECT_TCP if known >= 4 else 0,
+        ABSTRACT_SOCKETS_AND_SIGNALS if known >= 6 else 0,
     )
-    ruleset = _call(CREATE_RULESET, ctypes.byref(handled), _known(SIZES, version), 0)
+    ruleset = _call(CREATE_RULESET, ctypes.byref(handled), _latest(SIZES, known), 0)
     if ruleset < 0:
         return False
     try:
@@ -57,9 +62,9 @@ def confine() -> bool:
         os.close(ruleset)
 
 
-def _known(by_version: dict[int, int], version: int) -> int:
-    """The entry of this version, or of the last one before it."""
-    return by_version[max(since for since in by_version if since <= version)]
+def _latest(by_version: dict[int, int], known: int) -> int:
+    """The entry of the version that this kernel knows, or of the last one before it."""
+    return by_version[max(since for since in by_version if since <= known)]
 
 
 def _call(number: int, *arguments: object) -> int:
