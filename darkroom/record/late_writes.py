@@ -23,6 +23,10 @@ IMPORT_TIME = timedelta(minutes=10)
 no claim, so each deletion expects late writes for this time."""
 
 
+LONGEST_WAIT = timedelta(hours=6)
+"""Longest wait after a look that failed."""
+
+
 class ImportTime:
     """The time in which a writer without a claim may store an original. It begins now, before the record is read.
 
@@ -59,3 +63,10 @@ class LateWrites(Stored):
     def looked(self, at: datetime) -> LateWrites | None:
         """What is left to do after a look that began at this time: another look, or nothing (None)."""
         return None if at >= self.until else LateWrites(until=self.until, look_at=self.until)
+
+    def failed(self, wait: float) -> LateWrites:
+        """What is left to do after a look that failed. The next one comes in `wait` seconds; once no writer is left, in
+        as long a time as the looks have failed for."""
+        at = now()
+        failing_for = min(at - self.until, LONGEST_WAIT)
+        return LateWrites(until=self.until, look_at=at + max(timedelta(seconds=wait), failing_for))

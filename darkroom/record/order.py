@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from darkroom.errors import ClaimLost, Conflict, DarkroomError, NotFound, OrderInProgress, ProcessError, Unavailable
+from darkroom.errors import ClaimLost, Conflict, DarkroomError, NotFound, OrderInProgress, ProcessError
 from darkroom.jobs.job_types import Job
 from darkroom.record.clock import now
 from darkroom.record.job import JobRecord
@@ -78,9 +78,10 @@ class Order(Stored):
     `fence`: the newest fence, of the last claim, redrive or burial by the sweep. `message_id`: the SQS message of the
     last claim. `uncounted_claims`: claims that are not attempts, because the jobs were not at fault or no attempt was
     left. `due_at`: when the sweep checks this order. `held_until`: when the time of the last claim is over; None if its
-    worker has reported that it ended its work. `resumed`: a repeated request has continued with the order, so the
-    request that made it must no longer mark it failed. `storing_until`: until then an API process may still be storing
-    the original; None when the original is known to be stored.
+    worker has published all jobs or buried the order. After a retryable error a PUT may still be under way. `resumed`:
+    a repeated request has continued with the order, so the request that made it must no longer mark it failed.
+    `storing_until`: until then an API process may still be storing the original; None when the original is known to be
+    stored.
     """
 
     id: str
@@ -208,8 +209,6 @@ class Order(Stored):
 
         `counts`: whether the failed attempt counts. It does not count if the jobs are not at fault.
         """
-        if not isinstance(error, Unavailable):  # a PUT that timed out may still be carried out
-            self.release()
         jobs = self.unfinished_jobs
         if not jobs:  # only the event is left to send
             return

@@ -250,6 +250,11 @@ class PhotoRecord(PhotoState):
         if self.late_writes:
             self.late_writes = self.late_writes.looked(at)
 
+    def note_failed_look(self, wait: float) -> None:
+        """The objects could not be removed: look again, in `wait` seconds or later (`LateWrites.failed`)."""
+        if self.late_writes:
+            self.late_writes = self.late_writes.failed(wait)
+
     def begin_delivery(self, generation: int, attempt: int, message_id: str, until: datetime) -> None:
         """Start an attempt to deliver a webhook (`Delivery.begin`).
 

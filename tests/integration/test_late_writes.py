@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -21,10 +21,12 @@ from darkroom.record.photo import PhotoRecord
 from tests.support.crash_scene import JOBS, OFTEN, PUT, SELDOM, UPDATE, Scene, runs_of
 from tests.support.exhaustive import matrix
 from tests.support.fault_proxy import Answer, FaultProxy, Forward, ProxyFault, Request, error
-from tests.support.faulty import Fault, start
+from tests.support.faulty import Fault
+from tests.support.halted_worker import HaltedWorker
 from tests.support.ingesting import put as put_file
+from tests.support.records import end_late_writes
+from tests.support.stack import Stack
 from tests.support.waiting import wait_until
-from tests.support.worker_process import WorkerProcess
 
 REMOVE_OBJECTS = "darkroom.aws.bucket:Bucket.remove"
 LIST_RESULTS = "darkroom.aws.bucket:Bucket.results"
@@ -57,37 +59,25 @@ LOOK = {
 """Where a worker dies when its sweep looks for late writes of a living photo."""
 
 
-class FirstWorker(WorkerProcess):
-    """A worker whose faults put a file into `folder` when they halt it; the file `go` releases it."""
+class FirstWorker(HaltedWorker):
+    """The worker that loses the order."""
 
     def __init__(self, scene: Scene, faults: list[Fault], **variables: str) -> None:
-        self.folder = scene.directory / "first"
-        self.folder.mkdir()
-        self._log: Path = scene.directory / "first.log"
-        halting = [Fault(**fault.__dict__ | {"folder": str(self.folder)}) for fault in faults]
         environ = scene.stack.environ | {"DARKROOM_CONCURRENCY": "1"} | SELDOM | variables
-        self.process = start("worker", halting, environ, self._log)
+        super().__init__(environ, faults, scene.directory / "first")
         scene.stack.workers.callback(self.stop)
-
-    @property
-    def halted(self) -> bool:
-        return any(self.folder.glob("reached-*"))
 
     def go_on(self) -> None:
         """Continue, until this worker has died or is done with the message."""
-        (self.folder / "go").touch()
+        self.release()
         self.send(signal.SIGCONT)
         wait_until("the first worker has ended its work", lambda: self.ended or self.logged("order.handled"))
-
-    @property
-    def ended(self) -> bool:
-        return self.process.poll() is not None
 
 
 def halted(scene: Scene, between: Between, faults: list[Fault]) -> None:
     photo = scene.stack.submit(scene.picture, *JOBS)
     first = FirstWorker(scene, faults)
-    wait_until("the first worker is halted", lambda: first.halted)
+    first.wait_until_halted()
     first.send(signal.SIGSTOP)
     interfere(scene, photo, between)
     first.go_on()
@@ -214,7 +204,7 @@ def look_fails(scene: Scene, operation: str, deleted: bool) -> None:
     with FaultProxy(scene.services.clients.s3.meta.endpoint_url) as proxy:
         proxy.rule(operation, error(503, "SlowDown"))
         worker = scene.stack.worker(AWS_ENDPOINT_URL_S3=proxy.url, **OFTEN)
-        wait_until("the sweep has tried more than once", lambda: len(worker.logged("sweep.failed")) > 1)
+        wait_until("the sweep has tried more than once", lambda: len(worker.logged("sweep.clean_up_failed")) > 1)
         assert scene.stack.look(photo).due_at is not None
         proxy.heal()
         wait_until("the photo is no longer due", lambda: scene.stack.look(photo).due_at is None)
@@ -224,6 +214,50 @@ def look_fails(scene: Scene, operation: str, deleted: bool) -> None:
         check_erased(scene, photo)
     else:
         scene.check()
+
+
+def count_requests(proxy: FaultProxy, *services: str) -> dict[str, int]:
+    """How many requests each operation of these services got."""
+    counts: Counter[str] = Counter()
+    for (operation, _), count in proxy.done.items():
+        counts[operation] += count if operation.startswith(services) else 0
+    return dict(+counts)
+
+
+def test_what_an_order_and_a_deletion_cost(stack: Stack, picture: bytes) -> None:
+    """An order that one worker carries out costs no request more than its work; a deletion costs one later look."""
+    photo = stack.submit(picture, *JOBS)
+    with FaultProxy(stack.services.clients.s3.meta.endpoint_url) as proxy:
+        endpoints = {"AWS_ENDPOINT_URL_S3": proxy.url, "AWS_ENDPOINT_URL_DYNAMODB": proxy.url}
+        worker = stack.worker(**SELDOM, **endpoints)
+        assert stack.wait_for(photo).due_at is None
+        stack.wait_until_empty()
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+        assert count_requests(proxy, "s3.", "dynamodb.") == {
+            "dynamodb.GetItem": 1,
+            "dynamodb.PutItem": 2,  # the claim and the results
+            "s3.GetObject": 1,
+            "s3.PutObject": 2,
+        }
+
+    record, _ = stack.services.table.update(photo.id, lambda record: record.delete())
+    stack.services.cleanup.clean_up(record)
+    stack.services.table.update(photo.id, end_late_writes)
+    with FaultProxy(stack.services.clients.s3.meta.endpoint_url) as proxy:
+        endpoints = {"AWS_ENDPOINT_URL_S3": proxy.url, "AWS_ENDPOINT_URL_DYNAMODB": proxy.url}
+        worker = stack.worker(**OFTEN, **endpoints)
+        wait_until("the photo is no longer due", lambda: stack.look(photo).due_at is None)
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+        requests = count_requests(proxy, "s3.", "dynamodb.")
+        del requests["dynamodb.Query"]  # of every sweep
+        assert requests == {
+            "dynamodb.GetItem": 1,
+            "s3.ListObjectsV2": 2,
+            "s3.DeleteObjects": 1,
+            "dynamodb.PutItem": 1,
+        }
 
 
 BETWEEN: tuple[Between, ...] = ("taken-over", "deleted", "taken-over-and-deleted")

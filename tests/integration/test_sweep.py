@@ -13,7 +13,7 @@ import pytest
 from darkroom.errors import Unavailable
 from darkroom.outbox import Outbox
 from darkroom.record.clock import now
-from darkroom.record.keys import upload_key
+from darkroom.record.keys import result_key, upload_key
 from darkroom.record.messages import OrderMessage
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
@@ -69,6 +69,23 @@ def test_an_api_that_died_while_it_deleted(stack: Stack, picture: bytes) -> None
     wait_until("the deletion is finished", lambda: stack.look(photo).late_writes is None)
     assert photo.original is not None
     assert not stack.services.bucket.exists(photo.original.key)
+
+
+def test_an_expired_photo_whose_result_was_stored_late(stack: Stack, picture: bytes) -> None:
+    photo = stack.record(picture, [RESIZE])
+    photo.cancel()
+    photo.expires_at = now()
+    photo.expect_late_writes(now())
+    end_late_writes(photo)
+    stack.services.table.create(photo)
+    stack.store(photo, picture)
+    put(stack.services, result_key(photo.id, next(iter(photo.jobs)), 1, "jpg"), picture)
+    stack.worker(**OFTEN)
+    wait_until("the sweep has looked", lambda: stack.look(photo).late_writes is None)
+    assert stack.objects(photo) == []
+    assert photo.original is not None
+    assert not stack.services.bucket.exists(photo.original.key)
+    assert list(stack.services.table.overdue()) == []
 
 
 def test_a_worker_that_vanished_with_its_message(stack: Stack, picture: bytes) -> None:

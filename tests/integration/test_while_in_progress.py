@@ -12,7 +12,6 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,10 +22,10 @@ from darkroom.services import Services
 from tests.support.api import Api
 from tests.support.exhaustive import matrix
 from tests.support.faulty import Fault, start
+from tests.support.halted_worker import HaltedWorker
 from tests.support.side_by_side import run_side_by_side
 from tests.support.stack import QUICK_LEASE, Stack
 from tests.support.waiting import PATIENCE, wait_until
-from tests.support.worker_process import WorkerProcess
 
 JOBS = [{"type": "resize", "width": 160}, {"type": "metadata"}]
 
@@ -36,13 +35,13 @@ FETCH = "darkroom.aws.bucket:Bucket.fetch"
 ANNOUNCE = "darkroom.outbox:Outbox.announce"
 
 STAGES = {
-    "received": Fault(UPDATE, "before", 1),
-    "claimed": Fault(UPDATE, "after", 1),
-    "fetched": Fault(FETCH, "after", 1),
-    "first-result-stored": Fault(PUT, "after", 1),
-    "all-results-stored": Fault(PUT, "after", 2),
-    "published": Fault(UPDATE, "after", 2),
-    "announced": Fault(ANNOUNCE, "after", 1),
+    "received": Fault(UPDATE, "before", 1, act="wait"),
+    "claimed": Fault(UPDATE, "after", 1, act="wait"),
+    "fetched": Fault(FETCH, "after", 1, act="wait"),
+    "first-result-stored": Fault(PUT, "after", 1, act="wait"),
+    "all-results-stored": Fault(PUT, "after", 2, act="wait"),
+    "published": Fault(UPDATE, "after", 2, act="wait"),
+    "announced": Fault(ANNOUNCE, "after", 1, act="wait"),
 }
 """Where a worker is halted in the work on a message."""
 
@@ -50,27 +49,6 @@ ENDED = ("published", "announced")
 """Stages after which the photo has ended for all who look."""
 
 SELDOM = {"DARKROOM_SWEEP_INTERVAL": "3600"}
-
-
-class HaltedWorker(WorkerProcess):
-    """A worker whose slots wait at a stage until they are released."""
-
-    def __init__(self, environ: dict[str, str], stage: str, folder: Path) -> None:
-        folder.mkdir()
-        self._folder = folder
-        self._log = folder / "worker.log"
-        fault = Fault(**STAGES[stage].__dict__ | {"act": "wait", "folder": str(folder)})
-        self.process = start("worker", [fault], environ | {"DARKROOM_LOG_FORMAT": "json"} | SELDOM, self._log)
-
-    def wait_until_halted(self, slots: int = 1) -> None:
-        def halted() -> bool:
-            assert self.process.poll() is None, self._log.read_text()
-            return len(list(self._folder.glob("reached-*"))) >= slots
-
-        wait_until(f"{slots} slots are halted", halted)
-
-    def release(self) -> None:
-        (self._folder / "go").touch()
 
 
 def check_results(stack: Stack, photo: PhotoRecord) -> None:
@@ -153,7 +131,9 @@ def story(request: pytest.FixtureRequest, api_and_stack: tuple[Api, Stack], pict
         story.ask_all()
         worker = stack.worker(**slots, **SELDOM)
     else:
-        worker = halted = HaltedWorker(stack.environ | slots, story.stage, stack.directory / story.stage)
+        worker = halted = HaltedWorker(
+            stack.environ | SELDOM | slots, [STAGES[story.stage]], stack.directory / story.stage
+        )
         stack.workers.callback(worker.stop)
         halted.wait_until_halted(len(photos))
         story.ask_all()
@@ -211,14 +191,14 @@ class TestAskedInTheMeantime:
 def wake_late(stack: Stack, stage: str, picture: bytes) -> None:
     """The first worker sleeps past its lease; it wakes up while a second one has the message, and has claimed it."""
     photo = stack.submit(picture, *JOBS)
-    environ = stack.environ | {"DARKROOM_CONCURRENCY": "1"}
-    first = HaltedWorker(environ, stage, stack.directory / "first")
+    environ = stack.environ | SELDOM | {"DARKROOM_CONCURRENCY": "1"}
+    first = HaltedWorker(environ, [STAGES[stage]], stack.directory / "first")
     stack.workers.callback(first.stop)
     first.wait_until_halted()
     first.send(signal.SIGSTOP)
     before = stack.look(photo)
     # The second one's lease has to outlast the first one's end, also on a machine that has much to do.
-    second = HaltedWorker(environ | {"DARKROOM_LEASE": "15"}, "claimed", stack.directory / "second")
+    second = HaltedWorker(environ | {"DARKROOM_LEASE": "15"}, [STAGES["claimed"]], stack.directory / "second")
     stack.workers.callback(second.stop)
     second.wait_until_halted()
 

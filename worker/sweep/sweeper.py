@@ -87,8 +87,7 @@ class Sweeper:
         if not photo.deleted_or_expired:
             photo = self._continue_work(photo)
         if photo.late_writes and photo.late_writes.overdue:
-            photo = self._services.cleanup.clean_up(photo)
-            log.info("sweep.cleaned_up", photo_status=photo.status)
+            photo = self._clean_up(photo)
         if photo.status == "expired":  # the index does not know it yet; DynamoDB removes the record later
             self._services.table.postpone(photo_id, photo.due_at)
 
@@ -102,6 +101,16 @@ class Sweeper:
             photo = self._confirm_original(photo, order_id)
             if photo.order(order_id).overdue:
                 photo = self._resend(photo, order_id)
+        return photo
+
+    def _clean_up(self, photo: PhotoRecord) -> PhotoRecord:
+        """Remove what was stored late. If this fails, the photo stays due. Returns its record as it is then."""
+        try:
+            photo = self._services.cleanup.clean_up(photo)
+        except Unavailable as error:
+            log.warning("sweep.clean_up_failed", detail=error.detail)
+            return self._services.table.update(photo.id, lambda record: record.note_failed_look(self._resend_after))[0]
+        log.info("sweep.cleaned_up", photo_status=photo.status)
         return photo
 
     def _look_for_upload(self, photo: PhotoRecord, key: str) -> PhotoRecord:

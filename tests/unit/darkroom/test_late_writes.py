@@ -9,7 +9,7 @@ import pytest
 
 from darkroom.aws.items import item_of
 from darkroom.aws_timeouts import ATTEMPTS, LONGEST_AWS_TIMEOUT, SIGNATURE_VALID, connect_timeout, longest_put
-from darkroom.errors import ChildDied, ClaimLost, Interrupted, LeaseLost, Unavailable
+from darkroom.errors import ChildDied, ClaimLost, LeaseLost, Unavailable
 from darkroom.record.clock import now
 from darkroom.record.direct_upload import UPLOAD_MARGIN, DirectUpload
 from darkroom.record.late_writes import IMPORT_TIME, LONGEST_PUT, ImportTime, LateWrites
@@ -93,13 +93,6 @@ class TestWorkers:
         finish(record, claim(record))
         assert late(record).until == max(ends(first), ends(second))
         assert late(record).look_at == ends(first), "a planned look is not postponed"
-
-    @pytest.mark.parametrize("error", [Interrupted(), ChildDied()])
-    def test_a_worker_that_gave_the_order_back_stores_nothing_more(self, error: Interrupted | ChildDied) -> None:
-        record = photo()
-        record.postpone(claim(record), error, True, 1, RESEND)
-        finish(record, claim(record))
-        assert record.late_writes is None
 
     def test_a_put_that_timed_out_may_still_arrive(self) -> None:
         record = photo()
@@ -194,6 +187,16 @@ class TestLooks:
         claim(record)
         claim(record)
         assert record.due_at == min(only_order(record).due_at, late(record).look_at)
+
+    def test_looks_that_fail_come_less_often_when_no_writer_is_left(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        record = photo()
+        record.delete()
+        waits = []
+        for at in (now(), *(late(record).until + timedelta(minutes=minutes) for minutes in (0, 8, 16, 60 * 24))):
+            monkeypatch.setattr("darkroom.record.late_writes.now", lambda at=at: at)
+            record.note_failed_look(RESEND)
+            waits.append((late(record).look_at - at).total_seconds() / 60)
+        assert waits == [5, 5, 8, 16, 360]
 
 
 class TestDeleted:
