@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import localstack_client.session
 import pytest
 from PIL import Image, ImageStat
 
+from tests.support import probe
 from tests.support.documents import commands, pages, refused, script
 
 if TYPE_CHECKING:
@@ -153,6 +155,22 @@ def test_the_children_that_hold_pixels_are_sandboxed(stack: ComposeProject, make
     (worker,) = stack.containers("worker")
     assert stack.ended(stack.upload(make_photo(640, 480), QUICK))["status"] == "succeeded"
     assert "sandbox.incomplete" not in {line.get("action") for line in stack.logs(worker)}
+
+
+def test_a_photo_that_takes_over_a_child_reaches_nothing(stack: ComposeProject) -> None:
+    stack.up(workers=1)
+
+    def report(*without: str) -> dict[str, str]:
+        walls = [option for wall in without for option in ("--without", wall)]
+        done = stack.compose("exec", "-T", "worker", "python", "-", *walls, stdin=Path(probe.__file__).read_text())
+        found: dict[str, str] = json.loads(done.stdout)
+        return found
+
+    for found in (report(), report("landlock")):
+        assert probe.not_refused(found) == {}
+        assert found[probe.OUTLIVE] == probe.KILLED
+    # Process 1 is Docker's init. It has the worker's whole environment, and runs as the same user.
+    assert report("seccomp", "landlock")["read the secrets of process 1"] == probe.SUCCEEDED
 
     # And as the kernel sees it: one process has a filter of its own on top of the container's.
     look = "import pathlib; print(*(path.read_text() for path in pathlib.Path('/proc').glob('[0-9]*/status')))"

@@ -42,9 +42,9 @@ class ComposeProject:
         self.http = requests.Session()
         self.http.trust_env = False
 
-    def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def compose(self, *arguments: str, check: bool = True, stdin: str = "") -> subprocess.CompletedProcess[str]:
         files = ["-f", "docker-compose.yml", "-f", "tests/e2e/compose.e2e.yml", "--env-file", os.devnull]
-        return self._run(["docker", "compose", *files, *arguments], check=check)
+        return self._run(["docker", "compose", *files, *arguments], check=check, stdin=stdin)
 
     def shell(self, script: str, folder: Path) -> subprocess.CompletedProcess[str]:
         """Run commands with bash as a user types them, including `docker compose`, in a folder of the test."""
@@ -63,12 +63,12 @@ class ComposeProject:
     def docker(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self._run(["docker", *arguments], check=check)
 
-    def _run(self, command: list[str], check: bool) -> subprocess.CompletedProcess[str]:
+    def _run(self, command: list[str], check: bool, stdin: str = "") -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             command,
             cwd=PROJECT,
             env=self.environ,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=900,

@@ -6,6 +6,7 @@ A child imports the program it belongs to, so that it finds the operations repla
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -37,6 +38,7 @@ def allocate_without_end() -> None:
 
 
 def sleep_forever() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     threading.Event().wait()
 
 

@@ -27,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -204,10 +204,12 @@ def make_memory_executable(_scene: Scene) -> None:
 
 @dataclass(frozen=True)
 class Attack:
-    """`happened` looks from outside whether there was an effect. Without it, an attack succeeds if it gets no error."""
+    """`happened` looks from outside whether there was an effect. Without it, an attack succeeds if it gets no error.
+    `refusals` are the outcomes that a wall may have."""
 
     act: Callable[[Scene], object]
     happened: Callable[[Scene], bool] | None = None
+    refusals: Collection[str] = ("EPERM", "EACCES", "ENOSYS", NO_EFFECT)
 
 
 def is_dead(scene: Scene) -> bool:
@@ -242,10 +244,10 @@ OTHERS: Mapping[str, Attack] = {
 """The same, where Landlock knows signals, abstract sockets and ports (version 6)."""
 
 LIMITED: Mapping[str, Attack] = {
-    "write 1.5 GB into its result": Attack(fill_the_disk),
-    "open many files": Attack(open_many),
-    "share memory beyond the cap": Attack(share_memory_beyond_the_cap),
-    "write to the original": Attack(write_to_the_original),
+    "write 1.5 GB into its result": Attack(fill_the_disk, refusals=["EFBIG"]),
+    "open many files": Attack(open_many, refusals=["EMFILE"]),
+    "share memory beyond the cap": Attack(share_memory_beyond_the_cap, refusals=["ENOMEM"]),
+    "write to the original": Attack(write_to_the_original, refusals=["EBADF"]),
     "forge a log line": Attack(forge_a_log_line, lambda scene: FORGED in scene.log.read_bytes()),
 }
 """What limits and missing descriptors refuse, without any wall."""
@@ -286,7 +288,12 @@ CALLS: Mapping[str, Attack] = {
 """What only seccomp refuses."""
 
 ATTACKS = FILES | OTHERS | LIMITED | CALLS
-OUTLIVE = "outlive the worker"
+OUTLIVE, KILLED = "outlive the worker", "ended by SIGKILL"
+
+
+def not_refused(report: Mapping[str, str], attacks: Collection[str] = ATTACKS) -> dict[str, str]:
+    """The attacks that no wall refused, and their outcomes."""
+    return {name: report[name] for name in attacks if report[name] not in ATTACKS[name].refusals}
 
 
 # --- the probe ------------------------------------------------------------------------------------------------------
@@ -361,7 +368,7 @@ def outlive(without: list[str]) -> str:
         if not ours.poll(5):
             os.kill(child, signal.SIGKILL)
             return SUCCEEDED
-    return "ended by SIGKILL"
+    return KILLED
 
 
 def probe(without: list[str]) -> dict[str, str]:
