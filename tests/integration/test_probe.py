@@ -18,6 +18,7 @@ DEPENDS_ON_THE_MACHINE = {
     "read the secrets of process 1",
     "bind another process to a CPU",
     "hold 1,000 MB in a file of memory",
+    "start a thread with files of its own",
     "raise the size of its files",
     "raise its memory",
     "use io_uring",

@@ -45,11 +45,11 @@ SUCCEEDED, NO_EFFECT = "succeeded", "no effect"
 
 # linux/fcntl.h, asm-generic/fcntl.h, linux/ipc.h, linux/prctl.h, linux/sched.h, linux/ptrace.h
 F_SETSIG, IPC_PRIVATE, IPC_CREAT, IPC_RMID, PR_SET_PDEATHSIG = 10, 0, 0o1000, 0, 1
-CLONE_NEWUSER, CLONE_NEWNET, PTRACE_ATTACH = 0x10000000, 0x40000000, 16
+CLONE_NEWUSER, CLONE_FILES, CLONE_THREAD, PTRACE_ATTACH = 0x10000000, 0x400, 0x10000, 16
 
 NUMBERS = {"io_uring_setup": 425, "pidfd_send_signal": 424, "pidfd_open": 434, "clone3": 435, "pidfd_getfd": 438} | {
-    "x86_64": {"add_key": 248, "keyctl": 250, "perf_event_open": 298, "bpf": 321, "userfaultfd": 323},
-    "aarch64": {"add_key": 217, "keyctl": 219, "perf_event_open": 241, "bpf": 280, "userfaultfd": 282},
+    "x86_64": {"clone": 56, "keyctl": 250, "perf_event_open": 298, "bpf": 321, "userfaultfd": 323},
+    "aarch64": {"clone": 220, "keyctl": 219, "perf_event_open": 241, "bpf": 280, "userfaultfd": 282},
 }[platform.machine()]
 """System calls that glibc has no function for."""
 
@@ -92,14 +92,6 @@ def read_secret(process: int | str) -> None:
     Path(f"/proc/{process}/environ").read_bytes()
 
 
-def write_beside(folder: Path) -> None:
-    (folder / "new").write_bytes(b"x")
-
-
-def change_mode(folder: Path) -> None:
-    folder.chmod(0)
-
-
 def kill_by_asynchronous_io(scene: Scene) -> None:
     assert scene.pipe is not None
     fcntl.fcntl(scene.pipe, fcntl.F_SETOWN, scene.victim.pid)
@@ -133,13 +125,15 @@ def fill_the_disk(scene: Scene) -> None:
         os.write(scene.result, bytes(MIB))
 
 
+def map_the_result(scene: Scene) -> None:
+    """A mapping keeps a file on the disk, and counts as no open file."""
+    os.write(scene.result, b"x")
+    call("mmap", None, mmap.PAGESIZE, mmap.PROT_READ, mmap.MAP_SHARED, scene.result, 0)
+
+
 def open_many(scene: Scene) -> None:
     for _ in range(1000):
         os.dup(scene.original)
-
-
-def write_to_the_original(scene: Scene) -> None:
-    os.write(scene.original, b"x")
 
 
 def forge_a_log_line(_scene: Scene) -> None:
@@ -148,13 +142,8 @@ def forge_a_log_line(_scene: Scene) -> None:
             os.write(descriptor, FORGED)
 
 
-def raise_limit(name: str) -> None:
-    unlimited = (ctypes.c_uint64 * 2)(2**64 - 1, 2**64 - 1)
-    call("prlimit", 0, getattr(resource, f"RLIMIT_{name}"), unlimited, None)
-
-
-def limit_another(process: int) -> None:
-    call("prlimit", process, resource.RLIMIT_NOFILE, (ctypes.c_uint64 * 2)(3, 3), None)
+def set_limit(name: str, value: int, process: int = 0) -> None:
+    call("prlimit", process, getattr(resource, f"RLIMIT_{name}"), (ctypes.c_uint64 * 2)(value, value), None)
 
 
 def start_a_process(_scene: Scene) -> None:
@@ -165,6 +154,11 @@ def start_a_process(_scene: Scene) -> None:
 def start_a_process_with_clone3(_scene: Scene) -> None:
     if not system_call("clone3", (ctypes.c_uint64 * 11)(), 88):
         os._exit(0)
+
+
+def start_a_thread_with_files(_scene: Scene) -> None:
+    """A thread without CLONE_FILES. Without CLONE_SIGHAND the kernel refuses it, too, but with another error."""
+    system_call("clone", CLONE_THREAD, None, None, None, None)
 
 
 def connect(family: int, address: object) -> None:
@@ -178,19 +172,11 @@ def send_descriptors(scene: Scene) -> None:
         socket.send_fds(channel, [bytes(4)], [scene.original])  # an empty message
 
 
-def read_memory(scene: Scene) -> None:
+def read_memory(_scene: Scene) -> None:
+    """Of its parent, which has the same objects at the same addresses."""
     buffer = ctypes.create_string_buffer(8)
-    ours = (ctypes.c_uint64 * 2)(ctypes.addressof(buffer), 8)
-    theirs = (ctypes.c_uint64 * 2)(next_mapping(scene.victim.pid), 8)
-    call("process_vm_readv", scene.victim.pid, ours, 1, theirs, 1, 0)
-
-
-def next_mapping(process: int) -> int:
-    """The address of memory that a process can read. The sandbox hides it, so it is looked up before."""
-    return MAPPINGS.get(process, 4096)
-
-
-MAPPINGS: dict[int, int] = {}
+    ours, theirs = ((ctypes.c_uint64 * 2)(at, 8) for at in (ctypes.addressof(buffer), id(SECRET)))
+    call("process_vm_readv", os.getppid(), ours, 1, theirs, 1, 0)
 
 
 def run_new_code(_scene: Scene) -> None:
@@ -227,9 +213,9 @@ FILES: Mapping[str, Attack] = {
     "open its parent's descriptors": Attack(lambda _: Path(f"/proc/{os.getppid()}/fd/0").read_bytes()),
     "list another slot's folder": Attack(lambda scene: list(scene.neighbour.iterdir())),
     "read another slot's file": Attack(lambda scene: (scene.neighbour / "original").read_bytes()),
-    "write into another slot's folder": Attack(lambda scene: write_beside(scene.neighbour)),
+    "write into another slot's folder": Attack(lambda scene: (scene.neighbour / "new").write_bytes(b"x")),
     "remove another slot's file": Attack(lambda scene: (scene.neighbour / "original").unlink()),
-    "write beside its result": Attack(lambda scene: write_beside(scene.neighbour.parent)),
+    "write beside its result": Attack(lambda scene: (scene.neighbour.parent / "new").write_bytes(b"x")),
     "make a device": Attack(lambda scene: os.mknod(scene.neighbour / "device", stat.S_IFIFO)),
 }
 """What seccomp refuses, and Landlock, too."""
@@ -247,27 +233,29 @@ LIMITED: Mapping[str, Attack] = {
     "write 1.5 GB into its result": Attack(fill_the_disk, refusals=["EFBIG"]),
     "open many files": Attack(open_many, refusals=["EMFILE"]),
     "share memory beyond the cap": Attack(share_memory_beyond_the_cap, refusals=["ENOMEM"]),
-    "write to the original": Attack(write_to_the_original, refusals=["EBADF"]),
+    "write to the original": Attack(lambda scene: os.write(scene.original, b"x"), refusals=["EBADF"]),
     "forge a log line": Attack(forge_a_log_line, lambda scene: FORGED in scene.log.read_bytes()),
 }
 """What limits and missing descriptors refuse, without any wall."""
 
 CALLS: Mapping[str, Attack] = {
     "take away another slot's folder": Attack(
-        lambda scene: change_mode(scene.neighbour), lambda scene: not stat.S_IMODE(scene.neighbour.stat().st_mode)
+        lambda scene: scene.neighbour.chmod(0), lambda scene: not stat.S_IMODE(scene.neighbour.stat().st_mode)
     ),
     "look at a file's size": Attack(lambda _: Path("/etc/passwd").stat()),
     "slow down another process": Attack(lambda scene: os.setpriority(os.PRIO_PROCESS, scene.victim.pid, 19)),
     "bind another process to a CPU": Attack(lambda scene: os.sched_setaffinity(scene.victim.pid, [0])),
     "hold 1,200 MB of shared memory": Attack(hold_shared_memory),
     "hold 1,000 MB in a file of memory": Attack(hold_memory_in_a_file),
+    "keep a file without a descriptor": Attack(map_the_result),
+    "start a thread with files of its own": Attack(start_a_thread_with_files),
     "make a message queue": Attack(lambda _: call("msgget", IPC_PRIVATE, IPC_CREAT | 0o600)),
     "clear the parent-death signal": Attack(lambda _: call("prctl", PR_SET_PDEATHSIG, 0, 0, 0, 0)),
     "ignore signals": Attack(lambda _: signal.signal(signal.SIGIO, signal.SIG_IGN)),
-    "raise its CPU time": Attack(lambda _: raise_limit("CPU")),
-    "raise the size of its files": Attack(lambda _: raise_limit("FSIZE")),
-    "raise its memory": Attack(lambda _: raise_limit("AS")),
-    "limit its parent": Attack(lambda scene: limit_another(scene.victim.pid)),
+    "raise its CPU time": Attack(lambda _: set_limit("CPU", 2**64 - 1)),
+    "raise the size of its files": Attack(lambda _: set_limit("FSIZE", 2**64 - 1)),
+    "raise its memory": Attack(lambda _: set_limit("AS", 2**64 - 1)),
+    "limit another process": Attack(lambda scene: set_limit("NOFILE", 3, scene.victim.pid)),
     "start a process": Attack(start_a_process),
     "start a process with clone3": Attack(start_a_process_with_clone3),
     "run a program": Attack(lambda _: os.execv("/bin/true", ["true"])),
@@ -278,6 +266,7 @@ CALLS: Mapping[str, Attack] = {
     "read another process's memory": Attack(read_memory),
     "take another process's descriptor": Attack(take_a_descriptor),
     "use io_uring": Attack(lambda _: system_call("io_uring_setup", 1, ctypes.create_string_buffer(256))),
+    "have open files of its own": Attack(lambda _: call("unshare", CLONE_FILES)),
     "be root in a namespace": Attack(lambda _: call("unshare", CLONE_NEWUSER)),
     "use keys of the kernel": Attack(lambda _: system_call("keyctl", 0, -3, 1)),
     "use bpf": Attack(lambda _: system_call("bpf", 0, (ctypes.c_uint32 * 32)(1, 4, 4, 1), 128)),
@@ -388,8 +377,6 @@ def probe(without: list[str]) -> dict[str, str]:
             neighbour.mkdir(mode=0o700)
             (neighbour / "original").write_bytes(b"another photo")
             victim = subprocess.Popen(["sleep", "1000"], env=os.environ | {"AWS_SECRET_ACCESS_KEY": SECRET})
-            with suppress(OSError):
-                MAPPINGS[victim.pid] = int(Path(f"/proc/{victim.pid}/maps").read_text().partition("-")[0], 16)
             scene = Scene(victim, neighbour, address, server.getsockname()[1], log)
             report[attack_name] = attempt(attack, scene, folder, without)
             if attack.happened is not is_dead and victim.poll() is not None:

@@ -36,12 +36,15 @@ ALLOWED = (
 """System calls that may have any arguments. All others fail with "operation not permitted", except those of
 _with_arguments."""
 
-CLONE_THREAD = 0x10000
+PROT_EXEC, MAP_ANONYMOUS = 4, 0x20
 PR_SET_NAME = 15
 SIGSETXID = 33
-"""Source: linux/sched.h, linux/prctl.h, and glibc's internal-signals.h: it handles this signal itself."""
+"""Source: asm-generic/mman.h, linux/prctl.h, and glibc's internal-signals.h: it handles this signal itself."""
 
-PROT_EXEC = 4
+THREAD = 0x3D0F00
+CLONE_DETACHED = 0x400000
+"""Flags of clone (linux/sched.h) with which glibc starts a thread. musl adds the second one, which does nothing."""
+
 HARMLESS_FCNTL = (fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL, getattr(fcntl, "F_DUPFD_CLOEXEC", 1030))
 
 
@@ -69,11 +72,11 @@ def allowed_names() -> set[str]:
 
 def _with_arguments() -> Iterator[tuple[Any, ...]]:
     """System calls that may have only these arguments. Each entry is one way to make the call."""
-    # Memory, but no new code.
-    yield "mmap", _masked(2, PROT_EXEC, 0)
+    # Memory, but no new code, and no files: a file that is in use takes up the disk, and only open ones are limited.
+    yield "mmap", _masked(2, PROT_EXEC, 0), _masked(3, MAP_ANONYMOUS, MAP_ANONYMOUS)
     yield "mprotect", _masked(2, PROT_EXEC, 0)
-    # A thread, but no process.
-    yield "clone", _masked(0, CLONE_THREAD, CLONE_THREAD)
+    # A thread, but no process, and none with open files of its own.
+    yield "clone", _masked(0, 2**32 - 1 - CLONE_DETACHED, THREAD)
     yield "rt_sigaction", _equal(0, SIGSETXID)
     yield "prctl", _equal(0, PR_SET_NAME)
     # abort() sends a signal to its own process.
