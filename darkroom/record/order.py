@@ -248,10 +248,10 @@ class Order(Stored):
         self.message_id = ""  # the worker that had it counts as dead, so another message may claim the order
         self.due_at = now() + timedelta(seconds=resend_after * RESEND_FACTOR**sends_before)
 
-    def undo_resend(self, resend_after: float) -> None:
-        """The queue did not take the message: try again soon."""
+    def undo_resend(self, retry_after: float) -> None:
+        """The queue did not take the message: try again in so many seconds."""
         self.send_count -= 1
-        self.due_at = min(self.due_at, now() + timedelta(seconds=resend_after))
+        self.due_at = min(self.due_at, now() + timedelta(seconds=retry_after))
 
     def require_abandoned(self, send: int) -> None:
         """Raises Conflict unless the order is abandoned.

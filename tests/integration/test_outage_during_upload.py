@@ -123,6 +123,23 @@ def test_the_upload_sent_again_succeeds(
     assert again.json()["id"] == outage.only_photo().id
 
 
+@pytest.mark.parametrize("operation", ["s3.HeadObject", "sqs.SendMessage"])
+def test_the_sweep_tries_again_soon_when_it_was_interrupted_by_the_outage(
+    endpoint: str, make_stack: Callable[..., Stack], picture: bytes, operation: str
+) -> None:
+    stack = make_stack(DARKROOM_RESEND_AFTER="3600")
+    photo = stack.record(picture, JOBS)
+    photo.order(min(photo.orders)).await_original(0)
+    stack.services.table.create(photo)
+    with FaultProxy(endpoint) as proxy:
+        proxy.rule(operation, error(500, "InternalError"))
+        worker = stack.worker(DARKROOM_SWEEP_INTERVAL="0.2", AWS_ENDPOINT_URL=proxy.url)
+        wait_until("the sweep has met the outage several times", lambda: len(worker.logged("sweep.failed")) > 2)
+        proxy.heal()
+        assert only_job(stack.wait_for(photo)).errors[0].code == "unavailable"
+        worker.stop()
+
+
 def test_an_original_that_is_stored_after_the_sweep_has_looked_for_it(
     make_outage: Callable[..., Outage], picture: bytes
 ) -> None:

@@ -31,6 +31,7 @@ class Sweeper:
     def __init__(self, services: Services, stopping: threading.Event) -> None:
         self._services = services
         self._resend_after = services.settings.resend_after
+        self._retry_after = min(services.settings.resend_after, services.settings.sweep_interval)
         self._stopping = stopping
         self._dead_letters = DeadLetterSweep(services, stopping)
 
@@ -63,15 +64,19 @@ class Sweeper:
                     log.info("sweep.overtaken", detail=error.detail)  # another worker was faster
                 except DarkroomError as error:
                     log.warning("sweep.failed", code=error.code, detail=error.detail)
-                    self._postpone(photo_id)
+                    outage = isinstance(error, Unavailable)
+                    self._postpone(photo_id, self._retry_after if outage else self._resend_after)
                 except Exception:
                     log.exception("sweep.unexpected_error")
-                    self._postpone(photo_id)
+                    self._postpone(photo_id, self._resend_after)
 
-    def _postpone(self, photo_id: str) -> None:
-        """Postpone a photo that cannot be repaired now, so that it does not hide the photos behind it."""
+    def _postpone(self, photo_id: str, seconds: float) -> None:
+        """Postpone a photo that cannot be repaired now, so that it does not hide the photos behind it.
+
+        During an outage this is short, so that the photo is repaired soon after it.
+        """
         try:
-            self._services.table.postpone(photo_id, now() + timedelta(seconds=self._resend_after))
+            self._services.table.postpone(photo_id, now() + timedelta(seconds=seconds))
         except Exception as error:
             log.warning("sweep.not_postponed", detail=str(error), exc_info=not isinstance(error, DarkroomError))
 
@@ -156,7 +161,7 @@ class Sweeper:
             self._services.outbox.send_order(photo, order_id)
         except Unavailable:
             self._services.table.update(
-                photo.id, lambda record: record.order(order_id).undo_resend(self._resend_after), known=photo
+                photo.id, lambda record: record.order(order_id).undo_resend(self._retry_after), known=photo
             )
             raise
         log.warning("sweep.resent", order=order_id, sends=photo.order(order_id).send_count)
