@@ -1,4 +1,4 @@
-"""Crashes that leave no message are mended from the record."""
+"""The sweep repairs, from the records, what crashes leave behind without a message."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def overdue(photo: PhotoRecord) -> PhotoRecord:
     return photo
 
 
-def test_an_api_that_died_before_the_message(stack: Stack, picture: bytes) -> None:
+def test_an_order_whose_message_the_api_did_not_send_is_sent(stack: Stack, picture: bytes) -> None:
     photo = overdue(stack.record(picture, [RESIZE]))
     stack.services.table.create(photo)
     stack.store(photo, picture)
@@ -48,7 +48,7 @@ def test_an_api_that_died_before_the_message(stack: Stack, picture: bytes) -> No
     assert worker.logged("sweep.resent")
 
 
-def test_an_api_that_died_before_the_original(stack: Stack, picture: bytes) -> None:
+def test_an_upload_whose_original_the_api_did_not_store_fails(stack: Stack, picture: bytes) -> None:
     photo = overdue(stack.record(picture, [RESIZE]))
     stack.services.table.create(photo)
     stack.worker(**OFTEN)
@@ -59,7 +59,7 @@ def test_an_api_that_died_before_the_original(stack: Stack, picture: bytes) -> N
     assert event["data"]["status"] == "failed"
 
 
-def test_an_api_that_died_while_it_deleted(stack: Stack, picture: bytes) -> None:
+def test_a_deletion_that_the_api_did_not_finish_is_finished(stack: Stack, picture: bytes) -> None:
     photo = stack.record(picture, [RESIZE])
     photo.delete()
     end_late_writes(photo)
@@ -88,7 +88,7 @@ def test_an_expired_photo_whose_result_was_stored_late(stack: Stack, picture: by
     assert list(stack.services.table.overdue()) == []
 
 
-def test_a_worker_that_vanished_with_its_message(stack: Stack, picture: bytes) -> None:
+def test_an_order_of_a_worker_that_died_with_its_message_is_sent_again(stack: Stack, picture: bytes) -> None:
     photo = stack.record(picture, [RESIZE])
     (order,) = photo.orders
     photo.claim(order, max_attempts=5, time_limit=90, resend_after=300)
@@ -99,13 +99,13 @@ def test_a_worker_that_vanished_with_its_message(stack: Stack, picture: bytes) -
     assert (job.status, job.attempts) == ("succeeded", 2)
 
 
-def test_an_api_that_died_before_it_sent_the_event_of_a_cancelled_upload(stack: Stack) -> None:
+def test_the_event_of_a_cancelled_upload_that_the_api_did_not_send_is_sent(stack: Stack) -> None:
     photo = await_upload(stack.services)
     photo, _ = stack.services.table.update(photo.id, cancel_long_ago)
     stack.worker(**OFTEN)
-    (event,) = wait_until("it is told of", stack.events)
+    (event,) = wait_until("the event is there", stack.events)
     assert (event["data"]["id"], event["data"]["status"]) == (photo.id, "cancelled")
-    wait_until("the sweep is done with it", lambda: stack.look(photo).due_at is None)
+    wait_until("the sweep has nothing left to do", lambda: stack.look(photo).due_at is None)
     assert list(stack.services.table.overdue()) == []
     assert stack.events() == []
 
@@ -117,7 +117,7 @@ def cancel_long_ago(photo: PhotoRecord) -> None:
     photo.upload.sweep_at -= timedelta(hours=1)
 
 
-def test_one_that_cannot_be_mended_does_not_hide_the_others(stack: Stack, picture: bytes) -> None:
+def test_a_photo_that_cannot_be_repaired_does_not_hide_the_others(stack: Stack, picture: bytes) -> None:
     photos = [overdue(stack.record(picture, [RESIZE])) for _ in range(20)]
     for photo in photos:
         stack.services.table.create(photo)
@@ -130,15 +130,15 @@ def test_one_that_cannot_be_mended_does_not_hide_the_others(stack: Stack, pictur
 
 
 @pytest.mark.parametrize("trouble", ["unreadable", "S3 refuses", "expired"])
-def test_however_many_cannot_be_mended_the_others_are_reached(
+def test_many_photos_that_cannot_be_repaired_do_not_hide_the_others(
     stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
-    """They are in one partition, and before the one that can be."""
+    """All photos are in one partition of the index, and those that cannot be repaired come first."""
     for module in ("items", "table"):
         monkeypatch.setattr(f"darkroom.aws.{module}.SHARDS", 1)
     services, long_ago = stack.services, now() - timedelta(hours=9)
     for _ in range(26):
-        make_unmendable(stack, picture, trouble, long_ago)
+        make_unrepairable(stack, picture, trouble, long_ago)
     good = overdue(stack.record(picture, [RESIZE]))
     services.table.create(good)
 
@@ -153,7 +153,7 @@ def test_however_many_cannot_be_mended_the_others_are_reached(
     assert list(services.table.overdue()) == []
 
 
-def make_unmendable(stack: Stack, picture: bytes, trouble: str, since: datetime) -> None:
+def make_unrepairable(stack: Stack, picture: bytes, trouble: str, since: datetime) -> None:
     if trouble == "S3 refuses":
         photo = await_upload(stack.services, until=since)
         put(stack.services, upload_key(photo.id), picture)
@@ -166,7 +166,7 @@ def make_unmendable(stack: Stack, picture: bytes, trouble: str, since: datetime)
     stack.services.table.create(photo)
     if trouble == "unreadable":
         stack.as_a_newer_release(photo)
-    else:  # time goes by: the index does not know of it
+    else:  # it expires later, and the index is not updated
         stack.services.clients.dynamodb.update_item(
             TableName=stack.services.settings.table,
             Key={"pk": f"photo#{photo.id}"},
@@ -176,7 +176,7 @@ def make_unmendable(stack: Stack, picture: bytes, trouble: str, since: datetime)
         )
 
 
-def test_what_was_put_off_is_mended_when_it_can_be(stack: Stack, picture: bytes) -> None:
+def test_a_postponed_photo_is_repaired_when_that_is_possible(stack: Stack, picture: bytes) -> None:
     photo = overdue(stack.record(picture, [RESIZE]))
     stack.services.table.create(photo)
     stack.as_a_newer_release(photo)
@@ -189,7 +189,7 @@ def test_what_was_put_off_is_mended_when_it_can_be(stack: Stack, picture: bytes)
     assert [order.send_count for order in stack.look(photo).orders.values()] == [2]
 
 
-def test_what_is_not_overdue_is_left_alone(stack: Stack, picture: bytes) -> None:
+def test_a_photo_that_is_not_overdue_stays_unchanged(stack: Stack, picture: bytes) -> None:
     waiting = stack.record(picture, [RESIZE])
     stack.services.table.create(waiting)
     stack.store(waiting, picture)
@@ -201,7 +201,7 @@ def test_what_is_not_overdue_is_left_alone(stack: Stack, picture: bytes) -> None
     assert stack.look(waiting) == waiting
 
 
-def test_a_worker_that_was_killed_and_left_files(stack: Stack) -> None:
+def test_files_of_a_killed_worker_are_removed(stack: Stack) -> None:
     spool = stack.services.settings.spool_dir
     spool.mkdir(parents=True, exist_ok=True)
     without_lock, not_held = spool / "slot-without-lock", spool / "slot-not-held"
@@ -219,7 +219,7 @@ def test_a_worker_that_was_killed_and_left_files(stack: Stack) -> None:
     assert not neighbour.folder.exists()
 
 
-def test_a_slots_folder_that_was_removed_is_made_anew(tmp_path: Path) -> None:
+def test_a_folder_of_a_slot_that_was_removed_is_made_again(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     with workspace.files():
         assert is_in_use(workspace.folder)
@@ -231,7 +231,7 @@ def test_a_slots_folder_that_was_removed_is_made_anew(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_removed_is_left_and_the_worker_lives(stack: Stack) -> None:
+def test_a_file_that_cannot_be_removed_does_not_stop_the_worker(stack: Stack) -> None:
     spool = stack.services.settings.spool_dir
     odd, old = spool / "slot-a-file", spool / "slot-old"
     old.mkdir(parents=True)
@@ -243,7 +243,7 @@ def test_what_cannot_be_removed_is_left_and_the_worker_lives(stack: Stack) -> No
     assert worker.process.poll() is None
 
 
-def test_one_photo_with_an_unexpected_error_does_not_hide_the_others(
+def test_an_unexpected_error_with_one_photo_does_not_hide_the_others(
     stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos = [overdue(stack.record(picture, [RESIZE])) for _ in range(5)]
@@ -263,7 +263,7 @@ def test_one_photo_with_an_unexpected_error_does_not_hide_the_others(
     assert sends == [2, 2, 1, 2, 2]
 
 
-def test_one_that_cannot_even_be_put_off_does_not_hide_the_others(
+def test_a_photo_that_cannot_be_postponed_does_not_hide_the_others(
     stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("items", "table"):
@@ -278,7 +278,7 @@ def test_one_that_cannot_even_be_put_off_does_not_hide_the_others(
 
 
 @pytest.mark.parametrize("part", ["sweep", "clean_spool"])
-def test_a_part_of_the_sweep_that_fails_holds_up_no_other(
+def test_a_failure_of_one_part_of_the_sweep_does_not_stop_the_others(
     make_stack: Callable[..., Stack], picture: bytes, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stack = make_stack(DARKROOM_SWEEP_INTERVAL="0.1")
