@@ -172,8 +172,8 @@ def check(scene: Scene, photo: PhotoRecord, between: Between) -> None:
 
 
 def check_erased(scene: Scene, photo: PhotoRecord) -> None:
-    told = {event["id"] for event in scene.stack.events()}
-    assert told <= {photo.event_id("photo.completed")}, "it may have ended before it was deleted"
+    events = {event["id"] for event in scene.stack.events()}
+    assert events <= {photo.event_id("photo.completed")}, "it may have ended before it was deleted"
     scene.check_erased(photo)
 
 

@@ -1,7 +1,7 @@
 """Delete, cancel, retry and more jobs while a photo is in progress, at each stage; and two workers on one order.
 
-Workers are halted at a named stage (tests/support/faulty.py). Nothing reappears, nothing is overwritten, nobody is
-told twice of one generation under two ids, and the first of two workers does no harm when it wakes up.
+Workers are halted at a named stage (tests/support/faulty.py). Nothing reappears, nothing is overwritten, all events of
+a generation have one id, and the first of two workers changes nothing when it wakes up.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Story:
     photos: dict[str, PhotoRecord]
     answers: dict[str, list[int]] = field(default_factory=dict)
     before: dict[str, PhotoRecord] = field(default_factory=dict)
-    told: dict[str, set[str]] = field(default_factory=dict)
+    event_ids: dict[str, set[str]] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
@@ -103,12 +103,12 @@ class Story:
 
     def end(self) -> None:
         for photo in self.photos.values():
-            if photo is not self.photos["delete"]:  # of which nothing is finished any more
+            if photo is not self.photos["delete"]:  # its jobs stay unfinished
                 self.stack.wait_for(photo)
         self.stack.wait_until_empty()
-        self.told = {photo.id: set() for photo in self.photos.values()}
+        self.event_ids = {photo.id: set() for photo in self.photos.values()}
         for event in self.stack.events():
-            self.told[event["data"]["id"]].add(event["id"])
+            self.event_ids[event["data"]["id"]].add(event["id"])
         assert self.stack.receive(self.stack.services.photos.dead_letters) == []
 
 
@@ -154,14 +154,14 @@ class TestAskedInTheMeantime:
         assert story.stack.objects(photo) == []
         assert photo.original is not None
         assert not story.stack.services.bucket.exists(photo.original.key)
-        assert story.told[photo.id] == (ids(photo, 1) if story.ended else set())
+        assert story.event_ids[photo.id] == (ids(photo, 1) if story.ended else set())
 
     def test_what_was_cancelled_stays_so(self, story: Story) -> None:
         photo = story.stack.look(story.photos["cancel"])
         assert story.answers["cancel"] == [409 if story.ended else 200]
         assert photo.status == ("succeeded" if story.ended else "cancelled")
         check_results(story.stack, photo)
-        assert story.told[photo.id] == ids(photo, 1)
+        assert story.event_ids[photo.id] == ids(photo, 1)
 
     def test_more_jobs_do_not_touch_the_first_ones(self, story: Story) -> None:
         photo = story.stack.look(story.photos["more"])
@@ -171,7 +171,7 @@ class TestAskedInTheMeantime:
             assert job.result in (None, photo.jobs[job_id].result)
         check_results(story.stack, photo)
         assert photo.generation == (2 if story.ended else 1)
-        assert story.told[photo.id] == ids(photo, photo.generation)
+        assert story.event_ids[photo.id] == ids(photo, photo.generation)
 
     def test_a_retried_job_is_done_and_the_other_stays_cancelled(self, story: Story) -> None:
         photo = story.stack.look(story.photos["retry"])
@@ -182,7 +182,7 @@ class TestAskedInTheMeantime:
             assert (story.answers["retry"], statuses) == ([200, 202], ["succeeded", "cancelled"])
         check_results(story.stack, photo)
         assert photo.generation == (1 if story.ended else 2)
-        assert story.told[photo.id] == ids(photo, photo.generation)
+        assert story.event_ids[photo.id] == ids(photo, photo.generation)
 
 
 # --- two workers on one order -----------------------------------------------------------------------------------------

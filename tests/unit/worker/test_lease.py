@@ -11,7 +11,7 @@ import pytest
 
 from darkroom.aws.queue import Received
 from darkroom.errors import Unavailable
-from worker.lease import Lease, LeaseKeeper
+from worker.lease import Lease, LeaseKeeper, clock
 from worker.verdict import Delete, Leave, Retry
 
 LEASE = 6
@@ -144,15 +144,27 @@ def test_failing_deletes_do_not_delay_renewals(queue: FailingQueue, keeper: Leas
 
 
 def test_an_expired_lease_is_lost_before_the_keeper_has_noticed(queue: FailingQueue) -> None:
-    assert lease_until(queue, time.monotonic()).lost
-    assert not lease_until(queue, time.monotonic() + LEASE).lost
+    assert lease_until(queue, clock()).lost
+    assert not lease_until(queue, clock() + LEASE).lost
+
+
+def test_a_lease_ends_while_the_machine_is_suspended(queue: FailingQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = lease_until(queue, clock() + LEASE)
+    running = time.clock_gettime
+
+    def suspended(which: int) -> float:
+        """Only this clock of Linux goes on during a suspension (clock_gettime(2))."""
+        return running(which) + (LEASE if which == time.CLOCK_BOOTTIME else 0)
+
+    monkeypatch.setattr(time, "clock_gettime", suspended)
+    assert lease.lost
 
 
 def test_after_a_halt_of_the_process_expired_leases_are_neither_renewed_nor_settled(queue: FailingQueue) -> None:
     keeper = LeaseKeeper(queue, lease=LEASE, heartbeat=1)  # type: ignore[arg-type]
     renewing, settling = keeper.hold(received()), keeper.hold(received("b"))
     keeper.settle(settling, Retry(0))
-    renewing.until = settling.until = time.monotonic()  # as after a halt of the process
+    renewing.until = settling.until = clock()  # as after a halt of the process
     other = keeper.hold(received("c"))
     thread = threading.Thread(target=keeper.run)
     thread.start()
