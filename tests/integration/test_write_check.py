@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
 
 from darkroom.aws.bucket import Bucket
 from darkroom.aws.clients import Clients, make_clients
@@ -15,6 +16,14 @@ from tests.support.deployment import Deployment
 from tests.support.fault_proxy import LOST_REQUEST, FaultProxy
 
 MIB = 1024 * 1024
+
+CHUNK = 16 * 1024
+"""What urllib3 reads of a file at a time."""
+
+
+class Raw(io.BytesIO):
+    def stream(self, *_: Any, **__: Any) -> list[bytes]:
+        return []
 
 
 class Right:
@@ -92,6 +101,27 @@ def test_a_copy_whose_right_is_lost_between_two_tries(bucket: Bucket, clients: C
         bucket.copy("source", etag, "target", "image/jpeg", right)
     assert right.requests == 1
     assert not bucket.exists("target")
+
+
+def test_over_https_the_file_is_sent_in_chunks_and_each_read_is_checked(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent: a handler reads the body as the connection would, and answers."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://s3.example.com")
+    clients = make_clients(deployment.settings)
+    sent = []
+
+    def answer(request: Any, **_: Any) -> AWSResponse:
+        while block := request.body.read(CHUNK):
+            sent.append(block)
+        return AWSResponse(request.url, 200, {"x-amz-request-id": "1"}, Raw())
+
+    clients.s3.meta.events.register_last("before-send", answer)
+    bucket = Bucket(deployment.settings, clients)
+    checks = []
+    bucket.put("https", io.BytesIO(b"x" * 3 * MIB), "image/jpeg", lambda: checks.append(len(sent)))
+    assert b"".join(sent).count(b"x" * MIB) == 3
+    assert len(set(checks)) > 2, "while the file is sent"
 
 
 def test_the_check_is_for_this_call_only(bucket: Bucket) -> None:
