@@ -23,9 +23,11 @@ PROBE_PACE = 0.25
 
 
 class GoodClient:
-    def __init__(self, port: int, photo: bytes, key: str | None = None) -> None:
+    def __init__(self, port: int, photo: bytes, key: str | None = None, round_trip: float = 0) -> None:
+        """`round_trip`: seconds from the connection to the request, as over a network."""
         self._port = port
         self._photo = photo
+        self._round_trip = round_trip
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     def upload(self) -> tuple[int, bytes]:
@@ -51,6 +53,8 @@ class GoodClient:
     def _request(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
         try:
+            connection.connect()
+            time.sleep(self._round_trip)
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()

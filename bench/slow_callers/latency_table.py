@@ -37,6 +37,8 @@ class Measured:
     """Load average of the machine at the end."""
     attackers: Counter[str] = field(default_factory=Counter)
     """What the attackers met, such as `answer 429`, and how often."""
+    tracebacks: int = 0
+    """In the log of the API."""
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -59,13 +61,15 @@ def goal_missed(measured: Measured) -> list[str]:
             faults.append(f"{name}: {_listed(failed)}, of {len(samples)} requests")
         if samples and (slow := percentile([sample.seconds for sample in samples], 99)) >= goal:
             faults.append(f"{name}: p99 {slow:.2f} s, the goal is below {goal:g} s")
+    if measured.tracebacks:
+        faults.append(f"{measured.tracebacks} tracebacks in the API's log")
     return faults
 
 
 def unexpected_failures(measured: Measured) -> list[str]:
-    """Requests of the good client that failed, and answers to attackers that are no refusals but faults of the API."""
+    """Failed requests of the good client, answers 500 to attackers, and tracebacks in the API's log."""
     faults = [*failures(measured.uploads, "202"), *failures(measured.probes, "200")]
-    return faults + [met for met in measured.attackers if met == "answer 500"]
+    return faults + [met for met in measured.attackers if met == "answer 500"] + ["traceback"] * measured.tracebacks
 
 
 HEAD = (

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.scale.sample_photos import make_photo
@@ -42,13 +42,20 @@ class RunningApi:
 
 
 class WaveBench:
-    """A context with the emulator and Darkroom's resources on it. `directory`: for state, spool and logs."""
+    """A context with the emulator and Darkroom's resources on it.
 
-    def __init__(self, directory: Path, uploads: int) -> None:
+    `directory`: for state, spool and logs. `uploads`: of the good client in each measurement. `variables`: settings of
+    the API. `round_trip`: of the good client, in seconds.
+    """
+
+    def __init__(self, directory: Path, uploads: int, variables: dict[str, str], round_trip: float) -> None:
         self.photo = make_photo(directory / "photo.jpg", PHOTO, seed=1).read_bytes()
         self._directory = directory
         self._uploads = uploads
+        self._variables = variables
+        self._round_trip = round_trip
         self._emulator = Emulator(directory / "aws")
+        self._log = directory / "api.log"
         self._quiet: dict[bool, Measured] = {}
 
     def __enter__(self) -> WaveBench:
@@ -57,6 +64,7 @@ class WaveBench:
             {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DARKROOM_"))}
             | self._emulator.environ
             | {"AWS_DEFAULT_REGION": "us-east-1", "DARKROOM_SPOOL_DIR": str(self._directory / "spool")}
+            | self._variables
         )
         os.environ |= self._environ
         services = Services.connect(read_settings(self._environ))
@@ -87,8 +95,8 @@ class WaveBench:
             with Attackers(api.port, wave.attacks(api.target), addresses) as attackers:
                 time.sleep(SETTLE)
                 seen = self._sample(api, wave.name, addresses, 0 if wave.hung_aws else self._uploads)
-            seen.attackers.update(attackers.met)
-        return seen
+            tracebacks = self._log.read_text(errors="replace").count("Traceback (most recent call last)")
+        return replace(seen, attackers=attackers.met, tracebacks=tracebacks)
 
     def _sample(self, api: RunningApi, name: str, addresses: int, uploads: int) -> Measured:
         sent, probed = api.good_client.measure(uploads, self._uploads * UPLOAD_PACE)
@@ -101,9 +109,9 @@ class WaveBench:
         good, bad = (new_key(), new_key()) if keys else (None, None)
         if good and bad:
             environ["DARKROOM_API_KEYS"] = f"good:{hash_of(good)} bad:{hash_of(bad)}"
-        process = LocalProcess("the API", "api", self._directory / "api.log", environ)
+        process = LocalProcess("the API", "api", self._log, environ)
         try:
-            client = GoodClient(port, self.photo, good)
+            client = GoodClient(port, self.photo, good, self._round_trip)
             _wait_for(client, process)
             for _ in range(WARM_UP):
                 client.upload()

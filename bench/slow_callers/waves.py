@@ -42,9 +42,16 @@ class AttackTarget:
         return f"GET {path} HTTP/1.1\r\nHost: x\r\n{self._authorization}\r\n".encode() * times
 
     def slow_upload(self) -> bytes:
-        """An upload of 50 MB, with the first bytes of a JPEG file."""
-        head = "POST /v1/photos HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 50000000\r\n"
-        return f"{head}{self._authorization}\r\n".encode() + b"\xff\xd8\xff\xe0"
+        """The beginning of an upload of 50 MB, with the first bytes of a JPEG file."""
+        return self._upload("Content-Length: 50000000") + b"\xff\xd8\xff\xe0"
+
+    def chunked_upload(self) -> bytes:
+        """The head of an upload in chunks."""
+        return self._upload("Transfer-Encoding: chunked")
+
+    def _upload(self, framing: str) -> bytes:
+        head = f"POST /v1/photos HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n{framing}\r\n"
+        return f"{head}{self._authorization}\r\n".encode()
 
     @property
     def _authorization(self) -> str:
@@ -101,6 +108,16 @@ FURTHER_WAVES = [
     ),
     Wave("silent connections", "2,000 connections send nothing", lambda _: [Attack(2000, "stay silent")]),
     Wave(
+        "more slow heads",
+        "4,500 connections, more than the API has, send a request's head, 2 bytes a second",
+        lambda _: [Attack(4500, "send more", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ", b"x")],
+    ),
+    Wave(
+        "kept connections",
+        "2,500 connections ask for /healthz once and stay open",
+        lambda target: [Attack(2500, "read slowly", target.get("/healthz"))],
+    ),
+    Wave(
         "HTTP/1.0 readers",
         "100 connections ask for a 1.5 MB file with HTTP/1.0 and read 1.5 KB/s",
         lambda _: [Attack(100, "read slowly", f"GET {BIG_FILE} HTTP/1.0\r\n\r\n".encode())],
@@ -109,5 +126,33 @@ FURTHER_WAVES = [
         "many small requests",
         "100 connections pipeline 2,000 GETs of the OpenAPI document and read 1.5 KB/s",
         lambda target: [Attack(100, "read slowly", target.get("/openapi.json", times=2000))],
+    ),
+    Wave(
+        "small chunks",
+        "40 uploads send chunks of one byte as fast as they can; there are no API keys",
+        lambda target: [Attack(40, "send more", target.chunked_upload(), b"1\r\nx\r\n" * 20_000, pause=0)],
+    ),
+    Wave(
+        "trailers",
+        "20 chunked uploads send trailers without end, 350 KB a second",
+        lambda target: [
+            Attack(20, "send more", target.chunked_upload() + b"1\r\nx\r\n0\r\n", b"X-A: b\r\n" * 5000, pause=0.1)
+        ],
+    ),
+    Wave(
+        "waits",
+        "300 connections ask for a photo with `?wait=60` again and again; there are no API keys",
+        lambda target: [Attack(300, "ask again", target.get(f"/v1/photos/{target.photo}?wait=60"))],
+    ),
+    Wave(
+        "lists",
+        "100 connections with the key of one owner pipeline 100 GETs of a list and read nothing",
+        lambda target: [Attack(100, "read nothing", target.get("/v1/photos?limit=100", times=100))],
+        keys=True,
+    ),
+    Wave(
+        "OpenAPI document",
+        "20 connections ask for the OpenAPI document again and again",
+        lambda target: [Attack(20, "ask again", target.get("/openapi.json"))],
     ),
 ]

@@ -93,6 +93,12 @@ class TestGoals:
         assert unexpected_failures(refused) == []
         assert unexpected_failures(faulty) == ["answer 500"]
 
+    def test_a_traceback_in_the_log_misses_them(self) -> None:
+        seen = Measured("silent connections", 1, UPLOADS, PROBES, 0.5, tracebacks=2)
+
+        assert goal_missed(seen) == ["2 tracebacks in the API's log"]
+        assert unexpected_failures(seen) == ["traceback", "traceback"]
+
 
 class TestAddresses:
     def test_attackers_have_distinct_loopback_addresses_that_are_not_the_good_clients(self) -> None:
