@@ -74,7 +74,9 @@ def main() -> int:
     needed = [str(kind) for kind in refused(found, seccomp.allowed_names()) if not kind.harmless]
     if needed:
         print("\nThe filter refuses what children need:", *needed, sep="\n")
-    return 1 if status or needed else 0
+    if not calls:
+        print("No child entered its sandbox, or the trace shows none.")
+    return 0 if calls and not status and not needed else 1
 
 
 def write_photos(folder: Path, more: Path | None) -> None:

@@ -33,6 +33,7 @@ from worker.child.protocol import Failure
 
 MARK = "/case: "
 WITH_FILTER = "--filter"
+EMULATED = "--python"
 
 MAX_PIXELS = 100_000_000
 TIME_LIMIT = 1800.0
@@ -65,6 +66,9 @@ def _enter_and_mark(limits: CaseLimits, pipe: Connection) -> list[str]:
 sandbox.enter = _enter_and_mark
 if WITH_FILTER not in sys.argv:
     seccomp.refuse_system_calls = lambda: True
+if EMULATED in sys.argv:
+    # The emulator's own files are among those that a child would close, the trace for example.
+    sandbox._close_all_but = lambda _kept: None
 
 
 # --- in the program ---------------------------------------------------------------------------------------------------
@@ -77,12 +81,12 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument(WITH_FILTER, action="store_true")
-    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument(EMULATED, default=sys.executable)
     options = parser.parse_args()
     multiprocessing.set_executable(options.python)
     start_fork_server()
     with tempfile.TemporaryDirectory() as spool:
-        emulated = options.python != sys.executable
+        emulated = EMULATED in sys.argv
         # An emulator does not cap memory, and the memory that it needs itself would count.
         cases = _Cases(Path(spool), None if emulated else CHILDS_MEMORY)
         for photo in sorted((options.folder / "sound").iterdir()):
