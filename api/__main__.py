@@ -27,6 +27,12 @@ KEEP_ALIVE = 75
 REQUEST_LINE = 8190
 """Bytes. The query of a raw upload may hold its jobs."""
 
+CONNECTIONS = 2000
+"""Of each process, at least. Beyond them it closes idle and slow ones for new ones."""
+
+CONNECTIONS_PER_THREAD = 100
+"""At least. More connections than requests that wait for a thread, so that some can always be closed."""
+
 OPEN_FILES = 65_536
 """Each photo of an upload is an open file until it is stored, and each caller is a socket."""
 
@@ -44,6 +50,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "worker_class": f"{Worker.__module__}.{Worker.__name__}",
             "workers": self.settings.api_processes,
             "threads": self.settings.api_threads,
+            "worker_connections": max(CONNECTIONS, CONNECTIONS_PER_THREAD * self.settings.api_threads),
             "graceful_timeout": GRACE,
             "keepalive": KEEP_ALIVE,
             "limit_request_line": REQUEST_LINE,

@@ -10,6 +10,7 @@ from flask.json.provider import DefaultJSONProvider
 from flask_openapi3.models.info import Info
 from flask_openapi3.models.server import Server
 from flask_openapi3.openapi import OpenAPI
+from werkzeug.exceptions import NotFound
 
 from api.access import auth
 from api.context import EXTENSION, Context, context
@@ -102,6 +103,7 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes + 1
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_FORM_TEXT
     app.config["MAX_FORM_PARTS"] = settings.max_photos + MAX_FORM_FIELDS
+    app.before_request(_refuse_empty_parts)
     app.before_request(_limit_body)
     app.before_request(ask_hanging_services_once)
     app.after_request(_end_body)
@@ -118,6 +120,12 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     app.add_url_rule("/", "root", lambda: redirect(f"{settings.base_url}/docs"))
     app.add_url_rule("/openapi.json", "openapi", lambda: openapi_json(app, keys_needed))
     return app
+
+
+def _refuse_empty_parts() -> None:
+    """`//v1/photos` is no other name of `/v1/photos`: werkzeug ignores slashes at the start of a path."""
+    if request.environ["PATH_INFO"].startswith("//"):
+        request.url_rule, request.routing_exception = None, NotFound()
 
 
 def _limit_body() -> None:

@@ -145,6 +145,15 @@ class ApiSettings(_Group):
     port: int = Field(8080, ge=1, le=65535, description="Port that the API listens on.")
     api_processes: int = Field(2, ge=1, le=64, description="gunicorn worker processes of the API.")
     api_threads: int = Field(16, ge=2, le=256, description="Threads of each API process; each serves one request.")
+    connections_per_address: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="Connections that one client address may have to one machine at a time; each API process allows "
+        "its share of them, rounded up. An IPv6 address counts together with its /64 network. 0: no limit. Set it "
+        "only where callers connect to the API directly: behind a proxy or load balancer, and under docker compose, "
+        "all callers have the same address.",
+    )
     silence: int = Field(
         60, ge=1, le=3600, description="Seconds after which the API drops a caller that stops sending its request."
     )

@@ -57,6 +57,7 @@ class CallerSocket(socket.socket):
         self.continue_expected = False
         """The caller waits for `100 Continue` before it sends the body."""
         self.admission: Admission | None = None
+        self.on_close: Callable[[], None] = lambda: None
         self.linger, self.max_linger = LINGER_LIMIT, MAX_LINGER
         self._body_limit, self._max_body = LINGER_LIMIT, 0
 
@@ -118,4 +119,5 @@ class CallerSocket(socket.socket):
         if self.admission:
             self.admission.release(self.request.body_size)
             self.admission = None
+        self.on_close()
         super().close()

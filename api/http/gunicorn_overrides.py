@@ -23,14 +23,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import selectors
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from gunicorn import util  # type: ignore[import-untyped]
@@ -39,14 +41,23 @@ from gunicorn.http.errors import LimitRequestHeaders  # type: ignore[import-unty
 from gunicorn.http.parser import RequestParser  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
+from api.http.caller_table import CallerTable
 from api.http.connection import CallerSocket
-from api.http.malformed import malformed_response
+from api.http.head_rules import InvalidHead, check_head
+from api.http.refusals import malformed_response, refusal
 from api.http.request import BodyAwaited
 from api.http.request_buffer import MAX_HEAD
 from api.http.time_limits import Progress
+from darkroom.settings import Settings
 
 CHECK_INTERVAL = 0.5
 """Seconds between two looks for connections whose time is over."""
+
+RETRY_AFTER = 2
+"""Seconds after which a refused caller may try again. An estimate: the time when others are answered is unknown."""
+
+WAITING_PER_THREAD = 32
+"""Requests that may wait for a thread, for each thread. Further ones are refused."""
 
 MAX_UNSENT = 32 * 1024 * 1024
 """Bytes of responses that a process holds in memory for callers who have not read them. Beyond that it closes the
@@ -79,9 +90,11 @@ class Parser(RequestParser):  # type: ignore[misc]
             self.repeat = False
             return self.mesg
         try:
-            return super().__next__()
+            request = super().__next__()
         except TimeoutError:
             raise LimitRequestHeaders(f"the head of the request has more than {MAX_HEAD:,} bytes") from None
+        check_head(request.version, request.headers)
+        return request
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -89,15 +102,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        settings: Settings = self.app.settings
+        self.spool_dir = settings.spool_dir
+        self.callers = CallerTable(math.ceil(settings.connections_per_address / settings.api_processes))
+        self.max_collected = settings.api_threads * settings.max_request_bytes
         self.phases: dict[TConn, Phase] = {}
+        self.in_pool = 0
+        """Requests that a thread runs, or that wait for a thread."""
         self.next_check = 0.0
 
     def enqueue_req(self, conn: TConn) -> None:
         """Collect the head of the connection's next request, then answer it."""
-        if not isinstance(conn.sock, CallerSocket):
-            conn.sock = CallerSocket(conn.sock, self.app.settings.spool_dir)
-            conn.parser = Parser(self.cfg, conn.sock, conn.client)
-            conn.initialized = conn.data_ready = True  # otherwise gunicorn would wait for data in the thread
+        if not isinstance(conn.sock, CallerSocket) and not self._take_over(conn):
+            return
         caller = conn.sock
         caller.request.begin_head()
         self._begin(
@@ -110,6 +127,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 expired=partial(self._drop, conn),
             ),
         )
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        if isinstance(exc, InvalidHead):
+            client.sendall(malformed_response(exc.status, str(exc)))
+        else:
+            super().handle_error(req, client, addr, exc)
 
     def handle(self, conn: TConn) -> Any:
         try:
@@ -128,6 +151,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return super().handle_request(req, conn)
 
     def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
+        self.in_pool -= 1
         result = None if fs.cancelled() or fs.exception() else fs.result()
         caller = conn.sock
         if result is _BODY_AWAITED:
@@ -148,7 +172,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 expired=partial(self._drop, conn),
             )
         self._begin(conn, phase)
-        if self.phases.get(conn) is phase and caller.response.memory:
+        if self.phases.get(conn) is phase:
             self._bound_memory()
 
     def murder_pending(self) -> None:
@@ -156,18 +180,45 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if now < self.next_check:
             return
         self.next_check = now + CHECK_INTERVAL
+        self._bound_disk()
         for conn, phase in list(self.phases.items()):
             if phase.progress().expires <= now:
                 self._end(conn)
                 phase.expired()
 
+    def _take_over(self, conn: TConn) -> bool:
+        """Returns False when the connection is refused."""
+        caller = conn.sock = CallerSocket(conn.sock, self.spool_dir)
+        conn.parser = Parser(self.cfg, caller, conn.client)
+        conn.initialized = conn.data_ready = True  # otherwise gunicorn would wait for data in the thread
+        caller.on_close = partial(self.callers.remove, caller)
+        if not self.callers.add(caller, conn.client[0]):
+            self._refuse(conn, HTTPStatus.TOO_MANY_REQUESTS, "your address has too many connections to this server")
+            return False
+        if self.nr_conns >= self.worker_connections:
+            self._make_room()
+        return True
+
     def _run(self, conn: TConn) -> None:
         if conn.sock.asks_for_liveness:
             done: Future[Any] = Future()
+            self.in_pool += 1
             done.set_result(self.handle(conn))
             self.finish_request(conn, done)
+        elif self.in_pool >= self.cfg.threads * (1 + WAITING_PER_THREAD):
+            self._refuse(conn, HTTPStatus.SERVICE_UNAVAILABLE, "too many requests are waiting for this server")
         else:
+            self.in_pool += 1
             super().enqueue_req(conn)
+
+    def _refuse(self, conn: TConn, status: HTTPStatus, detail: str) -> None:
+        """Answer without a thread, and close the connection."""
+        try:
+            conn.sock.sendall(refusal(status, detail, RETRY_AFTER))
+        except OSError:
+            self._drop(conn)
+        else:
+            self._linger(conn)
 
     def _run_without_rest(self, conn: TConn) -> None:
         """The caller was too slow. The app finds that out when it reads the body, and says so in its response."""
@@ -235,16 +286,37 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.nr_conns -= 1
         conn.close()
 
+    def _make_room(self) -> None:
+        """All connections are in use: close the one that has been idle for the longest time, or else the slowest one.
+
+        Otherwise callers who only hold connections would keep others from connecting.
+        """
+        if self.keepalived_conns:
+            self.keepalived_conns[0].timeout = 0
+            self.murder_keepalived()
+        elif slowest := self._slowest(self.phases):
+            self._drop(slowest)
+
     def _bound_memory(self) -> None:
         """Close the connections of the slowest readers while too much of responses waits in memory."""
-        readers = [conn for conn in self.phases if conn.sock.response.memory]
-        readers.sort(key=lambda conn: conn.sock.response.progress.speed)
-        waiting = sum(conn.sock.response.memory for conn in readers)
-        for conn in readers:
-            if waiting <= MAX_UNSENT:
+        while self.callers.unsent > MAX_UNSENT:
+            if not (slowest := self._slowest(conn for conn in self.phases if conn.sock.response.memory)):
                 break
-            waiting -= conn.sock.response.memory
-            self._drop(conn)
+            self._drop(slowest)
+
+    def _bound_disk(self) -> None:
+        """Give up the slowest uploads while all of them together have too much on disk."""
+        while self.callers.collected > self.max_collected:
+            if not (slowest := self._slowest(conn for conn in self.phases if conn.sock.request.on_disk)):
+                break
+            self._drop(slowest)
+
+    def _slowest(self, conns: Iterable[TConn]) -> TConn | None:
+        def speed(conn: TConn) -> tuple[float, float]:
+            progress = self.phases[conn].progress()
+            return progress.speed, progress.begun
+
+        return min(conns, key=speed, default=None)
 
 
 class GunicornLog(Logger):  # type: ignore[misc]

@@ -37,6 +37,7 @@ class RequestBuffer:
         self._spool_dir = spool_dir
         self._data = b""
         self._searched = 0
+        self._head_too_long = False
         self._body: IO[bytes] | None = None
         self._body_end: BodyEnd | None = None
         self._most = 0
@@ -100,6 +101,11 @@ class RequestBuffer:
         """Whether the body was collected, complete or not."""
         return self._body is not None
 
+    @property
+    def on_disk(self) -> int:
+        """Bytes of the body in its file."""
+        return self.body_size if self._body else 0
+
     def begin_body(self, limit: TimeLimit, most: int) -> None:
         """Collect the body from now on, but no more than about `most` bytes of it."""
         self.progress = Progress(limit)
@@ -150,13 +156,15 @@ class RequestBuffer:
     def read(self, size: int) -> bytes:
         """What has arrived, at most `size` bytes; nothing when the caller has closed the connection.
 
-        Raises TimeoutError when nothing has arrived.
+        Raises TimeoutError when nothing has arrived, or when the head is too long.
         """
         if self._body and (data := self._body.read(size)):
             return data
         if self._data:
             data, self._data = self._data[:size], self._data[size:]
             return data
+        if self._head_too_long:
+            raise TimeoutError(f"the head has more than {MAX_HEAD:,} bytes")
         try:
             return b"" if self.ended else self._receive(size)
         except BlockingIOError:
@@ -173,9 +181,11 @@ class RequestBuffer:
         return socket.socket.recv(self._caller, size)
 
     def _head_complete(self) -> bool:
-        found = _HEAD_END.search(self._data, self._searched)
+        found = _HEAD_END.search(self._data, self._searched, MAX_HEAD)
         self._searched = max(0, len(self._data) - 2)
-        return bool(found) or len(self._data) >= MAX_HEAD
+        if not found and len(self._data) >= MAX_HEAD:
+            self._data, self._head_too_long = self._data[:MAX_HEAD], True
+        return bool(found) or self._head_too_long
 
     def _write(self, data: Any) -> None:
         self.body_size += len(data)

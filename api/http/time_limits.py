@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ class Progress:
 
     def __init__(self, limit: TimeLimit) -> None:
         self._limit = limit
-        self._begun = self._last_moved = time.monotonic()
+        self.begun = self._last_moved = time.monotonic()
         self.moved = 0
         """Bytes."""
 
@@ -37,9 +38,10 @@ class Progress:
     def expires(self) -> float:
         """Monotonic time at which the transfer has taken too long, if no other byte moves."""
         more = self.moved / self._limit.rate if self._limit.rate else 0
-        return min(self._begun + self._limit.seconds + more, self._last_moved + self._limit.pause)
+        return min(self.begun + self._limit.seconds + more, self._last_moved + self._limit.pause)
 
     @property
     def speed(self) -> float:
-        """Bytes per second so far. The first second counts as a whole one."""
-        return self.moved / max(1.0, time.monotonic() - self._begun)
+        """Bytes per second so far. Infinite during the first second, in which nothing can be called slow."""
+        elapsed = time.monotonic() - self.begun
+        return self.moved / elapsed if elapsed > 1 else math.inf

@@ -199,7 +199,14 @@ def test_many_slow_uploads_leave_threads_for_others(api: Any, picture: bytes) ->
         ("GET /healthz HTTP/1.1", "X\0: 1\r\n", 400),
         ("nonsense", "", 400),
         ("GET /healthz HTTP/1.1", "Expect: nonsense\r\n", 417),
+        ("GET /healthz?" + "x" * 100_000 + " HTTP/1.1", "", 414),
+        ("GET /healthz HTTP/1.1", "".join(f"X-{n}: {'x' * 8000}\r\n" for n in range(5)), 431),
         ("POST /v1/photos HTTP/1.1", "Transfer-Encoding: gzip\r\n", 400),
+        ("POST /v1/photos HTTP/1.1", "Transfer-Encoding: gzip, chunked\r\n", 501),
+        ("POST /v1/photos HTTP/1.1", "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", 501),
+        ("POST /v1/photos HTTP/1.1", "Transfer-Encoding: identity, chunked\r\n", 501),
+        ("GET /healthz HTTP/1.1", "TE: gzip, chunked\r\n", 400),
+        ("GET /healthz HTTP/1.1", "Host: y\r\n", 400),
         ("POST /v1/photos HTTP/1.1", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", 400),
         ("POST /v1/photos HTTP/1.1", "Content-Length: -1\r\n", 400),
     ],
@@ -214,6 +221,41 @@ def test_invalid_http_gets_a_problem_document(caller: socket.socket, request_lin
     problem = json.loads(answer.read())
     assert problem["status"] == status
     assert problem["request_id"] == answer.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize("host", ["", "Host: a b\r\n", "Host: x/y\r\n", "Host: x:80a\r\n"])
+def test_http_1_1_needs_a_valid_host(caller: socket.socket, host: str) -> None:
+    caller.sendall(f"GET /healthz HTTP/1.1\r\n{host}\r\n".encode())
+
+    status, problem = read_answer(caller)
+
+    assert (status, problem["status"]) == (400, 400)
+    assert "Host" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GET /healthz HTTP/1.0\r\n",
+        "GET /healthz HTTP/1.1\r\nHost:\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: [::1]:80\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: x\r\nTE: trailers, gzip;q=0.5\r\n",
+    ],
+)
+def test_hosts_and_codings_that_http_allows_are_accepted(caller: socket.socket, head: str) -> None:
+    caller.sendall(f"{head}\r\n".encode())
+
+    assert read_answer(caller) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["//v1/photos", "///v1/photos", "//healthz", "//", "//docs"])
+def test_slashes_at_the_start_of_a_path_get_404(caller: socket.socket, method: str, path: str) -> None:
+    caller.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+
+    status, problem = read_answer(caller)
+
+    assert (status, problem["type"]) == (404, "urn:darkroom:problem:not_found")
 
 
 @pytest.mark.parametrize("path", ["/v1/dead-letters//redrive", "/v1/dead-letters///redrive", "/v1/photos//jobs"])

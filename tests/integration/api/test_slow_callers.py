@@ -112,7 +112,6 @@ def test_slow_bodies_of_one_owner_leave_threads_for_the_others(keyed: Any, metho
 
 
 def test_an_owner_may_send_a_limited_number_of_bodies_at_once(keyed: Any) -> None:
-    carol = {"Authorization": f"Bearer {CAROL}"}
     with contextlib.ExitStack() as slow:
         callers = []
         for _ in range(2):
@@ -129,8 +128,12 @@ def test_an_owner_may_send_a_limited_number_of_bodies_at_once(keyed: Any) -> Non
         assert problem["type"] == "urn:darkroom:problem:too_many_requests"
         assert "the bodies of 1 of your requests" in problem["detail"]
         assert int(answer.headers["Retry-After"]) >= 1
-        whole = keyed.post("/v1/dead-letters/redrive", json={"all": True}, headers=carol)
-        assert whole.status_code == 200, "a body that has arrived with its head needs no place"
+        with socket.create_connection(("127.0.0.1", keyed.settings.port), timeout=60) as caller:
+            head = f"{REDRIVE}Authorization: Bearer {CAROL}\r\nContent-Length: 12\r\n\r\n"
+            caller.sendall(f'{head}{{"all":true}}'.encode())
+            whole = http.client.HTTPResponse(caller)
+            whole.begin()
+            assert whole.status == 200, "a body that has arrived with its head needs no place"
         bobs = keyed.post("/v1/dead-letters/redrive", json={"all": True}, headers={"Authorization": f"Bearer {BOB}"})
         assert bobs.status_code == 200, bobs.text
 
@@ -147,6 +150,65 @@ def test_a_body_that_comes_too_slowly_is_refused(keyed: Any) -> None:
 def redrive_status(api: Any) -> int:
     answer = api.post("/v1/dead-letters/redrive", json={"all": True}, headers={"Authorization": f"Bearer {ALICE}"})
     return int(answer.status_code)
+
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("key", "length", "status"),
+    [("", "9", 401), ("Authorization: Bearer dk_x\r\n", "9", 401), (ALICES, "9" * 12, 413)],
+    ids=["no key", "a wrong key", "too long"],
+)
+def test_a_refused_caller_is_not_asked_to_continue(keyed: Any, key: str, length: str, status: int) -> None:
+    with socket.create_connection(("127.0.0.1", keyed.settings.port), timeout=60) as caller:
+        caller.sendall(f"{UPLOAD}{key}Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n".encode())
+        got = b""
+        while more := caller.recv(65_536):  # the API closes the connection: it does not know whether a body follows
+            got += more
+
+    assert got.startswith(f"HTTP/1.1 {status} ".encode())
+    assert CONTINUE not in got
+
+
+def test_an_admitted_caller_is_asked_to_continue_before_the_body(keyed: Any, picture: bytes) -> None:
+    head = f"{UPLOAD}{ALICES}Content-Length: {len(picture)}\r\nExpect: 100-continue\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", keyed.settings.port), timeout=60) as caller:
+        for _ in range(2):  # the second one on the same connection
+            caller.sendall(head)
+            asked = b""
+            while len(asked) < len(CONTINUE):
+                asked += caller.recv(len(CONTINUE) - len(asked))
+            assert asked == CONTINUE
+            caller.sendall(picture)
+            answer = http.client.HTTPResponse(caller)
+            answer.begin()
+            assert answer.status == 202
+            answer.read()
+
+
+def test_slow_uploads_hold_no_thread(start_api: Any, picture: bytes) -> None:
+    """Without keys, all callers are one owner: nothing but the server keeps their uploads apart."""
+    api = start_api(DARKROOM_API_PROCESSES="1", DARKROOM_API_THREADS=str(THREADS))
+    with slow_callers(api, MANY, f"{UPLOAD}Content-Length: 50000000\r\n\r\nx"):
+        api.wait_until("all of them are being received", lambda: len(api.spooled()) == MANY)
+        for _ in range(3):
+            assert api.upload(("a.jpg", picture)).status_code == 202
+        assert len(api.spooled()) == MANY
+    api.wait_until("nothing is left of them", lambda: not api.spooled())
+
+
+def test_an_upload_whose_caller_left_frees_its_place(keyed: Any, picture: bytes) -> None:
+    """There are fewer places than uploads here."""
+    head = f"{UPLOAD}Authorization: Bearer {CAROL}\r\nContent-Length: {len(picture)}\r\n\r\n".encode()
+    for _ in range(3 * THREADS):
+        with socket.create_connection(("127.0.0.1", keyed.settings.port), timeout=60) as caller:
+            caller.sendall(head + picture[:100])
+            keyed.wait_until("the upload has begun", keyed.spooled)
+        keyed.wait_until("the upload is gone", lambda: not keyed.spooled())
+
+    answer = keyed.post("/v1/photos", data=picture, headers={"Authorization": f"Bearer {CAROL}"})
+    assert answer.status_code == 202, answer.text
 
 
 def test_the_api_waits_for_slow_request_heads(keyed: Any) -> None:

@@ -22,6 +22,7 @@ PLACES |= {"HeaderPolicy": message.HeaderPolicy, "Response": wsgi.Response}
 OVERRIDDEN = {
     "ThreadWorker.__init__": "5681b8b542ea",
     "ThreadWorker.enqueue_req": "c9f428953d24",
+    "ThreadWorker.handle_error": "75426448389b",
     "ThreadWorker.finish_request": "616e7bb15a00",
     "ThreadWorker.handle": "ca85c9be3df7",
     "ThreadWorker.murder_pending": "7bf11f464542",
@@ -45,7 +46,6 @@ RELIED_ON = {
     "ThreadWorker.murder_keepalived": "4459960c4ccc",
     "ThreadWorker.wait_for_and_dispatch_events": "ea969b352482",
     "ThreadWorker.run": "f92c7394d857",
-    "Worker.handle_error": "75426448389b",
     "util.write_nonblock": "d2ff97701c36",
 }
 """gunicorn's code that the overrides are written for: a hash of each one's source."""

@@ -52,6 +52,16 @@ def test_a_head_that_the_parser_refuses_counts_as_complete(pair: Pair, head: byt
     assert buffer.receive_head()
 
 
+def test_the_parser_gets_no_more_than_the_limit_of_a_head(pair: Pair) -> None:
+    buffer, theirs = pair
+    theirs.sendall(b"x" * (MAX_HEAD + 100) + b"\r\n\r\n")
+
+    assert buffer.receive_head()
+    assert buffer.read(2 * MAX_HEAD) == b"x" * MAX_HEAD
+    with pytest.raises(TimeoutError):
+        buffer.read(1)
+
+
 def test_a_closed_connection_counts_as_a_complete_head(pair: Pair) -> None:
     buffer, theirs = pair
     theirs.sendall(GET[:5])

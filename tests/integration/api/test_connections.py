@@ -1,0 +1,112 @@
+"""Many connections: they keep nobody from connecting, and one address may have a limited number of them."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import resource
+import socket
+from collections.abc import Iterator
+from email.message import Message
+from typing import Any, NamedTuple
+
+import pytest
+import requests
+
+from api.__main__ import CONNECTIONS
+from api.http.gunicorn_overrides import WAITING_PER_THREAD
+from darkroom.record.ids import new_id
+from tests.support.fault_proxy import FaultProxy
+
+THREADS = 2
+MOST = 3
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """More open files than a test usually may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * CONNECTIONS), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def connect(api: Any, address: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection(("127.0.0.1", api.settings.port), timeout=60, source_address=(address, 0))
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Message
+    body: bytes
+
+
+def read_answer(caller: socket.socket) -> Answer:
+    with http.client.HTTPResponse(caller) as answer:
+        answer.begin()
+        return Answer(answer.status, answer.headers, answer.read())
+
+
+@pytest.mark.usefixtures("many_files")
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /heal"])
+def test_idle_connections_keep_nobody_out(start_api: Any, picture: bytes, sent: bytes) -> None:
+    api = start_api(DARKROOM_API_PROCESSES="1", DARKROOM_API_THREADS=str(THREADS))
+    with contextlib.ExitStack() as stack:
+        for _ in range(CONNECTIONS + 50):
+            stack.enter_context(connect(api)).sendall(sent)
+
+        for _ in range(3):
+            assert requests.get(f"{api.url}/healthz", timeout=60).status_code == 200
+            assert api.upload(("a.jpg", picture)).status_code == 202
+    assert "Traceback" not in api.log_text()
+
+
+def test_an_address_may_have_a_limited_number_of_connections(start_api: Any) -> None:
+    api = start_api(DARKROOM_API_PROCESSES="1", DARKROOM_CONNECTIONS_PER_ADDRESS=str(MOST))
+    with contextlib.ExitStack() as stack:
+        others = [stack.enter_context(connect(api, "127.0.0.2")) for _ in range(MOST)]
+        refused = stack.enter_context(connect(api, "127.0.0.2"))
+        answer = read_answer(refused)
+
+        assert answer.status == 429
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert answer.headers["Connection"] == "close"
+        assert json.loads(answer.body)["type"] == "urn:darkroom:problem:too_many_requests"
+        others.append(stack.enter_context(connect(api, "127.0.0.3")))
+        for other in others:
+            other.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert read_answer(other).status == 200
+        others[0].close()
+        refused.close()
+
+        def accepted() -> bool:
+            with connect(api, "127.0.0.2") as again:
+                again.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                return read_answer(again).status == 200
+
+        api.wait_until("a closed connection no longer counts", accepted)
+
+
+def test_requests_that_wait_for_a_thread_are_bounded(start_api: Any, endpoint: str) -> None:
+    most, more = THREADS * (1 + WAITING_PER_THREAD), 4
+    with FaultProxy(endpoint) as proxy:
+        api = start_api(
+            DARKROOM_API_PROCESSES="1",
+            DARKROOM_API_THREADS=str(THREADS),
+            DARKROOM_AWS_TIMEOUT="60",
+            AWS_ENDPOINT_URL=proxy.url,
+        )
+        proxy.hang("dynamodb.*")
+        with contextlib.ExitStack() as stack:
+            callers = [stack.enter_context(connect(api)) for _ in range(most + more)]
+            for caller in callers:
+                caller.sendall(f"GET /v1/photos/{new_id()} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            api.wait_until("those beyond are refused", lambda: len(api.logged("request.refused")) == more)
+            proxy.heal()
+            answers = [read_answer(caller) for caller in callers]
+
+    refused = [answer for answer in answers if answer.headers["Connection"] == "close"]
+    assert [answer.status for answer in refused] == [503] * more
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
+    assert {answer.status for answer in answers if answer not in refused} <= {404, 503}
