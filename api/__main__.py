@@ -33,6 +33,12 @@ CONNECTIONS = 2000
 CONNECTIONS_PER_THREAD = 100
 """At least. More connections than requests that wait for a thread, so that some can always be closed."""
 
+MIN_CONNECTIONS = 100
+"""Of a process that may have few files open. Uploads of many photos then get 503 when there are no more."""
+
+OTHER_FILES = 200
+"""Listening sockets, connections to AWS, logs."""
+
 OPEN_FILES = 65_536
 """Each photo of an upload is an open file until it is stored, and each caller is a socket."""
 
@@ -50,7 +56,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "worker_class": f"{Worker.__module__}.{Worker.__name__}",
             "workers": self.settings.api_processes,
             "threads": self.settings.api_threads,
-            "worker_connections": max(CONNECTIONS, CONNECTIONS_PER_THREAD * self.settings.api_threads),
+            "worker_connections": most_connections(self.settings, resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
             "graceful_timeout": GRACE,
             "keepalive": KEEP_ALIVE,
             "limit_request_line": REQUEST_LINE,
@@ -71,6 +77,17 @@ def bind_address(settings: Settings) -> str:
     """An IPv6 address needs brackets, otherwise its end would be read as the port."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"{host}:{settings.port}"
+
+
+def most_connections(settings: Settings, open_files: int) -> int:
+    """Connections of a process that may have `open_files` files open at a time.
+
+    A connection needs one for itself and one for the body that is received or the file that is sent. Each thread may
+    have the photos of an upload open. gunicorn's process would end when it could not accept a connection.
+    """
+    wanted = max(CONNECTIONS, CONNECTIONS_PER_THREAD * settings.api_threads)
+    left = open_files - settings.api_threads * settings.max_photos - OTHER_FILES
+    return max(MIN_CONNECTIONS, min(wanted, left // 2))
 
 
 def _end_waits_when_stopping(worker: Any) -> None:

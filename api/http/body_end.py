@@ -11,10 +11,19 @@ from typing import Protocol
 MAX_LINE = 16 * 1024
 """Bytes of a line between two chunks. gunicorn accepts fewer."""
 
+FREE_CHUNKS = 1000
+"""Chunks of a body that may have any size."""
+
+MEAN_CHUNK = 64
+"""Bytes that further chunks must have on average: each of them costs as much time as some kilobytes of data."""
+
 
 class BodyEnd(Protocol):
     missing: int
     """Bytes that are missing at least; 0 when the body has ended."""
+
+    fault: str
+    """Why the body is refused, if it is for a reason that gunicorn does not know."""
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the body into account; bytes after its end are ignored."""
@@ -22,6 +31,8 @@ class BodyEnd(Protocol):
 
 class LengthEnd:
     """The end of a body with a Content-Length."""
+
+    fault = ""
 
     def __init__(self, length: int) -> None:
         self.missing = length
@@ -36,6 +47,8 @@ class ChunkedEnd:
 
     def __init__(self) -> None:
         self.missing = 1
+        self.fault = ""
+        self._chunks_left = FREE_CHUNKS
         self._line = b""
         self._data = 0
         """Bytes that are left of the current chunk, with the line break after it."""
@@ -65,5 +78,9 @@ class ChunkedEnd:
             self.missing = 0  # not valid
         elif chunk := int(size, 16):
             self._data = chunk + len(b"\r\n")
+            self._chunks_left += chunk // MEAN_CHUNK - 1
+            if self._chunks_left < 0:
+                self.missing = 0
+                self.fault = f"the chunks of the body are too small: send at least {MEAN_CHUNK} bytes in each"
         else:
             self._in_trailers = True

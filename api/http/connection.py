@@ -85,7 +85,14 @@ class CallerSocket(socket.socket):
         if self.continue_expected:
             self.continue_expected = False
             self.response.add(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self.response.send()
+
+    def receive_body(self) -> bool:
+        """Send `100 Continue` if it is due, and take what has arrived. Returns whether there is nothing to wait for.
+
+        Raises OSError when the connection is closed.
+        """
+        self.response.send()
+        return self.request.receive_body()
 
     def recv(self, size: int, flags: int = 0) -> bytes:  # noqa: ARG002 - gunicorn gives none
         """What has arrived. Raises TimeoutError when nothing has: the caller had its time before."""

@@ -63,6 +63,10 @@ MAX_UNSENT = 32 * 1024 * 1024
 """Bytes of responses that a process holds in memory for callers who have not read them. Beyond that it closes the
 connection of the slowest reader."""
 
+DISK_SHARE = 7 / 8
+"""Share of (threads x largest request) that bodies of a process may have on disk. The rest is for what arrives between
+two looks."""
+
 _BODY_AWAITED = object()
 
 
@@ -105,7 +109,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         settings: Settings = self.app.settings
         self.spool_dir = settings.spool_dir
         self.callers = CallerTable(math.ceil(settings.connections_per_address / settings.api_processes))
-        self.max_collected = settings.api_threads * settings.max_request_bytes
+        self.max_collected = int(settings.api_threads * settings.max_request_bytes * DISK_SHARE)
         self.phases: dict[TConn, Phase] = {}
         self.in_pool = 0
         """Requests that a thread runs, or that wait for a thread."""
@@ -158,7 +162,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             caller.begin_body()
             phase = Phase(
                 selectors.EVENT_READ,
-                caller.request.receive_body,
+                caller.receive_body,
                 lambda: caller.request.progress,
                 then=partial(self._run, conn),
                 expired=partial(self._run_without_rest, conn),
@@ -172,8 +176,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 expired=partial(self._drop, conn),
             )
         self._begin(conn, phase)
-        if self.phases.get(conn) is phase:
+        if self.phases.get(conn) is phase and caller.response.memory:
             self._bound_memory()
+
+    def on_client_socket_readable(self, conn: TConn, client: Any) -> None:
+        if conn in self.keepalived_conns:  # another event of the same turn may have closed it
+            super().on_client_socket_readable(conn, client)
 
     def murder_pending(self) -> None:
         now = time.monotonic()
@@ -255,12 +263,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _begin(self, conn: TConn, phase: Phase) -> None:
         try:
-            if phase.advance():
-                phase.then()
-                return
-            self.poller.register(conn.sock, phase.events, partial(self._advance, conn))
+            if not (over := phase.advance()):
+                self.poller.register(conn.sock, phase.events, partial(self._advance, conn))
         except (OSError, ValueError, KeyError):  # the connection is closed already
             self._drop(conn)
+            return
+        if over:
+            phase.then()
         else:
             self.phases[conn] = phase
 
@@ -305,11 +314,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._drop(slowest)
 
     def _bound_disk(self) -> None:
-        """Give up the slowest uploads while all of them together have too much on disk."""
+        """Close the connections of the largest uploads that still arrive, while all uploads have too much on disk."""
         while self.callers.collected > self.max_collected:
-            if not (slowest := self._slowest(conn for conn in self.phases if conn.sock.request.on_disk)):
+            arriving = [conn for conn in self.phases if conn.sock.request.on_disk]
+            if not arriving:
                 break
-            self._drop(slowest)
+            self._drop(max(arriving, key=lambda conn: int(conn.sock.request.on_disk)))
 
     def _slowest(self, conns: Iterable[TConn]) -> TConn | None:
         def speed(conn: TConn) -> tuple[float, float]:

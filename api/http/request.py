@@ -79,6 +79,7 @@ class ApiRequest(Request):
 
     def await_body(self, limit: TimeLimit, most: int) -> None:
         """Raises BodyAwaited until the body has arrived, or took too long, or has clearly more than `most` bytes.
+        Raises BadRequest for a body that is not read.
 
         Call it before anything is changed or counted, because the app runs again. What the caller was granted until
         then is kept in `admission`.
@@ -86,6 +87,9 @@ class ApiRequest(Request):
         if self.caller and not self.body_arrived and not self.caller.body_collected:
             self.caller.await_body(limit, most)
             raise BodyAwaited
+        if self.caller and (fault := self.caller.request.body_fault):
+            self.body.broken = True
+            raise BadRequest(fault)
 
     def end_body(self, limit: int, linger: TimeLimit | None = None) -> None:
         """Read the rest of the body if it has arrived and has at most `limit` bytes. Otherwise the connection is closed

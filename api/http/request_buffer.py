@@ -6,15 +6,13 @@ read it. So a caller who sends slowly holds no thread.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
 import socket
-import tempfile
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import cast
 
 from api.http.body_end import BodyEnd, LengthEnd
+from api.http.body_file import BodyFile
 from api.http.time_limits import Progress, TimeLimit
 
 MAX_HEAD = 32 * 1024
@@ -38,7 +36,7 @@ class RequestBuffer:
         self._data = b""
         self._searched = 0
         self._head_too_long = False
-        self._body: IO[bytes] | None = None
+        self._body: BodyFile | None = None
         self._body_end: BodyEnd | None = None
         self._most = 0
         self._head_limit = head_limit
@@ -97,6 +95,11 @@ class RequestBuffer:
         return not self._body_end.missing
 
     @property
+    def body_fault(self) -> str:
+        """What is wrong with the body, if gunicorn would not find it."""
+        return self._body_end.fault if self._body_end else ""
+
+    @property
     def collected(self) -> bool:
         """Whether the body was collected, complete or not."""
         return self._body is not None
@@ -104,16 +107,13 @@ class RequestBuffer:
     @property
     def on_disk(self) -> int:
         """Bytes of the body in its file."""
-        return self.body_size if self._body else 0
+        return self._body.size if self._body else 0
 
     def begin_body(self, limit: TimeLimit, most: int) -> None:
         """Collect the body from now on, but no more than about `most` bytes of it."""
         self.progress = Progress(limit)
         self._most = most
-        try:
-            self._body = tempfile.TemporaryFile(dir=self._spool_dir)  # noqa: SIM115 - closed with the request
-        except OSError as error:
-            self._body, self.disk_error = io.BytesIO(), error
+        self._body = BodyFile(self._spool_dir)
         self._write(self._data)
         self._data = b""
 
@@ -140,17 +140,13 @@ class RequestBuffer:
     def end_body(self) -> bool:
         """Collect no more of the body, complete or not: it can be read from the start."""
         if self._body:
-            try:
-                self._body.seek(0)
-            except OSError as error:
-                self.disk_error = error
+            self._body.rewind()
         return True
 
     def drop_body(self) -> None:
         """The app has read the body to its end, or the connection is closed after the response."""
         if self._body:
-            with contextlib.suppress(OSError):  # of a full disk
-                self._data = self._body.read(CHUNKED_RECEIVE) + self._data
+            self._data = self._body.read(CHUNKED_RECEIVE) + self._data
             self.close()
 
     def read(self, size: int) -> bytes:
@@ -172,8 +168,7 @@ class RequestBuffer:
 
     def close(self) -> None:
         if self._body:
-            with contextlib.suppress(OSError):  # of a full disk
-                self._body.close()
+            self._body.close()
             self._body = None
 
     def _receive(self, size: int) -> bytes:
@@ -187,11 +182,9 @@ class RequestBuffer:
             self._data, self._head_too_long = self._data[:MAX_HEAD], True
         return bool(found) or self._head_too_long
 
-    def _write(self, data: Any) -> None:
+    def _write(self, data: bytes) -> None:
         self.body_size += len(data)
-        if self.disk_error:
-            return
         try:
-            cast(IO[bytes], self._body).write(data)
+            cast(BodyFile, self._body).write(data)
         except OSError as error:
             self.disk_error = error

@@ -7,6 +7,8 @@ import http.client
 import json
 import resource
 import socket
+import struct
+import threading
 from collections.abc import Iterator
 from email.message import Message
 from typing import Any, NamedTuple
@@ -59,7 +61,7 @@ def test_idle_connections_keep_nobody_out(start_api: Any, picture: bytes, sent: 
         for _ in range(3):
             assert requests.get(f"{api.url}/healthz", timeout=60).status_code == 200
             assert api.upload(("a.jpg", picture)).status_code == 202
-    assert "Traceback" not in api.log_text()
+    assert "Traceback" not in api.log_text(), api.log_text()[-20000:]
 
 
 def test_an_address_may_have_a_limited_number_of_connections(start_api: Any) -> None:
@@ -110,3 +112,35 @@ def test_requests_that_wait_for_a_thread_are_bounded(start_api: Any, endpoint: s
     assert [answer.status for answer in refused] == [503] * more
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
     assert {answer.status for answer in answers if answer not in refused} <= {404, 503}
+
+
+BEGINNINGS = {
+    "nothing": b"",
+    "half a head": b"GET /hea",
+    "a request": b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a body that waits": b"POST /v1/photos HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+    "half a body": b"POST /v1/photos HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx",
+    "half a chunk": b"POST /v1/photos HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nx",
+    "many requests": b"GET /docs/js/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 9,
+    "no HTTP": b"\0" * 40_000,
+}
+RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER: closing resets the connection."""
+
+
+def test_callers_who_leave_at_any_time_end_no_process(start_api: Any, picture: bytes) -> None:
+    api = start_api(DARKROOM_API_PROCESSES="1", DARKROOM_API_THREADS=str(THREADS))
+    processes = api.processes()
+    pause = threading.Event()
+    for beginning in BEGINNINGS.values():
+        for wait in (0, 0, 0.001, 0.003, 0.01, 0.1):
+            for option in (struct.pack("ii", 0, 0), RESET):
+                with connect(api) as caller:
+                    caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
+                    caller.sendall(beginning)
+                    pause.wait(wait)
+
+    assert api.upload(("a.jpg", picture)).status_code == 202
+    assert api.processes() == processes
+    api.wait_until("nothing is left of the uploads", lambda: not api.spooled())
+    assert "Traceback" not in api.log_text(), api.log_text()[-20000:]

@@ -251,6 +251,19 @@ def test_broken_chunks_get_4xx(keyed: Any, path: str, media_type: str) -> None:
     assert not keyed.logged("request.failed")
 
 
+@pytest.mark.parametrize("path", ["/v1/photos", "/v1/dead-letters/redrive"])
+def test_a_body_of_tiny_chunks_is_refused(keyed: Any, path: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\n{ALICES}Content-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", keyed.settings.port), timeout=60) as caller:
+        caller.sendall(head.encode() + b"1\r\nx\r\n" * 2000)
+        answer = http.client.HTTPResponse(caller)
+        answer.begin()
+
+        assert answer.status == 400
+        assert answer.headers["Connection"] == "close"
+        assert "too small" in json.loads(answer.read())["detail"]
+
+
 def test_an_answer_before_the_end_of_a_body_closes_the_connection(keyed: Any) -> None:
     """The caller would otherwise send its next request on this connection."""
     for _ in range(20):

@@ -53,6 +53,26 @@ def test_trailers_without_a_line_break_end() -> None:
     assert not end.missing
 
 
+@pytest.mark.parametrize(
+    ("size", "count", "refused"), [(1, 1000, False), (1, 1001, True), (63, 1001, True), (64, 5000, False)]
+)
+def test_many_tiny_chunks_are_refused(size: int, count: int, refused: bool) -> None:
+    end = ChunkedEnd()
+    end.feed(b"%x\r\n%s\r\n" % (size, bytes(size)) * count)
+
+    assert bool(end.fault) == refused
+    assert bool(end.missing) != refused
+
+
+def test_large_chunks_pay_for_small_ones() -> None:
+    end = ChunkedEnd()
+    end.feed(b"1\r\nx\r\n" * 1000 + b"1000\r\n" + bytes(4096) + b"\r\n" + b"1\r\nx\r\n" * 63)
+    assert not end.fault
+
+    end.feed(b"1\r\nx\r\n")
+    assert end.fault
+
+
 def test_a_length_counts_down() -> None:
     end = LengthEnd(10)
     end.feed(b"1234")

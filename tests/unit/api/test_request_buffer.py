@@ -159,9 +159,10 @@ def test_a_full_disk_ends_the_body(pair: Pair, monkeypatch: pytest.MonkeyPatch) 
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
-    buffer, _ = pair
+    buffer, theirs = pair
     buffer.expect_body(LengthEnd(5))
     buffer.begin_body(LIMIT, most=1000)
+    theirs.sendall(b"he")
 
     assert buffer.receive_body()
     assert buffer.disk_error
