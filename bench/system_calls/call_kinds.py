@@ -15,6 +15,7 @@ CASES_SHOWN = 3
 HARMLESS: Mapping[str, str] = {
     r"ioctl\(TCGETS\)": "isatty(), when Python opens a file: it then takes the file for no terminal",
     r'newfstatat\("", AT_EMPTY_PATH\)': "fstat() of glibc 2.33 to 2.38, when Python opens a file: it buffers 8 KB then",
+    r"mmap\(MAP_SHARED\)": "libtiff reads a file that it cannot map",
     r"clone3\(": "glibc uses clone, whose flags a filter can see",
     r"getsockname\(": "socket.fromfd(), which ignores the error",
     r"writev\(": "glibc says on stderr why it aborts; children have no stderr",
