@@ -38,6 +38,5 @@ def worker_spool(settings: Settings, slots: int) -> int:
 
 
 def api_spool(settings: Settings) -> int:
-    """Bytes of all uploads of one owner at the limits. A request is on disk a second time while a thread handles it."""
-    uploads = settings.api_processes * int(settings.api_threads * settings.upload_share)
-    return 2 * uploads * settings.max_request_bytes
+    """Bytes of the bodies that are collected, and of the copies that threads make of those that have arrived."""
+    return 2 * settings.api_processes * settings.api_threads * settings.max_request_bytes
