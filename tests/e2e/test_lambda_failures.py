@@ -35,6 +35,7 @@ RESIZE = {"type": "resize", "width": 160}
 CRASH = {"type": "filter", "filter": "sepia"}
 
 ALLOCATE = {"type": "filter", "filter": "invert"}
+FILE = {"type": "filter", "filter": "brightness", "amount": 2}
 
 
 def test_a_queue_of_good_and_bad_ends_as_designed(cloud: Cloud, picture: bytes) -> None:
@@ -114,9 +115,11 @@ WITHOUT_LANDLOCK = {
 """Makes the kernel answer as one without Landlock; Lambda's kernel may be that old."""
 
 
-def test_without_landlock_a_crash_and_too_much_memory_fail_one_job_each(cloud: Cloud, picture: bytes) -> None:
+def test_without_landlock_a_crash_too_much_memory_and_reading_a_file_fail_one_job_each(
+    cloud: Cloud, picture: bytes
+) -> None:
     stack = cloud.stack()
-    photo = stack.submit(picture, CRASH, ALLOCATE, RESIZE)
+    photo = stack.submit(picture, CRASH, ALLOCATE, FILE, RESIZE)
     profile = cloud.directory / "seccomp.json"
     profile.write_text(json.dumps(WITHOUT_LANDLOCK))
     function = cloud.function(stack, 120, MISBEHAVING, (*MOUNTS, f"--security-opt=seccomp={profile}"))
@@ -125,8 +128,9 @@ def test_without_landlock_a_crash_and_too_much_memory_fail_one_job_each(cloud: C
     with source.running():
         until("the photo has ended", lambda: not stack.look(photo).unfinished)
 
-    crashed, greedy, resized = stack.look(photo).jobs.values()
+    crashed, greedy, curious, resized = stack.look(photo).jobs.values()
     assert [error.code for error in crashed.errors] == ["child_died"]
+    assert [error.code for error in curious.errors] == ["not_permitted"]
     assert [error.code for error in greedy.errors] == ["out_of_memory"]
     (shares,) = [entry for entry in cloud.logged("function") if entry["action"] == "worker.memory"]
     assert shares["usable_mib"] == MEMORY

@@ -51,7 +51,7 @@ class ChildLimits:
 
 
 def enter(limits: ChildLimits) -> None:
-    """Limit this process for good. Linux only."""
+    """Limit this process for good. Only Linux limits memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource.RLIMIT_NOFILE, MOST_FILES)
     _lower(resource.RLIMIT_FSIZE, limits.file_size)
@@ -59,7 +59,7 @@ def enter(limits: ChildLimits) -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
     if mallopt:
         mallopt(M_ARENA_MAX, ARENAS)
-    if limits.memory is not None:
+    if limits.memory is not None and sys.platform == "linux":
         mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         _lower(resource.RLIMIT_AS, mapped + limits.memory)
 

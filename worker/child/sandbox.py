@@ -28,7 +28,7 @@ from worker.child.limits import ChildLimits
 KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_", "LD_", "DYLD_", "MALLOC_", "PYTHON", "VIRTUAL_ENV")
 """Prefixes of the variables that a child needs. The other variables include the worker's credentials."""
 
-LIMITS = "limits of memory, files and CPU time"
+LIMITS = "limits of memory and CPU time"
 SYSTEM_CALLS = "no system calls but those that photos need (seccomp)"
 FILES = "no files, and no signals to other processes (Landlock)"
 END = "an end with the worker when that is killed"
@@ -68,12 +68,12 @@ def enter(child_limits: ChildLimits, pipe: Connection) -> list[str]:
     linux = sys.platform == "linux"
     _status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC) if linux else None
     _close_all_but({pipe.fileno(), *([] if _status is None else [_status])})
+    limits.enter(child_limits)
     if not linux:
         return [LIMITS, SYSTEM_CALLS, FILES, END]
     _die_with_the_fork_server()
     _prctl(PR_SET_DUMPABLE, 0)
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
-    limits.enter(child_limits)
     missing = []
     if not landlock.confine():
         missing.append(FILES)
