@@ -118,7 +118,7 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     app.components_schemas |= components(BatchView, BatchProblem, JobsView, PhotoView, AwaitedPhotoView, Event)
     app.register_blueprint(docs)
     app.add_url_rule("/", "root", lambda: redirect(f"{settings.base_url}/docs"))
-    app.add_url_rule("/openapi.json", "openapi", lambda: openapi_json(app, keys_needed))
+    app.add_url_rule("/openapi.json", "openapi", openapi_json(app, keys_needed))
     return app
 
 

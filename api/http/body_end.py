@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 MAX_LINE = 16 * 1024
-"""Bytes of a line between two chunks. gunicorn accepts fewer."""
+"""Bytes of a line between two chunks, and of all trailers. gunicorn accepts fewer in a line."""
 
 FREE_CHUNKS = 1000
 """Chunks of a body that may have any size."""
@@ -53,6 +53,7 @@ class ChunkedEnd:
         self._data = 0
         """Bytes that are left of the current chunk, with the line break after it."""
         self._in_trailers = False
+        self._trailers_left = MAX_LINE
 
     def feed(self, data: bytes) -> None:
         at = 0
@@ -73,7 +74,8 @@ class ChunkedEnd:
     def _end_line(self, line: bytes) -> None:
         size = line.partition(b";")[0].strip()
         if self._in_trailers:
-            self.missing = 1 if line.strip(b"\r") and len(line) <= MAX_LINE else 0
+            self._trailers_left -= len(line)
+            self.missing = 1 if line.strip(b"\r") and self._trailers_left >= 0 else 0
         elif not size or len(line) > MAX_LINE or size.strip(b"0123456789abcdefABCDEF"):
             self.missing = 0  # not valid
         elif chunk := int(size, 16):

@@ -35,14 +35,16 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.http.errors import LimitRequestHeaders  # type: ignore[import-untyped]
 from gunicorn.http.parser import RequestParser  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
-from api.http.caller_table import CallerTable
+from api.http.caller_table import CallerTable, network_of
 from api.http.connection import CallerSocket
+from api.http.fair_queue import FairQueue
 from api.http.head_rules import InvalidHead, check_head
 from api.http.refusals import malformed_response, refusal
 from api.http.request import BodyAwaited
@@ -111,8 +113,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.callers = CallerTable(math.ceil(settings.connections_per_address / settings.api_processes))
         self.max_collected = int(settings.api_threads * settings.max_request_bytes * DISK_SHARE)
         self.phases: dict[TConn, Phase] = {}
+        self.waiting: FairQueue[TConn] = FairQueue()
         self.in_pool = 0
-        """Requests that a thread runs, or that wait for a thread."""
+        """Requests that the pool has: those that a thread runs, and some that the next free threads take."""
         self.next_check = 0.0
 
     def enqueue_req(self, conn: TConn) -> None:
@@ -139,6 +142,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             super().handle_error(req, client, addr, exc)
 
     def handle(self, conn: TConn) -> Any:
+        structlog.contextvars.clear_contextvars()  # of the request that this thread had before
         try:
             return super().handle(conn)
         except BodyAwaited:
@@ -156,6 +160,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
         self.in_pool -= 1
+        self._fill_pool()
         result = None if fs.cancelled() or fs.exception() else fs.result()
         caller = conn.sock
         if result is _BODY_AWAITED:
@@ -213,11 +218,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.in_pool += 1
             done.set_result(self.handle(conn))
             self.finish_request(conn, done)
-        elif self.in_pool >= self.cfg.threads * (1 + WAITING_PER_THREAD):
+        elif self.in_pool + len(self.waiting) >= self.cfg.threads * (1 + WAITING_PER_THREAD):
             self._refuse(conn, HTTPStatus.SERVICE_UNAVAILABLE, "too many requests are waiting for this server")
         else:
+            self.waiting.push(network_of(conn.client[0]), conn.sock.request.api_key, conn)
+            self._fill_pool()
+
+    def _fill_pool(self) -> None:
+        # Twice as many as threads, so that a free thread need not wait for the main loop.
+        while self.waiting and self.in_pool < 2 * self.cfg.threads:
             self.in_pool += 1
-            super().enqueue_req(conn)
+            super().enqueue_req(self.waiting.pop())
 
     def _refuse(self, conn: TConn, status: HTTPStatus, detail: str) -> None:
         """Answer without a thread, and close the connection."""

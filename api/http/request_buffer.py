@@ -24,6 +24,8 @@ MAX_RECEIVE = 256 * 1024
 CHUNKED_RECEIVE = 64 * 1024
 """The same for chunks: what is received beyond their end is held in memory."""
 
+_API_KEY = re.compile(rb"\nauthorization:[ \t]*([^\r\n]*)", re.IGNORECASE)
+
 _HEAD_END = re.compile(rb"\n\r?\n")
 
 
@@ -45,6 +47,8 @@ class RequestBuffer:
         """Bytes of the body that have been collected."""
         self.ended = False
         """The caller has closed the connection, at least for sending."""
+        self.api_key = b""
+        """The Authorization header of the request, not checked."""
         self.disk_error: OSError | None = None
         """Why the body could not be written to its file."""
 
@@ -177,6 +181,9 @@ class RequestBuffer:
 
     def _head_complete(self) -> bool:
         found = _HEAD_END.search(self._data, self._searched, MAX_HEAD)
+        if found:
+            key = _API_KEY.search(self._data, 0, found.start() + 1)
+            self.api_key = key[1] if key else b""
         self._searched = max(0, len(self._data) - 2)
         if not found and len(self._data) >= MAX_HEAD:
             self._data, self._head_too_long = self._data[:MAX_HEAD], True

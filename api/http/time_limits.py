@@ -6,6 +6,9 @@ import math
 import time
 from dataclasses import dataclass
 
+GRACE = 3.0
+"""Seconds at the start of a transfer in which its speed says nothing: the caller may be far away."""
+
 
 @dataclass(frozen=True)
 class TimeLimit:
@@ -42,6 +45,6 @@ class Progress:
 
     @property
     def speed(self) -> float:
-        """Bytes per second so far. Infinite during the first second, in which nothing can be called slow."""
+        """Bytes per second so far. Infinite at the start, when nothing can be called slow."""
         elapsed = time.monotonic() - self.begun
-        return self.moved / elapsed if elapsed > 1 else math.inf
+        return self.moved / elapsed if elapsed > GRACE else math.inf

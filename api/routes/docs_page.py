@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +56,14 @@ def page() -> Response:
     return response
 
 
-def openapi_json(app: OpenAPI, keys_needed: bool) -> Response:
-    """The OpenAPI document of the app."""
-    written: dict[str, Any] = app.api_doc
-    complete(written)
-    describe(written, keys_needed)
-    return Response(json.dumps(written), content_type="application/json")  # Flask's own JSON would sort the keys
+def openapi_json(app: OpenAPI, keys_needed: bool) -> Callable[[], Response]:
+    """A view of the app's OpenAPI document. The first request makes it: that takes as long as many other requests."""
+
+    @cache
+    def document() -> bytes:
+        written: dict[str, Any] = app.api_doc
+        complete(written)
+        describe(written, keys_needed)
+        return json.dumps(written).encode()  # Flask's own JSON would sort the keys
+
+    return lambda: Response(document(), content_type="application/json")

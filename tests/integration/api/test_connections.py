@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import resource
+import select
 import socket
 import struct
 import threading
@@ -19,7 +20,7 @@ import requests
 from api.__main__ import CONNECTIONS
 from api.http.gunicorn_overrides import WAITING_PER_THREAD
 from darkroom.record.ids import new_id
-from tests.support.fault_proxy import FaultProxy
+from tests.support.fault_proxy import FaultProxy, delay
 
 THREADS = 2
 MOST = 3
@@ -112,6 +113,26 @@ def test_requests_that_wait_for_a_thread_are_bounded(start_api: Any, endpoint: s
     assert [answer.status for answer in refused] == [503] * more
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
     assert {answer.status for answer in answers if answer not in refused} <= {404, 503}
+
+
+def test_requests_that_wait_for_a_thread_take_turns(start_api: Any, endpoint: str) -> None:
+    """A caller with many slow requests does not delay another one by all of them."""
+    many = 30
+    with FaultProxy(endpoint) as proxy, contextlib.ExitStack() as stack:
+        api = start_api(DARKROOM_API_PROCESSES="1", DARKROOM_API_THREADS=str(THREADS), AWS_ENDPOINT_URL=proxy.url)
+        proxy.rule("dynamodb.*", delay(0.3))
+        greedy = [stack.enter_context(connect(api, "127.0.0.2")) for _ in range(many)]
+        for caller in greedy:
+            caller.sendall(f"GET /v1/photos/{new_id()} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        api.wait_until("the first are being answered", lambda: proxy.seen("dynamodb.*") >= THREADS)
+
+        with connect(api) as other:
+            other.sendall(b"GET /v1/photos/0 HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert read_answer(other).status == 404
+
+        answered, _, _ = select.select(greedy, [], [], 0)
+        assert len(answered) < many - THREADS
+        assert [read_answer(caller).status for caller in greedy] == [404] * many
 
 
 BEGINNINGS = {

@@ -46,9 +46,10 @@ def test_a_body_that_is_not_valid_ends_at_the_fault(body: bytes) -> None:
     assert not end.missing
 
 
-def test_trailers_without_a_line_break_end() -> None:
+@pytest.mark.parametrize("trailers", [b"x" * (MAX_LINE + 1), b"X-A: 123456789\r\n" * MAX_LINE])
+def test_trailers_have_a_limit(trailers: bytes) -> None:
     end = ChunkedEnd()
-    end.feed(b"0\r\n" + b"x" * (MAX_LINE + 1))
+    end.feed(b"0\r\n" + trailers)
 
     assert not end.missing
 

@@ -44,6 +44,18 @@ def test_a_head_is_complete_with_its_last_byte(pair: Pair) -> None:
     assert buffer.read(10_000) == GET + b"body"
 
 
+@pytest.mark.parametrize(
+    ("field", "key"),
+    [(b"Authorization: Bearer dk_1", b"Bearer dk_1"), (b"AUTHORIZATION:x", b"x"), (b"X-Authorization: x", b"")],
+)
+def test_the_key_of_the_head_is_found(pair: Pair, field: bytes, key: bytes) -> None:
+    buffer, theirs = pair
+    theirs.sendall(b"GET / HTTP/1.1\r\n" + field + b"\r\n\r\nAuthorization: of the body\r\n")
+
+    assert buffer.receive_head()
+    assert buffer.api_key == key
+
+
 @pytest.mark.parametrize("head", [b"GET / HTTP/1.1\n\n", b"GET / HTTP/1.1\nHost: x\n\r\n", b"x" * MAX_HEAD])
 def test_a_head_that_the_parser_refuses_counts_as_complete(pair: Pair, head: bytes) -> None:
     buffer, theirs = pair

@@ -48,7 +48,7 @@ def test_a_pause_ends_it_earlier(clock: list[float]) -> None:
     assert progress.expires == 1019, "only bytes end a pause"
 
 
-def test_nothing_is_slow_in_its_first_second(clock: list[float]) -> None:
+def test_nothing_is_slow_at_its_start(clock: list[float]) -> None:
     progress = Progress(TimeLimit(seconds=60, pause=60))
     progress.add(1000)
     assert progress.speed == math.inf
