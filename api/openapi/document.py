@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from api.http.tracing import ACCEPTED_ID
 from api.http.tracing import HEADER as REQUEST_ID
+from api.openapi.responses import TOO_LARGE
 from darkroom.jobs.job_types import jobs_adapter
 
 VERBATIM = "x-verbatim"
@@ -14,7 +16,7 @@ elsewhere."""
 
 
 def complete(document: dict[str, Any]) -> None:
-    """Add the verbatim parts, the examples and the headers of every response; sort the responses by status."""
+    """Add the verbatim parts, the examples, 413 and the headers of every response; sort the responses by status."""
     document["components"]["headers"] = {
         REQUEST_ID: {
             "description": "the request's id in the logs: yours if it fits the pattern, otherwise a new one",
@@ -26,8 +28,10 @@ def complete(document: dict[str, Any]) -> None:
     for name, definition in jobs_adapter.json_schema()["$defs"].items():
         if "examples" in definition:
             schemas[name]["examples"] = definition["examples"]
-    for operation in (operation for methods in document["paths"].values() for operation in methods.values()):
+    for method, operation in (named for methods in document["paths"].values() for named in methods.items()):
         operation |= operation.pop(VERBATIM, {})
+        if method != "get":  # the body of a GET is ignored
+            operation["responses"].setdefault("413", deepcopy(TOO_LARGE))
         operation["responses"] = dict(sorted(operation["responses"].items()))
         for described in operation["responses"].values():
             described.setdefault("headers", {})[REQUEST_ID] = {"$ref": f"#/components/headers/{REQUEST_ID}"}

@@ -64,10 +64,13 @@ BAD_KEY = "The request is not valid HTTP, or its Idempotency-Key is not valid"
 OPEN: ResponseDict = {
     "400": problem("The request is not valid HTTP"),
     "414": problem("The URL is too long"),
+    "417": problem("The header Expect has another value than 100-continue"),
     "431": problem("The headers are too long, or too many"),
     "500": problem("An error inside Darkroom; the logs describe it under the request's id"),
+    "501": problem("The Transfer-Encoding is not supported: only chunked is"),
 }
-"""Errors of every operation, including those that need no API key."""
+"""Errors of every operation, including those that need no API key. `api.openapi.document.complete` adds 413 where a
+request may have a body."""
 
 COMMON: ResponseDict = OPEN | {
     "401": problem(

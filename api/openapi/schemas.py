@@ -41,7 +41,7 @@ def exactly_one(fields: dict[str, dict[str, Any]]) -> JsonDict:
 
 
 def form_fields(model: type[BaseModel], examples: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """A model's fields as fields of a form: text, left out instead of null, some of them JSON."""
+    """A model's fields as fields of a form: text, left out or empty instead of null, some of them JSON."""
     return {name: _as_text(field, examples.get(name)) for name, field in inline(model)["properties"].items()}
 
 
@@ -58,4 +58,6 @@ def _as_text(field: dict[str, Any], example: str | None) -> dict[str, Any]:
     text = [option for option in field["anyOf"] if option.get("type") in ("string", "boolean")]
     as_json = {"type": "string", "contentMediaType": "application/json", "contentSchema": field["anyOf"][0]}
     written = text[0] if text else as_json
+    if "pattern" in written:
+        written |= {"pattern": f"^$|{written['pattern']}"}
     return written | {"description": field["description"]} | ({} if example is None else {"example": example})

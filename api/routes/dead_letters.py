@@ -135,7 +135,6 @@ def redrive_dead_letter(path: OrderPath) -> Response:
     responses={
         200: BulkView,
         400: responses.problem("The request is not valid HTTP, or its body is not valid JSON"),
-        413: responses.TOO_LARGE,
         415: responses.NOT_JSON,
         422: responses.INVALID,
     },

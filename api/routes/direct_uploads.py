@@ -24,7 +24,7 @@ from api.http.problems import invalid_request
 from api.idempotency import KeyHeader, json_content, read_key, run_once
 from api.openapi import responses, schemas
 from api.openapi.document import VERBATIM
-from api.uploads.fields import check_callback, choose_jobs, one_choice
+from api.uploads.fields import CallbackUrl, check_callback, choose_jobs, one_choice
 from api.uploads.intake import GONE_DETAIL, new_record
 from api.uploads.parse import Upload
 from darkroom.aws.idempotency_store import ReservedIds
@@ -39,7 +39,6 @@ from darkroom.record.labels import MAX_METADATA, MAX_REFERENCE, Metadata, Text
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.views import PhotoView, UploadView, photo_view
 from darkroom.sniff import INPUT_FORMATS
-from darkroom.webhooks.callback import MAX_URL
 
 log = structlog.get_logger()
 
@@ -90,9 +89,8 @@ class DirectUploadBody(Spec):
         description="a JSON object of your own; Darkroom stores it and sends it in events; "
         f"at most {MAX_METADATA} bytes as JSON",
     )
-    callback_url: Text | None = Field(
+    callback_url: CallbackUrl | None = Field(
         None,
-        max_length=MAX_URL,
         description="an https URL that gets a webhook when all jobs have ended, as with POST /v1/photos",
     )
 

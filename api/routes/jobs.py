@@ -76,7 +76,6 @@ def list_jobs(path: PhotoPath) -> Response:
         409: responses.problem(
             f"The photo's file has not arrived. Or: {responses.IN_FLIGHT}", headers=responses.retry_after()
         ),
-        413: responses.TOO_LARGE,
         415: responses.NOT_JSON,
         422: responses.INVALID_OR_REUSED,
     },
@@ -122,7 +121,6 @@ def get_job(path: JobPath) -> Response:
         409: responses.problem(
             f"The job is neither failed nor cancelled. Or: {responses.IN_FLIGHT}", headers=responses.retry_after()
         ),
-        413: responses.TOO_LARGE,
         422: responses.problem(responses.REUSED[0].upper() + responses.REUSED[1:]),
     },
 )

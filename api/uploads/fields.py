@@ -17,7 +17,7 @@ from darkroom.jobs.spec import Spec
 from darkroom.presets import Presets
 from darkroom.record.labels import MAX_METADATA, MAX_REFERENCE, Metadata, Text
 from darkroom.settings import Settings
-from darkroom.webhooks.callback import MAX_URL, read_callback
+from darkroom.webhooks.callback import MAX_URL, PATTERN, read_callback
 
 
 def _from_json(value: Any) -> Any:
@@ -27,6 +27,10 @@ def _from_json(value: Any) -> Any:
         return pydantic_core.from_json(value, allow_inf_nan=False)
     except ValueError as error:
         raise PydanticCustomError("json_invalid", "{detail}", {"detail": explain_json_error(str(error))}) from None
+
+
+CallbackUrl = Annotated[Text, Field(max_length=MAX_URL, json_schema_extra={"pattern": PATTERN})]
+"""`check_callback` checks the pattern, and what it cannot say: the host must be public, and the port allowed."""
 
 
 class UploadFields(Spec):
@@ -50,9 +54,8 @@ class UploadFields(Spec):
         description="a JSON object of your own; Darkroom stores it and sends it in events; "
         f"at most {MAX_METADATA} bytes",
     )
-    callback_url: Text | None = Field(
+    callback_url: CallbackUrl | None = Field(
         None,
-        max_length=MAX_URL,
         description="an https URL that gets a webhook (Standard Webhooks) when all jobs have ended; without it, the "
         "owner's own URL does, if there is one. A photo found by dedupe keeps the URL that it has",
     )

@@ -18,6 +18,10 @@ from darkroom.errors import CallbackRefused
 
 MAX_URL = 2048
 
+PATTERN = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\x00-\x20\x7f/?#@\\\ufffe\uffff]+([/?][^\x00-\x20\x7f#\ufffe\uffff]*)?$"
+"""The form of a callback URL, in the part of regular expressions that Python and ECMAScript share: scheme, host and
+port, then perhaps path and query; no user, no fragment, no spaces. The OpenAPI document has it, too."""
+
 FIRST_FREE_PORT = 1024
 """Of the ports below it, only 443 is allowed: the others belong to services that are not webhook receivers."""
 
@@ -112,6 +116,8 @@ def read_callback(url: str, private_hosts: Collection[str] = ()) -> Target:
         raise CallbackRefused("it must start with https://")
     if port == 0 or not (private or port == 443 or port >= FIRST_FREE_PORT):
         raise CallbackRefused(f"port {port} is not allowed; use 443, or a port from {FIRST_FREE_PORT} on")
+    if not re.fullmatch(PATTERN, url):  # the URL standard forgives more: spaces around it, missing slashes
+        raise CallbackRefused("it is not a URL; expected one like https://example.com/photos, without spaces")
     return Target(
         url=str(parsed),
         host=host,

@@ -10,6 +10,7 @@ NOT_ON_LAMBDA = {
     "test_slow_callers.py": _CALLERS,
     "test_silence.py": _CALLERS,
     "test_streaming.py": f"{_CALLERS}; {_LARGE}",
+    "test_contract.py::test_http_errors_are_documented_for_every_operation": _CALLERS,
     "test_errors.py::test_a_request_of_too_many_bytes_is_too_large": _CALLERS,
     "test_hostile_requests.py::test_an_upload_that_ends_early_is_refused": _CALLERS,
     "test_hostile_requests.py::test_bytes_after_the_announced_length_are_not_part_of_the_upload": _CALLERS,

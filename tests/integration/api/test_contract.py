@@ -8,6 +8,8 @@ of each kind, always the same ones; `make attack` sends more, with another seed 
 from __future__ import annotations
 
 import os
+import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +19,9 @@ import pytest
 
 from darkroom.errors import ChildDied
 from darkroom.owners import hash_of, new_key
+from darkroom.webhooks.callback import PATTERN
 from tests.support.exhaustive import matrix
+from tests.support.waiting import PATIENCE
 
 REQUESTS = int(os.environ.get("ATTACK_REQUESTS", "10"))
 """Requests that the tool sends to each operation when it fuzzes, and the number of its sequences of requests. It also
@@ -49,7 +53,12 @@ CHECKS = [
 def keyed(start_api: Any) -> Any:
     owners = f"alice:{hash_of(ALICE)} bob:{hash_of(BOB)}"
     # No worker runs: each request with ?wait waits for the longest time.
-    return start_api(DARKROOM_API_KEYS=owners, DARKROOM_RATE_LIMIT="off", DARKROOM_MAX_WAIT="0.1")
+    return start_api(
+        DARKROOM_API_KEYS=owners,
+        DARKROOM_RATE_LIMIT="off",
+        DARKROOM_MAX_WAIT="0.1",
+        DARKROOM_WEBHOOK_SECRET="whsec_" + "A" * 43 + "=",
+    )
 
 
 def key(of: str) -> dict[str, str]:
@@ -99,6 +108,49 @@ def test_the_openapi_document_names_every_status(api: Any) -> None:
         for method, operation in operations.items():
             statuses = operation["responses"].keys()
             assert all(status.isdigit() for status in statuses), f"{method} {path}: {statuses}"
+
+
+HTTP_ERRORS = {
+    "a long URL": (414, "?" + "a" * 9000, ""),
+    "a long header": (431, "", f"X-Long: {'a' * 40_000}\r\n"),
+    "a body that is too large": (413, "", "Content-Type: image/jpeg\r\nContent-Length: 999999999999\r\n"),
+    "an unknown expectation": (417, "", "Expect: a-miracle\r\n"),
+    "an unknown coding": (501, "", "Transfer-Encoding: zip\r\n"),
+    "an invalid header": (400, "", "no header\r\n"),
+    "an invalid length": (400, "", "Content-Length: 1e3\r\n"),
+}
+"""The status, and what is added to the address and to the headers. The body of a GET is ignored."""
+
+
+@pytest.mark.parametrize("name", HTTP_ERRORS)
+def test_http_errors_are_documented_for_every_operation(api: Any, name: str) -> None:
+    expected, query, header = HTTP_ERRORS[name]
+    for path, operations in api.get("/openapi.json").json()["paths"].items():
+        for method, operation in operations.items():
+            if expected == 413 and method == "get":
+                continue
+            target = re.sub(r"{\w+}", "01890000-0000-7000-8000-000000000000", path) + query
+            head = f"{method.upper()} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n"
+            answer = first_bytes(api.settings.port, head.encode())
+            assert answer.startswith(f"HTTP/1.1 {expected} "), f"{method} {path}: {answer}"
+            assert "application/problem+json" in answer
+            assert str(expected) in operation["responses"], f"{method} {path}"
+
+
+def first_bytes(port: int, request: bytes) -> str:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as caller:
+        caller.sendall(request)
+        return caller.makefile("rb").read(2000).decode()
+
+
+def test_every_callback_url_has_the_pattern_that_is_checked(api: Any) -> None:
+    document = api.get("/openapi.json").json()
+    upload, direct = (document["paths"][path]["post"] for path in ("/v1/photos", "/v1/uploads"))
+    form = upload["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]["callback_url"]
+    (query,) = (each["schema"] for each in upload["parameters"] if each["name"] == "callback_url")
+    body = direct["requestBody"]["content"]["application/json"]["schema"]["properties"]["callback_url"]
+    assert form["pattern"] == query["pattern"] == f"^$|{PATTERN}"  # an empty field counts as not given
+    assert body["anyOf"][0]["pattern"] == PATTERN
 
 
 def answered(api: Any, path: str) -> set[int]:

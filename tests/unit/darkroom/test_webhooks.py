@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -13,7 +14,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from darkroom.errors import CallbackRefused, DeliveryFailed, SettingsError
 from darkroom.record.clock import now
 from darkroom.settings import read_settings
-from darkroom.webhooks.callback import MAX_URL, check_address, read_callback
+from darkroom.webhooks.callback import MAX_URL, PATTERN, check_address, read_callback
 from darkroom.webhooks.signing import secrets_of, signed_headers
 from worker.webhooks.schedule import (
     JITTER,
@@ -51,6 +52,7 @@ class TestUrls:
     def test_urls_of_public_hosts_are_accepted(self, url: str, host: str, port: int, path: str) -> None:
         target = read_callback(url)
         assert (target.host, target.port, target.path, target.tls, target.private) == (host, port, path, True, False)
+        assert re.fullmatch(PATTERN, url)
         assert read_callback(target.url) == target
 
     @pytest.mark.parametrize(
@@ -128,6 +130,12 @@ class TestUrls:
             ("https://" + "a" * 64 + ".example/", "not a host name"),
             ("https://" + "a." * 127 + "com/", "not a host name"),
             ("https://example.com/" + "ä" * MAX_URL, "longer"),
+            ("https:example.com/", "not a URL"),
+            ("https:\\\\example.com/", "not a URL"),
+            (" https://example.com/", "not a URL"),
+            ("https://example.com/\n", "not a URL"),
+            ("https://exam\tple.com/", "not a URL"),
+            ("https://example.com/a b", "not a URL"),
         ],
     )
     def test_invalid_urls_are_refused_with_the_reason(self, url: str, fault: str) -> None:
