@@ -34,7 +34,8 @@ SEND_BUFFER = 128 * 1024
 LIVENESS = "/healthz"
 """The path that the main loop answers itself, so that the answer never waits for a thread."""
 
-_LIVENESS = re.compile(rb"(GET|HEAD) %s[? ]" % LIVENESS.encode())
+_LIVENESS = re.compile(rb"(?:GET|HEAD) %s[? ](?!(?s:.*)\n(?i:transfer-encoding):)" % LIVENESS.encode())
+"""A request with a chunked body is left to a thread: decoding it takes time."""
 
 
 class Admission(Protocol):
