@@ -20,7 +20,7 @@ HARMLESS: Mapping[str, str] = {
     r"getsockname\(": "socket.fromfd(), which ignores the error",
     r"writev\(": "glibc says on stderr why it aborts; children have no stderr",
     r'openat\("/proc/sys/vm/overcommit_memory"': "glibc, before it gives memory back: it then does so in another way",
-    r'(openat|newfstatat)\(".*\.py"': "a source line for a traceback: it is left out",
+    r'(openat|newfstatat)\("(.*\.py|<unknown>)"': "a source line for a traceback: it is left out",
 }
 """Attempts that a filter may refuse (a pattern of `name(arguments)`), and what follows then."""
 
