@@ -17,6 +17,7 @@ class FairQueue(Generic[T]):
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, OrderedDict[bytes, deque[T]]] = OrderedDict()
+        self._resumed: deque[T] = deque()
         self._size = 0
 
     def __len__(self) -> int:
@@ -26,8 +27,16 @@ class FairQueue(Generic[T]):
         self._waiting.setdefault(address, OrderedDict()).setdefault(key, deque()).append(item)
         self._size += 1
 
+    def resume(self, item: T) -> None:
+        """Add an item that has had its turn and goes on now: it comes before all others."""
+        self._resumed.append(item)
+        self._size += 1
+
     def pop(self) -> T:
         """The next item. Raises KeyError when there is none."""
+        if self._resumed:
+            self._size -= 1
+            return self._resumed.popleft()
         address, keys = self._waiting.popitem(last=False)
         key, items = keys.popitem(last=False)
         item = items.popleft()

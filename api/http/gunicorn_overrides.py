@@ -218,6 +218,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.in_pool += 1
             done.set_result(self.handle(conn))
             self.finish_request(conn, done)
+        elif conn.sock.body_collected:  # it has had its turn, and an upload needs no second one
+            self.waiting.resume(conn)
+            self._fill_pool()
         elif self.in_pool + len(self.waiting) >= self.cfg.threads * (1 + WAITING_PER_THREAD):
             self._refuse(conn, HTTPStatus.SERVICE_UNAVAILABLE, "too many requests are waiting for this server")
         else:

@@ -39,3 +39,13 @@ def test_many_keys_of_one_address_have_the_turn_of_one_address() -> None:
         queue.push("192.0.2.2", b"", item)
 
     assert drain(queue) == "a1 b1 a2 b2 a3"
+
+
+def test_what_has_had_its_turn_comes_first() -> None:
+    queue = FairQueue[str]()
+    queue.push("192.0.2.1", b"", "a1")
+    queue.push("192.0.2.2", b"", "b1")
+    queue.resume("c1")
+    queue.resume("c2")
+
+    assert drain(queue) == "c1 c2 a1 b1"
