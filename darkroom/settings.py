@@ -114,7 +114,8 @@ class Settings(
     def storing_time(self) -> float:
         """Seconds that the API has to store an original. Then the sweep looks for it: it comes before the first resend.
 
-        A PUT that hangs ends after three time-outs, so four leave a margin.
+        A PUT without an answer ends after three time-outs, so four leave a margin. One that is only slow may take
+        longer: then the API starts the order again (api/uploads/intake.py).
         """
         return min(self.resend_after, 4 * self.aws_timeout)
 

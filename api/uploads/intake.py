@@ -234,7 +234,8 @@ def _store(ctx: Context, photo: PhotoRecord, incoming: Incoming, time: ImportTim
         _fail_order(ctx, photo, _first_order(photo), error)
         raise
     storing_until = photo.order(_first_order(photo)).storing_until
-    if storing_until and storing_until <= now():  # the sweep may have found no original
+    margin = timedelta(seconds=ctx.settings.storing_time / 2)  # the clock of the sweep may be ahead
+    if storing_until and storing_until - margin <= now():  # the sweep may have found no original
         return _resume(ctx, photo, ctx.settings.storing_time)
     return photo
 

@@ -60,7 +60,6 @@ class Bucket:
         """Store a file, read from its beginning. Raises the error of `may_write` when the right to write was lost."""
         body = cast(BinaryIO, CheckedBody(source, may_write))
         with aws_errors(f"storing {key}"), checked(may_write):
-            source.seek(0)
             self._s3.put_object(Bucket=self._name, Key=key, Body=body, ContentType=content_type)
 
     def fetch(self, key: str, target: Path) -> None:

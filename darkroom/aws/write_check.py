@@ -6,6 +6,7 @@ was paused between two tries would store the object with a fresh signature.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -38,18 +39,25 @@ def checked(may_write: MayWrite) -> Iterator[None]:
 class CheckedBody:
     """A file that calls `may_write` before each read. After an error the connection closes, and S3 stores nothing.
 
-    Then the SDK tries again, and the check before that try raises the error.
+    Then the SDK tries again, and the check before that try raises the error. The body ends where the file ends now: a
+    child that a photo has taken over can still append to the file, and S3 would take what follows the announced length
+    for another request.
     """
 
     def __init__(self, file: BinaryIO, may_write: MayWrite) -> None:
         self._file = file
+        self._size = file.seek(0, os.SEEK_END)
         self._may_write = may_write
+        file.seek(0)
 
     def read(self, size: int = -1) -> bytes:
         self._may_write()
-        return self._file.read(size)
+        left = max(0, self._size - self._file.tell())
+        return self._file.read(left if size < 0 else min(size, left))
 
-    def seek(self, offset: int, whence: int = 0) -> int:
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_END:
+            return self._file.seek(self._size + offset)
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:

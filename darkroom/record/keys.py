@@ -8,6 +8,7 @@ come through the API arrive under `uploads/{photo}` or `incoming/...`; a worker 
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -21,6 +22,9 @@ UPLOADS = "uploads/"
 
 MAX_KEY = 1024
 """Bytes in UTF-8 (Amazon S3 User Guide, "Naming Amazon S3 objects"). A JSON schema can count only characters."""
+
+
+_RESULT = re.compile(r"results/[^/]+/([^/]+)/([0-9]+)\.[^/]+")
 
 
 def _fits_s3(key: str) -> str:
@@ -51,7 +55,7 @@ def result_key(photo_id: str, job_id: str, fence: int, extension: str) -> str:
     return f"{results_prefix(photo_id)}{job_id}/{fence}.{extension}"
 
 
-def job_and_fence(key: str) -> tuple[str, int]:
-    """Return the job's id and the fence in a key that `result_key` made."""
-    _, _, job_id, file = key.split("/")
-    return job_id, int(file.partition(".")[0])
+def job_and_fence(key: str) -> tuple[str, int] | None:
+    """The job's id and the fence in the key of a result; None if `result_key` did not make this key."""
+    made = _RESULT.fullmatch(key)
+    return (made[1], int(made[2])) if made else None

@@ -122,11 +122,15 @@ class PhotoState(Stored):
         raise NotFound(f"photo {self.id} has no job {job_id}")
 
     def needs(self, key: str) -> bool:
-        """Whether this record names a result or an original, or the worker that stored it may still publish it."""
+        """Whether this record names a result or an original, or the worker that stored it may still publish it.
+
+        True also for an object that Darkroom did not store, until the photo is deleted or expires.
+        """
         if self.deleted_or_expired:
             return False
         if key.startswith(results_prefix(self.id)):
-            return self._needs_result(key, *job_and_fence(key))
+            made = job_and_fence(key)
+            return made is None or self._needs_result(key, *made)
         return self.pending_upload is not None or (self.original is not None and self.original.key == key)
 
     def _needs_result(self, key: str, job_id: str, fence: int) -> bool:

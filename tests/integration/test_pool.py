@@ -21,6 +21,7 @@ from PIL import Image
 
 from darkroom.errors import (
     ChildDied,
+    DarkroomError,
     OutOfMemory,
     ProcessError,
     TimeLimitExceeded,
@@ -58,12 +59,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[J
 
     (tmp_path / "original").touch()
 
-    def run(serve: Serve, time_limit: float = 60) -> list[JobOutcome]:
+    def run(serve: Serve, time_limit: float = 60, jobs: str = "0") -> list[JobOutcome]:
         monkeypatch.setattr(pool, "serve_by_name", serve)
         child = Child(10, LIMITS)
         process, _ = child.start()
         try:
-            return list(child.run(tmp_path / "original", {"0": JOB}, time_limit))
+            return list(child.run(tmp_path / "original", dict.fromkeys(jobs, JOB), time_limit))
         finally:
             if sys.exc_info()[0]:
                 assert not process.is_alive()
@@ -121,6 +122,13 @@ def answer_another_job(pipe: Connection, _limits: ChildLimits) -> None:
     threading.Event().wait()
 
 
+def answer_a_job_twice(pipe: Connection, _limits: ChildLimits) -> None:
+    receive_question(pipe)
+    for _ in range(2):
+        pipe.send_bytes(json.dumps({"job": "0", "result": {"code": "photo_error", "detail": ""}}).encode())
+    threading.Event().wait()
+
+
 def compute_for_ever(pipe: Connection, _limits: ChildLimits) -> None:
     receive_question(pipe)
     while True:
@@ -142,6 +150,7 @@ def compute_for_ever_and_block_the_signal(pipe: Connection, limits: ChildLimits)
         (say_too_much, 60, ChildDied, "sent an answer of more than 1,048,576 bytes"),
         (speak_nonsense, 60, ChildDied, "sent an invalid answer"),
         (answer_another_job, 60, ChildDied, "answered with a job that was not asked for"),
+        (answer_a_job_twice, 60, ChildDied, "answered with a job that was not asked for, or was answered before"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -149,7 +158,7 @@ def test_a_child_that_does_not_answer_as_it_should_is_lost(
     run: Callable[..., list[JobOutcome]], serve: Serve, time_limit: float, error: type[ProcessError], detail: str
 ) -> None:
     with pytest.raises(error, match=detail):
-        run(serve, time_limit)
+        run(serve, time_limit, jobs="02" if serve is answer_a_job_twice else "0")
 
 
 def test_a_child_that_does_not_read_a_long_question_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,11 +256,12 @@ def test_a_child_cannot_choose_the_file_of_a_result(tmp_path: Path, run: Callabl
 
 
 def test_what_a_failure_says_is_cut_to_a_bearable_length(tmp_path: Path, run: Callable[..., list[JobOutcome]]) -> None:
-    said = {"job": "0", "result": {"code": "photo_error", "detail": "x" * 500_000, "trace": "y" * 500_000}}
+    said = {"job": "0", "result": {"code": "z" * 40_000, "detail": "x" * 500_000, "trace": "y" * 500_000}}
     (tmp_path / "original").write_text(json.dumps(said))
     (outcome,) = run(answer)
     assert isinstance(outcome.result, Failure)
     assert (len(outcome.result.detail), len(outcome.result.trace)) == (1000, 20_000)
+    assert outcome.result.code == DarkroomError.code
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ import pytest
 from PIL import Image
 
 from darkroom.errors import OutOfMemory
-from darkroom.jobs.job_types import jobs_adapter
+from darkroom.jobs.job_types import MAX_JOBS, jobs_adapter
 from darkroom.resources import usable_cpus
 from darkroom.settings import PROJECT
 from worker.child import landlock, seccomp
@@ -267,6 +267,20 @@ def test_a_spool_that_was_made_anew_is_used(tmp_path: Path) -> None:
             shutil.rmtree(spool)
         with pytest.raises(FileNotFoundError):
             list(child.run(spool / "original", {"job": job}, 60))
+    finally:
+        child.stop()
+
+
+def test_an_order_may_have_the_most_jobs_that_a_photo_may_have(tmp_path: Path) -> None:
+    """Each result is an open file of the child."""
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "original", "TIFF", compression="tiff_lzw")
+    jobs = jobs_adapter.validate_python([{"type": "resize", "width": 20}] * MAX_JOBS)
+    child = Child(10, LIMITS)
+    try:
+        for _ in range(3):  # a descriptor that stayed open would be missing in a later order
+            outcomes = list(child.run(tmp_path / "original", {str(n): job for n, job in enumerate(jobs)}, 60))
+            assert [outcome for outcome in outcomes if isinstance(outcome.result, Failure)] == []
+            assert len(outcomes) == MAX_JOBS
     finally:
         child.stop()
 

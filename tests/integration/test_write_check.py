@@ -124,6 +124,28 @@ def test_over_https_the_file_is_sent_in_chunks_and_each_read_is_checked(
     assert len(set(checks)) > 2, "while the file is sent"
 
 
+def test_what_is_appended_to_a_file_while_it_is_sent_does_not_reach_s3(
+    bucket: Bucket, clients: Clients, proxy: FaultProxy
+) -> None:
+    """It would be another request of the same connection, and a child has no network."""
+    file = io.BytesIO(b"x" * MIB)
+    smuggled = f"DELETE /{bucket._name}/victim HTTP/1.1\r\nHost: s3\r\nContent-Length: 0\r\n\r\n".encode()
+    right = Right(clients)
+
+    def append() -> None:
+        right()
+        if right.checks == 1:
+            at = file.tell()
+            file.seek(0, io.SEEK_END)
+            file.write(smuggled)
+            file.seek(at)
+
+    bucket.put("grows", file, "image/jpeg", append)
+    assert file.getvalue().endswith(smuggled)
+    assert bucket.read("grows") == b"x" * MIB
+    assert not proxy.seen("s3.DeleteObject")
+
+
 def test_the_check_is_for_this_call_only(bucket: Bucket) -> None:
     def lost() -> None:
         raise ClaimLost("another worker has the order")

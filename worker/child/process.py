@@ -94,7 +94,7 @@ class Child:
         Raises ProcessError, after which the outcomes before it stay valid, and OSError if the files cannot be opened.
         """
         results = {job_id: original.with_name(job_id) for job_id in jobs}
-        check = partial(read_job_outcome, results=results)
+        check = partial(read_job_outcome, unanswered=dict(results))
         return self._ask(Work(jobs), original, [*results.values()], check, time_limit)
 
     def look(self, original: Path, time_limit: float) -> Sniffed:
@@ -118,7 +118,8 @@ class Child:
         # The kill ends our reads and writes, whatever the child does with its end of the pipe.
         with opened(original, results) as files, watchdog(deadline, process.kill):
             try:
-                allow_cpu_time(process.pid or 0, time_limit, self._orders_left)
+                assert process.pid is not None  # it was started
+                allow_cpu_time(process.pid, time_limit, self._orders_left)
                 send_question(pipe, question, files.descriptors)
                 files.close()
                 for _ in range(len(results) or 1):

@@ -13,7 +13,7 @@ import os
 import pkgutil
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -174,8 +174,9 @@ class Failure:
     def error(self) -> DarkroomError:
         return JOB_ERRORS.get(self.code, DarkroomError)(self.detail)
 
-    def shortened(self) -> Failure:
-        return replace(self, detail=self.detail[:LONGEST_DETAIL], trace=self.trace[:LONGEST_TRACE])
+    def checked(self) -> Failure:
+        """With a code that exists, and texts of limited length."""
+        return Failure(self.error.code, self.detail[:LONGEST_DETAIL], self.trace[:LONGEST_TRACE])
 
 
 @dataclass(frozen=True)
@@ -208,15 +209,16 @@ look_outcome_adapter: TypeAdapter[LookOutcome] = TypeAdapter(LookOutcome)
 # --- checks of the answers ------------------------------------------------------------------------------------------
 
 
-def read_job_outcome(data: bytes, results: Mapping[str, Path]) -> JobOutcome:
-    """Check an answer about one of the jobs that have these files. Raises ChildDied."""
+def read_job_outcome(data: bytes, unanswered: dict[str, Path]) -> JobOutcome:
+    """Check an answer about one of the jobs that have these files, and remove the job from them. Raises ChildDied."""
     answer = _validated(job_answer_adapter, data)
-    if answer.job not in results:
-        raise _wrong("a job that was not asked for")
+    path = unanswered.pop(answer.job, None)
+    if path is None:
+        raise _wrong("a job that was not asked for, or was answered before")
     if isinstance(answer.result, Failure):
-        return JobOutcome(answer.job, answer.result.shortened())
+        return JobOutcome(answer.job, answer.result.checked())
     _check(answer.result)
-    file = ProducedFile(**vars(answer.result), path=results[answer.job])
+    file = ProducedFile(**vars(answer.result), path=path)
     file.open().close()
     return JobOutcome(answer.job, file)
 
@@ -238,7 +240,7 @@ def read_look_outcome(data: bytes) -> LookOutcome:
     outcome = _validated(look_outcome_adapter, data)
     result = outcome.result
     if isinstance(result, Failure):
-        return replace(outcome, result=result.shortened())
+        return replace(outcome, result=result.checked())
     if result.content_type not in INPUT_FORMATS.values() or result.format != result.content_type.partition("/")[2]:
         raise _wrong("a format that is not read")
     if not all(1 <= side < 2**31 for side in (result.width, result.height)):

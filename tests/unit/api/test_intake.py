@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -151,10 +152,13 @@ def test_a_new_photo_is_stored_and_sent(tmp_path: Path) -> None:
     assert world.actions == ["store", "send"]
 
 
-def test_an_order_whose_original_was_stored_late_starts_again(tmp_path: Path) -> None:
-    """The sweep may have found no original, and a worker may have failed the order."""
+@pytest.mark.parametrize("took", [21, 41])
+def test_an_order_whose_original_was_stored_late_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, took: int
+) -> None:
+    """The sweep, whose clock may be ahead, may have found no original, and a worker may have failed the order."""
     world = World(None, has_original=False)
-    world.context.settings.storing_time = 1e-9
+    monkeypatch.setattr("api.uploads.intake.now", lambda: now() + timedelta(seconds=took))
 
     assert world.accept(tmp_path, ReservedIds.fresh(1)).unfinished
     assert world.actions == ["store", "update", "send"]

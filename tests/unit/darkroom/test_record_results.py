@@ -50,6 +50,17 @@ def test_a_key_names_job_and_fence() -> None:
     assert job_and_fence(result_key("photo", "job", 12, "jpg")) == ("job", 12)
 
 
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "", "job", "job/x.jpg", "job/1", "job/1/2.jpg", "job/-1.jpg", "job/.jpg"]
+)
+def test_an_object_that_darkroom_did_not_store_stays_until_the_photo_is_deleted(photo: PhotoRecord, name: str) -> None:
+    foreign = f"results/{photo.id}/{name}"
+    assert job_and_fence(foreign) is None
+    assert photo.needs(foreign)
+    photo.delete()
+    assert not photo.needs(foreign)
+
+
 def test_only_the_result_of_the_latest_claim_is_needed_while_the_job_runs(photo: PhotoRecord) -> None:
     first, second = claim(photo), claim(photo)
     assert not needs_result(photo, first.fence)
