@@ -19,7 +19,7 @@ from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from tests.support.ingesting import await_upload, put
 from tests.support.records import end_late_writes
-from tests.support.stack import Stack
+from tests.support.stack import Stack, is_empty
 from tests.support.waiting import wait_until
 from worker.child.workspace import Workspace, is_in_use
 from worker.sweep.sweeper import Sweeper
@@ -282,21 +282,38 @@ def test_a_failure_of_one_part_of_the_sweep_does_not_stop_the_others(
     make_stack: Callable[..., Stack], picture: bytes, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stack = make_stack(DARKROOM_SWEEP_INTERVAL="0.1")
-    gone = stack.record(picture, [RESIZE])
-    copy = OrderMessage.of(gone, min(gone.orders)).model_dump_json()
-    dead_letters = stack.services.photos.dead_letters
-    dead_letters.send(copy, "ann", "1", {"code": "attempts_exhausted", "reason": "it is removed"})
+    send_stale_dead_letter(stack, picture)
     stopping = threading.Event()
     sweeper = Sweeper(stack.services, stopping)
+    failures: list[str] = []
 
     def fail() -> None:
+        failures.append(part)
         raise ZeroDivisionError
 
     monkeypatch.setattr(sweeper, part, fail)
     thread = threading.Thread(target=sweeper.run, daemon=True)
     thread.start()
-    depth = dead_letters.depth
-    wait_until("the dead letters are swept", lambda: not depth().visible and not depth().in_flight)
+    wait_until("the dead letters are swept", lambda: is_empty(stack.services.photos.dead_letters))
+    wait_until("the part has failed again", lambda: len(failures) > 1)
     assert thread.is_alive()
     stopping.set()
     thread.join()
+
+
+def test_photos_that_take_all_the_time_of_a_sweep_do_not_stop_the_other_parts(
+    stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_stale_dead_letter(stack, picture)
+    stopping = threading.Event()
+    sweeper = Sweeper(stack.services, stopping)
+    monkeypatch.setattr(sweeper, "sweep", stopping.set)
+    sweeper.sweep_all()
+    assert is_empty(stack.services.photos.dead_letters)
+
+
+def send_stale_dead_letter(stack: Stack, picture: bytes) -> None:
+    """A copy in the dead-letter queue whose photo has no record: the sweep removes it."""
+    gone = stack.record(picture, [RESIZE])
+    copy = OrderMessage.of(gone, min(gone.orders)).model_dump_json()
+    stack.services.photos.dead_letters.send(copy, "ann", "1", {"code": "attempts_exhausted", "reason": "it is removed"})

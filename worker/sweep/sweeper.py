@@ -42,8 +42,11 @@ class Sweeper:
             self.sweep_all()
 
     def sweep_all(self) -> None:
-        """Sweep once. A failure of one part must not stop the others or the worker."""
-        for part in (self.sweep, self.clean_spool, self._dead_letters.sweep):
+        """Sweep once. A failure of one part must not stop the others or the worker.
+
+        The overdue photos come last: there may be many, and they may take all the time that a Lambda function has.
+        """
+        for part in (self.clean_spool, self._dead_letters.sweep, self.sweep):
             try:
                 part()
             except DarkroomError as error:
