@@ -113,7 +113,7 @@ def aws_lambda(make_lambda: Callable[..., Lambda]) -> Lambda:
 def crash_runs(
     request: pytest.FixtureRequest, deploy: Any, picture: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[None]]]:
-    """The runs of the module's RUNS that the chosen tests ask for, each under way or done."""
+    """The runs of the module's RUNS that the chosen tests ask for; all are done."""
 
     def run(point: str) -> None:
         directory = tmp_path_factory.mktemp(point)

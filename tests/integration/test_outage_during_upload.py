@@ -179,7 +179,7 @@ def test_a_worker_waits_for_an_original_that_a_repeated_request_is_storing(
     stack.services.outbox.send_order(photo, min(photo.orders))
     worker = stack.worker()
     wait_until("the worker has looked for the original", lambda: worker.logged("order.attempt_failed"))
-    assert stack.look(photo).counts == {"queued": 1}
+    wait_until("the worker has given the order back", lambda: stack.look(photo).counts == {"queued": 1})
 
     stack.store(photo, picture)
 

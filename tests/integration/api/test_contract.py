@@ -164,6 +164,7 @@ def answered(api: Any, path: str) -> set[int]:
     return {line["status"] for line in api.logged("request.answered") if line["path"] == path}
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.exhaustive
 def test_every_answer_is_as_documented(keyed: Any, picture: bytes, tmp_path: Path) -> None:
     photo = upload_ids(keyed, picture, key(ALICE), dead=True)
