@@ -11,7 +11,8 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from api.app import DarkroomApi, create_app
 from api.bootstrap import prepare
-from api.http.gunicorn_overrides import GunicornLog, Worker, answer_malformed_requests_with_problems
+from api.http.gunicorn_overrides import GunicornLog, Worker
+from api.http.head_rules import MAX_HEADER, MAX_HEADERS, MAX_REQUEST_LINE
 from darkroom.errors import SettingsError
 from darkroom.logs import set_up_logs
 from darkroom.owners import read_owners
@@ -23,9 +24,6 @@ GRACE = 30
 
 KEEP_ALIVE = 75
 """Seconds. Longer than the 60 s of usual load balancers: the side that reuses a connection must close it first."""
-
-REQUEST_LINE = 8190
-"""Bytes. The query of a raw upload may hold its jobs."""
 
 CONNECTIONS = 2000
 """Of each process, at least. Beyond them it closes idle and slow ones for new ones."""
@@ -59,7 +57,9 @@ class Server(BaseApplication):  # type: ignore[misc]
             "worker_connections": most_connections(self.settings, resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
             "graceful_timeout": GRACE,
             "keepalive": KEEP_ALIVE,
-            "limit_request_line": REQUEST_LINE,
+            "limit_request_line": MAX_REQUEST_LINE,
+            "limit_request_fields": MAX_HEADERS,
+            "limit_request_field_size": MAX_HEADER,
             "logger_class": GunicornLog,
             "post_worker_init": _end_waits_when_stopping,
             # The root file system may be read-only, and gunicorn is controlled by signals only.
@@ -107,7 +107,6 @@ def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    answer_malformed_requests_with_problems()
     Server(settings).run()
 
 

@@ -1,4 +1,4 @@
-"""Everything that overrides gunicorn's private methods: its threaded worker, its parser, its log, its error responses.
+"""Everything that overrides gunicorn's private methods: its threaded worker, its parser, its log.
 
 gunicorn's threads read from callers and write to them, and wait as long as a slow caller takes. Here the main loop
 does everything that may have to wait for a caller, and a thread only runs the app. A connection goes through these
@@ -36,19 +36,18 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from gunicorn import util  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
-from gunicorn.http.errors import LimitRequestHeaders  # type: ignore[import-untyped]
+from gunicorn.http.errors import LimitRequestHeaders, NoMoreData  # type: ignore[import-untyped]
 from gunicorn.http.parser import RequestParser  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
 from api.http.caller_table import CallerTable, network_of
 from api.http.connection import CallerSocket
 from api.http.fair_queue import FairQueue
-from api.http.head_rules import InvalidHead, check_head
-from api.http.refusals import malformed_response, refusal
+from api.http.head_rules import check_head
+from api.http.parse_faults import parse_fault
+from api.http.refusals import error_response, malformed_response, refusal
 from api.http.request import BodyAwaited
-from api.http.request_buffer import MAX_HEAD
 from api.http.time_limits import Progress
 from darkroom.settings import Settings
 
@@ -98,7 +97,9 @@ class Parser(RequestParser):  # type: ignore[misc]
         try:
             request = super().__next__()
         except TimeoutError:
-            raise LimitRequestHeaders(f"the head of the request has more than {MAX_HEAD:,} bytes") from None
+            raise LimitRequestHeaders("the head is too long") from None
+        except NoMoreData:  # gunicorn would log what has arrived, which may hold an API key
+            raise StopIteration from None
         check_head(request.version, request.headers)
         return request
 
@@ -135,11 +136,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             ),
         )
 
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        if isinstance(exc, InvalidHead):
-            client.sendall(malformed_response(exc.status, str(exc)))
-        else:
-            super().handle_error(req, client, addr, exc)
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:  # noqa: ARG002 - gunicorn's
+        fault = parse_fault(exc)
+        response = malformed_response(fault.status, fault.detail) if fault else error_response(exc)
+        with contextlib.suppress(OSError):  # the caller is gone
+            client.sendall(response)
 
     def handle(self, conn: TConn) -> Any:
         structlog.contextvars.clear_contextvars()  # of the request that this thread had before
@@ -358,12 +359,3 @@ class GunicornLog(Logger):  # type: ignore[misc]
             self.debug("the caller is silent or too slow")
         else:
             super().exception(msg, *args, **kwargs)
-
-
-def answer_malformed_requests_with_problems() -> None:
-    """Replace gunicorn's HTML error pages. gunicorn has no setting for that."""
-    util.write_error = _write_error
-
-
-def _write_error(caller: socket.socket, status: int, _reason: str, detail: str) -> None:
-    util.write_nonblock(caller, malformed_response(status, detail))

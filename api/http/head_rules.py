@@ -1,4 +1,4 @@
-"""What a request's head must have beyond what gunicorn checks."""
+"""What a request's head must be like: limits for gunicorn's parser, and what gunicorn does not check."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ import re
 from collections.abc import Iterable
 from http import HTTPStatus
 
+MAX_REQUEST_LINE = 8190
+"""Bytes. The query of a raw upload may hold its jobs."""
+
+MAX_HEADERS = 100
+
+MAX_HEADER = 8190
+"""Bytes of one header: its name and its value."""
+
 _HOST = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 
 
 class InvalidHead(Exception):
-    """The message says what is wrong."""
+    """The message says what is wrong. It repeats nothing of the request, which may hold an API key."""
 
     status = HTTPStatus.BAD_REQUEST
 
@@ -30,10 +38,10 @@ def check_head(version: tuple[int, int], headers: Iterable[tuple[str, str]]) -> 
     if not hosts and version >= (1, 1):
         raise InvalidHead("the request has no Host header, and HTTP/1.1 requires one")
     if any(not _HOST.fullmatch(host) for host in hosts):
-        raise InvalidHead(f"Host: {hosts[0]!r} is not a host name or address with an optional port")
+        raise InvalidHead("Host is not valid: expected a host name or an address, with or without a port")
     codings = ", ".join(given.get("TRANSFER-ENCODING", []))
     if codings and codings.lower() != "chunked":
-        raise UnknownCoding(f"Transfer-Encoding: {codings!r} is not supported; the only transfer coding is chunked")
+        raise UnknownCoding("the Transfer-Encoding is not supported: expected `Transfer-Encoding: chunked`")
     accepted = [item.partition(";")[0].strip().lower() for item in ",".join(given.get("TE", [])).split(",")]
     if "chunked" in accepted:
         raise InvalidHead("TE must not list chunked: every receiver of HTTP/1.1 accepts it")

@@ -6,10 +6,11 @@ gunicorn's own responses are HTML pages; these are problems, like every other er
 from __future__ import annotations
 
 import uuid
+from http import HTTPStatus
 
 import structlog
 
-from api.http.problems import MEDIA_TYPE, Problem, code_of, safe_text, unexpected_detail
+from api.http.problems import MEDIA_TYPE, Problem, code_of, unexpected_detail
 from api.http.tracing import HEADER
 from darkroom.status_phrases import error_phrase
 
@@ -17,24 +18,33 @@ log = structlog.get_logger()
 
 
 def malformed_response(status: int, detail: str) -> bytes:
-    """The response to a request that is not valid HTTP."""
-    return _response("request.malformed", status, detail)
+    """The response to a request that is not valid HTTP. `detail` repeats nothing of the request."""
+    request_id = str(uuid.uuid4())
+    log.warning("request.malformed", status=int(status), trace=request_id, detail=detail)
+    return _response(request_id, status, detail)
 
 
 def refusal(status: int, detail: str, retry_after: int) -> bytes:
     """The response to a request or connection that is one too many. `retry_after`: seconds."""
-    return _response("request.refused", status, detail, f"Retry-After: {retry_after}\r\n")
-
-
-def _response(action: str, status: int, detail: str, headers: str = "") -> bytes:
-    """A whole HTTP response, which also closes the connection: the start of the next request is unknown."""
     request_id = str(uuid.uuid4())
-    log.warning(action, status=status, trace=request_id, detail=safe_text(detail))
+    log.warning("request.refused", status=int(status), trace=request_id, detail=detail)
+    return _response(request_id, status, detail, f"Retry-After: {retry_after}\r\n")
+
+
+def error_response(error: BaseException) -> bytes:
+    """The response to a request that failed outside the app."""
+    request_id = str(uuid.uuid4())
+    log.error("request.failed", trace=request_id, error=type(error).__name__, exc_info=error)
+    return _response(request_id, HTTPStatus.INTERNAL_SERVER_ERROR, unexpected_detail(request_id))
+
+
+def _response(request_id: str, status: int, detail: str, headers: str = "") -> bytes:
+    """A whole HTTP response, which also closes the connection: the start of the next request is unknown."""
     problem = Problem(
         type=f"urn:darkroom:problem:{code_of(status)}",
         title=error_phrase(status),
         status=status,
-        detail=safe_text(detail or unexpected_detail(request_id)),
+        detail=detail,
         instance="/",  # the path may be what could not be read
         request_id=request_id,
     )

@@ -11,6 +11,7 @@ from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 
 from api.http.connection import Admission, CallerSocket
+from api.http.parse_faults import parse_fault
 from api.http.time_limits import TimeLimit
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Body:
         try:
             data = self._stream.read(size)
         except ParseException as error:
-            raise BadRequest(f"the body's chunked encoding is not valid: {error}") from error
+            fault = parse_fault(error)
+            raise BadRequest(fault.detail if fault else "the body's chunked encoding is not valid") from error
         self.broken = False
         self.size += len(data)
         self.check()

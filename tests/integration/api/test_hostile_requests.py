@@ -49,6 +49,7 @@ def api(start_api: Any) -> Any:
         DARKROOM_API_PROCESSES="1",
         DARKROOM_API_THREADS="2",
         DARKROOM_SILENCE="2",
+        DARKROOM_LOG_LEVEL="debug",
         DARKROOM_MAX_UPLOAD_BYTES=str(MOST // 2),
         DARKROOM_MAX_REQUEST_BYTES=str(MOST),
     )
@@ -223,6 +224,56 @@ def test_invalid_http_gets_a_problem_document(caller: socket.socket, request_lin
     assert problem["request_id"] == answer.headers["X-Request-Id"]
 
 
+SECRET = "dk_mustNotAppear"
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "right"),
+    [
+        (f"GET /healthz HTTP/1.1\r\nHost: x\r\nAuthorization Bearer {SECRET}\r\n\r\n", 400, "`Name: value`"),
+        (f"GET /healthz HTTP/1.1\r\nHost: x\r\nBearer {SECRET}: x\r\n\r\n", 400, "letters, digits and hyphens"),
+        (f"GET /healthz HTTP/1.1\r\nHost: x\r\nAuthorization:\r\n Bearer {SECRET}\r\n\r\n", 400, "`Name: value`"),
+        (f"GET /healthz HTTP/1.1\r\nHost: x\r\nAuthorization: {SECRET}\0\r\n\r\n", 400, "control characters"),
+        (f"GET /healthz HTTP/1.1\r\nHost: Bearer {SECRET}\r\n\r\n", 400, "a host name or an address"),
+        (f"GET /healthz HTTP/1.1\r\nHost: x\r\nExpect: {SECRET}\r\n\r\n", 417, "`Expect: 100-continue`"),
+        (
+            f"GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: {SECRET}\r\n\r\n",
+            501,
+            "`Transfer-Encoding: chunked`",
+        ),
+        (
+            f"GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\nX: {SECRET}\r\n\r\n",
+            501,
+            "chunked`",
+        ),
+        (f"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: {SECRET}\r\n\r\n", 400, "`Content-Length: NUMBER`"),
+        (f"Authorization: Bearer {SECRET}\r\n\r\n", 400, "GET, POST or DELETE"),
+        (f"GET {SECRET} HTTP/1.1\r\nHost: x\r\n\r\n", 400, "`METHOD /path HTTP/1.1`"),
+        (f"GET /{SECRET}\r\nHost: x\r\n\r\n", 400, "`METHOD /path HTTP/1.1`"),
+        (f"GET /healthz {SECRET}\r\nHost: x\r\n\r\n", 400, "HTTP/1.1 or HTTP/1.0"),
+        (f"GET /{SECRET * 1000} HTTP/1.1\r\nHost: x\r\n\r\n", 414, "at most 8,190 bytes"),
+        (f"GET /healthz HTTP/1.1\r\nHost: x\r\nX: {SECRET * 1000}\r\n\r\n", 431, "8,190 bytes in each"),
+    ],
+)
+def test_an_invalid_head_is_explained_and_not_repeated(
+    api: Any, caller: socket.socket, head: str, status: int, right: str
+) -> None:
+    before = len(api.log_text())
+    caller.sendall(head.encode())
+    answer = http.client.HTTPResponse(caller)
+    answer.begin()
+    text = answer.read().decode()
+
+    problem = json.loads(text)
+    assert (answer.status, problem["status"]) == (status, status)
+    assert right in problem["detail"]
+    (line,) = [json.loads(line) for line in api.log_text()[before:].splitlines()]
+    assert (line["action"], line["status"], line["trace"]) == ("request.malformed", status, problem["request_id"])
+    assert line["detail"] == problem["detail"]
+    assert SECRET not in text
+    assert SECRET not in api.log_text()
+
+
 @pytest.mark.parametrize("host", ["", "Host: a b\r\n", "Host: x/y\r\n", "Host: x:80a\r\n"])
 def test_http_1_1_needs_a_valid_host(caller: socket.socket, host: str) -> None:
     caller.sendall(f"GET /healthz HTTP/1.1\r\n{host}\r\n".encode())
@@ -246,6 +297,24 @@ def test_hosts_and_codings_that_http_allows_are_accepted(caller: socket.socket, 
     caller.sendall(f"{head}\r\n".encode())
 
     assert read_answer(caller) == (200, {"status": "ok"})
+
+
+def test_a_head_that_is_cut_short_is_not_logged(api: Any) -> None:
+    with socket.create_connection(("127.0.0.1", api.settings.port), timeout=60) as caller:
+        caller.sendall(f"GET /healthz HTTP/1.1\r\nAuthorization: Bearer {SECRET}".encode())
+        caller.shutdown(socket.SHUT_WR)
+        assert caller.recv(100) == b""
+
+    assert SECRET not in api.log_text()
+
+
+def test_invalid_chunks_and_trailers_are_explained_and_not_repeated(caller: socket.socket) -> None:
+    send_upload(caller, "Transfer-Encoding: chunked", f"1\r\nx\r\n0\r\nBearer {SECRET}\r\n\r\n".encode(), "image/jpeg")
+
+    status, problem = read_answer(caller)
+
+    assert (status, "`Name: value`" in problem["detail"]) == (400, True)
+    assert SECRET not in str(problem)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
