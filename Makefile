@@ -135,4 +135,4 @@ clean: ## remove .darkroom (photos of `make run`) and the caches of tests and li
 distclean: clean ## clean, and remove .venv too
 	rm -rf $(VENV) *.egg-info
 
-.PHONY: help run run-serverless test test-all test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale bench-slow-callers docs audit lint format install lock clean distclean
+.PHONY: help run run-serverless test test-all test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale bench-slow-callers system-calls docs audit lint format install lock clean distclean

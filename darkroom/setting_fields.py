@@ -155,7 +155,11 @@ class ApiSettings(_Group):
         "all callers have the same address.",
     )
     silence: int = Field(
-        60, ge=1, le=3600, description="Seconds after which the API drops a caller that stops sending its request."
+        60,
+        ge=1,
+        le=3600,
+        description="Seconds without a byte after which the API ends the upload of a photo. The head of a request, and a "
+        "body that is not an upload, have 10 seconds in all.",
     )
     public_url: BaseUrl | None = Field(
         None, description="Prefix of every link, such as https://photos.example.com. Default: links are relative."
@@ -330,7 +334,7 @@ class SweepSettings(_Group):
     """Sweep"""
 
     sweep_interval: float = Field(
-        60, gt=0, le=3600, description="Seconds between two looks of a worker for overdue photos."
+        60, gt=0, le=3600, description="How often a worker looks for overdue photos, in seconds."
     )
     resend_after: float = Field(
         300,

@@ -47,8 +47,9 @@ class _LibseccompVersion(ctypes.Structure):
 class Installation:
     """The versions by group; None stands for what is missing.
 
-    `libraries` have the numbers that they report of themselves. `files` are the shared libraries in the wheels, with
-    the number in the file's name. That is the number of the release or of the binary interface, as the authors decided.
+    `libraries` have the numbers that they report of themselves. `files` are the shared libraries in the wheels, such as
+    `libpng16.so`, with the number in the file's name. For some it is the number of the release, for others another one:
+    `libpng16.so` 16.58.0 is libpng 1.6.58.
     """
 
     darkroom: str
@@ -102,7 +103,7 @@ def _pillow_libraries(files: Versions) -> Versions:
 
     Pillow knows no number of xcb: it is that of the file.
     """
-    found = {name: features.version(name) or files.get(f"lib{name}") for name in features.get_supported()}
+    found = {name: features.version(name) or files.get(f"lib{name}.so") for name in features.get_supported()}
     if features.check("avif"):
         codecs = {name: AvifImagePlugin.get_codec_version(name) for name in AVIF_CODECS}
         found |= {name: number for name, number in codecs.items() if number}
@@ -124,7 +125,7 @@ def _bundled_files() -> Versions:
             if file.parts[0].endswith(".libs") and (
                 found := re.fullmatch(r"(lib.+?)-[0-9a-f]{8}\.so\.([\d.]+)", file.name)
             ):
-                files[found[1]] = found[2]
+                files[f"{found[1]}.so"] = found[2]
     return files
 
 

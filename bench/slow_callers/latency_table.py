@@ -78,6 +78,12 @@ HEAD = (
     f"{'p99':>8}{'max':>7}{'x quiet':>9}{'failed':>8}{'load':>7}"
 )
 
+LEGEND = """\
+x quiet: this p99 divided by the p99 of the same API without attackers.
+failed: requests of the good client that did not get the expected status.
+load: the machine's load average over the last minute, at the end of the wave.
+attackers: what they met, and how often, such as `40 x answer 200` (status 200) or `40 x connection` (opened)."""
+
 
 def row(measured: Measured, quiet: Measured) -> str:
     """A line of the table. `x quiet`: this p99 as a multiple of the quiet API's."""

@@ -7,9 +7,11 @@ without an entry here.
 from __future__ import annotations
 
 import io
+import os
 import random
 import types
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from PIL import Image
@@ -65,18 +67,32 @@ def _large_photos() -> dict[str, bytes]:
 
 
 def _tiffs() -> dict[str, bytes]:
-    """Compressions for fax hold black and white only. libtiff reports on stderr what it cannot write."""
+    """Compressions for fax hold black and white only."""
     photos = {}
     for compression in COMPRESSION_INFO_REV:
         for mode in ("RGB", "1"):
             try:
-                photos[f"tiff, {compression}"] = _saved(
-                    _noise((120, 90)).convert(mode), "TIFF", compression=compression
-                )
-                break
+                with _stderr_closed():
+                    photo = _saved(_noise((120, 90)).convert(mode), "TIFF", compression=compression)
             except (OSError, RuntimeError, ValueError):
                 continue
+            photos[f"tiff, {compression}"] = photo
+            break
     return photos
+
+
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """libtiff itself writes to descriptor 2 what it cannot encode; here this is expected."""
+    stderr = os.dup(2)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nothing)
 
 
 def _animations() -> dict[str, bytes]:

@@ -114,7 +114,7 @@ class _Cases:
     def work(self, photo: Path, jobs: list[Job], memory: int | None = None, must_succeed: bool = False) -> None:
         """Look into a photo and do the jobs, in parts that are as large as an order may be."""
         case = f"{photo.name} in {memory >> 20} MB" if memory else photo.name
-        print(case, flush=True)
+        _show_progress(case)
         child = Child(1_000_000, CaseLimits(memory or self._memory, MAX_PIXELS, case))
         try:
             for start in range(0, len(jobs), MAX_JOBS):
@@ -141,7 +141,7 @@ class _Cases:
 
     def end(self, function: Callable[[], None]) -> None:
         """End a child in a special way."""
-        print(function.__name__, flush=True)
+        _show_progress(function.__name__)
         context = multiprocessing.get_context("forkserver")
         ours, childs = context.Pipe()
         limits = CaseLimits(self._memory, MAX_PIXELS, function.__name__)
@@ -153,9 +153,16 @@ class _Cases:
         self._outcomes[f"exit status {child.exitcode}"] += 1
 
     def report(self) -> int:
-        print(*(f"{count:6} {end}" for end, count in self._outcomes.most_common()), sep="\n")
+        _show_progress("")
+        print("How jobs and children ended:", *(f"{count:6} {end}" for end, count in self._outcomes.most_common()), sep="\n")
         print(*self._faults, sep="\n", file=sys.stderr)
         return 1 if self._faults else 0
+
+
+def _show_progress(case: str) -> None:
+    """Replace the last line of the terminal. A file or a pipe gets only the result."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{case}", end="", file=sys.stderr, flush=True)
 
 
 # --- other ends of a child --------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def main(options: Sequence[str]) -> int:
     Returns the exit status: 0 only if every package was checked and nothing is known.
     """
     versions.main([], standalone_mode=False)
-    say("\nOf the libraries, advisory services for Python know only what their packages' own advisories say.\n")
+    say("\npip-audit does not check the libraries written in C: compare them with their projects' advisories.\n")
     pins = pins_of(EVERYTHING)
     say(f"pip-audit checks {counted(len(pins), 'package')} of requirements/{EVERYTHING} ...", err=True)
     try:

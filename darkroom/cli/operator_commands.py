@@ -137,8 +137,9 @@ def check_settings(env_file: Path | None) -> None:
 def versions(as_json: bool) -> None:
     """Show the version of everything that runs here.
 
-    Darkroom, the system, the Python packages, and the libraries that read and write photos. The libraries report the
-    number of the copy that is loaded. The numbers of files are those in the files' names.
+    Darkroom, the system, the Python packages, and the libraries that read and write photos. Compare the numbers under
+    `libraries` with advisories: the libraries report them. Those under `files` are only the numbers in the names of the
+    .so files, which are often no release: libpng16.so 16.58.0 is libpng 1.6.58.
 
     \b
     Examples:

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 from pydantic import BaseModel, Field
 
+from bench.system_calls.__main__ import failures
+from bench.system_calls.call_kinds import CallKind
 from bench.system_calls.cases import damaged_photos, jobs_for_every_photo, jobs_for_one_photo, sound_photos, variants
 from darkroom.jobs.job_types import JOB_TYPES, PictureJob, steps_of
 from darkroom.jobs.output import OUTPUT_FORMATS
@@ -67,6 +69,21 @@ def test_every_photo_is_written_in_every_output_format() -> None:
         (job.output.format, job.output.keep_metadata) for job in jobs_for_every_photo() if isinstance(job, PictureJob)
     }
     assert outputs == {(name, keep) for name in OUTPUT_FORMATS for keep in (False, True)}
+
+
+def test_making_the_photos_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    sound_photos()
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_measurement_passes_only_without_a_reason_against_it() -> None:
+    assert failures(220, 0, []) == []
+    assert failures(0, 0, []) == ["no child entered its sandbox, or the trace shows none"]
+    assert len(failures(0, 1, [CallKind("socket", "AF_INET")])) == 3
+    assert failures(220, 0, [CallKind("socket", "AF_INET")]) == [
+        "the filter refuses calls that children may need: socket(AF_INET)"
+    ]
 
 
 class _Spec(BaseModel):

@@ -38,7 +38,7 @@ def test_every_shared_library_in_the_wheels_is_listed(found: Installation) -> No
     folders = [folder for path in PIL.__path__ for folder in (PROJECT / path).parent.glob("pillow*.libs")]
     files = [file.name for folder in folders for file in folder.iterdir()]
     assert files or sys.platform != "linux"
-    assert {name.rpartition("-")[0] for name in files} == found.files.keys()
+    assert {name.rpartition("-")[0] + ".so" for name in files} == found.files.keys()
 
 
 def test_the_packages_are_the_dependencies(found: Installation) -> None:
