@@ -158,8 +158,8 @@ class ApiSettings(_Group):
         60,
         ge=1,
         le=3600,
-        description="Seconds without a byte after which the API ends the upload of a photo. The head of a request, and a "
-        "body that is not an upload, have 10 seconds in all.",
+        description="Seconds without a byte after which the API ends the upload of a photo. The head of a request, and "
+        "a body that is not an upload, have 10 seconds in all.",
     )
     public_url: BaseUrl | None = Field(
         None, description="Prefix of every link, such as https://photos.example.com. Default: links are relative."

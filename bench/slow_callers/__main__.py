@@ -44,7 +44,9 @@ def main() -> None:
             for addresses in wave.addresses:
                 measured.append(bench.under(wave, addresses))
                 print(latency_table.row(measured[-1], bench.quiet(wave.keys)), flush=True)
-    print(f"\n{latency_table.LEGEND}\n\nGoals, p99: uploads below {UPLOAD_GOAL:g} s, /healthz below {HEALTH_GOAL:g} s\n")
+    print(
+        f"\n{latency_table.LEGEND}\n\nGoals, p99: uploads below {UPLOAD_GOAL:g} s, /healthz below {HEALTH_GOAL:g} s\n"
+    )
     for each in measured:
         print("\n".join(latency_table.details(each)))
     sys.exit(1 if any(map(latency_table.unexpected_failures, measured)) else 0)

@@ -14,7 +14,7 @@ CASES_SHOWN = 3
 LEGEND = """\
 Each line is one kind of call: mark, count, name and arguments, errors, and in brackets the first cases that made it.
   !            The seccomp filter refuses this call, and children may need it.
-  ~            The filter refuses this call, and children work without it (HARMLESS in bench/system_calls/call_kinds.py).
+  ~            The filter refuses this call, and children work without it (HARMLESS in call_kinds.py).
   count        How many times all children together made the call.
   -> 3 EPERM   Three of these calls failed with EPERM. This is how the filter refuses a call.
 With --without-filter and --guest, "refuses" means that the filter would refuse the call."""

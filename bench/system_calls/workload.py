@@ -154,7 +154,11 @@ class _Cases:
 
     def report(self) -> int:
         _show_progress("")
-        print("How jobs and children ended:", *(f"{count:6} {end}" for end, count in self._outcomes.most_common()), sep="\n")
+        print(
+            "How jobs and children ended:",
+            *(f"{count:6} {end}" for end, count in self._outcomes.most_common()),
+            sep="\n",
+        )
         print(*self._faults, sep="\n", file=sys.stderr)
         return 1 if self._faults else 0
 
