@@ -16,6 +16,7 @@ from api.http.head_rules import MAX_HEADER, MAX_HEADERS, MAX_REQUEST_LINE
 from darkroom.errors import SettingsError
 from darkroom.logs import set_up_logs
 from darkroom.owners import read_owners
+from darkroom.resources import raise_limit_of_open_files
 from darkroom.services import Services
 from darkroom.settings import PREFIX, Settings, read_settings
 
@@ -36,9 +37,6 @@ MIN_CONNECTIONS = 100
 
 OTHER_FILES = 200
 """Listening sockets, connections to AWS, logs."""
-
-OPEN_FILES = 65_536
-"""Each photo of an upload is an open file until it is stored, and each caller is a socket."""
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -104,9 +102,7 @@ def main() -> None:
     except SettingsError as error:
         sys.stderr.write(f"darkroom api: {error.detail}\n")
         sys.exit(2)
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    raise_limit_of_open_files()
     Server(settings).run()
 
 

@@ -1,8 +1,9 @@
-"""The CPUs and the memory that this process may use, and how many photos it can process at a time."""
+"""The CPUs, the memory and the open files that this process may use, and how many photos it can process at a time."""
 
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +18,17 @@ RESERVE = 256 * MIB
 
 LEAST = 128 * MIB
 """Fewest bytes that a child process can work with; a photo of 12 megapixels needs them."""
+
+OPEN_FILES = 65_536
+"""Each photo of an upload is an open file until it is stored, and each caller is a socket. A worker opens the files of
+a whole order at once, in each slot."""
+
+
+def raise_limit_of_open_files() -> None:
+    """Let this process have OPEN_FILES, or as many as the system allows if these are fewer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def usable_cpus(root: Path = CGROUP_ROOT, membership: Path = CGROUP_MEMBERSHIP) -> int:

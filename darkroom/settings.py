@@ -34,6 +34,9 @@ __all__ = ["CLIENT_VARIABLES", "MIB", "PREFIX", "PROJECT", "Settings", "prepare_
 
 PREFIX = "DARKROOM_"
 
+SLOWEST_STORE = 250_000
+"""Bytes per second. An original that S3 takes more slowly is not expected."""
+
 CLIENT_VARIABLES = {"DARKROOM_URL", "DARKROOM_API_KEY"}
 """Only the command line reads these, not the services."""
 
@@ -110,14 +113,14 @@ class Settings(
         work = [self.photos_queue, self.photos_dlq, self.ingest_queue, self.ingest_dlq]
         return [*work, self.webhooks_queue, self.webhooks_dlq, self.events_queue]
 
-    @property
-    def storing_time(self) -> float:
-        """Seconds that the API has to store an original. Then the sweep looks for it: it comes before the first resend.
+    def storing_time(self, size: int) -> float:
+        """Seconds that the API has to store an original of `size` bytes. Then the sweep looks for it: it comes before
+        the first resend.
 
-        A PUT without an answer ends after three time-outs, so four leave a margin. One that is only slow may take
-        longer: then the API starts the order again (api/uploads/intake.py).
+        A PUT without an answer ends after three time-outs, so four leave a margin. One that is slower than
+        SLOWEST_STORE may take longer: then the API starts the order again (api/uploads/intake.py).
         """
-        return min(self.resend_after, 4 * self.aws_timeout)
+        return min(self.resend_after, 4 * self.aws_timeout + size / SLOWEST_STORE)
 
     @property
     def base_url(self) -> str:

@@ -7,7 +7,7 @@ import sys
 import threading
 
 from darkroom.errors import DarkroomError
-from darkroom.resources import usable_cpus, usable_memory
+from darkroom.resources import raise_limit_of_open_files, usable_cpus, usable_memory
 from darkroom.settings import read_settings
 from worker.bootstrap import prepare
 from worker.child.process import start_fork_server
@@ -22,6 +22,7 @@ def main() -> int:
     # A thread waits for the signals: a signal handler would run between any two lines, even inside a lock.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
     guard_this_process()
+    raise_limit_of_open_files()
     try:
         services, slots = prepare(read_settings(), usable_cpus(), usable_memory())
         consumer = Consumer(services, slots)

@@ -176,7 +176,7 @@ def _checked(
         sniffed = sniff(cast(BinaryIO, incoming.spool), ctx.settings.max_pixels)
     photo = new_record(ctx, photo_id, owner, upload, batch)
     photo.original = _original(photo_id, incoming, sniffed)
-    photo.add_order(upload.jobs, ctx.settings.resend_after, trace).await_original(ctx.settings.storing_time)
+    photo.add_order(upload.jobs, ctx.settings.resend_after, trace).await_original(_storing_time(ctx, photo))
     return photo
 
 
@@ -204,7 +204,7 @@ def _write(ctx: Context, own: PhotoRecord, upload: Upload, reserved: ReservedIds
         return Found.NEW, photo
     lost = not photo.deleted_or_expired and not services.bucket.exists(original_key(photo.id))
     sends_before = _send_count(photo)
-    photo = _resume(ctx, photo, ctx.settings.storing_time if lost else None)
+    photo = _resume(ctx, photo, _storing_time(ctx, own) if lost else None)
     if photo.deleted_or_expired:
         return Found.GONE, photo
     if lost:
@@ -234,10 +234,15 @@ def _store(ctx: Context, photo: PhotoRecord, incoming: Incoming, time: ImportTim
         _fail_order(ctx, photo, _first_order(photo), error)
         raise
     storing_until = photo.order(_first_order(photo)).storing_until
-    margin = timedelta(seconds=ctx.settings.storing_time / 2)  # the clock of the sweep may be ahead
+    storing_time = _storing_time(ctx, photo)
+    margin = timedelta(seconds=storing_time / 2)  # the clock of the sweep may be ahead
     if storing_until and storing_until - margin <= now():  # the sweep may have found no original
-        return _resume(ctx, photo, ctx.settings.storing_time)
+        return _resume(ctx, photo, storing_time)
     return photo
+
+
+def _storing_time(ctx: Context, photo: PhotoRecord) -> float:
+    return ctx.settings.storing_time(photo.original.size if photo.original else 0)
 
 
 def _fail_order(ctx: Context, photo: PhotoRecord, order_id: str, error: Unavailable) -> bool:

@@ -115,7 +115,7 @@ class World:
         outbox = SimpleNamespace(send_order=lambda *_: self.actions.append("send"))
         services = SimpleNamespace(table=table, dedupe=table, bucket=bucket, outbox=outbox)
         settings = SimpleNamespace(
-            max_pixels=100, max_upload_bytes=1000, resend_after=60, storing_time=40, retention_days=None
+            max_pixels=100, max_upload_bytes=1000, resend_after=60, storing_time=lambda _: 40, retention_days=None
         )
         self.context = cast(Context, SimpleNamespace(services=services, settings=settings, owners=Owners()))
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from api.__main__ import CONNECTIONS, MIN_CONNECTIONS, OPEN_FILES, bind_address, most_connections
+from api.__main__ import CONNECTIONS, MIN_CONNECTIONS, bind_address, most_connections
+from darkroom.resources import OPEN_FILES
 from darkroom.settings import Settings
 
 

@@ -190,3 +190,11 @@ def test_what_only_compose_reads_is_documented_with_its_default() -> None:
 
 def documented() -> list[Variable]:
     return [variable for section in settings_docs.sections() for variable in section.variables]
+
+
+def test_a_large_original_has_more_time_to_be_stored_but_not_beyond_the_first_resend() -> None:
+    settings = read_settings({"DARKROOM_AWS_TIMEOUT": "10", "DARKROOM_RESEND_AFTER": "300"})
+
+    assert settings.storing_time(0) == 40
+    assert settings.storing_time(50_000_000) == 240
+    assert settings.storing_time(500_000_000) == 300
