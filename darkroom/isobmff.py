@@ -1,16 +1,18 @@
 """What a file of ISO base media file format boxes is (ISO/IEC 14496-12): HEIC, AVIF, other HEIF, videos, raw photos.
 
 Pillow's readers call each file damaged that they cannot read. This module finds the files that are intact and of a
-kind that the readers do not know. It reads the boxes that name kind and coding, and no pixels.
+kind that the readers do not know. It also finds the photos that are cut short: libheif reads them and makes the tiles
+that are missing green. It reads the boxes that name kind, coding and places of the data, and no pixels.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import islice
+from collections import defaultdict
 from typing import BinaryIO
+
+from darkroom.boxes import IN_FILE, IN_IDAT, Box, boxes, extents, first_boxes, read_box, read_items
+from darkroom.errors import UnreadablePhoto
 
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
 HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
@@ -54,44 +56,6 @@ _CODINGS = {
 }
 """Types of items, from the registry of MP4RA. A type that is not listed here may be damage."""
 
-_DERIVED = frozenset({b"grid", b"iden", b"iovl", b"tmap"})
-"""Items that are made of other items, which their `dimg` references name."""
-
-MAX_BOXES = 200
-"""Boxes that are looked at in one box. A photo has fewer than 20."""
-
-MAX_TABLE = 2**20
-"""Bytes of a table of items. That is enough for a grid of 40,000 tiles."""
-
-
-@dataclass(frozen=True)
-class _Box:
-    kind: bytes
-    start: int
-    """Where the content begins."""
-    end: int
-
-
-@dataclass
-class _Items:
-    """The items of a meta box."""
-
-    primary: int | None = None
-    types: dict[int, bytes] = field(default_factory=dict)
-    sources: dict[int, list[int]] = field(default_factory=dict)
-    """The items that a derived item is made of."""
-
-    def codings(self) -> set[bytes]:
-        """The types of the primary item, and of all items that it is made of."""
-        seen: set[int] = set()
-        waiting = [] if self.primary is None else [self.primary]
-        while waiting:
-            item = waiting.pop()
-            if item not in seen:
-                seen.add(item)
-                waiting += self.sources.get(item, []) if self.types.get(item) in _DERIVED else []
-        return {self.types[item] for item in seen if item in self.types}
-
 
 def unsupported_kind(stream: BinaryIO) -> str | None:
     """What a file is that no reader of ours can read, such as "a HEIF photo coded as JPEG 2000 (j2k1)".
@@ -107,14 +71,44 @@ def unsupported_kind(stream: BinaryIO) -> str | None:
     if named := _name_of(brand):
         return named
     try:
-        top = _first_boxes(stream)
-        if b"meta" in top and (codings := _items(stream, top[b"meta"]).codings()):
-            types = _read(stream, top[b"ftyp"])
+        top = first_boxes(stream)
+        if b"meta" in top and (codings := read_items(stream, top[b"meta"]).codings()):
+            types = read_box(stream, top[b"ftyp"])
             return _unsupported_photo(brand, {types[at : at + 4] for at in range(8, len(types), 4)}, codings)
         track = _track(stream, top[b"moov"]) if b"moov" in top else None
     except (struct.error, IndexError):  # the boxes are damaged
         track = None
     return _unsupported_track(brand, track)
+
+
+def check_length(stream: BinaryIO) -> None:
+    """Raise UnreadablePhoto when data that the picture needs lies beyond the end of the file.
+
+    The picture is the primary item and the items that it is made of. Thumbnails and metadata may be missing. Data that
+    goes "up to the end of the file" has no length that can be checked. Tables that are damaged are left to the reader.
+    """
+    try:
+        top = first_boxes(stream)
+        if b"meta" not in top:
+            return
+        items = read_items(stream, top[b"meta"])
+        table = read_box(stream, items.iloc) if items.iloc else b""
+        picture = {item for item in items.picture() if items.types.get(item) != b"iden"}  # `iden` has no data
+        needed: dict[int, int] = defaultdict(int)
+        for item, method, end in extents(table):
+            if item in picture:
+                needed[method] = max(needed[method], end)
+    except (struct.error, IndexError):
+        return
+    _check_room("the file", stream.seek(0, 2), needed[IN_FILE])
+    _check_room("the box of its data (idat)", items.idat.end - items.idat.start if items.idat else 0, needed[IN_IDAT])
+
+
+def _check_room(what: str, size: int, needed: int) -> None:
+    if needed > size:
+        raise UnreadablePhoto(
+            f"The photo is damaged or cut short: {what} has {size:,} bytes, but its picture needs {needed:,}."
+        )
 
 
 def _name_of(brand: bytes) -> str | None:
@@ -156,97 +150,22 @@ def _printable(code: bytes) -> str:
     return "".join(chr(byte) if 32 < byte < 127 else "?" for byte in code.rstrip())
 
 
-# --- boxes ----------------------------------------------------------------------------------------------------------
-
-
-def _first_boxes(stream: BinaryIO) -> dict[bytes, _Box]:
-    """The first box of each kind in the file."""
-    first: dict[bytes, _Box] = {}
-    for box in _boxes(stream, 0, stream.seek(0, 2)):
-        first.setdefault(box.kind, box)
-    return first
-
-
-def _boxes(stream: BinaryIO, start: int, end: int) -> Iterator[_Box]:
-    """The first MAX_BOXES boxes between two places of the file."""
-    return islice(_all_boxes(stream, start, end), MAX_BOXES)
-
-
-def _all_boxes(stream: BinaryIO, start: int, end: int) -> Iterator[_Box]:
-    while start + 8 <= end:
-        stream.seek(start)
-        head = stream.read(16)
-        size, kind = struct.unpack_from(">I4s", head)
-        length = 8
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", head, 8)
-            length = 16
-        elif size == 0:  # up to the end
-            size = end - start
-        if size < length:
-            return
-        yield _Box(kind, start + length, min(start + size, end))
-        start += size
-
-
-def _read(stream: BinaryIO, box: _Box) -> bytes:
-    stream.seek(box.start)
-    return stream.read(min(box.end - box.start, MAX_TABLE))
-
-
-def _items(stream: BinaryIO, meta: _Box) -> _Items:
-    items = _Items()
-    for box in _boxes(stream, meta.start + 4, meta.end):
-        if box.kind == b"pitm":
-            data = _read(stream, box)
-            (items.primary,) = struct.unpack_from(">I" if data[0] else ">H", data, 4)
-        elif box.kind == b"iinf":
-            items.types = dict(_item_types(_read(stream, box)))
-        elif box.kind == b"iref":
-            items.sources = dict(_derivations(_read(stream, box)))
-    return items
-
-
-def _item_types(table: bytes) -> Iterator[tuple[int, bytes]]:
-    """The number and the type of each item in an `iinf` box."""
-    at = 8 if table[0] else 6
-    while at + 8 <= len(table):
-        size, kind, version = struct.unpack_from(">I4sB", table, at)
-        if kind == b"infe" and version in (2, 3):
-            number, item_type = struct.unpack_from(">H2x4s" if version == 2 else ">I2x4s", table, at + 12)
-            yield number, item_type
-        at += max(8, size)
-
-
-def _derivations(table: bytes) -> Iterator[tuple[int, list[int]]]:
-    """Each derived item in an `iref` box, with the items that it is made of."""
-    number = "I" if table[0] else "H"
-    start = struct.Struct(f">I4s{number}H")
-    at = 4
-    while at + start.size <= len(table):
-        size, kind, item, count = start.unpack_from(table, at)
-        if kind == b"dimg":
-            # A box that claims more items than it has raises an error, or a small table could make many large lists.
-            yield item, list(struct.unpack_from(f">{count}{number}", table[at : at + size], start.size))
-        at += max(start.size, size)
-
-
-def _track(stream: BinaryIO, movie: _Box) -> tuple[bytes, bytes] | None:
+def _track(stream: BinaryIO, movie: Box) -> tuple[bytes, bytes] | None:
     """Handler and coding of the first track of pictures, else of the first track; None when there is none."""
-    tracks = [_track_kind(stream, box) for box in _boxes(stream, movie.start, movie.end) if box.kind == b"trak"]
+    tracks = [_track_kind(stream, box) for box in boxes(stream, movie.start, movie.end) if box.kind == b"trak"]
     return max(tracks, key=lambda track: track[0] in (b"pict", b"vide"), default=None)
 
 
-def _track_kind(stream: BinaryIO, track: _Box) -> tuple[bytes, bytes]:
+def _track_kind(stream: BinaryIO, track: Box) -> tuple[bytes, bytes]:
     handler = descriptions = b""
     inside = [track]
     while inside:
         outer = inside.pop()
-        for box in _boxes(stream, outer.start, outer.end):
+        for box in boxes(stream, outer.start, outer.end):
             if box.kind in (b"mdia", b"minf", b"stbl"):
                 inside.append(box)
             elif box.kind == b"hdlr":
-                handler = handler or _read(stream, box)[8:12]
+                handler = handler or read_box(stream, box)[8:12]
             elif box.kind == b"stsd":
-                descriptions = _read(stream, box)
+                descriptions = read_box(stream, box)
     return handler, descriptions[12:16]

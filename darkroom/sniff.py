@@ -22,7 +22,7 @@ import pillow_heif
 from PIL import AvifImagePlugin, Image, ImageFile, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from darkroom.errors import DarkroomError, TooManyPixels, UnreadablePhoto, UnsupportedPhoto
-from darkroom.isobmff import unsupported_kind
+from darkroom.isobmff import check_length, unsupported_kind
 
 INPUT_FORMATS = {
     "JPEG": "image/jpeg",
@@ -129,8 +129,10 @@ def open_header(stream: BinaryIO, max_pixels: int) -> tuple[Sniffed, ImageFile.I
             header.left = math.inf  # Photoshop stores all layers in one tag; Pillow reads no more than the file has
         elif head.startswith(b"\x89PNG"):
             _check_chunks(header)
-        elif head[4:8] == b"ftyp" and (kind := unsupported_kind(cast(BinaryIO, header))):
-            raise UnsupportedPhoto(f"This is {kind}; accepted are {ACCEPTED}.")
+        elif head[4:8] == b"ftyp":
+            if kind := unsupported_kind(cast(BinaryIO, header)):
+                raise UnsupportedPhoto(f"This is {kind}; accepted are {ACCEPTED}.")
+            check_length(cast(BinaryIO, header))
         try:
             image = Image.open(cast(BinaryIO, header), formats=list(INPUT_FORMATS))
             header.left = math.inf  # the limit is for the header, not for the pixels

@@ -46,6 +46,45 @@ def heif(coding: bytes, brand: bytes = b"mif1", *compatible: bytes, tiles: Seque
     return start + full_box(b"meta", *parts, _locations(length, payload)) + box(b"mdat", *payload)
 
 
+def located(table: bytes, *others: bytes, derived: tuple[bytes, Sequence[int]] = (b"hvc1", ())) -> bytes:
+    """A HEIF photo of three items with this `iloc` box, 100 bytes of data behind it, and `others` in its meta box.
+
+    Item 1 is the primary one. `derived` is its type, and the items that it is made of. Items 2 and 3 are coded as HEVC.
+    """
+    coding, sources = derived
+    items = [_item(number, kind) for number, kind in enumerate((coding, b"hvc1", b"hvc1"), 1)]
+    reference = box(b"dimg", struct.pack(f">HH{len(sources)}H", 1, len(sources), *sources))
+    meta = full_box(
+        b"meta",
+        full_box(b"pitm", struct.pack(">H", 1)),
+        full_box(b"iinf", struct.pack(">H", len(items)), *items),
+        full_box(b"iref", reference),
+        table,
+        *others,
+    )
+    return file_type(b"heic") + meta + box(b"mdat", bytes(100))
+
+
+def locations(
+    *items: tuple[int, int, int, Sequence[tuple[int, int]]],
+    version: int = 1,
+    sizes: tuple[int, int, int, int] = (4, 4, 4, 0),
+) -> bytes:
+    """An `iloc` box. An item is its number, construction method, base offset, and offset and length of its extents.
+
+    `sizes` are those of offsets, lengths, base offsets and of the index of an extent, in bytes.
+    """
+    offset_size, length_size, base_size, index_size = sizes
+    number = 4 if version == 2 else 2
+    table = bytes([offset_size << 4 | length_size, base_size << 4 | index_size]) + len(items).to_bytes(number)
+    for item, method, base, extents in items:
+        table += item.to_bytes(number) + (struct.pack(">H", method) if version else b"") + b"\0\0"
+        table += base.to_bytes(base_size) + len(extents).to_bytes(2)
+        for offset, length in extents:
+            table += bytes(index_size) + offset.to_bytes(offset_size) + length.to_bytes(length_size)
+    return full_box(b"iloc", table, version=version)
+
+
 def sequence(brand: bytes, *compatible: bytes, handler: bytes = b"pict", coding: bytes = b"hvc1") -> bytes:
     """A file with one track and without a meta box: an image sequence (handler `pict`) or a video (`vide`)."""
     entry = box(coding, bytes(6), struct.pack(">H", 1), bytes(16), struct.pack(">HH", *SIZE), bytes(50))

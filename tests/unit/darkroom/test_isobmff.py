@@ -10,8 +10,9 @@ import pillow_heif
 import pytest
 from PIL import Image
 
+from darkroom.boxes import MAX_TABLE
 from darkroom.errors import UnreadablePhoto, UnsupportedPhoto
-from darkroom.isobmff import MAX_TABLE, unsupported_kind
+from darkroom.isobmff import unsupported_kind
 from darkroom.sniff import sniff
 from tests.support.isobmff import box, file_type, full_box, heif, minimized, sequence
 
