@@ -123,8 +123,8 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
 
 
 def _refuse_empty_parts() -> None:
-    """`//v1/photos` is no other name of `/v1/photos`: werkzeug ignores slashes at the start of a path."""
-    if request.environ["PATH_INFO"].startswith("//"):
+    """`//v1/photos` is no other name of `/v1/photos`: werkzeug's routes ignore slashes at the start of a path."""
+    if request.path.startswith("//"):
         request.url_rule, request.routing_exception = None, NotFound()
 
 

@@ -244,8 +244,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._linger(conn)
 
     def _run_without_rest(self, conn: TConn) -> None:
-        """The caller was too slow. The app finds that out when it reads the body, and says so in its response."""
-        conn.sock.request.end_body()
+        """The caller was too slow. The app says so in its response."""
+        conn.sock.request.end_late_body()
         self._run(conn)
 
     def _next_request(self, conn: TConn, fs: Future[Any]) -> None:

@@ -12,7 +12,7 @@ from typing import get_type_hints
 import structlog
 from flask import Flask, Response, current_app, g, request
 from pydantic import BaseModel, Field, ValidationError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.exceptions import NotFound as WerkzeugNotFound
 
 from darkroom.errors import DarkroomError, Fault, InvalidRequest, TooLarge
@@ -183,6 +183,8 @@ def _detail_of(error: HTTPException) -> str:
     if isinstance(error, RequestEntityTooLarge):
         limit = request.max_content_length
         return f"the body has more than {limit:,} bytes" if limit else "the request has more bytes than allowed"
+    if isinstance(error, ClientDisconnected):
+        return "the body is not complete: the connection was closed before all of it arrived"
     return error.description or "the request is not valid"
 
 

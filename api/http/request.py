@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from flask import Request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
-from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, HTTPException, RequestTimeout, UnsupportedMediaType
 
 from api.http.connection import Admission, CallerSocket
 from api.http.parse_faults import parse_fault
@@ -60,6 +60,9 @@ class ApiRequest(Request):
         self.body = environ["wsgi.input"] = Body(environ["wsgi.input"])
         self._admission: Admission | None = None
         super().__init__(environ, *args, **kwargs)
+        # werkzeug leaves out further slashes at the start, and then the path is not what the caller has sent.
+        sent = environ.get("PATH_INFO", "")
+        self.path = sent[: len(sent) - len(sent.lstrip("/")) - 1] + self.path
 
     @property
     def admission(self) -> Admission | None:
@@ -81,7 +84,7 @@ class ApiRequest(Request):
 
     def await_body(self, limit: TimeLimit, most: int) -> None:
         """Raises BodyAwaited until the body has arrived, or took too long, or has clearly more than `most` bytes.
-        Raises BadRequest for a body that is not read.
+        Raises RequestTimeout for a body that took too long, and BadRequest for one that is refused.
 
         Call it before anything is changed or counted, because the app runs again. What the caller was granted until
         then is kept in `admission`.
@@ -89,6 +92,9 @@ class ApiRequest(Request):
         if self.caller and not self.body_arrived and not self.caller.body_collected:
             self.caller.await_body(limit, most)
             raise BodyAwaited
+        if self.caller and (limit_reached := self.caller.request.late):
+            self.body.broken = True
+            raise RequestTimeout(f"the body did not arrive in time: expected it within {limit_reached}")
         if self.caller and (fault := self.caller.request.body_fault):
             self.body.broken = True
             raise BadRequest(fault)
@@ -103,7 +109,7 @@ class ApiRequest(Request):
         self.body.check = lambda: None
         if not self._read_to_the_end(limit) and self.caller:
             self.caller.close_after_response()
-            if linger:
+            if linger and not self.caller.request.late:
                 self.caller.linger, self.caller.max_linger = linger, limit
 
     def close(self) -> None:

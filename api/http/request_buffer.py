@@ -51,12 +51,15 @@ class RequestBuffer:
         """The Authorization header of the request, not checked."""
         self.disk_error: OSError | None = None
         """Why the body could not be written to its file."""
+        self.late = ""
+        """The time limit in which the body has not arrived, for people. Empty: none was reached."""
 
     def begin_request(self, left_over: bytes) -> None:
         """A new request begins with `left_over`, which the parser has read beyond the end of the one before."""
         self._data = left_over + self._data
         self._searched = self.body_size = 0
         self._body_end = self.disk_error = None
+        self.late = ""
 
     def begin_head(self) -> None:
         """From now on the head of a request has to arrive."""
@@ -146,6 +149,11 @@ class RequestBuffer:
         if self._body:
             self._body.rewind()
         return True
+
+    def end_late_body(self) -> None:
+        """The time for the body is over, and it is not complete."""
+        self.late = str(self.progress.limit)
+        self.end_body()
 
     def drop_body(self) -> None:
         """The app has read the body to its end, or the connection is closed after the response."""

@@ -21,12 +21,16 @@ class TimeLimit:
     rate: float = 0
     """Bytes per second. Each byte that has moved adds 1 / rate seconds to `seconds`; 0 adds nothing."""
 
+    def __str__(self) -> str:
+        more = f"and 1 second for each {self.rate:,.0f} bytes, " if self.rate else ""
+        return f"{self.seconds:g} seconds in all, {more}with no pause of more than {self.pause:g} seconds"
+
 
 class Progress:
     """Measures a transfer from now on against a limit."""
 
     def __init__(self, limit: TimeLimit) -> None:
-        self._limit = limit
+        self.limit = limit
         self.begun = self._last_moved = time.monotonic()
         self.moved = 0
         """Bytes."""
@@ -40,8 +44,8 @@ class Progress:
     @property
     def expires(self) -> float:
         """Monotonic time at which the transfer has taken too long, if no other byte moves."""
-        more = self.moved / self._limit.rate if self._limit.rate else 0
-        return min(self.begun + self._limit.seconds + more, self._last_moved + self._limit.pause)
+        more = self.moved / self.limit.rate if self.limit.rate else 0
+        return min(self.begun + self.limit.seconds + more, self._last_moved + self.limit.pause)
 
     @property
     def speed(self) -> float:

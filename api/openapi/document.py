@@ -7,7 +7,7 @@ from typing import Any
 
 from api.http.tracing import ACCEPTED_ID
 from api.http.tracing import HEADER as REQUEST_ID
-from api.openapi.responses import TOO_LARGE
+from api.openapi.responses import TOO_LARGE, TOO_LATE
 from darkroom.jobs.job_types import jobs_adapter
 
 VERBATIM = "x-verbatim"
@@ -16,7 +16,7 @@ elsewhere."""
 
 
 def complete(document: dict[str, Any]) -> None:
-    """Add the verbatim parts, the examples, 413 and the headers of every response; sort the responses by status."""
+    """Add the verbatim parts, the examples, 408, 413 and the headers of every response. Sort responses by status."""
     document["components"]["headers"] = {
         REQUEST_ID: {
             "description": "the request's id in the logs: yours if it fits the pattern, otherwise a new one",
@@ -31,6 +31,7 @@ def complete(document: dict[str, Any]) -> None:
     for method, operation in (named for methods in document["paths"].values() for named in methods.items()):
         operation |= operation.pop(VERBATIM, {})
         if method != "get":  # the body of a GET is ignored
+            operation["responses"].setdefault("408", deepcopy(TOO_LATE))
             operation["responses"].setdefault("413", deepcopy(TOO_LARGE))
         operation["responses"] = dict(sorted(operation["responses"].items()))
         for described in operation["responses"].values():

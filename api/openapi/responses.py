@@ -69,8 +69,8 @@ OPEN: ResponseDict = {
     "500": problem("An error inside Darkroom; the logs describe it under the request's id"),
     "501": problem("The Transfer-Encoding is not supported: only chunked is"),
 }
-"""Errors of every operation, including those that need no API key. `api.openapi.document.complete` adds 413 where a
-request may have a body."""
+"""Errors of every operation, including those that need no API key. `api.openapi.document.complete` adds 408 and
+413 where a request may have a body."""
 
 COMMON: ResponseDict = OPEN | {
     "401": problem(
@@ -87,4 +87,5 @@ NO_JOB = problem("The photo or job does not exist, or the photo was deleted or h
 INVALID = problem("A part of the request is not valid; `errors` names each field")
 INVALID_OR_REUSED = problem(f"A part of the request is not valid; `errors` names each field. Or {REUSED}")
 TOO_LARGE = problem("The body is too large")
+TOO_LATE = problem("The body did not arrive in time; `detail` says in which time it must")
 NOT_JSON = problem("The body's Content-Type is not application/json")

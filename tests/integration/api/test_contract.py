@@ -117,6 +117,13 @@ def test_the_openapi_document_names_every_status(api: Any) -> None:
             assert all(status.isdigit() for status in statuses), f"{method} {path}: {statuses}"
 
 
+def test_the_openapi_document_names_what_may_be_wrong_with_a_body(api: Any) -> None:
+    for path, operations in api.get("/openapi.json").json()["paths"].items():
+        for method, operation in operations.items():
+            documented = {"408", "413"} & operation["responses"].keys()
+            assert documented == (set() if method == "get" else {"408", "413"}), f"{method} {path}"
+
+
 HTTP_ERRORS = {
     "a long URL": (414, "?" + "a" * 9000, ""),
     "a long header": (431, "", f"X-Long: {'a' * 40_000}\r\n"),

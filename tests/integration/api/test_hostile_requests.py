@@ -325,6 +325,7 @@ def test_slashes_at_the_start_of_a_path_get_404(caller: socket.socket, method: s
     status, problem = read_answer(caller)
 
     assert (status, problem["type"]) == (404, "urn:darkroom:problem:not_found")
+    assert problem["instance"] == path
 
 
 @pytest.mark.parametrize("path", ["/v1/dead-letters//redrive", "/v1/dead-letters///redrive", "/v1/photos//jobs"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import socket
 import threading
 from typing import Any
@@ -43,6 +44,40 @@ def test_callers_that_stop_sending_hold_no_threads(impatient: Any, half: str) ->
             assert caller.getresponse().status == 200
 
     assert "Traceback" not in impatient.log_text()
+
+
+@pytest.mark.parametrize("half", ["half a JSON body", "half a form", "half a photo"])
+@pytest.mark.parametrize("framing", ["Content-Length: 50", "Transfer-Encoding: chunked"])
+def test_a_body_that_does_not_arrive_in_time_gets_408(impatient: Any, half: str, framing: str) -> None:
+    head, _, begun = HALVES[half].partition("\r\n\r\n")
+    head, _, _ = head.partition("\r\nContent-Length")
+    body = begun if "Length" in framing else f"{len(begun):x}\r\n{begun}\r\n9\r\nx"
+    with socket.create_connection(("127.0.0.1", impatient.settings.port), timeout=60) as caller:
+        caller.sendall(f"{head}\r\n{framing}\r\n\r\n{body}".encode())
+        answer = http.client.HTTPResponse(caller)
+        answer.begin()
+        problem = json.loads(answer.read())
+
+        assert (answer.status, problem["type"]) == (408, "urn:darkroom:problem:request_timeout")
+        assert answer.headers["Connection"] == "close"
+        assert caller.recv(1) == b""
+    assert problem["detail"].startswith("the body did not arrive in time: expected it within ")
+    assert problem["detail"].endswith(" with no pause of more than 2 seconds")
+
+
+@pytest.mark.parametrize(
+    ("half", "detail"),
+    [("half a JSON body", "it ends too early"), ("half a form", "not complete"), ("half a photo", "not complete")],
+)
+def test_a_body_that_ends_early_is_called_incomplete(impatient: Any, half: str, detail: str) -> None:
+    with socket.create_connection(("127.0.0.1", impatient.settings.port), timeout=60) as caller:
+        caller.sendall(HALVES[half].encode())
+        caller.shutdown(socket.SHUT_WR)
+        answer = http.client.HTTPResponse(caller)
+        answer.begin()
+
+        assert answer.status == 400
+        assert detail in json.loads(answer.read())["detail"]
 
 
 def test_the_api_waits_for_an_upload_as_long_as_bytes_arrive(impatient: Any, webp: bytes) -> None:

@@ -143,7 +143,7 @@ def test_a_body_that_comes_too_slowly_is_refused(keyed: Any) -> None:
         answer = http.client.HTTPResponse(caller)
         answer.begin()
 
-        assert answer.status == 400
+        assert answer.status == 408
     keyed.wait_until("the place is free again", lambda: redrive_status(keyed) == 200)
 
 

@@ -55,3 +55,11 @@ def test_nothing_is_slow_at_its_start(clock: list[float]) -> None:
 
     clock[0] += 10
     assert progress.speed == 100
+
+
+def test_a_limit_reads_as_a_sentence() -> None:
+    assert str(TimeLimit(10, 2.5)) == "10 seconds in all, with no pause of more than 2.5 seconds"
+    assert (
+        str(TimeLimit(60, 60, 10_000))
+        == "60 seconds in all, and 1 second for each 10,000 bytes, with no pause of more than 60 seconds"
+    )
