@@ -16,7 +16,7 @@ Each line is one kind of call: mark, count, name and arguments, errors, and in b
   !            The seccomp filter refuses this call, and children may need it.
   ~            The filter refuses this call, and children work without it (HARMLESS in call_kinds.py).
   count        How many times all children together made the call.
-  -> 3 EPERM   Three of these calls failed with EPERM. This is how the filter refuses a call.
+  -> 3 EPERM   Three of these calls failed with EPERM: the filter refused them. It refuses clone3 with ENOSYS.
 With --without-filter and --guest, "refuses" means that the filter would refuse the call."""
 
 HARMLESS: Mapping[str, str] = {
