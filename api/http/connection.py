@@ -18,11 +18,12 @@ from api.http.time_limits import TimeLimit
 HEAD_LIMIT = TimeLimit(seconds=10, pause=10)
 """For the head of a request."""
 
-LINGER_LIMIT = TimeLimit(seconds=2, pause=2)
-"""For a caller who still sends and has to read the response first: closing at once would destroy it (TCP reset)."""
+LINGER_LIMIT = TimeLimit(seconds=5, pause=2, rate=1_000_000)
+"""For a caller who still sends and has to read the response first: closing at once would destroy it (TCP reset). Few
+clients read before they have sent the whole body, even if it is 20 MB."""
 
-MAX_LINGER = 1024 * 1024
-"""Bytes that a caller may send during that time."""
+REFUSED_LINGER = 1024 * 1024
+"""Bytes that a caller may still send after its connection was refused at once."""
 
 MAX_QUEUED = 4 * 1024 * 1024
 """Bytes of a response that a thread leaves to the main loop. It waits with what is more; no response of ours is."""
@@ -59,7 +60,9 @@ class CallerSocket(socket.socket):
         """The caller waits for `100 Continue` before it sends the body."""
         self.admission: Admission | None = None
         self.on_close: Callable[[], None] = lambda: None
-        self.linger, self.max_linger = LINGER_LIMIT, MAX_LINGER
+        self.linger = LINGER_LIMIT
+        self.max_linger = REFUSED_LINGER
+        """Bytes that the caller may still send while it has to read the last response."""
         self._body_limit, self._max_body = LINGER_LIMIT, 0
 
     @property

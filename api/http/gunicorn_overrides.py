@@ -110,7 +110,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         settings: Settings = self.app.settings
-        self.spool_dir = settings.spool_dir
+        self.spool_dir, self.max_linger = settings.spool_dir, settings.max_request_bytes
         self.callers = CallerTable(math.ceil(settings.connections_per_address / settings.api_processes))
         self.max_collected = int(settings.api_threads * settings.max_request_bytes * DISK_SHARE)
         self.phases: dict[TConn, Phase] = {}
@@ -209,6 +209,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if not self.callers.add(caller, conn.client[0]):
             self._refuse(conn, HTTPStatus.TOO_MANY_REQUESTS, "your address has too many connections to this server")
             return False
+        caller.max_linger = self.max_linger
         if self.nr_conns >= self.worker_connections:
             self._make_room()
         return True

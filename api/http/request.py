@@ -110,7 +110,7 @@ class ApiRequest(Request):
         if not self._read_to_the_end(limit) and self.caller:
             self.caller.close_after_response()
             if linger and not self.caller.request.late:
-                self.caller.linger, self.caller.max_linger = linger, limit
+                self.caller.linger = linger
 
     def close(self) -> None:
         super().close()

@@ -152,6 +152,25 @@ def redrive_status(api: Any) -> int:
     return int(answer.status_code)
 
 
+@pytest.mark.parametrize(
+    ("key", "path", "status"),
+    [
+        ("dk_wrong", "/v1/photos", 401),
+        ("dk_wrong", "/v1/dead-letters/redrive", 401),
+        (BOB, "/v1/dead-letters/redrive", 413),
+        (BOB, "/v1/nothing", 404),
+    ],
+)
+def test_a_caller_that_sends_a_large_body_first_reads_why_it_is_refused(
+    keyed: Any, key: str, path: str, status: int
+) -> None:
+    """http.client reads nothing before it has sent the whole body."""
+    for _ in range(5):
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", keyed.settings.port, timeout=60)) as caller:
+            caller.request("POST", path, bytes(20_000_000), {"Authorization": f"Bearer {key}"})
+            assert caller.getresponse().status == status
+
+
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
