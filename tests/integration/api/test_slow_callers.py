@@ -160,6 +160,7 @@ def redrive_status(api: Any) -> int:
         (BOB, "/v1/dead-letters/redrive", 413),
         (BOB, "/v1/nothing", 404),
     ],
+    ids=["an upload", "JSON", "JSON that is too large", "an unknown address"],
 )
 def test_a_caller_that_sends_a_large_body_first_reads_why_it_is_refused(
     keyed: Any, key: str, path: str, status: int
