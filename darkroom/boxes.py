@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 MAX_BOXES = 200
 """Boxes that are looked at in one box. A photo has fewer than 20."""
@@ -30,6 +30,22 @@ class Box:
     start: int
     """Where the content begins."""
     end: int
+
+
+class Extent(NamedTuple):
+    """A part of the data of an item, as the file claims it."""
+
+    item: int
+    method: int
+    """The construction method: what `start` counts from."""
+    start: int
+    length: int
+    """0 for an extent that goes up to the end of the file or of the `idat` box."""
+
+    @property
+    def end(self) -> int:
+        """The first byte after the extent. An extent of length 0 needs at least one byte."""
+        return self.start + max(self.length, 1)
 
 
 @dataclass
@@ -98,19 +114,18 @@ def read_items(stream: BinaryIO, meta: Box) -> Items:
     return items
 
 
-def extents(iloc: bytes) -> Iterator[tuple[int, int, int]]:
-    """The extents of the items in an `iloc` box: item, construction method, and the offset of the first byte after it.
+def extents(iloc: bytes) -> Iterator[Extent]:
+    """The extents of the items in an `iloc` box.
 
-    An extent of length 0 goes up to the end of the file or of the `idat` box, and needs at least one byte. Yields
-    nothing for a version and for sizes of fields that the standard does not have. Raises IndexError when the table is
-    damaged.
+    Raises IndexError when the table is damaged. Raises ValueError for a version, and for sizes of fields, that the
+    standard does not have.
     """
     fields = _Fields(iloc, 0)
     version, _flags, sizes = fields.read(1), fields.read(3), fields.read(2)
     offset_size, length_size, base_size = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
     index_size = sizes & 15 if version else 0
     if version > 2 or not {offset_size, length_size, base_size, index_size} <= {0, 4, 8}:
-        return
+        raise ValueError("not a table of ISO/IEC 14496-12")
     number_size = 4 if version == 2 else 2
     for _ in range(fields.read(number_size)):
         item = fields.read(number_size)
@@ -122,7 +137,7 @@ def extents(iloc: bytes) -> Iterator[tuple[int, int, int]]:
         for _ in range(count):
             fields.read(index_size)
             offset, length = fields.read(offset_size), fields.read(length_size)
-            yield item, method, base + offset + max(length, 1)
+            yield Extent(item, method, base + offset, length)
 
 
 def _all_boxes(stream: BinaryIO, start: int, end: int) -> Iterator[Box]:

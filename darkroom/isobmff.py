@@ -1,17 +1,17 @@
 """What a file of ISO base media file format boxes is (ISO/IEC 14496-12): HEIC, AVIF, other HEIF, videos, raw photos.
 
 Pillow's readers call each file damaged that they cannot read. This module finds the files that are intact and of a
-kind that the readers do not know. It also finds the photos that are cut short: libheif reads them and makes the tiles
-that are missing green. It reads the boxes that name kind, coding and places of the data, and no pixels.
+kind that the readers do not know. It also finds the photos whose data is missing: libheif reads them and makes the
+tiles that are missing green. It reads the boxes that name kind, coding and places of the data, and no pixels.
 """
 
 from __future__ import annotations
 
+import math
 import struct
-from collections import defaultdict
 from typing import BinaryIO
 
-from darkroom.boxes import IN_FILE, IN_IDAT, Box, boxes, extents, first_boxes, read_box, read_items
+from darkroom.boxes import IN_FILE, IN_IDAT, Box, Extent, boxes, extents, first_boxes, read_box, read_items
 from darkroom.errors import UnreadablePhoto
 
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
@@ -81,8 +81,8 @@ def unsupported_kind(stream: BinaryIO) -> str | None:
     return _unsupported_track(brand, track)
 
 
-def check_length(stream: BinaryIO) -> None:
-    """Raise UnreadablePhoto when data that the picture needs lies beyond the end of the file.
+def check_data(stream: BinaryIO) -> None:
+    """Raise UnreadablePhoto when data that the picture needs is missing.
 
     The picture is the primary item and the items that it is made of. Thumbnails and metadata may be missing. Data that
     goes "up to the end of the file" has no length that can be checked. Tables that are damaged are left to the reader.
@@ -93,15 +93,35 @@ def check_length(stream: BinaryIO) -> None:
             return
         items = read_items(stream, top[b"meta"])
         table = read_box(stream, items.iloc) if items.iloc else b""
-        picture = {item for item in items.picture() if items.types.get(item) != b"iden"}  # `iden` has no data
-        needed: dict[int, int] = defaultdict(int)
-        for item, method, end in extents(table):
-            if item in picture:
-                needed[method] = max(needed[method], end)
-    except (struct.error, IndexError):
+        data: dict[int, list[Extent]] = {item: [] for item in items.picture() if items.types.get(item) != b"iden"}
+        for extent in extents(table):
+            if extent.item in data and extent.method in (IN_FILE, IN_IDAT):
+                data[extent.item].append(extent)
+    except (struct.error, IndexError, ValueError):
         return
-    _check_room("the file", stream.seek(0, 2), needed[IN_FILE])
-    _check_room("the box of its data (idat)", items.idat.end - items.idat.start if items.idat else 0, needed[IN_IDAT])
+    idat = items.idat or Box(b"idat", 0, 0)
+    _check_room("the file", stream.seek(0, 2), _end(data, IN_FILE))
+    _check_room("the box of its data (idat)", idat.end - idat.start, _end(data, IN_IDAT))
+    coded = [parts for item, parts in data.items() if items.types.get(item) == b"hvc1"]
+    if not all(data.values()) or not all(_begins_with_hevc(stream, parts, idat) for parts in coded):
+        raise UnreadablePhoto("The photo is damaged or cut short: the data of a part of its picture is missing.")
+
+
+def _end(data: dict[int, list[Extent]], method: int) -> int:
+    """Where the last extent with this construction method ends."""
+    return max((part.end for parts in data.values() for part in parts if part.method == method), default=0)
+
+
+def _begins_with_hevc(stream: BinaryIO, parts: list[Extent], idat: Box) -> bool:
+    """Does the data of an item begin with the length of a NAL unit, as libheif reads it: in 4 bytes?
+
+    A copy that was interrupted can have the length of the photo, but zeros from some place on.
+    """
+    first = parts[0]
+    stream.seek(first.start + (idat.start if first.method == IN_IDAT else 0))
+    length = int.from_bytes(stream.read(4), "big")
+    whole = sum(part.length for part in parts) if all(part.length for part in parts) else math.inf
+    return 0 < first.length < 4 or 2 <= length <= whole - 4
 
 
 def _check_room(what: str, size: int, needed: int) -> None:

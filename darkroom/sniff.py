@@ -22,7 +22,7 @@ import pillow_heif
 from PIL import AvifImagePlugin, Image, ImageFile, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from darkroom.errors import DarkroomError, TooManyPixels, UnreadablePhoto, UnsupportedPhoto
-from darkroom.isobmff import check_length, unsupported_kind
+from darkroom.isobmff import check_data, unsupported_kind
 
 INPUT_FORMATS = {
     "JPEG": "image/jpeg",
@@ -132,7 +132,7 @@ def open_header(stream: BinaryIO, max_pixels: int) -> tuple[Sniffed, ImageFile.I
         elif head[4:8] == b"ftyp":
             if kind := unsupported_kind(cast(BinaryIO, header)):
                 raise UnsupportedPhoto(f"This is {kind}; accepted are {ACCEPTED}.")
-            check_length(cast(BinaryIO, header))
+            check_data(cast(BinaryIO, header))
         try:
             image = Image.open(cast(BinaryIO, header), formats=list(INPUT_FORMATS))
             header.left = math.inf  # the limit is for the header, not for the pixels

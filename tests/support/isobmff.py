@@ -46,13 +46,13 @@ def heif(coding: bytes, brand: bytes = b"mif1", *compatible: bytes, tiles: Seque
     return start + full_box(b"meta", *parts, _locations(length, payload)) + box(b"mdat", *payload)
 
 
-def located(table: bytes, *others: bytes, derived: tuple[bytes, Sequence[int]] = (b"hvc1", ())) -> bytes:
+def located(table: bytes, *others: bytes, derived: tuple[bytes, Sequence[int]] = (b"av01", ())) -> bytes:
     """A HEIF photo of three items with this `iloc` box, 100 bytes of data behind it, and `others` in its meta box.
 
-    Item 1 is the primary one. `derived` is its type, and the items that it is made of. Items 2 and 3 are coded as HEVC.
+    Item 1 is the primary one. `derived` is its type, and the items that it is made of. Items 2 and 3 are coded as AV1.
     """
     coding, sources = derived
-    items = [_item(number, kind) for number, kind in enumerate((coding, b"hvc1", b"hvc1"), 1)]
+    items = [_item(number, kind) for number, kind in enumerate((coding, b"av01", b"av01"), 1)]
     reference = box(b"dimg", struct.pack(f">HH{len(sources)}H", 1, len(sources), *sources))
     meta = full_box(
         b"meta",
@@ -62,7 +62,7 @@ def located(table: bytes, *others: bytes, derived: tuple[bytes, Sequence[int]] =
         table,
         *others,
     )
-    return file_type(b"heic") + meta + box(b"mdat", bytes(100))
+    return file_type(b"avif") + meta + box(b"mdat", bytes(100))
 
 
 def locations(

@@ -1,4 +1,4 @@
-"""A HEIC or AVIF that is cut short is unreadable: libheif would read it and make the missing tiles green."""
+"""A HEIC or AVIF whose data is missing is unreadable: libheif would read it and make the missing tiles green."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import re
 import struct
 from collections.abc import Sequence
-from itertools import islice
+from itertools import islice, pairwise
 
 import pillow_heif
 import pytest
@@ -14,7 +14,7 @@ from PIL import Image
 
 from darkroom.boxes import MAX_TABLE, extents, first_boxes, read_items
 from darkroom.errors import DarkroomError, UnreadablePhoto
-from darkroom.isobmff import check_length
+from darkroom.isobmff import check_data
 from darkroom.sniff import sniff
 from tests.support.isobmff import box, full_box, located, locations
 
@@ -49,7 +49,7 @@ def place_of_table(data: bytes) -> tuple[int, int]:
 def ends(data: bytes) -> list[int]:
     """Where the data of each item ends that is in the file and not in the `idat` box."""
     start, end = place_of_table(data)
-    return [end for _item, method, end in extents(data[start:end]) if method == 0]
+    return [part.end for part in extents(data[start:end]) if part.method == 0]
 
 
 def refusal(data: bytes) -> str:
@@ -58,10 +58,10 @@ def refusal(data: bytes) -> str:
     return caught.value.detail
 
 
-def length_needed(table: bytes, *others: bytes, derived: tuple[bytes, Sequence[int]] = (b"hvc1", ())) -> int | None:
+def length_needed(table: bytes, *others: bytes, derived: tuple[bytes, Sequence[int]] = (b"av01", ())) -> int | None:
     """How many bytes the picture needs, when the file or its `idat` box does not have them."""
     try:
-        check_length(io.BytesIO(located(table, *others, derived=derived)))
+        check_data(io.BytesIO(located(table, *others, derived=derived)))
     except UnreadablePhoto as error:
         found = re.search(r"its picture needs ([\d,]+)\.$", error.detail)
         assert found
@@ -153,6 +153,27 @@ def test_extents_that_take_no_bytes_of_the_table_take_no_time() -> None:
     table = struct.pack(">I2sH", 0, bytes(2), 65_535) + struct.pack(">HHH", 1, 0, 65_535) * 65_535
     assert len(table) < MAX_TABLE
     assert sum(1 for _ in islice(extents(table), 100_000)) == 65_535
+
+
+@pytest.mark.parametrize("filler", [b"\0", b"\xff"])
+def test_a_grid_that_has_no_data_in_the_place_of_a_tile_is_refused(filler: bytes) -> None:
+    """An interrupted copy can have the length of the photo."""
+    data = heic(TILE)
+    tiles = ends(data)
+    for start, end in pairwise(tiles):
+        for stop in (end, len(data)):
+            damaged = data[:start] + filler * (stop - start) + data[stop:]
+            assert "the data of a part of its picture is missing" in refusal(damaged)
+
+
+def test_a_grid_that_names_no_place_for_a_tile_is_refused() -> None:
+    data = heic(TILE)
+    _, end = place_of_table(data)
+    last = end - 16 - 4  # an item of one extent has 20 bytes in the table
+    assert data[last : last + 2] == struct.pack(">H", 1 + WIDTH * HEIGHT // TILE**2)
+    for at, change in ((last, b"\x03\xe7"), (last + 2, b"\0\2")):  # another item; in the data of another item
+        damaged = data[:at] + change + data[at + len(change) :]
+        assert "the data of a part of its picture is missing" in refusal(damaged)
 
 
 def test_any_damage_of_the_table_is_refused_or_read() -> None:
