@@ -51,6 +51,8 @@ from api.http.request import BodyAwaited
 from api.http.time_limits import Progress
 from darkroom.settings import Settings
 
+log = structlog.get_logger()
+
 CHECK_INTERVAL = 0.5
 """Seconds between two looks for connections whose time is over."""
 
@@ -74,6 +76,9 @@ _BODY_AWAITED = object()
 @dataclass(frozen=True)
 class Phase:
     """What the main loop waits for on one connection."""
+
+    name: str
+    """As above: head, body, response or linger."""
 
     events: int
     advance: Callable[[], bool]
@@ -128,11 +133,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._begin(
             conn,
             Phase(
+                "head",
                 selectors.EVENT_READ,
                 caller.request.receive_head,
                 lambda: caller.request.progress,
                 then=partial(self._run, conn),
-                expired=partial(self._drop, conn),
+                expired=partial(self._drop_slow, conn),
             ),
         )
 
@@ -167,6 +173,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if result is _BODY_AWAITED:
             caller.begin_body()
             phase = Phase(
+                "body",
                 selectors.EVENT_READ,
                 caller.receive_body,
                 lambda: caller.request.progress,
@@ -175,11 +182,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             )
         else:
             phase = Phase(
+                "response",
                 selectors.EVENT_WRITE,
                 caller.response.send,
                 lambda: caller.response.progress,
                 then=partial(self._next_request, conn, fs) if result else partial(self._linger, conn),
-                expired=partial(self._drop, conn),
+                expired=partial(self._drop_slow, conn),
             )
         self._begin(conn, phase)
         if self.phases.get(conn) is phase and caller.response.memory:
@@ -196,8 +204,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.next_check = now + CHECK_INTERVAL
         self._bound_disk()
         for conn, phase in list(self.phases.items()):
-            if phase.progress().expires <= now:
-                self._end(conn)
+            if self.phases.get(conn) is phase and phase.progress().expires <= now:
                 phase.expired()
 
     def _take_over(self, conn: TConn) -> bool:
@@ -246,6 +253,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _run_without_rest(self, conn: TConn) -> None:
         """The caller was too slow. The app says so in its response."""
+        self._end(conn)
         conn.sock.request.end_late_body()
         self._run(conn)
 
@@ -275,7 +283,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except OSError:  # the connection is closed already
             drop()
         else:
-            self._begin(conn, Phase(selectors.EVENT_READ, discard, lambda: progress, then=drop, expired=drop))
+            self._begin(conn, Phase("linger", selectors.EVENT_READ, discard, lambda: progress, then=drop, expired=drop))
 
     def _begin(self, conn: TConn, phase: Phase) -> None:
         try:
@@ -311,6 +319,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.nr_conns -= 1
         conn.close()
 
+    def _drop_slow(self, conn: TConn) -> None:
+        if conn.sock.request.begun or conn.sock.response.left:
+            self._drop_because("the caller is too slow", conn)
+        else:  # it has sent nothing
+            self._drop(conn)
+
+    def _drop_because(self, reason: str, conn: TConn) -> None:
+        """Drop a caller that is in a phase, and log it."""
+        phase = self.phases[conn]
+        log.info("caller.dropped", phase=phase.name, reason=reason, bytes_moved=phase.progress().moved)
+        self._drop(conn)
+
     def _make_room(self) -> None:
         """All connections are in use: close the one that has been idle for the longest time, or else the slowest one.
 
@@ -320,14 +340,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.keepalived_conns[0].timeout = 0
             self.murder_keepalived()
         elif slowest := self._slowest(self.phases):
-            self._drop(slowest)
+            self._drop_because("all connections are in use, and this one is the slowest", slowest)
 
     def _bound_memory(self) -> None:
         """Close the connections of the slowest readers while too much of responses waits in memory."""
         while self.callers.unsent > MAX_UNSENT:
             if not (slowest := self._slowest(conn for conn in self.phases if conn.sock.response.memory)):
                 break
-            self._drop(slowest)
+            self._drop_because("too much of responses waits in memory, and this caller reads slowest", slowest)
 
     def _bound_disk(self) -> None:
         """Close the connections of the largest uploads that still arrive, while all uploads have too much on disk."""
@@ -335,7 +355,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             arriving = [conn for conn in self.phases if conn.sock.request.on_disk]
             if not arriving:
                 break
-            self._drop(max(arriving, key=lambda conn: int(conn.sock.request.on_disk)))
+            largest = max(arriving, key=lambda conn: int(conn.sock.request.on_disk))
+            self._drop_because("the bodies on disk are too large together, and this one is the largest", largest)
 
     def _slowest(self, conns: Iterable[TConn]) -> TConn | None:
         def speed(conn: TConn) -> tuple[float, float]:

@@ -14,8 +14,9 @@ from typing import IO, Any
 
 from api.http.time_limits import Progress, TimeLimit
 
-RESPONSE_LIMIT = TimeLimit(seconds=60, pause=10, rate=10_000)
-"""For reading a response. Responses are short: callers read photos from S3."""
+RESPONSE_LIMIT = TimeLimit(seconds=60, pause=60, rate=10_000)
+"""For reading a response. The pause is long because a steady reader may look like one with pauses: curl with
+--limit-rate takes some hundred kilobytes at once, and then nothing for a while."""
 
 MAX_SEND = 256 * 1024
 """Bytes for one call of `send`, so that each connection gets its turn."""
@@ -39,6 +40,11 @@ class ResponseQueue:
         self.memory = 0
         """Bytes held in memory."""
         self.progress = Progress(RESPONSE_LIMIT)
+
+    @property
+    def left(self) -> bool:
+        """Whether a part is not sent yet."""
+        return bool(self._parts)
 
     def add(self, data: Any) -> None:
         self._restart_progress()
