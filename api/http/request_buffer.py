@@ -77,17 +77,10 @@ class RequestBuffer:
         """Take what has arrived. Returns whether the parser can run: the head is complete or too long, or the caller
         has closed the connection."""
         while not self._head_complete():
-            try:
-                arrived = self._receive(MAX_HEAD)
-            except BlockingIOError:
-                return False
-            except OSError:
-                arrived = b""
+            arrived = self._take(MAX_HEAD)
             if not arrived:
-                self.ended = True
-                return True
+                return self.ended
             self._data += arrived
-            self.progress.add(len(arrived))
         return True
 
     def put_back(self, data: bytes) -> None:
@@ -130,17 +123,10 @@ class RequestBuffer:
         end = cast(BodyEnd, self._body_end)
         if not end.missing or self.body_size > self._most or self.disk_error:
             return self.end_body()
-        try:
-            arrived = self._receive(min(MAX_RECEIVE, end.missing) if isinstance(end, LengthEnd) else CHUNKED_RECEIVE)
-        except BlockingIOError:
-            return False
-        except OSError:
-            arrived = b""
+        arrived = self._take(min(MAX_RECEIVE, end.missing) if isinstance(end, LengthEnd) else CHUNKED_RECEIVE)
         if not arrived:
-            self.ended = True
-            return self.end_body()
+            return self.ended and self.end_body()
         self._write(arrived)
-        self.progress.add(len(arrived))
         end.feed(arrived)
         return bool(not end.missing or self.disk_error) and self.end_body()
 
@@ -182,6 +168,18 @@ class RequestBuffer:
         if self._body:
             self._body.close()
             self._body = None
+
+    def _take(self, size: int) -> bytes:
+        """What has arrived; nothing if nothing has, or if the caller has closed the connection (`ended`)."""
+        try:
+            arrived = self._receive(size)
+        except BlockingIOError:
+            return b""
+        except OSError:
+            arrived = b""
+        self.ended = not arrived
+        self.progress.add(len(arrived))
+        return arrived
 
     def _receive(self, size: int) -> bytes:
         self._caller.setblocking(False)
