@@ -200,7 +200,7 @@ class Attack:
 
 def is_dead(scene: Scene) -> bool:
     with suppress(subprocess.TimeoutExpired):
-        scene.victim.wait(0.2)
+        scene.victim.wait(0.5)
     return scene.victim.poll() is not None
 
 
