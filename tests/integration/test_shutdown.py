@@ -173,8 +173,8 @@ class TestScalingIn:
     @staticmethod
     def scale_in(stack: Stack, picture: bytes, owners: list[str]) -> list[PhotoRecord]:
         blur = {"type": "filter", "filter": "blur", "sigma": 4}  # 0.4 s
-        workers = [stack.worker(SLOW, DARKROOM_CONCURRENCY="1", **LONG_LEASE) for _ in range(4)]
         photos = [stack.submit(picture, blur, owner=owner) for owner in owners]
+        workers = [stack.worker(SLOW, DARKROOM_CONCURRENCY="1", **LONG_LEASE) for _ in range(4)]
         wait_until("all have begun", lambda: all(worker.logged("job.stored") for worker in workers))
         going: list[WorkerProcess] = workers[1:]
         for worker in going:
