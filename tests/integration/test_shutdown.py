@@ -155,13 +155,13 @@ class TestScalingIn:
     """From four workers to one under load: nothing is lost, done twice, or delayed by a visibility timeout."""
 
     def test_on_a_standard_queue(self, stack: Stack, picture: bytes) -> None:
-        photos = self.scale_in(stack, picture, owners=["ann"] * 24)
+        photos = self.scale_in(stack, picture, owners=["ann"] * 12)
         assert {stack.wait_for(photo).status for photo in photos} == {"succeeded"}
         self.nothing_was_lost(stack, photos)
 
     def test_on_a_fifo_queue_in_order(self, make_stack: Callable[..., Stack], picture: bytes) -> None:
         stack = make_stack(DARKROOM_QUEUE_TYPE="fifo")
-        photos = self.scale_in(stack, picture, owners=["ann", "bob", "eve", "joe"] * 6)
+        photos = self.scale_in(stack, picture, owners=["ann", "bob", "eve", "joe"] * 3)
         ended: dict[str, list[Any]] = {}
         for photo in photos:
             (job,) = stack.wait_for(photo).jobs.values()
@@ -172,10 +172,19 @@ class TestScalingIn:
 
     @staticmethod
     def scale_in(stack: Stack, picture: bytes, owners: list[str]) -> list[PhotoRecord]:
-        blur = {"type": "filter", "filter": "blur", "sigma": 4}  # 0.4 s
-        photos = [stack.submit(picture, blur, owner=owner) for owner in owners]
         workers = [stack.worker(SLOW, DARKROOM_CONCURRENCY="1", **LONG_LEASE) for _ in range(4)]
-        wait_until("all have begun", lambda: all(worker.logged("job.stored") for worker in workers))
+        photos: list[PhotoRecord] = []
+
+        def submit(owner: str, sigma: int) -> None:
+            photos.append(stack.submit(picture, {"type": "filter", "filter": "blur", "sigma": sigma}, owner=owner))
+
+        def every_worker_has_done_one() -> bool:
+            submit(owners[len(photos) % len(owners)], sigma=1)  # 0.1 s
+            return all(worker.logged("job.stored") for worker in workers)
+
+        wait_until("every worker has done a photo", every_worker_has_done_one)
+        for owner in owners:
+            submit(owner, sigma=10)  # 1 s
         going: list[WorkerProcess] = workers[1:]
         for worker in going:
             worker.send(signal.SIGTERM)
