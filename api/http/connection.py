@@ -22,6 +22,9 @@ LINGER_LIMIT = TimeLimit(seconds=5, pause=2, rate=1_000_000)
 """For a caller who still sends and has to read the response first: closing at once would destroy it (TCP reset). Few
 clients read before they have sent the whole body, even if it is 20 MB."""
 
+MAX_LINGER = 32 * 1024 * 1024
+"""Bytes that such a caller may still send. They are thrown away."""
+
 REFUSED_LINGER = 1024 * 1024
 """Bytes that a caller may still send after its connection was refused at once."""
 

@@ -42,7 +42,7 @@ from gunicorn.http.parser import RequestParser  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
 from api.http.caller_table import CallerTable, network_of
-from api.http.connection import CallerSocket
+from api.http.connection import MAX_LINGER, CallerSocket
 from api.http.fair_queue import FairQueue
 from api.http.head_rules import check_head
 from api.http.parse_faults import parse_fault
@@ -115,7 +115,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         settings: Settings = self.app.settings
-        self.spool_dir, self.max_linger = settings.spool_dir, settings.max_request_bytes
+        self.spool_dir = settings.spool_dir
         self.callers = CallerTable(math.ceil(settings.connections_per_address / settings.api_processes))
         self.max_collected = int(settings.api_threads * settings.max_request_bytes * DISK_SHARE)
         self.phases: dict[TConn, Phase] = {}
@@ -216,7 +216,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if not self.callers.add(caller, conn.client[0]):
             self._refuse(conn, HTTPStatus.TOO_MANY_REQUESTS, "your address has too many connections to this server")
             return False
-        caller.max_linger = self.max_linger
+        caller.max_linger = MAX_LINGER
         if self.nr_conns >= self.worker_connections:
             self._make_room()
         return True
