@@ -8,6 +8,8 @@ _PROCESS = "a function has no address and no threads, and gets no signal before 
 
 NOT_ON_LAMBDA = {
     "test_slow_callers.py": _CALLERS,
+    "test_slow_readers.py": _CALLERS,
+    "test_connections.py": _CALLERS,
     "test_silence.py": _CALLERS,
     "test_streaming.py": f"{_CALLERS}; {_LARGE}",
     "test_contract.py::test_http_errors_are_documented_for_every_operation": _CALLERS,
@@ -17,6 +19,12 @@ NOT_ON_LAMBDA = {
     "test_hostile_requests.py::test_chunks_without_an_end_are_cut_off": _CALLERS,
     "test_hostile_requests.py::test_many_slow_uploads_leave_threads_for_others": _CALLERS,
     "test_hostile_requests.py::test_invalid_http_gets_a_problem_document": _CALLERS,
+    "test_hostile_requests.py::test_an_invalid_head_is_explained_and_not_repeated": _CALLERS,
+    "test_hostile_requests.py::test_http_1_1_needs_a_valid_host": _CALLERS,
+    "test_hostile_requests.py::test_hosts_and_codings_that_http_allows_are_accepted": _CALLERS,
+    "test_hostile_requests.py::test_a_head_that_is_cut_short_is_not_logged": _CALLERS,
+    "test_hostile_requests.py::test_invalid_chunks_and_trailers_are_explained_and_not_repeated": _CALLERS,
+    "test_hostile_requests.py::test_slashes_at_the_start_of_a_path_get_404": _CALLERS,
     "test_limits.py::test_bytes_are_refused_before_they_are_read": _CALLERS,
     "test_limits.py::test_bytes_that_did_not_arrive_are_not_counted": _CALLERS,
     "test_limits.py::test_slow_uploads_of_one_owner_leave_threads_for_the_others": _CALLERS,
