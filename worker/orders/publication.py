@@ -50,21 +50,23 @@ class Publication:
     def add(self, outcome: JobOutcome) -> None:
         """Store a job's result. Publish if the last update is more than PUBLISH_EVERY seconds ago."""
         if isinstance(outcome.result, Failure):
-            log.warning("job.failed", job=outcome.job, code=outcome.result.code, detail=outcome.result.detail)
-            self._outcomes[outcome.job] = outcome.result.error
+            self._fail(outcome.job, outcome.result.error)
         else:
             self._outcomes[outcome.job] = self._store(outcome.job, outcome.result)
-        self._left.discard(outcome.job)
+            self._left.discard(outcome.job)
         if time.monotonic() - self._last_publish > PUBLISH_EVERY:
             self.publish()
 
     def fail(self, jobs: Iterable[str], error: DarkroomError) -> None:
         """Publish that all these jobs failed with this error."""
         for job_id in jobs:
-            log.warning("job.failed", job=job_id, code=error.code, detail=error.detail)
-            self._outcomes[job_id] = error
-            self._left.discard(job_id)
+            self._fail(job_id, error)
         self.publish()
+
+    def _fail(self, job_id: str, error: DarkroomError) -> None:
+        log.warning("job.failed", job=job_id, code=error.code, detail=error.detail)
+        self._outcomes[job_id] = error
+        self._left.discard(job_id)
 
     def _store(self, job_id: str, file: ProducedFile) -> Result:
         started = time.monotonic()
