@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import resource
 import select
@@ -11,8 +10,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
-from email.message import Message
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import requests
@@ -21,6 +19,8 @@ from api.__main__ import CONNECTIONS
 from api.http.gunicorn_overrides import WAITING_PER_THREAD
 from darkroom.record.ids import new_id
 from tests.support.fault_proxy import FaultProxy, delay
+from tests.support.hanging_api import hanging_api
+from tests.support.raw_answers import read_answer
 
 THREADS = 2
 MOST = 3
@@ -37,18 +37,6 @@ def many_files() -> Iterator[None]:
 
 def connect(api: Any, address: str = "127.0.0.1") -> socket.socket:
     return socket.create_connection(("127.0.0.1", api.settings.port), timeout=60, source_address=(address, 0))
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: Message
-    body: bytes
-
-
-def read_answer(caller: socket.socket) -> Answer:
-    with http.client.HTTPResponse(caller) as answer:
-        answer.begin()
-        return Answer(answer.status, answer.headers, answer.read())
 
 
 @pytest.mark.usefixtures("many_files")
@@ -93,21 +81,13 @@ def test_an_address_may_have_a_limited_number_of_connections(start_api: Any) -> 
 
 def test_requests_that_wait_for_a_thread_are_bounded(start_api: Any, endpoint: str) -> None:
     most, more = THREADS * (1 + WAITING_PER_THREAD), 4
-    with FaultProxy(endpoint) as proxy:
-        api = start_api(
-            DARKROOM_API_PROCESSES="1",
-            DARKROOM_API_THREADS=str(THREADS),
-            DARKROOM_AWS_TIMEOUT="60",
-            AWS_ENDPOINT_URL=proxy.url,
-        )
-        proxy.hang("dynamodb.*")
-        with contextlib.ExitStack() as stack:
-            callers = [stack.enter_context(connect(api)) for _ in range(most + more)]
-            for caller in callers:
-                caller.sendall(f"GET /v1/photos/{new_id()} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-            api.wait_until("those beyond are refused", lambda: len(api.logged("request.refused")) == more)
-            proxy.heal()
-            answers = [read_answer(caller) for caller in callers]
+    with hanging_api(start_api, endpoint, THREADS) as (api, proxy), contextlib.ExitStack() as stack:
+        callers = [stack.enter_context(connect(api)) for _ in range(most + more)]
+        for caller in callers:
+            caller.sendall(f"GET /v1/photos/{new_id()} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        api.wait_until("those beyond are refused", lambda: len(api.logged("request.refused")) == more)
+        proxy.heal()
+        answers = [read_answer(caller) for caller in callers]
 
     refused = [answer for answer in answers if answer.headers["Connection"] == "close"]
     assert [answer.status for answer in refused] == [503] * more

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import signal
 import socket
 from collections.abc import Iterator
-from email.message import Message
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import requests
 
 from api.routes.docs_page import ASSETS
 from darkroom.record.ids import new_id
-from tests.support.fault_proxy import FaultProxy
+from tests.support.hanging_api import hanging_api
+from tests.support.raw_answers import answers
 
 THREADS = 2
 READERS = 8
@@ -40,22 +39,6 @@ def caller_of(api: Any, sent: bytes) -> Iterator[socket.socket]:
         caller.connect(("127.0.0.1", api.settings.port))
         caller.sendall(sent)
         yield caller
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: Message
-    body: bytes
-
-
-def answers(caller: socket.socket, count: int, method: str = "GET") -> Iterator[Answer]:
-    """The next responses on this connection."""
-    with caller.makefile("rb") as stream:
-        for _ in range(count):
-            status = int(stream.readline().split()[1])
-            headers = http.client.parse_headers(stream)
-            body = b"" if method == "HEAD" else stream.read(int(headers["Content-Length"]))
-            yield Answer(status, headers, body)
 
 
 def being_sent(api: Any) -> int:
@@ -130,14 +113,7 @@ def test_a_response_that_is_being_read_is_finished_after_sigterm(start_api: Any)
 
 
 def test_liveness_is_answered_while_every_thread_waits_for_aws(start_api: Any, endpoint: str) -> None:
-    with FaultProxy(endpoint) as proxy:
-        api = start_api(
-            DARKROOM_API_PROCESSES="1",
-            DARKROOM_API_THREADS=str(THREADS),
-            DARKROOM_AWS_TIMEOUT="60",
-            AWS_ENDPOINT_URL=proxy.url,
-        )
-        proxy.hang("dynamodb.*")
+    with hanging_api(start_api, endpoint, THREADS) as (api, proxy):
         head = f"GET /v1/photos/{new_id()} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
         with contextlib.ExitStack() as stack:
             waiting = [stack.enter_context(caller_of(api, head)) for _ in range(3 * THREADS)]
