@@ -17,6 +17,9 @@ from darkroom.settings import Settings
 BATCH = 10
 """Entries in one SQS batch request, and messages in one receive."""
 
+BATCH_BYTES = 262_144
+"""Bytes of all messages in one batch request, within the limit of every SQS endpoint and of the stand-ins."""
+
 LOOK = 60
 """Visibility timeout, in seconds, for dead letters that are received only to look at them."""
 
@@ -31,6 +34,28 @@ class Received:
     group: str | None
     receives: int
     attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A message to send.
+
+    `group`: a FIFO queue keeps the order in a group; a standard queue serves groups fairly.
+    `deduplication_id`: a FIFO queue drops a second message with the same id within 5 minutes, and reports success.
+    `delay`: seconds until the message can be received, at most 900. FIFO queues have no delay for single messages.
+    """
+
+    body: str
+    group: str
+    deduplication_id: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    delay: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes that count for SQS's limits: the body, and the attributes with their names and types."""
+        texts = [self.body, *(f"{name}String{value or '-'}" for name, value in self.attributes.items())]
+        return sum(len(text.encode()) for text in texts)
 
 
 @dataclass(frozen=True)
@@ -65,21 +90,56 @@ class Queue:
         attributes: Mapping[str, str] | None = None,
         delay: int = 0,
     ) -> None:
-        """Send a message.
-
-        `group`: a FIFO queue keeps the order in a group; a standard queue serves groups fairly.
-        `deduplication_id`: a FIFO queue drops a second message with the same id within 5 minutes, and reports success.
-        `delay`: seconds until the message can be received, at most 900. FIFO queues have no delay for single messages.
-        """
-        more: dict[str, Any] = {"MessageDeduplicationId": deduplication_id} if self.fifo else {}
-        if delay:
-            more["DelaySeconds"] = delay
-        if attributes:
-            more["MessageAttributes"] = {
-                name: {"DataType": "String", "StringValue": value or "-"} for name, value in attributes.items()
-            }
+        """Send a message (`Outgoing` explains the parameters). Raises Unavailable."""
+        message = Outgoing(body, group, deduplication_id, attributes or {}, delay)
         with aws_errors(f"sending to {self.name}"):
-            self._sqs.send_message(QueueUrl=self.url, MessageBody=body, MessageGroupId=group, **more)
+            self._sqs.send_message(QueueUrl=self.url, **self._fields(message))
+
+    def send_batch(self, messages: Sequence[Outgoing]) -> dict[int, Unavailable]:
+        """Send messages, up to ten in a request. Returns the errors of those that failed, by their place in `messages`.
+
+        A failed request is the error of each of its messages. On a FIFO queue a request has one message of a group, and
+        when it fails, the later ones of its group are not sent: they must not overtake it.
+        """
+        failures: dict[int, Unavailable] = {}
+        stopped: dict[str, Unavailable] = {}
+        for numbers in _requests(messages, one_of_a_group=self.fifo):
+            for number in numbers:
+                if error := stopped.get(messages[number].group):
+                    failures[number] = Unavailable(error.detail, certain=True)
+            sent = [number for number in numbers if number not in failures]
+            failed = self._send_request({number: messages[number] for number in sent}) if sent else {}
+            failures |= failed
+            if self.fifo:
+                stopped |= {messages[number].group: error for number, error in failed.items()}
+        return failures
+
+    def _send_request(self, messages: Mapping[int, Outgoing]) -> dict[int, Unavailable]:
+        action = f"sending to {self.name}"
+        entries: list[Any] = [{"Id": str(number), **self._fields(message)} for number, message in messages.items()]
+        try:
+            with aws_errors(action):
+                failed = self._sqs.send_message_batch(QueueUrl=self.url, Entries=entries).get("Failed", [])
+        except Unavailable as error:
+            return dict.fromkeys(messages, error)
+        # SQS refused an entry of its sender for sure. Of its own fault it does not say how far it came.
+        return {
+            int(fault["Id"]): Unavailable(f"{action} failed: {fault['Code']}", certain=fault["SenderFault"])
+            for fault in failed
+        }
+
+    def _fields(self, message: Outgoing) -> dict[str, Any]:
+        """A message's fields in a request."""
+        fields: dict[str, Any] = {"MessageBody": message.body, "MessageGroupId": message.group}
+        if self.fifo:
+            fields["MessageDeduplicationId"] = message.deduplication_id
+        if message.delay:
+            fields["DelaySeconds"] = message.delay
+        if message.attributes:
+            fields["MessageAttributes"] = {
+                name: {"DataType": "String", "StringValue": value or "-"} for name, value in message.attributes.items()
+            }
+        return fields
 
     def receive(self, limit: int, wait: int, visibility: int) -> list[Received]:
         """Receive up to `limit` messages (at most ten), and wait up to `wait` seconds for the first.
@@ -207,6 +267,23 @@ def depths(settings: Settings, clients: Clients) -> list[Depth]:
 
 def _texts(attributes: Mapping[str, Any]) -> dict[str, str]:
     return {name: value["StringValue"] for name, value in attributes.items() if "StringValue" in value}
+
+
+def _requests(messages: Sequence[Outgoing], one_of_a_group: bool) -> Iterator[list[int]]:
+    """Divide messages, given by their places, into requests that keep SQS's limits, in the order given."""
+    request: list[int] = []
+    groups: set[str] = set()
+    size = 0
+    for number, message in enumerate(messages):
+        full = len(request) == BATCH or size + message.size > BATCH_BYTES
+        if request and (full or (one_of_a_group and message.group in groups)):
+            yield request
+            request, groups, size = [], set(), 0
+        request.append(number)
+        groups.add(message.group)
+        size += message.size
+    if request:
+        yield request
 
 
 def _batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
