@@ -1,21 +1,17 @@
 """Change the size of an image. Every parameter has the same meaning as in sharp (the Node.js library).
 
-The arithmetic was checked against that of sharp (src/common.cc ResolveShrink, src/pipeline.cc): which side decides the
-scale, what `without_enlargement` limits, and how sizes are rounded. One thing differs: sharp resizes the whole picture
-for `cover` and then cuts. This module resamples only the part that stays, so it makes no large picture in between.
+`darkroom/jobs/sizes.py` computes the sizes. One thing differs from sharp: sharp resizes the whole picture for `cover`
+and then cuts. This module resamples only the part that stays, so it makes no large picture in between.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from PIL import Image, ImageColor
 
 from darkroom.errors import TooManyPixels
+from darkroom.jobs.sizes import Size, Sizes, sizes_of
 from darkroom.jobs.steps import FocalPoint, Resize
 from worker.photo.crop import STRATEGIES
-
-Size = tuple[int, int]
 
 KERNELS = {
     "nearest": Image.Resampling.NEAREST,
@@ -46,37 +42,6 @@ It differs from the slow way by 0.2 to 0.3 of 255 levels on average and 5 at mos
 on average and 10 at most. A gap of 3 has no effect at 800 pixels."""
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Sizes in pixels: of the whole photo after scaling, and of the result, which is smaller (cover) or padded."""
-
-    scaled: Size
-    result: Size
-
-
-def sizes_of(size: Size, spec: Resize) -> Sizes:
-    """The sizes for a photo of `size` (width, height)."""
-    width, height = size
-    # How many times smaller each side becomes.
-    x_shrink = width / spec.width if spec.width else None
-    y_shrink = height / spec.height if spec.height else None
-    if spec.fit == "fill":
-        x_shrink, y_shrink = x_shrink or 1.0, y_shrink or 1.0  # a side that is not given stays as it is
-    elif x_shrink and y_shrink:
-        x_shrink = y_shrink = min(x_shrink, y_shrink) if spec.fit in {"cover", "outside"} else max(x_shrink, y_shrink)
-    else:
-        x_shrink = y_shrink = x_shrink or y_shrink or 1.0
-    if spec.without_enlargement:
-        x_shrink, y_shrink = max(1.0, x_shrink), max(1.0, y_shrink)
-    scaled = _rounded(width / x_shrink), _rounded(height / y_shrink)
-    wanted = spec.width or scaled[0], spec.height or scaled[1]
-    if spec.fit == "cover":
-        return Sizes(scaled, (min(scaled[0], wanted[0]), min(scaled[1], wanted[1])))
-    if spec.fit == "contain":
-        return Sizes(scaled, (max(scaled[0], wanted[0]), max(scaled[1], wanted[1])))
-    return Sizes(scaled, scaled)
-
-
 def resize(image: Image.Image, spec: Resize, max_pixels: int) -> Image.Image:
     """The image in its new size. RGB stays RGB unless `contain` pads with a background that is not opaque.
 
@@ -92,11 +57,6 @@ def resize(image: Image.Image, spec: Resize, max_pixels: int) -> Image.Image:
         return _scaled(image, sizes.result, spec, _kept(image, sizes, spec))
     scaled = _scaled(image, sizes.scaled, spec, (0, 0, image.width, image.height))
     return _padded(scaled, sizes.result, spec) if spec.fit == "contain" else scaled
-
-
-def _rounded(side: float) -> int:
-    """Round half up, as libvips does, and to at least 1."""
-    return max(1, int(side + 0.5))
 
 
 def _scaled(image: Image.Image, size: Size, spec: Resize, box: tuple[float, float, float, float]) -> Image.Image:
