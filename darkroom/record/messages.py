@@ -7,15 +7,18 @@ gives the message back: during a rolling upgrade an old worker must not bury new
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from darkroom.cost import PhotoHeader, order_seconds
 from darkroom.errors import FutureMessage, MessageError
 from darkroom.jobs.job_types import MAX_JOBS
 from darkroom.record.clock import now
 from darkroom.record.ids import Id, new_id
+from darkroom.record.job import JobRecord
 from darkroom.record.keys import Key
 from darkroom.record.labels import MAX_REFERENCE, Metadata, Text
 from darkroom.record.photo import PhotoRecord
@@ -45,7 +48,7 @@ class OrderMessage(Message):
     owner: Owner
     order: Id
     jobs: list[Id] = Field(min_length=1, max_length=MAX_JOBS)
-    cost: float = Field(0, ge=0, description="megapixels to decode times the jobs: a rough measure of the work")
+    cost: float = Field(0, ge=0, description="estimated seconds of one reference core (darkroom/cost.py)")
     priority: int = Field(0, ge=0, le=9)
     trace: str = Field("", max_length=64, description="id of the request that caused it, for log lines")
     generation: int = Field(ge=1, description="of the photo when the message was sent")
@@ -55,14 +58,13 @@ class OrderMessage(Message):
     def of(cls, photo: PhotoRecord, order_id: str) -> OrderMessage:
         """Names the unfinished jobs of an order, or all of its jobs when they have ended. Raises NotFound."""
         order = photo.order(order_id)
-        jobs = [job.id for job in order.unfinished_jobs] or list(order.jobs)
-        pixels = photo.original.width * photo.original.height if photo.original else 0
+        jobs = order.unfinished_jobs or list(order.jobs.values())
         return cls(
             photo=photo.id,
             owner=photo.owner,
             order=order_id,
-            jobs=jobs,
-            cost=round(pixels / 1e6 * len(jobs), 2),
+            jobs=[job.id for job in jobs],
+            cost=_cost(photo, jobs),
             trace=order.trace,
             generation=photo.generation,
             send=order.send_count,
@@ -122,6 +124,15 @@ class UploadMessage(Message):
 
     kind: Literal["upload"] = "upload"
     photo: Id
+
+
+def _cost(photo: PhotoRecord, jobs: Iterable[JobRecord]) -> float:
+    """The estimated seconds of these jobs; 0 as long as the photo's file has not arrived."""
+    original = photo.original
+    if original is None:
+        return 0
+    header = PhotoHeader(original.format, original.width, original.height, original.size)
+    return round(order_seconds(header, (job.spec for job in jobs)), 4)
 
 
 class _Envelope(BaseModel):

@@ -27,6 +27,11 @@ class Original(Stored):
     width: int
     height: int
 
+    @property
+    def format(self) -> str:
+        """The name of the format, as darkroom/sniff.py gives it: `jpeg` for `image/jpeg`."""
+        return self.content_type.partition("/")[2]
+
 
 class Result(Stored):
     """A file that a job stored in the bucket, and how it was made. Sizes in bytes and pixels, times in seconds."""

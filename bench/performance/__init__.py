@@ -1,0 +1,1 @@
+"""CPU, requests, memory and quality of Darkroom beside its peers; `python -m bench.performance --help`."""
