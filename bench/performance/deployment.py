@@ -1,0 +1,238 @@
+"""A deployment of one checkout on this machine: the AWS emulator, the API, and one worker that can be halted.
+
+Everything goes through commands and HTTP, so that another checkout of Darkroom, with its own .venv, is measured in the
+same way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import boto3
+
+from bench.performance.cpu_time import session_cpu
+from bench.performance.orders import ORDERS
+from bench.performance.photos import Photo
+from darkroom.local.emulator import HOST, Emulator, free_port
+from darkroom.settings import PROJECT
+
+PATIENCE = 300.0
+
+
+class Deployment:
+    """The emulator, the API and perhaps a worker of the checkout in `checkout`. A context manager.
+
+    `variables` are settings of API and worker. The API, the emulator and what starts them run on the last CPU, if there
+    are two or more, so that they disturb the worker little.
+    """
+
+    def __init__(self, directory: Path, checkout: Path = PROJECT, **variables: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._checkout = checkout
+        self._variables = variables
+        self._emulator = Emulator(directory / "aws")
+        self._stack = contextlib.ExitStack()
+        self.worker: WorkerTree | None = None
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            self.emulator_session = self._emulator.start().process.pid
+            stack.callback(self._emulator.stop)
+            _pin(self.emulator_session, _helpers_cpus())
+            self.port = free_port()
+            self.environ = _clean_environ() | self._emulator.environ | {
+                "AWS_DEFAULT_REGION": "us-east-1",
+                "DARKROOM_LOG_FORMAT": "json",
+                "DARKROOM_LOG_LEVEL": "warning",
+                "DARKROOM_PORT": str(self.port),
+                "DARKROOM_SPOOL_DIR": str(self._directory / "spool"),
+                "DARKROOM_POLL_WAIT": "2",
+                **self._variables,
+            }  # fmt: skip
+            (self._directory / "spool").mkdir()
+            self._run("darkroom", "provision")
+            self._sqs = boto3.client(
+                "sqs",
+                endpoint_url=self._emulator.url,
+                region_name="us-east-1",
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+            )
+            self.api_session = self._start("api", "api", self.environ, _helpers_cpus(), stack).pid
+            _wait_until("the API answers", lambda: self._answers("/healthz"))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def url(self) -> str:
+        return self._emulator.url
+
+    @contextlib.contextmanager
+    def start_worker(self, cpus: int = 1, **variables: str) -> Iterator[WorkerTree]:
+        """A worker that sees so many CPUs. It ends with the context."""
+        with contextlib.ExitStack() as stack:
+            process = self._start("worker", "worker", self.environ | variables, _first_cpus(cpus), stack)
+            yield WorkerTree(process)
+
+    def upload(self, photo: Photo, order: str) -> str:
+        """Upload a photo with the jobs of an order. Returns the photo's id."""
+        query = urlencode({"jobs": json.dumps(ORDERS[order]), "filename": photo.path.name})
+        answer = self._request("POST", f"/v1/photos?{query}", photo.path.read_bytes(), photo.content_type)
+        return str(answer["id"])
+
+    def wait_for(self, photos: Sequence[str]) -> None:
+        """Wait until every job of these photos has ended and each message is deleted. Raises RuntimeError for a job
+        that failed."""
+        for photo in photos:
+            view: dict[str, Any] = {}
+            while view.get("status") not in ("succeeded", "failed"):
+                view = self._request("GET", f"/v1/photos/{photo}?wait=20")
+            if view["status"] == "failed":
+                raise RuntimeError(f"photo {photo} failed: {json.dumps(view['jobs'])}")
+        _wait_until("the queue is empty", self._is_queue_empty)
+
+    def fetch(self, photo: str) -> list[bytes]:
+        """The bytes of every picture of a photo, in the order of its jobs."""
+        jobs = self._request("GET", f"/v1/photos/{photo}")["jobs"]
+        pictures = [job["id"] for job in jobs if job["type"] != "metadata"]
+        return [self._download(f"/v1/photos/{photo}/jobs/{job}/result") for job in pictures]
+
+    def _is_queue_empty(self) -> bool:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._photos_queue(), AttributeNames=names)["Attributes"]
+        return all(int(attributes[name]) == 0 for name in names)
+
+    def _photos_queue(self) -> str:
+        urls: list[str] = self._sqs.list_queues()["QueueUrls"]
+        return next(url for url in urls if url.endswith("-photos"))
+
+    def _request(self, method: str, target: str, body: bytes = b"", content_type: str = "") -> dict[str, Any]:
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE)
+        try:
+            connection.request(method, target, body, {"Content-Type": content_type} if content_type else {})
+            answer = connection.getresponse()
+            text = answer.read()
+        finally:
+            connection.close()
+        if answer.status >= 300:
+            raise RuntimeError(f"{method} {target}: {answer.status}\n{text.decode(errors='replace')}")
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def _download(self, target: str) -> bytes:
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE)
+        connection.request("GET", target)
+        location = connection.getresponse().getheader("Location") or ""
+        connection.close()
+        storage = http.client.HTTPConnection(HOST, self._emulator.port, timeout=PATIENCE)
+        storage.request("GET", location.partition(str(self._emulator.port))[2])
+        data = storage.getresponse().read()
+        storage.close()
+        return data
+
+    def _answers(self, target: str) -> bool:
+        with contextlib.suppress(OSError):
+            self._request("GET", target)
+            return True
+        return False
+
+    def _start(
+        self, name: str, module: str, environ: Mapping[str, str], cpus: set[int], stack: contextlib.ExitStack
+    ) -> subprocess.Popen[bytes]:
+        with (self._directory / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [*_pinned(cpus), self._python(), "-m", module],
+                cwd=self._checkout,
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        stack.callback(_end, process)
+        return process
+
+    def _run(self, module: str, *arguments: str) -> None:
+        subprocess.run(
+            [self._python(), "-m", module, *arguments], cwd=self._checkout, env=self.environ, check=True,
+            capture_output=True,
+        )  # fmt: skip
+
+    def _python(self) -> str:
+        return str(self._checkout / ".venv" / "bin" / "python")
+
+
+class WorkerTree:
+    """A worker with its children."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self.session = process.pid
+
+    def halt(self) -> None:
+        """Stop all its processes where they are, so that photos pile up."""
+        os.killpg(self.session, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        os.killpg(self.session, signal.SIGCONT)
+
+    def cpu(self) -> float:
+        return session_cpu(self.session)
+
+
+def _wait_until(what: str, look: Any) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not look():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {PATIENCE:g} s: {what}")
+        time.sleep(0.05)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGCONT)
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _clean_environ() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DARKROOM_", "AWS_")) and name != "PYTHONPATH"
+    }
+
+
+def _first_cpus(count: int) -> set[int]:
+    return set(sorted(os.sched_getaffinity(0))[:count])
+
+
+def _helpers_cpus() -> set[int]:
+    return {max(os.sched_getaffinity(0))}
+
+
+def _pinned(cpus: set[int]) -> list[str]:
+    return ["taskset", "--cpu-list", ",".join(map(str, sorted(cpus)))]
+
+
+def _pin(pid: int, cpus: set[int]) -> None:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), cpus)

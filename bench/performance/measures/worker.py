@@ -1,0 +1,61 @@
+"""CPU of the whole worker for one order, beside the peers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from bench.performance import peers
+from bench.performance.bench import Bench
+from bench.performance.contenders import Contender, Worker, bare_pillow
+from bench.performance.rounds import Cpu, interleave
+from bench.performance.spread import Spread
+from bench.performance.tables import head, line
+
+OURS = "Darkroom"
+BEFORE = "Darkroom before"
+
+PHOTOS = ("s7", "oppo", "leica", "progressive", "png", "heic")
+
+SMALL_TIMES = 4
+"""Orders of the small photo for each one of a large photo: each takes little time, so more are needed."""
+
+
+def measure(bench: Bench) -> dict[str, Any]:
+    with contextlib.ExitStack() as stack:
+        workers: list[Contender] = [Worker(OURS, bench.directory / "ours")]
+        if bench.against is not None:
+            workers.append(Worker(BEFORE, bench.directory / "against", bench.against))
+        others: list[Contender] = [bare_pillow(bench.directory)]
+        if bench.peers:
+            others += [start(bench.directory) for start in peers.PEERS.values()]
+        for contender in (*workers, *others):
+            stack.enter_context(contender)
+        found: dict[str, Cpu] = {}
+        for photo in bench.photos(PHOTOS):
+            found[f"{photo.name} mixed"] = interleave([*workers, *others], photo, "mixed", bench.rounds, bench.times)
+        for photo in bench.photos(("small",)):
+            found["small web"] = interleave(workers, photo, "web", bench.rounds, SMALL_TIMES * bench.times)
+        versions = {contender.name: contender.versions for contender in others}
+    return {"versions": versions, "rounds": bench.rounds, "times": bench.times, "cpu": found}
+
+
+def lines(found: Mapping[str, Any]) -> list[str]:
+    """Medians over the rounds in ms with lowest and highest, then the medians of the ratios of each round."""
+    names = list(dict.fromkeys(name for cpu in found["cpu"].values() for name in cpu))
+    table = head("photo and order", *(f"{name}, ms" for name in names))
+    for what, cpu in found["cpu"].items():
+        table.append(line(what, *(_milliseconds(cpu.get(name, [])) for name in names)))
+    table += ["", *head(f"{OURS} /", *(name for name in names if name != OURS))]
+    for what, cpu in found["cpu"].items():
+        table.append(line(what, *(_ratio(cpu[OURS], cpu.get(name, [])) for name in names if name != OURS)))
+    return table
+
+
+def _milliseconds(values: list[float]) -> str:
+    return f"{Spread.of([1000 * value for value in values]):.0f}" if values else "-"
+
+
+def _ratio(ours: list[float], others: list[float]) -> str:
+    return f"{Spread.of_ratios(ours, others):.2f}" if others else "-"

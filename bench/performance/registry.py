@@ -1,0 +1,24 @@
+"""Every measure, in the order in which they run and are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.performance.bench import Bench
+from bench.performance.measures import worker
+
+
+@dataclass(frozen=True)
+class Measure:
+    """`measure` returns JSON; `lines` makes a Markdown table of it."""
+
+    described: str
+    measure: Callable[[Bench], dict[str, Any]]
+    lines: Callable[[Mapping[str, Any]], list[str]]
+
+
+MEASURES: Mapping[str, Measure] = {
+    "worker": Measure("CPU of the worker for one order, beside peers", worker.measure, worker.lines),
+}
