@@ -25,9 +25,13 @@ Write = Callable[[Image.Image, BinaryIO, Output, bytes], None]
 
 
 def _jpeg(image: Image.Image, file: BinaryIO, output: Output, exif: bytes) -> None:
-    """Progressive or baseline, with Huffman tables for this photo, and with colours at half resolution, as cameras do.
+    """Baseline with Huffman tables for this picture, and with colours at half resolution, as cameras do.
 
-    For progressive files and fitted tables libjpeg needs a buffer for the whole file. Pillow guesses its size from the
+    Measured at quality 82 on five photos, 200 to 1600 pixels wide: these tables double the encoding time (1600 pixels:
+    from 4 to 9 ms) and save 1 to 13 percent of the file (median 3). One download of these bytes costs about ten times
+    as much as the CPU time. A progressive file takes 2.3 times as long again and saves 4 percent more.
+
+    For fitted tables and progressive files libjpeg needs a buffer for the whole file. Pillow guesses its size from the
     number of pixels, which is too small for noise and for pictures of one or two pixels a side. Those are written as
     baseline with libjpeg's standard tables, which need no such buffer.
     """

@@ -67,11 +67,20 @@ def test_higher_quality_makes_larger_files(noise, opened, name):
     assert size(10) < size(None) < size(100)
 
 
-@pytest.mark.parametrize("progressive", [True, False])
-def test_jpeg_is_progressive_if_asked_for_and_4_2_0(noise, opened, progressive):
-    with Image.open(written(noise, opened(noise), Output(format="jpeg", progressive=progressive))) as image:
+@pytest.mark.parametrize(("asked", "progressive"), [({}, False), ({"progressive": True}, True)])
+def test_jpeg_is_baseline_unless_progressive_is_asked_for_and_4_2_0(noise, opened, asked, progressive):
+    with Image.open(written(noise, opened(noise), Output(format="jpeg", **asked))) as image:
         assert bool(image.info.get("progressive")) is progressive
         assert [layer[1:3] for layer in image.layer] == [(2, 2), (1, 1), (1, 1)]
+
+
+def test_jpeg_has_huffman_tables_for_its_picture(quarters, opened):
+    standard = io.BytesIO()
+    quarters.save(standard, "JPEG", quality=82, subsampling="4:2:0")
+    fitted = written(quarters, opened(quarters), Output(format="jpeg"))
+    assert len(fitted.getvalue()) < len(standard.getvalue())
+    with Image.open(fitted) as image, Image.open(standard) as same:
+        assert image.tobytes() == same.tobytes()
 
 
 @pytest.mark.parametrize(
