@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bench.performance.contenders import PROGRAMS, Contender, Program
+from bench.performance.thumbor import Thumbor
 
 PYTHON_PACKAGES = ("pyvips[binary]==3.2.0", "pyvips-binary==8.18.7", "thumbor==7.8.0")
 NODE_PACKAGES = ("sharp@0.35.5",)
@@ -40,11 +41,15 @@ def sharp(directory: Path) -> Program:
     return Program("sharp", command, directory / "sharp")
 
 
+def thumbor(directory: Path) -> Thumbor:
+    return Thumbor(Path(_python()), directory / "thumbor")
+
+
 def _python() -> str:
     return str(home() / "python" / "bin" / "python")
 
 
-PEERS: Mapping[str, Callable[[Path], Contender]] = {"pyvips": pyvips, "sharp": sharp}
+PEERS: Mapping[str, Callable[[Path], Contender]] = {"pyvips": pyvips, "sharp": sharp, "thumbor": thumbor}
 """Every peer -> what starts it; the argument is a folder for its results."""
 
 

@@ -11,7 +11,10 @@ from PIL import Image
 from bench.scale.sample_photos import make_photo
 from darkroom.settings import PROJECT
 
-DEFAULT_FOLDER = PROJECT.parent / "shared" / "photos"
+_BESIDE = [parent / "shared" / "photos" for parent in PROJECT.parents]
+
+DEFAULT_FOLDER = next((folder for folder in _BESIDE if folder.is_dir()), _BESIDE[0])
+"""Beside the checkout, or beside the folder that the checkout is in."""
 
 
 @dataclass(frozen=True)

@@ -33,12 +33,13 @@ def measure(bench: Bench) -> dict[str, Any]:
         for contender in (*workers, *others):
             stack.enter_context(contender)
         found: dict[str, Cpu] = {}
+        made = [photo.name for photo in bench.photos((*PHOTOS, "small")) if photo.made]
         for photo in bench.photos(PHOTOS):
             found[f"{photo.name} mixed"] = interleave([*workers, *others], photo, "mixed", bench.rounds, bench.times)
         for photo in bench.photos(("small",)):
             found["small web"] = interleave(workers, photo, "web", bench.rounds, SMALL_TIMES * bench.times)
         versions = {contender.name: contender.versions for contender in others}
-    return {"versions": versions, "rounds": bench.rounds, "times": bench.times, "cpu": found}
+    return {"versions": versions, "rounds": bench.rounds, "times": bench.times, "made_in_code": made, "cpu": found}
 
 
 def lines(found: Mapping[str, Any]) -> list[str]:
@@ -50,6 +51,8 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     table += ["", *head(f"{OURS} /", *(name for name in names if name != OURS))]
     for what, cpu in found["cpu"].items():
         table.append(line(what, *(_ratio(cpu[OURS], cpu.get(name, [])) for name in names if name != OURS)))
+    if found["made_in_code"]:
+        table += ["", f"Photos made in code, because the real ones are missing: {', '.join(found['made_in_code'])}."]
     return table
 
 

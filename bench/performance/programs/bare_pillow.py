@@ -49,7 +49,8 @@ def _upright_width(image: Image.Image, width: int) -> Image.Image:
     scale = width / (image.height if turned else image.width)
     size = round(image.width * scale), round(image.height * scale)
     image.draft("RGB", size)
-    small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    pixels = image if image.mode == "RGB" else image.convert("RGB")
+    small = pixels.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
     small.info["exif"] = image.info.get("exif", b"")
     return ImageOps.exif_transpose(small)
 
