@@ -227,9 +227,9 @@ def _store(ctx: Context, photo: PhotoRecord, incoming: Incoming, time: ImportTim
     Returns the record to continue with.
     """
     assert photo.original is not None
-    body = cast(BinaryIO, incoming.spool)
+    body, original = cast(BinaryIO, incoming.spool), photo.original
     try:
-        ctx.services.bucket.put(original_key(photo.id), body, photo.original.content_type, time.check)
+        ctx.services.bucket.put(original_key(photo.id), body, original.content_type, original.sha256, time.check)
     except Unavailable as error:
         _fail_order(ctx, photo, _first_order(photo), error)
         raise

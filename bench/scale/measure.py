@@ -92,7 +92,7 @@ def store(services: Services, photo: Path, size: tuple[int, int], jobs: list[Job
     record = PhotoRecord(id=photo_id, owner="bench", created_at=now(), original=original)
     record.add_order(jobs, services.settings.resend_after)
     services.table.create(record)
-    services.bucket.put(original.key, io.BytesIO(data), "image/jpeg", lambda: None)
+    services.bucket.put(original.key, io.BytesIO(data), "image/jpeg", original.sha256, lambda: None)
     return record
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import shutil
 from collections.abc import Iterable, Iterator
@@ -9,7 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
@@ -55,23 +56,34 @@ class Bucket:
         self._s3 = clients.s3
         self._s3_public = clients.s3_public
         self._link_ttl = settings.link_ttl
+        # Over https nothing on the way can change a file. Over http botocore compares it with S3's checksum.
+        encrypted = clients.s3.meta.endpoint_url.startswith("https://")
+        self._checked_get: Any = {} if encrypted else {"ChecksumMode": "ENABLED"}
 
-    def put(self, key: str, source: BinaryIO, content_type: str, may_write: MayWrite) -> None:
-        """Store a file, read from its beginning. Raises the error of `may_write` when the right to write was lost."""
+    def put(self, key: str, source: BinaryIO, content_type: str, sha256: str, may_write: MayWrite) -> None:
+        """Store a file, read from its beginning. Raises the error of `may_write` when the right to write was lost.
+
+        `sha256`: the file's hash in hex. S3 stores nothing if the bytes that it gets have another one.
+        """
         body = cast(BinaryIO, CheckedBody(source, may_write))
+        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         with aws_errors(f"storing {key}"), checked(may_write):
-            self._s3.put_object(Bucket=self._name, Key=key, Body=body, ContentType=content_type)
+            self._s3.put_object(
+                Bucket=self._name, Key=key, Body=body, ContentType=content_type, ChecksumSHA256=checksum
+            )
 
     def fetch(self, key: str, target: Path) -> None:
         """Copy an object into a file. Raises NotFound when there is none."""
         with aws_errors(f"fetching {key}"), _not_found(key), target.open("wb") as file:
             # The body checks its length, and raises when the connection ends early.
-            shutil.copyfileobj(self._s3.get_object(Bucket=self._name, Key=key)["Body"], file, CHUNK)
+            shutil.copyfileobj(
+                self._s3.get_object(Bucket=self._name, Key=key, **self._checked_get)["Body"], file, CHUNK
+            )
 
     def read(self, key: str) -> bytes:
         """An object's whole content; for small ones. Raises NotFound when there is none."""
         with aws_errors(f"reading {key}"), _not_found(key):
-            return self._s3.get_object(Bucket=self._name, Key=key)["Body"].read()
+            return self._s3.get_object(Bucket=self._name, Key=key, **self._checked_get)["Body"].read()
 
     def fetch_upload(self, key: str, target: BinaryIO, most: int) -> Fetched:
         """Copy an object into a file, unless it has more than `most` bytes.
@@ -80,7 +92,7 @@ class Bucket:
         """
         sha256 = hashlib.sha256()
         with aws_errors(f"fetching {key}"), _not_found(key), _denied(key):
-            found = self._s3.get_object(Bucket=self._name, Key=key)
+            found = self._s3.get_object(Bucket=self._name, Key=key, **self._checked_get)
             etag, size = _unquoted(found["ETag"]), found["ContentLength"]
             with closing(found["Body"]) as body:  # `with found["Body"]` would give the raw stream, without checks
                 if size > most:

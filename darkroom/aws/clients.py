@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, NoRegionError
+from botocore.handlers import add_expect_header
 
 from darkroom.aws.answer_check import check_answers
 from darkroom.aws.failures import watch_failures
+from darkroom.aws.plain_values import use_plain_values
 from darkroom.aws.write_check import watch_writes
 from darkroom.aws_timeouts import ATTEMPTS, connect_timeout
 from darkroom.errors import SettingsError
@@ -92,22 +94,33 @@ def _make_clients(session: boto3.Session, settings: Settings) -> Clients:
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         max_pool_connections=connections,
         tcp_keepalive=True,
+        parameter_validation=False,  # AWS validates too, and the tests make every call
     )
-    s3 = usual.merge(Config(signature_version="s3v4", s3={"addressing_style": "path"}))
-    # A browser that opens a presigned link sends no checksum headers, so the signature must not require them.
-    signing = s3.merge(Config(request_checksum_calculation="when_required"))
+    # No checksums and hashes of whole files by default: Bucket sends the SHA-256 that is known, and S3 compares. Links
+    # must not have any, because a browser that opens a link sends no checksum headers.
+    s3 = usual.merge(
+        Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path", "payload_signing_enabled": False},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
+    )
     # No retries here: the loop that polls has a backoff of its own.
     longest_poll = settings.poll_wait + settings.aws_timeout
     poll = usual.merge(Config(read_timeout=longest_poll, retries={"mode": "standard", "total_max_attempts": 1}))
     public = settings.s3_public_endpoint_url
     clients = Clients(
         s3=session.client("s3", config=s3),
-        s3_public=session.client("s3", config=signing, endpoint_url=str(public).rstrip("/") if public else None),
+        s3_public=session.client("s3", config=s3, endpoint_url=str(public).rstrip("/") if public else None),
         sqs=session.client("sqs", config=usual),
         sqs_poll=session.client("sqs", config=poll),
-        dynamodb=session.resource("dynamodb", config=usual).meta.client,
+        dynamodb=session.client("dynamodb", config=usual),
         cloudformation=session.client("cloudformation", config=usual),
     )
     for client in (clients.s3, clients.sqs, clients.sqs_poll, clients.dynamodb, clients.cloudformation):
         check_answers(client)
+    use_plain_values(clients.dynamodb)
+    # With `Expect: 100-continue` each PUT would wait for S3 before it sends its body.
+    clients.s3.meta.events.unregister("before-call.s3", add_expect_header)
     return clients

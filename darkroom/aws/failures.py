@@ -18,7 +18,6 @@ from botocore.exceptions import (
     CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
-    ParamValidationError,
     ProxyConnectionError,
     ReadTimeoutError,
 )
@@ -78,14 +77,11 @@ _answer_lost: ContextVar[bool] = ContextVar("_answer_lost", default=False)
 def aws_errors(action: str) -> Iterator[None]:
     """Raise Unavailable for any error of AWS or the network: `aws_errors("sending the message")`.
 
-    A caller that expects an error, such as a failed condition, catches it inside. A call with arguments that botocore
-    does not take is our own bug: its ParamValidationError passes unchanged.
+    A caller that expects an error, such as a failed condition, catches it inside.
     """
     token = _answer_lost.set(False)
     try:
         yield
-    except ParamValidationError:
-        raise
     except AWS_FAULTS as error:
         certain = not (_answer_lost.get() or _may_be_done(error))
         raise Unavailable(f"{action} failed: {_reason(error)}", certain=certain) from error

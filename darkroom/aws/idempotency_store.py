@@ -95,7 +95,7 @@ class Idempotency:
                     "send that request again unchanged, or use a new key for this one"
                 )
             if kept := item.get("answer"):
-                return StoredAnswer(int(kept["status"]), dict(kept["headers"]), gzip.decompress(kept["body"].value))
+                return StoredAnswer(int(kept["status"]), dict(kept["headers"]), gzip.decompress(kept["body"]))
             if item["locked_until"] > at:
                 raise RequestInFlight(
                     "the request with this Idempotency-Key is still in progress; send it again later to get its answer",

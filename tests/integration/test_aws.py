@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from botocore.exceptions import ClientError, ParamValidationError
+from botocore.exceptions import ClientError
 
 from darkroom.aws.clients import Clients, make_clients
 from darkroom.aws.failures import aws_errors, error_code
@@ -97,8 +97,8 @@ def test_without_a_connection_a_request_was_certainly_not_carried_out(
 
 
 def test_errors_that_are_not_of_aws_pass_unchanged(faulty: Clients) -> None:
-    with pytest.raises(ParamValidationError), aws_errors("sending"):
-        faulty.sqs.send_message(MessageBody=1)  # type: ignore[call-arg, arg-type]
+    with pytest.raises(TypeError, match="DynamoDB has no float"), aws_errors("writing"):
+        faulty.dynamodb.put_item(TableName="t", Item={"pk": 1.5})  # type: ignore[dict-item]
     with pytest.raises(FileNotFoundError), aws_errors("reading"):
         raise FileNotFoundError
 

@@ -8,6 +8,8 @@ import signal
 from typing import Any
 
 from darkroom.record.ids import new_id
+from tests.support import faulty
+from tests.support.faulty import Fault
 from tests.support.stack import Stack, only_job
 from tests.support.waiting import wait_until
 from tests.support.worker_process import SLOW
@@ -64,16 +66,12 @@ class TestFailures:
         assert json.loads(body)["v"] == 99
 
     def test_an_unexpected_error_is_tried_again_up_to_the_limit_and_buried(self, stack: Stack, picture: bytes) -> None:
-        worker = stack.worker(DARKROOM_MAX_ATTEMPTS="2", DARKROOM_BACKOFF_BASE="1", DARKROOM_BACKOFF_CAP="1")
-        photo = stack.record(picture, [RESIZE])
-        assert photo.original is not None
-        photo.original.key = ""  # an unexpected error
-        (order,) = photo.orders
-        stack.services.table.create(photo)
-        stack.services.outbox.send_order(photo, order)
+        program = faulty.program("worker", [Fault("darkroom.aws.bucket:Bucket.fetch", "after", nth=0, act="raise")])
+        worker = stack.worker(*program, DARKROOM_MAX_ATTEMPTS="2", DARKROOM_BACKOFF_BASE="1", DARKROOM_BACKOFF_CAP="1")
+        photo = stack.submit(picture, RESIZE)
         job = only_job(stack.wait_for(photo))
         assert (job.status, [error.attempt for error in job.errors]) == ("failed", [1, 2])
-        assert "ParamValidationError" in job.errors[-1].detail
+        assert "RuntimeError: injected" in job.errors[-1].detail
         assert stack.look(photo).dead_letter_at is not None
         stack.wait_until_empty()
         assert len(stack.receive(stack.services.photos.dead_letters)) == 1

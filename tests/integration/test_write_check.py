@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +16,7 @@ from darkroom.aws.clients import Clients, make_clients
 from darkroom.errors import ClaimLost
 from tests.support.deployment import Deployment
 from tests.support.fault_proxy import LOST_REQUEST, FaultProxy
+from tests.support.stack import store_file
 
 MIB = 1024 * 1024
 
@@ -62,7 +65,7 @@ def bucket(deployment: Deployment, clients: Clients) -> Bucket:
 
 def test_a_writer_with_the_right_stores_the_whole_file(bucket: Bucket, clients: Clients) -> None:
     right = Right(clients)
-    bucket.put("whole", io.BytesIO(b"x" * MIB), "image/jpeg", right)
+    store_file(bucket, "whole", b"x" * MIB, may_write=right)
     assert bucket.read("whole") == b"x" * MIB
     assert right.checks > 1, "during the body, too"
 
@@ -70,14 +73,13 @@ def test_a_writer_with_the_right_stores_the_whole_file(bucket: Bucket, clients: 
 def test_a_put_whose_right_is_lost_during_the_body(bucket: Bucket, clients: Clients) -> None:
     right = Right(clients, lost_at=5)
     with pytest.raises(ClaimLost):
-        bucket.put("cut", io.BytesIO(b"x" * MIB), "image/jpeg", right)
+        store_file(bucket, "cut", b"x" * MIB, may_write=right)
     assert right.requests == 1
     assert not bucket.exists("cut")
 
 
 def test_a_put_whose_right_is_lost_between_two_tries(bucket: Bucket, clients: Clients, proxy: FaultProxy) -> None:
     proxy.rule("s3.PutObject", LOST_REQUEST, times=1)
-    file = io.BytesIO(b"x")
     right = Right(clients)
 
     def lost_after_the_first_try() -> None:
@@ -86,13 +88,13 @@ def test_a_put_whose_right_is_lost_between_two_tries(bucket: Bucket, clients: Cl
             raise ClaimLost("another worker has the order")
 
     with pytest.raises(ClaimLost):
-        bucket.put("second-try", file, "image/jpeg", lost_after_the_first_try)
+        store_file(bucket, "second-try", b"x", may_write=lost_after_the_first_try)
     assert proxy.seen("s3.PutObject") == right.requests == 1
     assert not bucket.exists("second-try")
 
 
 def test_a_copy_whose_right_is_lost_between_two_tries(bucket: Bucket, clients: Clients, proxy: FaultProxy) -> None:
-    bucket.put("source", io.BytesIO(b"x"), "image/jpeg", lambda: None)
+    store_file(bucket, "source", b"x")
     etag = bucket.etag("source")
     assert etag is not None
     proxy.rule("s3.PutObject", LOST_REQUEST, times=1)
@@ -110,8 +112,10 @@ def test_over_https_the_file_is_sent_in_chunks_and_each_read_is_checked(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://s3.example.com")
     clients = make_clients(deployment.settings)
     sent = []
+    headers: dict[str, bytes] = {}
 
     def answer(request: Any, **_: Any) -> AWSResponse:
+        headers.update(request.headers)
         while block := request.body.read(CHUNK):
             sent.append(block)
         return AWSResponse(request.url, 200, {"x-amz-request-id": "1"}, Raw())
@@ -119,9 +123,13 @@ def test_over_https_the_file_is_sent_in_chunks_and_each_read_is_checked(
     clients.s3.meta.events.register_last("before-send", answer)
     bucket = Bucket(deployment.settings, clients)
     checks = []
-    bucket.put("https", io.BytesIO(b"x" * 3 * MIB), "image/jpeg", lambda: checks.append(len(sent)))
+    store_file(bucket, "https", b"x" * 3 * MIB, may_write=lambda: checks.append(len(sent)))
     assert b"".join(sent).count(b"x" * MIB) == 3
     assert len(set(checks)) > 2, "while the file is sent"
+    # The known hash, with which S3 compares what it gets: nothing is computed from the whole file.
+    assert headers["x-amz-checksum-sha256"] == base64.b64encode(hashlib.sha256(b"x" * 3 * MIB).digest())
+    assert headers["X-Amz-Content-SHA256"] == b"UNSIGNED-PAYLOAD"
+    assert "Expect" not in headers
 
 
 def test_what_is_appended_to_a_file_while_it_is_sent_does_not_reach_s3(
@@ -140,7 +148,7 @@ def test_what_is_appended_to_a_file_while_it_is_sent_does_not_reach_s3(
             file.write(smuggled)
             file.seek(at)
 
-    bucket.put("grows", file, "image/jpeg", append)
+    bucket.put("grows", file, "image/jpeg", hashlib.sha256(b"x" * MIB).hexdigest(), append)
     assert file.getvalue().endswith(smuggled)
     assert bucket.read("grows") == b"x" * MIB
     assert not proxy.seen("s3.DeleteObject")
@@ -151,5 +159,5 @@ def test_the_check_is_for_this_call_only(bucket: Bucket) -> None:
         raise ClaimLost("another worker has the order")
 
     with pytest.raises(ClaimLost):
-        bucket.put("never", io.BytesIO(b"x"), "image/jpeg", lost)
+        store_file(bucket, "never", b"x", may_write=lost)
     assert not bucket.exists("never")

@@ -25,7 +25,7 @@ from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from tests.support.faulty import Fault, start
 from tests.support.records import end_late_writes
-from tests.support.stack import Stack, is_empty
+from tests.support.stack import Stack, is_empty, store_file
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.worker_process import WorkerProcess
 from worker.child.workspace import is_in_use
@@ -118,7 +118,7 @@ class Scene:
     def store_result(self, photo: PhotoRecord, claim: int = 1) -> None:
         """Store a result as a worker that dies before it publishes it."""
         key = result_key(photo.id, next(iter(photo.jobs)), claim, "jpg")
-        self.services.bucket.put(key, io.BytesIO(self.picture), "image/jpeg", lambda: None)
+        store_file(self.services.bucket, key, self.picture)
 
     def let_time_pass(self, photo: PhotoRecord) -> None:
         """Have the sweep clean up the photo now: no earlier worker can store anything any more."""

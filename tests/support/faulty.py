@@ -1,6 +1,6 @@
 """A service with faults in it: `python -m tests.support.faulty worker FAULTS` runs the real worker (or the real
-`api`), with methods of the product wrapped so that the process dies, waits or notes something right before or after a
-call.
+`api`), with methods of the product wrapped so that the process dies, waits, notes something or meets an unexpected
+error right before or after a call.
 
 The product has no hook for this. If a method was renamed, the process ends with a traceback; if it is never called, the
 process does not end. A test that asserts how the process ended fails in both cases.
@@ -36,7 +36,7 @@ class Fault:
     """Counted from 1; 0 is every call."""
     queue: str = ""
     """Count only the calls of the queue whose name ends so."""
-    act: Literal["die", "wait", "slow", "note"] = "die"
+    act: Literal["die", "raise", "wait", "slow", "note"] = "die"
     folder: str = ""
     """Of `wait` and `note`: gets a file for each call. A test makes the file `go` in it, which ends the waiting."""
     seconds: float = 0
@@ -66,6 +66,8 @@ class Fault:
     def happen(self, kill: Callable[[], None]) -> None:
         if self.act == "die":
             kill()
+        elif self.act == "raise":
+            raise RuntimeError("injected")
         elif self.act == "slow":
             time.sleep(self.seconds)
         else:
@@ -79,8 +81,12 @@ def start(
     service: Literal["api", "worker"], faults: Sequence[Fault], environ: dict[str, str], log: Path
 ) -> LaunchedService:
     """Start such a service, in a process group of its own."""
-    arguments = [service, json.dumps([asdict(fault) for fault in faults])]
-    return launcher.start(["tests.support.faulty", *arguments], environ, log, own_group=True)
+    return launcher.start(program(service, faults), environ, log, own_group=True)
+
+
+def program(service: Literal["api", "worker"], faults: Sequence[Fault]) -> list[str]:
+    """The module and arguments of such a service."""
+    return ["tests.support.faulty", service, json.dumps([asdict(fault) for fault in faults])]
 
 
 def kill_process() -> None:

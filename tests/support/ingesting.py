@@ -20,7 +20,7 @@ from darkroom.record.keys import original_key, upload_key
 from darkroom.record.messages import IngestMessage
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
-from tests.support.stack import Stack, is_empty
+from tests.support.stack import Stack, is_empty, store_file
 from tests.support.waiting import wait_until
 
 RESIZE = {"type": "resize", "width": 160}
@@ -46,7 +46,7 @@ def use_form(services: Services, photo: PhotoRecord, file: bytes) -> None:
 
 def put(services: Services, key: str, file: bytes) -> str:
     """Upload a file as `aws s3 cp` does. Returns the ETag."""
-    services.bucket.put(key, io.BytesIO(file), "application/octet-stream", lambda: None)
+    store_file(services.bucket, key, file, "application/octet-stream")
     etag = services.bucket.etag(key)
     assert etag is not None
     return etag

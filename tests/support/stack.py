@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from darkroom.aws.bucket import Bucket
 from darkroom.aws.queue import Queue
+from darkroom.aws.write_check import MayWrite
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
@@ -25,6 +27,13 @@ QUICK_LEASE = {"DARKROOM_LEASE": "6", "DARKROOM_HEARTBEAT": "1"}
 """Settings with which the message of a killed worker is soon visible again. The defaults are longer."""
 
 
+def store_file(
+    bucket: Bucket, key: str, file: bytes, content_type: str = "image/jpeg", may_write: MayWrite = lambda: None
+) -> None:
+    """Store a file as the API and workers do, with its true hash."""
+    bucket.put(key, io.BytesIO(file), content_type, hashlib.sha256(file).hexdigest(), may_write)
+
+
 @dataclass(frozen=True)
 class Stack:
     """One deployment, with methods that start workers, submit photos and read what workers wrote."""
@@ -34,9 +43,9 @@ class Stack:
     directory: Path
     workers: contextlib.ExitStack
 
-    def worker(self, program: str = "worker", **variables: str) -> WorkerProcess:
+    def worker(self, *program: str, **variables: str) -> WorkerProcess:
         log = self.directory / f"worker-{new_id()}.log"
-        worker = WorkerProcess(self.environ | {"DARKROOM_LOG_FORMAT": "json"} | variables, log, program)
+        worker = WorkerProcess(self.environ | {"DARKROOM_LOG_FORMAT": "json"} | variables, log, *program)
         self.workers.callback(worker.stop)
         return worker
 
@@ -67,7 +76,7 @@ class Stack:
 
     def store(self, photo: PhotoRecord, image: bytes) -> None:
         assert photo.original is not None
-        self.services.bucket.put(photo.original.key, io.BytesIO(image), "image/jpeg", lambda: None)
+        store_file(self.services.bucket, photo.original.key, image)
 
     def as_a_newer_release(self, photo: PhotoRecord) -> None:
         """Add an attribute to a record that this release does not know."""

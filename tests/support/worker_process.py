@@ -17,9 +17,9 @@ SLOW = "tests.support.slow_worker"
 class WorkerProcess:
     """A running `python -m worker`, or another program with a worker in it, and what it logs."""
 
-    def __init__(self, environ: dict[str, str], log: Path, program: str = "worker") -> None:
+    def __init__(self, environ: dict[str, str], log: Path, *program: str) -> None:
         self._log = log
-        self.process = launcher.start([program], environ, log)
+        self.process = launcher.start(list(program) or ["worker"], environ, log)
         wait_until("the worker has started or ended", lambda: self.logged("worker.started") or self.process.poll())
         assert self.process.poll() is None, log.read_text()
 

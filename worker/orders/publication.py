@@ -72,7 +72,7 @@ class Publication:
         started = time.monotonic()
         key = result_key(self.photo.id, job_id, self._claim.fence, file.extension)
         with file.open() as content:
-            self._services.bucket.put(key, content, file.content_type, self._may_write)
+            self._services.bucket.put(key, content, file.content_type, file.sha256, self._may_write)
         file.path.unlink()
         seconds = file.seconds | {"store": time.monotonic() - started}
         filename = self.photo.original.filename if self.photo.original else self.photo.id
