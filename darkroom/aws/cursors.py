@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
-from darkroom.aws.items import key_of, seconds_of
+from darkroom.aws.items import dead_letter_key, key_of
+from darkroom.aws.owner_lists import list_key
 from darkroom.errors import Fault, InvalidRequest
 from darkroom.record.photo import PhotoRecord
+
+_DEAD_LETTER = re.compile(r"(?P<owner>[^ #]+)#(?P<part>\d{1,3}) (?P<at>\d{13})#(?P<photo>[0-9a-f-]{36})")
 
 
 def cursor_after(photo_id: str) -> str:
@@ -32,27 +33,29 @@ def read_cursor(cursor: str) -> str:
 
 def dead_letter_cursor_after(photo: PhotoRecord) -> str:
     """The cursor of the page that begins after this photo among the dead letters. `photo`: as it was listed."""
-    assert photo.dead_letter_at is not None
     return dead_letter_cursor(
-        key_of(photo.id) | {"dead_letter_owner": photo.owner, "dead_letter_at": seconds_of(photo.dead_letter_at)}
+        {"dead_letter_list": list_key(photo.owner, photo.list_part), "dead_letter": dead_letter_key(photo)}
     )
 
 
 def dead_letter_cursor(key: Mapping[str, Any]) -> str:
     """The cursor of the page that begins after this key of the index."""
-    return _encoded(json.dumps([key["pk"], key["dead_letter_owner"], str(key["dead_letter_at"])]))
+    return _encoded(f"{key['dead_letter_list']} {key['dead_letter']}")
 
 
-def read_dead_letter_cursor(cursor: str, owner: str | None) -> dict[str, Any]:
+def read_dead_letter_cursor(cursor: str, owner: str | None) -> dict[str, str]:
     """The key of the index after which the page begins. Raises InvalidRequest, also for another owner's cursor."""
     try:
-        pk, dead_letter_owner, dead_letter_at = json.loads(_decoded(cursor))
-        valid = re.fullmatch(r"photo#[0-9a-f-]{36}", pk) and re.fullmatch(r"\d{1,12}(\.\d{1,3})?", dead_letter_at)
-    except (ValueError, TypeError):
-        raise _bad_cursor() from None
-    if not valid or not isinstance(dead_letter_owner, str) or owner not in (None, dead_letter_owner):
+        valid = _DEAD_LETTER.fullmatch(_decoded(cursor).decode("ascii"))
+    except ValueError:
+        valid = None
+    if not valid or owner not in (None, valid["owner"]):
         raise _bad_cursor()
-    return {"pk": pk, "dead_letter_owner": dead_letter_owner, "dead_letter_at": Decimal(dead_letter_at)}
+    return {
+        **key_of(valid["photo"]),
+        "dead_letter_list": list_key(valid["owner"], int(valid["part"])),
+        "dead_letter": f"{valid['at']}#{valid['photo']}",
+    }
 
 
 def _encoded(cursor: str) -> str:

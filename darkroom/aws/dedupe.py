@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from darkroom.aws.clients import Clients
 from darkroom.aws.failures import aws_errors
-from darkroom.aws.items import TTL_MARGIN
+from darkroom.aws.items import TTL_MARGIN, note_written
 from darkroom.aws.table import Table
 from darkroom.jobs.job_types import Job
 from darkroom.record.photo import PhotoRecord
@@ -44,7 +44,6 @@ class Dedupe:
             if found and (found.id == photo.id or found.status not in UNUSABLE):
                 return found
             if self._write(photo, pk, named):
-                photo.version += 1
                 return photo
             if found := self._table.get(photo.id):  # another request with the same Idempotency-Key made it
                 return found
@@ -81,6 +80,7 @@ class Dedupe:
             naming |= {"ConditionExpression": "photo_id = :before", "ExpressionAttributeValues": {":before": before}}
         else:
             naming["ConditionExpression"] = "attribute_not_exists(pk)"
+        record = self._table.new_item(photo)
         with aws_errors(f"writing photo {photo.id}"):
             try:
                 self._dynamodb.transact_write_items(
@@ -88,7 +88,7 @@ class Dedupe:
                         {
                             "Put": {
                                 "TableName": self._name,
-                                "Item": self._table.new_item(photo),
+                                "Item": record,
                                 "ConditionExpression": "attribute_not_exists(pk)",
                             }
                         },
@@ -100,6 +100,7 @@ class Dedupe:
                 if reasons & {"ConditionalCheckFailed", "TransactionConflict"}:
                     return False
                 raise  # such as throttling
+        note_written(photo, record)
         return True
 
 

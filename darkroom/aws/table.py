@@ -12,7 +12,7 @@ import contextlib
 import itertools
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -22,7 +22,8 @@ import structlog
 from darkroom.aws.clients import Clients
 from darkroom.aws.cursors import cursor_after, dead_letter_cursor, read_cursor, read_dead_letter_cursor
 from darkroom.aws.failures import aws_errors
-from darkroom.aws.items import SHARDS, item_of, key_of, photo_of, seconds_of
+from darkroom.aws.items import SHARDS, item_of, key_of, note_written, photo_of, seconds_of
+from darkroom.aws.owner_lists import DEAD_LETTERS, PHOTOS, OwnerLists
 from darkroom.errors import FutureRecord, NotFound
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
@@ -41,12 +42,14 @@ class Table:
     def __init__(self, settings: Settings, clients: Clients) -> None:
         self._name = settings.table
         self._dynamodb = clients.dynamodb
+        self._lists = OwnerLists(settings, clients)
 
     def create(self, photo: PhotoRecord) -> PhotoRecord:
         """Write a new record. Returns the record that the table has then.
 
         That is another one if another request with the same Idempotency-Key made it under the same id.
         """
+        photo.list_part = self._lists.part_for_new(photo.owner)
         write_id = new_id()
         try:
             self._put(photo, write_id, "attribute_not_exists(pk)")
@@ -60,6 +63,7 @@ class Table:
 
     def new_item(self, photo: PhotoRecord) -> dict[str, Any]:
         """A new record as `create` writes it, for a transaction that also writes other items."""
+        photo.list_part = self._lists.part_for_new(photo.owner)
         return item_of(photo) | {"version": photo.version + 1, "write_id": new_id()}
 
     def get(self, photo_id: str) -> PhotoRecord | None:
@@ -100,25 +104,12 @@ class Table:
 
         Raises InvalidRequest for a bad cursor.
         """
-        query: dict[str, Any] = {
-            "TableName": self._name,
-            "IndexName": "by_owner",
-            "KeyConditionExpression": "#owner = :owner",
-            "ExpressionAttributeNames": {"#owner": "owner"},
-            "ExpressionAttributeValues": {":owner": owner},
-            "ScanIndexForward": False,
-            "Limit": limit,
-        }
-        if cursor:
-            after = read_cursor(cursor)
-            query["ExclusiveStartKey"] = {"pk": key_of(after)["pk"], "owner": owner, "photo": after}
-        with aws_errors("listing photos"):
-            answer = self._dynamodb.query(**query)
-            ids = [str(item["photo"]) for item in answer["Items"]]
-        last = answer.get("LastEvaluatedKey")
+        after = f"photo#{read_cursor(cursor)}" if cursor else None
+        keys, more = self._lists.page(PHOTOS, owner, limit, after)
+        ids = [_photo_in(key["pk"]) for key in keys]
         # The index is eventually consistent and has keys only. The records say which photos still exist.
         photos = [photo for photo in self._get_many(ids) if not photo.deleted_at]
-        return photos, cursor_after(str(last["photo"])) if last else None
+        return photos, cursor_after(ids[-1]) if more else None
 
     def list_dead_letters(
         self, owner: str | None, limit: int, cursor: str | None = None
@@ -128,27 +119,28 @@ class Table:
         Those of one owner come newest first, those of all owners (None) in no order. Raises InvalidRequest for a bad
         cursor.
         """
-        query: dict[str, Any] = {"TableName": self._name, "IndexName": "dead_letters", "Limit": limit}
-        if cursor:
-            query["ExclusiveStartKey"] = read_dead_letter_cursor(cursor, owner)
-        with aws_errors("listing dead letters"):
-            if owner is None:
-                answer: Any = self._dynamodb.scan(**query)
-            else:
-                answer = self._dynamodb.query(
-                    **query,
-                    KeyConditionExpression="dead_letter_owner = :owner",
-                    ExpressionAttributeValues={":owner": owner},
-                    ScanIndexForward=False,
-                )
-        ids = [str(item["pk"]).removeprefix("photo#") for item in answer["Items"]]
-        last = answer.get("LastEvaluatedKey")
+        after = read_dead_letter_cursor(cursor, owner) if cursor else None
+        if owner is None:
+            keys, more = self._scan(DEAD_LETTERS.index, limit, after)
+        else:
+            keys, more = self._lists.page(DEAD_LETTERS, owner, limit, after[DEAD_LETTERS.sort] if after else None)
         # The index is eventually consistent. The records say which photos still have dead letters.
-        photos = [photo for photo in self._get_many(ids) if photo.dead_letter_at and not photo.deleted_or_expired]
-        return photos, dead_letter_cursor(last) if last else None
+        found = self._get_many([_photo_in(key["pk"]) for key in keys])
+        photos = [photo for photo in found if photo.dead_letter_at and not photo.deleted_or_expired]
+        return photos, dead_letter_cursor(keys[-1]) if more else None
 
-    def overdue(self, page: int = 25) -> Iterator[str]:
-        """Ids of the photos that are overdue now. Pages of the shards come in turn, with the shards in random order."""
+    def _scan(self, index: str, limit: int, after: dict[str, str] | None) -> tuple[list[dict[str, Any]], bool]:
+        """The next keys of an index in no order, and whether there may be more."""
+        query: dict[str, Any] = {"ExclusiveStartKey": after} if after else {}
+        with aws_errors(f"reading the index {index}"):
+            answer = self._dynamodb.scan(TableName=self._name, IndexName=index, Limit=limit, **query)
+            return answer["Items"], "LastEvaluatedKey" in answer
+
+    def overdue(self, shards: Iterable[int] = range(SHARDS), page: int = 25) -> Iterator[str]:
+        """Ids of the photos in these shards whose time in the index has come; the records say whether they are overdue.
+
+        Pages of the shards come in turn, with the shards in random order.
+        """
         query: dict[str, Any] = {
             "TableName": self._name,
             "IndexName": "due",
@@ -157,19 +149,21 @@ class Table:
             "Limit": page,
         }
         at = Decimal(str(now().timestamp()))
-        shards: dict[int, dict[str, Any]] = {shard: {} for shard in random.sample(range(SHARDS), SHARDS)}
-        while shards:
-            for shard, start in list(shards.items()):
+        order = list(shards)
+        random.shuffle(order)
+        starts: dict[int, dict[str, Any]] = {shard: {} for shard in order}
+        while starts:
+            for shard, start in list(starts.items()):
                 with aws_errors("looking for overdue photos"):
                     answer = self._dynamodb.query(
                         **query, **start, ExpressionAttributeValues={":shard": shard, ":now": at}
                     )
-                    ids = [str(item["pk"]).removeprefix("photo#") for item in answer["Items"]]
+                    ids = [_photo_in(item["pk"]) for item in answer["Items"]]
                 yield from ids
                 if last := answer.get("LastEvaluatedKey"):
-                    shards[shard] = {"ExclusiveStartKey": last}
+                    starts[shard] = {"ExclusiveStartKey": last}
                 else:
-                    del shards[shard]
+                    del starts[shard]
 
     def postpone(self, photo_id: str, until: datetime | None) -> None:
         """Set the time when the sweep looks at a photo next; None: not before its record is written again.
@@ -235,7 +229,12 @@ class Table:
                 self._dynamodb.put_item(TableName=self._name, Item=item, ConditionExpression=condition, **query)
             except self._dynamodb.exceptions.ConditionalCheckFailedException:
                 raise _VersionConflict from None
-        photo.version += 1
+        note_written(photo, item)
+
+
+def _photo_in(key: Any) -> str:
+    """The photo's id at the end of a key of the table or of an index."""
+    return str(key).rpartition("#")[2]
 
 
 class _VersionConflict(Exception):

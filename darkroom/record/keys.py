@@ -1,9 +1,14 @@
 """Keys of objects in the bucket.
 
-The API stores `originals/{photo}`; workers store `results/{photo}/{job}/{fence}.{extension}`. A PUT cannot be fenced:
-each claim writes under its own key, and the update of the record publishes one of them. Files that do not
-come through the API arrive under `uploads/{photo}` or `incoming/...`; a worker copies each of them to
-`originals/{photo}/{etag}`.
+The API stores `originals/{spread}/{photo}`; workers store `results/{spread}/{photo}/{job}/{fence}.{extension}`. S3
+cannot check a fence: each claim writes under its own key, and the update of the record publishes one of them. Files
+that do not come through the API arrive under `uploads/{spread}/{photo}` or `incoming/...`; a worker copies each of them
+to `originals/{spread}/{photo}/{etag}`.
+
+`{spread}` is the end of the photo's id, which is random. The beginning of an id is its time. S3 takes 3,500 writes a
+second for each prefix, and spreads a busy bucket over more prefixes where keys differ (Amazon S3 User Guide, "Best
+practices design patterns: optimizing Amazon S3 performance"). If keys began with the id, all keys of one minute would
+begin alike, and all writes would go to one prefix.
 """
 
 from __future__ import annotations
@@ -23,8 +28,10 @@ UPLOADS = "uploads/"
 MAX_KEY = 1024
 """Bytes in UTF-8 (Amazon S3 User Guide, "Naming Amazon S3 objects"). A JSON schema can count only characters."""
 
+SPREAD_DIGITS = 4
+"""Hexadecimal digits of the id that spread the keys: 16 ** 4 prefixes."""
 
-_RESULT = re.compile(r"results/[^/]+/([^/]+)/([0-9]+)\.[^/]+")
+_RESULT = re.compile(r"results/[^/]+/[^/]+/([^/]+)/([0-9]+)\.[^/]+")
 
 
 def _fits_s3(key: str) -> str:
@@ -40,15 +47,22 @@ Key = Annotated[str, Field(min_length=1, max_length=MAX_KEY), AfterValidator(_fi
 
 def original_key(photo_id: str, etag: str | None = None) -> str:
     """The key of an original that the API stored; with an ETag: of one that a worker copied."""
-    return f"originals/{photo_id}/{etag}" if etag else f"originals/{photo_id}"
+    key = f"originals/{_spread(photo_id)}"
+    return f"{key}/{etag}" if etag else key
 
 
 def upload_key(photo_id: str) -> str:
-    return f"{UPLOADS}{photo_id}"
+    return f"{UPLOADS}{_spread(photo_id)}"
+
+
+def photo_of_upload(key: str) -> str | None:
+    """The photo's id in the key of a direct upload; None if `upload_key` did not make this key."""
+    photo_id = key.rpartition("/")[2]
+    return photo_id if key == upload_key(photo_id) else None
 
 
 def results_prefix(photo_id: str) -> str:
-    return f"results/{photo_id}/"
+    return f"results/{_spread(photo_id)}/"
 
 
 def result_key(photo_id: str, job_id: str, fence: int, extension: str) -> str:
@@ -59,3 +73,7 @@ def job_and_fence(key: str) -> tuple[str, int] | None:
     """The job's id and the fence in the key of a result; None if `result_key` did not make this key."""
     made = _RESULT.fullmatch(key)
     return (made[1], int(made[2])) if made else None
+
+
+def _spread(photo_id: str) -> str:
+    return f"{photo_id[-SPREAD_DIGITS:]}/{photo_id}"

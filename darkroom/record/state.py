@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID, uuid5
 
@@ -50,7 +51,11 @@ class PhotoState(Stored):
     expires_at: datetime | None = None
     deleted_at: datetime | None = None
     late_writes: LateWrites | None = None
+    list_part: int = 0
+    """The part of the owner's list that the photo is in (darkroom/aws/owner_lists.py)."""
     version: int = 0
+    indexed_due_at: Decimal | None = None
+    """The time in the index `due`, in seconds. Like the version it belongs to the stored item, not to the record."""
 
     @property
     def jobs(self) -> dict[str, JobRecord]:
@@ -91,6 +96,10 @@ class PhotoState(Stored):
         """When the sweep checks this photo; None when there is nothing to check."""
         look_at = self.late_writes.look_at if self.late_writes else None
         return min((at for at in (look_at, self._work_due_at) if at), default=None)
+
+    @property
+    def overdue(self) -> bool:
+        return self.due_at is not None and self.due_at <= now()
 
     @property
     def _work_due_at(self) -> datetime | None:

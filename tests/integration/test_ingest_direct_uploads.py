@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from darkroom.record.clock import now
-from darkroom.record.keys import original_key, upload_key
+from darkroom.record.keys import original_key, results_prefix, upload_key
 from darkroom.record.messages import read_order
 from tests.support.ingesting import (
     RESIZE,
@@ -179,4 +179,4 @@ def test_deleting_removes_original_and_upload(busy_stack: Stack) -> None:
     wait_until_quiet(busy_stack)
     put(busy_stack.services, original_key(photo.id, "0" * 32), b"left by somebody who was too late")
     busy_stack.services.bucket.remove_photo(photo.id)
-    assert stored(busy_stack, original_key(photo.id)) == stored(busy_stack, f"results/{photo.id}") == []
+    assert stored(busy_stack, original_key(photo.id)) == stored(busy_stack, results_prefix(photo.id)) == []

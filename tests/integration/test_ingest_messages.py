@@ -35,12 +35,13 @@ def test_messages_that_need_no_work_are_deleted(busy_stack: Stack, owner: str) -
     put(services, f"incoming/{owner}/thumbnail/", b"")
     put(services, f"{upload_key(new_id())}", picture_of("red"))
     put(services, f"{upload_key('no id at all')}", picture_of("red"))
+    put(services, f"uploads/{new_id()}", picture_of("red"))
     for body in (
         json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": services.settings.bucket}),
         notification(),
         notification(record_of(services, f"incoming/{owner}/thumbnail/gone.jpg", "0" * 32)),
         notification(record_of(services, f"incoming/{owner}/thumbnail/x.jpg", event="ObjectRemoved:Delete")),
-        notification(record_of(services, "results/x/y/1.jpg")),
+        notification(record_of(services, "results/x/y/z/1.jpg")),
         of_upload(services, await_upload(services, owner=f"{owner}-waits")),
         UploadMessage(photo=new_id()).model_dump_json(),
     ):

@@ -45,7 +45,7 @@ def test_a_file_that_waits_in_a_long_queue_does_not_expire(stack: Stack, picture
     use_form(stack.services, photo, picture)
     sweeper = Sweeper(stack.services, Event())
     for _ in range(3):
-        sweeper.sweep()
+        sweeper.sweep_shards()
     waiting = stack.look(photo)
     assert waiting.status == "awaiting_upload"
     assert waiting.due_at is not None

@@ -54,7 +54,7 @@ class EnforcedDeployment:
         self.clients = clients
         who = principals(settings, clients)
         self.api, self.worker = Principal(endpoint, who["api"]), Principal(endpoint, who["worker"])
-        for key in ("originals/1", "results/1/1/1.jpg", "uploads/1", "incoming/alice/web/1.jpg", "else/1"):
+        for key in ("originals/1/1", "results/1/1/1/1.jpg", "uploads/1/1", "incoming/alice/web/1.jpg", "else/1"):
             clients.s3.put_object(Bucket=settings.bucket, Key=key, Body=b"x")
 
     def url(self, queue: str) -> str:
@@ -96,15 +96,15 @@ Asked = Callable[[EnforcedDeployment], dict[str, Any]]
 
 ALLOWED: dict[str, list[tuple[str, Asked]]] = {
     "api": [
-        ("store an original", lambda site: site.put("originals/2")),
-        ("lend the right to upload", lambda site: site.put("uploads/2")),
-        ("lend the right to read a result", lambda site: site.get("results/1/1/1.jpg")),
+        ("store an original", lambda site: site.put("originals/2/2")),
+        ("lend the right to upload", lambda site: site.put("uploads/2/2")),
+        ("lend the right to read a result", lambda site: site.get("results/1/1/1/1.jpg")),
         ("queue an order", lambda site: site.send(site.settings.photos_queue)),
     ],
     "worker": [
-        ("read an original", lambda site: site.get("originals/1")),
+        ("read an original", lambda site: site.get("originals/1/1")),
         ("read a dropped file", lambda site: site.get("incoming/alice/web/1.jpg")),
-        ("store a result", lambda site: site.put("results/1/1/2.jpg")),
+        ("store a result", lambda site: site.put("results/1/1/1/2.jpg")),
         ("receive an order", lambda site: site.receive(site.settings.photos_queue)),
         ("bury a message", lambda site: site.send(site.settings.ingest_dlq)),
         ("name a lost upload", lambda site: site.send(site.settings.ingest_queue)),
@@ -115,13 +115,13 @@ REFUSALS: dict[str, list[tuple[str, Asked]]] = {
     "api": [
         ("receive an order", lambda site: site.receive(site.settings.photos_queue)),
         ("send notifications of its own", lambda site: site.send(site.settings.ingest_queue)),
-        ("write a result", lambda site: site.put("results/1/1/3.jpg")),
+        ("write a result", lambda site: site.put("results/1/1/1/3.jpg")),
         ("read what was dropped", lambda site: site.get("incoming/alice/web/1.jpg")),
         ("read elsewhere in the bucket", lambda site: site.get("else/1")),
     ],
     "worker": [
         ("delete what somebody dropped", lambda site: site.delete("incoming/alice/web/1.jpg")),
-        ("write where callers upload", lambda site: site.put("uploads/3")),
+        ("write where callers upload", lambda site: site.put("uploads/3/3")),
         ("read the events, which are the user's", lambda site: site.receive(site.settings.events_queue)),
         ("read elsewhere in the bucket", lambda site: site.get("else/1")),
     ],

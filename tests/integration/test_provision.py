@@ -137,7 +137,7 @@ def visibility(queue: str, clients: Clients) -> str:
 
 def test_the_bucket_notifies_the_ingest_queue_of_direct_uploads_and_drops(deploy: Deploy) -> None:
     settings, clients = (deployment := deploy()).settings, deployment.clients
-    for key in ("originals/1", "uploads/2", "results/3", "incoming/alice/web/a b.jpg"):
+    for key in ("originals/1/1", "uploads/2/2", "results/3/3", "incoming/alice/web/a b.jpg"):
         clients.s3.put_object(Bucket=settings.bucket, Key=key, Body=b"x")
     queue = clients.sqs.get_queue_url(QueueName=settings.ingest_queue)["QueueUrl"]
 
@@ -148,7 +148,7 @@ def test_the_bucket_notifies_the_ingest_queue_of_direct_uploads_and_drops(deploy
         for message in answer.get("Messages", []):
             records = json.loads(message["Body"]).get("Records", [])  # a test event has none
             told |= {unquote_plus(record["s3"]["object"]["key"]) for record in records}
-    assert told == {"uploads/2", "incoming/alice/web/a b.jpg"}
+    assert told == {"uploads/2/2", "incoming/alice/web/a b.jpg"}
 
 
 def test_a_stand_in_is_reached_over_plain_http(settings: Settings, clients: Clients) -> None:

@@ -134,8 +134,7 @@ def test_many_photos_that_cannot_be_repaired_do_not_hide_the_others(
     stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
     """All photos are in one partition of the index, and those that cannot be repaired come first."""
-    for module in ("items", "table"):
-        monkeypatch.setattr(f"darkroom.aws.{module}.SHARDS", 1)
+    monkeypatch.setattr("darkroom.aws.items.SHARDS", 1)
     services, long_ago = stack.services, now() - timedelta(hours=9)
     for _ in range(26):
         make_unrepairable(stack, picture, trouble, long_ago)
@@ -148,7 +147,7 @@ def test_many_photos_that_cannot_be_repaired_do_not_hide_the_others(
     monkeypatch.setattr(Outbox, "send_upload", refuse)
     sweeper = Sweeper(services, threading.Event())
     for _ in range(2):
-        sweeper.sweep()
+        sweeper.sweep_shards()
     assert [order.send_count for order in stack.look(good).orders.values()] == [2]
     assert list(services.table.overdue()) == []
 
@@ -181,11 +180,11 @@ def test_a_postponed_photo_is_repaired_when_that_is_possible(stack: Stack, pictu
     stack.services.table.create(photo)
     stack.as_a_newer_release(photo)
     sweeper = Sweeper(stack.services, threading.Event())
-    sweeper.sweep()
+    sweeper.sweep_shards()
     stack.as_this_release(photo)
     stack.services.table.postpone(photo.id, now() - timedelta(seconds=1))  # five minutes later
     assert stack.look(photo).orders == photo.orders
-    sweeper.sweep()
+    sweeper.sweep_shards()
     assert [order.send_count for order in stack.look(photo).orders.values()] == [2]
 
 
@@ -258,7 +257,7 @@ def test_an_unexpected_error_with_one_photo_does_not_hide_the_others(
         repair(photo_id)
 
     monkeypatch.setattr(sweeper, "repair", fail_for_one)
-    sweeper.sweep()
+    sweeper.sweep_shards()
     sends = [order.send_count for photo in photos for order in stack.look(photo).orders.values()]
     assert sends == [2, 2, 1, 2, 2]
 
@@ -266,13 +265,12 @@ def test_an_unexpected_error_with_one_photo_does_not_hide_the_others(
 def test_a_photo_that_cannot_be_postponed_does_not_hide_the_others(
     stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("items", "table"):
-        monkeypatch.setattr(f"darkroom.aws.{module}.SHARDS", 1)
+    monkeypatch.setattr("darkroom.aws.items.SHARDS", 1)
     photos = [overdue(stack.record(picture, [RESIZE])) for _ in range(5)]
     photos[2].metadata = {"digits": 1e50}  # DynamoDB answers with more digits than boto3 takes
     for photo in photos:
         stack.services.table.create(photo)
-    Sweeper(stack.services, threading.Event()).sweep()
+    Sweeper(stack.services, threading.Event()).sweep_shards()
     del photos[2]
     assert [order.send_count for photo in photos for order in stack.look(photo).orders.values()] == [2, 2, 2, 2]
 

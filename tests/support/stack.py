@@ -16,7 +16,7 @@ from darkroom.aws.write_check import MayWrite
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
-from darkroom.record.keys import original_key
+from darkroom.record.keys import original_key, results_prefix
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original
 from darkroom.services import Services
@@ -137,7 +137,7 @@ class Stack:
     def objects(self, photo: PhotoRecord) -> list[str]:
         """The keys of all results of a photo, published or not."""
         clients, bucket = self.services.clients, self.services.settings.bucket
-        found = clients.s3.list_objects_v2(Bucket=bucket, Prefix=f"results/{photo.id}/")
+        found = clients.s3.list_objects_v2(Bucket=bucket, Prefix=results_prefix(photo.id))
         return [item["Key"] for item in found.get("Contents", [])]
 
 

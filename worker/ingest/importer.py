@@ -34,7 +34,7 @@ from darkroom.filenames import photo_filename, safe_filename
 from darkroom.record.clock import now
 from darkroom.record.delivery import Callback
 from darkroom.record.direct_upload import DirectUpload
-from darkroom.record.keys import INCOMING, UPLOADS, original_key, upload_key
+from darkroom.record.keys import INCOMING, UPLOADS, original_key, photo_of_upload, upload_key
 from darkroom.record.late_writes import IMPORT_TIME, ImportTime
 from darkroom.record.messages import IngestMessage, UploadMessage
 from darkroom.record.photo import PhotoRecord
@@ -123,7 +123,8 @@ class Importer:
                 f"{arrival.key} is in bucket {arrival.bucket}; this deployment uses {self._settings.bucket}"
             )
         if arrival.key.startswith(UPLOADS):
-            photo = self._services.table.get(arrival.key.removeprefix(UPLOADS))
+            photo_id = photo_of_upload(arrival.key)
+            photo = self._services.table.get(photo_id) if photo_id else None
             if photo is None:
                 log.info("ingest.unknown_upload", key=arrival.key)
             return photo

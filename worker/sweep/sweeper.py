@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Iterable
 from datetime import timedelta
 
 import structlog
 
 from darkroom.aws.failures import ask_hanging_services_once
+from darkroom.aws.items import SHARDS
+from darkroom.aws.sweep_turns import SweepTurns
 from darkroom.errors import Conflict, DarkroomError, NotFound, Unavailable
 from darkroom.record.clock import now
 from darkroom.record.keys import upload_key
@@ -33,6 +36,7 @@ class Sweeper:
         self._resend_after = services.settings.resend_after
         self._retry_after = min(services.settings.resend_after, services.settings.sweep_interval)
         self._stopping = stopping
+        self._turns = SweepTurns(services.settings, services.clients)
         self._dead_letters = DeadLetterSweep(services, stopping)
 
     def run(self) -> None:
@@ -55,9 +59,16 @@ class Sweeper:
                 log.exception("sweep.unexpected_error")
 
     def sweep(self) -> None:
-        """Repair every photo that is overdue."""
+        """Repair every overdue photo of the shards that no other worker has looked at lately."""
         ask_hanging_services_once()
-        for photo_id in self._services.table.overdue():
+        for shards in self._turns.take():
+            self.sweep_shards(shards)
+            if self._stopping.is_set():
+                return
+
+    def sweep_shards(self, shards: Iterable[int] = range(SHARDS)) -> None:
+        """Repair every overdue photo of these shards of the index."""
+        for photo_id in self._services.table.overdue(shards):
             if self._stopping.is_set():
                 return
             with structlog.contextvars.bound_contextvars(photo=photo_id):
@@ -96,7 +107,8 @@ class Sweeper:
             photo = self._continue_work(photo)
         if photo.late_writes and photo.late_writes.overdue:
             photo = self._clean_up(photo)
-        if photo.status == "expired":  # the index does not know it yet; DynamoDB removes the record later
+        if photo.indexed_due_at is not None and not photo.overdue:
+            # The index has an earlier time than the record, or a photo that has expired since.
             self._services.table.postpone(photo_id, photo.due_at)
 
     def _continue_work(self, photo: PhotoRecord) -> PhotoRecord:

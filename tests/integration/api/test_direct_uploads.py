@@ -16,6 +16,7 @@ from darkroom.aws.table import Table
 from darkroom.errors import Unavailable
 from darkroom.owners import hash_of, new_key
 from darkroom.record.clock import now
+from darkroom.record.keys import upload_key
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original
 from tests.support.idempotent_uploads import forget_answer
@@ -48,9 +49,7 @@ def send(photo: dict[str, Any], content: bytes, **changed: str) -> requests.Resp
 
 
 def stored(api: Any, photo: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = api.services.clients.s3.head_object(
-        Bucket=api.settings.bucket, Key=f"uploads/{photo['id']}"
-    )
+    found: dict[str, Any] = api.services.clients.s3.head_object(Bucket=api.settings.bucket, Key=upload_key(photo["id"]))
     return found
 
 
@@ -68,7 +67,7 @@ def test_a_form_uploads_the_file_to_s3(api: Any, picture: bytes) -> None:
     assert (photo["reference"], photo["metadata"]) == ("r1", {"album": "Rome"})
     assert photo["upload"]["filename"] == "rome.jpg"
     assert (photo["upload"]["method"], photo["upload"]["max_bytes"]) == ("POST", MOST)
-    assert photo["upload"]["fields"]["key"] == f"uploads/{photo['id']}"
+    assert photo["upload"]["fields"]["key"] == upload_key(photo["id"])
     assert photo["upload"]["fields"]["Content-Type"] == "image/jpeg"
     assert send(photo, picture).status_code == 204
 
@@ -106,7 +105,7 @@ def test_jobs_cannot_be_added_before_the_file_arrives(api: Any) -> None:
 def test_the_form_is_for_one_key_and_one_type(api: Any, picture: bytes) -> None:
     photo, other = direct_upload(api), direct_upload(api)
 
-    assert send(photo, picture, key=f"uploads/{other['id']}").status_code == 403
+    assert send(photo, picture, key=upload_key(other["id"])).status_code == 403
     assert send(photo, picture, **{"Content-Type": "text/html"}).status_code == 403
     assert send(photo, picture).status_code == 204
 
@@ -249,7 +248,7 @@ def test_a_photo_can_be_cancelled_and_deleted_before_its_file_arrives(api: Any, 
     assert send(photo, picture).status_code == 204
     assert api.ask("DELETE", photo["links"]["self"]).status_code == 204
     assert api.get(photo["links"]["self"]).status_code == 404
-    found = api.services.clients.s3.list_objects_v2(Bucket=api.settings.bucket, Prefix=f"uploads/{photo['id']}")
+    found = api.services.clients.s3.list_objects_v2(Bucket=api.settings.bucket, Prefix=upload_key(photo["id"]))
     assert found["KeyCount"] == 0
 
 

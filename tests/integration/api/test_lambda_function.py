@@ -12,6 +12,7 @@ from PIL import Image
 
 from darkroom.local.emulator import free_port
 from darkroom.owners import hash_of, new_key
+from darkroom.record.keys import original_key
 from tests.integration.api.test_follow import succeed
 
 STAGE = "prod"
@@ -36,7 +37,7 @@ def test_a_photo_arrives_byte_by_byte(staged: Any, picture: bytes) -> None:
     raw = staged.post("/v1/photos?preset=metadata", data=every_byte, headers={"Content-Type": "image/jpeg"}).json()
 
     for photo in (form, raw):
-        stored = staged.services.clients.s3.get_object(Bucket=staged.settings.bucket, Key=f"originals/{photo['id']}")
+        stored = staged.services.clients.s3.get_object(Bucket=staged.settings.bucket, Key=original_key(photo["id"]))
         assert stored["Body"].read() == every_byte
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from darkroom.record.keys import original_key
+
 MIB = 1024 * 1024
 SIZE = 60 * MIB
 CHUNK = b"\0" * MIB
@@ -64,7 +66,7 @@ def test_a_large_photo_is_not_held_in_memory(start_api: Any, picture: bytes, for
         digest.update(chunk)
     assert original["size"] == len(picture) + SIZE
     assert original["sha256"] == digest.hexdigest()
-    stored = api.services.clients.s3.head_object(Bucket=api.settings.bucket, Key=f"originals/{answer.json()['id']}")
+    stored = api.services.clients.s3.head_object(Bucket=api.settings.bucket, Key=original_key(answer.json()["id"]))
     assert stored["ContentLength"] == original["size"]
     assert not api.spooled()
     assert not list(api.settings.spool_dir.iterdir())

@@ -20,6 +20,7 @@ from darkroom.errors import (
 )
 from darkroom.jobs.job_types import MAX_JOBS, MAX_STEPS, jobs_adapter
 from darkroom.record.clock import now
+from darkroom.record.keys import result_key
 from darkroom.record.messages import OrderMessage
 from tests.support.records import (
     LIMIT,
@@ -361,7 +362,7 @@ def test_the_largest_record_fits_into_an_item() -> None:
         record.postpone(claim(record), AttemptsExhausted("x" * 1000), True, 1, RESEND)
     record.bury(claim(record), AttemptsExhausted("x" * 1000))
     for job in job_list(record):
-        job.result = result(f"results/{record.id}/{job.id}/1000.jpeg").model_copy(
+        job.result = result(result_key(record.id, job.id, 1000, "jpeg")).model_copy(
             update={
                 "filename": "f" * 255,
                 "seconds": dict.fromkeys(["decode", "resize", "encode", "store"], 1.2345),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.direct_upload import DirectUpload
 from darkroom.record.ids import new_id
-from darkroom.record.keys import job_and_fence, original_key, result_key
+from darkroom.record.keys import job_and_fence, original_key, photo_of_upload, result_key, results_prefix, upload_key
 from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original, Result
@@ -50,11 +52,27 @@ def test_a_key_names_job_and_fence() -> None:
     assert job_and_fence(result_key("photo", "job", 12, "jpg")) == ("job", 12)
 
 
+def test_the_key_of_an_upload_names_its_photo() -> None:
+    photo_id = new_id()
+    assert photo_of_upload(upload_key(photo_id)) == photo_id
+    other = f"uploads/0123/{photo_id[:-4]}4567"
+    for foreign in (other, f"uploads/{photo_id}", upload_key(photo_id) + "/x", "uploads/"):
+        assert photo_of_upload(foreign) is None
+
+
+@pytest.mark.parametrize("key_of", [original_key, upload_key, results_prefix])
+def test_keys_of_one_minute_begin_differently(key_of: Callable[[str], str]) -> None:
+    firsts = Counter(key_of(new_id()).partition("/")[2][0] for _ in range(1000))
+    # Of 1,000 random digits each of the 16 is about 62; 125 would be 8 standard deviations more.
+    assert len(firsts) == 16
+    assert max(firsts.values()) <= 125
+
+
 @pytest.mark.parametrize(
     "name", ["notes.txt", "", "job", "job/x.jpg", "job/1", "job/1/2.jpg", "job/-1.jpg", "job/.jpg"]
 )
 def test_an_object_that_darkroom_did_not_store_stays_until_the_photo_is_deleted(photo: PhotoRecord, name: str) -> None:
-    foreign = f"results/{photo.id}/{name}"
+    foreign = results_prefix(photo.id) + name
     assert job_and_fence(foreign) is None
     assert photo.needs(foreign)
     photo.delete()

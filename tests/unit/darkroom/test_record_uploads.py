@@ -19,6 +19,7 @@ from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.direct_upload import UPLOAD_MARGIN, DirectUpload
 from darkroom.record.ids import new_id
+from darkroom.record.keys import original_key
 from darkroom.record.messages import OrderMessage
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original
@@ -36,7 +37,7 @@ def waiting(until: datetime | None = None) -> PhotoRecord:
 
 def original(photo: PhotoRecord, etag: str = "e") -> Original:
     return Original(
-        key=f"originals/{photo.id}/{etag}",
+        key=original_key(photo.id, etag),
         filename="x.jpg",
         content_type="image/jpeg",
         size=1,
