@@ -334,7 +334,11 @@ class SweepSettings(_Group):
     """Sweep"""
 
     sweep_interval: float = Field(
-        60, gt=0, le=3600, description="How often a worker looks for overdue photos, in seconds."
+        60,
+        gt=0,
+        le=3600,
+        description="How often a worker looks for overdue photos, in seconds. "
+        "Several workers together look up to twice as often.",
     )
     resend_after: float = Field(
         300,

@@ -20,9 +20,9 @@ from darkroom.settings import MIB, prepare_spool, read_settings
 from worker.consumer import Consumer
 
 INDEXES = {
-    "by_owner": ("owner", "photo"),
+    "by_owner": ("photo_list", "pk"),
     "due": ("shard", "due_at"),
-    "dead_letters": ("dead_letter_owner", "dead_letter_at"),
+    "dead_letters": ("dead_letter_list", "dead_letter"),
 }
 """Keys of the table's indexes, as in deploy/aws/data.yaml; all of them project keys only."""
 

@@ -200,6 +200,31 @@ def test_a_photo_that_is_not_overdue_stays_unchanged(stack: Stack, picture: byte
     assert stack.look(waiting) == waiting
 
 
+def test_a_photo_that_is_in_the_index_too_early_is_moved(stack: Stack, picture: bytes) -> None:
+    """A claim leaves the time in the index as it was, and the photo is in progress for longer than that."""
+    photo = overdue(stack.record(picture, [RESIZE]))
+    stack.services.table.create(photo)
+    (order,) = photo.orders
+    in_progress, _ = stack.services.table.update(photo.id, lambda record: record.claim(order, 5, 90, 300))
+    stack.services.table.postpone(photo.id, now() - timedelta(seconds=1))
+    assert list(stack.services.table.overdue()) == [photo.id]
+    Sweeper(stack.services, threading.Event()).sweep_shards()
+    assert list(stack.services.table.overdue()) == []
+    assert stack.look(photo).orders == in_progress.orders
+    stack.services.table.postpone(photo.id, now() - timedelta(seconds=1))
+    assert list(stack.services.table.overdue()) == [photo.id]  # it has stayed in the index
+
+
+def test_workers_that_sweep_at_the_same_time_share_the_shards(stack: Stack, picture: bytes) -> None:
+    photo = overdue(stack.record(picture, [RESIZE]))
+    stack.services.table.create(photo)
+    first, second = (Sweeper(stack.services, threading.Event()) for _ in range(2))
+    first.sweep()
+    moment, _ = stack.services.table.update(photo.id, lambda record: overdue(record))
+    second.sweep()  # the first one has just looked
+    assert stack.look(photo).orders == moment.orders
+
+
 def test_files_of_a_killed_worker_are_removed(stack: Stack) -> None:
     spool = stack.services.settings.spool_dir
     spool.mkdir(parents=True, exist_ok=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from darkroom.errors import Conflict, FutureRecord, InvalidRequest, NotFound
+from darkroom.errors import AttemptsExhausted, Conflict, FutureRecord, InvalidRequest, NotFound
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.labels import Metadata
@@ -149,6 +150,41 @@ def test_lists_are_newest_first_in_pages_and_of_one_owner(stack: Stack, picture:
     assert seen == [photo_id for photo_id in reversed(ids) if photo_id != ids[2]]
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_a_list_with_many_parts_reads_as_one_list(
+    stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """The first photos are from the time when the list had one part."""
+    monkeypatch.setattr("darkroom.aws.owner_lists.COUNTED", 2)
+    monkeypatch.setattr("darkroom.aws.owner_lists.SPREAD_ABOVE", 0)
+    table, owner = stack.services.table, f"ann-{limit}"
+    photos = [stack.record(picture, [METADATA], owner=owner) for _ in range(12)]
+    for photo in photos:
+        bury(photo)
+        table.create(photo)
+    assert len({photo.list_part for photo in photos[:3]}) == 1
+    assert len({photo.list_part for photo in photos}) > 1
+    ids = [photo.id for photo in reversed(photos)]
+    assert all_pages(lambda cursor: table.list_photos(owner, limit, cursor)) == ids
+    assert all_pages(lambda cursor: table.list_dead_letters(owner, limit, cursor)) == ids
+    table.update(photos[-1].id, PhotoRecord.delete)
+    assert all_pages(lambda cursor: table.list_photos(owner, limit, cursor)) == ids[1:]
+    assert all_pages(lambda cursor: table.list_dead_letters(owner, limit, cursor)) == ids[1:]
+
+
+def bury(photo: PhotoRecord) -> None:
+    (order,) = photo.orders
+    photo.bury(photo.claim(order, 5, 90, 300), AttemptsExhausted("tried 5 times"))
+
+
+def all_pages(page: Callable[[str | None], tuple[list[PhotoRecord], str | None]]) -> list[str]:
+    found, cursor = page(None)
+    while cursor:
+        more, cursor = page(cursor)
+        found += more
+    return [photo.id for photo in found]
+
+
 @pytest.mark.parametrize("cursor", ["x", "!!!", "a" * 48])
 def test_an_invalid_cursor_is_refused(stack: Stack, cursor: str) -> None:
     with pytest.raises(InvalidRequest, match="cursor"):
@@ -179,3 +215,45 @@ def test_the_sweep_finds_every_overdue_photo_once_while_it_repairs_them(
         found.append(photo_id)
         table.update(photo_id, PhotoRecord.delete)  # no longer overdue
     assert sorted(found) == sorted(photo.id for photo in late)
+
+
+def index_time(stack: Stack, photo: PhotoRecord) -> float | None:
+    """When the sweep reads the record of a photo next."""
+    settings, dynamodb = stack.services.settings, stack.services.clients.dynamodb
+    item: Any = dynamodb.get_item(TableName=settings.table, Key={"pk": f"photo#{photo.id}"})["Item"]
+    return float(item["due_at"]) if "due_at" in item else None
+
+
+def test_a_claim_does_not_move_a_photo_in_the_index(stack: Stack, picture: bytes) -> None:
+    """To move it costs two writes, and most photos are done before the sweep would read their record."""
+    photo = stack.record(picture, [METADATA])
+    stack.services.table.create(photo)
+    (order,) = photo.orders
+    before = index_time(stack, photo)
+    claimed, claim = stack.services.table.update(photo.id, lambda record: record.claim(order, 100, 900, 300))
+    assert claimed.due_at is not None
+    assert before is not None
+    assert claimed.due_at.timestamp() > before
+    assert index_time(stack, photo) == before
+    assert stack.look(photo) == claimed
+    stack.services.table.update(photo.id, lambda record: record.bury(claim, AttemptsExhausted("tried once")))
+    assert index_time(stack, photo) is None
+
+
+def test_a_photo_moves_in_the_index_when_it_is_due_earlier_or_its_time_has_come(stack: Stack, picture: bytes) -> None:
+    photo = stack.record(picture, [METADATA])
+    stack.services.table.create(photo)
+
+    def due_in(seconds: float) -> float:
+        at = now() + timedelta(seconds=seconds)
+
+        def change(record: PhotoRecord) -> None:
+            for order in record.orders.values():
+                order.due_at = at
+
+        stack.services.table.update(photo.id, change)
+        return round(at.timestamp(), 3)
+
+    assert due_in(10) == index_time(stack, photo)
+    assert due_in(-10) == index_time(stack, photo)
+    assert due_in(600) == index_time(stack, photo)
