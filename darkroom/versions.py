@@ -20,8 +20,8 @@ from PIL import AvifImagePlugin, features
 from darkroom import __version__
 
 PACKAGES = (
-    *("apig-wsgi", "awslambdaric", "boto3", "click", "flask", "flask-openapi3", "gunicorn", "limits", "pillow"),
-    *("pillow-heif", "pydantic", "pyseccomp", "standardwebhooks", "structlog", "urllib3", "uuid-utils"),
+    *("apig-wsgi", "awslambdaric", "boto3", "click", "cykooz-resizer", "flask", "flask-openapi3", "gunicorn", "limits"),
+    *("pillow", "pillow-heif", "pydantic", "pyseccomp", "standardwebhooks", "structlog", "urllib3", "uuid-utils"),
 )
 """The dependencies in pyproject.toml."""
 

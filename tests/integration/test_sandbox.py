@@ -34,6 +34,7 @@ from worker.child.limits import CPU_SLACK, MOST_FILES, ChildLimits, allow_cpu_ti
 from worker.child.process import Child
 from worker.child.protocol import Failure
 from worker.child.sandbox import FILES, SYSTEM_CALLS, enter, without_secrets
+from worker.photo.resampling import resample
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no such sandbox")
 
@@ -371,6 +372,20 @@ def test_a_library_that_gets_no_memory_does_not_blame_the_photo(
     child = Child(10, ChildLimits(memory * 1_000_000, MAX_PIXELS))
     with pytest.raises(OutOfMemory, match=f"ran out of memory at {memory} MB"):
         list(child.run(original, {"job": job}, 120))
+
+
+def resample_without_memory_for_a_copy() -> str:
+    """180 MB of the picture and 64 MB of the result are within the cap. The copy with its colours multiplied by alpha
+    is not."""
+    image = Image.new("RGBA", (5000, 9000))
+    try:
+        return resample(image, (4000, 4000), "lanczos3").mode
+    except MemoryError:
+        return f"out of memory; then {resample(image, (400, 400), 'nearest').size}"
+
+
+def test_resampling_that_gets_no_memory_does_not_abort_the_child() -> None:
+    assert in_the_sandbox(resample_without_memory_for_a_copy) == "out of memory; then (400, 400)"
 
 
 @pytest.mark.parametrize(("cut", "ending"), [(1.0, "done"), (0.6, "unreadable_photo")])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 
 import structlog
@@ -25,7 +26,16 @@ log = structlog.get_logger()
 PUBLISH_EVERY = 2.0
 """Seconds between two updates of the record. A long order shows its progress; a short one needs one update."""
 
-VERSIONS = {"darkroom": darkroom.__version__, "pillow": version("pillow")}
+
+def _versions() -> dict[str, str]:
+    """What makes the pixels of results. Without cykooz-resizer, Pillow resamples (worker/photo/resampling.py)."""
+    versions = {"darkroom": darkroom.__version__, "pillow": version("pillow")}
+    with contextlib.suppress(PackageNotFoundError):
+        versions["cykooz-resizer"] = version("cykooz-resizer")
+    return versions
+
+
+VERSIONS = _versions()
 
 
 class Publication:

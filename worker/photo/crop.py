@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 from PIL import Image, ImageFilter, ImageOps
 
+from worker.photo.resampling import resample
+
 SMALL_SIDE = 128
 """Longest side of the small copy in pixels: enough to distinguish a face from the sky, and fast in plain Python."""
 
@@ -70,7 +72,7 @@ def _small_copy(image: Image.Image) -> Image.Image:
     """A small RGB copy. Transparent pixels become black, which scores 0."""
     scale = min(1.0, SMALL_SIDE / max(image.size))
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    small = image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+    small = resample(image, size, "box")
     return small if small.mode == "RGB" else Image.composite(small, Image.new("RGBA", size), small).convert("RGB")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import sys
 import tomllib
@@ -45,7 +46,9 @@ def test_the_packages_are_the_dependencies(found: Installation) -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     names = [re.match(r"[\w-]+", dependency) for dependency in project["dependencies"]]
     assert [name[0] for name in names if name] == list(PACKAGES)
-    assert None not in found.packages.values()
+    has_wheel = sys.platform == "linux" and platform.machine() == "x86_64"
+    missing = {name for name, version in found.packages.items() if version is None}
+    assert missing == (set() if has_wheel else {"cykooz-resizer"})
 
 
 def test_the_command_prints_a_table() -> None:

@@ -11,7 +11,8 @@ from darkroom.errors import TooManyPixels
 from darkroom.jobs.sizes import sizes_of
 from darkroom.jobs.steps import Gravity, Resize
 from worker.photo.crop import STRATEGIES
-from worker.photo.resize import GRAVITY, KERNELS, resize
+from worker.photo.resampling import KERNELS
+from worker.photo.resize import GRAVITY, resize
 
 LIMIT = 1_000_000
 RED, GREEN, BLUE, YELLOW = (220, 30, 30), (30, 200, 30), (30, 30, 220), (230, 230, 30)
