@@ -147,10 +147,11 @@ def _await_body() -> None:
     size = request.content_length or 0
     if size > most:
         raise TooLarge(f"the request has more than {most:,} bytes")
-    if uploading and size > settings.max_upload_bytes and request.mimetype != "multipart/form-data":
-        return  # it is one photo, and the route refuses it without its bytes
+    is_photo = uploading and request.mimetype != "multipart/form-data"
+    if is_photo and size > settings.max_upload_bytes:
+        return  # the route refuses it without its bytes
     seconds, rate = (UPLOAD_SECONDS, UPLOAD_RATE) if uploading else (BODY_SECONDS, 0)
-    incoming.await_body(TimeLimit(seconds, settings.silence, rate), most)
+    incoming.await_body(TimeLimit(seconds, settings.silence, rate), most, is_photo)
     if incoming.caller and (error := incoming.caller.request.disk_error):
         raise disk_error(error)
 

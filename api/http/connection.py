@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from api.http.body_end import BodyEnd, ChunkedEnd, LengthEnd
+from api.http.body_file import TakenPhoto
 from api.http.request_buffer import RequestBuffer
 from api.http.response_queue import ResponseQueue
 from api.http.time_limits import TimeLimit
@@ -66,7 +67,9 @@ class CallerSocket(socket.socket):
         self.linger = LINGER_LIMIT
         self.max_linger = REFUSED_LINGER
         """Bytes that the caller may still send while it has to read the last response."""
-        self._body_limit, self._max_body = LINGER_LIMIT, 0
+        self.skip_body: Callable[[], None] = lambda: None
+        """Have gunicorn read nothing of the request's body: the app has taken it."""
+        self._body_limit, self._max_body, self._body_is_photo = LINGER_LIMIT, 0, False
 
     @property
     def asks_for_liveness(self) -> bool:
@@ -82,13 +85,13 @@ class CallerSocket(socket.socket):
         """Whether the main loop has collected the body, complete or not."""
         return self.request.collected
 
-    def await_body(self, limit: TimeLimit, most: int) -> None:
+    def await_body(self, limit: TimeLimit, most: int, is_photo: bool) -> None:
         """Say how the main loop collects the body after this."""
-        self._body_limit, self._max_body = limit, most
+        self._body_limit, self._max_body, self._body_is_photo = limit, most, is_photo
 
     def begin_body(self) -> None:
         """Collect the body in the main loop from now on."""
-        self.request.begin_body(self._body_limit, self._max_body)
+        self.request.begin_body(self._body_limit, self._max_body, self._body_is_photo)
         if self.continue_expected:
             self.continue_expected = False
             self.response.add(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -100,6 +103,13 @@ class CallerSocket(socket.socket):
         """
         self.response.send()
         return self.request.receive_body()
+
+    def take_photo(self) -> TakenPhoto | None:
+        """The body as a file, if the main loop has collected all of it as one photo. It is not read after this."""
+        taken = self.request.take_photo()
+        if taken:
+            self.skip_body()
+        return taken
 
     def recv(self, size: int, flags: int = 0) -> bytes:  # noqa: ARG002 - gunicorn gives none
         """What has arrived. Raises TimeoutError when nothing has: the caller had its time before."""

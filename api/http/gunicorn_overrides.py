@@ -160,6 +160,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         # What the parser has read beyond the head is the start of the body.
         conn.sock.request.put_back(conn.parser.unreader.take_buffered())
         conn.sock.close_after_response = req.force_close
+        conn.sock.skip_body = partial(_skip_body, req)
         if req._expected_100_continue:  # gunicorn would send it before the app has checked anything
             req._expected_100_continue = False
             conn.sock.continue_expected = True
@@ -364,6 +365,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return progress.speed, progress.begun
 
         return min(conns, key=speed, default=None)
+
+
+def _skip_body(request: Any) -> None:
+    """For a body with a Content-Length, of which gunicorn has read nothing."""
+    request.body.reader.length = 0
 
 
 class GunicornLog(Logger):  # type: ignore[misc]

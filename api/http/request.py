@@ -10,6 +10,7 @@ from flask import Request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import BadRequest, HTTPException, RequestTimeout, UnsupportedMediaType
 
+from api.http.body_file import TakenPhoto
 from api.http.connection import Admission, CallerSocket
 from api.http.parse_faults import parse_fault
 from api.http.time_limits import TimeLimit
@@ -82,15 +83,15 @@ class ApiRequest(Request):
         chunked = "HTTP_TRANSFER_ENCODING" in self.environ
         return not self.caller or self.caller.body_arrived(None if chunked else self.content_length or 0)
 
-    def await_body(self, limit: TimeLimit, most: int) -> None:
+    def await_body(self, limit: TimeLimit, most: int, is_photo: bool = False) -> None:
         """Raises BodyAwaited until the body has arrived, or took too long, or has clearly more than `most` bytes.
         Raises RequestTimeout for a body that took too long, and BadRequest for one that is refused.
 
         Call it before anything is changed or counted, because the app runs again. What the caller was granted until
-        then is kept in `admission`.
+        then is kept in `admission`. `is_photo`: the body is nothing but one photo, for `take_photo`.
         """
         if self.caller and not self.body_arrived and not self.caller.body_collected:
-            self.caller.await_body(limit, most)
+            self.caller.await_body(limit, most, is_photo and self.content_length is not None)
             raise BodyAwaited
         if self.caller and (limit_reached := self.caller.request.late):
             self.body.broken = True
@@ -98,6 +99,13 @@ class ApiRequest(Request):
         if self.caller and (fault := self.caller.request.body_fault):
             self.body.broken = True
             raise BadRequest(fault)
+
+    def take_photo(self) -> TakenPhoto | None:
+        """The file of a body that was awaited as a photo and has arrived as a whole; None if it has to be read."""
+        taken = self.caller.take_photo() if self.caller else None
+        if taken:
+            self.body.size = taken.size
+        return taken
 
     def end_body(self, limit: int, linger: TimeLimit | None = None) -> None:
         """Read the rest of the body if it has arrived and has at most `limit` bytes. Otherwise the connection is closed

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from api.http.body_end import BodyEnd, LengthEnd
-from api.http.body_file import BodyFile
+from api.http.body_file import BodyFile, PhotoBody, TakenPhoto
 from api.http.time_limits import Progress, TimeLimit
 
 MAX_HEAD = 32 * 1024
@@ -109,11 +109,14 @@ class RequestBuffer:
         """Bytes of the body in its file."""
         return self._body.size if self._body else 0
 
-    def begin_body(self, limit: TimeLimit, most: int) -> None:
-        """Collect the body from now on, but no more than about `most` bytes of it."""
+    def begin_body(self, limit: TimeLimit, most: int, is_photo: bool = False) -> None:
+        """Collect the body from now on, but no more than about `most` bytes of it.
+
+        `is_photo`: it has a Content-Length and is nothing but one photo, so that `take_photo` can return it.
+        """
         self.progress = Progress(limit)
         self._most = most
-        self._body = BodyFile(self._spool_dir)
+        self._body = PhotoBody(self._spool_dir) if is_photo else BodyFile(self._spool_dir)
         self._write(self._data)
         self._data = b""
 
@@ -140,6 +143,14 @@ class RequestBuffer:
         """The time for the body is over, and it is not complete."""
         self.late = str(self.progress.limit)
         self.end_body()
+
+    def take_photo(self) -> TakenPhoto | None:
+        """The body as a file, if it was collected as a photo and is complete. Then nothing of it is left to read."""
+        end = cast(BodyEnd, self._body_end)
+        if not isinstance(self._body, PhotoBody) or end.missing or self.disk_error:
+            return None
+        body, self._body = self._body, None
+        return body.take()
 
     def drop_body(self) -> None:
         """The app has read the body to its end, or the connection is closed after the response."""

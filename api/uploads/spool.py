@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import tempfile
-from io import BufferedRandom
-from typing import IO, TYPE_CHECKING, Any, cast
+from io import BufferedRandom, FileIO
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from flask import current_app
 from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge
@@ -36,12 +36,19 @@ class Spool(BufferedRandom):
     clients read a response while they send.
     """
 
-    def __init__(self, folder: Path, limit: int) -> None:
-        # An unbuffered temporary file is the file itself, without the standard library's wrapper.
-        super().__init__(cast(Any, tempfile.TemporaryFile(dir=folder, buffering=0)))  # noqa: SIM115 - closed as one
-        self.size = 0
+    def __init__(self, file: FileIO, limit: int, size: int = 0, sha256: str = "") -> None:
+        """`size` and `sha256`: of what the file holds already, if it is complete."""
+        super().__init__(file)
+        self.size = size
         self.limit = limit
+        self._known = sha256
         self._hash = hashlib.sha256()
+
+    @classmethod
+    def create(cls, folder: Path, limit: int) -> Self:
+        """An empty one. Raises OSError."""
+        # An unbuffered temporary file is the file itself, without the standard library's wrapper.
+        return cls(tempfile.TemporaryFile(dir=folder, buffering=0), limit)
 
     @property
     def too_large(self) -> bool:
@@ -49,7 +56,7 @@ class Spool(BufferedRandom):
 
     @property
     def sha256(self) -> str:
-        return self._hash.hexdigest()
+        return self._known or self._hash.hexdigest()
 
     def write(self, data: Any) -> int:
         """Raises Unavailable when the disk is full."""
@@ -93,9 +100,12 @@ class SpooledRequest(ApiRequest):
             raise BadRequest(f"the multipart body is not valid or not complete: {error}") from error
 
     def spool_body(self) -> Spool:
-        """Read the body as one file, up to the limit of a photo. Raises ClientDisconnected when it is cut short."""
+        """The body as one file, up to the limit of a photo. Raises ClientDisconnected when it is cut short."""
+        limit = context().settings.max_upload_bytes
+        if taken := self.take_photo():
+            return self._keep(Spool(taken.file, limit, taken.size, taken.sha256))
         spool = self._new_spool()
-        if self.content_length is not None and self.content_length > spool.limit:
+        if self.content_length is not None and self.content_length > limit:
             spool.size = self.content_length
             return spool
         while chunk := self.stream.read(CHUNK):
@@ -134,9 +144,12 @@ class SpooledRequest(ApiRequest):
         # Photos beyond the allowed number are counted and not kept.
         limit = settings.max_upload_bytes if len(self._spools) < settings.max_photos else 0
         try:
-            spool = Spool(settings.spool_dir, limit)
+            return self._keep(Spool.create(settings.spool_dir, limit))
         except OSError as error:
             raise disk_error(error) from error
+
+    def _keep(self, spool: Spool) -> Spool:
+        """Close it when the request ends."""
         self._spools.append(spool)
         return spool
 

@@ -70,7 +70,7 @@ class Deployment:
                 aws_secret_access_key="test",
             )
             self.api_session = self._start("api", "api", self.environ, _helpers_cpus(), stack).pid
-            _wait_until("the API answers", lambda: self._answers("/healthz"))
+            wait_until("the API answers", lambda: self._answers("/healthz"))
             self._stack = stack.pop_all()
         return self
 
@@ -88,6 +88,10 @@ class Deployment:
             process = self._start("worker", "worker", self.environ | variables, _first_cpus(cpus), stack)
             yield WorkerTree(process)
 
+    def make_queue(self, name: str) -> str:
+        """The URL of a new queue of the emulator."""
+        return str(self._sqs.create_queue(QueueName=name)["QueueUrl"])
+
     def upload(self, photo: Photo, order: str) -> str:
         """Upload a photo with the jobs of an order. Returns the photo's id."""
         query = urlencode({"jobs": json.dumps(ORDERS[order]), "filename": photo.path.name})
@@ -103,7 +107,7 @@ class Deployment:
                 view = self._request("GET", f"/v1/photos/{photo}?wait=20")
             if view["status"] == "failed":
                 raise RuntimeError(f"photo {photo} failed: {json.dumps(view['jobs'])}")
-        _wait_until("the queue is empty", self._is_queue_empty)
+        wait_until("the queue is empty", self._is_queue_empty)
 
     def fetch(self, photo: str) -> list[bytes]:
         """The bytes of every picture of a photo, in the order of its jobs."""
@@ -194,7 +198,7 @@ class WorkerTree:
         return session_cpu(self.session)
 
 
-def _wait_until(what: str, look: Any) -> None:
+def wait_until(what: str, look: Any) -> None:
     deadline = time.monotonic() + PATIENCE
     while not look():
         if time.monotonic() > deadline:

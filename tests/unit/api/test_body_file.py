@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from api.http import body_file as module
 from api.http.body_file import BodyFile
 
 DATA = bytes(range(256)) * 10
@@ -15,7 +14,7 @@ DATA = bytes(range(256)) * 10
 @pytest.mark.parametrize("written", [1, 7, 100, 5000])
 @pytest.mark.parametrize("read", [1, 99, 100, 5000])
 def test_what_was_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int, read: int) -> None:
-    monkeypatch.setattr(module, "PIECE", 100)
+    monkeypatch.setattr(BodyFile, "piece", 100)
     file = BodyFile(tmp_path)
     for start in range(0, len(DATA), written):
         file.write(DATA[start : start + written])
@@ -34,7 +33,7 @@ def test_what_was_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_pieces_have_no_names_and_are_removed_when_they_were_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PIECE", 1000)
+    monkeypatch.setattr(BodyFile, "piece", 1000)
 
     def pieces() -> int:
         return sum(link.resolve().is_relative_to(tmp_path) for link in Path("/proc/self/fd").iterdir())

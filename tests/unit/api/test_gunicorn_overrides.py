@@ -9,14 +9,14 @@ from importlib.metadata import version
 
 import pytest
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
-from gunicorn.http import message, parser, unreader, wsgi  # type: ignore[import-untyped]
+from gunicorn.http import body, message, parser, unreader, wsgi  # type: ignore[import-untyped]
 from gunicorn.workers import base, gthread  # type: ignore[import-untyped]
 
 from api.http.gunicorn_overrides import GunicornLog, Parser, Worker
 
 PLACES = {"ThreadWorker": gthread.ThreadWorker, "Worker": base.Worker, "Logger": Logger}
 PLACES |= {"gthread": gthread, "Parser": parser.Parser, "Unreader": unreader.Unreader, "wsgi": wsgi}
-PLACES |= {"HeaderPolicy": message.HeaderPolicy, "Response": wsgi.Response}
+PLACES |= {"HeaderPolicy": message.HeaderPolicy, "Response": wsgi.Response, "body": body}
 
 OVERRIDDEN = {
     "ThreadWorker.__init__": "5681b8b542ea",
@@ -32,6 +32,7 @@ OVERRIDDEN = {
     "Logger.exception": "091e2238cd98",
 }
 RELIED_ON = {
+    "body.LengthReader": "3b01bc7c21a2",
     "Parser.finish_body": "54c5d0d28c26",
     "Unreader.take_buffered": "89cef5e60e6f",
     "HeaderPolicy._apply_header_policy": "ac812cc2fe6b",

@@ -128,7 +128,7 @@ class World:
         return record, change(record)
 
     def accept(self, tmp_path: Path, ids: ReservedIds, dedupe: bool = False) -> PhotoRecord:
-        with Spool(tmp_path, limit=1000) as spool:
+        with Spool.create(tmp_path, limit=1000) as spool:
             Image.new("L", (2, 2)).save(spool, "PNG")
             incoming = Incoming(spool, "a.png")
             upload = Upload([incoming], [MetadataJob()], None, {}, dedupe, None)

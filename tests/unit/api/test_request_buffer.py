@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import re
 import socket
 import tempfile
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from api.http.body_end import ChunkedEnd, LengthEnd
+from api.http.body_file import BodyFile
 from api.http.request_buffer import MAX_HEAD, RequestBuffer
 from api.http.time_limits import TimeLimit
 
@@ -154,6 +156,58 @@ def test_a_body_that_ends_early_can_be_read_as_far_as_it_came(pair: Pair) -> Non
     assert buffer.receive_body()
     assert buffer.read(100) == b"hel"
     assert buffer.read(100) == b""
+
+
+def test_a_body_that_is_one_photo_is_taken_as_a_file_with_its_hash(pair: Pair) -> None:
+    buffer, theirs = pair
+    theirs.sendall(GET + b"ph")
+    assert buffer.receive_head()
+    assert buffer.read(len(GET)) == GET
+    buffer.expect_body(LengthEnd(5))
+    buffer.begin_body(LIMIT, most=100, is_photo=True)
+    assert buffer.take_photo() is None, "not complete"
+    theirs.sendall(b"otoGET /next")
+    assert buffer.receive_body()
+
+    taken = buffer.take_photo()
+
+    assert taken
+    with taken.file as file:
+        assert file.read() == b"photo"
+    assert (taken.size, taken.sha256) == (5, hashlib.sha256(b"photo").hexdigest())
+    assert buffer.take_photo() is None, "taken already"
+    assert buffer.on_disk == 0
+    buffer.begin_request(b"")
+    assert not buffer.receive_head()
+    assert buffer.starts_with(re.compile(b"GET /next"))
+
+
+def test_a_photo_of_several_pieces_size_is_one_file(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BodyFile, "piece", 2)
+    buffer, theirs = pair
+    buffer.expect_body(LengthEnd(5))
+    buffer.begin_body(LIMIT, most=100, is_photo=True)
+    theirs.sendall(b"photo")
+    assert buffer.receive_body()
+
+    taken = buffer.take_photo()
+
+    assert taken
+    with taken.file as file:
+        assert file.read() == b"photo"
+
+
+def test_a_photo_that_is_not_complete_is_read_as_any_body(pair: Pair) -> None:
+    buffer, theirs = pair
+    buffer.expect_body(LengthEnd(5))
+    buffer.begin_body(LIMIT, most=100, is_photo=True)
+    theirs.sendall(b"pho")
+    assert not buffer.receive_body()
+    theirs.close()
+    assert buffer.receive_body()
+
+    assert buffer.take_photo() is None
+    assert buffer.read(100) == b"pho"
 
 
 def test_a_body_without_an_end_is_collected_up_to_the_limit(pair: Pair) -> None:

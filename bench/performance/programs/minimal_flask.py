@@ -1,0 +1,32 @@
+"""The least that an upload can cost: a Flask app with one route and three calls to AWS, under gunicorn's own threads.
+
+It checks nothing and remembers nothing: no key, no limits, no type, no sha256, no retry, no repeated request. A body is
+held in memory. The clients do no work that the calls do not need.
+
+    gunicorn bench.performance.programs.minimal_flask:app --worker-class gthread --threads 8
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+
+import boto3
+from botocore.config import Config
+from flask import Flask, Response, request
+
+app = Flask(__name__)
+
+LEAN = Config(parameter_validation=False, request_checksum_calculation="when_required")
+s3, dynamodb, sqs = (boto3.client(service, config=LEAN) for service in ("s3", "dynamodb", "sqs"))
+BUCKET, TABLE, QUEUE = (os.environ[f"MINIMAL_{name}"] for name in ("BUCKET", "TABLE", "QUEUE_URL"))
+
+
+@app.post("/v1/photos")
+def upload() -> Response:
+    photo_id = str(uuid.uuid4())
+    body = request.files["photo"].read() if request.mimetype == "multipart/form-data" else request.get_data()
+    s3.put_object(Bucket=BUCKET, Key=f"minimal/{photo_id}", Body=body, ContentType="image/jpeg")
+    dynamodb.put_item(TableName=TABLE, Item={"pk": {"S": f"minimal#{photo_id}"}, "size": {"N": str(len(body))}})
+    sqs.send_message(QueueUrl=QUEUE, MessageBody=f'{{"photo": "{photo_id}"}}')
+    return Response(f'{{"id": "{photo_id}"}}', 202, content_type="application/json")
