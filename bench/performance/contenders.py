@@ -29,6 +29,9 @@ class Contender(Protocol):
     def run(self, photo: Photo, order: str, times: int) -> float:
         """Carry out an order so many times. Returns the mean CPU seconds of one. Raises CannotDoIt."""
 
+    def results(self, photo: Photo, order: str) -> list[bytes]:
+        """Carry out an order once. Returns the files of its pictures. Raises CannotDoIt."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
@@ -62,6 +65,11 @@ class Worker:
         self._deployment.wait_for(photos)
         return (self._worker.cpu() - before) / times
 
+    def results(self, photo: Photo, order: str) -> list[bytes]:
+        uploaded = self._deployment.upload(photo, order)
+        self._deployment.wait_for([uploaded])
+        return self._deployment.fetch(uploaded)
+
 
 class Program:
     """A program of `programs/`, which gets its orders line by line."""
@@ -87,11 +95,14 @@ class Program:
     def run(self, photo: Photo, order: str, times: int) -> float:
         before = session_cpu(self._process.pid)
         for _ in range(times):
-            self.do(photo, order)
+            self._do(photo, order)
         return (session_cpu(self._process.pid) - before) / times
 
-    def do(self, photo: Photo, order: str) -> Path:
-        """Carry out an order once. Returns the folder of its results."""
+    def results(self, photo: Photo, order: str) -> list[bytes]:
+        self._do(photo, order)
+        return [file.read_bytes() for file in sorted(self._out.glob("*.jpg"))]
+
+    def _do(self, photo: Photo, order: str) -> None:
         assert self._process.stdin is not None
         asked = {"order": order, "photo": str(photo.path), "out": str(self._out)}
         self._process.stdin.write(json.dumps(asked) + "\n")
@@ -99,7 +110,6 @@ class Program:
         answer = self._answer()
         if answer != "done":
             raise CannotDoIt(answer.removeprefix("failed ") or f"{self.name} ended")
-        return self._out
 
     def _answer(self) -> str:
         assert self._process.stdout is not None

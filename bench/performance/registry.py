@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.performance.bench import Bench
-from bench.performance.measures import api, worker
+from bench.performance.measures import api, quality, worker
 
 
 @dataclass(frozen=True)
@@ -21,5 +21,6 @@ class Measure:
 
 MEASURES: Mapping[str, Measure] = {
     "worker": Measure("CPU of the worker for one order, beside peers", worker.measure, worker.lines),
+    "quality": Measure("SSIM and PSNR of each picture, beside peers", quality.measure, quality.lines),
     "api": Measure("CPU of the API for one upload, beside a minimal app", api.measure, api.lines),
 }

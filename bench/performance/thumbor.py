@@ -73,27 +73,37 @@ class Thumbor:
     def run(self, photo: Photo, order: str, times: int) -> float:
         before = session_cpu(self._process.pid)
         for _ in range(times):
-            for request in REQUESTS[order]:
-                self._get(f"/unsafe/{request}/{photo.path.as_posix().lstrip('/')}")
+            self._do(photo, order)
         return (session_cpu(self._process.pid) - before) / times
 
-    def _get(self, target: str) -> None:
+    def results(self, photo: Photo, order: str) -> list[bytes]:
+        return self._do(photo, order)[:-1]  # without the metadata
+
+    def _do(self, photo: Photo, order: str) -> list[bytes]:
+        if order not in REQUESTS:
+            raise CannotDoIt(order)
+        return [self._get(f"/unsafe/{request}/{photo.path.as_posix().lstrip('/')}") for request in REQUESTS[order]]
+
+    def _get(self, target: str) -> bytes:
         connection = http.client.HTTPConnection(HOST, self._port, timeout=PATIENCE)
         try:
             connection.request("GET", target)
             answer = connection.getresponse()
-            answer.read()
+            data = answer.read()
         finally:
             connection.close()
         if answer.status != http.client.OK:
             raise CannotDoIt(f"{answer.status} {answer.reason}")
+        return data
 
     def _wait(self) -> None:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                return self._get("/healthcheck")
+                self._get("/healthcheck")
             except OSError:
                 if time.monotonic() > deadline or self._process.poll() is not None:
                     raise
                 time.sleep(0.1)
+            else:
+                return

@@ -6,15 +6,11 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from bench.performance import peers
 from bench.performance.bench import Bench
-from bench.performance.contenders import Contender, Worker, bare_pillow
+from bench.performance.lineup import OURS, lineup
 from bench.performance.rounds import Cpu, interleave
 from bench.performance.spread import Spread
 from bench.performance.tables import head, line
-
-OURS = "Darkroom"
-BEFORE = "Darkroom before"
 
 PHOTOS = ("s7", "oppo", "leica", "progressive", "png", "heic")
 
@@ -24,21 +20,14 @@ SMALL_TIMES = 4
 
 def measure(bench: Bench) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
-        workers: list[Contender] = [Worker(OURS, bench.directory / "ours")]
-        if bench.against is not None:
-            workers.append(Worker(BEFORE, bench.directory / "against", bench.against))
-        others: list[Contender] = [bare_pillow(bench.directory)]
-        if bench.peers:
-            others += [start(bench.directory) for start in peers.PEERS.values()]
-        for contender in (*workers, *others):
-            stack.enter_context(contender)
+        contenders = [stack.enter_context(contender) for contender in lineup(bench)]
         found: dict[str, Cpu] = {}
         made = [photo.name for photo in bench.photos((*PHOTOS, "small")) if photo.made]
         for photo in bench.photos(PHOTOS):
-            found[f"{photo.name} mixed"] = interleave([*workers, *others], photo, "mixed", bench.rounds, bench.times)
+            found[f"{photo.name} mixed"] = interleave(contenders, photo, "mixed", bench.rounds, bench.times)
         for photo in bench.photos(("small",)):
-            found["small web"] = interleave(workers, photo, "web", bench.rounds, SMALL_TIMES * bench.times)
-        versions = {contender.name: contender.versions for contender in others}
+            found["small web"] = interleave(contenders, photo, "web", bench.rounds, SMALL_TIMES * bench.times)
+        versions = {contender.name: contender.versions for contender in contenders}
     return {"versions": versions, "rounds": bench.rounds, "times": bench.times, "made_in_code": made, "cpu": found}
 
 

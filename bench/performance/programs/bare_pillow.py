@@ -75,7 +75,7 @@ def main() -> None:
         asked = json.loads(line)
         try:
             ORDERS[asked["order"]](Path(asked["photo"]), Path(asked["out"]))
-        except (OSError, ValueError) as error:
+        except (KeyError, OSError, ValueError) as error:
             print("failed", type(error).__name__, str(error).replace("\n", " "), flush=True)
         else:
             print("done", flush=True)

@@ -56,7 +56,7 @@ def main() -> None:
         asked = json.loads(line)
         try:
             ORDERS[asked["order"]](Path(asked["photo"]), Path(asked["out"]))
-        except pyvips.Error as error:
+        except (KeyError, pyvips.Error) as error:
             print("failed", type(error).__name__, str(error).replace("\n", " "), flush=True)
         else:
             print("done", flush=True)
