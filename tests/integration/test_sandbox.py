@@ -33,7 +33,7 @@ from worker.child import landlock, seccomp
 from worker.child.limits import CPU_SLACK, MOST_FILES, ChildLimits, allow_cpu_time
 from worker.child.process import Child
 from worker.child.protocol import Failure
-from worker.child.sandbox import FILES, SYSTEM_CALLS, enter, without_secrets
+from worker.child.sandbox import FILES, SYSTEM_CALLS, enter, harmless_environ, without_secrets
 from worker.photo.resampling import resample
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no such sandbox")
@@ -317,6 +317,16 @@ def test_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     with without_secrets():
         assert not [name for name in os.environ if name.startswith(("AWS_", "DARKROOM_"))]
     assert os.environ["AWS_SECRET_ACCESS_KEY"] == "secret"
+
+
+def test_children_have_huge_pages_unless_the_operator_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    assert "GLIBC_TUNABLES" in in_the_sandbox(environment)
+    with without_secrets():
+        assert os.environ["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
+    assert "GLIBC_TUNABLES" not in os.environ
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=0")
+    assert harmless_environ()["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=0"
 
 
 INPUTS: dict[str, dict[str, str]] = {

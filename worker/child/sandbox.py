@@ -25,8 +25,16 @@ from pathlib import Path
 from worker.child import landlock, limits, seccomp
 from worker.child.limits import ChildLimits
 
-KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_", "LD_", "DYLD_", "MALLOC_", "PYTHON", "VIRTUAL_ENV")
+KEPT_VARIABLES = (
+    *("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_", "LD_", "DYLD_"),
+    *("MALLOC_", "GLIBC_", "PYTHON", "VIRTUAL_ENV"),
+)
 """Prefixes of the variables that a child needs. The other variables include the worker's credentials."""
+
+ADDED_VARIABLES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""glibc then asks the kernel for huge pages (2 MB, transparent_hugepage=madvise). A picture of 12 megapixels has 48 MB.
+With pages of 4 KB, a filter job on it takes 240 ms of CPU time, with huge pages 170 ms. Other C libraries, and glibc
+before 2.35, ignore the variable."""
 
 LIMITS = "limits of memory and CPU time"
 SYSTEM_CALLS = "no system calls but those that photos need (seccomp)"
@@ -45,18 +53,22 @@ _status: int | None = None
 
 
 def harmless_environ() -> dict[str, str]:
-    """The variables that children may see."""
-    return {name: value for name, value in os.environ.items() if name.startswith(KEPT_VARIABLES)}
+    """The environment of children: the variables of this process that they may see, and those added for them."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT_VARIABLES)}
+    return ADDED_VARIABLES | kept
 
 
 @contextlib.contextmanager
 def without_secrets() -> Iterator[None]:
-    """Hide all other variables for a while. Use it at the start of the process, while there is one thread."""
+    """Have the environment of children for a while. Use it at the start of the process, while there is one thread."""
     saved = dict(os.environ)
     try:
         _forget_secrets()
+        os.environ.update(ADDED_VARIABLES | os.environ)
         yield
     finally:
+        for name in os.environ.keys() - saved.keys():
+            del os.environ[name]
         os.environ.update(saved)
 
 
