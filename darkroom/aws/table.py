@@ -13,8 +13,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
-from decimal import Decimal
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
@@ -141,14 +140,21 @@ class Table:
 
         Pages of the shards come in turn, with the shards in random order.
         """
+        return self._due_until(now(), shards, page)
+
+    def unfinished(self, page: int = 5) -> Iterator[str]:
+        """Ids of photos that have unfinished work, in an order that is random for the shards of the index."""
+        return self._due_until(now() + timedelta(days=365), range(SHARDS), page)
+
+    def _due_until(self, until: datetime, shards: Iterable[int], page: int) -> Iterator[str]:
         query: dict[str, Any] = {
             "TableName": self._name,
             "IndexName": "due",
-            "KeyConditionExpression": "#shard = :shard AND due_at <= :now",
+            "KeyConditionExpression": "#shard = :shard AND due_at <= :until",
             "ExpressionAttributeNames": {"#shard": "shard"},
             "Limit": page,
         }
-        at = Decimal(str(now().timestamp()))
+        at = seconds_of(until)
         order = list(shards)
         random.shuffle(order)
         starts: dict[int, dict[str, Any]] = {shard: {} for shard in order}
@@ -156,7 +162,7 @@ class Table:
             for shard, start in list(starts.items()):
                 with aws_errors("looking for overdue photos"):
                     answer = self._dynamodb.query(
-                        **query, **start, ExpressionAttributeValues={":shard": shard, ":now": at}
+                        **query, **start, ExpressionAttributeValues={":shard": shard, ":until": at}
                     )
                     ids = [_photo_in(item["pk"]) for item in answer["Items"]]
                 yield from ids

@@ -10,11 +10,15 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from darkroom.cli.terminal import asking, say, say_table
+from darkroom.cli.terminal import asking, counted, say, say_table
 from darkroom.errors import DarkroomError, SettingsError
+
+if TYPE_CHECKING:
+    from darkroom.backlog import Backlog
 
 DARKROOM_NAME = re.compile(r"^[ \t]*(?:export[ \t]+)?(DARKROOM_\w*)[ \t]*=", re.MULTILINE)
 """The name in a line of an .env file that sets one of our variables."""
@@ -72,29 +76,55 @@ def webhook_secret(owner: str) -> None:
 
 
 @click.command()
-def queue() -> None:
-    """Show how many messages wait in each queue.
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def queue(as_json: bool) -> None:
+    """Show how many messages wait in each queue, and how many seconds of work that is.
 
-    Also how many are in flight (a worker has received them), delayed, or in a dead-letter queue. Asks SQS with the
-    AWS_* and DARKROOM_* settings of the services. SQS's counts are approximate and up to a minute old. A message is an
-    order: all jobs of a photo that were requested together.
+    Also how many are in flight (a worker has received them), delayed, or in a dead-letter queue. Asks SQS and DynamoDB
+    with the AWS_* and DARKROOM_* settings of the services. SQS's counts are approximate and up to a minute old. A
+    message is an order: all jobs of a photo that were requested together.
+
+    The seconds of work are an estimate: orders that wait, times the mean cost of some orders. A worker with one CPU
+    needs about that many seconds for them. --json has more figures, such as the error of the mean.
 
     \b
     Examples:
       docker compose exec worker darkroom queue
       darkroom queue      (with `make run`: first the export line that it prints)
     """
-    from darkroom.aws.clients import make_clients
     from darkroom.aws.queue import depths
+    from darkroom.backlog import backlog
+    from darkroom.services import Services
     from darkroom.settings import read_settings
 
     settings = read_settings()
-    clients = make_clients(settings)
-    with asking(clients.sqs.meta.endpoint_url):
-        found = depths(settings, clients)
+    services = Services.connect(settings)
+    with asking(services.clients.sqs.meta.endpoint_url):
+        found = depths(settings, services.clients)
+        waiting = backlog(
+            services.table, [depth for depth in found if depth.queue in (settings.photos_queue, settings.ingest_queue)]
+        )
+    if as_json:
+        queues = [dataclasses.asdict(depth) for depth in found]
+        click.echo(json.dumps({"queues": queues, "backlog": dataclasses.asdict(waiting)}, indent=2))
+        return
     rows = [[depth.queue, str(depth.visible), str(depth.in_flight), str(depth.delayed)] for depth in found]
     say_table([["QUEUE", "WAITING", "IN FLIGHT", "DELAYED"], *rows])
-    click.echo("\nSQS's counts are approximate and up to a minute old. Queues named -dlq are dead-letter queues.")
+    click.echo(f"\n{_backlog_sentence(waiting)}")
+    click.echo("SQS's counts are approximate and up to a minute old. Queues named -dlq are dead-letter queues.")
+
+
+def _backlog_sentence(waiting: Backlog) -> str:
+    if not waiting.orders:
+        return "No orders wait."
+    orders = counted(waiting.orders, "order")
+    if waiting.seconds is None or waiting.mean_cost is None:
+        return f"{orders} wait. What they cost is not known: the records show no unfinished order."
+    error = f" (+- {waiting.error:.0%})" if waiting.error is not None else ""
+    return (
+        f"{orders} wait, about {waiting.seconds:,.0f} s of work for one CPU. "
+        f"An order takes {waiting.mean_cost:.2f} s on average{error}, from a sample of {waiting.sampled}."
+    )
 
 
 @click.command("check-settings")
