@@ -14,6 +14,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -25,6 +26,7 @@ from bench.performance.orders import ORDERS
 from bench.performance.photos import Photo
 from darkroom.local.emulator import HOST, Emulator, free_port
 from darkroom.settings import PROJECT
+from tests.support.fault_proxy import FaultProxy
 
 PATIENCE = 300.0
 
@@ -32,18 +34,25 @@ PATIENCE = 300.0
 class Deployment:
     """The emulator, the API and perhaps a worker of the checkout in `checkout`. A context manager.
 
-    `variables` are settings of API and worker. The API, the emulator and what starts them run on the last CPU, if there
-    are two or more, so that they disturb the worker little.
+    `settings` are environment variables of API and worker. The API and the emulator run on the last CPU, if there are
+    two or more, so that they disturb the worker little. With `watched`, API and worker reach the emulator through a
+    proxy each, which counts their requests: `api_proxy` and `worker_proxy`.
     """
 
-    def __init__(self, directory: Path, checkout: Path = PROJECT, **variables: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        checkout: Path = PROJECT,
+        settings: Mapping[str, str] | None = None,
+        watched: bool = False,
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._checkout = checkout
-        self._variables = variables
+        self._watched = watched
+        self._settings = settings or {}
         self._emulator = Emulator(directory / "aws")
         self._stack = contextlib.ExitStack()
-        self.worker: WorkerTree | None = None
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -58,7 +67,7 @@ class Deployment:
                 "DARKROOM_PORT": str(self.port),
                 "DARKROOM_SPOOL_DIR": str(self._directory / "spool"),
                 "DARKROOM_POLL_WAIT": "2",
-                **self._variables,
+                **self._settings,
             }  # fmt: skip
             (self._directory / "spool").mkdir()
             self._run("darkroom", "provision")
@@ -69,7 +78,12 @@ class Deployment:
                 aws_access_key_id="test",
                 aws_secret_access_key="test",
             )
-            self.api_session = self._start("api", "api", self.environ, _helpers_cpus(), stack).pid
+            api_environ, self._worker_environ = self.environ, self.environ
+            if self._watched:
+                self.api_proxy, self.worker_proxy = (stack.enter_context(FaultProxy(self.url)) for _ in range(2))
+                api_environ = self.environ | {"AWS_ENDPOINT_URL": self.api_proxy.url}
+                self._worker_environ = self.environ | {"AWS_ENDPOINT_URL": self.worker_proxy.url}
+            self.api_session = self._start("api", "api", api_environ, _helpers_cpus(), stack).pid
             wait_until("the API answers", lambda: self._answers("/healthz"))
             self._stack = stack.pop_all()
         return self
@@ -85,7 +99,7 @@ class Deployment:
     def start_worker(self, cpus: int = 1, **variables: str) -> Iterator[WorkerTree]:
         """A worker that sees so many CPUs. It ends with the context."""
         with contextlib.ExitStack() as stack:
-            process = self._start("worker", "worker", self.environ | variables, _first_cpus(cpus), stack)
+            process = self._start("worker", "worker", self._worker_environ | variables, _first_cpus(cpus), stack)
             yield WorkerTree(process)
 
     def make_queue(self, name: str) -> str:
@@ -109,6 +123,25 @@ class Deployment:
                 raise RuntimeError(f"photo {photo} failed: {json.dumps(view['jobs'])}")
         wait_until("the queue is empty", self._is_queue_empty)
 
+    def last_completed(self, photos: Sequence[str]) -> float:
+        """When the last of these photos was completed, in seconds since the epoch.
+
+        Takes the events of all photos from the queue.
+        """
+        missing, latest = set(photos), 0.0
+        deadline = time.monotonic() + PATIENCE
+        while missing and time.monotonic() < deadline:
+            answer = self._sqs.receive_message(QueueUrl=self._queue("events"), MaxNumberOfMessages=10)
+            for message in answer.get("Messages", []):
+                event = json.loads(message["Body"])
+                if event["data"]["id"] in missing:
+                    missing.remove(event["data"]["id"])
+                    latest = max(latest, datetime.fromisoformat(event["timestamp"]).timestamp())
+                self._sqs.delete_message(QueueUrl=self._queue("events"), ReceiptHandle=message["ReceiptHandle"])
+        if missing:
+            raise TimeoutError(f"no event within {PATIENCE:g} s for {', '.join(missing)}")
+        return latest
+
     def fetch(self, photo: str) -> list[bytes]:
         """The bytes of every picture of a photo, in the order of its jobs."""
         jobs = self._request("GET", f"/v1/photos/{photo}")["jobs"]
@@ -117,12 +150,12 @@ class Deployment:
 
     def _is_queue_empty(self) -> bool:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        attributes = self._sqs.get_queue_attributes(QueueUrl=self._photos_queue(), AttributeNames=names)["Attributes"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._queue("photos"), AttributeNames=names)["Attributes"]
         return all(int(attributes[name]) == 0 for name in names)
 
-    def _photos_queue(self) -> str:
+    def _queue(self, name: str) -> str:
         urls: list[str] = self._sqs.list_queues()["QueueUrls"]
-        return next(url for url in urls if url.endswith("-photos"))
+        return next(url for url in urls if url.endswith(f"-{name}"))
 
     def _request(self, method: str, target: str, body: bytes = b"", content_type: str = "") -> dict[str, Any]:
         connection = http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE)

@@ -53,10 +53,8 @@ class References:
             found = np.asarray(image.convert("RGB"), np.float32)
         height, width = found.shape[:2]
         references = self._covers(width, height) if kind == "cover" else [self._scaled(width, height, kind == "sepia")]
-        psnr, nearest = max(
-            ((_psnr(found, reference), reference) for reference in references), key=lambda pair: pair[0]
-        )
-        return Fidelity(_ssim(found @ LUMA, nearest @ LUMA), psnr, width, height, len(data))
+        best, nearest = max(((psnr(found, reference), reference) for reference in references), key=lambda pair: pair[0])
+        return Fidelity(ssim(found @ LUMA, nearest @ LUMA), best, width, height, len(data))
 
     def _scaled(self, width: int, height: int, sepia: bool = False) -> Pixels:
         pixels = self._resampled((width, height), (0, 0, *self._size))
@@ -80,11 +78,13 @@ KINDS = ("1600 wide", "800 wide", "cover", "sepia")
 """The pictures of the order `mixed`, in its order."""
 
 
-def _psnr(one: Pixels, other: Pixels) -> float:
+def psnr(one: Pixels, other: Pixels) -> float:
+    """In dB, of values from 0 to 255."""
     return float(10 * np.log10(255**2 / max(1e-12, np.mean((one - other) ** 2, dtype=np.float64))))
 
 
-def _ssim(one: Any, other: Any) -> float:
+def ssim(one: Any, other: Any) -> float:
+    """Of two planes with values from 0 to 255, such as `pixels @ LUMA`."""
     one, other = one.astype(np.float64), other.astype(np.float64)
     mean, mean_other = _blurred(one), _blurred(other)
     variance = _blurred(one * one) - mean**2

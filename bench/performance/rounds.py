@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bench.performance.contenders import CannotDoIt, Contender
 from bench.performance.photos import Photo
@@ -26,12 +26,3 @@ def interleave(contenders: Sequence[Contender], photo: Photo, order: str, rounds
         for contender in able[first:] + able[:first]:
             cpu[contender.name].append(contender.run(photo, order, times))
     return cpu
-
-
-def median_ratios(cpu: Mapping[str, Sequence[float]], of: str) -> dict[str, list[float]]:
-    """CPU of one contender / CPU of each other, round by round."""
-    return {
-        name: [own / other for own, other in zip(cpu[of], values, strict=True)]
-        for name, values in cpu.items()
-        if name != of and values and cpu[of]
-    }

@@ -32,10 +32,10 @@ def measure(bench: Bench) -> dict[str, Any]:
     photo = bench.photo("s7")
     assert photo is not None  # it is made in code where there is no real one
     with contextlib.ExitStack() as stack:
-        ours = stack.enter_context(Deployment(bench.directory / "api", **LIMITS))
+        ours = stack.enter_context(Deployment(bench.directory / "api", settings=LIMITS))
         servers = {MINIMAL: stack.enter_context(_minimal(ours, bench.directory)), OURS: (ours.port, ours.api_session)}
         if bench.against is not None:
-            before = stack.enter_context(Deployment(bench.directory / "api-before", bench.against, **LIMITS))
+            before = stack.enter_context(Deployment(bench.directory / "api-before", bench.against, LIMITS))
             servers[BEFORE] = before.port, before.api_session
         bodies = {"raw": _raw(photo.path), "multipart": _multipart(photo.path)}
         found = {kind: _interleave(servers, send, bench.rounds) for kind, send in bodies.items()}

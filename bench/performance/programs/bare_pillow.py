@@ -38,6 +38,11 @@ def mixed(photo: Path, out: Path) -> None:
     (out / "4.json").write_text(json.dumps({"exif": exif | details, "colours": palette}, default=str))
 
 
+def width800(photo: Path, out: Path) -> None:
+    with Image.open(photo) as image:
+        _save(_upright_width(image, 800), out / "0.jpg")
+
+
 def sepia(photo: Path, out: Path) -> None:
     with Image.open(photo) as image:
         _save(ImageOps.exif_transpose(image).convert("RGB").convert("RGB", SEPIA), out / "0.jpg", optimize=False)
@@ -65,7 +70,7 @@ def _save(image: Image.Image, path: Path, optimize: bool = True) -> None:
     image.save(path, "JPEG", quality=80, optimize=optimize)
 
 
-ORDERS: dict[str, Callable[[Path, Path], None]] = {"mixed": mixed, "sepia": sepia}
+ORDERS: dict[str, Callable[[Path, Path], None]] = {"mixed": mixed, "width800": width800, "sepia": sepia}
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 // The orders with sharp, as its documentation does it: one input, a clone for each result.
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import readline from "node:readline";
@@ -26,7 +26,14 @@ async function mixed(photo, out) {
   await writeFile(path.join(out, "4.json"), JSON.stringify(plain));
 }
 
-const ORDERS = { mixed };
+// From memory to memory.
+const read = new Map();
+async function width800(photo) {
+  if (!read.has(photo)) read.set(photo, await readFile(photo));
+  await sharp(read.get(photo)).rotate().resize({ width: 800 }).jpeg({ quality: 80 }).toBuffer();
+}
+
+const ORDERS = { mixed, width800 };
 
 console.log(JSON.stringify({ sharp: sharp.versions.sharp, libvips: sharp.versions.vips, node: process.versions.node }));
 for await (const line of readline.createInterface({ input: process.stdin })) {

@@ -1,0 +1,105 @@
+"""Whether pixels wait for AWS: orders a second on two CPUs and on one, and how busy a CPU is when AWS is slow."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bench.performance.bench import Bench
+from bench.performance.cpu_time import session_cpu
+from bench.performance.deployment import Deployment, WorkerTree
+from bench.performance.photos import Photo
+from bench.performance.spread import Spread
+from bench.performance.tables import head, line
+from tests.support.fault_proxy import delay
+
+ORDER = "mixed"
+DELAY = 0.03
+"""Seconds added to each call of AWS."""
+
+TIMES = 4
+"""Orders for each one of other measures: the end of a backlog, when CPUs run out of work, counts less."""
+
+
+def measure(bench: Bench) -> dict[str, Any]:
+    photo = bench.photo("s7")
+    assert photo is not None  # it is made in code where there is no real one
+    with contextlib.ExitStack() as stack:
+        near = {
+            cpus: _start(stack, Deployment(bench.directory / f"cpus-{cpus}"), cpus, photo)
+            for cpus in sorted({1, min(2, os.cpu_count() or 1)})
+        }
+        far = Deployment(bench.directory / "far", watched=True)
+        far_worker = _start(stack, far, 1, photo)[1]
+        far.worker_proxy.rule("*", delay(DELAY))
+        times = TIMES * bench.times
+        rates: dict[str, list[dict[str, float]]] = {str(cpus): [] for cpus in near}
+        busy = []
+        for _ in range(bench.rounds):
+            for cpus, (deployment, worker) in near.items():
+                rates[str(cpus)].append(_run(deployment, worker, photo, times))
+            with _on_the_helpers_cpu():  # here runs the proxy
+                busy.append(_run(far, far_worker, photo, times))
+    return {"orders": times, "delay": DELAY, "near": rates, "far": busy}
+
+
+def _start(
+    stack: contextlib.ExitStack, deployment: Deployment, cpus: int, photo: Photo
+) -> tuple[Deployment, WorkerTree]:
+    stack.enter_context(deployment)
+    worker = stack.enter_context(deployment.start_worker(cpus))
+    deployment.wait_for([deployment.upload(photo, ORDER) for _ in range(2 * cpus)])
+    worker.halt()
+    return deployment, worker
+
+
+def _run(deployment: Deployment, worker: WorkerTree, photo: Photo, times: int) -> dict[str, float]:
+    """`seconds` from the moment when the worker goes on until the last photo is completed, and CPU seconds in them."""
+    photos = [deployment.upload(photo, ORDER) for _ in range(times)]
+    began, cpu, emulator = time.time(), worker.cpu(), session_cpu(deployment.emulator_session)
+    worker.go_on()
+    deployment.wait_for(photos)
+    worker_cpu, emulator_cpu = worker.cpu() - cpu, session_cpu(deployment.emulator_session) - emulator
+    worker.halt()
+    seconds = deployment.last_completed(photos) - began
+    return {"seconds": seconds, "worker": worker_cpu, "emulator": emulator_cpu}
+
+
+@contextlib.contextmanager
+def _on_the_helpers_cpu() -> Iterator[None]:
+    """Run this process, and so the proxy, on the last CPU."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def lines(found: Mapping[str, Any]) -> list[str]:
+    table = head("worker", "orders a second", "busy share of its CPUs", "CPU of the emulator for each of the worker")
+    for cpus, runs in found["near"].items():
+        table.append(line(f"{cpus} CPU{'s' * (cpus != '1')}", *_cells(runs, found["orders"], int(cpus))))
+    label = f"1 CPU, {1000 * found['delay']:g} ms added to each call of AWS"
+    table.append(line(label, *_cells(found["far"], found["orders"], 1)))
+    if "2" in found["near"]:
+        table += ["", f"Two CPUs / one: {speed_up(found):.2f}."]
+    return table
+
+
+def speed_up(found: Mapping[str, Any]) -> Spread:
+    """Orders a second on two CPUs / on one."""
+    return Spread.of_ratios(*([run["seconds"] for run in found["near"][cpus]] for cpus in ("1", "2")))
+
+
+def busy(runs: list[Mapping[str, float]], cpus: int) -> Spread:
+    return Spread.of([run["worker"] / run["seconds"] / cpus for run in runs])
+
+
+def _cells(runs: list[Mapping[str, float]], orders: int, cpus: int) -> list[str]:
+    rates = Spread.of([orders / run["seconds"] for run in runs])
+    emulator = Spread.of([run["emulator"] / run["worker"] for run in runs])
+    return [f"{rates:.2f}", f"{busy(runs, cpus):.0%}", f"{emulator:.2f}"]
