@@ -48,17 +48,22 @@ def _jpeg(image: Image.Image, file: BinaryIO, output: Output, exif: bytes) -> No
 
 
 def _png(image: Image.Image, file: BinaryIO, _output: Output, exif: bytes) -> None:
-    image.save(file, "PNG", exif=exif)
+    """Level 3 of 1..9. On three photos 800 pixels wide it takes 37 percent of the time of level 6, Pillow's default,
+    and the files are 5 percent larger. For a page of text it takes 63 percent, and the file is 8 percent smaller.
+    Pillow's wheels contain zlib-ng, so no other library is needed."""
+    image.save(file, "PNG", compress_level=3, exif=exif)
 
 
 def _webp(image: Image.Image, file: BinaryIO, output: Output, exif: bytes) -> None:
-    """Method 4 of 0..6 is libwebp's default balance of time and size."""
+    """Method 4 of 0..6. On three photos 800 pixels wide, method 2 takes 45 percent of its time, loses 0.3 dB and makes
+    files 3 percent larger. Method 6 takes twice its time and makes files 4 percent smaller."""
     image.save(file, "WEBP", quality=80 if output.quality is None else output.quality, method=4, exif=exif)
 
 
 def _avif(image: Image.Image, file: BinaryIO, output: Output, exif: bytes) -> None:
-    """Speed 8 of 0..10. Measured on one thread, a photo of 12 megapixels takes a third of the time that it takes with
-    speed 6, Pillow's default, and the file is at most 5 percent larger."""
+    """Speed 8 of 0..10. On three photos 800 pixels wide, speed 6, Pillow's default, takes 3 times as long, makes files
+    5 percent smaller and gains 0.4 dB. Speed 9 takes 28 percent of the time, makes files 6 percent larger and loses
+    0.25 dB."""
     quality = 60 if output.quality is None else output.quality
     image.save(file, "AVIF", quality=quality, speed=8, codec="aom", subsampling="4:2:0", max_threads=1, exif=exif)
 
