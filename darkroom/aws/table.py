@@ -21,7 +21,7 @@ import structlog
 from darkroom.aws.clients import Clients
 from darkroom.aws.cursors import cursor_after, dead_letter_cursor, read_cursor, read_dead_letter_cursor
 from darkroom.aws.failures import aws_errors
-from darkroom.aws.items import SHARDS, item_of, key_of, note_written, photo_of, seconds_of
+from darkroom.aws.items import SHARDS, item_of, key_of, note_written, photo_of, seconds_of, unpack
 from darkroom.aws.owner_lists import DEAD_LETTERS, PHOTOS, OwnerLists
 from darkroom.errors import FutureRecord, NotFound
 from darkroom.record.clock import now
@@ -57,7 +57,7 @@ class Table:
             if last_write != write_id:
                 return found
             # Our own write: its first answer was lost, and the SDK sent it again.
-            photo.version += 1
+            photo.version, photo.indexed_due_at = found.version, found.indexed_due_at
         return photo
 
     def new_item(self, photo: PhotoRecord) -> dict[str, Any]:
@@ -69,6 +69,12 @@ class Table:
         """Read a record, strongly consistent. Tombstones and expired photos are records, too."""
         item = self._item(photo_id)
         return photo_of(item) if item else None
+
+    def text(self, photo_id: str) -> bytes:
+        """The JSON of a record, also of one that this release cannot read. Raises NotFound."""
+        if item := self._item(photo_id):
+            return unpack(item["record"])
+        raise NotFound(f"there is no photo {photo_id}")
 
     def update(
         self, photo_id: str, change: Callable[[PhotoRecord], T], known: PhotoRecord | None = None
@@ -171,13 +177,14 @@ class Table:
                 else:
                     del starts[shard]
 
-    def postpone(self, photo_id: str, until: datetime | None) -> None:
+    def postpone(self, photo_id: str, until: datetime | None, version: int | None = None) -> None:
         """Set the time when the sweep looks at a photo next; None: not before its record is written again.
 
-        The record itself stays unchanged, so this works for records that this release cannot read.
+        The record itself stays unchanged, so this works for records that this release cannot read. `version`: do it
+        only if the record still has this version.
         """
         item = self._item(photo_id)
-        if item is None or "due_at" not in item:
+        if item is None or "due_at" not in item or version not in (None, item["version"]):
             return
         item |= {"due_at": seconds_of(until)} if until else {}
         if until is None:

@@ -12,7 +12,7 @@ import click
 
 from darkroom import __version__
 from darkroom.cli.dead_letter_commands import dead_letters
-from darkroom.cli.operator_commands import check_settings, key, provision, queue, versions, webhook_secret
+from darkroom.cli.operator_commands import check_settings, key, provision, queue, record, versions, webhook_secret
 from darkroom.cli.photo_commands import status, upload
 from darkroom.cli.terminal import say
 from darkroom.errors import DarkroomError
@@ -55,5 +55,5 @@ def main() -> None:
     """
 
 
-for command in (upload, status, queue, dead_letters, key, webhook_secret, check_settings, provision, versions):
+for command in (upload, status, queue, record, dead_letters, key, webhook_secret, check_settings, provision, versions):
     main.add_command(command)

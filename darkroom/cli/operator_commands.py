@@ -11,6 +11,7 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import click
 
@@ -125,6 +126,29 @@ def _backlog_sentence(waiting: Backlog) -> str:
         f"{orders} wait, about {waiting.seconds:,.0f} s of work for one CPU. "
         f"An order takes {waiting.mean_cost:.2f} s on average{error}, from a sample of {waiting.sampled}."
     )
+
+
+@click.command()
+@click.argument("photo", type=click.UUID)
+def record(photo: UUID) -> None:
+    """Print the record of PHOTO as JSON.
+
+    DynamoDB holds it compressed. This command reads it with the AWS_* and DARKROOM_* settings of the services, also if
+    a newer release wrote it.
+
+    \b
+    Example:
+      darkroom record 0198c5f2-6a7e-7c3d-9a51-1f0c6b2d4e88
+    """
+    from darkroom.aws.clients import make_clients
+    from darkroom.aws.table import Table
+    from darkroom.settings import read_settings
+
+    settings = read_settings()
+    clients = make_clients(settings)
+    with asking(clients.dynamodb.meta.endpoint_url):
+        text = Table(settings, clients).text(str(photo))
+    click.echo(json.dumps(json.loads(text), indent=2, ensure_ascii=False))
 
 
 @click.command("check-settings")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from darkroom.errors import ClaimLost, DarkroomError
 from darkroom.jobs.job_types import Job
@@ -44,6 +44,11 @@ class JobRecord(Stored):
     result: Result | None = None
     queued_at: datetime
     ended_at: datetime | None = None
+
+    @field_serializer("spec")
+    def _whole(self, spec: Job) -> dict[str, Any]:
+        """Specs are stored with their defaults, which may change in a later release."""
+        return spec.model_dump(mode="json", exclude_none=True)
 
     @property
     def unfinished(self) -> bool:

@@ -16,8 +16,8 @@ MAX_REFERENCE = 256
 MAX_KEYS = 20
 MAX_METADATA = 2048
 MAX_NUMBER = 1e37
-"""DynamoDB stores 38 digits (Amazon DynamoDB Developer Guide, "Numbers"), and a whole float comes back as an integer
-with all of its digits."""
+"""Events carry the numbers to stores of their receivers. A store may keep 38 digits, as DynamoDB does (Amazon DynamoDB
+Developer Guide, "Numbers")."""
 
 UNSENDABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """SQS refuses a message with any of these characters, and messages contain texts of callers and errors."""

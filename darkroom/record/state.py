@@ -53,8 +53,8 @@ class PhotoState(Stored):
     late_writes: LateWrites | None = None
     list_part: int = 0
     """The part of the owner's list that the photo is in (darkroom/aws/owner_lists.py)."""
-    version: int = 0
-    indexed_due_at: Decimal | None = None
+    version: int = Field(0, exclude=True)
+    indexed_due_at: Decimal | None = Field(None, exclude=True)
     """The time in the index `due`, in seconds. Like the version it belongs to the stored item, not to the record."""
 
     @property

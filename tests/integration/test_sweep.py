@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from darkroom.aws.table import Table
 from darkroom.errors import Unavailable
 from darkroom.outbox import Outbox
 from darkroom.record.clock import now
@@ -166,13 +167,7 @@ def make_unrepairable(stack: Stack, picture: bytes, trouble: str, since: datetim
     if trouble == "unreadable":
         stack.as_a_newer_release(photo)
     else:  # it expires later, and the index is not updated
-        stack.services.clients.dynamodb.update_item(
-            TableName=stack.services.settings.table,
-            Key={"pk": f"photo#{photo.id}"},
-            UpdateExpression="SET #record.expires_at = :past",
-            ExpressionAttributeNames={"#record": "record"},
-            ExpressionAttributeValues={":past": since.isoformat()},
-        )
+        stack.edit_record(photo, lambda record: record.update(expires_at=since.isoformat()))
 
 
 def test_a_postponed_photo_is_repaired_when_that_is_possible(stack: Stack, picture: bytes) -> None:
@@ -287,14 +282,19 @@ def test_an_unexpected_error_with_one_photo_does_not_hide_the_others(
     assert sends == [2, 2, 1, 2, 2]
 
 
+def refuse_to_postpone(*_: object) -> None:
+    raise Unavailable("the table does not answer")
+
+
 def test_a_photo_that_cannot_be_postponed_does_not_hide_the_others(
     stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("darkroom.aws.items.SHARDS", 1)
     photos = [overdue(stack.record(picture, [RESIZE])) for _ in range(5)]
-    photos[2].metadata = {"digits": 1e50}  # DynamoDB answers with more digits than boto3 takes
     for photo in photos:
         stack.services.table.create(photo)
+    stack.as_a_newer_release(photos[2])
+    monkeypatch.setattr(Table, "postpone", refuse_to_postpone)
     Sweeper(stack.services, threading.Event()).sweep_shards()
     del photos[2]
     assert [order.send_count for photo in photos for order in stack.look(photo).orders.values()] == [2, 2, 2, 2]

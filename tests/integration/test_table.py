@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,6 +16,7 @@ from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.labels import Metadata
 from darkroom.record.photo import PhotoRecord
+from tests.support.fake_api import run
 from tests.support.stack import Stack
 
 METADATA = {"type": "metadata"}
@@ -31,7 +33,7 @@ def test_a_record_reads_as_it_was_written(stack: Stack, picture: bytes) -> None:
     found = stack.look(photo)
     assert found.metadata == {"shot": 7, "ratio": 1.5, "good": True, "note": "", "none": None}
     assert found == photo
-    assert list(found.jobs) == list(photo.jobs)  # DynamoDB's own maps have no order
+    assert list(found.jobs) == list(photo.jobs)
 
 
 NUMBERS = ["1e37", "-1e37", "9.876543210123456e36", "12345678901234567890.5", "9007199254740992", "0.1", "-0.0"]
@@ -57,9 +59,7 @@ def test_every_number_that_is_accepted_can_be_stored(stack: Stack, picture: byte
 def test_default_values_are_not_stored_so_that_older_releases_can_read_the_record(stack: Stack, picture: bytes) -> None:
     photo = stack.record(picture, [METADATA, *MANY])
     stack.services.table.create(photo)
-    settings, dynamodb = stack.services.settings, stack.services.clients.dynamodb
-    item = dynamodb.get_item(TableName=settings.table, Key={"pk": f"photo#{photo.id}"})["Item"]
-    record: dict[str, Any] = item["record"]  # type: ignore[assignment]
+    record = stack.edit_record(photo, lambda _record: None)
     assert set(record) == {"id", "owner", "created_at", "original", "orders"}
     (order,) = record["orders"].values()
     assert set(order) == {"id", "due_at", "jobs"}
@@ -115,6 +115,21 @@ def test_a_record_of_a_newer_release_is_not_read_in_part(stack: Stack, picture: 
     stack.as_a_newer_release(photo)
     with pytest.raises(FutureRecord):
         stack.services.table.get(photo.id)
+
+
+def test_an_operator_can_read_every_record(stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in stack.environ.items():
+        monkeypatch.setenv(name, value)
+    photo = stack.record(picture, [METADATA], reference="caf\u00e9")
+    stack.services.table.create(photo)
+    stack.as_a_newer_release(photo)
+    shown = run("record", photo.id)
+    assert shown.exit_code == 0, shown.stderr
+    assert json.loads(shown.stdout)["colour"] == "blue"
+    assert '"reference": "caf\u00e9"' in shown.stdout
+    unknown = run("record", new_id())
+    assert (unknown.exit_code, unknown.stdout) == (1, "")
+    assert "Error: there is no photo" in unknown.stderr
 
 
 def test_a_change_that_raises_changes_nothing(stack: Stack, picture: bytes) -> None:

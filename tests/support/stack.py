@@ -6,11 +6,13 @@ import contextlib
 import hashlib
 import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from darkroom.aws.bucket import Bucket
+from darkroom.aws.items import pack, unpack
 from darkroom.aws.queue import Queue
 from darkroom.aws.write_check import MayWrite
 from darkroom.jobs.job_types import jobs_adapter
@@ -80,22 +82,27 @@ class Stack:
 
     def as_a_newer_release(self, photo: PhotoRecord) -> None:
         """Add an attribute to a record that this release does not know."""
-        self.services.clients.dynamodb.update_item(
-            TableName=self.services.settings.table,
-            Key={"pk": f"photo#{photo.id}"},
-            UpdateExpression="SET #record.colour = :blue",
-            ExpressionAttributeNames={"#record": "record"},
-            ExpressionAttributeValues={":blue": "blue"},
-        )
+        self.edit_record(photo, lambda record: record.update(colour="blue"))
 
     def as_this_release(self, photo: PhotoRecord) -> None:
         """Remove this attribute."""
-        self.services.clients.dynamodb.update_item(
-            TableName=self.services.settings.table,
-            Key={"pk": f"photo#{photo.id}"},
-            UpdateExpression="REMOVE #record.colour",
+        self.edit_record(photo, lambda record: record.pop("colour"))
+
+    def edit_record(self, photo: PhotoRecord, change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        """Change the JSON of a record, and nothing else of its item. Returns the JSON."""
+        table, key = self.services.settings.table, {"pk": f"photo#{photo.id}"}
+        dynamodb = self.services.clients.dynamodb
+        item: Any = dynamodb.get_item(TableName=table, Key=key)["Item"]
+        record: dict[str, Any] = json.loads(unpack(item["record"]))
+        change(record)
+        dynamodb.update_item(
+            TableName=table,
+            Key=key,
+            UpdateExpression="SET #record = :record",
             ExpressionAttributeNames={"#record": "record"},
+            ExpressionAttributeValues={":record": pack(json.dumps(record).encode())},
         )
+        return record
 
     def look(self, photo: PhotoRecord) -> PhotoRecord:
         found = self.services.table.get(photo.id)

@@ -109,7 +109,7 @@ class Sweeper:
             photo = self._clean_up(photo)
         if photo.indexed_due_at is not None and not photo.overdue:
             # The index has an earlier time than the record, or a photo that has expired since.
-            self._services.table.postpone(photo_id, photo.due_at)
+            self._services.table.postpone(photo_id, photo.due_at, photo.version)
 
     def _continue_work(self, photo: PhotoRecord) -> PhotoRecord:
         """Repair what keeps a photo's jobs from ending. Returns its record as it is then."""

@@ -1,0 +1,122 @@
+"""A photo's record as an item: what its writes cost, and what the sweep's index holds."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from darkroom.aws.items import item_of, note_written, pack, photo_of, unpack
+from darkroom.errors import FutureRecord
+from darkroom.jobs.job_types import jobs_adapter
+from darkroom.record.clock import now
+from darkroom.record.ids import new_id
+from darkroom.record.keys import original_key, result_key
+from darkroom.record.order import Claim
+from darkroom.record.photo import PhotoRecord
+from darkroom.record.stored import Original, Result
+from tests.support.records import LIMIT, MAX_ATTEMPTS, RESEND, only_order, photo
+
+WEB = [
+    {"type": "resize", "width": 200, "height": 200, "fit": "cover"},
+    {"type": "resize", "width": 800, "without_enlargement": True},
+    {"type": "resize", "width": 1600, "without_enlargement": True},
+    {"type": "metadata"},
+]
+
+
+def uploaded() -> PhotoRecord:
+    """A record as the API writes it for a photo of a phone with the preset `web`."""
+    photo_id = new_id()
+    original = Original(
+        key=original_key(photo_id),
+        filename="IMG_20250101_123456.jpg",
+        content_type="image/jpeg",
+        size=3_312_345,
+        sha256=hashlib.sha256(photo_id.encode()).hexdigest(),
+        width=4032,
+        height=3024,
+    )
+    record = PhotoRecord(id=photo_id, owner="some-owner", created_at=now(), original=original)
+    record.add_order(jobs_adapter.validate_python(WEB), RESEND, trace=new_id()).await_original(40)
+    return record
+
+
+def results(record: PhotoRecord, claim: Claim) -> dict[str, Result]:
+    return {
+        job_id: Result(
+            key=result_key(record.id, job_id, claim.fence, "jpg"),
+            filename=f"IMG_20250101_123456-{spec.type}.jpg",
+            content_type="image/jpeg",
+            size=123_456 + number,
+            sha256=hashlib.sha256(job_id.encode()).hexdigest(),
+            width=1600,
+            height=1200,
+            seconds={"decode": 0.0912, "resize": 0.0487, "encode": 0.0231, "store": 0.0344},
+            versions={"darkroom": "0.1.0", "pillow": "13.0.0"},
+        )
+        for number, (job_id, spec) in enumerate(claim.jobs.items())
+    }
+
+
+def written(record: PhotoRecord) -> dict[str, Any]:
+    """The item after a write of the record."""
+    item = item_of(record) | {"version": record.version + 1, "write_id": new_id()}
+    note_written(record, item)
+    return item
+
+
+def size(item: Mapping[str, Any]) -> int:
+    """Bytes of an item without maps and lists (Amazon DynamoDB Developer Guide, "DynamoDB item sizes and formats")."""
+    return sum(len(name) + _size(value) for name, value in item.items())
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, str | bytes):
+        return len(value.encode() if isinstance(value, str) else value)
+    assert isinstance(value, int | Decimal)
+    return math.ceil(len(str(value)) / 2) + 1
+
+
+def claimed(record: PhotoRecord) -> Claim:
+    return record.claim(only_order(record).id, MAX_ATTEMPTS, LIMIT, RESEND, new_id())
+
+
+def test_the_writes_of_a_photo_are_few_and_small():
+    record = uploaded()
+    created = written(record)
+    claim = claimed(record)
+    begun = written(record)
+    record.publish(claim, results(record, claim), last=True)
+    published = written(record)
+    # DynamoDB bills each KB of a write, and each change of an entry in an index.
+    assert [math.ceil(size(item) / 1024) for item in (created, begun, published)] == [1, 1, 2]
+    assert created["due_at"] == begun["due_at"]
+    assert "due_at" not in published
+    assert len({item["photo_list"] for item in (created, begun, published)}) == 1
+
+
+def test_a_record_reads_as_it_was_written():
+    record = uploaded()
+    record.metadata = {"shot": 7, "ratio": 1.5, "tiny": 5e-324, "large": -1e37, "good": True, "note": "", "none": None}
+    claim = claimed(record)
+    record.publish(claim, results(record, claim), last=True)
+    assert photo_of(written(record)) == record
+
+
+def test_specs_are_stored_with_their_defaults_and_nothing_else_is():
+    record = PhotoRecord.model_validate_json(unpack(item_of(uploaded())["record"]))
+    assert b'"kernel":"lanczos3"' in unpack(item_of(record)["record"])
+    assert b'"status"' not in unpack(item_of(record)["record"])
+
+
+@pytest.mark.parametrize(
+    "packed", [pack(b'{"colour":"blue"}'), pack(b"no JSON"), b"not zlib"], ids=["field", "text", "compression"]
+)
+def test_a_record_of_a_newer_release_is_refused(packed: bytes) -> None:
+    with pytest.raises(FutureRecord, match="written by a newer release"):
+        photo_of(written(photo()) | {"record": packed})
