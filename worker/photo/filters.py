@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PIL import Image, ImageEnhance, ImageFilter, ImageOps, ImageStat
+from PIL import Image, ImageFilter, ImageOps, ImageStat
 
 from darkroom.jobs.steps import (
     AutoContrast,
@@ -33,6 +33,9 @@ SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
 Source: W3C Filter Effects Module Level 1, section 13.2.
 """
 
+LUMA = (0.299, 0.587, 0.114)
+"""The weights of red, green and blue in the luma of ITU-R BT.601, as in Pillow's mode L."""
+
 
 def grayscale(image: Image.Image, _spec: Grayscale) -> Image.Image:
     """The luma of ITU-R BT.601, which is Pillow's mode L."""
@@ -41,13 +44,7 @@ def grayscale(image: Image.Image, _spec: Grayscale) -> Image.Image:
 
 def sepia(image: Image.Image, spec: Sepia) -> Image.Image:
     """Multiply each pixel by amount * SEPIA + (1 - amount) * identity."""
-    amount = spec.amount
-    matrix: tuple[float, ...] = ()
-    for row, weights in enumerate(SEPIA):
-        identity_row = [1.0 if row == column else 0.0 for column in range(3)]
-        mixed = (amount * weight + (1 - amount) * same for weight, same in zip(weights, identity_row, strict=True))
-        matrix += (*mixed, 0.0)  # Pillow's rows have a fourth number, which is added
-    return image.convert("RGB", matrix)
+    return image.convert("RGB", _mixed_matrix(SEPIA, spec.amount))
 
 
 def invert(image: Image.Image, _spec: Invert) -> Image.Image:
@@ -64,18 +61,19 @@ def posterize(image: Image.Image, spec: Posterize) -> Image.Image:
 
 
 def brightness(image: Image.Image, spec: Brightness) -> Image.Image:
-    return ImageEnhance.Brightness(image).enhance(spec.amount)
+    return image.point(_scaled(0, spec.amount) * 3)
 
 
 def contrast(image: Image.Image, spec: Contrast, alpha: Image.Image | None = None) -> Image.Image:
     """Scale around the mean luma of the visible pixels, so that the photo gets neither darker nor lighter overall."""
     statistics = ImageStat.Stat(image.convert("L"), alpha)
     mean = round(statistics.mean[0]) if statistics.count[0] else 128
-    return Image.blend(Image.new("RGB", image.size, (mean, mean, mean)), image, spec.amount)
+    return image.point(_scaled(mean, spec.amount) * 3)
 
 
 def saturation(image: Image.Image, spec: Saturation) -> Image.Image:
-    return ImageEnhance.Color(image).enhance(spec.amount)
+    """Multiply each pixel by amount * identity + (1 - amount) * luma."""
+    return image.convert("RGB", _mixed_matrix((LUMA, LUMA, LUMA), 1 - spec.amount))
 
 
 def blur(image: Image.Image, spec: Blur) -> Image.Image:
@@ -94,6 +92,21 @@ def sharpen(image: Image.Image, spec: Sharpen) -> Image.Image:
     sharp = Image.composite(image.convert("RGB"), surroundings, alpha).filter(unsharp)
     sharp.putalpha(alpha)
     return sharp
+
+
+def _scaled(around: int, amount: float) -> list[int]:
+    """For each level 0 to 255 the level that is `amount` times as far from the level `around`."""
+    return [min(255, max(0, round(around + amount * (level - around)))) for level in range(256)]
+
+
+def _mixed_matrix(rows: tuple[tuple[float, float, float], ...], amount: float) -> tuple[float, ...]:
+    """amount * rows + (1 - amount) * identity, in Pillow's form: each row has a fourth number, which is added."""
+    matrix: tuple[float, ...] = ()
+    for at, weights in enumerate(rows):
+        identity_row = [1.0 if at == column else 0.0 for column in range(3)]
+        mixed = (amount * weight + (1 - amount) * same for weight, same in zip(weights, identity_row, strict=True))
+        matrix += (*mixed, 0.0)
+    return matrix
 
 
 def _keep_alpha(function: Callable[..., Image.Image], needs_alpha: bool = False) -> Callable[..., Image.Image]:
