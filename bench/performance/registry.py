@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.performance.bench import Bench
-from bench.performance.measures import api, encoders, library, overlap, quality, requests, worker
+from bench.performance.measures import api, encoders, latency, library, overlap, quality, requests, worker
 
 
 @dataclass(frozen=True)
@@ -27,4 +27,5 @@ MEASURES: Mapping[str, Measure] = {
     "api": Measure("CPU of the API for one upload, beside a minimal app", api.measure, api.lines),
     "requests": Measure("Requests to AWS for each photo of a backlog", requests.measure, requests.lines),
     "overlap": Measure("Pixels while AWS is waited for", overlap.measure, overlap.lines),
+    "latency": Measure("Time from the answer to an upload to its results, when idle", latency.measure, latency.lines),
 }

@@ -15,12 +15,13 @@ from urllib.parse import urlencode
 from bench.performance.bench import Bench
 from bench.performance.cpu_time import session_cpu
 from bench.performance.deployment import PATIENCE, Deployment, wait_until
+from bench.performance.lineup import BEFORE, OURS
 from bench.performance.spread import Spread
 from bench.performance.tables import head, line
 from darkroom.local.emulator import HOST, free_port
 from darkroom.settings import PROJECT, Settings
 
-OURS, BEFORE, MINIMAL = "Darkroom", "Darkroom before", "minimal Flask"
+MINIMAL = "minimal Flask"
 
 UPLOADS = 20
 """Uploads of each contender in a round, on one connection."""
