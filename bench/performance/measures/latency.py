@@ -35,7 +35,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     photo = bench.photo("s7")
     assert photo is not None  # it is made in code where there is no real one
     with (
-        Deployment(bench.directory / "latency", DARKROOM_POLL_WAIT="20") as deployment,
+        Deployment(bench.directory / "latency", settings={"DARKROOM_POLL_WAIT": "20"}) as deployment,
         deployment.start_worker(cpus=2),  # an idle worker has a CPU for its own calls beside that of its child
     ):
         aws = _Aws(deployment)
