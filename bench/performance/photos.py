@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -47,11 +48,12 @@ def _png(image: Image.Image, path: Path) -> None:
     image.save(path, "PNG", compress_level=6)
 
 
-def _small(image: Image.Image, path: Path) -> None:
-    image.resize((640, 480), Image.Resampling.LANCZOS).save(path, "JPEG", quality=90)
+def _resized(image: Image.Image, path: Path, size: tuple[int, int], format_: str = "JPEG") -> None:
+    image.resize(size, Image.Resampling.LANCZOS).save(path, format_, quality=90)
 
 
 S7, S7_SIZE = "galaxy-s7-12mp.jpg", (4032, 3024)
+SMALL, MP50, MP100 = (640, 480), (8160, 6120), (11648, 8736)
 
 SOURCES: Mapping[str, Source] = {
     "s7": Source("Galaxy S7, 12 MP", S7, S7_SIZE),
@@ -60,7 +62,10 @@ SOURCES: Mapping[str, Source] = {
     "progressive": Source("progressive JPEG, 12 MP", S7, S7_SIZE, derive=_progressive),
     "png": Source("PNG, 12 MP", S7, S7_SIZE, "image/png", _png),
     "heic": Source("iPhone HEIC, 12 MP", "iphone.heic", S7_SIZE, "image/heic"),
-    "small": Source("JPEG of 640x480", S7, (640, 480), derive=_small),
+    "small": Source("JPEG of 640x480", S7, SMALL, derive=partial(_resized, size=SMALL)),
+    "small-png": Source("PNG of 640x480", S7, SMALL, "image/png", partial(_resized, size=SMALL, format_="PNG")),
+    "mp50": Source("JPEG, 50 MP", S7, MP50, derive=partial(_resized, size=MP50)),
+    "mp100": Source("JPEG, 100 MP", S7, MP100, derive=partial(_resized, size=MP100)),
 }
 
 

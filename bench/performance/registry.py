@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.performance.bench import Bench
-from bench.performance.measures import api, encoders, latency, library, overlap, quality, requests, worker
+from bench.performance.measures import api, encoders, latency, library, memory, overlap, quality, requests, worker
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ MEASURES: Mapping[str, Measure] = {
     "library": Measure("CPU of pixels alone, in one process", library.measure, library.lines),
     "quality": Measure("SSIM and PSNR of each picture, beside peers", quality.measure, quality.lines),
     "encoders": Measure("CPU, size and quality of each setting of the encoders", encoders.measure, encoders.lines),
+    "memory": Measure("Memory of a child process", memory.measure, memory.lines),
     "api": Measure("CPU of the API for one upload, beside a minimal app", api.measure, api.lines),
     "requests": Measure("Requests to AWS for each photo of a backlog", requests.measure, requests.lines),
     "overlap": Measure("Pixels while AWS is waited for", overlap.measure, overlap.lines),

@@ -1,0 +1,123 @@
+"""Memory of a child process: the peak for one order of a large photo, and the growth over many orders.
+
+The children are those of a worker, in their sandbox. The kernel says what is resident (VmHWM and VmRSS of
+proc_pid_status(5)). This counts pages that all children of a worker share, such as the loaded libraries.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.performance.bench import Bench
+from bench.performance.orders import ORDERS
+from bench.performance.photos import Photo
+from bench.performance.spread import Spread
+from bench.performance.tables import head, line
+from darkroom.jobs.job_types import Job, jobs_adapter
+from worker.child.limits import ChildLimits
+from worker.child.process import Child, start_fork_server
+from worker.child.protocol import Failure
+
+PHOTOS = ("s7", "mp50", "mp100")
+
+SMALL, LARGE = ("small", "small-png"), ("s7", "progressive", "heic")
+ORDER_NAMES = ("web", "mixed", "sepia")
+LARGE_EVERY = 100
+"""One order in so many is `mixed` for a photo of 12 megapixels."""
+
+ORDERS_A_TIME = 200
+"""Orders of the child that grows, for each round and time: 5,000 by default."""
+
+WARM_UP = 0.05
+"""The share of the orders after which growth is counted from. Until then Python and the codecs fill their caches."""
+
+SAMPLES = 5
+"""Orders at each end over which the median is taken."""
+
+LIMITS = ChildLimits(4_000_000_000, 200_000_000)
+TIME_LIMIT = 300.0
+
+
+class _Measured:
+    """A child, and the folder of the files that it gets."""
+
+    def __init__(self, child: Child, folder: Path) -> None:
+        self._child = child
+        self._folder = folder
+        process, _ = child.start()
+        self._pid = process.pid
+
+    def do(self, photo: Photo, order: str) -> None:
+        """Raises RuntimeError if a job fails."""
+        jobs: dict[str, Job] = {
+            str(number): job for number, job in enumerate(jobs_adapter.validate_python(ORDERS[order]))
+        }
+        folder = self._folder / "files"
+        folder.mkdir(parents=True)
+        try:
+            original = shutil.copy(photo.path, folder / "original")
+            for outcome in self._child.run(original, jobs, TIME_LIMIT):
+                if isinstance(outcome.result, Failure):
+                    raise RuntimeError(f"{photo.name}, {order}: {outcome.result.error}")
+        finally:
+            shutil.rmtree(folder)
+        time.sleep(0.005)  # after its last answer the child frees what the order has used
+
+    def megabytes(self, field: str) -> float:
+        status = Path(f"/proc/{self._pid}/status").read_text()
+        return int(status.partition(f"{field}:")[2].split()[0]) * 1024 / 1e6
+
+
+@contextmanager
+def _child(folder: Path, orders: int) -> Iterator[_Measured]:
+    child = Child(orders + 1, LIMITS)  # it ends with its last order, and would have no memory to look at
+    try:
+        yield _Measured(child, folder)
+    finally:
+        child.stop()
+
+
+def measure(bench: Bench) -> dict[str, Any]:
+    start_fork_server()
+    peaks: dict[str, list[float]] = {"start": []}
+    for _ in range(bench.rounds):
+        for photo in bench.photos(PHOTOS):
+            with _child(bench.directory / "memory", bench.times) as child:
+                peaks["start"].append(child.megabytes("VmRSS"))
+                for _ in range(bench.times):
+                    child.do(photo, "mixed")
+                peaks.setdefault(photo.name, []).append(child.megabytes("VmHWM"))
+    return {"rounds": bench.rounds, "times": bench.times, "peak_mb": peaks, "growth": _growth(bench)}
+
+
+def _growth(bench: Bench) -> dict[str, Any]:
+    orders = bench.rounds * bench.times * ORDERS_A_TIME
+    small = itertools.cycle([(photo, order) for photo in bench.photos(SMALL) for order in ORDER_NAMES])
+    large = itertools.cycle([(photo, "mixed") for photo in bench.photos(LARGE)])
+    resident = []
+    with _child(bench.directory / "memory", orders) as child:
+        for number in range(orders):
+            child.do(*next(small if number % LARGE_EVERY else large))
+            resident.append(child.megabytes("VmRSS"))
+    start = int(orders * WARM_UP)
+    return {
+        "orders": orders,
+        "before_mb": Spread.of(resident[start : start + SAMPLES]).as_json(),
+        "after_mb": Spread.of(resident[-SAMPLES:]).as_json(),
+        "resident_mb": resident[:: max(1, orders // 50)],
+    }
+
+
+def lines(found: Mapping[str, Any]) -> list[str]:
+    table = head("photo", "peak, MB")
+    table += [line(name, f"{Spread.of(peaks):.0f}") for name, peaks in found["peak_mb"].items()]
+    growth = found["growth"]
+    before, after = growth["before_mb"]["median"], growth["after_mb"]["median"]
+    change = f"from {before:.1f} to {after:.1f} MB: {after / before - 1:+.1%}"
+    return [*table, "", f"Over {growth['orders']:,} orders of many kinds, the memory of one child goes {change}."]
