@@ -91,7 +91,7 @@ def _worker(services: Services, photo: Path, jobs: list[Job], count: int, slots:
     records = [store(services, photo, SIZES["12 MP"], jobs) for _ in range(count)]
     for record in records:
         send(services, record)
-    environ = os.environ | {"DARKROOM_CONCURRENCY": str(slots), "DARKROOM_LOG_LEVEL": "error"}
+    environ = os.environ | {"DARKROOM_CHILDREN": str(slots), "DARKROOM_LOG_LEVEL": "error"}
     worker = subprocess.Popen([sys.executable, "-m", "worker"], env=environ)
     try:
         started = None

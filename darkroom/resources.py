@@ -1,10 +1,11 @@
-"""The CPUs, the memory and the open files that this process may use, and how many photos it can process at a time."""
+"""The CPUs, the memory and the open files that this process may use, and what a worker can do at a time with them."""
 
 from __future__ import annotations
 
 import os
 import resource
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from darkroom.errors import SettingsError
@@ -21,7 +22,11 @@ LEAST = 128 * MIB
 
 OPEN_FILES = 65_536
 """Each photo of an upload is an open file until it is stored, and each caller is a socket. A worker opens the files of
-a whole order at once, in each slot."""
+a whole order at once, for each child."""
+
+SLOTS_PER_CHILD = 8
+"""A slot waits for AWS during most of its time. With calls of 30 ms, eight slots keep a child at work whose photos take
+30 ms each."""
 
 
 def raise_limit_of_open_files() -> None:
@@ -47,26 +52,39 @@ def usable_memory(root: Path = CGROUP_ROOT, membership: Path = CGROUP_MEMBERSHIP
     return min([physical, *(limit for limit in map(_limit, files) if limit)])
 
 
-def slots_and_memory(settings: Settings, cpus: int, usable: int) -> tuple[int, int]:
-    """How many photos a worker processes at a time, and how many bytes each child process may use.
+@dataclass(frozen=True)
+class Capacity:
+    """What a worker does at a time: `slots` messages, `children` of them in child processes, each of which may use
+    `child_memory` bytes."""
 
-    Both come from the settings. By default there are as many photos as CPUs and memory allow, and the children share
-    the memory equally, except for the worker's own. Raises SettingsError when this does not fit into `usable` bytes.
+    children: int
+    slots: int
+    child_memory: int
+
+
+def worker_capacity(settings: Settings, cpus: int, usable: int) -> Capacity:
+    """What a worker can do at a time with so many CPUs and bytes of memory.
+
+    The settings come first. By default there are as many children as CPUs and memory allow, and they share the memory
+    equally, except for the worker's own. Raises SettingsError when this does not fit into `usable` bytes.
     """
     fitting = (usable - RESERVE) // (settings.child_memory or LEAST)
-    slots = settings.concurrency or max(1, min(cpus, fitting))
-    share = (usable - RESERVE) // slots
+    children = settings.children or max(1, min(cpus, fitting))
+    slots = settings.slots or children * SLOTS_PER_CHILD
+    if slots < children:
+        raise SettingsError(f"{PREFIX}SLOTS ({slots}) must be at least the number of child processes ({children})")
+    share = (usable - RESERVE) // children
     wanted = settings.child_memory or max(share, LEAST)
     if wanted <= share:
-        return slots, wanted
-    needed = RESERVE + slots * wanted
+        return Capacity(children, slots, wanted)
+    needed = RESERVE + children * wanted
     ways = [f"give the worker {_mib(needed)} MiB"]
     if fitting >= 1:
-        ways.append(f"set {PREFIX}CONCURRENCY to {fitting}")
+        ways.append(f"set {PREFIX}CHILDREN to {fitting}")
     if settings.child_memory and share >= LEAST:
         ways.append(f"set {PREFIX}CHILD_MEMORY to {share // MIB * MIB} or less")
     raise SettingsError(
-        f"{slots} photos at a time with {_mib(wanted)} MiB each, and {_mib(RESERVE)} MiB for the worker itself, need "
+        f"{children} child processes with {_mib(wanted)} MiB each, and {_mib(RESERVE)} MiB for the worker itself, need "
         f"{_mib(needed)} MiB; the worker has {usable // MIB} MiB: {', or '.join(ways)}"
     )
 

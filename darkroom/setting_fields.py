@@ -238,12 +238,19 @@ class PhotoSettings(_Group):
 class WorkerSettings(_Group):
     """Worker"""
 
-    concurrency: int | None = Field(
+    children: int | None = Field(
         None,
         ge=1,
         le=256,
-        description="Photos that a worker processes at a time. Default: one for each CPU, fewer if memory is short "
-        "(128 MiB for each photo and 256 MiB for the worker itself).",
+        description="Child processes of a worker. Each one processes the pixels of one photo at a time. Default: one "
+        "for each CPU, fewer if memory is short (128 MiB for each child and 256 MiB for the worker itself).",
+    )
+    slots: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Messages that a worker handles at a time. While some photos are in the child processes, others "
+        "are downloaded, and the results of others are uploaded. Default: eight for each child process.",
     )
     prefetch: int | None = Field(
         None,
@@ -285,7 +292,7 @@ class WorkerSettings(_Group):
     child_memory: int | None = Field(
         None,
         ge=64 * MIB,
-        description="Bytes of memory for each child process; one child processes one photo. 100 megapixels need up to "
+        description="Bytes of memory for each child process. 100 megapixels need up to "
         "3.8 GB, 24 megapixels 1 GB. Default: an equal share of what the container or the machine has.",
     )
     child_orders: int = Field(

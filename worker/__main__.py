@@ -24,8 +24,8 @@ def main() -> int:
     guard_this_process()
     raise_limit_of_open_files()
     try:
-        services, slots = prepare(read_settings(), usable_cpus(), usable_memory())
-        consumer = Consumer(services, slots)
+        services, capacity = prepare(read_settings(), usable_cpus(), usable_memory())
+        consumer = Consumer(services, capacity)
     except DarkroomError as error:
         print(f"darkroom worker: {error.detail}", file=sys.stderr)
         return 2

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -39,6 +40,9 @@ SETTLING = 5.0
 TRANSFER = 5.0
 """Seconds for the download of a photo and the upload of its results. The time limit does not include them."""
 
+UPLOADS = 4
+"""Results that are stored at a time."""
+
 Handle = Callable[[Received], Verdict]
 
 
@@ -54,6 +58,7 @@ class BatchWorker:
         self._rules = IngestRules.read(settings)
         secret = settings.webhook_secret
         self._sender = WebhookSender(services, secret, threading.Event()) if secret else None
+        self._uploads = ThreadPoolExecutor(UPLOADS, "upload")
         self._capped = False
         self._batches: dict[str, Callable[[Sequence[Received], float], list[str]]] = {
             **{queue.name: partial(self._process, queue) for queue in (services.photos, services.ingest)},
@@ -77,8 +82,9 @@ class BatchWorker:
         limit = self._time_limit(deadline - time.monotonic())
         settings = self._settings.model_copy(update={"time_limit": limit})
         # New ones for each batch: an interrupt lasts for good, and Lambda must not freeze a child.
-        processors = PhotoProcessors(settings)
-        handler = make_handlers(replace(self._services, settings=settings), self._rules, processors)[queue]
+        processors = PhotoProcessors(settings, children=1)
+        services = replace(self._services, settings=settings)
+        handler = make_handlers(services, self._rules, processors, self._uploads)[queue]
 
         def handle(received: Received) -> Verdict:
             # The lease is never renewed: the queue hides a message for longer than a function may run.

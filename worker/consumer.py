@@ -2,7 +2,8 @@
 
 Each source has a thread that receives its messages and a thread that keeps and settles their leases. The slots take
 the messages of all sources from one inbox, and each handles one message at a time. Slots never receive and pollers
-never handle, so no finished message waits for the end of a long poll.
+never handle, so no finished message waits for the end of a long poll. There are more slots than child processes: the
+children have work while other slots wait for AWS.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
 from darkroom.aws.queue import WorkQueue
+from darkroom.resources import Capacity
 from darkroom.services import Services
 from darkroom.settings import Settings
 from worker import health
@@ -28,6 +31,9 @@ from worker.verdict import Bury, Delete, Leave, Retry, Verdict
 from worker.webhooks.sender import WebhookSender
 
 log = structlog.get_logger()
+
+UPLOADS_PER_CHILD = 4
+"""Results that are stored at a time, beside the last one of each order."""
 
 
 class Source:
@@ -45,25 +51,26 @@ class Source:
 
 
 class Consumer:
-    """A worker: `slots` slots that handle messages, a poller and a lease keeper for each source, a sweeper, and a
+    """A worker: slots that handle messages, a poller and a lease keeper for each source, a sweeper, and a
     sender of webhooks if there is a secret to sign them. Raises SettingsError for faulty files of presets or owners."""
 
-    def __init__(self, services: Services, slots: int) -> None:
+    def __init__(self, services: Services, capacity: Capacity) -> None:
         self._settings = settings = services.settings
         self._stopping = threading.Event()
         self._failed = False
         self._inbox = Inbox()
-        self._processors = PhotoProcessors(settings)
-        handlers = make_handlers(services, IngestRules.read(settings), self._processors)
+        self._processors = PhotoProcessors(settings, capacity.children)
+        self._uploads = ThreadPoolExecutor(UPLOADS_PER_CHILD * capacity.children, "upload")
+        handlers = make_handlers(services, IngestRules.read(settings), self._processors, self._uploads)
         # Each source has its own limit, because two pollers cannot share one.
-        capacity = slots + (slots if settings.prefetch is None else settings.prefetch)
+        most = capacity.slots + (capacity.slots if settings.prefetch is None else settings.prefetch)
         self._sources = {
-            queue: Source(queue, handler, capacity, settings, self._stopping) for queue, handler in handlers.items()
+            queue: Source(queue, handler, most, settings, self._stopping) for queue, handler in handlers.items()
         }
         sources = self._sources.values()
         self._pollers = [self._thread(f"poller of {source.queue.name}", self._receive, source) for source in sources]
         self._keepers = [self._thread(f"leases of {source.queue.name}", source.leases.run) for source in sources]
-        self._slots = [self._thread(f"slot-{number}", self._work) for number in range(slots)]
+        self._slots = [self._thread(f"slot-{number}", self._work) for number in range(capacity.slots)]
         self._sweeper = self._thread("sweeper", Sweeper(services, self._stopping).run)
         secret = settings.webhook_secret
         self._senders = [WebhookSender(services, secret, self._stopping)] if secret else []
@@ -71,6 +78,7 @@ class Consumer:
 
     def run(self) -> bool:
         """Work until `stop` is called. False if the worker stopped because a part of it failed."""
+        self._processors.start_children()
         for thread in (*self._keepers, *self._slots, *self._pollers, self._sweeper, *self._webhooks):
             thread.start()
         capacities = {source.queue.name: source.capacity for source in self._sources.values()}
@@ -138,13 +146,14 @@ class Consumer:
     # --- the end ------------------------------------------------------------------------------------------------
 
     def _drain(self) -> None:
-        """Give back what no slot has begun, and give the slots their time to finish.
+        """Give back what is not claimed yet, and give the slots their time to finish the rest.
 
         A poll in flight is not aborted, because SQS may already have sent its messages.
         """
         log.info("worker.draining", held=self._held)
         deadline = time.monotonic() + self._settings.stop_grace
         self._give_back(self._inbox.close())
+        self._processors.drain()
         working = [*self._slots, *self._webhooks]
         while any(thread.is_alive() for thread in working) and time.monotonic() < deadline:
             health.touch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from typing import Protocol
 
 from darkroom.aws.queue import Received, WorkQueue
@@ -22,7 +23,9 @@ class Handler(Protocol):
         ...
 
 
-def make_handlers(services: Services, rules: IngestRules, processors: PhotoProcessors) -> dict[WorkQueue, Handler]:
-    """The handlers of the queues that bring photos to process."""
-    orders = OrderHandler(services, processors)
+def make_handlers(
+    services: Services, rules: IngestRules, processors: PhotoProcessors, uploads: Executor
+) -> dict[WorkQueue, Handler]:
+    """The handlers of the queues that bring photos to process. `uploads`: threads that store results."""
+    orders = OrderHandler(services, processors, uploads)
     return {services.photos: orders, services.ingest: IngestHandler(services, rules, processors, orders)}

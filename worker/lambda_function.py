@@ -82,7 +82,7 @@ def _connect() -> Services:
     start_fork_server()
     guard_this_process()
     # One photo at a time gets all the memory; for more photos Lambda starts more execution environments.
-    settings = read_settings().model_copy(update={"concurrency": 1})
+    settings = read_settings().model_copy(update={"children": 1, "slots": 1})
     usable = min(usable_memory(), int(os.environ.get(MEMORY_SIZE) or sys.maxsize // MIB) * MIB)
     services, _ = prepare(settings, 1, usable)
     return services

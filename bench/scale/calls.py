@@ -15,6 +15,7 @@ from api.app import create_app
 from bench.scale.real_stack import Processes, wait_until
 from bench.scale.sample_photos import SIZES, make_photo
 from darkroom.logs import set_up_logs
+from darkroom.resources import Capacity
 from darkroom.services import Services
 from darkroom.settings import MIB, prepare_spool, read_settings
 from worker.consumer import Consumer
@@ -97,7 +98,7 @@ def count_calls(photos: int = 20) -> dict[str, Any]:
     """Per photo of 12 MP and the `web` preset: calls, DynamoDB's units, and CPU seconds of an upload in the API."""
     with tempfile.TemporaryDirectory(prefix="darkroom-scale-") as directory, Processes(Path(directory)):
         spool = Path(directory, "spool")
-        fixed = {"spool_dir": spool, "concurrency": 1, "poll_wait": 1, "child_memory": 2048 * MIB, "log_level": "error"}
+        fixed = {"spool_dir": spool, "children": 1, "poll_wait": 1, "child_memory": 2048 * MIB, "log_level": "error"}
         settings = read_settings().model_copy(update=fixed)
         services = Services.connect(settings)
         prepare_spool(settings)
@@ -117,7 +118,7 @@ def count_calls(photos: int = 20) -> dict[str, Any]:
         for _ in range(photos):
             upload()
         cpu = time.process_time() - cpu
-        consumer = Consumer(services, 1)
+        consumer = Consumer(services, Capacity(children=1, slots=1, child_memory=2048 * MIB))
         thread = threading.Thread(target=consumer.run)
         thread.start()
         wait_until("all photos are done", lambda: meter.calls["sqs DeleteMessageBatch"] > 0 and _idle(services))

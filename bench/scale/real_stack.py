@@ -105,7 +105,7 @@ class Processes:
         environ = self._emulator.environ | {"AWS_DEFAULT_REGION": "us-east-1"}
         os.environ |= environ
         self._environ = os.environ | {
-            "DARKROOM_CONCURRENCY": "1",
+            "DARKROOM_CHILDREN": "1",
             "DARKROOM_LOG_FORMAT": "json",
             "DARKROOM_SPOOL_DIR": str(self._directory / "spool"),
         }

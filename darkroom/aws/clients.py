@@ -86,7 +86,7 @@ def _region() -> str | None:
 
 def _make_clients(session: boto3.Session, settings: Settings) -> Clients:
     # One connection for each thread that may call at the same time; botocore opens them when they are needed.
-    connections = max(64, settings.api_threads, settings.concurrency or 0)
+    connections = max(64, settings.api_threads, settings.slots or 0)
     # An API caller waits while the SDK tries again, so the tries are few and short: at most three time-outs.
     usual = Config(
         connect_timeout=connect_timeout(settings.aws_timeout),

@@ -138,15 +138,14 @@ def same_port(port: int) -> str:
 def worker_shares(settings: Settings, workers: int, usable: int) -> dict[str, str]:
     """Settings that give each worker its share of the `usable` bytes; by default each would take all of them.
 
-    Each worker processes one photo at a time, so that several workers share the work visibly. The user's own settings
-    win.
+    Each worker has one child process, so that several workers share the work visibly. The user's own settings win.
     """
-    slots = settings.concurrency or 1
-    share = (usable - (workers + OTHERS) * RESERVE) // (workers * slots)
+    children = settings.children or 1
+    share = (usable - (workers + OTHERS) * RESERVE) // (workers * children)
     memory = settings.child_memory or max(
         LEAST, share
     )  # a child needs at least this, even if the sum exceeds the machine
-    return {"DARKROOM_CONCURRENCY": str(slots), "DARKROOM_CHILD_MEMORY": str(memory)}
+    return {"DARKROOM_CHILDREN": str(children), "DARKROOM_CHILD_MEMORY": str(memory)}
 
 
 @click.command(context_settings=HELP)

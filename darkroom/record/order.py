@@ -154,7 +154,7 @@ class Order(Stored):
         exhausted = self.attempts > max_attempts
         if exhausted:  # this claim is only there to bury the order
             self.uncounted_claims += 1
-        self.due_at = self.held_until = now() + timedelta(seconds=time_limit * (1 + len(jobs)) + resend_after)
+        self._hold(time_limit, resend_after)
         for job in jobs:
             job.start(self.attempts)
         return Claim(
@@ -166,6 +166,15 @@ class Order(Stored):
             exhausted=exhausted,
             until=self.held_until,
         )
+
+    def renew(self, claim: Claim, time_limit: float, resend_after: float) -> Claim:
+        """Let the time of a claim begin now, because its worker begins with the jobs only now. Times in seconds."""
+        self._hold(time_limit, resend_after)
+        return claim.model_copy(update={"until": self.held_until})
+
+    def _hold(self, time_limit: float, resend_after: float) -> None:
+        seconds = time_limit * (1 + len(self.unfinished_jobs)) + resend_after
+        self.due_at = self.held_until = now() + timedelta(seconds=seconds)
 
     def release(self) -> datetime | None:
         """The last claim is over. Returns when its time ends; None if its worker has ended its work."""

@@ -209,6 +209,19 @@ class PhotoRecord(PhotoState):
             return Claim(order=order_id)
         return order.claim(self._next_fence(), max_attempts, time_limit, resend_after, message_id)
 
+    def renew(self, claim: Claim, time_limit: float, resend_after: float) -> Claim:
+        """Let the time of a claim begin now (`Order.renew`). Raises PhotoGone, ClaimLost."""
+        return self._claimed(claim).renew(claim, time_limit, resend_after)
+
+    def has_work(self, order_id: str, message_id: str) -> bool:
+        """Whether an order has jobs left for the worker that received `message_id`. Raises what `claim` raises."""
+        self._require_present()
+        order = self.orders.get(order_id)
+        if order is None:
+            return False
+        order.require_claimable(message_id)
+        return bool(order.unfinished_jobs)
+
     def publish(self, claim: Claim, outcomes: Mapping[str, Result | DarkroomError], last: bool = False) -> set[str]:
         """End jobs with their results or errors (`Order.publish`). Raises PhotoGone, ClaimLost.
 

@@ -12,7 +12,7 @@ from api.__main__ import GRACE
 from api.app import create_app
 from darkroom.aws.readiness import CHECKED_WITHIN
 from darkroom.errors import SettingsError
-from darkroom.resources import RESERVE, slots_and_memory
+from darkroom.resources import RESERVE, SLOTS_PER_CHILD, Capacity, worker_capacity
 from darkroom.services import Services
 from darkroom.settings import PREFIX, Settings, read_settings
 from tests.support.kustomize import Manifest, render, the
@@ -126,4 +126,5 @@ def test_a_worker_works_on_one_photo_with_all_its_memory(manifests: list[Manifes
     (container,) = the(manifests, "Deployment", "darkroom-worker")["spec"]["template"]["spec"]["containers"]
     limits = container["resources"]["limits"]
     memory = size(limits["memory"])
-    assert slots_and_memory(settings(manifests), int(limits["cpu"]), memory) == (1, memory - RESERVE)
+    capacity = worker_capacity(settings(manifests), int(limits["cpu"]), memory)
+    assert capacity == Capacity(1, SLOTS_PER_CHILD, memory - RESERVE)

@@ -56,7 +56,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def hooked(make_stack: Callable[..., Stack], receiver: Receiver, picture: bytes) -> Hooked:
     stack = make_stack(
-        DARKROOM_WEBHOOK_SECRET=MASTER, DARKROOM_WEBHOOK_PRIVATE_HOSTS=receiver.host, DARKROOM_CONCURRENCY="1"
+        DARKROOM_WEBHOOK_SECRET=MASTER, DARKROOM_WEBHOOK_PRIVATE_HOSTS=receiver.host, DARKROOM_CHILDREN="1"
     )
     return Hooked(stack, receiver, picture)
 

@@ -79,7 +79,7 @@ def behind(endpoint: str, deploy: Any, tmp_path_factory: pytest.TempPathFactory)
         processes.callback(api.stop)
         stack = Stack(Services.connect(deployment.settings), deployment.environ, directory, processes)
         for _ in range(2):
-            stack.worker(DARKROOM_CONCURRENCY="1")
+            stack.worker(DARKROOM_CHILDREN="1")
         yield Behind(proxy, api, stack)
         print(proxy.report())
 

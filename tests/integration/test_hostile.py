@@ -110,7 +110,7 @@ def workers(endpoint: str, deploy: Any, tmp_path_factory: pytest.TempPathFactory
     with proxies(endpoint) as before, contextlib.ExitStack() as processes:
         environ = deployment.environ | leading_to(before)
         stack = Stack(Services.connect(deployment.settings), environ, directory, processes)
-        yield Surrounded(before, stack.worker(DARKROOM_CONCURRENCY="1"), stack)
+        yield Surrounded(before, stack.worker(DARKROOM_CHILDREN="1"), stack)
 
 
 def told_to_come_back(answer: requests.Response) -> None:

@@ -62,7 +62,7 @@ def test_of_two_files_of_one_form_the_newest_counts(stack: Stack) -> None:
     photo = await_upload(stack.services)
     for colour in ("red", "green", "blue"):
         use_form(stack.services, photo, picture_of(colour))
-    stack.worker(DARKROOM_CONCURRENCY="3")
+    stack.worker(DARKROOM_CHILDREN="3")
     check_original(stack, stack.wait_for(photo), picture_of("blue"), "beach.jpg")
     wait_until_quiet(stack)
     assert len(stack.events()) >= 1

@@ -67,7 +67,7 @@ def test_a_repeated_notification_makes_no_second_photo(stack: Stack) -> None:
     told = notification(record_of(stack.services, key, etag))
     for body in (told, told, told):
         send(stack.services, body)
-    stack.worker(DARKROOM_CONCURRENCY="3")
+    stack.worker(DARKROOM_CHILDREN="3")
     photo = only_photo(stack, "alice")
     wait_until_quiet(stack)
     send(stack.services, told)

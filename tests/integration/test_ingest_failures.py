@@ -18,7 +18,7 @@ def test_a_decoder_that_crashes_on_a_header_fails_only_that_photo(stack: Stack, 
     poison, good = await_upload(stack.services), await_upload(stack.services)
     use_form(stack.services, poison, b"CRASH" + picture)
     use_form(stack.services, good, picture)
-    worker = stack.worker("tests.support.misbehaving", DARKROOM_CONCURRENCY="1")
+    worker = stack.worker("tests.support.misbehaving", DARKROOM_CHILDREN="1")
     (job,) = stack.wait_for(poison).jobs.values()
     assert (job.status, job.errors[-1].code) == ("failed", "child_died")
     assert stack.wait_for(good).status == "succeeded"
@@ -48,7 +48,7 @@ def test_an_unexpected_error_is_tried_again_and_then_reported(stack: Stack, pict
 def test_a_shutdown_gives_back_the_file_that_a_child_examines(stack: Stack, picture: bytes) -> None:
     photo = await_upload(stack.services)
     use_form(stack.services, photo, b"SLEEP" + picture)
-    worker = stack.worker("tests.support.misbehaving", DARKROOM_CONCURRENCY="1", DARKROOM_STOP_GRACE="1")
+    worker = stack.worker("tests.support.misbehaving", DARKROOM_CHILDREN="1", DARKROOM_STOP_GRACE="1")
     wait_until("a child looks", lambda: worker.children())
     worker.process.terminate()
     assert worker.wait() == 0

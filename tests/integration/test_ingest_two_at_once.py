@@ -33,7 +33,7 @@ STAGES = {
 def halted(stack: Stack, stage: str, folder: Path) -> Iterator[Path]:
     """Start a worker that halts at a stage until the test makes the file whose path this yields."""
     fault = dataclasses.replace(STAGES[stage], folder=str(folder))
-    environ = stack.environ | {"DARKROOM_SWEEP_INTERVAL": "3600", "DARKROOM_CONCURRENCY": "1", "DARKROOM_PREFETCH": "0"}
+    environ = stack.environ | {"DARKROOM_SWEEP_INTERVAL": "3600", "DARKROOM_CHILDREN": "1", "DARKROOM_PREFETCH": "0"}
     process = start("worker", [fault], environ, folder / "halted.log")
     try:
         wait_until("the worker is halted", lambda: list(folder.glob("reached-*")))

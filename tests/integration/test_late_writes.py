@@ -63,7 +63,7 @@ class FirstWorker(HaltedWorker):
     """The worker that loses the order."""
 
     def __init__(self, scene: Scene, faults: list[Fault], **variables: str) -> None:
-        environ = scene.stack.environ | {"DARKROOM_CONCURRENCY": "1"} | SELDOM | variables
+        environ = scene.stack.environ | {"DARKROOM_CHILDREN": "1"} | SELDOM | variables
         super().__init__(environ, faults, scene.directory / "first")
         scene.stack.workers.callback(self.stop)
 
@@ -141,7 +141,7 @@ def interfere(scene: Scene, photo: PhotoRecord, between: Between) -> None:
     """Take the order over, delete the photo, or both, while the first worker is halted."""
     if between == "deleted":
         delete(scene, photo)
-    second = scene.stack.worker(DARKROOM_CONCURRENCY="1", **SELDOM)
+    second = scene.stack.worker(DARKROOM_CHILDREN="1", **SELDOM)
     if between != "deleted":
         assert scene.stack.wait_for(photo).status == "succeeded"
     scene.stack.wait_until_empty()

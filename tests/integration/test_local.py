@@ -48,7 +48,7 @@ def stop(*_):
     time.sleep(0.3)
     print("worker stops", file=open("order", "a")); sys.exit(0)
 signal.signal(signal.SIGTERM, stop)
-print("worker starts with", os.environ["DARKROOM_CONCURRENCY"], os.environ["DARKROOM_POLL_WAIT"],
+print("worker starts with", os.environ["DARKROOM_CHILDREN"], os.environ["DARKROOM_POLL_WAIT"],
       "its share" if int(os.environ["DARKROOM_CHILD_MEMORY"]) else "", flush=True)
 while True: time.sleep(0.1)
 """

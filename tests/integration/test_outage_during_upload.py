@@ -60,7 +60,7 @@ class Outage:
         return photo
 
     def work(self) -> None:
-        self.stack.worker(DARKROOM_SWEEP_INTERVAL="0.2", DARKROOM_CONCURRENCY="1")
+        self.stack.worker(DARKROOM_SWEEP_INTERVAL="0.2", DARKROOM_CHILDREN="1")
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def test_every_poison_ends_as_designed_and_fifty_good_photos_complete(stack: Sta
     good += [stack.submit(picture, RESIZE) for _ in range(30)]
 
     settings = {"DARKROOM_CHILD_MEMORY": str(CAP), "DARKROOM_TIME_LIMIT": "10", "DARKROOM_BACKOFF_CAP": "2"}
-    workers = [stack.worker(MISBEHAVING, DARKROOM_CONCURRENCY="2", **settings) for _ in range(2)]
+    workers = [stack.worker(MISBEHAVING, DARKROOM_CHILDREN="2", **settings) for _ in range(2)]
 
     assert {stack.wait_for(photo).status for photo in good} == {"succeeded"}
     crashed = ended_beside_a_good_job(stack, crashing)
@@ -95,7 +95,7 @@ def refused(worker: WorkerProcess, verdict: str) -> list[dict[str, Any]]:
 def test_what_the_sandbox_refuses_fails_the_job_and_costs_the_child(
     stack: Stack, picture: bytes, misdeed: dict[str, Any]
 ) -> None:
-    worker = stack.worker(MISBEHAVING, DARKROOM_CONCURRENCY="1")
+    worker = stack.worker(MISBEHAVING, DARKROOM_CHILDREN="1")
     error = ended_beside_a_good_job(stack, stack.submit(picture, misdeed, RESIZE))
     assert error.code == "not_permitted"
     assert "tried to reach the network, another program or process" in error.detail
@@ -103,13 +103,13 @@ def test_what_the_sandbox_refuses_fails_the_job_and_costs_the_child(
     assert worker.process.poll() is None
     assert not worker.logged("sandbox.incomplete")
     (shares,) = worker.logged("worker.memory")
-    assert shares["slots"] == 1
+    assert shares["children"] == 1
     assert 128 <= shares["child_mib"] <= shares["usable_mib"]
 
 
 def test_a_child_does_not_outlive_a_killed_worker(stack: Stack, picture: bytes) -> None:
     photo = stack.submit(picture, SLEEP)
-    worker = stack.worker(MISBEHAVING, DARKROOM_CONCURRENCY="1", DARKROOM_TIME_LIMIT="3600")
+    worker = stack.worker(MISBEHAVING, DARKROOM_CHILDREN="1", DARKROOM_TIME_LIMIT="3600")
     stack.wait_in_progress(photo)
     (child,) = wait_until("a child is there", worker.children)
     worker.send(signal.SIGKILL)
@@ -132,7 +132,7 @@ def test_a_rank_filter_that_holds_the_gil_loses_no_lease(stack: Stack) -> None:
     image.save(data, "JPEG")
     photo = stack.submit(data.getvalue(), RANK_FILTER)
     settings = {"DARKROOM_LEASE": "10", "DARKROOM_HEARTBEAT": "3", "DARKROOM_TIME_LIMIT": "3600"}
-    workers = [stack.worker(MISBEHAVING, DARKROOM_CONCURRENCY="1", **settings) for _ in range(2)]
+    workers = [stack.worker(MISBEHAVING, DARKROOM_CHILDREN="1", **settings) for _ in range(2)]
 
     (job,) = stack.wait_for(photo).jobs.values()
 

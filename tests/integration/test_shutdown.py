@@ -21,7 +21,7 @@ from tests.support.worker_process import SLOW, WorkerProcess
 
 RESIZE = {"type": "resize", "width": 160}
 LONG_LEASE = {"DARKROOM_LEASE": "600"}
-ONE_SLOT = {"DARKROOM_CONCURRENCY": "1", "DARKROOM_PREFETCH": "0"}
+ONE_SLOT = {"DARKROOM_CHILDREN": "1", "DARKROOM_SLOTS": "1", "DARKROOM_PREFETCH": "0"}
 
 RUNS = 2
 """Measurements of how soon messages are back."""
@@ -46,7 +46,7 @@ class TestWhatWaits:
         self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
     ) -> None:
         running, *waiting = [stack.submit(picture, slow_job) for _ in range(3)]
-        worker = stack.worker(SLOW, DARKROOM_CONCURRENCY="1", DARKROOM_PREFETCH="2", **LONG_LEASE)
+        worker = stack.worker(SLOW, DARKROOM_CHILDREN="1", DARKROOM_SLOTS="1", DARKROOM_PREFETCH="2", **LONG_LEASE)
         photos = [running, *waiting]
         wait_until("one is in progress", lambda: any("processing" in stack.look(photo).counts for photo in photos))
         worker.send(signal.SIGTERM)
@@ -63,7 +63,7 @@ class TestWhatWaits:
         """Measured, not asserted; what is asserted is that they do not wait for what runs."""
         delays: list[float] = []
         for _ in range(RUNS):
-            worker = stack.worker(SLOW, DARKROOM_CONCURRENCY="1", DARKROOM_PREFETCH="4", **LONG_LEASE)
+            worker = stack.worker(SLOW, DARKROOM_CHILDREN="1", DARKROOM_SLOTS="1", DARKROOM_PREFETCH="4", **LONG_LEASE)
             stack.wait_in_progress(stack.submit(picture, slow_job))
             waiting = [stack.submit(picture, RESIZE) for _ in range(4)]
             wait_until_held(stack, 5)
@@ -172,7 +172,7 @@ class TestScalingIn:
 
     @staticmethod
     def scale_in(stack: Stack, picture: bytes, owners: list[str]) -> list[PhotoRecord]:
-        workers = [stack.worker(SLOW, DARKROOM_CONCURRENCY="1", **LONG_LEASE) for _ in range(4)]
+        workers = [stack.worker(SLOW, DARKROOM_CHILDREN="1", DARKROOM_SLOTS="1", **LONG_LEASE) for _ in range(4)]
         photos: list[PhotoRecord] = []
 
         def submit(owner: str, sigma: int) -> None:

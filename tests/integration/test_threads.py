@@ -12,7 +12,7 @@ from tests.support.container_needs import CHILD, worker_threads
 from tests.support.stack import Stack
 from worker.webhooks.sender import AT_A_TIME
 
-SLOTS = 3
+CHILDREN, SLOTS = 3, 6
 
 
 def threads(pid: int) -> int:
@@ -21,14 +21,14 @@ def threads(pid: int) -> int:
 
 def test_a_worker_has_no_more_threads_than_expected(make_stack: Callable[..., Stack], picture: bytes) -> None:
     stack = make_stack(DARKROOM_WEBHOOK_SECRET="whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")
-    worker = stack.worker(DARKROOM_CONCURRENCY=str(SLOTS))
+    worker = stack.worker(DARKROOM_CHILDREN=str(CHILDREN), DARKROOM_SLOTS=str(SLOTS))
     formats = [{"type": "resize", "width": 320, "output": {"format": name}} for name in ("jpeg", "webp", "avif", "png")]
     for photo in [stack.submit(picture, *formats) for _ in range(2 * SLOTS)]:
         stack.wait_for(photo)
 
-    assert AT_A_TIME + SLOTS < threads(worker.process.pid) <= worker_threads(SLOTS)
+    assert AT_A_TIME + SLOTS < threads(worker.process.pid) <= worker_threads(CHILDREN, SLOTS)
     children = worker.children()
-    assert 1 <= len(children) <= SLOTS
+    assert len(children) == CHILDREN
     assert all(threads(child) <= CHILD for child in children)
 
 

@@ -126,7 +126,7 @@ def story(request: pytest.FixtureRequest, api_and_stack: tuple[Api, Stack], pict
     api, stack = api_and_stack
     photos = {name: stack.submit(picture, *JOBS) for name in ("delete", "cancel", "more", "retry")}
     story = Story(request.param, stack, api, photos)
-    slots = {"DARKROOM_CONCURRENCY": str(len(photos)), "DARKROOM_PREFETCH": "0"}
+    slots = {"DARKROOM_CHILDREN": str(len(photos)), "DARKROOM_PREFETCH": "0"}
     if story.stage == "queued":
         story.ask_all()
         worker = stack.worker(**slots, **SELDOM)
@@ -191,7 +191,7 @@ class TestAskedInTheMeantime:
 def wake_late(stack: Stack, stage: str, picture: bytes) -> None:
     """The first worker sleeps past its lease; it wakes up while a second one has the message, and has claimed it."""
     photo = stack.submit(picture, *JOBS)
-    environ = stack.environ | SELDOM | {"DARKROOM_CONCURRENCY": "1"}
+    environ = stack.environ | SELDOM | {"DARKROOM_CHILDREN": "1"}
     first = HaltedWorker(environ, [STAGES[stage]], stack.directory / "first")
     stack.workers.callback(first.stop)
     first.wait_until_halted()

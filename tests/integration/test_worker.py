@@ -57,8 +57,8 @@ class TestWork:
 
     def test_more_photos_than_slots_all_complete(self, stack: Stack, picture: bytes) -> None:
         photos = [stack.submit(picture, RESIZE, METADATA) for _ in range(30)]
-        stack.worker(DARKROOM_CONCURRENCY="2")
-        stack.worker(DARKROOM_CONCURRENCY="1")
+        stack.worker(DARKROOM_CHILDREN="2")
+        stack.worker(DARKROOM_CHILDREN="1")
         assert {stack.wait_for(photo).status for photo in photos} == {"succeeded"}
         stack.wait_until_empty()
 
@@ -66,7 +66,7 @@ class TestWork:
         photo = stack.submit(picture, RESIZE)
         (order,) = photo.orders
         stack.services.outbox.send_order(photo, order)
-        stack.worker(DARKROOM_CONCURRENCY="1")
+        stack.worker(DARKROOM_CHILDREN="1")
         first = only_job(stack.wait_for(photo))
         stack.wait_until_empty()
         assert only_job(stack.look(photo)) == first
@@ -75,7 +75,7 @@ class TestWork:
     def test_a_fifo_queue_works_in_the_order_sent(self, make_stack: Any, picture: bytes) -> None:
         stack = make_stack(DARKROOM_QUEUE_TYPE="fifo")
         photos = [stack.submit(picture, RESIZE, owner="ann") for _ in range(6)]
-        stack.worker(DARKROOM_CONCURRENCY="3")
+        stack.worker(DARKROOM_CHILDREN="3")
         ended = [only_job(stack.wait_for(photo)).ended_at for photo in photos]
         assert ended == sorted(ended)
 
@@ -84,7 +84,7 @@ class TestWork:
         first, *others = [stack.submit(picture, RESIZE, owner="ann") for _ in range(4)]
         another = stack.submit(picture, RESIZE, owner="bob")
         stack.as_a_newer_release(first)  # this release cannot process it
-        worker = stack.worker(DARKROOM_CONCURRENCY="3")
+        worker = stack.worker(DARKROOM_CHILDREN="3")
         assert stack.wait_for(another).status == "succeeded"
         wait_until("it was tried several times", lambda: len(worker.logged("order.attempt_failed")) > 4)
         assert all(stack.look(photo).order(next(iter(photo.orders))).unfinished_jobs for photo in others)
@@ -107,7 +107,7 @@ class TestLeasesAndClaims:
         self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
     ) -> None:
         photo = stack.submit(picture, slow_job)
-        workers = [stack.worker(SLOW, DARKROOM_CONCURRENCY="1") for _ in range(2)]
+        workers = [stack.worker(SLOW, DARKROOM_CHILDREN="1") for _ in range(2)]
         assert only_job(stack.wait_for(photo)).attempts == 1
         stack.wait_until_empty()
         (order,) = stack.look(photo).orders.values()
@@ -181,7 +181,7 @@ class TestWhileInProgress:
         stack.services.table.update(photo.id, lambda record: record.cancel())
         photo, order = stack.services.table.update(photo.id, lambda record: record.retry(job, 300))
         stack.services.outbox.send_order(photo, order.id)
-        stack.worker(DARKROOM_CONCURRENCY="1")
+        stack.worker(DARKROOM_CHILDREN="1")
         ended = only_job(stack.wait_for(photo))
         stack.wait_until_empty()
         assert (ended.status, ended.attempts) == ("succeeded", 1)
@@ -192,7 +192,7 @@ class TestWhileInProgress:
     ) -> None:
         photo = stack.submit(picture, slow_job)
         (job,) = photo.jobs
-        stack.worker(SLOW, DARKROOM_CONCURRENCY="2")
+        stack.worker(SLOW, DARKROOM_CHILDREN="2")
         stack.wait_in_progress(photo)
         stack.services.table.update(photo.id, lambda record: record.cancel())
         photo, order = stack.services.table.update(photo.id, lambda record: record.retry(job, 300))

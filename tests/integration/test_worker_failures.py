@@ -164,7 +164,7 @@ class TestChildProcess:
         self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
     ) -> None:
         photo = stack.submit(picture, RESIZE, slow_job)
-        worker = stack.worker(SLOW, DARKROOM_CONCURRENCY="1")
+        worker = stack.worker(SLOW, DARKROOM_CHILDREN="1")
         wait_until("its child has done the first job", lambda: worker.logged("job.stored"))
         (child,) = worker.children()
         os.kill(child, signal.SIGSEGV)
@@ -184,7 +184,7 @@ class TestChildProcess:
         assert worker.process.poll() is None
 
     def test_children_are_replaced_now_and_then(self, stack: Stack, picture: bytes) -> None:
-        worker = stack.worker(DARKROOM_CHILD_ORDERS="1", DARKROOM_CONCURRENCY="1")
+        worker = stack.worker(DARKROOM_CHILD_ORDERS="1", DARKROOM_CHILDREN="1")
         for _ in range(3):
             assert stack.wait_for(stack.submit(picture, RESIZE)).status == "succeeded"
         wait_until("the last child is gone", lambda: not worker.children())

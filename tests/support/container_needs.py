@@ -5,6 +5,8 @@ from __future__ import annotations
 from darkroom.settings import MIB, Settings
 from darkroom.sniff import DECODING_THREADS
 from worker.child.limits import MOST_FILES, ChildLimits
+from worker.child.runner import MOST_WAITING_RESULTS
+from worker.consumer import UPLOADS_PER_CHILD
 from worker.webhooks.sender import AT_A_TIME
 
 INIT, COMMANDS = 1, 10
@@ -17,24 +19,27 @@ CHILD = 1 + 2 * DECODING_THREADS
 """Threads of a child process. Most has one that reads a HEIC of tiles."""
 
 
-def worker_threads(slots: int) -> int:
-    """Threads of the worker's own process. Look-ups of hosts for webhooks come and go."""
-    return 10 + 2 * slots + AT_A_TIME
+def worker_threads(children: int, slots: int) -> int:
+    """Threads of the worker's own process: with one for each slot, and for each child those that upload and a watchdog.
+    Look-ups of hosts for webhooks come and go."""
+    return 10 + slots + (UPLOADS_PER_CHILD + 1) * children + AT_A_TIME
 
 
-def worker_pids(slots: int) -> int:
+def worker_pids(children: int, slots: int) -> int:
     fork_server_and_resource_tracker = 2
-    return INIT + COMMANDS + worker_threads(slots) + AT_A_TIME + fork_server_and_resource_tracker + slots * CHILD
+    threads = worker_threads(children, slots) + AT_A_TIME
+    return INIT + COMMANDS + threads + fork_server_and_resource_tracker + children * CHILD
 
 
 def api_pids(settings: Settings) -> int:
     return INIT + COMMANDS + 1 + settings.api_processes * (settings.api_threads + 8)
 
 
-def worker_spool(settings: Settings, slots: int) -> int:
-    """Bytes of originals, and of all files that children can hold open: also those of earlier orders, if a photo has
-    taken over the child."""
-    return slots * (settings.max_upload_bytes + MOST_FILES * ChildLimits(None, settings.max_pixels).file_size)
+def worker_spool(settings: Settings, children: int, slots: int) -> int:
+    """Bytes of originals, of results that wait for their upload, and of all files that children can hold open: also
+    those of earlier orders, if a photo has taken over the child."""
+    held_open = MOST_FILES * ChildLimits(None, settings.max_pixels).file_size
+    return slots * settings.max_upload_bytes + children * held_open + MOST_WAITING_RESULTS
 
 
 def api_spool(settings: Settings) -> int:

@@ -66,7 +66,7 @@ class Scene:
     # --- what happens -------------------------------------------------------------------------------------------
 
     def let_worker_die(self, *faults: Fault, **variables: str) -> None:
-        environ = self.stack.environ | {"DARKROOM_CONCURRENCY": "1"} | SELDOM | variables
+        environ = self.stack.environ | {"DARKROOM_CHILDREN": "1"} | SELDOM | variables
         self._see_it_die("worker", faults, environ)
 
     def let_api_die(self, fault: Fault, method: str, path: str, **request: Any) -> None:
@@ -98,7 +98,7 @@ class Scene:
 
     def repair(self, **variables: str) -> None:
         """Start a healthy worker, and wait until nothing is left to do."""
-        self.healthy = self.stack.worker(DARKROOM_CONCURRENCY="1", **OFTEN, **variables)
+        self.healthy = self.stack.worker(DARKROOM_CHILDREN="1", **OFTEN, **variables)
         self.wait_until_settled()
 
     def wait_until_settled(self) -> None:

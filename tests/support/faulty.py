@@ -16,10 +16,13 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+import structlog
 
 from tests.support import launcher
 from tests.support.launcher import LaunchedService
@@ -27,7 +30,7 @@ from tests.support.launcher import LaunchedService
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens at one call. Calls are counted in each thread: a slot of a worker handles one message at a time."""
+    """What happens at one call. Calls are counted for each photo that is handled, and otherwise for each thread."""
 
     call: str
     """`module:Class.method`"""
@@ -46,14 +49,16 @@ class Fault:
         module, _, path = self.call.partition(":")
         class_name, _, name = path.partition(".")
         owner = getattr(importlib.import_module(module), class_name)
-        method, counted = getattr(owner, name), threading.local()
+        method, calls, counting = getattr(owner, name), Counter[object](), threading.Lock()
 
         @functools.wraps(method)
         def with_fault(here: Any, *args: Any, **more: Any) -> Any:
             if self.queue and not here.name.endswith(self.queue):
                 return method(here, *args, **more)
-            counted.calls = getattr(counted, "calls", 0) + 1
-            reached = self.nth in (0, counted.calls)
+            photo = structlog.contextvars.get_contextvars().get("photo", threading.get_ident())
+            with counting:
+                calls[photo] += 1
+                reached = self.nth in (0, calls[photo])
             if reached and self.when == "before":
                 self.happen(kill)
             value = method(here, *args, **more)

@@ -1,5 +1,8 @@
 """What a worker uses its child processes for: to read a file's header, or to do the jobs of an order.
 
+A worker handles more messages at a time than it has children. A message has a child only while its pixels are in work,
+not while its photo is downloaded or its results are uploaded. Messages get children in the order in which they ask.
+
 If a child dies, an earlier photo may be at fault. So a new child does what is left, one job at a time, and only the
 job that kills its child again fails.
 """
@@ -7,7 +10,8 @@ job that kills its child again fails.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from darkroom.jobs.job_types import Job
 from darkroom.settings import Settings
 from darkroom.sniff import Sniffed
 from worker.child.limits import ChildLimits
+from worker.child.line import Line
 from worker.child.process import Child
 from worker.child.protocol import Failure, JobOutcome
 from worker.child.workspace import Workspace
@@ -25,23 +30,36 @@ from worker.lease import Lease
 
 log = structlog.get_logger()
 
+CLAIMED_AHEAD = 2
+"""Orders for each child that may be claimed before a child is free for them. Then no child waits for the claim of its
+next order. There are not more, because a claim counts as an attempt if the worker dies."""
+
+MOST_WAITING_RESULTS = 1024**3
+"""Bytes of results that may wait for their upload while their child serves the next order. An order that would exceed
+this keeps its child until its results are uploaded, so that the disk space of a worker is bounded."""
+
 
 class PhotoProcessors:
-    """The photo processors of a worker, one for each message that is handled at a time. They are made when needed and
-    used again."""
+    """The photo processors of a worker, one for each message that is handled at a time, and the `children` child
+    processes that they share. Processors are made when needed and used again."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, children: int) -> None:
+        limits = ChildLimits(settings.child_memory, settings.max_pixels)
         self._settings = settings
+        self._children = [Child(settings.child_orders, limits) for _ in range(children)]
+        self.turns = Line(range(children * (1 + CLAIMED_AHEAD)))
+        self.free_children = Line(self._children)
+        self.interrupted = self.draining = False
         self._free: list[PhotoProcessor] = []
         self._in_use: set[PhotoProcessor] = set()
-        self._interrupted = threading.Event()
+        self._waiting_results = 0
         self._lock = threading.Lock()
 
     @contextmanager
     def use(self, lease: Lease) -> Iterator[PhotoProcessor]:
         """A processor for the message of this lease."""
         with self._lock:
-            processor = self._free.pop() if self._free else PhotoProcessor(self._settings, self._interrupted)
+            processor = self._free.pop() if self._free else PhotoProcessor(self._settings, self)
             self._in_use.add(processor)
         try:
             with processor.working_on(lease):
@@ -51,15 +69,44 @@ class PhotoProcessors:
                 self._in_use.remove(processor)
                 self._free.append(processor)
 
+    def start_children(self) -> None:
+        """Start all children, so that the first photos do not wait for their start."""
+        for child in self._children:
+            child.start()
+
+    def drain(self) -> None:
+        """Let no further order begin: every `turn` from now on raises Interrupted."""
+        self.draining = True
+        self.call_waiting()
+
     def interrupt(self) -> None:
         """Stop all work for good: every `check` from now on raises Interrupted."""
-        self._interrupted.set()
+        self.interrupted = True
         with self._lock:
             for processor in self._in_use:
                 processor.interrupt()
 
+    def call_waiting(self) -> None:
+        """Have every message that waits for its turn or for a child check whether it may still go on."""
+        self.turns.call_all()
+        self.free_children.call_all()
+
+    def let_results_wait(self, size: int) -> bool:
+        """Count results of `size` bytes as waiting for their upload. False if there are too many."""
+        with self._lock:
+            if self._waiting_results + size > MOST_WAITING_RESULTS:
+                return False
+            self._waiting_results += size
+            return True
+
+    def end_waiting(self, size: int) -> None:
+        with self._lock:
+            self._waiting_results -= size
+
     def close(self) -> None:
         """Stop the children, once no message is being handled."""
+        for child in self._children:
+            child.stop()
         for processor in self._free:
             processor.close()
 
@@ -67,13 +114,14 @@ class PhotoProcessors:
 class PhotoProcessor:
     """Looks into files and does jobs, in a child process. It has its own folder. Serves one message at a time."""
 
-    def __init__(self, settings: Settings, interrupted: threading.Event) -> None:
+    def __init__(self, settings: Settings, shared: PhotoProcessors) -> None:
         self._workspace = Workspace(settings.spool_dir)
-        limits = ChildLimits(settings.child_memory, settings.max_pixels)
-        self._child = Child(settings.child_orders, limits)
         self._time_limit = settings.time_limit
-        self._interrupted = interrupted
+        self._shared = shared
+        self._child: Child | None = None
         self._lease: Lease | None = None
+        self._waiting_results = 0
+        self._lock = threading.Lock()
 
     @contextmanager
     def working_on(self, lease: Lease) -> Iterator[None]:
@@ -84,46 +132,92 @@ class PhotoProcessor:
             yield
         finally:
             lease.on_loss(None)
+            self._shared.end_waiting(self._waiting_results)
+            self._waiting_results = 0
 
     def interrupt(self) -> None:
-        """Kill the child in the middle of its work. Called by other threads."""
-        self._child.interrupt()
+        """Kill the child in the middle of its work, or end the waiting for one. Called by other threads."""
+        with self._lock:  # else it could be the child of another message by now
+            if self._child:
+                self._child.interrupt()
+        self._shared.call_waiting()
 
     def close(self) -> None:
-        self._child.stop()
         self._workspace.close()
 
     def check(self) -> None:
         """Raises LeaseLost or Interrupted if the work on the message must not go on."""
         if self._lease is None or self._lease.lost:
             raise LeaseLost
-        if self._interrupted.is_set():
+        if self._shared.interrupted:
             raise Interrupted
 
     def files(self) -> AbstractContextManager[Path]:
         """An empty folder for the files of one photo; it is removed afterwards. Raises OSError."""
         return self._workspace.files()
 
+    # --- a turn -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until the order may be claimed, because a child is free or soon will be. Raises what `check` raises, and
+        Interrupted when the worker has begun to stop."""
+        number = self._shared.turns.take(self._check_begin)
+        try:
+            yield
+        finally:
+            self._shared.turns.give_back(number)
+
+    @contextmanager
+    def child(self) -> Iterator[float]:
+        """Wait for a child. Returns how many seconds that took. Raises what `check` raises."""
+        asked_at = time.monotonic()
+        child = self._shared.free_children.take(self.check)
+        with self._lock:
+            self._child = child
+        try:
+            yield time.monotonic() - asked_at
+        finally:
+            with self._lock:
+                self._child = None
+            self._shared.free_children.give_back(child)
+
+    def let_results_wait(self, size: int) -> bool:
+        """Whether the child may serve the next order, while this one's results, of `size` bytes, wait for their
+        upload."""
+        if not self._shared.let_results_wait(size):
+            return False
+        self._waiting_results += size
+        return True
+
+    def _check_begin(self) -> None:
+        self.check()
+        if self._shared.draining:
+            raise Interrupted
+
+    # --- work in the child --------------------------------------------------------------------------------------
+
     def look(self, path: Path) -> Sniffed:
         """What a file is, by its header, read in a child because a decoder may crash. Tries twice.
 
         Raises what `sniff` raises, ProcessError, and what `check` raises.
         """
-        try:
-            return self._look(path)
-        except ProcessError as error:
-            self.check()
-            log.warning("child.lost", code=error.code, detail=error.detail)
-        try:
-            return self._look(path)
-        except ProcessError:
-            self.check()
-            raise
+        with self.child():
+            try:
+                return self._held_child().look(path, self._time_limit)
+            except ProcessError as error:
+                self.check()
+                log.warning("child.lost", code=error.code, detail=error.detail)
+            try:
+                return self._held_child().look(path, self._time_limit)
+            except ProcessError:
+                self.check()
+                raise
 
-    def process(self, original: Path, jobs: dict[str, Job]) -> Iterator[JobOutcome]:
-        """Do all jobs in one child, with one decode. The files of the results are made beside the original. If the
-        child dies, each unfinished job runs once more, alone in a new child. Raises OSError if the files cannot be
-        opened, and what `check` raises."""
+    def process(self, original: Path, jobs: dict[str, Job]) -> Generator[JobOutcome, None, None]:
+        """Do all jobs in the child of this processor (`child`), with one decode. The files of the results are made
+        beside the original. If the child dies, each unfinished job runs once more, alone in a new child. Raises OSError
+        if the files cannot be opened, and what `check` raises. Close the generator before the child is given back."""
         unfinished = dict(jobs)
         try:
             for outcome in self._run(original, jobs):
@@ -143,16 +237,15 @@ class PhotoProcessor:
             self.check()
             yield JobOutcome(job_id, Failure(error.code, error.detail))
         finally:
-            self._child.stop()
+            if self._child:
+                self._child.stop()
 
     def _run(self, original: Path, jobs: dict[str, Job]) -> Iterator[JobOutcome]:
-        self._start()
-        return self._child.run(original, jobs, self._time_limit)
+        return self._held_child().run(original, jobs, self._time_limit)
 
-    def _look(self, path: Path) -> Sniffed:
-        self._start()
-        return self._child.look(path, self._time_limit)
-
-    def _start(self) -> None:
+    def _held_child(self) -> Child:
+        """The child of this processor, running: an interrupt from now on kills it."""
+        assert self._child is not None, "the caller holds `child`"
         self._child.start()
         self.check()  # an interrupt may have come before there was a child to kill
+        return self._child

@@ -1,4 +1,7 @@
-"""One message of the photos queue: claim -> fetch -> process -> store -> publish -> announce -> verdict.
+"""One message of the photos queue: fetch -> claim -> process -> store -> publish -> announce -> verdict.
+
+The photo is fetched before the order is claimed, while other photos are in the child processes. So a claim is as short
+as the work, and a worker that dies costs no attempt of the orders that it has not begun with.
 
 Results are stored before the record names them, the record is written before anyone is notified, and the message is
 deleted last. So a crash between any two steps leaves a message, or an overdue record, and the work is taken up again.
@@ -7,6 +10,9 @@ deleted last. So a crash between any two steps leaves a message, or an overdue r
 from __future__ import annotations
 
 import time
+from concurrent.futures import Executor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -26,6 +32,7 @@ from darkroom.record.clock import now
 from darkroom.record.messages import OrderMessage, read_order
 from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.stored import Original
 from darkroom.services import Services
 from worker.child.protocol import Failure
 from worker.child.runner import PhotoProcessor, PhotoProcessors
@@ -37,13 +44,31 @@ from worker.verdict import Bury, Delete, Leave, Retry, Verdict, backoff, judge
 log = structlog.get_logger()
 
 
-class OrderHandler:
-    """Carries out the messages of the photos queue. Several threads may use it at the same time."""
+RENEW_AFTER = 10.0
+"""Seconds of waiting for a child, after which the time of a claim begins anew."""
 
-    def __init__(self, services: Services, processors: PhotoProcessors) -> None:
+
+@dataclass
+class Attempt:
+    """The work on one message. `claim` is set when the order is claimed."""
+
+    message: OrderMessage
+    received: Received
+    processor: PhotoProcessor
+    claim: Claim | None = None
+
+
+class OrderHandler:
+    """Carries out the messages of the photos queue. Several threads may use it at the same time.
+
+    `uploads`: threads that store results.
+    """
+
+    def __init__(self, services: Services, processors: PhotoProcessors, uploads: Executor) -> None:
         self._services = services
         self._settings = services.settings
         self._processors = processors
+        self._uploads = uploads
 
     def handle(self, received: Received, lease: Lease) -> Verdict:
         """Carry out a message and return its verdict."""
@@ -63,67 +88,110 @@ class OrderHandler:
         ):
             started = time.monotonic()
             with self._processors.use(lease) as processor:
-                verdict = self._attempt(message, received, processor)
+                verdict = self._attempt(Attempt(message, received, processor))
             seconds = round(time.monotonic() - started, 3)
             log.info("order.handled", **verdict.fields(), receives=received.receives, seconds=seconds)
             return verdict
 
-    def _attempt(self, message: OrderMessage, received: Received, processor: PhotoProcessor) -> Verdict:
-        settings, claim = self._settings, None
+    def _attempt(self, attempt: Attempt) -> Verdict:
         try:
-            processor.check()  # the lease may have ended while the message waited for a slot
-            photo, claim = self._services.table.update(
-                message.photo,
-                lambda record: record.claim(
-                    message.order, settings.max_attempts, settings.time_limit, settings.resend_after, received.id
-                ),
-            )
-            if claim.exhausted:
-                raise AttemptsExhausted(_history(photo, claim))
-            if claim.jobs:  # no jobs left: an earlier attempt did them but died before the event or the delete
-                photo = self._work(photo, claim, processor)
-            self._finish(photo, message, received, claim)
+            attempt.processor.check()  # the lease may have ended while the message waited for a slot
+            photo = self._services.table.get(attempt.message.photo)
+            if photo is None:
+                raise NotFound(f"there is no photo {attempt.message.photo}")
+            if photo.has_work(attempt.message.order, attempt.received.id):
+                photo = self._work(photo, attempt)
+            else:  # an earlier attempt did the jobs but died before the event or the delete
+                photo, _ = self._claim(photo, attempt)
+            self._finish(photo, attempt)
             return Delete()
         except DarkroomError as error:
-            return self._give_up(message, received, claim, error)
+            return self._give_up(attempt, error)
         except Exception as error:
             log.exception("order.unexpected_error")
-            return self._give_up(message, received, claim, as_darkroom_error(error))
+            return self._give_up(attempt, as_darkroom_error(error))
 
     # --- the work -----------------------------------------------------------------------------------------------
 
-    def _work(self, photo: PhotoRecord, claim: Claim, processor: PhotoProcessor) -> PhotoRecord:
-        """Do the jobs of a claim and publish their outcomes.
+    def _work(self, photo: PhotoRecord, attempt: Attempt) -> PhotoRecord:
+        """Claim the order, do its jobs and publish their outcomes.
 
         A job with a retryable error stays unfinished. Raises this error after the other jobs are published.
         """
-        with processor.files() as directory, Publication(self._services, photo, claim, processor.check) as publication:
-            original = directory / "original"
-            try:
-                self._fetch(photo, claim.order, original)
-            except (OriginalMissing, UploadNotCompleted) as error:
-                publication.fail(claim.jobs, error)
-                return publication.photo
-            processor.check()
-            retryable: Failure | None = None
-            for outcome in processor.process(original, claim.jobs):
-                processor.check()
-                if isinstance(outcome.result, Failure) and outcome.result.error.retryable:
-                    retryable = outcome.result
-                    log.error("job.retryable_error", job=outcome.job, detail=retryable.detail, trace=retryable.trace)
-                else:
-                    publication.add(outcome)
-            publication.publish()
-            if retryable:
-                raise retryable.error
+        processor = attempt.processor
+        with processor.files() as directory, ExitStack() as turn:
+            path = directory / "original"
+            fetched = self._fetch_early(photo, path)  # other photos may be in the child processes meanwhile
+            turn.enter_context(processor.turn())
+            photo, claim = self._claim(photo, attempt)
+            if not claim.jobs:
+                return photo
+            with Publication(self._services, photo, claim, processor.check, self._uploads) as publication:
+                try:
+                    if fetched != photo.original or fetched is None:
+                        self._fetch(photo, claim.order, path)
+                except (OriginalMissing, UploadNotCompleted) as error:
+                    publication.fail(claim.jobs, error)
+                    return publication.photo
+                failure = self._process(path, claim, processor, publication, turn)
+                publication.publish()
+            if failure:
+                raise failure.error
             return publication.photo
+
+    def _process(
+        self, path: Path, claim: Claim, processor: PhotoProcessor, publication: Publication, turn: ExitStack
+    ) -> Failure | None:
+        """Do the jobs of a claim in a child, and end the turn. Returns the last retryable failure of a job."""
+        retryable: Failure | None = None
+        with turn.pop_all() as turn_and_child:
+            waited = turn_and_child.enter_context(processor.child())
+            if waited > RENEW_AFTER:
+                publication.renew_claim()
+            processor.check()
+            with closing(processor.process(path, claim.jobs)) as outcomes:
+                for outcome in outcomes:
+                    processor.check()
+                    if isinstance(outcome.result, Failure) and outcome.result.error.retryable:
+                        retryable = outcome.result
+                        log.error(
+                            "job.retryable_error", job=outcome.job, detail=retryable.detail, trace=retryable.trace
+                        )
+                    else:
+                        publication.add(outcome)
+            if not processor.let_results_wait(publication.size):
+                publication.store()
+        return retryable
+
+    def _claim(self, photo: PhotoRecord, attempt: Attempt) -> tuple[PhotoRecord, Claim]:
+        """Claim the order of a photo, whose record was just read. Raises AttemptsExhausted."""
+        message, settings = attempt.message, self._settings
+        photo, claim = self._services.table.update(
+            photo.id,
+            lambda record: record.claim(
+                message.order, settings.max_attempts, settings.time_limit, settings.resend_after, attempt.received.id
+            ),
+            known=photo,
+        )
+        attempt.claim = claim
+        if claim.exhausted:
+            raise AttemptsExhausted(_history(photo, claim))
+        return photo, claim
+
+    def _fetch_early(self, photo: PhotoRecord, path: Path) -> Original | None:
+        """Download the original before the order is claimed. None if that failed: then it is tried again after the
+        claim, because only then a failure may be written to the record."""
+        try:
+            self._fetch_original(photo, path)
+        except (DarkroomError, OSError) as error:
+            log.info("original.not_fetched", detail=str(error))
+            return None
+        return photo.original
 
     def _fetch(self, photo: PhotoRecord, order_id: str, path: Path) -> None:
         """Download the original to `path`. Raises OriginalMissing, or UploadNotCompleted if it was never stored."""
         try:
-            if photo.original is None:
-                raise NotFound
-            self._services.bucket.fetch(photo.original.key, path)
+            self._fetch_original(photo, path)
         except NotFound as error:
             storing_until = photo.order(order_id).storing_until
             if storing_until is None:
@@ -132,23 +200,31 @@ class OrderHandler:
                 raise Unavailable("the original is not stored yet") from error
             raise UploadNotCompleted from error
 
-    def _finish(self, photo: PhotoRecord, message: OrderMessage, received: Received, claim: Claim) -> None:
+    def _fetch_original(self, photo: PhotoRecord, path: Path) -> None:
+        if photo.original is None:
+            raise NotFound(f"photo {photo.id} has no original")
+        self._services.bucket.fetch(photo.original.key, path)
+
+    def _finish(self, photo: PhotoRecord, attempt: Attempt) -> None:
         """Copy a dead letter to its queue, send the event, and remove leftovers. The record holds every outcome.
 
         After a crash the next receive does it again.
         """
+        message, received = attempt.message, attempt.received
+        claim_count = attempt.claim.claim_count if attempt.claim else 0
         order = photo.orders.get(message.order)
         if order and order.dead_letter:
             self._services.photos.bury(received, order.dead_letter.code, order.dead_letter.detail, order.fence)
         self._services.outbox.announce(photo, message)
-        if received.receives > 1 or claim.claim_count > 1:  # an earlier holder may have stored results before it died
+        if received.receives > 1 or claim_count > 1:  # an earlier holder may have stored results before it died
             self._services.cleanup.remove_unpublished(message.photo)
 
     # --- attempts that failed -----------------------------------------------------------------------------------
 
-    def _give_up(self, message: OrderMessage, received: Received, claim: Claim | None, error: DarkroomError) -> Verdict:
+    def _give_up(self, attempt: Attempt, error: DarkroomError) -> Verdict:
         """Judge a failed attempt, and write the consequences to the record."""
-        verdict = self._judge(error, claim, received)
+        message, claim = attempt.message, attempt.claim
+        verdict = self._judge(error, claim, attempt.received)
         log.warning("order.attempt_failed", **verdict.fields(), code=error.code, detail=error.detail)
         try:
             if isinstance(error, PhotoGone):
@@ -157,7 +233,7 @@ class OrderHandler:
             elif isinstance(verdict, Retry) and claim and claim.jobs:
                 self._postpone(message, claim, error, verdict)
             elif isinstance(verdict, Bury):
-                self._bury(message, received, claim, error)
+                self._bury(attempt, error)
         except PhotoGone:
             return Delete()
         except ClaimLost:  # another worker has claimed the order meanwhile
@@ -165,7 +241,7 @@ class OrderHandler:
         except Exception as fault:
             # The record could not be written. The message comes again, and the next attempt writes it.
             log.warning("order.not_recorded", exc_info=not isinstance(fault, DarkroomError), detail=str(fault))
-            return Retry(backoff(received.receives, self._settings))
+            return Retry(backoff(attempt.received.receives, self._settings))
         return verdict
 
     def _judge(self, error: DarkroomError, claim: Claim | None, received: Received) -> Verdict:
@@ -180,10 +256,11 @@ class OrderHandler:
             lambda record: record.postpone(claim, error, verdict.counts, verdict.delay, resend_after),
         )
 
-    def _bury(self, message: OrderMessage, received: Received, claim: Claim | None, error: DarkroomError) -> None:
+    def _bury(self, attempt: Attempt, error: DarkroomError) -> None:
+        claim, received = attempt.claim, attempt.received
         if claim and claim.jobs:
-            photo, _ = self._services.table.update(message.photo, lambda record: record.bury(claim, error))
-            self._finish(photo, message, received, claim)
+            photo, _ = self._services.table.update(attempt.message.photo, lambda record: record.bury(claim, error))
+            self._finish(photo, attempt)
         else:
             self._services.photos.bury(received, error.code, error.detail)
 

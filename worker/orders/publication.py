@@ -1,10 +1,16 @@
-"""Stores the results of an order, and then publishes them: writes their keys to the record."""
+"""Stores the results of an order, and then publishes them: writes their keys to the record.
+
+Results are stored while the child still works on the next ones, several at a time.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future
+from contextvars import copy_context
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 
@@ -41,42 +47,74 @@ VERSIONS = _versions()
 class Publication:
     """The results of one claim. At the end of its block it removes stored results that were not published."""
 
-    def __init__(self, services: Services, photo: PhotoRecord, claim: Claim, check: Callable[[], None]) -> None:
-        """`check`: raises an error if the work must not go on (`PhotoProcessor.check`)."""
+    def __init__(
+        self, services: Services, photo: PhotoRecord, claim: Claim, check: Callable[[], None], uploads: Executor
+    ) -> None:
+        """`check`: raises an error if the work must not go on (`PhotoProcessor.check`). `uploads`: threads that store
+        results."""
         self.photo = photo
         self._check = check
         self._left = set(claim.jobs)
         self._services = services
         self._claim = claim
+        self._uploads = uploads
+        self._storing: dict[str, Future[Result]] = {}
+        self._last: JobOutcome | None = None
         self._outcomes: dict[str, Result | DarkroomError] = {}
+        self._bytes = 0
         self._last_publish = time.monotonic()
 
     def __enter__(self) -> Publication:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
+        for job_id, stored in self._storing.items():
+            stored.cancel()
+            if not stored.cancelled() and stored.exception() is None:
+                self._outcomes[job_id] = stored.result()
         self._remove_unpublished(self._outcomes)
 
+    def renew_claim(self) -> None:
+        """Let the time of the claim begin now. Raises ClaimLost if another worker has the order."""
+        settings = self._services.settings
+        self.photo, self._claim = self._services.table.update(
+            self.photo.id,
+            lambda record: record.renew(self._claim, settings.time_limit, settings.resend_after),
+            known=self.photo,
+        )
+
     def add(self, outcome: JobOutcome) -> None:
-        """Store a job's result. Publish if the last update is more than PUBLISH_EVERY seconds ago."""
+        """Begin to store a job's result; `publish` stores the last one. Publish what is stored if the last update is
+        more than PUBLISH_EVERY seconds ago."""
+        self._left.discard(outcome.job)
         if isinstance(outcome.result, Failure):
             self._fail(outcome.job, outcome.result.error)
         else:
-            self._outcomes[outcome.job] = self._store(outcome.job, outcome.result)
-            self._left.discard(outcome.job)
-        if time.monotonic() - self._last_publish > PUBLISH_EVERY:
-            self.publish()
+            self._bytes += outcome.result.size
+            if self._left:
+                store = partial(copy_context().run, self._store, outcome.job, outcome.result)
+                self._storing[outcome.job] = self._uploads.submit(store)
+            else:
+                self._last = outcome
+        if self._left and time.monotonic() - self._last_publish > PUBLISH_EVERY:
+            self._collect([job_id for job_id, stored in self._storing.items() if stored.done()])
+            self._publish()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all results."""
+        return self._bytes
 
     def fail(self, jobs: Iterable[str], error: DarkroomError) -> None:
         """Publish that all these jobs failed with this error."""
         for job_id in jobs:
+            self._left.discard(job_id)
             self._fail(job_id, error)
         self.publish()
 
     def _fail(self, job_id: str, error: DarkroomError) -> None:
         log.warning("job.failed", job=job_id, code=error.code, detail=error.detail)
         self._outcomes[job_id] = error
-        self._left.discard(job_id)
 
     def _store(self, job_id: str, file: ProducedFile) -> Result:
         started = time.monotonic()
@@ -105,14 +143,31 @@ class Publication:
         self._check()
         self._claim.require_time()
 
+    def store(self) -> None:
+        """Wait until all results are stored. Raises what prevented one of them."""
+        last, self._last = self._last, None
+        if last and isinstance(last.result, ProducedFile):
+            self._outcomes[last.job] = self._store(last.job, last.result)
+        self._collect(list(self._storing))
+
     def publish(self) -> None:
-        """Write the outcomes to the record. Raises ClaimLost if another worker has the order, NotFound if the photo
-        is gone."""
+        """Store what is left, and write all outcomes to the record. Raises ClaimLost if another worker has the order,
+        NotFound if the photo is gone."""
+        self.store()
+        self._publish()
+
+    def _collect(self, job_ids: Iterable[str]) -> None:
+        for job_id in job_ids:
+            self._outcomes[job_id] = self._storing[job_id].result()
+            del self._storing[job_id]
+
+    def _publish(self) -> None:
         if not self._outcomes:
             return
+        ended = not self._left and not self._storing and not self._last
         self.photo, counted = self._services.table.update(
             self.photo.id,
-            lambda record: record.publish(self._claim, self._outcomes, last=not self._left),
+            lambda record: record.publish(self._claim, self._outcomes, last=ended),
             known=self.photo,
         )
         not_counted = {job_id: outcome for job_id, outcome in self._outcomes.items() if job_id not in counted}

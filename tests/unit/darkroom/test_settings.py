@@ -63,7 +63,7 @@ def test_all_faults_are_reported_at_once_with_their_variables() -> None:
         DARKROOM_POLL_WAIT="21",
         DARKROOM_BUCKET="No Bucket",
         DARKROOM_QUEUE_TYPE="lifo",
-        DARKROOM_CONCURENCY="3",
+        DARKROOM_CHILDRN="3",
     )
 
     assert {fault.split(":")[0] for fault in faults} == {
@@ -71,7 +71,7 @@ def test_all_faults_are_reported_at_once_with_their_variables() -> None:
         "DARKROOM_POLL_WAIT",
         "DARKROOM_BUCKET",
         "DARKROOM_QUEUE_TYPE",
-        "DARKROOM_CONCURENCY",
+        "DARKROOM_CHILDRN",
     }
 
 
@@ -99,8 +99,8 @@ def test_a_secret_in_the_wrong_variable_is_a_fault_and_not_shown(name: str, secr
 
 
 def test_a_misspelt_name_is_a_fault_with_a_suggestion() -> None:
-    assert faults_of(DARKROOM_CONCURENCY="3") == [
-        "DARKROOM_CONCURENCY: there is no such setting; did you mean DARKROOM_CONCURRENCY?"
+    assert faults_of(DARKROOM_CHILDRN="3") == [
+        "DARKROOM_CHILDRN: there is no such setting; did you mean DARKROOM_CHILDREN?"
     ]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from darkroom.aws.queue import Received
 from darkroom.errors import Interrupted, LeaseLost
 from darkroom.settings import Settings
-from worker.child.runner import PhotoProcessors
+from worker.child.runner import CLAIMED_AHEAD, MOST_WAITING_RESULTS, PhotoProcessors
 from worker.lease import Lease
 
 NO_QUEUE: Any = None
@@ -21,7 +23,7 @@ def new_lease() -> Lease:
 
 
 def test_messages_at_the_same_time_have_different_processors_and_later_ones_use_them_again() -> None:
-    processors = PhotoProcessors(Settings())
+    processors = PhotoProcessors(Settings(), children=1)
     with processors.use(new_lease()) as first, processors.use(new_lease()) as second:
         assert first is not second
     with processors.use(new_lease()) as third:
@@ -29,7 +31,7 @@ def test_messages_at_the_same_time_have_different_processors_and_later_ones_use_
 
 
 def test_a_lost_lease_stops_the_work_on_its_message_only() -> None:
-    processors, lost = PhotoProcessors(Settings()), new_lease()
+    processors, lost = PhotoProcessors(Settings(), children=1), new_lease()
     with processors.use(lost) as first, processors.use(new_lease()) as second:
         lost.lose()
         with pytest.raises(LeaseLost):
@@ -40,10 +42,84 @@ def test_a_lost_lease_stops_the_work_on_its_message_only() -> None:
 
 
 def test_an_interrupt_stops_all_work_for_good() -> None:
-    processors = PhotoProcessors(Settings())
+    processors = PhotoProcessors(Settings(), children=1)
     with processors.use(new_lease()) as running:
         processors.interrupt()
         with pytest.raises(Interrupted):
             running.check()
     with processors.use(new_lease()) as later, pytest.raises(Interrupted):
         later.check()
+
+
+def test_a_child_is_lent_to_one_message_at_a_time() -> None:
+    processors, order = PhotoProcessors(Settings(), children=1), list[str]()
+    with processors.use(new_lease()) as first, processors.use(new_lease()) as second:
+
+        def wait() -> None:
+            with second.child() as waited:
+                order.append("second")
+                assert waited > 0
+
+        with first.child():
+            waiting = threading.Thread(target=wait)
+            waiting.start()
+            order.append("first")
+        waiting.join(30)
+    assert order == ["first", "second"]
+
+
+@pytest.mark.parametrize("stop", ["lease", "interrupt"])
+def test_a_message_that_must_not_go_on_stops_waiting_for_a_child(stop: str) -> None:
+    processors, lease, raised = PhotoProcessors(Settings(), children=1), new_lease(), list[Exception]()
+    with processors.use(new_lease()) as first, processors.use(lease) as second, first.child():
+
+        def wait() -> None:
+            try:
+                with second.child():
+                    pass
+            except (LeaseLost, Interrupted) as error:
+                raised.append(error)
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        lease.lose() if stop == "lease" else processors.interrupt()
+        waiting.join(30)
+        assert not waiting.is_alive()
+    assert [type(error) for error in raised] == [LeaseLost if stop == "lease" else Interrupted]
+
+
+def test_few_orders_are_claimed_before_a_child_is_free_for_them() -> None:
+    processors = PhotoProcessors(Settings(), children=1)
+    with ExitStack() as stack:
+        turns = [stack.enter_context(processors.use(new_lease())) for _ in range(CLAIMED_AHEAD + 2)]
+        for processor in turns[:-1]:
+            stack.enter_context(processor.turn())
+        claimed = list[str]()
+
+        def wait() -> None:
+            with pytest.raises(Interrupted), turns[-1].turn():
+                claimed.append("too many")
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        processors.drain()
+        waiting.join(30)
+        assert claimed == []
+        turns[0].check()  # what is claimed goes on
+
+
+def test_no_order_begins_after_the_worker_has_begun_to_stop() -> None:
+    processors = PhotoProcessors(Settings(), children=1)
+    processors.drain()
+    with processors.use(new_lease()) as processor, pytest.raises(Interrupted), processor.turn():
+        pass
+
+
+def test_results_may_wait_for_their_upload_until_they_take_too_much_disk_space() -> None:
+    processors = PhotoProcessors(Settings(), children=1)
+    with processors.use(new_lease()) as first, processors.use(new_lease()) as second:
+        assert first.let_results_wait(MOST_WAITING_RESULTS - 1)
+        assert not second.let_results_wait(2)
+        assert second.let_results_wait(1)
+    with processors.use(new_lease()) as later:
+        assert later.let_results_wait(MOST_WAITING_RESULTS)
