@@ -6,13 +6,33 @@ message twice finds in the record what is done, and the id of an event stays the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from darkroom.aws.queue import Queue, WorkQueue
+from darkroom.aws.queue import Outgoing, Queue, WorkQueue
+from darkroom.errors import Unavailable
 from darkroom.record.clock import now
 from darkroom.record.events import Event, job_ended, photo_completed
 from darkroom.record.messages import OrderMessage, UploadMessage, WebhookMessage
 from darkroom.record.photo import PhotoRecord
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """A message that tells of an end: an event, or one that has a worker deliver a webhook."""
+
+    queue: Queue
+    message: Outgoing
+
+
+def send_all(announcements: Sequence[Announcement]) -> dict[int, Unavailable]:
+    """Send announcements in batches. Returns the errors of those that failed, by their place in `announcements`."""
+    failures: dict[int, Unavailable] = {}
+    for queue in {one.queue: None for one in announcements}:
+        places = [place for place, one in enumerate(announcements) if one.queue is queue]
+        failed = queue.send_batch([announcements[place].message for place in places])
+        failures |= {places[number]: error for number, error in failed.items()}
+    return failures
 
 
 @dataclass(frozen=True)
@@ -45,20 +65,25 @@ class Outbox:
         )
 
     def announce(self, photo: PhotoRecord, message: OrderMessage | None = None) -> None:
-        """Send the events and the webhook of a photo that has ended, and the job events of a message's order.
+        """Send the announcements of a photo now. Raises Unavailable."""
+        for error in send_all(self.announcements(photo, message)).values():
+            raise error
 
-        Nothing is sent for an unfinished photo, except when the message is of an earlier generation: that one has
+    def announcements(self, photo: PhotoRecord, message: OrderMessage | None = None) -> list[Announcement]:
+        """The events and the webhook of a photo that has ended, and the job events of a message's order.
+
+        There are none for an unfinished photo, except when the message is of an earlier generation: that one has
         ended, or no later one would have begun, and perhaps only this message still leads to its events.
-        Raises Unavailable.
         """
         generations = [] if photo.unfinished else [photo.generation]
         if message and message.generation < photo.generation:
             generations.insert(0, message.generation)
-        for event in [*self._job_events(photo, message), *self._photo_events(photo, generations)]:
-            self.events.send(event.model_dump_json(), group=photo.owner, deduplication_id=event.id)
-        for generation in generations:
-            if (delivery := photo.delivery(generation)) and not delivery.ended:
-                self.send_webhook(WebhookMessage.of(photo, generation))
+        events = [*self._job_events(photo, message), *self._photo_events(photo, generations)]
+        undelivered = [number for number in generations if (state := photo.delivery(number)) and not state.ended]
+        return [
+            *(Announcement(self.events, Outgoing(one.model_dump_json(), photo.owner, one.id)) for one in events),
+            *(Announcement(self.webhooks, _outgoing(WebhookMessage.of(photo, number))) for number in undelivered),
+        ]
 
     def _job_events(self, photo: PhotoRecord, message: OrderMessage | None) -> list[Event]:
         order = photo.orders.get(message.order) if message and self.job_events else None
@@ -67,3 +92,7 @@ class Outbox:
 
     def _photo_events(self, photo: PhotoRecord, generations: list[int]) -> list[Event]:
         return [photo_completed(photo, self.base_url, generation) for generation in generations]
+
+
+def _outgoing(message: WebhookMessage) -> Outgoing:
+    return Outgoing(message.model_dump_json(), message.owner, message.deduplication_id, delay=message.delay(now()))

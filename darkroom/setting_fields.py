@@ -252,12 +252,12 @@ class WorkerSettings(_Group):
         description="Messages that a worker handles at a time. While some photos are in the child processes, others "
         "are downloaded, and the results of others are uploaded. Default: eight for each child process.",
     )
-    prefetch: int | None = Field(
-        None,
+    prefetch: float = Field(
+        3,
         ge=0,
-        le=256,
-        description="Messages of each queue that a worker may receive before it has a free slot. "
-        "Default: one for each slot.",
+        le=300,
+        description="Seconds of work of each queue that a worker may receive ahead for each child process, by the "
+        "estimates in the messages, but always one message. 0: it receives only when a child process is idle.",
     )
     poll_wait: int = Field(
         20, ge=0, le=20, description="Seconds of long polling. A stop waits until the poll in flight returns."

@@ -24,6 +24,7 @@ from darkroom.aws.queue import Received, WorkQueue
 from darkroom.errors import DarkroomError, SettingsError
 from darkroom.services import Services
 from darkroom.settings import PREFIX, Settings
+from worker.announcer import announce_now
 from worker.child.runner import PhotoProcessors
 from worker.handlers import make_handlers
 from worker.ingest.rules import IngestRules
@@ -88,7 +89,8 @@ class BatchWorker:
 
         def handle(received: Received) -> Verdict:
             # The lease is never renewed: the queue hides a message for longer than a function may run.
-            return handler.handle(received, Lease(received, queue, clock() + deadline - time.monotonic()))
+            verdict = handler.handle(received, Lease(received, queue, clock() + deadline - time.monotonic()))
+            return announce_now(verdict, received, settings)
 
         with closing(processors), watchdog(deadline - SETTLING, processors.interrupt):
             return handle_all(queue, messages, deadline - SETTLING - TRANSFER - limit, handle, settings)

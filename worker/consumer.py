@@ -12,20 +12,24 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import structlog
 
-from darkroom.aws.queue import WorkQueue
+from darkroom.aws.queue import Received, WorkQueue
+from darkroom.errors import Unavailable
 from darkroom.resources import Capacity
 from darkroom.services import Services
 from darkroom.settings import Settings
 from worker import health
+from worker.announcer import Announcer, announce_now, not_announced
 from worker.child.runner import PhotoProcessors
 from worker.handlers import Handler, make_handlers
 from worker.inbox import Inbox
 from worker.ingest.rules import IngestRules
 from worker.lease import Lease, LeaseKeeper
 from worker.poller import Poller
+from worker.stock import Stock
 from worker.sweep.sweeper import Sweeper
 from worker.verdict import Bury, Delete, Leave, Retry, Verdict
 from worker.webhooks.sender import WebhookSender
@@ -37,17 +41,24 @@ UPLOADS_PER_CHILD = 4
 
 
 class Source:
-    """A queue with its own handler, and the leases of its messages: at most `capacity` of them at a time."""
+    """A queue with its own handler, and the leases of its messages. Each source has its own limit of work that it may
+    hold, because two pollers cannot share one."""
 
     def __init__(
-        self, queue: WorkQueue, handler: Handler, capacity: int, settings: Settings, stopping: threading.Event
+        self,
+        queue: WorkQueue,
+        handler: Handler,
+        children: int,
+        settings: Settings,
+        stopping: threading.Event,
+        more_to_come: Callable[[], bool],
     ) -> None:
         self.queue = queue
         self.handler = handler
-        self.capacity = capacity
+        self.stock = Stock(children, settings.prefetch)
         self.poller = Poller(queue, settings.poll_wait, settings.lease, stopping)
         self.polled_at = time.monotonic()
-        self.leases = LeaseKeeper(queue, settings.lease, settings.heartbeat)
+        self.leases = LeaseKeeper(queue, settings.lease, settings.heartbeat, more_to_come)
 
 
 class Consumer:
@@ -62,11 +73,13 @@ class Consumer:
         self._processors = PhotoProcessors(settings, capacity.children)
         self._uploads = ThreadPoolExecutor(UPLOADS_PER_CHILD * capacity.children, "upload")
         handlers = make_handlers(services, IngestRules.read(settings), self._processors, self._uploads)
-        # Each source has its own limit, because two pollers cannot share one.
-        most = capacity.slots + (capacity.slots if settings.prefetch is None else settings.prefetch)
+        self._capacity = capacity
         self._sources = {
-            queue: Source(queue, handler, most, settings, self._stopping) for queue, handler in handlers.items()
+            queue: Source(queue, handler, capacity.children, settings, self._stopping, self._more_deletes_to_come)
+            for queue, handler in handlers.items()
         }
+        self._announcer = Announcer(self._more_to_come, sent=self._hurry_deletes)
+        self._announcing = self._thread("announcer", self._announcer.run)
         sources = self._sources.values()
         self._pollers = [self._thread(f"poller of {source.queue.name}", self._receive, source) for source in sources]
         self._keepers = [self._thread(f"leases of {source.queue.name}", source.leases.run) for source in sources]
@@ -79,10 +92,10 @@ class Consumer:
     def run(self) -> bool:
         """Work until `stop` is called. False if the worker stopped because a part of it failed."""
         self._processors.start_children()
-        for thread in (*self._keepers, *self._slots, *self._pollers, self._sweeper, *self._webhooks):
+        for thread in (*self._keepers, self._announcing, *self._slots, *self._pollers, self._sweeper, *self._webhooks):
             thread.start()
-        capacities = {source.queue.name: source.capacity for source in self._sources.values()}
-        log.info("worker.started", slots=len(self._slots), capacity=capacities)
+        queues = [source.queue.name for source in self._sources.values()]
+        log.info("worker.started", children=self._capacity.children, slots=self._capacity.slots, queues=queues)
         self._stopping.wait()
         self._drain()
         log.info("worker.stopped", failed=self._failed)
@@ -91,6 +104,7 @@ class Consumer:
     def stop(self) -> None:
         """Begin a graceful shutdown: receive nothing more, finish the messages in progress."""
         self._stopping.set()
+        self._hurry()
 
     def interrupt(self) -> None:
         """Stop without finishing: give back the messages in progress. Messages of webhooks become visible again by
@@ -104,9 +118,15 @@ class Consumer:
 
     def _receive(self, source: Source) -> None:
         for messages in source.poller.receive(lambda: self._wait_for_capacity(source)):
-            leases = [source.leases.hold(received) for received in messages]
+            leases = [self._hold(source, received) for received in messages]
             if not self._inbox.put(*leases):  # the worker began to stop during the poll
                 self._give_back(leases)
+
+    def _hold(self, source: Source, received: Received) -> Lease:
+        source.stock.add(received)
+        lease = source.leases.hold(received)
+        lease.on_stage = partial(source.stock.set_stage, received.receipt_handle)
+        return lease
 
     def _work(self) -> None:
         while lease := self._inbox.take():
@@ -114,21 +134,54 @@ class Consumer:
             try:
                 verdict = self._sources[lease.queue].handler.handle(lease.received, lease)
             finally:
-                self._settle(lease, verdict)
-                later_messages = self._inbox.done(lease, settled=isinstance(verdict, Delete | Bury))
-                # Give back later messages of the same FIFO group only now, after this one is settled: some emulators of
-                # SQS do not block the group until then.
-                self._give_back(later_messages, verdict.delay if isinstance(verdict, Retry) else 0)
+                self._end(lease, verdict)
+
+    def _end(self, lease: Lease, verdict: Verdict) -> None:
+        """Settle a message when all that belongs to it is sent. The slot is free for the next one."""
+        if lease.queue.fifo:  # the next message of its group must not begin before it is known whether this one ends
+            verdict = announce_now(verdict, lease.received, self._settings)
+            self._settle(lease, verdict)
+            later_messages = self._inbox.done(lease, settled=isinstance(verdict, Delete | Bury))
+            # Give back later messages of the same FIFO group only now, after this one is settled: some emulators of
+            # SQS do not block the group until then.
+            self._give_back(later_messages, verdict.delay if isinstance(verdict, Retry) else 0)
+        else:
+            self._inbox.done(lease, settled=True)
+            announcements = verdict.announcements if isinstance(verdict, Delete | Bury) else ()
+            self._announcer.send(announcements, partial(self._announced, lease, verdict))
+        if not self._more_to_come():
+            self._hurry()
+
+    def _announced(self, lease: Lease, verdict: Verdict, error: Unavailable | None) -> None:
+        self._settle(lease, not_announced(error, lease.received, self._settings) if error else verdict)
+
+    def _more_to_come(self) -> bool:
+        """Whether messages are in work, whose events and deletes may share requests with those that wait."""
+        return self._inbox.busy and not self._stopping.is_set()
+
+    def _more_deletes_to_come(self) -> bool:
+        return (self._inbox.busy or self._announcer.busy) and not self._stopping.is_set()
+
+    def _hurry(self) -> None:
+        """Nothing more may be to come: have what waits for others sent now."""
+        self._announcer.hurry()
+        self._hurry_deletes()
+
+    def _hurry_deletes(self) -> None:
+        for source in self._sources.values():
+            source.leases.hurry()
 
     def _give_back(self, leases: list[Lease], delay: int = 0) -> None:
         for lease in leases:
             self._settle(lease, Retry(delay, counts=False))
 
     def _settle(self, lease: Lease, verdict: Verdict) -> None:
-        self._sources[lease.queue].leases.settle(lease, verdict)
+        source = self._sources[lease.queue]
+        source.leases.settle(lease, verdict)
+        source.stock.remove(lease.received.receipt_handle)
 
     def _wait_for_capacity(self, source: Source) -> int:
-        """Wait until a source may hold more messages, at most 5 s. Returns how many more; it may be 0.
+        """Wait until a source may receive messages, at most 5 s. Returns how many; it may be 0.
 
         Each poller calls this once in each round; that is its sign of life.
         """
@@ -136,8 +189,7 @@ class Consumer:
         # One poller that hangs makes the worker unhealthy, although the others go on.
         if all(source.polled_at - other.polled_at < health.OLDEST for other in self._sources.values()):
             health.touch()
-        source.leases.wait_for_fewer(source.capacity, timeout=5)
-        return source.capacity - source.leases.held
+        return source.stock.wait_for_room(timeout=5)
 
     @property
     def _held(self) -> int:
@@ -167,6 +219,8 @@ class Consumer:
         self._processors.close()
         for thread in (*self._pollers, self._sweeper):
             thread.join()
+        self._announcer.close()
+        self._announcing.join()
         for source in self._sources.values():
             source.leases.close()
         for keeper in self._keepers:

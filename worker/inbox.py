@@ -68,6 +68,11 @@ class Inbox:
                 return []
             return self._take_out([other for other in self._waiting if other.queue.fifo and _owner(other) == owner])
 
+    @property
+    def busy(self) -> bool:
+        """Whether messages wait or are in progress."""
+        return bool(self._waiting) or bool(self._in_progress)
+
     def close(self) -> list[Lease]:
         """Hand out nothing more. Returns what waited, for the caller to give back."""
         with self._changed:

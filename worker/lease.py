@@ -1,7 +1,8 @@
 """Leases: the visibility timeouts that hide messages from other workers.
 
 One thread renews all leases of a queue and settles its messages, in batches of ten. It does both in turn, so a renewal
-can never overwrite a message's backoff or follow its delete. The visibility timeout runs from the receive, so messages
+can never overwrite a message's backoff or follow its delete. While the worker has more work, deletes wait a moment for
+others; messages are given back at once. The visibility timeout runs from the receive, so messages
 that wait for a slot need renewals, too.
 """
 
@@ -10,11 +11,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import structlog
 
-from darkroom.aws.queue import Received, WorkQueue
+from darkroom.aws.queue import BATCH, Received, WorkQueue
 from darkroom.errors import Unavailable
 from worker.verdict import Leave, Retry, Verdict
 
@@ -22,6 +25,10 @@ log = structlog.get_logger()
 
 RETRY_PAUSE = 1.0
 """Seconds before a renewal or settlement that failed is tried again."""
+
+LONGEST_WAIT = 2.0
+"""Seconds for which a delete waits for others while there is more work. It can wait longer than an event, because a
+message that is done concerns only this worker until its lease ends."""
 
 MARGIN = 2.0
 """Seconds before its end at which a lease counts as lost: SQS started its clock before the answer arrived here."""
@@ -36,6 +43,10 @@ def clock() -> float:
     return time.clock_gettime(_CLOCK)
 
 
+Stage = Literal["waiting", "in a child", "after it"]
+"""How far the work on a message is: whether a child process has the photo, or had it."""
+
+
 class Lease:
     """The right to handle one message, while it is renewed. It ends at `until` on `clock`."""
 
@@ -45,6 +56,8 @@ class Lease:
         self.until = until
         self._lost = False
         self._on_loss: Callable[[], None] | None = None
+        self.on_stage: Callable[[Stage], None] = lambda _: None
+        """Called when the work on the message reaches another stage."""
         self._lock = threading.Lock()
 
     @property
@@ -66,15 +79,28 @@ class Lease:
                 self._on_loss()
 
 
-class LeaseKeeper:
-    """Renews the leases of one queue and settles its messages. `lease` and `heartbeat` are in seconds."""
+@dataclass(frozen=True)
+class Settlement:
+    """A verdict that is not carried out on SQS yet, and when that is due at the latest."""
 
-    def __init__(self, queue: WorkQueue, lease: int, heartbeat: float) -> None:
+    lease: Lease
+    verdict: Verdict
+    due: float
+
+
+class LeaseKeeper:
+    """Renews the leases of one queue and settles its messages. `lease` and `heartbeat` are in seconds. `more_to_come`:
+    whether further deletes may follow soon."""
+
+    def __init__(
+        self, queue: WorkQueue, lease: int, heartbeat: float, more_to_come: Callable[[], bool] = lambda: False
+    ) -> None:
         self._queue = queue
         self._seconds = lease
         self._heartbeat = heartbeat
         self._held: dict[str, Lease] = {}
-        self._to_settle: dict[str, tuple[Lease, Verdict]] = {}
+        self._more_to_come = more_to_come
+        self._to_settle: dict[str, Settlement] = {}
         self._pause_until = 0.0
         self._closing = False
         self._changed = threading.Condition()
@@ -92,7 +118,10 @@ class LeaseKeeper:
         handle = lease.received.receipt_handle
         with self._changed:
             if self._held.pop(handle, None) and not isinstance(verdict, Leave) and not lease.lost:
-                self._to_settle[handle] = (lease, verdict)
+                # A message that is not deleted holds up the others of its FIFO group.
+                now = isinstance(verdict, Retry) or self._queue.fifo
+                due = clock() + (0 if now else min(LONGEST_WAIT, self._seconds / 10))
+                self._to_settle[handle] = Settlement(lease, verdict, due)
             self._changed.notify_all()
 
     @property
@@ -100,10 +129,10 @@ class LeaseKeeper:
         with self._changed:
             return len(self._held)
 
-    def wait_for_fewer(self, held: int, timeout: float) -> None:
-        """Wait until fewer than `held` messages are held, at most `timeout` seconds."""
+    def hurry(self) -> None:
+        """Look again whether there is more to come."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self._held) < held, timeout)
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Make `run` settle the remaining messages and return."""
@@ -123,7 +152,7 @@ class LeaseKeeper:
             with self._changed:
                 if self._closing and not self._to_settle:
                     return
-                settling, due = list(self._to_settle.values()), self._due()
+                settling, due = self._due_settlements(), self._due()
             # Renewals come first, and a failure of one must not prevent the other.
             for carry_out in (partial(self._renew, due), partial(self._settle, settling)):
                 try:
@@ -136,14 +165,25 @@ class LeaseKeeper:
     def _has_work(self) -> bool:
         if clock() < self._pause_until:
             return False
-        return bool(self._to_settle or self._due() or self._closing)
+        return bool(self._due_settlements() or self._due() or (self._closing and not self._to_settle))
+
+    def _due_settlements(self) -> list[Settlement]:
+        """What to settle now. Deletes wait until there are ten, until the first has waited long enough, or until no
+        further ones follow."""
+        at = clock()
+        waiting = [one for one in self._to_settle.values() if not isinstance(one.verdict, Retry)]
+        due = [one for one in self._to_settle.values() if isinstance(one.verdict, Retry)]
+        if self._closing or any(one.due <= at for one in waiting) or not self._more_to_come():
+            return due + waiting
+        return due + waiting[: len(waiting) // BATCH * BATCH]
 
     def _until_next(self) -> float:
         """Seconds until the next renewal or second try is due."""
         at = clock()
         renewals = [self._renew_at(lease) for lease in self._held.values()]
-        next_ = min([*renewals, at + self._seconds])
-        return max(0.05, (max(next_, self._pause_until) if not self._to_settle else self._pause_until) - at)
+        settlements = [one.due for one in self._to_settle.values()]
+        next_ = min([*renewals, *settlements, at + self._seconds])
+        return max(0.005, max(next_, self._pause_until) - at)
 
     def _renew_at(self, lease: Lease) -> float:
         return lease.until - self._seconds + self._heartbeat
@@ -152,13 +192,13 @@ class LeaseKeeper:
         at = clock()
         return [lease for lease in self._held.values() if self._renew_at(lease) <= at]
 
-    def _settle(self, settling: list[tuple[Lease, Verdict]]) -> None:
+    def _settle(self, settling: list[Settlement]) -> None:
         """Delete messages and give messages back. A failed one is tried again until its lease ends."""
         delays = {
-            lease.received.receipt_handle: verdict.delay for lease, verdict in settling if isinstance(verdict, Retry)
+            one.lease.received.receipt_handle: one.verdict.delay for one in settling if isinstance(one.verdict, Retry)
         }
         deletes = [
-            lease.received.receipt_handle for lease, verdict in settling if not isinstance(verdict, Retry)
+            one.lease.received.receipt_handle for one in settling if not isinstance(one.verdict, Retry)
         ]  # Delete, and Bury, whose copy is in the dead-letter queue already
         refused = self._queue.set_visibility(delays) if delays else {}
         self._settled(delays)
@@ -189,8 +229,8 @@ class LeaseKeeper:
         at = clock()
         with self._changed:
             late = [lease for lease in self._held.values() if lease.until - MARGIN <= at]
-            for handle, (lease, _) in list(self._to_settle.items()):
-                if lease.until <= at:
+            for handle, settlement in list(self._to_settle.items()):
+                if settlement.lease.until <= at:
                     del self._to_settle[handle]
         for lease in late:
             self._lose(lease, "it could not be renewed in time")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 
 from darkroom.errors import (
     ClaimLost,
@@ -18,6 +18,7 @@ from darkroom.errors import (
     PhotoGone,
     Unavailable,
 )
+from darkroom.outbox import Announcement
 from darkroom.settings import Settings
 
 
@@ -25,12 +26,16 @@ from darkroom.settings import Settings
 class _Verdict:
     def fields(self) -> dict[str, object]:
         """The verdict as the fields of a log line: its name in one word, and its details."""
-        return {"verdict": type(self).__name__.lower(), **asdict(self)}
+        details = {one.name: getattr(self, one.name) for one in fields(self) if one.repr}
+        return {"verdict": type(self).__name__.lower(), **details}
 
 
 @dataclass(frozen=True)
 class Delete(_Verdict):
-    """The message is done: all its jobs have ended, and the record says so."""
+    """The message is done: all its jobs have ended, and the record says so. `announcements`: what has to be sent before
+    the message is deleted."""
+
+    announcements: tuple[Announcement, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,9 @@ class Retry(_Verdict):
 
 @dataclass(frozen=True)
 class Bury(_Verdict):
-    """The message goes to the dead-letter queue, and its jobs have failed."""
+    """The message goes to the dead-letter queue, and its jobs have failed. `announcements`: as of Delete."""
+
+    announcements: tuple[Announcement, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

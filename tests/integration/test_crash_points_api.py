@@ -18,6 +18,7 @@ from tests.support.crash_scene import (
     PUT,
     REMOVE,
     SEND,
+    SEND_BATCH,
     UPDATE,
     Scene,
     runs_of,
@@ -45,7 +46,7 @@ MORE_JOBS = {
 CANCEL = {
     "nothing-written": (Fault(UPDATE, "before"), "succeeded"),
     "written-not-announced": (Fault(UPDATE, "after"), "cancelled"),
-    "announced-not-answered": (Fault(SEND, "after", queue=EVENTS), "cancelled"),
+    "announced-not-answered": (Fault(SEND_BATCH, "after", queue=EVENTS), "cancelled"),
 }
 """Where the API dies when a photo is cancelled, and how that ends."""
 

@@ -23,6 +23,7 @@ from tests.support.crash_scene import (
     PUT,
     REMOVE_UPLOAD,
     SEND,
+    SEND_BATCH,
     UPDATE,
     Scene,
     runs_of,
@@ -43,7 +44,7 @@ INGEST_UPLOAD = {
     "claimed": Fault(UPDATE, "after", 2),
     "first-result-stored": Fault(PUT, "after", 1),
     "jobs-published": Fault(UPDATE, "after", 3),
-    "event-sent": Fault(SEND, "after", queue=EVENTS),
+    "event-sent": Fault(SEND_BATCH, "after", queue=EVENTS),
     "message-about-to-be-deleted": Fault(DELETE, "before", queue=INGEST),
     "message-deleted": Fault(DELETE, "after", queue=INGEST),
 }
@@ -55,7 +56,7 @@ INGEST_REPLACED = {"copied": Fault(COPY, "after"), "record-written": Fault(UPDAT
 INGEST_BAD = {
     "refused": Fault(UPDATE, "after", 1),
     "upload-removed": Fault(REMOVE_UPLOAD, "after", 1),
-    "event-sent": Fault(SEND, "after", queue=EVENTS),
+    "event-sent": Fault(SEND_BATCH, "after", queue=EVENTS),
 }
 """Where a worker dies that takes in a direct upload that is not a photo."""
 

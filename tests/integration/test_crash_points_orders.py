@@ -27,6 +27,7 @@ from tests.support.crash_scene import (
     PUT,
     REMOVE,
     SEND,
+    SEND_BATCH,
     UPDATE,
     Scene,
     is_empty,
@@ -49,7 +50,8 @@ WORK = {
     "first-result-published": [Fault(PUT, "before", 1, act="slow", seconds=PUBLISH_EVERY), Fault(UPDATE, "after", 2)],
     "second-result-stored": [Fault(PUT, "before", 1, act="slow", seconds=PUBLISH_EVERY), Fault(PUT, "after", 2)],
     "record-written": [Fault(UPDATE, "after", 2)],
-    "event-sent": [Fault(SEND, "after", queue=EVENTS)],
+    "event-about-to-be-sent": [Fault(SEND_BATCH, "before", queue=EVENTS)],
+    "event-sent": [Fault(SEND_BATCH, "after", queue=EVENTS)],
     "message-about-to-be-deleted": [Fault(DELETE, "before", queue=PHOTOS)],
     "message-deleted": [Fault(DELETE, "after", queue=PHOTOS)],
 }
@@ -65,7 +67,7 @@ BURY = {
     "claimed": Fault(UPDATE, "after", 1),
     "record-written": Fault(UPDATE, "after", 2),
     "dead-letter-sent": Fault(SEND, "after", queue=DEAD),
-    "event-sent": Fault(SEND, "after", queue=EVENTS),
+    "event-sent": Fault(SEND_BATCH, "after", queue=EVENTS),
     "message-about-to-be-deleted": Fault(DELETE, "before", queue=PHOTOS),
 }
 """Where a worker dies that buries an order with no attempt left."""
@@ -78,7 +80,7 @@ OVERTAKEN = {
 
 REDRIVEN = {
     "record-written": Fault(UPDATE, "after", 2),
-    "event-sent": Fault(SEND, "after", queue=EVENTS),
+    "event-sent": Fault(SEND_BATCH, "after", queue=EVENTS),
 }
 """Where a worker dies that buries an order; then the order is redriven by a process that dies before it sends."""
 

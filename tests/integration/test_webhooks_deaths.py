@@ -16,6 +16,7 @@ from tests.support.waiting import PATIENCE
 NOTE = "darkroom.record.photo:PhotoRecord.note_delivery"
 POST = "worker.webhooks.sender:WebhookSender._post"
 SEND = "darkroom.aws.queue:Queue.send"
+SEND_BATCH = "darkroom.aws.queue:Queue.send_batch"
 DELETE = "darkroom.aws.queue:Queue.delete"
 WEBHOOKS = "-photo-webhooks"
 
@@ -25,8 +26,8 @@ SOON_BACK = {"DARKROOM_WEBHOOK_TIMEOUT": "2", "DARKROOM_AWS_TIMEOUT": "3"}
 """So that the webhook of a killed worker is."""
 
 DEATHS = {
-    "record-written-no-webhook-sent": Fault(SEND, "before", queue=WEBHOOKS),
-    "webhook-sent-order-not-deleted": Fault(SEND, "after", queue=WEBHOOKS),
+    "record-written-no-webhook-sent": Fault(SEND_BATCH, "before", queue=WEBHOOKS),
+    "webhook-sent-order-not-deleted": Fault(SEND_BATCH, "after", queue=WEBHOOKS),
     "attempt-not-yet-taken": Fault(BEGIN, "before"),
     "attempt-taken-not-yet-delivered": Fault(POST, "before"),
     "delivered-not-written-down": Fault(NOTE, "before"),

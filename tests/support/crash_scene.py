@@ -41,6 +41,7 @@ FETCH_UPLOAD = "darkroom.aws.bucket:Bucket.fetch_upload"
 COPY = "darkroom.aws.bucket:Bucket.copy"
 REMOVE_UPLOAD = "darkroom.aws.bucket:Bucket.remove"
 SEND = "darkroom.aws.queue:Queue.send"
+SEND_BATCH = "darkroom.aws.queue:Queue.send_batch"
 DELETE = "darkroom.aws.queue:Queue.delete"
 
 PHOTOS, EVENTS, DEAD, INGEST = "-photos", "-photo-events", "-photos-dlq", "-photo-ingest"

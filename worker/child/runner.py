@@ -26,7 +26,7 @@ from worker.child.line import Line
 from worker.child.process import Child
 from worker.child.protocol import Failure, JobOutcome
 from worker.child.workspace import Workspace
-from worker.lease import Lease
+from worker.lease import Lease, Stage
 
 log = structlog.get_logger()
 
@@ -175,12 +175,14 @@ class PhotoProcessor:
         child = self._shared.free_children.take(self.check)
         with self._lock:
             self._child = child
+        self._set_stage("in a child")
         try:
             yield time.monotonic() - asked_at
         finally:
             with self._lock:
                 self._child = None
             self._shared.free_children.give_back(child)
+            self._set_stage("after it")
 
     def let_results_wait(self, size: int) -> bool:
         """Whether the child may serve the next order, while this one's results, of `size` bytes, wait for their
@@ -189,6 +191,10 @@ class PhotoProcessor:
             return False
         self._waiting_results += size
         return True
+
+    def _set_stage(self, stage: Stage) -> None:
+        if self._lease:
+            self._lease.on_stage(stage)
 
     def _check_begin(self) -> None:
         self.check()

@@ -1,10 +1,11 @@
-"""One message of the photos queue: fetch -> claim -> process -> store -> publish -> announce -> verdict.
+"""One message of the photos queue: fetch -> claim -> process -> store -> publish -> verdict.
 
 The photo is fetched before the order is claimed, while other photos are in the child processes. So a claim is as short
 as the work, and a worker that dies costs no attempt of the orders that it has not begun with.
 
 Results are stored before the record names them, the record is written before anyone is notified, and the message is
-deleted last. So a crash between any two steps leaves a message, or an overdue record, and the work is taken up again.
+deleted last. The verdict has the events that the worker has to send before it deletes the message. So a crash between
+any two steps leaves a message, or an overdue record, and the work is taken up again.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from darkroom.errors import (
     Unavailable,
     UploadNotCompleted,
 )
+from darkroom.outbox import Announcement
 from darkroom.record.clock import now
 from darkroom.record.messages import OrderMessage, read_order
 from darkroom.record.order import Claim
@@ -103,8 +105,7 @@ class OrderHandler:
                 photo = self._work(photo, attempt)
             else:  # an earlier attempt did the jobs but died before the event or the delete
                 photo, _ = self._claim(photo, attempt)
-            self._finish(photo, attempt)
-            return Delete()
+            return Delete(self._finish(photo, attempt))
         except DarkroomError as error:
             return self._give_up(attempt, error)
         except Exception as error:
@@ -179,12 +180,12 @@ class OrderHandler:
         return photo, claim
 
     def _fetch_early(self, photo: PhotoRecord, path: Path) -> Original | None:
-        """Download the original before the order is claimed. None if that failed: then it is tried again after the
-        claim, because only then a failure may be written to the record."""
+        """Download the original before the order is claimed. None if that failed, for whatever reason: then it is tried
+        again after the claim, because only then a failure may be written to the record."""
         try:
             self._fetch_original(photo, path)
-        except (DarkroomError, OSError) as error:
-            log.info("original.not_fetched", detail=str(error))
+        except Exception as error:
+            log.info("original.not_fetched", detail=f"{type(error).__name__}: {error}")
             return None
         return photo.original
 
@@ -205,8 +206,9 @@ class OrderHandler:
             raise NotFound(f"photo {photo.id} has no original")
         self._services.bucket.fetch(photo.original.key, path)
 
-    def _finish(self, photo: PhotoRecord, attempt: Attempt) -> None:
-        """Copy a dead letter to its queue, send the event, and remove leftovers. The record holds every outcome.
+    def _finish(self, photo: PhotoRecord, attempt: Attempt) -> tuple[Announcement, ...]:
+        """Copy a dead letter to its queue, and remove leftovers. The record holds every outcome. Returns what has to be
+        sent before the message is deleted.
 
         After a crash the next receive does it again.
         """
@@ -215,9 +217,9 @@ class OrderHandler:
         order = photo.orders.get(message.order)
         if order and order.dead_letter:
             self._services.photos.bury(received, order.dead_letter.code, order.dead_letter.detail, order.fence)
-        self._services.outbox.announce(photo, message)
         if received.receives > 1 or claim_count > 1:  # an earlier holder may have stored results before it died
             self._services.cleanup.remove_unpublished(message.photo)
+        return tuple(self._services.outbox.announcements(photo, message))
 
     # --- attempts that failed -----------------------------------------------------------------------------------
 
@@ -233,7 +235,7 @@ class OrderHandler:
             elif isinstance(verdict, Retry) and claim and claim.jobs:
                 self._postpone(message, claim, error, verdict)
             elif isinstance(verdict, Bury):
-                self._bury(attempt, error)
+                return Bury(self._bury(attempt, error))
         except PhotoGone:
             return Delete()
         except ClaimLost:  # another worker has claimed the order meanwhile
@@ -256,13 +258,13 @@ class OrderHandler:
             lambda record: record.postpone(claim, error, verdict.counts, verdict.delay, resend_after),
         )
 
-    def _bury(self, attempt: Attempt, error: DarkroomError) -> None:
+    def _bury(self, attempt: Attempt, error: DarkroomError) -> tuple[Announcement, ...]:
         claim, received = attempt.claim, attempt.received
         if claim and claim.jobs:
             photo, _ = self._services.table.update(attempt.message.photo, lambda record: record.bury(claim, error))
-            self._finish(photo, attempt)
-        else:
-            self._services.photos.bury(received, error.code, error.detail)
+            return self._finish(photo, attempt)
+        self._services.photos.bury(received, error.code, error.detail)
+        return ()
 
 
 def _history(photo: PhotoRecord, claim: Claim) -> str:

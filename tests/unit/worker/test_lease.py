@@ -11,6 +11,7 @@ import pytest
 
 from darkroom.aws.queue import Received
 from darkroom.errors import Unavailable
+from worker import lease
 from worker.lease import Lease, LeaseKeeper, clock
 from worker.verdict import Delete, Leave, Retry
 
@@ -19,6 +20,8 @@ LEASE = 6
 
 class FailingQueue:
     """Records its calls, and fails or refuses as a test wants."""
+
+    fifo = False
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Any]] = []
@@ -174,3 +177,74 @@ def test_after_a_halt_of_the_process_expired_leases_are_neither_renewed_nor_sett
     thread.join(30)
     assert renewing.lost
     assert all(what == {"c": LEASE} for _, what in queue.asked)
+
+
+class TestDeletesInBatches:
+    """While the worker has more work, deletes wait for each other."""
+
+    @pytest.fixture
+    def more(self) -> threading.Event:
+        more = threading.Event()
+        more.set()
+        return more
+
+    @pytest.fixture
+    def keeper(
+        self, queue: FailingQueue, more: threading.Event, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[LeaseKeeper]:
+        monkeypatch.setattr(lease, "LONGEST_WAIT", 60.0)  # longer than this test
+        keeper = LeaseKeeper(queue, lease=600, heartbeat=300, more_to_come=more.is_set)  # type: ignore[arg-type]
+        thread = threading.Thread(target=keeper.run)
+        thread.start()
+        yield keeper
+        keeper.close()
+        thread.join(30)
+        assert not thread.is_alive()
+
+    def delete(self, keeper: LeaseKeeper, count: int) -> list[str]:
+        handles = [f"message-{number}" for number in range(count)]
+        for held in [keeper.hold(received(handle)) for handle in handles]:
+            keeper.settle(held, Delete())
+        return handles
+
+    def test_ten_are_one_request(self, queue: FailingQueue, keeper: LeaseKeeper) -> None:
+        handles = self.delete(keeper, 12)
+        soon(lambda: bool(queue.asked))
+        assert queue.asked == [("delete", handles[:10])]
+
+    def test_they_are_sent_at_once_when_nothing_follows(
+        self, queue: FailingQueue, keeper: LeaseKeeper, more: threading.Event
+    ) -> None:
+        handles = self.delete(keeper, 3)
+        more.clear()
+        keeper.hurry()
+        soon(lambda: bool(queue.asked))
+        assert queue.asked == [("delete", handles)]
+
+    def test_they_are_sent_when_the_worker_stops(self, queue: FailingQueue, keeper: LeaseKeeper) -> None:
+        handles = self.delete(keeper, 3)
+        keeper.close()
+        soon(lambda: bool(queue.asked))
+        assert queue.asked == [("delete", handles)]
+
+    def test_a_message_that_is_given_back_does_not_wait(self, queue: FailingQueue, keeper: LeaseKeeper) -> None:
+        self.delete(keeper, 3)
+        keeper.settle(keeper.hold(received("b")), Retry(7))
+        soon(lambda: bool(queue.asked))
+        assert queue.asked == [("visibility", {"b": 7})]
+
+    def test_a_delete_does_not_hold_up_its_fifo_group(self, queue: FailingQueue, keeper: LeaseKeeper) -> None:
+        queue.fifo = True
+        (handle,) = self.delete(keeper, 1)
+        soon(lambda: bool(queue.asked))
+        assert queue.asked == [("delete", [handle])]
+
+
+def test_a_delete_waits_for_others_only_for_a_moment(queue: FailingQueue) -> None:
+    keeper = LeaseKeeper(queue, lease=LEASE, heartbeat=1, more_to_come=lambda: True)  # type: ignore[arg-type]
+    thread = threading.Thread(target=keeper.run)
+    thread.start()
+    keeper.settle(keeper.hold(received()), Delete())
+    soon(lambda: queue.asked == [("delete", ["a"])])
+    keeper.close()
+    thread.join(30)
