@@ -184,7 +184,7 @@ class OrderHandler:
         again after the claim, because only then a failure may be written to the record."""
         try:
             self._fetch_original(photo, path)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it comes again after the claim
             log.info("original.not_fetched", detail=f"{type(error).__name__}: {error}")
             return None
         return photo.original
