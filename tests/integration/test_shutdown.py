@@ -17,7 +17,7 @@ from darkroom.aws.queue import Received
 from darkroom.record.photo import PhotoRecord
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
-from tests.support.worker_process import SLOW, WorkerProcess
+from tests.support.worker_process import SLOW, UNHURRIED, WorkerProcess
 
 RESIZE = {"type": "resize", "width": 160}
 LONG_LEASE = {"DARKROOM_LEASE": "600"}
@@ -110,6 +110,25 @@ class TestWhatWaits:
         assert stack.look(running).status == "succeeded"
         (received,) = stack.services.photos.receive(10, wait=0, visibility=600)
         assert received.receives == 1
+
+
+class TestWhatIsDone:
+    """Events and deletes that wait for others, to share a request."""
+
+    def test_nothing_waits_after_sigterm(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
+        worker = stack.worker(UNHURRIED, DARKROOM_CHILDREN="2", DARKROOM_SLOTS="2", **LONG_LEASE)
+        running = stack.submit(picture, slow_job, slow_job, slow_job, slow_job)
+        stack.wait_in_progress(running)
+        done = stack.submit(picture, RESIZE)
+        assert stack.wait_for(done).status == "succeeded"
+        assert stack.events() == []
+        wait_until_held(stack, 2)
+        worker.send(signal.SIGTERM)
+        wait_until("the message is deleted", lambda: stack.services.photos.depth().in_flight == 1)
+        assert [event["id"] for event in stack.events()] == [done.event_id("photo.completed")]
+        assert not worker.logged("worker.stopped")
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
 
 
 class TestWhatRuns:

@@ -115,7 +115,7 @@ class TestFailures:
         photo = stack.submit(picture, RESIZE)
         worker = stack.worker(DARKROOM_BACKOFF_BASE="1", DARKROOM_BACKOFF_CAP="1")
         ended = stack.wait_for(photo)
-        wait_until("it was tried several times", lambda: len(worker.logged("order.attempt_failed")) > 3)
+        wait_until("it was tried several times", lambda: len(worker.logged("order.not_announced")) > 3)
         assert stack.look(photo) == ended  # nothing is written while nothing changes
         sqs.create_queue(QueueName=events.name)
         assert [event["id"] for event in wait_until("the event comes", stack.events)] == [

@@ -14,6 +14,10 @@ SLOW = "tests.support.slow_worker"
 """The program of a worker for which `slow_job` takes several seconds."""
 
 
+UNHURRIED = "tests.support.unhurried_worker"
+"""The program of such a worker whose events and deletes wait for each other for any time."""
+
+
 class WorkerProcess:
     """A running `python -m worker`, or another program with a worker in it, and what it logs."""
 
