@@ -1,4 +1,4 @@
-"""Measure what Darkroom costs, beside peers, in one run: all contenders take turns, round by round.
+"""Measure what Darkroom costs, beside peers. In each measure all contenders take turns, round by round.
 
 \b
     .venv/bin/python -m bench.performance worker --photos s7 --rounds 5
@@ -10,25 +10,30 @@ MEASURES are names of bench/performance/registry.py; without any, all of them ru
 from __future__ import annotations
 
 import json
+import os
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bench.performance import peers
+from bench.performance import goals, peers
 from bench.performance.bench import Bench
 from bench.performance.photos import DEFAULT_FOLDER, SOURCES
 from bench.performance.registry import MEASURES
+from bench.performance.run_record import run_record
 
 
 @click.command(help=__doc__)
 @click.argument("measures", nargs=-1, type=click.Choice(list(MEASURES)))
 @click.option("--photos", default="", metavar="NAMES", help=f"of {', '.join(SOURCES)}; default: all of a measure")
 @click.option("--rounds", default=5, show_default=True)
-@click.option("--times", default=5, show_default=True, help="orders of each contender in a round")
+@click.option("--times", default=4, show_default=True, help="orders of each contender in a round")
 @click.option("--folder", type=click.Path(path_type=Path), default=DEFAULT_FOLDER, help="of real photos")
 @click.option("--peers/--no-peers", "with_peers", default=None, help="default: if they are installed")
 @click.option("--against", type=click.Path(path_type=Path, exists=True), help="another checkout, with its own .venv")
+@click.option("--json", "file", type=click.Path(path_type=Path), help="keep what was measured in this file, by measure")
 def main(
     measures: tuple[str, ...],
     photos: str,
@@ -37,9 +42,11 @@ def main(
     folder: Path,
     with_peers: bool | None,
     against: Path | None,
+    file: Path | None,
 ) -> None:
     if with_peers and not peers.installed():
         raise click.ClickException("the peers are not installed: make bench-peers")
+    found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as directory:
         bench = Bench(
             directory=Path(directory),
@@ -51,9 +58,29 @@ def main(
             against=against and against.absolute(),
         )
         for name in measures or MEASURES:
-            found = MEASURES[name].measure(bench)
-            click.echo("\n".join(["", f"## {MEASURES[name].described}", "", *MEASURES[name].lines(found)]))
-            click.echo(json.dumps(found.get("versions", {})))
+            began, load = time.monotonic(), os.getloadavg()[0]
+            found[name] = MEASURES[name].measure(bench)
+            found[name]["run"] = run_record(rounds, time.monotonic() - began, load)
+            click.echo("\n".join(["", f"## {MEASURES[name].described}", "", *MEASURES[name].lines(found[name])]))
+            if file:
+                _keep(file, {name: found[name]})
+    click.echo("\n".join(["", "## Goals", "", *goals.lines(found)]))
+
+
+def _keep(file: Path, found: dict[str, Any]) -> None:
+    """Replace these measures in the file, and leave the others."""
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    kept |= found
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({name: _rounded(kept[name]) for name in MEASURES if name in kept}, indent=1) + "\n")
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return round(value, 5) if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

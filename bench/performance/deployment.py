@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -47,11 +48,11 @@ class Deployment:
         watched: bool = False,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._directory = directory
+        self._directory = Path(tempfile.mkdtemp(dir=directory))  # a measure may have used the same folder before
         self._checkout = checkout
         self._watched = watched
         self._settings = settings or {}
-        self._emulator = Emulator(directory / "aws")
+        self._emulator = Emulator(self._directory / "aws")
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:

@@ -12,21 +12,74 @@ from bench.performance.measures import api, encoders, latency, library, memory, 
 
 @dataclass(frozen=True)
 class Measure:
-    """`measure` returns JSON; `lines` makes a Markdown table of it."""
+    """`measure` returns JSON; `lines` makes Markdown tables of it. `explained` stands before them in the document."""
 
     described: str
+    explained: str
     measure: Callable[[Bench], dict[str, Any]]
     lines: Callable[[Mapping[str, Any]], list[str]]
 
 
 MEASURES: Mapping[str, Measure] = {
-    "worker": Measure("CPU of the worker for one order, beside peers", worker.measure, worker.lines),
-    "library": Measure("CPU of pixels alone, in one process", library.measure, library.lines),
-    "quality": Measure("SSIM and PSNR of each picture, beside peers", quality.measure, quality.lines),
-    "encoders": Measure("CPU, size and quality of each setting of the encoders", encoders.measure, encoders.lines),
-    "memory": Measure("Memory of a child process", memory.measure, memory.lines),
-    "api": Measure("CPU of the API for one upload, beside a minimal app", api.measure, api.lines),
-    "requests": Measure("Requests to AWS for each photo of a backlog", requests.measure, requests.lines),
-    "overlap": Measure("Pixels while AWS is waited for", overlap.measure, overlap.lines),
-    "latency": Measure("Time from the answer to an upload to its results, when idle", latency.measure, latency.lines),
+    "worker": Measure(
+        "CPU of the worker for one order, beside peers",
+        "Milliseconds of CPU of the whole process tree for one order. The worker also downloads from and uploads "
+        "to S3, keeps the record and settles the message; the peers only read and write files.",
+        worker.measure,
+        worker.lines,
+    ),
+    "library": Measure(
+        "CPU of pixels alone, in one process",
+        "`width800` goes from memory to memory, except for bare Pillow, which reads and writes files. `sepia` is "
+        "at the full size of the photo.",
+        library.measure,
+        library.lines,
+    ),
+    "quality": Measure(
+        "SSIM and PSNR of each picture, beside peers",
+        "Each result against the photo decoded at full size and resampled in floating point with Lanczos. SSIM is "
+        "that of the luma, PSNR that of all channels.",
+        quality.measure,
+        quality.lines,
+    ),
+    "encoders": Measure(
+        "CPU, size and quality of each setting of the encoders",
+        "Pictures made from the photos S7, Oppo and Leica. The default is the setting that gives the same file as "
+        "Darkroom.",
+        encoders.measure,
+        encoders.lines,
+    ),
+    "memory": Measure(
+        "Memory of a child process",
+        "Resident memory of a child for one order `mixed`, pages that it shares with other children included.",
+        memory.measure,
+        memory.lines,
+    ),
+    "api": Measure(
+        "CPU of the API for one upload, beside a minimal app",
+        "The minimal app is Flask under the same gunicorn with the leanest calls of boto3: it stores the body, "
+        "puts an item and sends a message.",
+        api.measure,
+        api.lines,
+    ),
+    "requests": Measure(
+        "Requests to AWS for each photo of a backlog",
+        "Exact counts, taken on the way to the emulator. Receives without a message and requests that do not grow "
+        "with the photos, such as the sweep's, are not among them.",
+        requests.measure,
+        requests.lines,
+    ),
+    "overlap": Measure(
+        "Pixels while AWS is waited for",
+        "The API and the emulator share the last CPU, with two CPUs also with the worker.",
+        overlap.measure,
+        overlap.lines,
+    ),
+    "latency": Measure(
+        "Time from the answer to an upload to its results, when idle",
+        "A worker that waits gets one photo with the preset `web`. The embedded emulator wakes a long poll later "
+        "than AWS does; this delay is measured in the same run, and subtracted for the ratio.",
+        latency.measure,
+        latency.lines,
+    ),
 }

@@ -37,10 +37,10 @@ COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa3377", "#ccbb44", "#66ccee", "#b
 
 
 @contextmanager
-def _figure(path: Path, width: float, height: float) -> Iterator[Figure]:
-    figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
-    yield figure
-    figure.savefig(path, format="svg", metadata={"Date": None})
+def figure(path: Path, width: float, height: float) -> Iterator[Figure]:
+    drawn = Figure(figsize=(width, height), facecolor="white", layout="constrained")
+    yield drawn
+    drawn.savefig(path, format="svg", metadata={"Date": None})
 
 
 def timeline(
@@ -48,8 +48,8 @@ def timeline(
 ) -> None:
     """Messages that wait, and workers, over time; dotted how many workers the arrivals keep busy."""
     until = arrivals.seconds
-    with _figure(path, 8, 5) as figure:
-        above, below = figure.subplots(2, 1, sharex=True)
+    with figure(path, 8, 5) as drawn:
+        above, below = drawn.subplots(2, 1, sharex=True)
         for colour, row in zip(COLOURS, rows, strict=False):
             points = [point for point in row.outcome.timeline if point[0] <= until]
             times = [at / unit_seconds for at, *_ in points]
@@ -67,8 +67,8 @@ def timeline(
 
 def costs(path: Path, requests: Mapping[str, float], compute: Mapping[str, float]) -> None:
     """What a million photos cost: requests, which are the same everywhere, and on top of them the computing."""
-    with _figure(path, 8, 0.42 * len(compute) + 1.2) as figure:
-        axes: Axes = figure.subplots()
+    with figure(path, 8, 0.42 * len(compute) + 1.2) as drawn:
+        axes: Axes = drawn.subplots()
         names = list(compute)[::-1]
         left = [0.0] * len(names)
         parts = {name: [dollars] * len(names) for name, dollars in requests.items() if dollars >= 1}
@@ -89,8 +89,8 @@ def ceilings(path: Path, limits: Sequence[Ceiling]) -> None:
     shown = [limit for limit in limits if math.isfinite(limit.rate)][::-1]
     colours = {"design": COLOURS[1], "quota": COLOURS[0], "fine": COLOURS[2]}
     said = {"design": "our design", "quota": "a quota that AWS raises", "fine": "beyond a billion a day"}
-    with _figure(path, 8, 0.27 * len(shown) + 1.1) as figure:
-        axes: Axes = figure.subplots()
+    with figure(path, 8, 0.27 * len(shown) + 1.1) as drawn:
+        axes: Axes = drawn.subplots()
         names, rates = [limit.what for limit in shown], [limit.rate for limit in shown]
         axes.barh(names, rates, height=0.65, color=[colours[limit.kind] for limit in shown])
         for position, rate in enumerate(rates):
@@ -107,8 +107,8 @@ def ceilings(path: Path, limits: Sequence[Ceiling]) -> None:
 
 def calibration(path: Path, runs: Sequence[Mapping[str, Any]]) -> None:
     """Simulated against real, one point a run."""
-    with _figure(path, 7, 3) as figure:
-        panels = figure.subplots(1, 3)
+    with figure(path, 7, 3) as drawn:
+        panels = drawn.subplots(1, 3)
         counts = sorted({run["workers"] for run in runs})
         for axes, (key, title) in zip(
             panels,
