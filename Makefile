@@ -75,6 +75,14 @@ chaos: $(READY) ## 500 photos while workers are killed every 2 s (ARGS='--photos
 scale: $(READY) ## capacity and cost: docs/scale.md anew (ARGS=measure, ARGS=calibrate: from new measurements)
 	@$(BIN)/python -m bench.scale $(or $(ARGS),report)
 
+bench: $(READY) ## what an order, an upload and a request cost, beside peers: docs/performance.md (ARGS='worker --photos s7')
+	@$(BIN)/python -m bench.performance --json docs/performance/measured.json $(ARGS)
+	@$(BIN)/python -m bench.performance.report
+
+bench-peers: $(READY) ## install sharp, pyvips and thumbor outside of the checkout, and compare with them (needs npm)
+	@$(BIN)/python -m bench.performance.peers
+	@$(BIN)/python -m bench.performance worker library quality $(ARGS)
+
 bench-slow-callers: $(READY) ## a good client's waits while others read or send slowly (ARGS="--wave 'hung AWS'")
 	@$(BIN)/python -m bench.slow_callers $(ARGS)
 
@@ -135,4 +143,4 @@ clean: ## remove .darkroom (photos of `make run`) and the caches of tests and li
 distclean: clean ## clean, and remove .venv too
 	rm -rf $(VENV) *.egg-info
 
-.PHONY: help run run-serverless test test-all test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale bench-slow-callers system-calls docs audit lint format install lock clean distclean
+.PHONY: help run run-serverless test test-all test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale bench bench-peers bench-slow-callers system-calls docs audit lint format install lock clean distclean

@@ -1,4 +1,5 @@
-"""Peers that Darkroom is measured against. They live in an environment of their own, which `install` makes."""
+"""Peers that Darkroom is measured against. `python -m bench.performance.peers` installs them in an environment of their
+own."""
 
 from __future__ import annotations
 
@@ -55,3 +56,7 @@ PEERS: Mapping[str, Callable[[Path], Contender]] = {"pyvips": pyvips, "sharp": s
 
 def installed() -> bool:
     return (home() / "node" / "node_modules" / "sharp").is_dir() and Path(_python()).exists()
+
+
+if __name__ == "__main__":
+    install()
