@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from api.http.body_end import BodyEnd, ChunkedEnd, LengthEnd
-from api.http.body_file import TakenPhoto
+from api.http.body_file import BodyFile
 from api.http.request_buffer import RequestBuffer
 from api.http.response_queue import ResponseQueue
 from api.http.time_limits import TimeLimit
@@ -68,7 +68,7 @@ class CallerSocket(socket.socket):
         self.max_linger = REFUSED_LINGER
         """Bytes that the caller may still send while it has to read the last response."""
         self.skip_body: Callable[[], None] = lambda: None
-        """Have gunicorn read nothing of the request's body: the app has taken it."""
+        """Have gunicorn read nothing of the request's body."""
         self._body_limit, self._max_body, self._body_is_photo = LINGER_LIMIT, 0, False
 
     @property
@@ -104,12 +104,15 @@ class CallerSocket(socket.socket):
         self.response.send()
         return self.request.receive_body()
 
-    def take_photo(self) -> TakenPhoto | None:
-        """The body as a file, if the main loop has collected all of it as one photo. It is not read after this."""
-        taken = self.request.take_photo()
-        if taken:
+    def read_past_gunicorn(self) -> BodyFile | None:
+        """The file of the body, if all of it was collected and it has a Content-Length.
+
+        From now on the body is read from there: gunicorn would copy each byte several times.
+        """
+        body = self.request.whole_body
+        if body:
             self.skip_body()
-        return taken
+        return body
 
     def recv(self, size: int, flags: int = 0) -> bytes:  # noqa: ARG002 - gunicorn gives none
         """What has arrived. Raises TimeoutError when nothing has: the caller had its time before."""

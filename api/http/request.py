@@ -10,7 +10,7 @@ from flask import Request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import BadRequest, HTTPException, RequestTimeout, UnsupportedMediaType
 
-from api.http.body_file import TakenPhoto
+from api.http.body_file import BodyFile, TakenPhoto
 from api.http.connection import Admission, CallerSocket
 from api.http.parse_faults import parse_fault
 from api.http.time_limits import TimeLimit
@@ -34,7 +34,7 @@ class Body:
     """The body as the server delivers it; counts what was read."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+        self.stream: IO[bytes] | BodyFile = stream
         self.size = 0
         self.broken = False
         """Whether a read failed: then the start of the next request is unknown."""
@@ -44,7 +44,7 @@ class Body:
     def read(self, size: int = -1) -> bytes:
         self.broken = True
         try:
-            data = self._stream.read(size)
+            data = self.stream.read(size)
         except ParseException as error:
             fault = parse_fault(error)
             raise BadRequest(fault.detail if fault else "the body's chunked encoding is not valid") from error
@@ -99,10 +99,12 @@ class ApiRequest(Request):
         if self.caller and (fault := self.caller.request.body_fault):
             self.body.broken = True
             raise BadRequest(fault)
+        if self.caller and (file := self.caller.read_past_gunicorn()):
+            self.body.stream = file
 
     def take_photo(self) -> TakenPhoto | None:
         """The file of a body that was awaited as a photo and has arrived as a whole; None if it has to be read."""
-        taken = self.caller.take_photo() if self.caller else None
+        taken = self.caller.request.take_photo() if self.caller else None
         if taken:
             self.body.size = taken.size
         return taken

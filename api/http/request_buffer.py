@@ -144,18 +144,25 @@ class RequestBuffer:
         self.late = str(self.progress.limit)
         self.end_body()
 
+    @property
+    def whole_body(self) -> BodyFile | None:
+        """The file of the body, if it is complete and has a Content-Length: then it needs no decoding."""
+        end = self._body_end
+        return self._body if isinstance(end, LengthEnd) and not (end.missing or self.disk_error) else None
+
     def take_photo(self) -> TakenPhoto | None:
-        """The body as a file, if it was collected as a photo and is complete. Then nothing of it is left to read."""
-        end = cast(BodyEnd, self._body_end)
-        if not isinstance(self._body, PhotoBody) or end.missing or self.disk_error:
+        """The file of the body, if it was collected as a photo and is complete. The caller closes it."""
+        body = self.whole_body
+        if not isinstance(body, PhotoBody):
             return None
-        body, self._body = self._body, None
+        self._body = None
         return body.take()
 
     def drop_body(self) -> None:
         """The app has read the body to its end, or the connection is closed after the response."""
         if self._body:
-            self._data = self._body.read(CHUNKED_RECEIVE) + self._data
+            if not self.whole_body:  # what follows chunks may be the start of the next request
+                self._data = self._body.read(CHUNKED_RECEIVE) + self._data
             self.close()
 
     def read(self, size: int) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from api.http.body_end import ChunkedEnd, LengthEnd
+from api.http.body_end import BodyEnd, ChunkedEnd, LengthEnd
 from api.http.body_file import BodyFile
 from api.http.request_buffer import MAX_HEAD, RequestBuffer
 from api.http.time_limits import TimeLimit
@@ -115,6 +115,34 @@ def test_a_body_is_collected_up_to_its_end(pair: Pair, tmp_path: Path) -> None:
     assert not buffer.receive_head()
     assert buffer.starts_with(re.compile(b"GET /next"))
     assert not list(tmp_path.iterdir()), "the file of the body has no name"
+
+
+def test_what_the_app_has_not_read_of_a_whole_body_is_not_the_next_request(pair: Pair) -> None:
+    buffer, theirs = pair
+    body = b"GET /smuggled HTTP/1.1"
+    buffer.expect_body(LengthEnd(len(body)))
+    buffer.begin_body(LIMIT, most=100)
+    theirs.sendall(body + b"GET /next")
+    assert buffer.receive_body()
+    assert buffer.whole_body
+    assert buffer.whole_body.read(4) == body[:4]
+
+    buffer.drop_body()
+    buffer.begin_request(b"")
+
+    assert not buffer.receive_head()
+    assert buffer.starts_with(re.compile(b"GET /next"))
+
+
+@pytest.mark.parametrize("end", [LengthEnd(6), ChunkedEnd()])
+def test_a_body_that_is_not_complete_or_has_chunks_is_read_through_gunicorn(pair: Pair, end: BodyEnd) -> None:
+    buffer, theirs = pair
+    buffer.expect_body(end)
+    buffer.begin_body(LIMIT, most=100)
+    theirs.sendall(b"5\r\nab")
+    buffer.receive_body()
+
+    assert buffer.whole_body is None
 
 
 def test_what_follows_a_chunked_body_is_the_next_request(pair: Pair) -> None:
