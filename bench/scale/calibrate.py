@@ -14,13 +14,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from simpy import Environment, Event
+from simpy import Environment, Event, Resource
 
 from bench.scale.machine import Machine
 from bench.scale.measure import RealRun, Service, in_a_row, make_photos, preset, run, versions
 from bench.scale.real_stack import Containers, Processes, RealStack, docker_works
 from bench.scale.sample_photos import SIZES
-from bench.scale.simulated_queue import SimulatedPhoto, SimulatedQueue, SimulatedWorker
+from bench.scale.simulated_queue import SLOTS, SimulatedPhoto, SimulatedQueue, SimulatedWorker
 from bench.scale.simulated_run import quantile
 from worker.photo.decode import open_photo
 from worker.photo.pipeline import produce
@@ -89,6 +89,7 @@ def simulate(
     together: float,
     containers: bool,
     seed: int,
+    slots: int = SLOTS,
 ) -> RunTimes:
     """Simulate a run: photos arrive when they really arrived, and take as long as those of a measured row.
 
@@ -101,17 +102,23 @@ def simulate(
     queue = SimulatedQueue(env)
     photos: list[SimulatedPhoto] = []
 
-    def perform(name: str, service: Service) -> Generator[Event]:
+    def perform(name: str, child: Resource, service: Service) -> Generator[Event]:
         yield machine.work("emulator", (service.emulator_cpu - service.beside) / 2)
-        machine.work("emulator", service.beside)
-        yield machine.work(name, service.worker_cpu)
+        with child.request() as turn:
+            yield turn
+            machine.work("emulator", service.beside)
+            yield machine.work(name, service.worker_cpu)
         yield machine.work("emulator", (service.emulator_cpu - service.beside) / 2)
         yield env.timeout(service.idle)
 
     drawn: dict[int, Service] = {}
     for number in range(workers):
-        name = f"worker-{number}"
-        SimulatedWorker(env, queue, lambda photo, name=name: env.process(perform(name, drawn[photo.kind])))  # type: ignore[misc]
+        name, child = f"worker-{number}", Resource(env)
+
+        def start(photo: SimulatedPhoto, name: str = name, child: Resource = child) -> Event:
+            return env.process(perform(name, child, drawn[photo.kind]))
+
+        SimulatedWorker(env, queue, start, slots)
 
     def arrive() -> Generator[Event]:
         for number, (size, at) in enumerate(zip(order, sent, strict=True)):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import math
 import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,8 @@ class Meter:
         self.units: Counter[str] = Counter()
         """DynamoDB units: `table` and the names of the indexes for writes, `read` for reads."""
         self.largest_item = 0
+        self.first_items: list[int] = []
+        """Bytes of each record when it was written for the first time."""
         self._items: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
         clients = services.clients
@@ -53,6 +58,8 @@ class Meter:
             self.calls[f"{model.service_model.service_name} {model.name}"] += 1
             if model.name == "PutItem":
                 self._write(json.loads(params["body"])["Item"])
+            elif model.name == "UpdateItem":  # only of small items that have no index
+                self.units["table"] += 1
             elif model.name == "GetItem":
                 key = json.loads(params["body"])["Key"]["pk"]["S"]
                 self.units["read"] += math.ceil(item_size(self._items.get(key, {})) / 4096) or 1
@@ -68,6 +75,8 @@ class Meter:
         key = item["pk"]["S"]
         old = self._items.get(key, {})
         self._items[key] = item
+        if not old:
+            self.first_items.append(item_size(item))
         self.largest_item = max(self.largest_item, item_size(item))
         self.units["table"] += math.ceil(max(item_size(item), item_size(old)) / 1024)
         for index, names in INDEXES.items():
@@ -85,6 +94,8 @@ def _value_size(typed: dict[str, Any]) -> int:
     ((kind, value),) = typed.items()
     if kind == "S":
         return len(value.encode())
+    if kind == "B":
+        return len(base64.b64decode(value))
     if kind == "N":
         return math.ceil(len(value.lstrip("-").replace(".", "").strip("0")) / 2) + 1
     if kind == "M":
@@ -94,15 +105,18 @@ def _value_size(typed: dict[str, Any]) -> int:
     return 1  # BOOL, NULL
 
 
-def count_calls(photos: int = 20) -> dict[str, Any]:
-    """Per photo of 12 MP and the `web` preset: calls, DynamoDB's units, and CPU seconds of an upload in the API."""
+def count_calls(photos: int = 100) -> dict[str, Any]:
+    """Per photo of 12 MP and the `web` preset: calls, DynamoDB's units, bytes of log lines, and the API's CPU."""
     with tempfile.TemporaryDirectory(prefix="darkroom-scale-") as directory, Processes(Path(directory)):
         spool = Path(directory, "spool")
-        fixed = {"spool_dir": spool, "children": 1, "poll_wait": 1, "child_memory": 2048 * MIB, "log_level": "error"}
-        settings = read_settings().model_copy(update=fixed)
+        fixed = {"spool_dir": spool, "children": 1, "poll_wait": 1, "child_memory": 2048 * MIB}
+        logs = {"log_level": "info", "log_format": "json"}
+        settings = read_settings().model_copy(update=fixed | logs)
         services = Services.connect(settings)
         prepare_spool(settings)
-        set_up_logs(settings, "bench")
+        log = io.StringIO()
+        with redirect_stderr(log):  # the handler keeps it
+            set_up_logs(settings, "bench")
         meter = Meter(services)
         client = create_app(settings, services).test_client()
         photo = make_photo(Path(directory, "photo.jpg"), SIZES["12 MP"], 0).read_bytes()
@@ -114,6 +128,7 @@ def count_calls(photos: int = 20) -> dict[str, Any]:
         for queue in (services.photos, services.events):
             assert queue.url  # looked up once by each process
         meter.reset()
+        log.truncate(log.seek(0))
         cpu = time.process_time()
         for _ in range(photos):
             upload()
@@ -133,6 +148,8 @@ def count_calls(photos: int = 20) -> dict[str, Any]:
         "calls": {call: round(count / photos, 2) for call, count in sorted(meter.calls.items()) if count},
         "units": {name: round(count / photos, 2) for name, count in sorted(meter.units.items())},
         "item_bytes": meter.largest_item,
+        "first_item_bytes": max(meter.first_items),
+        "log_bytes": round(len(log.getvalue().encode()) / photos),
         "upload_cpu": round(cpu / photos, 4),
     }
 

@@ -65,14 +65,19 @@ def timeline(
         above.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
 
+LEAST_SHOWN = 0.5
+"""Dollars; parts of the cost below this are one part together."""
+
+
 def costs(path: Path, requests: Mapping[str, float], compute: Mapping[str, float]) -> None:
     """What a million photos cost: requests, which are the same everywhere, and on top of them the computing."""
     with figure(path, 8, 0.42 * len(compute) + 1.2) as drawn:
         axes: Axes = drawn.subplots()
         names = list(compute)[::-1]
         left = [0.0] * len(names)
-        parts = {name: [dollars] * len(names) for name, dollars in requests.items() if dollars >= 1}
-        parts |= {"computing": [compute[name] for name in names]}
+        parts = {name: [dollars] * len(names) for name, dollars in requests.items() if dollars >= LEAST_SHOWN}
+        parts["other requests"] = [sum(one for one in requests.values() if one < LEAST_SHOWN)] * len(names)
+        parts["computing"] = [compute[name] for name in names]
         for colour, (part, dollars) in zip(COLOURS, parts.items(), strict=False):
             axes.barh(names, dollars, left=left, color=colour, label=part, height=0.65)
             left = [start + amount for start, amount in zip(left, dollars, strict=True)]
@@ -81,14 +86,20 @@ def costs(path: Path, requests: Mapping[str, float], compute: Mapping[str, float
         axes.set_xlabel("US dollars for a million photos")
         axes.set_xlim(0, max(left) * 1.1)
         axes.grid(visible=False, axis="y")
-        axes.legend(fontsize=8, frameon=False, ncols=len(parts), loc="lower left", bbox_to_anchor=(0, 1))
+        axes.legend(fontsize=8, frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1))
 
 
 def ceilings(path: Path, limits: Sequence[Ceiling]) -> None:
     """How many photos a second each limit lets through, against a billion a day."""
     shown = [limit for limit in limits if math.isfinite(limit.rate)][::-1]
-    colours = {"design": COLOURS[1], "quota": COLOURS[0], "fine": COLOURS[2]}
-    said = {"design": "our design", "quota": "a quota that AWS raises", "fine": "beyond a billion a day"}
+    colours = {"design": COLOURS[1], "quota": COLOURS[0], "order": COLOURS[3], "fine": COLOURS[2]}
+    said = {
+        "design": "our design",
+        "quota": "a quota that AWS raises",
+        "order": "order of a FIFO queue",
+        "fine": "beyond a billion a day",
+    }
+    said = {kind: text for kind, text in said.items() if any(limit.kind == kind for limit in shown)}
     with figure(path, 8, 0.27 * len(shown) + 1.1) as drawn:
         axes: Axes = drawn.subplots()
         names, rates = [limit.what for limit in shown], [limit.rate for limit in shown]
@@ -99,10 +110,10 @@ def ceilings(path: Path, limits: Sequence[Ceiling]) -> None:
         axes.text(BILLION_A_DAY * 1.1, len(shown) - 1, "a billion a day", va="center", fontsize=8)
         axes.set_xscale("log")
         axes.set_xlabel("photos a second")
-        axes.set_xlim(1, 2e6)
+        axes.set_xlim(1, 1e9)
         axes.grid(visible=False, axis="y")
         handles = [Patch(color=colours[kind], label=said[kind]) for kind in said]
-        axes.legend(handles=handles, fontsize=8, frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.02))
+        axes.legend(handles=handles, fontsize=8, frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1.02))
 
 
 def calibration(path: Path, runs: Sequence[Mapping[str, Any]]) -> None:

@@ -51,11 +51,17 @@ class Prices:
         )
         gets = sum(count for call, count in calls.items() if call in ("s3 GetObject", "s3 HeadObject"))
         messages = sum(count for call, count in calls.items() if call.startswith("sqs "))
-        writes = sum(count for name, count in units.items() if name != "read")
+        indexes = sum(count for name, count in units.items() if name not in ("read", "table"))
+        write = dynamodb["million_write_units"]
         return {
             "S3 writes": MILLION * puts * s3["thousand_put"] / 1000,
             "S3 reads": MILLION * gets * s3["thousand_get"] / 1000,
-            "DynamoDB writes": writes * dynamodb["million_write_units"],
+            "DynamoDB writes of records": units.get("table", 0) * write,
+            "DynamoDB writes of indexes": indexes * write,
             "DynamoDB reads": units.get("read", 0) * dynamodb["million_read_units"],
             "SQS": messages * sqs["million_standard"],
         }
+
+    def logs(self, size: float) -> float:
+        """Dollars for a million photos whose log lines have so many bytes."""
+        return float(MILLION * size / 1e9 * self.table["cloudwatch"]["gb_logs"])

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from bench.scale import charts
-from bench.scale.ceilings import BILLION_A_DAY, Ceiling, find_ceilings
+from bench.scale.ceilings import BILLION_A_DAY, Ceiling, Load, find_ceilings
 from bench.scale.prices import MILLION, Prices
 from bench.scale.scenarios import BATCH, MIX, UTILIZATION, Row, World, all_arrivals, simulate, simulate_memories
+from bench.scale.simulated_queue import SLOTS
 from darkroom.aws.items import SHARDS
+from darkroom.aws.sweep_turns import GROUPS
+
+PICTURES = 3
+"""Pictures of the `web` preset. To store them and the original in S3 takes one write more than that."""
 
 TEMPLATE = Path(__file__).parent / "document.md"
 KEYS = {"makespan": "all done after", "mean_wait": "mean wait", "p95_wait": "p95 of waits"}
@@ -30,8 +36,10 @@ def write(
     arrivals = {one.name: one for one in all_arrivals()}
     rows = {name: simulate(world, one, told) for name, one in arrivals.items()}
     memories = simulate_memories(world, arrivals["day"], told)
-    requests = prices.requests(measured["calls"]["calls"], measured["calls"]["units"])
-    ceilings = find_ceilings(measured["calls"]["calls"], measured["calls"]["units"], world.service, BATCH)
+    requests = _requests(measured["calls"], prices)
+    ceilings = find_ceilings(
+        Load(measured["calls"]["calls"], measured["calls"]["units"], world.cpu, world.seconds, 2 * SLOTS, BATCH)
+    )
     compute = _compute(rows["day"], memories)
     charts.costs(folder / "cost.svg", requests, compute)
     charts.ceilings(folder / "limits.svg", ceilings)
@@ -39,7 +47,7 @@ def write(
     for name, unit, seconds in (("burst", "minutes", 60.0), ("day", "hours", 3600.0)):
         without = ("fixed", "Lambda: at most 10,") if name == "burst" else ("fixed", "Lambda")
         shown = [row for row in rows[name] if not row.policy.startswith(without)]
-        charts.timeline(folder / f"{name}.svg", shown, arrivals[name], world.service, unit, seconds)
+        charts.timeline(folder / f"{name}.svg", shown, arrivals[name], world.cpu, unit, seconds)
     text = TEMPLATE.read_text().format_map(
         _answer(world, rows["burst"], requests, compute, ceilings)
         | _simulated(rows, memories)
@@ -97,41 +105,71 @@ def _answer(
     compute: Mapping[str, float],
     ceilings: Sequence[Ceiling],
 ) -> dict[str, str]:
-    ours = [limit for limit in ceilings if limit.kind == "design" and "one owner" not in limit.what]
     total = sum(requests.values())
+    own = world.prices.requests({"s3 PutObject": PICTURES + 1}, {})["S3 writes"]
+    low, high = min(compute.values()), max(compute.values())
     waits = {
         name: _seconds(next(row.p95 for row in burst if part in row.policy))
         for name, part in {"burst_lambda": "1000,", "burst_ecs": "s of backlog", "burst_keda": "KEDA"}.items()
     }
-    named = {
-        f"{place}_{what}": value
-        for place, limit in zip(("first", "second", "third"), ours, strict=False)
-        for what, value in {"limit": limit.what, "rate": f"{limit.rate:,.0f}", "day": _count(limit.a_day)}.items()
+    return waits | {
+        "ours": _ours(ceilings),
+        "region": world.prices.table["region"],
+        "as_of": world.prices.table["as_of"],
+        "total_low": f"{total + low:.0f}",
+        "total_high": f"{total + high:.0f}",
+        "own_writes": f"{own:.0f}",
+        "above_low": f"{total - own + low:.0f}",
+        "above_high": f"{total - own + high:.0f}",
+        "above_requests": f"{total - own:.2f}",
+        "compute_low": f"{low:.1f}",
+        "compute_high": f"{high:.1f}",
+        "per_worker": f"{1 / world.cpu:.1f}",
+        "cpu": f"{world.cpu:.2f}",
+        "idle": f"{world.seconds - world.cpu:.2f}",
+        "workers_a_million": f"{MILLION / 86_400 * world.cpu / UTILIZATION:.1f}",
+        "workers_a_billion": f"{BILLION_A_DAY * world.cpu / UTILIZATION:,.0f}",
+        "billion": f"{BILLION_A_DAY:,.0f}",
+        "utilization": f"{UTILIZATION:.0%}",
+        "most": str(max(row.peak for row in burst if row.policy.startswith(("ECS", "KEDA")))),
+        "sweeps": str(2 * SHARDS),
+        "sweep_month": f"{_sweep_dollars(world.prices):.2f}",
+        "waiting_check": f"{_check_dollars(world):.2f}",
+        "ten": f"{10 / world.seconds:.0f}",
     }
-    return (
-        waits
-        | named
-        | {
-            "region": world.prices.table["region"],
-            "as_of": world.prices.table["as_of"],
-            "total_low": f"{total + min(compute.values()):.0f}",
-            "total_high": f"{total + max(compute.values()):.0f}",
-            "requests_total": f"{total:.0f}",
-            "compute_low": f"{min(compute.values()):.0f}",
-            "compute_high": f"{max(compute.values()):.0f}",
-            "s3_writes": f"{requests['S3 writes']:.0f}",
-            "per_worker": f"{1 / world.service:.1f}",
-            "cpu": f"{world.cpu:.2f}",
-            "idle": f"{world.service - world.cpu:.2f}",
-            "workers_a_million": f"{MILLION / 86_400 * world.service / UTILIZATION:.0f}",
-            "workers_a_billion": f"{BILLION_A_DAY * world.service / UTILIZATION:,.0f}",
-            "billion": f"{BILLION_A_DAY:,.0f}",
-            "utilization": f"{UTILIZATION:.0%}",
-            "most": str(max(row.peak for row in burst if row.policy.startswith(("ECS", "KEDA")))),
-            "sweeps": f"{BILLION_A_DAY * world.service / UTILIZATION * SHARDS / 60:,.0f}",
-            "ten": f"{10 / world.service:.0f}",
-        }
-    )
+
+
+def _ours(ceilings: Sequence[Ceiling]) -> str:
+    """A sentence about the limits that our own design sets."""
+    below = [limit for limit in ceilings if limit.kind == "design"]
+    if not below:
+        return "None of the limits below a billion a day is one of our own design."
+    listed = ", ".join(f"{limit.what} ({limit.rate:,.0f} photos a second)" for limit in below)
+    return f"Of our own design are: {listed}."
+
+
+def _requests(counted: Mapping[str, Any], prices: Prices) -> dict[str, float]:
+    """Dollars for a million photos, whatever the workers run on."""
+    found = prices.requests(counted["calls"], counted["units"])
+    found["Logs"] = prices.logs(counted["log_bytes"])
+    found["CPU of the API, on Fargate"] = MILLION * counted["upload_cpu"] / 3600 * prices.fargate_hour("x86")
+    return found
+
+
+def _sweep_dollars(prices: Prices) -> float:
+    """Dollars a month for the requests of all sweeps together, at most: each query reads half a unit at least."""
+    a_month = 2 * 60 * 24 * 30
+    table = prices.table["dynamodb"]
+    units = SHARDS * 0.5 * table["million_read_units"] + GROUPS * table["million_write_units"]
+    return float(a_month * units / MILLION)
+
+
+def _check_dollars(world: World) -> float:
+    """Dollars for a million photos that the sweep checks: a read, a HEAD, a write of the record, two of the index."""
+    table, s3 = world.prices.table["dynamodb"], world.prices.table["s3"]
+    record = math.ceil(world.measured["calls"]["first_item_bytes"] / 1024)
+    units = table["million_read_units"] + (record + 2) * table["million_write_units"]
+    return float(units + MILLION * s3["thousand_get"] / 1000)
 
 
 def _simulated(rows: Mapping[str, Sequence[Row]], memories: Sequence[Row]) -> dict[str, str]:
@@ -164,10 +202,8 @@ def _asked(measured: Mapping[str, Any], requests: Mapping[str, float], prices: P
         "calls_table": "\n".join([*_head("call", "for each photo"), *calls]),
         "requests_table": "\n".join([*_head("for a million photos", "dollars"), *money]),
         "item_kb": f"{counted['item_bytes'] / 1024:.1f}",
-        "api_dollars": f"{MILLION * counted['upload_cpu'] / 3600 * prices.fargate_hour('x86'):.2f}",
+        "log_bytes": f"{counted['log_bytes']:,.0f}",
         "upload_ms": f"{counted['upload_cpu'] * 1000:.0f}",
-        "metadata_s3": f"{MILLION * prices.table['s3']['thousand_put'] / 1000:.0f}",
-        "metadata_record": f"{prices.table['dynamodb']['million_write_units']:.2f}",
         **{
             f"{name}_units": f"{counted['units'][unit]:g}"
             for name, unit in {"table": "table", "due": "due", "owner": "by_owner", "read": "read"}.items()
@@ -176,7 +212,7 @@ def _asked(measured: Mapping[str, Any], requests: Mapping[str, float], prices: P
 
 
 def _limit_lines(ceilings: Sequence[Ceiling]) -> list[str]:
-    said = {"design": "**ours**", "quota": "quota", "fine": "-"}
+    said = {"design": "**ours**", "quota": "quota", "order": "order", "fine": "-"}
     lines = _head("what", "", "photos/s", "a day", "why", "what the design does about it, or would have to do")
     return lines + [
         _line(one.what, said[one.kind], _count(one.rate), _count(one.a_day), one.reason, one.answer) for one in ceilings

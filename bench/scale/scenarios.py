@@ -45,14 +45,13 @@ class World:
         return [float(one["worker_cpu"]) for one in self.measured["services"][self.preset][size]]
 
     def idle(self, size: str) -> float:
-        """Claim, fetch, the last result (storing the others goes on beside the work), publication, event."""
+        """Read and claim the record, fetch, the last result (storing the others goes on beside the work), publish."""
         assumed = self.prices.assumed
         return float(
             3 * assumed["dynamodb_seconds"]
             + assumed["s3_get_seconds"]
             + self.measured["bytes"][size] / assumed["s3_bytes_a_second"]
             + assumed["s3_put_seconds"]
-            + assumed["sqs_seconds"]
         )
 
     def demand(self) -> Demand:
@@ -73,8 +72,9 @@ class World:
         return float(sum(share * mean(self.cpus(size)) / speed for size, share in MIX.items()))
 
     @property
-    def service(self) -> float:
-        """Mean seconds that a worker is busy with a photo."""
+    def seconds(self) -> float:
+        """Mean seconds from a photo's start to its end. A worker handles other photos while one waits for AWS; a Lambda
+        function does not."""
         return self.cpu + sum(share * self.idle(size) for size, share in MIX.items())
 
     def function(self, memory: int, most: int, batch: int = BATCH) -> LambdaFunction:
@@ -103,16 +103,16 @@ def all_arrivals() -> list[Arrivals]:
     return [steady(10, 3600), burst(2, 100, 600, 300, 3600), day(1e6)]
 
 
-def policies(arrivals: Arrivals, service: float) -> list[Policy]:
-    """Those that are compared. Each begins with what the first minute needs."""
+def policies(arrivals: Arrivals, cpu: float) -> list[Policy]:
+    """Those that are compared. Each begins with what the first minute needs. `cpu`: mean seconds of a photo."""
     average = sum(arrivals.rate(arrivals.seconds * (n + 0.5) / 1000) for n in range(1000)) / 1000
     for_mean, for_peak, at_first = (
-        max(2, math.ceil(rate * service / UTILIZATION)) for rate in (average, arrivals.highest, arrivals.rate(0))
+        max(2, math.ceil(rate * cpu / UTILIZATION)) for rate in (average, arrivals.highest, arrivals.rate(0))
     )
     chosen: list[Policy] = [Fixed(for_mean)]
     chosen.append(Fixed(for_peak) if for_peak > for_mean else Fixed(for_mean, prefetch=0))
     tracked = TargetTracking(f"ECS, {ECS_MESSAGES} messages a worker", ECS_MESSAGES, begin=at_first, least=1)
-    in_seconds = replace(tracked, name=f"ECS, {BACKLOG_SECONDS} s of backlog", target=BACKLOG_SECONDS / service)
+    in_seconds = replace(tracked, name=f"ECS, {BACKLOG_SECONDS} s of backlog", target=BACKLOG_SECONDS / cpu)
     keda = Keda(f"KEDA, {KEDA_MESSAGES} messages a worker", KEDA_MESSAGES, begin=at_first, least=2)
     most = max(20, 2 * for_peak)
     return [*chosen, replace(tracked, most=most), replace(in_seconds, most=most), replace(keda, most=most)]
@@ -122,7 +122,7 @@ def simulate(world: World, arrivals: Arrivals, told: Callable[[str], None] = lam
     seeds = SEEDS if arrivals.name != "day" else SEEDS[:1]  # a day's million photos are a large sample by themselves
     assumed = world.prices.assumed
     rows = []
-    for policy in policies(arrivals, world.service):
+    for policy in policies(arrivals, world.cpu):
         earliest, latest = assumed["pod_start" if isinstance(policy, Keda) else "fargate_start"]
         told(f"{arrivals.name}: {policy.name}")
         outcomes = [

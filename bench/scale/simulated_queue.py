@@ -16,6 +16,9 @@ from simpy import Environment, Event
 BATCH = 10
 """SQS's limit of messages in one receive."""
 
+SLOTS = 8
+"""Photos that a worker with one vCPU handles at a time."""
+
 
 @dataclass(slots=True)
 class SimulatedPhoto:
@@ -78,6 +81,30 @@ class SimulatedQueue:
             poll.succeed(photos)
 
 
+class Vcpu:
+    """One vCPU, that is one child process: it works on one photo after the other, while other photos wait for AWS.
+
+    Half of a photo's waiting is before its pixels (claim, download), the other half after them (upload, publication).
+    """
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+        self._free_at = 0.0
+
+    def perform(self, photo: SimulatedPhoto) -> Event:
+        """Start the work on a photo. Returns the event of its end. Its wait ends when its pixels begin."""
+        done = self._env.event()
+
+        def begin(_: Event) -> None:
+            photo.started = max(self._env.now, self._free_at)
+            self._free_at = photo.started + photo.cpu
+            after = self._free_at - self._env.now + photo.idle / 2
+            self._env.timeout(after).callbacks.append(lambda _: done.succeed())
+
+        self._env.timeout(photo.idle / 2).callbacks.append(begin)
+        return done
+
+
 class SimulatedWorker:
     """A worker as in worker/consumer.py: one poller, `slots` photos at a time, and `prefetch` more received ones.
 
@@ -89,7 +116,7 @@ class SimulatedWorker:
         env: Environment,
         queue: SimulatedQueue,
         perform: Callable[[SimulatedPhoto], Event],
-        slots: int = 1,
+        slots: int = SLOTS,
         prefetch: int | None = None,
     ) -> None:
         self.env = env

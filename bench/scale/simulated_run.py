@@ -13,7 +13,7 @@ from bench.scale.arrival_rates import Arrivals
 from bench.scale.lambdas import LambdaFunction, Pollers
 from bench.scale.policies import Policy
 from bench.scale.simulated_fleet import SimulatedFleet
-from bench.scale.simulated_queue import SimulatedPhoto, SimulatedQueue, SimulatedWorker
+from bench.scale.simulated_queue import SLOTS, SimulatedPhoto, SimulatedQueue, SimulatedWorker, Vcpu
 
 Demand = Callable[[random.Random], tuple[float, float]]
 """Draws a photo's seconds of CPU, and of waiting for AWS."""
@@ -55,18 +55,21 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def run_workers(
-    arrivals: Arrivals, policy: Policy, demand: Demand, seed: int, delay: Callable[[random.Random], float]
+    arrivals: Arrivals,
+    policy: Policy,
+    demand: Demand,
+    seed: int,
+    delay: Callable[[random.Random], float],
+    slots: int = SLOTS,
 ) -> SimulatedRun:
-    """Simulate containers, each with one slot and its own vCPU."""
+    """Simulate containers, each with its own vCPU."""
     env, chance = Environment(), random.Random(f"{seed}-workers")
     queue = SimulatedQueue(env)
 
-    def perform(photo: SimulatedPhoto) -> Event:
-        return env.timeout(photo.cpu + photo.idle)
+    def start() -> SimulatedWorker:
+        return SimulatedWorker(env, queue, Vcpu(env).perform, slots, policy.prefetch)
 
-    fleet = SimulatedFleet(
-        env, lambda: SimulatedWorker(env, queue, perform, prefetch=policy.prefetch), lambda: delay(chance)
-    )
+    fleet = SimulatedFleet(env, start, lambda: delay(chance))
     fleet.scale_to(policy.begin, at_once=True)
     if control := policy.control(env, queue, fleet, chance):
         env.process(control)

@@ -57,7 +57,8 @@ class Table:
             if last_write != write_id:
                 return found
             # Our own write: its first answer was lost, and the SDK sent it again.
-            photo.version, photo.indexed_due_at = found.version, found.indexed_due_at
+            # Another process may have written the record since then, and its changes are not in `photo`.
+            photo.version += 1
         return photo
 
     def new_item(self, photo: PhotoRecord) -> dict[str, Any]:

@@ -140,6 +140,25 @@ def test_a_change_that_raises_changes_nothing(stack: Stack, picture: bytes) -> N
     assert stack.look(photo) == photo
 
 
+def test_a_write_that_follows_a_lost_answer_to_create_does_not_undo_what_others_have_written(
+    stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo, table = stack.record(picture, [METADATA]), stack.services.table
+    (order,) = photo.orders
+    put = table._put
+
+    def lose_the_answer(record: PhotoRecord, *args: Any) -> None:
+        monkeypatch.undo()
+        put(record.model_copy(deep=True), *args)
+        table.update(record.id, lambda other: other.claim(order, 100, 90, 300))
+        put(record, *args)  # the SDK sends it again
+
+    monkeypatch.setattr(table, "_put", lose_the_answer)
+    created = table.create(photo)
+    table.update(photo.id, lambda record: record.claim(order, 100, 90, 300), known=created)
+    assert stack.look(photo).orders[order].claim_count == 2
+
+
 def test_an_update_does_not_create_a_record(stack: Stack) -> None:
     with pytest.raises(NotFound):
         stack.services.table.update(new_id(), lambda record: record.delete())

@@ -6,7 +6,6 @@ import math
 import random
 import statistics
 from dataclasses import replace
-from types import MappingProxyType
 
 import pytest
 from simpy import Environment
@@ -14,7 +13,7 @@ from simpy import Environment
 from bench.scale.arrival_rates import DAY, burst, day, steady
 from bench.scale.calibrate import simulate
 from bench.scale.calls import item_size
-from bench.scale.ceilings import BILLION_A_DAY, find_ceilings
+from bench.scale.ceilings import BILLION_A_DAY, Load, find_ceilings
 from bench.scale.lambdas import LambdaFunction
 from bench.scale.machine import Machine
 from bench.scale.measure import Service
@@ -24,6 +23,7 @@ from bench.scale.simulated_fleet import SimulatedFleet
 from bench.scale.simulated_queue import SimulatedPhoto, SimulatedQueue, SimulatedWorker
 from bench.scale.simulated_run import Demand, SimulatedRun, quantile, run_lambda, run_workers
 from darkroom.aws.items import SHARDS
+from darkroom.aws.owner_lists import PARTS
 from tests.support.exhaustive import matrix
 
 
@@ -57,7 +57,9 @@ class TestAgainstTheory:
     def test_waits_are_those_of_erlang_c(self, workers: int, load: float) -> None:
         policy = Fixed(workers, prefetch=0)
         arrivals = steady(load * workers, 5_000)
-        waits = [mean_wait(run_workers(arrivals, policy, exponential(1.0), seed, at_once)) for seed in range(10)]
+        waits = [
+            mean_wait(run_workers(arrivals, policy, exponential(1.0), seed, at_once, slots=1)) for seed in range(10)
+        ]
         expected = erlang_c(workers, load * workers) / (workers - load * workers)
         margin = 3.25 * statistics.stdev(waits) / math.sqrt(len(waits))  # 99% of Student's t with 9 degrees
         assert statistics.mean(waits) == pytest.approx(expected, abs=margin)
@@ -65,13 +67,25 @@ class TestAgainstTheory:
 
     def test_constant_service_waits_half_as_long(self) -> None:
         arrivals = steady(0.7, 5_000)
-        waits = [mean_wait(run_workers(arrivals, Fixed(1, 0), always(1.0), seed, at_once)) for seed in range(10)]
+        waits = [
+            mean_wait(run_workers(arrivals, Fixed(1, 0), always(1.0), seed, at_once, slots=1)) for seed in range(10)
+        ]
         margin = 3.25 * statistics.stdev(waits) / math.sqrt(len(waits))
         assert statistics.mean(waits) == pytest.approx(0.7 / (2 * (1 - 0.7)), abs=margin)  # Pollaczek and Khinchine
 
+    def test_a_worker_with_slots_works_on_pixels_while_other_photos_wait_for_aws(self) -> None:
+        arrivals = steady(7, 600)
+        waits = [
+            mean_wait(run_workers(arrivals, Fixed(1, 0), lambda _: (0.1, 0.4), 1, at_once, slots)) for slots in (8, 1)
+        ]
+        assert waits[0] < 1  # 7 of the 10 photos a second that one vCPU does, and half of the waiting for AWS
+        assert waits[1] > 100  # 2 a second
+
     def test_prefetched_messages_may_wait_although_a_worker_is_idle(self) -> None:
         arrivals = steady(3, 2000)
-        ahead, none = (run_workers(arrivals, Fixed(5, prefetch), exponential(1.0), 1, at_once) for prefetch in (1, 0))
+        ahead, none = (
+            run_workers(arrivals, Fixed(5, prefetch), exponential(1.0), 1, at_once, 1) for prefetch in (1, 0)
+        )
         assert mean_wait(ahead) > 1.5 * mean_wait(none)
 
 
@@ -94,7 +108,7 @@ class TestNothingIsLost:
     )
     def test_each_photo_is_done_once_while_workers_start_and_stop(self, policy: Fixed | TargetTracking | Keda) -> None:
         arrivals = burst(0.5, 20, 600, 600, 7200)
-        outcome = run_workers(arrivals, policy, exponential(2.0), 1, lambda chance: chance.uniform(30, 60))
+        outcome = run_workers(arrivals, policy, exponential(2.0), 1, lambda chance: chance.uniform(30, 60), 1)
         assert outcome.done == outcome.arrived == len({id(photo) for photo in outcome.photos})
         assert all(photo.arrived <= photo.started <= photo.done for photo in outcome.photos)
 
@@ -146,18 +160,18 @@ class TestScaling:
             if kind == "ECS"
             else Keda("KEDA", 10, begin=2, least=2, most=60)
         )
-        outcome = run_workers(self.ARRIVALS, policy, always(0.8), 1, lambda _: 45.0)
+        outcome = run_workers(self.ARRIVALS, policy, always(0.8), 1, lambda _: 45.0, slots=1)
         workers = {round(at): count for at, _, count in outcome.timeline}
         before = max(count for at, count in workers.items() if at < 900)
         during = max(count for at, count in workers.items() if 900 <= at < 1800)
         assert before <= 4 < 30 < during <= 60
         assert workers[max(workers)] <= 4
-        fixed = run_workers(self.ARRIVALS, Fixed(2), always(0.8), 1, at_once)
+        fixed = run_workers(self.ARRIVALS, Fixed(2), always(0.8), 1, at_once, slots=1)
         assert quantile(outcome.waits, 0.95) < 0.2 * quantile(fixed.waits, 0.95)
 
     def test_alarms_need_three_minutes_and_a_start_takes_time(self) -> None:
         policy = TargetTracking("ECS", 10, begin=2, least=2, most=60)
-        outcome = run_workers(self.ARRIVALS, policy, always(0.8), 1, lambda _: 45.0)
+        outcome = run_workers(self.ARRIVALS, policy, always(0.8), 1, lambda _: 45.0, slots=1)
         more = min(at for at, _, workers in outcome.timeline if workers > 4)
         assert 900 + 2 * 60 + 45 <= more <= 900 + 5 * 60 + 45
 
@@ -192,7 +206,7 @@ class TestArrivals:
 
     def test_every_policy_gets_the_same_photos(self) -> None:
         arrivals = steady(2, 600)
-        one, other = (run_workers(arrivals, Fixed(n), exponential(0.5), 7, at_once) for n in (2, 9))
+        one, other = (run_workers(arrivals, Fixed(n), exponential(0.5), 7, at_once, 1) for n in (2, 9))
         assert [(p.arrived, p.cpu) for p in one.photos] == [(p.arrived, p.cpu) for p in other.photos]
 
 
@@ -234,25 +248,31 @@ class TestRealRunsAsSimulated:
     @pytest.mark.parametrize(("workers", "seconds"), [(1, 6.0), (2, 3.0)])
     def test_as_many_workers_as_cores_do_not_slow_each_other(self, workers: int, seconds: float) -> None:
         services = {"12 MP": [Service(wall=1.5, worker_cpu=1.5, emulator_cpu=0.0)]}
-        result = simulate(workers, ["12 MP"] * 4, [100.0] * 4, services, 0.0, 1.0, containers=True, seed=1)
+        result = simulate(workers, ["12 MP"] * 4, [100.0] * 4, services, 0.0, 1.0, containers=True, seed=1, slots=1)
         assert result.makespan == pytest.approx(seconds)
 
     @pytest.mark.parametrize("emulator_cpu", [0.4, 0.9])
     def test_one_worker_needs_the_sum_of_its_photos(self, emulator_cpu: float) -> None:
         """Whether the emulator's work left time over, or passed in part beside the worker's."""
         one = Service(wall=1.5, worker_cpu=1.0, emulator_cpu=emulator_cpu)
-        result = simulate(1, ["a"] * 3, [7.0, 7.0, 20.0], {"a": [one]}, 0.0, 1.0, containers=True, seed=1)
+        result = simulate(1, ["a"] * 3, [7.0, 7.0, 20.0], {"a": [one]}, 0.0, 1.0, containers=True, seed=1, slots=1)
         assert (result.makespan, result.mean_wait) == pytest.approx((13 + 1.5, 1.5 / 3))
+
+    def test_photos_wait_for_the_emulator_while_the_child_works_on_another_one(self) -> None:
+        services = {"a": [Service(wall=1.0, worker_cpu=1.0, emulator_cpu=0.4)]}
+        result = simulate(1, ["a"] * 8, [0.0] * 8, services, 0.0, 1.0, containers=True, seed=1, slots=8)
+        assert result.makespan == pytest.approx(8, rel=0.2)
+        assert result.mean_wait == 0
 
     def test_work_of_the_emulator_beside_the_photo_still_needs_cpu(self) -> None:
         services = {"a": [Service(wall=1.0, worker_cpu=1.0, emulator_cpu=0.5)]}
-        result = simulate(2, ["a"] * 8, [0.0] * 8, services, 0.0, 1.0, containers=True, seed=1)
+        result = simulate(2, ["a"] * 8, [0.0] * 8, services, 0.0, 1.0, containers=True, seed=1, slots=1)
         assert result.makespan == pytest.approx(8 * 1.5 / 2, rel=0.05)
 
     def test_more_workers_than_cores_reach_what_the_cores_can_do(self) -> None:
         services = {"a": [Service(wall=cpu, worker_cpu=cpu, emulator_cpu=0.0) for cpu in (0.5, 1.0, 1.5)]}
         alone, shared, less = (
-            simulate(workers, ["a"] * 60, [0.0] * 60, services, others, 1.0, containers=True, seed=1)
+            simulate(workers, ["a"] * 60, [0.0] * 60, services, others, 1.0, containers=True, seed=1, slots=1)
             for workers, others in ((2, 0.0), (4, 0.0), (4, 1.0))
         )
         assert shared.makespan == pytest.approx(alone.makespan, rel=0.05)
@@ -281,7 +301,8 @@ class TestMoney:
         calls = {"s3 PutObject": 5.0, "s3 GetObject": 1.0, "sqs SendMessage": 2.0, "sqs ReceiveMessage": 1.0}
         dollars = self.PRICES.requests(calls, {"table": 8.0, "due": 4.0, "read": 1.0})
         assert dollars == pytest.approx(
-            {"S3 writes": 25.0, "S3 reads": 0.4, "SQS": 1.2, "DynamoDB writes": 7.2, "DynamoDB reads": 0.1}
+            {"S3 writes": 25.0, "S3 reads": 0.4, "SQS": 1.2, "DynamoDB reads": 0.1}
+            | {"DynamoDB writes of records": 4.8, "DynamoDB writes of indexes": 2.4}
         )
 
     def test_a_worker_is_billed_for_at_least_a_minute(self) -> None:
@@ -301,29 +322,40 @@ class TestMoney:
     def test_the_price_table_is_complete(self) -> None:
         prices = Prices.read()
         calls = {"s3 PutObject": 1.0, "s3 GetObject": 1.0, "sqs SendMessage": 1.0}
-        assert all(dollars > 0 for dollars in prices.requests(calls, {"table": 1.0, "read": 1.0}).values())
+        assert all(dollars > 0 for dollars in prices.requests(calls, {"table": 1.0, "due": 1.0, "read": 1.0}).values())
         for chip in ("x86", "arm"):
             hours = (prices.fargate_hour(chip), prices.ec2_hour(chip), prices.lambda_bill(chip, 1769, 3600, 0))
             assert all(0.01 < hour < 0.5 for hour in hours)  # dollars for one vCPU: nobody slipped by a decimal place
         sources = [part["source"] for part in prices.table.values() if isinstance(part, dict) and "source" in part]
-        assert len(sources) == 7
+        assert len(sources) == 8
         assert all(source.startswith("https://aws.amazon.com/") for source in sources)
 
 
 class TestLimits:
-    UNITS = MappingProxyType({"table": 8.0, "due": 4.0, "by_owner": 1.0})
+    LOAD = Load(
+        {"s3 PutObject": 4.0, "s3 GetObject": 1.0}, {"table": 3.0, "due": 2.0, "by_owner": 1.0}, 0.2, 0.5, held=16
+    )
 
     def test_ceilings_are_sorted_and_follow_from_the_calls(self) -> None:
-        found = find_ceilings({"s3 PutObject": 5.0, "s3 GetObject": 1.0}, self.UNITS, service=0.5)
+        found = find_ceilings(self.LOAD)
         assert [limit.rate for limit in found] == sorted(limit.rate for limit in found)
         rates = {limit.what: limit.rate for limit in found}
-        assert rates["DynamoDB: the index `due`"] == SHARDS * 1000 / 4
-        assert rates["S3: writes under one prefix"] == 3500 / 4
+        assert rates["DynamoDB: the index `due`"] == SHARDS * 1000 / 2
+        assert rates["DynamoDB: the index `by_owner`, for one owner"] == PARTS * 1000
+        assert rates["S3: a new bucket"] == pytest.approx(3500 / 3)
         assert rates["Lambda: concurrent executions"] == 2000
+        assert rates["Fargate: tasks of a service"] == 25_000
+        assert rates["SQS: messages in flight, containers"] == pytest.approx(120_000 / 16 / 0.2)
 
     def test_a_ceiling_called_fine_is_beyond_a_billion_a_day(self) -> None:
-        found = find_ceilings({"s3 PutObject": 5.0, "s3 GetObject": 1.0}, self.UNITS, service=0.5)
-        assert all(limit.rate > BILLION_A_DAY for limit in found if limit.kind == "fine")
+        assert all(limit.rate > BILLION_A_DAY for limit in find_ceilings(self.LOAD) if limit.kind == "fine")
+
+    def test_no_limit_of_our_own_design_is_below_a_billion_a_day(self) -> None:
+        assert [limit.what for limit in find_ceilings(self.LOAD) if limit.kind == "design"] == []
+
+    def test_a_limit_of_our_own_below_a_billion_a_day_is_shown_as_ours(self) -> None:
+        found = find_ceilings(replace(self.LOAD, units={"table": 3.0, "due": 8.0, "by_owner": 1.0}))
+        assert [limit.what for limit in found if limit.kind == "design"] == ["DynamoDB: the index `due`"]
 
 
 def test_items_are_as_large_as_dynamodb_counts_them() -> None:
@@ -364,9 +396,11 @@ def test_the_document_can_be_written_from_its_template(tmp_path, monkeypatch) ->
         "services": {"web": {size: [one] for size in scenarios.MIX}},
         "calls": {
             "photos": 1,
-            "calls": {"s3 PutObject": 5.0, "s3 GetObject": 1.0, "sqs SendMessage": 2.0},
-            "units": {"table": 8.0, "due": 4.0, "by_owner": 1.0, "read": 1.0},
-            "item_bytes": 3000,
+            "calls": {"s3 PutObject": 4.0, "s3 GetObject": 1.0, "sqs SendMessage": 1.1},
+            "units": {"table": 3.0, "due": 2.0, "by_owner": 1.0, "read": 1.0},
+            "item_bytes": 1000,
+            "first_item_bytes": 800,
+            "log_bytes": 1500,
             "upload_cpu": 0.02,
         },
     }
