@@ -13,11 +13,13 @@ from functools import partial
 
 from simpy import Environment, Event
 
+from darkroom.resources import SLOTS_PER_CHILD
+
 BATCH = 10
 """SQS's limit of messages in one receive."""
 
-SLOTS = 8
-"""Photos that a worker with one vCPU handles at a time."""
+SLOTS = SLOTS_PER_CHILD
+"""Photos that a worker with one vCPU, and so with one child, handles at a time."""
 
 
 @dataclass(slots=True)
