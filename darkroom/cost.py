@@ -42,6 +42,10 @@ RATES: Work = {
     # For each megapixel of the picture that is resized, and of the result.
     "resize from": 0.0030,
     "resize to": 0.0200,
+    # For each megapixel that is turned upright, converted to sRGB, or laid on a background.
+    "turn": 0.0015,
+    "to srgb": 0.0200,
+    "pad": 0.0010,
     # For each picture whose crop looks for the best part.
     "entropy": 0.0100,
     "attention": 0.0150,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import multiprocessing
 import os
@@ -22,7 +23,6 @@ from bench.scale.real_stack import Containers, Processes, RealStack, docker_work
 from bench.scale.sample_photos import SIZES
 from bench.scale.simulated_queue import SLOTS, SimulatedPhoto, SimulatedQueue, SimulatedWorker
 from bench.scale.simulated_run import quantile
-from worker.photo.decode import open_photo
 from worker.photo.pipeline import produce
 
 MIX = ["2 MP", "12 MP", "12 MP", "24 MP"]
@@ -171,8 +171,7 @@ def _pixels(work: tuple[Path, int]) -> float:
     started = time.process_time()
     for _ in range(times):
         with photo.open("rb") as original:
-            decoded = open_photo(original, MAX_PIXELS)
-            for job in jobs:
-                with tempfile.TemporaryFile() as file:
-                    produce(decoded, job, file, MAX_PIXELS)
+            files = {str(number): io.BytesIO() for number in range(len(jobs))}
+            for end in produce(original, dict(zip(files, jobs, strict=True)), files, MAX_PIXELS):
+                assert not isinstance(end.result, Exception), end.result
     return time.process_time() - started

@@ -300,7 +300,7 @@ def test_a_result_that_is_too_long_fails_its_job(tmp_path: Path) -> None:
     child = Child(10, SmallFiles(None, MAX_PIXELS))
     try:
         outcomes = child.run(tmp_path / "original", {str(number): job for number, job in enumerate(jobs)}, 60)
-        *long, short = (outcome.result for outcome in outcomes)
+        *long, short = (outcome.result for outcome in sorted(outcomes, key=lambda outcome: outcome.job))
     finally:
         child.stop()
     assert [failure.detail for failure in long if isinstance(failure, Failure)] == [

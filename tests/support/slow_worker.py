@@ -12,15 +12,15 @@ import threading
 from PIL import Image
 
 from darkroom.jobs.steps import Blur
-from worker.photo.pipeline import STEP_FUNCTIONS
+from worker.photo.filters import FILTER_FUNCTIONS
 
 
-def _wait(image: Image.Image, spec: Blur, _max_pixels: int) -> Image.Image:
+def _wait(image: Image.Image, spec: Blur) -> Image.Image:
     threading.Event().wait(spec.sigma / 10)  # not time.sleep: its system call is refused
     return image
 
 
-STEP_FUNCTIONS[Blur] = _wait
+FILTER_FUNCTIONS[Blur] = _wait
 
 if __name__ == "__main__":
     from worker.__main__ import main  # not in the children, which would load all of the worker

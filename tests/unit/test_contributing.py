@@ -31,14 +31,14 @@ from api.app import create_app
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.services import Services
 from darkroom.settings import Settings
-from worker.photo.decode import open_photo
 from worker.photo.pipeline import produce
 
 assert Path(darkroom.__file__).is_relative_to(Path.cwd()), darkroom.__file__
 Image.new("RGB", (8, 8), (200, 200, 200)).save("photo.png")
-photo = open_photo(Path("photo.png").open("rb"), 64)
-jobs = jobs_adapter.validate_json(sys.argv[1])
-formats = [produce(photo, job, io.BytesIO(), 64).format for job in jobs]
+jobs = {str(number): job for number, job in enumerate(jobs_adapter.validate_json(sys.argv[1]))}
+files = {number: io.BytesIO() for number in jobs}
+ends = {end.job: end.result for end in produce(Path("photo.png").open("rb"), jobs, files, 64)}
+formats = [ends[number].format for number in jobs]
 settings = Settings()
 client = create_app(settings, Services.connect(settings)).test_client()
 print(json.dumps({

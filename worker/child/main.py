@@ -33,7 +33,6 @@ from worker.child.protocol import (
     look_outcome_adapter,
     receive_question,
 )
-from worker.photo.decode import open_photo
 from worker.photo.pipeline import PipelineResult, produce
 
 _OUT_OF_MEMORY = re.compile(
@@ -83,31 +82,29 @@ def look(original: BinaryIO, limits: ChildLimits) -> LookOutcome:
 
 
 def do(jobs: Mapping[str, Job], descriptors: Sequence[int], limits: ChildLimits) -> Iterator[JobAnswer]:
-    """Decode once, then do each job. A failed job is answered, too. Closes the descriptors.
+    """Do the jobs, and answer each as soon as it ends. A failed job is answered, too. Closes the descriptors.
 
     Raises MemoryError, and PermissionError if the sandbox refused something.
     """
     with ExitStack() as files:
         original = files.enter_context(os.fdopen(descriptors[0], "rb"))
-        results = [files.enter_context(os.fdopen(descriptor, "wb")) for descriptor in descriptors[1:]]
-        try:
-            photo = open_photo(original, limits.max_pixels)
-        except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind
-            failure = _failure(error, limits)
-            yield from (JobAnswer(job_id, failure) for job_id in jobs)
-            return
-        for (job_id, job), file in zip(jobs.items(), results, strict=True):
+        results = {
+            job_id: files.enter_context(os.fdopen(descriptor, "wb"))
+            for job_id, descriptor in zip(jobs, descriptors[1:], strict=True)
+        }
+        for end in produce(original, jobs, results, limits.max_pixels):
             try:
-                with file:
-                    result = produce(photo, job, file, limits.max_pixels)
+                if isinstance(end.result, Exception):
+                    raise end.result
+                with results[end.job] as file:
                     file.flush()
-                    answer = JobAnswer(job_id, _described(result, file, photo.seconds))
-            except Exception as error:  # noqa: BLE001 - a bug in one job must not stop the others
-                answer = JobAnswer(job_id, _failure(error, limits))
+                    answer = JobAnswer(end.job, _described(end.result, file))
+            except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind, and a disk may be full
+                answer = JobAnswer(end.job, _failure(error, limits))
             yield answer
 
 
-def _described(result: PipelineResult, file: BinaryIO, decode_seconds: float) -> Description:
+def _described(result: PipelineResult, file: BinaryIO) -> Description:
     """What the parent has to know about a result, to check and to store it."""
     with os.fdopen(file.fileno(), "rb", closefd=False) as written:
         size = written.seek(0, os.SEEK_END)
@@ -119,7 +116,7 @@ def _described(result: PipelineResult, file: BinaryIO, decode_seconds: float) ->
         height=result.height,
         size=size,
         sha256=digest,
-        seconds={"decode": decode_seconds} | result.seconds,
+        seconds=result.seconds,
     )
 
 

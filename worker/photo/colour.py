@@ -1,4 +1,4 @@
-"""Convert pixels of any kind to 8-bit sRGB, in mode RGB, or RGBA if any pixel is transparent."""
+"""Bring pixels of any kind into a mode that can be resized, and then into 8-bit sRGB."""
 
 from __future__ import annotations
 
@@ -99,22 +99,53 @@ def profile_name(profile: ImageCms.ImageCmsProfile | None) -> str | None:
     return name[:200] or None
 
 
-def to_srgb(
+def colours_of(icc: object, nclx: object) -> ImageCms.ImageCmsProfile | None:
+    """The profile to convert from: the embedded one, or that of a HEIC that names its colour space by numbers.
+
+    None if there is none or it is broken, or if it is sRGB, so that the levels stay as they are.
+    """
+    profile = profile_of(icc) or nclx_profile(nclx)
+    if profile is None or colour_space(profile) is None:
+        return None
+    return None if colour_space(profile) == "RGB" and _is_srgb(profile) else profile
+
+
+def colour_space(profile: ImageCms.ImageCmsProfile) -> str | None:
+    """The colour space that a profile describes, such as `RGB`. None if it cannot be read."""
+    try:
+        return profile.profile.xcolor_space.strip()
+    except UnicodeDecodeError:
+        return None
+
+
+def resizable(
     image: Image.Image, profile: ImageCms.ImageCmsProfile | None, levels: GrayLevels = _PLAIN_LEVELS
-) -> Image.Image:
-    """Convert a picture to sRGB, RGB or RGBA, 8 bits a channel. An image that has this form already is returned as is.
+) -> tuple[Image.Image, ImageCms.ImageCmsProfile | None]:
+    """Bring a picture into a mode that can be resized: L, RGB or RGBA, 8 bits a channel.
+
+    RGB and gray keep their own colours, because it is cheaper to convert the result of a resize: the profile that they
+    still have is returned, too. CMYK, LAB and gray with alpha become sRGB at once. An image that has the right form
+    already is returned as is.
+    """
+    image = _plain(image, levels)
+    if image.mode == "L":
+        return image, profile
+    if image.mode in {"RGB", "RGBA"}:
+        return without_opaque_alpha(image), profile
+    if image.mode == "LAB":
+        image = _transformed(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), "RGB")
+        profile = None
+    return without_opaque_alpha(to_srgb(image, profile)), None
+
+
+def to_srgb(image: Image.Image, profile: ImageCms.ImageCmsProfile | None) -> Image.Image:
+    """Convert L, LA, RGB, RGBA or CMYK to sRGB, in mode RGB or RGBA. An image that has this form is returned as is.
 
     A profile that is broken or describes another kind of pixels is ignored; the levels then stay as they are.
     """
-    image = _plain(image, levels)
-    if image.mode == "LAB":
-        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-        image = _transformed(image, profile, "RGB")
-    elif profile is not None:
+    if profile is not None:
         image = _with_profile(image, profile)
-    if image.mode not in {"RGB", "RGBA"}:
-        image = image.convert("RGBA" if image.mode == "LA" else "RGB")
-    return without_opaque_alpha(image)
+    return image if image.mode in {"RGB", "RGBA"} else image.convert("RGBA" if image.mode == "LA" else "RGB")
 
 
 def without_opaque_alpha(image: Image.Image) -> Image.Image:
@@ -194,13 +225,10 @@ def _unsigned(image: Image.Image) -> Image.Image:
 
 
 def _with_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    try:
-        space = profile.profile.xcolor_space.strip()
-    except UnicodeDecodeError:
-        return image
+    space = colour_space(profile) or ""
     if space == "RGB" and image.mode in {"L", "LA"}:
         image = image.convert("RGB" if image.mode == "L" else "RGBA")
-    if image.mode not in _MODES_OF_SPACE.get(space, set()) or (space == "RGB" and _is_srgb(profile)):
+    if image.mode not in _MODES_OF_SPACE.get(space, set()):
         return image
     try:
         if image.mode == "LA":

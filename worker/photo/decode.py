@@ -1,19 +1,26 @@
-"""Decode a photo: upright and in sRGB. All jobs of an order share the decoded photo."""
+"""Decode a photo: its pixels as they are stored, in a mode that can be resized. The plan says at which size.
+
+All jobs of an order share the decoded photo.
+"""
 
 from __future__ import annotations
 
 import io
 import os
-import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 from PIL.TiffImagePlugin import TiffImageFile
 
+from darkroom.jobs.sizes import Size
+from darkroom.plan.geometry import swapped
+from darkroom.plan.graph import StoredPhoto
 from darkroom.sniff import Sniffed, check_pixels, open_header, reading
-from worker.photo.colour import gray_levels, nclx_profile, profile_name, profile_of, to_srgb
+from worker.photo.colour import colour_space, colours_of, gray_levels, profile_name, profile_of, resizable
 from worker.photo.exif import Exif, read_exif
 
 # Load all of Pillow's readers and writers once, in the process that the children are forked from. Otherwise each child
@@ -33,25 +40,30 @@ _UPRIGHT = {
 
 
 @dataclass(frozen=True)
-class DecodedPhoto:
-    """A decoded photo. Jobs read it and never change it: every operation makes a new image.
+class PhotoFacts:
+    """What is known of a decoded photo, without its pixels.
 
-    `image` is the first frame: upright, in 8-bit sRGB, RGB or (if any pixel is transparent) RGBA. Its `info` is empty,
-    so that no metadata of the original gets into a result. The other fields say how the original was stored: `mode` is
-    Pillow's mode, `orientation` the EXIF number 1 to 8, `icc` the profile's name. `original` is its file, open for
-    reading, and `bytes` the file's size. `seconds` is the decoding time.
+    `original` is its file, open for reading, and `bytes` the file's size. `max_pixels` (width x height) is the limit
+    that it was opened with. The other fields say how the original was stored: `mode` is Pillow's mode, `orientation`
+    the EXIF number 1 to 8, `icc` the profile's name. `colours` is the profile that the decoded pixels still have.
     """
 
     original: BinaryIO
+    max_pixels: int
     bytes: int
     source: Sniffed
-    image: Image.Image
+    stored: StoredPhoto
     mode: str
     has_alpha: bool
     orientation: int
     icc: str | None
     exif: Exif
-    seconds: float
+    colours: ImageCms.ImageCmsProfile | None
+
+    @property
+    def size(self) -> Size:
+        """Width and height of the upright photo in pixels."""
+        return swapped((self.stored.width, self.stored.height), self.stored.orientation)
 
 
 class _BoundedFile(io.BufferedReader):
@@ -68,49 +80,96 @@ class _BoundedFile(io.BufferedReader):
         return super().read(left if size is None or size < 0 else min(size, left))
 
 
-def open_photo(original: BinaryIO, max_pixels: int) -> DecodedPhoto:
-    """Decode the photo in this file, which has a descriptor. Keep the file open as long as the photo is used.
+class PhotoFile:
+    """An open photo whose header is read. `decode` reads the pixels, once."""
 
-    Raises UnsupportedPhoto, UnreadablePhoto or TooManyPixels (above `max_pixels`, width x height); OSError when the
-    file itself cannot be read; MemoryError.
-    """
-    started = time.perf_counter()
-    with _BoundedFile(original) as stream, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns about odd files and raises where it matters
-        source, image = open_header(stream, max_pixels)
-        with reading(f"The {source.format.upper()} data", max_pixels):
-            tiff_orientation = None
-            if isinstance(image, TiffImageFile):  # Pillow rotates a TIFF while loading
-                tiff_orientation = image.tag_v2.get(ExifTags.Base.Orientation)
-                image.info.pop("xmp", None)  # Pillow also obeys the orientation in XMP, and other readers do not
-                _deepen_planes(image)
+    def __init__(self, original: BinaryIO, max_pixels: int) -> None:
+        """Open the photo in this file, which has a descriptor. Keep the file open as long as the photo is used.
+
+        Raises UnsupportedPhoto, UnreadablePhoto or TooManyPixels (above `max_pixels`, width x height); OSError when
+        the file itself cannot be read; MemoryError.
+        """
+        self._original = original
+        self._max_pixels = max_pixels
+        self._stream = _BoundedFile(original)
+        with _quiet(), reading("The header", max_pixels):
+            self._source, self._image = open_header(self._stream, max_pixels)
+            self._size = self._image.size
+            self._exif: Exif | None = None
+            self._tiff_orientation = None
+            if isinstance(self._image, TiffImageFile):  # Pillow rotates a TIFF while loading
+                self._tiff_orientation = self._image.tag_v2.get(ExifTags.Base.Orientation)
+                self._image.info.pop("xmp", None)  # Pillow also obeys the orientation in XMP, other readers do not
+                _deepen_planes(self._image)
+            elif self._source.format != "png":  # Pillow reads the pixels of a PNG to find its EXIF
+                self._exif = read_exif(self._image)
+            self._icc = self._image.info.get("icc_profile")
+            self._colours = colours_of(self._icc, self._image.info.get("nclx_profile"))
+            self.stored = self._stored(self._exif)
+
+    def decode(self, scale: int) -> tuple[PhotoFacts, Image.Image]:
+        """Read the pixels of the first frame, each side divided by `scale`: 1, or for a JPEG also 2, 4 or 8.
+
+        The picture lies as stored: `photo.stored.orientation` says how to turn it. Its mode is RGB, or RGBA if any
+        pixel is transparent, or L; `in_srgb` makes its colours sRGB. Its `info` is empty, so that no metadata of the
+        original gets into a result. Raises what the constructor raises.
+        """
+        image = self._image
+        with _quiet(), reading(f"The {self._source.format.upper()} data", self._max_pixels), self._stream:
             levels = gray_levels(image)
+            if scale > 1:
+                image.draft(None, (image.width // scale, image.height // scale))
             image.load()
-            check_pixels(image.width, image.height, max_pixels)  # a HEIC header may have given another size
-            # Read EXIF after the pixels: a PNG may hold it behind them, and reading it first would hide their errors.
-            exif = read_exif(image)
-            orientation = _stored_orientation(tiff_orientation or image.info.get("original_orientation"), exif)
+            if scale == 1:  # a HEIC header may have given another size
+                self._size = image.size
+                check_pixels(*self._size, self._max_pixels)
+            # A PNG or TIFF gets its EXIF after the pixels: a PNG may hold it behind them, and Pillow turns a TIFF.
+            exif = self._exif or read_exif(image)
+            self.stored = self._stored(exif)
             mode, has_alpha = image.mode, image.has_transparency_data
-            profile = profile_of(image.info.get("icc_profile"))
-            colours = profile or nclx_profile(image.info.get("nclx_profile"))
-            transpose = _UPRIGHT.get(exif.orientation)
+            orientation = self._tiff_orientation or image.info.get("original_orientation")
             # `_new` shares the pixels without the file. The public `copy` would double the memory.
-            upright = image._new(image.im) if transpose is None else image.transpose(transpose)
-            del image  # free the pixels as stored
-            upright = to_srgb(upright, colours, levels)
-    upright.info = {}
-    return DecodedPhoto(
-        original=original,
-        bytes=stream.size,
-        source=source,
-        image=upright,
-        mode=mode,
-        has_alpha=has_alpha,
-        orientation=orientation,
-        icc=profile_name(profile),
-        exif=exif,
-        seconds=time.perf_counter() - started,
-    )
+            pixels = image._new(image.im)
+            del image, self._image
+            pixels, colours = resizable(pixels, self._colours, levels)
+        pixels.info = {}
+        facts = PhotoFacts(
+            original=self._original,
+            max_pixels=self._max_pixels,
+            bytes=self._stream.size,
+            source=self._source,
+            stored=self.stored,
+            mode=mode,
+            has_alpha=has_alpha,
+            orientation=_stored_orientation(orientation, exif),
+            icc=profile_name(profile_of(self._icc)),
+            exif=exif,
+            colours=colours,
+        )
+        return facts, pixels
+
+    def _stored(self, exif: Exif | None) -> StoredPhoto:
+        return StoredPhoto(
+            self._source.format,
+            *self._size,
+            bytes=self._stream.size,
+            orientation=1 if exif is None else exif.orientation,
+            mode=self._image.mode,
+            colour_space=None if self._colours is None else colour_space(self._colours),
+        )
+
+
+def turned(image: Image.Image, orientation: int) -> Image.Image:
+    """Make a picture upright that has this EXIF orientation, 2 to 8."""
+    return image.transpose(_UPRIGHT[orientation])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Pillow warns about odd files, and raises where it matters."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _deepen_planes(image: TiffImageFile) -> None:

@@ -18,7 +18,7 @@ from PIL import Image, ImageColor
 from darkroom.errors import PhotoError
 from darkroom.jobs.output import Output
 from worker.photo.colour import without_opaque_alpha
-from worker.photo.decode import DecodedPhoto
+from worker.photo.decode import PhotoFacts
 from worker.photo.exif import exif_bytes
 
 Write = Callable[[Image.Image, BinaryIO, Output, bytes], None]
@@ -95,7 +95,7 @@ class Encoded:
     height: int
 
 
-def encode(image: Image.Image, photo: DecodedPhoto, output: Output, file: BinaryIO) -> Encoded:
+def encode(image: Image.Image, photo: PhotoFacts, output: Output, file: BinaryIO) -> Encoded:
     """Write an RGB or RGBA image to an empty file. Raises PhotoError when the format cannot hold the picture."""
     image = without_opaque_alpha(image)
     name = output.format or _fitting_format(photo.source.format, image)

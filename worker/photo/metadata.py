@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 from darkroom.errors import PhotoError
 from darkroom.jobs.job_types import MetadataJob
 from darkroom.sniff import open_header, reading
-from worker.photo.decode import DecodedPhoto
+from worker.photo.decode import PhotoFacts
 from worker.photo.exif import Exif, Tags
 
 JsonObject = dict[str, Any]
@@ -35,8 +35,8 @@ _COLOUR_SIDE, _SAMPLE_SIDE = 128, 48
 """Longest sides in pixels of the copy in which colours are counted, and of the pixels of it that are counted."""
 
 
-def metadata(photo: DecodedPhoto, job: MetadataJob, max_pixels: int) -> JsonObject:
-    """The metadata job's result.
+def metadata(photo: PhotoFacts, job: MetadataJob, overview: Image.Image) -> JsonObject:
+    """The metadata job's result. The dominant colours are those of `overview`, a small copy of the photo.
 
     `width` and `height` are those of the upright photo; `mode`, `has_alpha`, `orientation` and `frames` are as stored.
     `gps` has decimal degrees, negative in the south and west, and metres, negative below sea level.
@@ -44,18 +44,18 @@ def metadata(photo: DecodedPhoto, job: MetadataJob, max_pixels: int) -> JsonObje
     return {
         "format": photo.source.format,
         "content_type": photo.source.content_type,
-        "width": photo.image.width,
-        "height": photo.image.height,
+        "width": photo.size[0],
+        "height": photo.size[1],
         "orientation": photo.orientation,
         "mode": photo.mode,
         "has_alpha": photo.has_alpha,
-        "frames": _frames(photo, max_pixels),
+        "frames": _frames(photo),
         "bytes": photo.bytes,
         "icc": photo.icc,
         "taken_at": taken_at(photo.exif),
         "gps": position(photo.exif.gps),
         "exif": readable_tags(photo.exif),
-        "dominant_colours": dominant_colours(photo.image, job.colours),
+        "dominant_colours": dominant_colours(overview, job.colours),
     }
 
 
@@ -149,13 +149,13 @@ def _at_most(image: Image.Image, side: int, kernel: Image.Resampling) -> Image.I
     return image.resize(size, kernel, reducing_gap=2.0)
 
 
-def _frames(photo: DecodedPhoto, max_pixels: int) -> int:
+def _frames(photo: PhotoFacts) -> int:
     """The number of frames. It is counted only here, because counting reads a whole GIF."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with reading("A later frame", max_pixels):
-                return int(getattr(open_header(photo.original, max_pixels)[1], "n_frames", 1))
+            with reading("A later frame", photo.max_pixels):
+                return int(getattr(open_header(photo.original, photo.max_pixels)[1], "n_frames", 1))
         except PhotoError:
             return 1  # the first frame was decoded; damage after it does not matter
 

@@ -1,29 +1,47 @@
-"""The entry point of worker/photo: one decoded photo and one job in, the file of a result out."""
+"""The entry point of worker/photo: a photo and the jobs of an order in, a file for each result out."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from PIL import Image
 
-from darkroom.jobs.job_types import Job, MetadataJob, PictureJob, steps_of
-from darkroom.jobs.steps import Resize, StepSpec
-from worker.photo.decode import DecodedPhoto
+from darkroom.jobs.job_types import Job, MetadataJob, PictureJob
+from darkroom.jobs.sizes import Size
+from darkroom.plan.graph import (
+    ApplyFilter,
+    Colours,
+    CropByContent,
+    Decode,
+    Finish,
+    Node,
+    Operation,
+    Pad,
+    Plan,
+    Resample,
+    Turn,
+)
+from darkroom.plan.planner import make_plan
+from worker.photo.colour import to_srgb
+from worker.photo.decode import PhotoFacts, PhotoFile, turned
 from worker.photo.encode import encode
 from worker.photo.filters import FILTER_FUNCTIONS
 from worker.photo.metadata import metadata
-from worker.photo.resize import resize
+from worker.photo.resampling import resample
+from worker.photo.resize import chosen_box, padded
 
 
 @dataclass(frozen=True)
 class PipelineResult:
-    """What was written to the file of a result: one of RESULT_FORMATS. `seconds` by step and for encoding.
+    """What was written to the file of a result: one of RESULT_FORMATS.
 
-    `width` and `height` are in pixels, None if the result is not a picture.
+    `width` and `height` are in pixels, None if the result is not a picture. `seconds` are by step. Work that several
+    jobs share counts for the job that is finished first.
     """
 
     format: str
@@ -32,62 +50,145 @@ class PipelineResult:
     seconds: dict[str, float]
 
 
-def produce(photo: DecodedPhoto, job: Job, file: BinaryIO, max_pixels: int) -> PipelineResult:
-    """Do one job and write its result to an empty file.
+@dataclass(frozen=True)
+class JobEnd:
+    """How a job ended: what was written to its file, or the error that prevents it."""
 
-    Raises PhotoError when the photo cannot become what the job asks for: the result would have more than `max_pixels`
-    (width x height), or its format cannot hold it.
+    job: str
+    result: PipelineResult | Exception
+
+
+def produce(
+    original: BinaryIO, jobs: Mapping[str, Job], files: Mapping[str, BinaryIO], max_pixels: int
+) -> Iterator[JobEnd]:
+    """Do the jobs (id -> job) of the photo in `original`, and write each result to its empty file.
+
+    Jobs end in the order of the plan. A job fails alone: with PhotoError when the photo cannot become what the job asks
+    for, because the result would have more than `max_pixels` (width x height) or its format cannot hold it. If the
+    photo cannot be decoded, all jobs end with the same error.
     """
-    return JOB_FUNCTIONS[job.type](photo, job, file, max_pixels)
+    started = time.perf_counter()
+    try:
+        file = PhotoFile(original, max_pixels)
+        plan = make_plan(file.stored, jobs, max_pixels)
+        photo, image = file.decode(plan.scale)
+        if photo.stored != plan.photo:  # for some formats the header does not say everything
+            plan = make_plan(photo.stored, jobs, max_pixels)
+    except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind
+        yield from (JobEnd(job_id, error) for job_id in jobs)
+        return
+    seconds = {"decode": time.perf_counter() - started}
+    run = PlanRun(plan, photo, image, jobs, files, seconds)
+    del image  # the run frees it
+    yield from run.ends()
 
 
-def _picture(photo: DecodedPhoto, job: PictureJob, file: BinaryIO, max_pixels: int) -> PipelineResult:
-    seconds: dict[str, float] = {}
-    image = photo.image
-    for step in steps_of(job):
+class PlanRun:
+    """Runs a plan. It frees each picture after the last operation that reads it."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        photo: PhotoFacts,
+        decoded: Image.Image,
+        jobs: Mapping[str, Job],
+        files: Mapping[str, BinaryIO],
+        seconds: Mapping[str, float],
+    ) -> None:
+        self._plan = plan
+        self._photo = photo
+        self._jobs = jobs
+        self._files = files
+        self._pictures = {0: decoded}
+        """Position in the plan -> the picture."""
+        self._impossible: set[int] = set()
+        """Positions in the plan that an error prevents."""
+        self._seconds: defaultdict[str, float] = defaultdict(float, seconds)
+        """What was spent since the last job ended."""
+
+    def ends(self) -> Iterator[JobEnd]:
+        """Each job's end, as soon as it is known.
+
+        An operation that fails ends all jobs that depend on it at once, with its error.
+        """
+        yield from (JobEnd(job_id, error) for job_id, error in self._plan.refused.items())
+        for position, (node, freed) in enumerate(zip(self._plan.nodes, self._plan.freed_after(), strict=True)):
+            if position not in self._impossible:
+                try:
+                    if end := self._run(position, node):
+                        yield end
+                except Exception as error:  # noqa: BLE001 - a bug in one operation must not stop the others
+                    prevented = self._plan.made_from(position)
+                    self._impossible |= prevented
+                    yield from (JobEnd(job_id, error) for job_id in self._plan.jobs_of(prevented))
+            for picture in freed:
+                self._pictures.pop(picture, None)
+
+    def _run(self, position: int, node: Node) -> JobEnd | None:
+        operation = node.operation
+        if isinstance(operation, Decode):
+            return None  # done
         started = time.perf_counter()
-        image = _apply(image, step, max_pixels)
-        seconds[step.name] = seconds.get(step.name, 0.0) + time.perf_counter() - started
-    started = time.perf_counter()
+        sources = [self._pictures[source] for source in node.sources]
+        if not isinstance(operation, Finish):
+            self._pictures[position] = OPERATIONS[type(operation)](operation, node, self._photo, *sources)
+            self._seconds[operation.label] += time.perf_counter() - started
+            return None
+        job, file = self._jobs[operation.job], self._files[operation.job]
+        format_, size = JOB_FUNCTIONS[job.type](self._photo, job, sources[0], file)
+        width, height = size or (None, None)
+        self._seconds[operation.label] += time.perf_counter() - started
+        seconds, self._seconds = dict(self._seconds), defaultdict(float)
+        return JobEnd(operation.job, PipelineResult(format_, width, height, seconds))
+
+
+def _encoded(photo: PhotoFacts, job: PictureJob, image: Image.Image, file: BinaryIO) -> tuple[str, Size | None]:
     encoded = encode(image, photo, job.output, file)
-    seconds["encode"] = time.perf_counter() - started
-    return PipelineResult(encoded.format, encoded.width, encoded.height, seconds)
+    return encoded.format, (encoded.width, encoded.height)
 
 
-def _apply(image: Image.Image, step: StepSpec, max_pixels: int) -> Image.Image:
-    """Apply one step. The class of a job with one step, such as ResizeJob, is a subclass of the step's class."""
-    spec = next(spec for spec in type(step).__mro__ if spec in STEP_FUNCTIONS)
-    return STEP_FUNCTIONS[spec](image, step, max_pixels)
+def _described(photo: PhotoFacts, job: MetadataJob, overview: Image.Image, file: BinaryIO) -> tuple[str, Size | None]:
+    return _json(metadata(photo, job, overview), file)
 
 
-def _metadata(photo: DecodedPhoto, job: MetadataJob, file: BinaryIO, max_pixels: int) -> PipelineResult:
-    started = time.perf_counter()
-    found = metadata(photo, job, max_pixels)
-    return _json_result(found, file, {"metadata": time.perf_counter() - started})
-
-
-def _json_result(value: dict[str, Any], file: BinaryIO, seconds: dict[str, float]) -> PipelineResult:
+def _json(value: dict[str, Any], file: BinaryIO) -> tuple[str, Size | None]:
     text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2)
     file.write(f"{text}\n".encode())
-    return PipelineResult("json", None, None, seconds)
+    return "json", None
 
 
-JOB_FUNCTIONS: Mapping[str, Callable[[DecodedPhoto, Any, BinaryIO, int], PipelineResult]] = {
-    "resize": _picture,
-    "filter": _picture,
-    "pipeline": _picture,
-    "metadata": _metadata,
+JOB_FUNCTIONS: Mapping[str, Callable[[PhotoFacts, Any, Image.Image, BinaryIO], tuple[str, Size | None]]] = {
+    "resize": _encoded,
+    "filter": _encoded,
+    "pipeline": _encoded,
+    "metadata": _described,
 }
-"""Every job type -> function(photo, job, file, max_pixels)."""
+"""Every job type -> function(photo, job, image, file) that writes the result. It returns the format, and the size if
+the result is a picture. `image` is the picture that the job's steps have made; for `metadata` it is a small copy of the
+photo. A job type without steps gets the whole photo."""
 
 
-def _unlimited(function: Callable[..., Image.Image]) -> Callable[..., Image.Image]:
-    """Make a filter fit STEP_FUNCTIONS. It needs no limit of pixels, because it does not change the size."""
-    return lambda image, spec, _max_pixels: function(image, spec)
+def _resized(operation: Resample, node: Node, _photo: PhotoFacts, image: Image.Image) -> Image.Image:
+    return resample(image, node.size, operation.kernel, operation.box)
 
 
-STEP_FUNCTIONS: dict[type[StepSpec], Callable[..., Image.Image]] = {
-    Resize: resize,
-    **{spec: _unlimited(function) for spec, function in FILTER_FUNCTIONS.items()},
+def _cropped(
+    operation: CropByContent, node: Node, _photo: PhotoFacts, image: Image.Image, overview: Image.Image
+) -> Image.Image:
+    return resample(image, node.size, operation.kernel, chosen_box(operation, overview))
+
+
+def _filtered(operation: ApplyFilter, _node: Node, _photo: PhotoFacts, image: Image.Image) -> Image.Image:
+    return FILTER_FUNCTIONS[type(operation.spec)](image, operation.spec)
+
+
+OPERATIONS: Mapping[type[Operation], Callable[..., Image.Image]] = {
+    Turn: lambda operation, _node, _photo, image: turned(image, operation.orientation),
+    Colours: lambda _operation, _node, photo, image: to_srgb(image, photo.colours),
+    Resample: _resized,
+    CropByContent: _cropped,
+    Pad: lambda operation, node, _photo, image: padded(image, node.size, operation.corner, operation.background),
+    ApplyFilter: _filtered,
 }
-"""Every step: spec class -> function(image, step, max_pixels), which returns a new image."""
+"""Every operation that makes a picture -> function(operation, node, photo, *sources), which returns a new image. Before
+them the photo is decoded, and `Finish` ends a job."""

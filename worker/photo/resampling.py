@@ -14,13 +14,12 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from darkroom.plan.geometry import Box
+
 try:
     import cykooz_resizer as fast  # type: ignore[import-untyped]
 except ModuleNotFoundError:
     fast = None
-
-Box = tuple[float, float, float, float]
-"""Left, top, right and bottom of a part of a picture, in its pixels. They may have fractions."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from worker.photo.decode import DecodedPhoto, open_photo
+from tests.support.plain_photo import PlainPhoto, open_plain
 
 LIMIT = 1_000_000
 
@@ -32,22 +32,22 @@ def noise() -> Image.Image:
     return Image.frombytes("RGB", (90, 70), random.Random(7).randbytes(90 * 70 * 3))
 
 
-OpenFile = Callable[[Path], DecodedPhoto]
-OpenImage = Callable[..., DecodedPhoto]
+OpenFile = Callable[[Path], PlainPhoto]
+OpenImage = Callable[..., PlainPhoto]
 
 
 @pytest.fixture
 def open_file() -> Iterator[OpenFile]:
     """Open the photo in a file. The file stays open until the test ends."""
     with ExitStack() as files:
-        yield lambda path: open_photo(files.enter_context(path.open("rb")), LIMIT)
+        yield lambda path: open_plain(files.enter_context(path.open("rb")), LIMIT)
 
 
 @pytest.fixture
 def opened(tmp_path: Path, open_file: OpenFile) -> OpenImage:
     """Save an image as a format, and open it as a photo."""
 
-    def save_and_open(image: Image.Image, format_: str = "PNG", **options: object) -> DecodedPhoto:
+    def save_and_open(image: Image.Image, format_: str = "PNG", **options: object) -> PlainPhoto:
         path = tmp_path / "original"
         image.save(path, format_, **options)
         return open_file(path)

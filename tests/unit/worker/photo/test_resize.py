@@ -10,16 +10,17 @@ from PIL import Image, ImageChops, ImageDraw
 from darkroom.errors import TooManyPixels
 from darkroom.jobs.sizes import sizes_of
 from darkroom.jobs.steps import Gravity, Resize
+from darkroom.plan.geometry import GRAVITY
+from tests.support.plain_photo import made_of
 from worker.photo.crop import STRATEGIES
 from worker.photo.resampling import KERNELS
-from worker.photo.resize import GRAVITY, resize
 
 LIMIT = 1_000_000
 RED, GREEN, BLUE, YELLOW = (220, 30, 30), (30, 200, 30), (30, 30, 220), (230, 230, 30)
 
 
 def resized(image: Image.Image, **spec: object) -> Image.Image:
-    return resize(image, Resize(**spec), LIMIT)
+    return made_of(image, LIMIT, type="resize", **spec)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_a_very_small_result_is_as_good_as_the_slow_way(noise, width):
     smooth = noise.resize((1200, 900), Image.Resampling.BICUBIC)
     size = width, width * 3 // 4
     slow = smooth.resize(size, Image.Resampling.LANCZOS)
-    quick = resize(smooth, Resize(width=width), 10**7)
+    quick = made_of(smooth, 10**7, type="resize", width=width)
     histogram = ImageChops.difference(slow, quick).convert("L").histogram()
     assert sum(level * count for level, count in enumerate(histogram)) / (size[0] * size[1]) < 2
 

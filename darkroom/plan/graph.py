@@ -1,0 +1,201 @@
+"""A plan as data: the pictures that an order's jobs need, and what each is made from.
+
+A plan is a list of nodes. Each node names the nodes that it is made from, which stand before it. So running the nodes
+in their order always works, and the last node that reads a picture is known: after it the picture is freed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from darkroom.cost import Work, seconds_of
+from darkroom.errors import PhotoError
+from darkroom.jobs.sizes import Size, Sizes
+from darkroom.jobs.steps import Filter
+from darkroom.plan.geometry import Box, Placement
+
+
+@dataclass(frozen=True)
+class StoredPhoto:
+    """What a plan needs to know of a photo, all of it from the header.
+
+    `format` is as in darkroom/sniff.py, `bytes` the size of the file. `width` and `height` are in pixels, as stored;
+    `orientation` is the EXIF number 1 to 8 of the turn that makes the photo upright. `mode` is Pillow's mode.
+    `colour_space` is that of the colour profile, such as `RGB`, `GRAY` or `CMYK`. It is None if there is no profile, or
+    if it is sRGB, so that nothing has to be converted.
+    """
+
+    format: str
+    width: int
+    height: int
+    bytes: int = 0
+    orientation: int = 1
+    mode: str = "RGB"
+    colour_space: str | None = None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Base of what makes a node from its sources. `label` is the name in timings and in a drawing."""
+
+    @property
+    def label(self) -> str:
+        return type(self).__name__.lower()
+
+
+@dataclass(frozen=True)
+class Decode(Operation):
+    """Decode the photo, with each side divided by `scale`. The picture lies as stored."""
+
+    scale: int
+
+
+@dataclass(frozen=True)
+class Turn(Operation):
+    """Make a picture with this EXIF orientation upright."""
+
+    orientation: int
+
+
+@dataclass(frozen=True)
+class Colours(Operation):
+    """Convert the colours to sRGB."""
+
+
+@dataclass(frozen=True)
+class Resample(Operation):
+    """Resample a box of the source to the node's size. `label_` is `resize`, or `overview` for a small copy."""
+
+    kernel: str
+    box: Box
+    label_: str = "resize"
+
+    @property
+    def label(self) -> str:
+        return self.label_
+
+
+@dataclass(frozen=True)
+class CropByContent(Operation):
+    """Resample the part of the first source that a strategy chooses by looking at the second source, an overview.
+
+    `placement` says how the first source shows the photo, `sizes` are those of the upright result.
+    """
+
+    kernel: str
+    strategy: str
+    sizes: Sizes
+    placement: Placement
+
+    @property
+    def label(self) -> str:
+        return "resize"
+
+
+@dataclass(frozen=True)
+class Pad(Operation):
+    """Lay the source on a background of the node's size. `corner` is its left and top pixel there."""
+
+    background: str
+    corner: Size
+
+    @property
+    def label(self) -> str:
+        return "resize"
+
+
+@dataclass(frozen=True)
+class ApplyFilter(Operation):
+    """Apply a filter."""
+
+    spec: Filter
+
+    @property
+    def label(self) -> str:
+        return self.spec.name
+
+
+@dataclass(frozen=True)
+class Finish(Operation):
+    """Write the result of a job: encode a picture, or describe it. The answer to the job follows."""
+
+    job: str
+    label_: str = "encode"
+
+    @property
+    def label(self) -> str:
+        return self.label_
+
+
+@dataclass(frozen=True)
+class Node:
+    """One picture, or the result of a job. `sources` are positions in the plan, `size` is in pixels."""
+
+    operation: Operation
+    sources: tuple[int, ...]
+    size: Size
+    work: Work
+
+    @property
+    def seconds(self) -> float:
+        """The estimated seconds of one reference core."""
+        return seconds_of(self.work)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The nodes in the order in which they run. The first one decodes.
+
+    `refused` are the jobs that cannot be done, known from the header: their results would have too many pixels.
+    """
+
+    photo: StoredPhoto
+    nodes: tuple[Node, ...]
+    refused: Mapping[str, PhotoError]
+
+    @property
+    def scale(self) -> int:
+        """By what each side is divided when the photo is decoded."""
+        decode = self.nodes[0].operation
+        assert isinstance(decode, Decode)
+        return decode.scale
+
+    @property
+    def work(self) -> Work:
+        """The work of the whole plan: kind of work -> units."""
+        total: defaultdict[str, float] = defaultdict(float)
+        for node in self.nodes:
+            for kind, amount in node.work.items():
+                total[kind] += amount
+        return total
+
+    @property
+    def seconds(self) -> float:
+        """The estimated seconds of one reference core."""
+        return seconds_of(self.work)
+
+    def freed_after(self) -> list[set[int]]:
+        """For each node, the pictures that no later node reads."""
+        last_reader: dict[int, int] = {}
+        for position, node in enumerate(self.nodes):
+            last_reader |= dict.fromkeys(node.sources, position)
+            last_reader.setdefault(position, position)
+        freed: list[set[int]] = [set() for _ in self.nodes]
+        for picture, reader in last_reader.items():
+            freed[reader].add(picture)
+        return freed
+
+    def made_from(self, picture: int) -> set[int]:
+        """The node itself and all that need it, directly or by others."""
+        found = {picture}
+        for position, node in enumerate(self.nodes):
+            if found.intersection(node.sources):
+                found.add(position)
+        return found
+
+    def jobs_of(self, nodes: set[int]) -> list[str]:
+        """The ids of the jobs whose results are among these nodes."""
+        operations = (self.nodes[position].operation for position in sorted(nodes))
+        return [operation.job for operation in operations if isinstance(operation, Finish)]

@@ -1,0 +1,107 @@
+"""What each job does to the photo, step by step and with the exact sizes, before anything is shared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from darkroom.errors import TooManyPixels
+from darkroom.jobs.job_types import Job, PictureJob, steps_of
+from darkroom.jobs.output import OUTPUT_FORMATS, Output
+from darkroom.jobs.sizes import Size, Sizes, sizes_of
+from darkroom.jobs.steps import STEPS, Filter, Resize, StepSpec
+
+S = TypeVar("S", bound=StepSpec)
+
+STRATEGIES = ("entropy", "attention")
+"""The positions whose part of the photo is chosen by its content."""
+
+
+@dataclass(frozen=True)
+class ResizeStep:
+    """A resize of a picture of the size `before`."""
+
+    spec: Resize
+    before: Size
+    sizes: Sizes
+
+    @property
+    def scales(self) -> bool:
+        """Whether pixels are computed anew."""
+        return self.sizes.scaled != self.before
+
+    @property
+    def cuts(self) -> bool:
+        return self.spec.fit == "cover" and self.sizes.result != self.sizes.scaled
+
+    @property
+    def pads(self) -> bool:
+        return self.spec.fit == "contain" and self.sizes.result != self.sizes.scaled
+
+    @property
+    def enlarges(self) -> bool:
+        return any(after > before for after, before in zip(self.sizes.scaled, self.before, strict=True))
+
+    @property
+    def strategy(self) -> str | None:
+        position = self.spec.position
+        return position if self.cuts and isinstance(position, str) and position in STRATEGIES else None
+
+
+@dataclass(frozen=True)
+class FilterStep:
+    spec: Filter
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A job and its steps. Steps that change nothing are left out; a job that makes no picture has none."""
+
+    id: str
+    job: Job
+    steps: tuple[ResizeStep | FilterStep, ...]
+
+    @property
+    def first_resize(self) -> ResizeStep | None:
+        """The resize that the job begins with, if it computes pixels anew: the job needs no picture of full size."""
+        first = self.steps[0] if self.steps else None
+        return first if isinstance(first, ResizeStep) and (first.scales or first.cuts) else None
+
+    @property
+    def output(self) -> Output | None:
+        return self.job.output if isinstance(self.job, PictureJob) else None
+
+    def format(self, stored: str) -> str:
+        """The format of the result of a photo that is stored in this format. A photo with alpha may become a PNG."""
+        if self.output is None:
+            return "json"
+        return self.output.format or (stored if stored in OUTPUT_FORMATS else "jpeg")
+
+
+def recipe_of(job_id: str, job: Job, photo: Size, max_pixels: int) -> Recipe:
+    """The recipe for an upright photo of this size. Raises TooManyPixels if a picture on the way would have more than
+    `max_pixels` (width x height)."""
+    steps: list[ResizeStep | FilterStep] = []
+    size = photo
+    for step in steps_of(job) if isinstance(job, PictureJob) else []:
+        if not isinstance(step, Resize):
+            spec = _plain(step)
+            assert isinstance(spec, Filter)
+            steps.append(FilterStep(spec))
+            continue
+        resize = ResizeStep(_plain(step), size, sizes_of(size, step))
+        size = resize.sizes.result
+        if size[0] * size[1] > max_pixels:
+            raise TooManyPixels(
+                f"The result would have {size[0] * size[1]:,} pixels ({size[0]} x {size[1]}); "
+                f"at most {max_pixels:,} are allowed."
+            )
+        if resize.scales or resize.cuts or resize.pads:
+            steps.append(resize)
+    return Recipe(job_id, job, tuple(steps))
+
+
+def _plain(step: S) -> S:
+    """The step without the other fields of a job that consists of it: equal steps are then equal objects."""
+    spec = next(spec for spec in type(step).__mro__ if spec in STEPS)
+    return spec.model_construct(**{name: getattr(step, name) for name in spec.model_fields})  # type: ignore[return-value]
