@@ -37,14 +37,14 @@ class Ceiling:
 
 @dataclass(frozen=True)
 class Load:
-    """What one photo asks for. `cpu`: seconds of a vCPU. `seconds`: from its start in a worker to its end. `held`:
-    messages that a worker holds for each vCPU."""
+    """What one photo asks for. `cpu`: seconds of a vCPU. `seconds`: from its start in a worker to its end. `ahead`:
+    seconds of work that a worker receives ahead for each vCPU."""
 
     calls: Mapping[str, float]
     units: Mapping[str, float]
     cpu: float
     seconds: float
-    held: int
+    ahead: float
     batch: int = 10
 
 
@@ -149,10 +149,10 @@ def _queues(load: Load) -> Iterator[Ceiling]:
     receives, deletes = (load.calls.get(f"sqs {call}", 1.0) for call in ("ReceiveMessage", "DeleteMessageBatch"))
     yield Ceiling(
         "SQS: messages in flight, containers",
-        120_000 / (load.held * load.cpu),
-        f"120,000 of a queue; a worker holds {load.held} for each vCPU, half of them ahead",
-        "DARKROOM_PREFETCH=0 halves the number; short jobs stay far below it, but with jobs of ten seconds it is "
-        f"reached at {120_000 / (load.held * 10):,.0f} photos/s, and the other workers would get nothing",
+        120_000 / (load.ahead + load.cpu),
+        f"120,000 of a queue; a worker holds {load.ahead:g} s of work for each vCPU, and what it works on",
+        "a lower DARKROOM_PREFETCH; with jobs of ten seconds, of which a worker holds two, it is reached at "
+        f"{120_000 / 20:,.0f} photos/s",
         "design",
     )
     yield Ceiling(

@@ -18,7 +18,7 @@ from typing import Protocol
 from simpy import Environment, Event
 
 from bench.scale.simulated_fleet import SimulatedFleet
-from bench.scale.simulated_queue import SimulatedQueue
+from bench.scale.simulated_queue import PREFETCH, SimulatedQueue
 
 MINUTE = 60.0
 
@@ -32,8 +32,8 @@ class Policy(Protocol):
         """Number of workers at the start."""
 
     @property
-    def prefetch(self) -> int | None:
-        """Messages that each worker may prefetch; None: one for each slot."""
+    def prefetch(self) -> float:
+        """Seconds of work that each worker receives ahead."""
 
     def control(
         self, env: Environment, queue: SimulatedQueue, fleet: SimulatedFleet, chance: random.Random, /
@@ -43,11 +43,11 @@ class Policy(Protocol):
 @dataclass(frozen=True)
 class Fixed:
     begin: int
-    prefetch: int | None = None
+    prefetch: float = PREFETCH
 
     @property
     def name(self) -> str:
-        return f"fixed, {self.begin} workers" + ("" if self.prefetch is None else f", {self.prefetch} ahead")
+        return f"fixed, {self.begin} workers" + ("" if self.prefetch == PREFETCH else f", {self.prefetch:g} s ahead")
 
     def control(self, _: Environment, __: SimulatedQueue, ___: SimulatedFleet, ____: random.Random) -> None:
         return None
@@ -67,7 +67,7 @@ class TargetTracking:
     out_cooldown: float = 60.0
     in_cooldown: float = 300.0
     in_factor: float = 0.75
-    prefetch: int | None = None
+    prefetch: float = PREFETCH
 
     def control(
         self, env: Environment, queue: SimulatedQueue, fleet: SimulatedFleet, chance: random.Random
@@ -104,7 +104,7 @@ class Keda:
     most: int = 1000
     period: float = 30.0
     stabilization: float = 300.0
-    prefetch: int | None = None
+    prefetch: float = PREFETCH
 
     def control(
         self, env: Environment, queue: SimulatedQueue, fleet: SimulatedFleet, chance: random.Random

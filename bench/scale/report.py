@@ -12,7 +12,7 @@ from bench.scale import charts
 from bench.scale.ceilings import BILLION_A_DAY, Ceiling, Load, find_ceilings
 from bench.scale.prices import MILLION, Prices
 from bench.scale.scenarios import BATCH, MIX, UTILIZATION, Row, World, all_arrivals, simulate, simulate_memories
-from bench.scale.simulated_queue import SLOTS
+from bench.scale.simulated_queue import PREFETCH
 from darkroom.aws.items import SHARDS
 from darkroom.aws.sweep_turns import GROUPS
 
@@ -38,7 +38,7 @@ def write(
     memories = simulate_memories(world, arrivals["day"], told)
     requests = _requests(measured["calls"], prices)
     ceilings = find_ceilings(
-        Load(measured["calls"]["calls"], measured["calls"]["units"], world.cpu, world.seconds, 2 * SLOTS, BATCH)
+        Load(measured["calls"]["calls"], measured["calls"]["units"], world.cpu, world.seconds, PREFETCH, BATCH)
     )
     compute = _compute(rows["day"], memories)
     charts.costs(folder / "cost.svg", requests, compute)

@@ -110,7 +110,7 @@ def policies(arrivals: Arrivals, cpu: float) -> list[Policy]:
         max(2, math.ceil(rate * cpu / UTILIZATION)) for rate in (average, arrivals.highest, arrivals.rate(0))
     )
     chosen: list[Policy] = [Fixed(for_mean)]
-    chosen.append(Fixed(for_peak) if for_peak > for_mean else Fixed(for_mean, prefetch=0))
+    chosen.append(Fixed(for_peak) if for_peak > for_mean else Fixed(for_mean, prefetch=1))
     tracked = TargetTracking(f"ECS, {ECS_MESSAGES} messages a worker", ECS_MESSAGES, begin=at_first, least=1)
     in_seconds = replace(tracked, name=f"ECS, {BACKLOG_SECONDS} s of backlog", target=BACKLOG_SECONDS / cpu)
     keda = Keda(f"KEDA, {KEDA_MESSAGES} messages a worker", KEDA_MESSAGES, begin=at_first, least=2)

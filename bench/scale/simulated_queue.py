@@ -14,12 +14,16 @@ from functools import partial
 from simpy import Environment, Event
 
 from darkroom.resources import SLOTS_PER_CHILD
+from darkroom.settings import Settings
 
 BATCH = 10
 """SQS's limit of messages in one receive."""
 
 SLOTS = SLOTS_PER_CHILD
 """Photos that a worker with one vCPU, and so with one child, handles at a time."""
+
+PREFETCH = float(Settings.model_fields["prefetch"].default)
+"""Seconds of work that a worker receives ahead for each child."""
 
 
 @dataclass(slots=True)
@@ -108,7 +112,8 @@ class Vcpu:
 
 
 class SimulatedWorker:
-    """A worker as in worker/consumer.py: one poller, `slots` photos at a time, and `prefetch` more received ones.
+    """A worker as in worker/consumer.py with one child: one poller, and `slots` photos at a time. It receives ahead as
+    worker/stock.py does: photos with `prefetch` seconds of work.
 
     `perform` starts the work on a photo and returns the event of its end.
     """
@@ -119,15 +124,17 @@ class SimulatedWorker:
         queue: SimulatedQueue,
         perform: Callable[[SimulatedPhoto], Event],
         slots: int = SLOTS,
-        prefetch: int | None = None,
+        prefetch: float = PREFETCH,
     ) -> None:
         self.env = env
         self.ended = env.event()
         self._queue = queue
         self._perform = perform
         self._idle_slots = self._slots = slots
-        self._capacity = slots + (slots if prefetch is None else prefetch)
+        self._prefetch = prefetch
         self._held = 0
+        self._held_seconds = 0.0
+        self._mean = prefetch
         self._inbox: deque[SimulatedPhoto] = deque()
         self._polling: Event | None = None
         self._stopping = False
@@ -140,15 +147,21 @@ class SimulatedWorker:
             self._queue.cancel(self._polling)
         waiting = list(self._inbox)
         self._inbox.clear()
-        self._held -= len(waiting)
         self._queue.give_back(waiting)
         self._end_if_done()
 
     def _poll(self) -> None:
-        free = self._capacity - self._held
-        if free > 0 and self._polling is None and not self._stopping:
-            self._polling = self._queue.receive(free)
+        if self._polling is None and not self._stopping and (room := self._room()) > 0:
+            self._polling = self._queue.receive(room)
             self._polling.callbacks.append(self._received)
+
+    def _room(self) -> int:
+        """How many photos to receive, as `Stock` in worker/stock.py decides it."""
+        waiting = self._held_seconds * (self._held - 1) / self._held if self._held else 0.0
+        idle = 1 - self._held
+        ahead = idle + 1 if self._prefetch else idle
+        room = max(ahead, int((self._prefetch - waiting) / self._mean) if self._mean else 0, 0)
+        return room if room >= BATCH or idle > 0 or waiting <= self._prefetch / 2 else 0
 
     def _received(self, poll: Event) -> None:
         photos: list[SimulatedPhoto] = poll.value or []
@@ -157,6 +170,8 @@ class SimulatedWorker:
             self._queue.give_back(photos)
             return
         self._held += len(photos)
+        self._held_seconds += sum(photo.cpu for photo in photos)
+        self._mean = self._held_seconds / self._held
         self._inbox.extend(photos)
         self._start()
         self._poll()
@@ -171,6 +186,7 @@ class SimulatedWorker:
     def _finished(self, photo: SimulatedPhoto, _: Event) -> None:
         photo.done = self.env.now
         self._held -= 1
+        self._held_seconds = self._held_seconds - photo.cpu if self._held else 0.0
         self._idle_slots += 1
         self._queue.delete()
         self._start()
