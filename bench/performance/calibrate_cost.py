@@ -25,11 +25,13 @@ import numpy as np
 from PIL import Image
 
 from bench.scale.sample_photos import make_photo
-from darkroom.cost import RATES, PhotoHeader, Work, order_work
+from darkroom.cost import RATES, Work
 from darkroom.errors import DarkroomError
 from darkroom.jobs.job_types import Job, jobs_adapter
 from darkroom.jobs.output import OUTPUT_FORMATS
 from darkroom.jobs.steps import FILTERS
+from darkroom.plan.estimate import order_work
+from darkroom.plan.graph import StoredPhoto
 from darkroom.sniff import set_pixel_limit, sniff
 from worker.child.limits import ChildLimits
 from worker.child.main import do
@@ -135,9 +137,9 @@ def _some_job(chance: random.Random) -> dict[str, Any]:
 def _measure(photo: Path, jobs: list[Job]) -> Case | None:
     """None if a job failed."""
     found = sniff(photo, MAX_PIXELS)
-    header = PhotoHeader(found.format, found.width, found.height, photo.stat().st_size)
+    stored = StoredPhoto(found.format, found.width, found.height, photo.stat().st_size)
     times = [_cpu_seconds(photo, jobs) for _ in range(REPETITIONS)]
-    return Case(photo, jobs, order_work(header, jobs), min(times)) if min(times) > 0 else None
+    return Case(photo, jobs, order_work(stored, jobs), min(times)) if min(times) > 0 else None
 
 
 def _cpu_seconds(photo: Path, jobs: list[Job]) -> float:

@@ -78,7 +78,7 @@ class Recipe:
         return self.output.format or (stored if stored in OUTPUT_FORMATS else "jpeg")
 
 
-def recipe_of(job_id: str, job: Job, photo: Size, max_pixels: int) -> Recipe:
+def recipe_of(job_id: str, job: Job, photo: Size, max_pixels: float) -> Recipe:
     """The recipe for an upright photo of this size. Raises TooManyPixels if a picture on the way would have more than
     `max_pixels` (width x height)."""
     steps: list[ResizeStep | FilterStep] = []

@@ -13,9 +13,10 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from darkroom.cost import PhotoHeader, order_seconds
 from darkroom.errors import FutureMessage, MessageError
 from darkroom.jobs.job_types import MAX_JOBS
+from darkroom.plan.estimate import order_seconds
+from darkroom.plan.graph import StoredPhoto
 from darkroom.record.clock import now
 from darkroom.record.ids import Id, new_id
 from darkroom.record.job import JobRecord
@@ -48,7 +49,7 @@ class OrderMessage(Message):
     owner: Owner
     order: Id
     jobs: list[Id] = Field(min_length=1, max_length=MAX_JOBS)
-    cost: float = Field(0, ge=0, description="estimated seconds of one reference core (darkroom/cost.py)")
+    cost: float = Field(0, ge=0, description="estimated seconds of one reference core (darkroom/plan/estimate.py)")
     priority: int = Field(0, ge=0, le=9)
     trace: str = Field("", max_length=64, description="id of the request that caused it, for log lines")
     generation: int = Field(ge=1, description="of the photo when the message was sent")
@@ -131,8 +132,8 @@ def _cost(photo: PhotoRecord, jobs: Iterable[JobRecord]) -> float:
     original = photo.original
     if original is None:
         return 0
-    header = PhotoHeader(original.format, original.width, original.height, original.size)
-    return round(order_seconds(header, (job.spec for job in jobs)), 4)
+    stored = StoredPhoto(original.format, original.width, original.height, original.size)
+    return round(order_seconds(stored, (job.spec for job in jobs)), 4)
 
 
 class _Envelope(BaseModel):

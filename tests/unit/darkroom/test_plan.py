@@ -81,6 +81,10 @@ class TestTheScaleOfAJpeg:
     def test_leaves_more_than_the_largest_need_of_any_job(self, specs: list[dict[str, Any]], scale: int) -> None:
         assert planned(JPEG, *specs).scale == scale
 
+    def test_a_large_photo_may_leave_less(self) -> None:
+        assert planned(StoredPhoto("jpeg", 8160, 6120), width(1600)).scale == 4  # 2040 wide; 4080 would take 50 MB
+        assert planned(StoredPhoto("jpeg", 8160, 6120), width(1600, output={"format": "png"})).scale == 2
+
     @pytest.mark.parametrize(
         ("output", "scale"),
         [
