@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog
 
+from darkroom.capacity import Capacity, worker_capacity
 from darkroom.logs import set_up_logs
-from darkroom.resources import Capacity, worker_capacity
 from darkroom.services import Services
 from darkroom.settings import MIB, Settings, prepare_spool
 from worker.child.limits import ChildLimits

@@ -17,8 +17,8 @@ from functools import partial
 import structlog
 
 from darkroom.aws.queue import Received, WorkQueue
+from darkroom.capacity import Capacity
 from darkroom.errors import Unavailable
-from darkroom.resources import Capacity
 from darkroom.services import Services
 from darkroom.settings import Settings
 from worker import health

@@ -17,8 +17,8 @@ from typing import Any
 from api.app import create_app
 from bench.scale.real_stack import Processes, wait_until
 from bench.scale.sample_photos import SIZES, make_photo
+from darkroom.capacity import Capacity
 from darkroom.logs import set_up_logs
-from darkroom.resources import Capacity
 from darkroom.services import Services
 from darkroom.settings import MIB, prepare_spool, read_settings
 from worker.consumer import Consumer

@@ -13,7 +13,7 @@ from functools import partial
 
 from simpy import Environment, Event
 
-from darkroom.resources import SLOTS_PER_CHILD
+from darkroom.capacity import SLOTS_PER_CHILD
 from darkroom.settings import Settings
 
 BATCH = 10

@@ -13,6 +13,7 @@ from typing import TextIO
 import click
 
 from darkroom.aws.clients import make_clients
+from darkroom.capacity import LEAST, RESERVE
 from darkroom.local.emulator import (
     HOST,
     Emulator,
@@ -24,7 +25,7 @@ from darkroom.local.emulator import (
 )
 from darkroom.local.supervisor import HELP, HOME, EmbeddedRun, aws_port_option, run_until_stopped, say
 from darkroom.provision.data import provision
-from darkroom.resources import LEAST, RESERVE, usable_memory
+from darkroom.resources import usable_memory
 from darkroom.settings import Settings, prepare_spool, read_settings
 
 API_STARTS_WITHIN = 60.0

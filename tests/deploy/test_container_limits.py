@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from darkroom.resources import SLOTS_PER_CHILD
+from darkroom.capacity import SLOTS_PER_CHILD
 from darkroom.settings import MIB, PROJECT, Settings, read_settings
 from tests.support.container_needs import IMAGE, api_pids, api_spool, worker_pids, worker_spool
 from tests.support.kustomize import render, the

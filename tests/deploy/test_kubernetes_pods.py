@@ -11,8 +11,8 @@ import yaml
 from api.__main__ import GRACE
 from api.app import create_app
 from darkroom.aws.readiness import CHECKED_WITHIN
+from darkroom.capacity import RESERVE, SLOTS_PER_CHILD, Capacity, worker_capacity
 from darkroom.errors import SettingsError
-from darkroom.resources import RESERVE, SLOTS_PER_CHILD, Capacity, worker_capacity
 from darkroom.services import Services
 from darkroom.settings import PREFIX, Settings, read_settings
 from tests.support.kustomize import Manifest, render, the

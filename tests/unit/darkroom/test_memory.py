@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from darkroom.capacity import LEAST, RESERVE, SLOTS_PER_CHILD, Capacity, worker_capacity
 from darkroom.errors import SettingsError
 from darkroom.local.containers import worker_shares
-from darkroom.resources import LEAST, RESERVE, SLOTS_PER_CHILD, Capacity, usable_memory, worker_capacity
+from darkroom.resources import usable_memory
 from darkroom.settings import MIB, Settings
 
 GIB = 1024 * MIB

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import weakref
 from typing import get_args
 
 import pytest
@@ -15,6 +16,8 @@ from darkroom.jobs.output import OUTPUT_FORMATS, FormatName
 from darkroom.jobs.steps import FILTERS, STEP_TYPES, STEPS, Resize
 from tests.support import plain_photo
 from tests.support.plain_photo import job
+from worker.photo import pipeline
+from worker.photo.decode import PhotoFile
 from worker.photo.encode import ENCODERS
 from worker.photo.filters import FILTER_FUNCTIONS
 from worker.photo.pipeline import JOB_FUNCTIONS, produce
@@ -116,3 +119,26 @@ def test_a_result_of_too_many_pixels_is_refused_and_leaves_nothing(quarters, ope
     (end,) = produce(opened(quarters).original, {"job": job(type="resize", width=9000)}, {"job": file}, LIMIT)
     assert isinstance(end.result, TooManyPixels)
     assert not file.getvalue()
+
+
+def test_the_decoded_picture_is_freed_before_its_results_are_written(noise, opened, monkeypatch):
+    """It is the largest picture of an order."""
+    decoded, alive = [], []
+    decode, write = PhotoFile.decode, pipeline.encode
+
+    def watched(file, scale):
+        facts, image = decode(file, scale)
+        decoded.append(weakref.ref(image))
+        return facts, image
+
+    def encode(image, photo, output, file):
+        alive.append(decoded[0]() is not None)
+        return write(image, photo, output, file)
+
+    monkeypatch.setattr(PhotoFile, "decode", watched)
+    monkeypatch.setattr(pipeline, "encode", encode)
+    jobs = {"a": job(type="resize", width=30), "b": job(type="resize", width=10)}
+    original = opened(noise).original
+    ends = list(produce(original, jobs, {name: io.BytesIO() for name in jobs}, LIMIT))
+    assert [type(end.result).__name__ for end in ends] == ["PipelineResult"] * 2
+    assert alive == [False, False]
