@@ -123,6 +123,7 @@ def test_a_result_of_too_many_pixels_is_refused_and_leaves_nothing(quarters, ope
 
 def test_the_decoded_picture_is_freed_before_its_results_are_written(noise, opened, monkeypatch):
     """It is the largest picture of an order."""
+    original = opened(noise).original
     decoded, alive = [], []
     decode, write = PhotoFile.decode, pipeline.encode
 
@@ -138,7 +139,6 @@ def test_the_decoded_picture_is_freed_before_its_results_are_written(noise, open
     monkeypatch.setattr(PhotoFile, "decode", watched)
     monkeypatch.setattr(pipeline, "encode", encode)
     jobs = {"a": job(type="resize", width=30), "b": job(type="resize", width=10)}
-    original = opened(noise).original
     ends = list(produce(original, jobs, {name: io.BytesIO() for name in jobs}, LIMIT))
     assert [type(end.result).__name__ for end in ends] == ["PipelineResult"] * 2
     assert alive == [False, False]
