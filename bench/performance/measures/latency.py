@@ -67,7 +67,7 @@ def _one(deployment: Deployment, aws: _Aws, photo: Photo) -> dict[str, float]:
     answered = time.time()
     deployment.wait_for([photo_id])
     jobs = list(aws.jobs(photo_id))
-    published, child = max(ended for ended, _ in jobs) - answered, _child([seconds for _, seconds in jobs])
+    published, child = max(ended for ended, _ in jobs) - answered, sum(_childs_part(seconds) for _, seconds in jobs)
     ratio = (published - wake + write) / child
     return {"published": published, "wake": wake, "write": write, "child": child, "ratio": ratio}
 
@@ -76,10 +76,9 @@ def _median(measured: list[dict[str, float]]) -> dict[str, float]:
     return {name: statistics.median(one[name] for one in measured) for name in measured[0]}
 
 
-def _child(results: list[dict[str, float]]) -> float:
-    """Seconds of the child. It decodes once for all jobs."""
-    steps = sum(took for seconds in results for part, took in seconds.items() if part not in {"decode", *NOT_THE_CHILD})
-    return max(seconds["decode"] for seconds in results) + steps
+def _childs_part(seconds: Mapping[str, float]) -> float:
+    """Seconds of the child for one job. What several jobs share counts for the first one."""
+    return sum(took for part, took in seconds.items() if part not in NOT_THE_CHILD)
 
 
 class _Aws:
