@@ -119,10 +119,14 @@ class ApplyFilter(Operation):
 
 @dataclass(frozen=True)
 class Finish(Operation):
-    """Write the result of a job: encode a picture, or describe it. The answer to the job follows."""
+    """Write the result of a job: encode a picture, or describe it. The answer to the job follows.
+
+    `same_as`: an earlier job with the same picture and the same output. The bytes of its result are written again.
+    """
 
     job: str
     label_: str = "encode"
+    same_as: str | None = None
 
     @property
     def label(self) -> str:

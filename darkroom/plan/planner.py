@@ -6,6 +6,7 @@ What the plan saves, each time without a change of any size:
 - Jobs that begin with the same steps share what these steps make.
 - A resize begins with an earlier, larger result of the whole photo, if that is large enough (`REUSE`).
 - Turns and colours are done after the first resize, on the smaller picture.
+- Jobs with the same picture and the same output are encoded once.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from darkroom.cost import Work, megapixels
 from darkroom.errors import PhotoError
 from darkroom.jobs.job_types import Job, MetadataJob, PictureJob
+from darkroom.jobs.output import Output
 from darkroom.jobs.sizes import Size
 from darkroom.plan.geometry import Placement, kept_part, pad_corner, swapped
 from darkroom.plan.graph import (
@@ -129,6 +131,8 @@ class _Planner:
         self._positions: dict[tuple[Operation, tuple[int, ...], Size], int] = {}
         self._sources: list[_Source] = []
         """The decoded photo, and results that a resize can begin with."""
+        self._encoded: dict[tuple[int, Output], str] = {}
+        """A picture and an output -> the first job that asks for them."""
 
     def plan(self, refused: Mapping[str, PhotoError]) -> Plan:
         photo = self._photo
@@ -182,8 +186,15 @@ class _Planner:
         self._finish(recipe, picture, work)
 
     def _finish(self, recipe: Recipe, picture: int, work: Work) -> None:
-        label = "encode" if isinstance(recipe.job, PictureJob) else recipe.job.type
-        self._add(Finish(recipe.id, label), (picture,), self._nodes[picture].size, work)
+        size = self._nodes[picture].size
+        if recipe.output is None:
+            self._add(Finish(recipe.id, recipe.job.type), (picture,), size, work)
+            return
+        first = self._encoded.setdefault((picture, recipe.output), recipe.id)
+        if first == recipe.id:
+            self._add(Finish(recipe.id), (picture,), size, work)
+        else:
+            self._add(Finish(recipe.id, same_as=first), (picture,), size, {})
 
     def _first_picture(self, resize: ResizeStep) -> int:
         """The result of a resize of the whole photo, upright and in sRGB."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -105,6 +106,11 @@ class PlanRun:
         """Positions in the plan that an error prevents."""
         self._seconds: defaultdict[str, float] = defaultdict(float, seconds)
         """What was spent since the last job ended."""
+        finishes = [node.operation for node in plan.nodes if isinstance(node.operation, Finish)]
+        self._uses = Counter(finish.same_as for finish in finishes if finish.same_as is not None)
+        """Job -> how many later jobs have the same result."""
+        self._kept: dict[str, tuple[str, Size | None, bytes]] = {}
+        """Results that later jobs have, too: job -> format, size, the file's bytes."""
 
     def ends(self) -> Iterator[JobEnd]:
         """Each job's end, as soon as it is known.
@@ -134,12 +140,32 @@ class PlanRun:
             self._pictures[position] = OPERATIONS[type(operation)](operation, node, self._photo, *sources)
             self._seconds[operation.label] += time.perf_counter() - started
             return None
-        job, file = self._jobs[operation.job], self._files[operation.job]
-        format_, size = JOB_FUNCTIONS[job.type](self._photo, job, sources[0], file)
+        format_, size = self._finished(operation, sources[0])
         width, height = size or (None, None)
         self._seconds[operation.label] += time.perf_counter() - started
         seconds, self._seconds = dict(self._seconds), defaultdict(float)
         return JobEnd(operation.job, PipelineResult(format_, width, height, seconds))
+
+    def _finished(self, finish: Finish, image: Image.Image) -> tuple[str, Size | None]:
+        """Write a result. Returns its format, and its size if it is a picture."""
+        job, file = self._jobs[finish.job], self._files[finish.job]
+        write = JOB_FUNCTIONS[job.type]
+        first = finish.same_as or finish.job
+        if first in self._kept:
+            format_, size, data = self._kept[first]
+            self._uses[first] -= 1
+            if not self._uses[first]:
+                del self._kept[first]
+            file.write(data)
+        elif self._uses[finish.job]:
+            buffer = io.BytesIO()
+            format_, size = write(self._photo, job, image, buffer)
+            data = buffer.getvalue()
+            self._kept[finish.job] = format_, size, data
+            file.write(data)
+        else:  # also if the first of several equal jobs has failed
+            format_, size = write(self._photo, job, image, file)
+        return format_, size
 
 
 def _encoded(photo: PhotoFacts, job: PictureJob, image: Image.Image, file: BinaryIO) -> tuple[str, Size | None]:

@@ -244,6 +244,17 @@ class TestJobs:
         ends = [node.operation.job for node in planned(JPEG, *specs).nodes if isinstance(node.operation, Finish)]
         assert sorted(ends) == ["0", "1", "2", "3", "4"]
 
+    def test_equal_results_are_encoded_once(self) -> None:
+        small = StoredPhoto("jpeg", 640, 480)
+        kept = {"without_enlargement": True}
+        other = {"output": {"quality": 50}}
+        plan = planned(
+            small, width(800, **kept), width(1600, **kept), width(800, **kept, **other), {"type": "metadata"}
+        )
+        ends = [node.operation for node in plan.nodes if isinstance(node.operation, Finish)]
+        assert {end.job: end.same_as for end in ends} == {"0": None, "1": "0", "2": None, "3": None}
+        assert plan.work["encode jpeg"] == pytest.approx(2 * 0.3072)
+
     def test_a_result_of_too_many_pixels_is_refused_and_the_others_are_planned(self) -> None:
         plan = planned(PNG, width(8000), width(800), pipeline(width(10), width(9000)), limit=12_000_000)
         assert list(plan.refused) == ["0", "2"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import weakref
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -20,7 +21,7 @@ from worker.photo import pipeline
 from worker.photo.decode import PhotoFile
 from worker.photo.encode import ENCODERS
 from worker.photo.filters import FILTER_FUNCTIONS
-from worker.photo.pipeline import JOB_FUNCTIONS, produce
+from worker.photo.pipeline import JOB_FUNCTIONS, PlanRun, produce
 
 LIMIT = 1_000_000
 
@@ -142,3 +143,60 @@ def test_the_decoded_picture_is_freed_before_its_results_are_written(noise, open
     ends = list(produce(original, jobs, {name: io.BytesIO() for name in jobs}, LIMIT))
     assert [type(end.result).__name__ for end in ends] == ["PipelineResult"] * 2
     assert alive == [False, False]
+
+
+class TestEqualResults:
+    """Three jobs that change nothing of a small photo, and one with another output."""
+
+    @pytest.fixture
+    def jobs(self):
+        sizes = (job(type="resize", width=width, without_enlargement=True) for width in (70, 80, 90))
+        other = job(type="resize", width=70, without_enlargement=True, output={"quality": 50})
+        return dict(zip("abcd", [*sizes, other], strict=True))
+
+    def ends_of(self, photo, jobs):
+        files = {name: io.BytesIO() for name in jobs}
+        ends = {end.job: end.result for end in produce(photo.original, jobs, files, LIMIT)}
+        return ends, {name: file.getvalue() for name, file in files.items()}
+
+    def count_encodes(self, monkeypatch, failures=0):
+        encodes = []
+
+        def write(image, file, output, exif):
+            encodes.append(output)
+            if len(encodes) <= failures:
+                raise ValueError("no")
+            plain.write(image, file, output, exif)
+
+        plain = ENCODERS["jpeg"]
+        monkeypatch.setitem(ENCODERS, "jpeg", replace(plain, write=write))
+        return encodes
+
+    def test_they_are_encoded_once(self, quarters, opened, jobs, monkeypatch):
+        encodes = self.count_encodes(monkeypatch)
+        ends, files = self.ends_of(opened(quarters, "JPEG"), jobs)
+        assert len(encodes) == 2
+        assert files["a"] == files["b"] == files["c"] != files["d"]
+        assert {name: (end.format, end.width, end.height) for name, end in ends.items()} == dict.fromkeys(
+            jobs, ("jpeg", 60, 40)
+        )
+
+    def test_a_failure_is_that_of_one_job(self, quarters, opened, jobs, monkeypatch):
+        self.count_encodes(monkeypatch, failures=1)
+        ends, files = self.ends_of(opened(quarters, "JPEG"), jobs)
+        assert [name for name, end in ends.items() if isinstance(end, Exception)] == ["a"]
+        assert files["b"] == files["c"] != b""
+
+    def test_results_of_all_jobs_are_let_go(self, quarters, opened, jobs, monkeypatch):
+        kept = []
+        finished = PlanRun._finished
+
+        def watch(self, finish, image):
+            result = finished(self, finish, image)
+            kept.append(len(self._kept))
+            return result
+
+        monkeypatch.setattr(PlanRun, "_finished", watch)
+        self.ends_of(opened(quarters, "JPEG"), jobs)
+        assert max(kept) == 1
+        assert kept[-1] == 0
