@@ -14,6 +14,7 @@ from darkroom import __version__
 from darkroom.cli.dead_letter_commands import dead_letters
 from darkroom.cli.operator_commands import check_settings, key, provision, queue, record, versions, webhook_secret
 from darkroom.cli.photo_commands import status, upload
+from darkroom.cli.plan_command import plan
 from darkroom.cli.terminal import say
 from darkroom.errors import DarkroomError
 
@@ -55,5 +56,17 @@ def main() -> None:
     """
 
 
-for command in (upload, status, queue, record, dead_letters, key, webhook_secret, check_settings, provision, versions):
+for command in (
+    upload,
+    status,
+    plan,
+    queue,
+    record,
+    dead_letters,
+    key,
+    webhook_secret,
+    check_settings,
+    provision,
+    versions,
+):
     main.add_command(command)

@@ -11,10 +11,10 @@ from typing import get_args
 import pytest
 from PIL import Image
 
-from darkroom.errors import TooManyPixels
+from darkroom.errors import TooManyPixels, UnreadablePhoto
 from darkroom.jobs.job_types import JOB_TYPES
 from darkroom.jobs.output import OUTPUT_FORMATS, FormatName
-from darkroom.jobs.steps import FILTERS, STEP_TYPES, STEPS, Resize
+from darkroom.jobs.steps import FILTERS, STEP_TYPES, STEPS, Resize, Sepia
 from tests.support import plain_photo
 from tests.support.plain_photo import job
 from worker.photo import pipeline
@@ -22,6 +22,7 @@ from worker.photo.decode import PhotoFile
 from worker.photo.encode import ENCODERS
 from worker.photo.filters import FILTER_FUNCTIONS
 from worker.photo.pipeline import JOB_FUNCTIONS, PlanRun, produce
+from worker.photo.resampling import resample
 
 LIMIT = 1_000_000
 
@@ -200,3 +201,63 @@ class TestEqualResults:
         self.ends_of(opened(quarters, "JPEG"), jobs)
         assert max(kept) == 1
         assert kept[-1] == 0
+
+
+def test_an_operation_that_fails_ends_the_jobs_that_need_it_with_its_error_and_no_others(quarters, opened, monkeypatch):
+    def fail(*_):
+        raise failure
+
+    failure = RuntimeError("no sepia today")
+    monkeypatch.setitem(FILTER_FUNCTIONS, Sepia, fail)
+    half, sepia = {"type": "resize", "width": 30}, {"type": "filter", "filter": "sepia"}
+    specs = {
+        "half": half,
+        "sepia": {"type": "pipeline", "steps": [half, sepia]},
+        "small sepia": {"type": "pipeline", "steps": [half, sepia, {"type": "resize", "width": 10}]},
+        "colours": {"type": "metadata"},
+    }
+    jobs = {name: job(**spec) for name, spec in specs.items()}
+    files = {name: io.BytesIO() for name in jobs}
+    ends = [(end.job, end.result) for end in produce(opened(quarters).original, jobs, files, LIMIT)]
+    assert [(name, error) for name, error in ends if isinstance(error, Exception)] == [
+        ("sepia", failure),
+        ("small sepia", failure),
+    ]
+    assert {name for name, _ in ends} == jobs.keys()
+    assert len(ends) == len(jobs)
+
+
+def test_a_photo_that_cannot_be_decoded_ends_all_jobs_with_one_error(tmp_path):
+    path = tmp_path / "photo"
+    path.write_bytes(b"\xff\xd8\xff")
+    jobs = {"a": job(type="metadata"), "b": job(type="resize", width=3)}
+    with path.open("rb") as file:
+        first, second = produce(file, jobs, {name: io.BytesIO() for name in jobs}, LIMIT)
+    assert isinstance(first.result, UnreadablePhoto)
+    assert (first.job, second.job, second.result) == ("a", "b", first.result)
+
+
+def test_pictures_are_freed_as_soon_as_no_step_needs_them(quarters, opened, monkeypatch):
+    pictures = []
+
+    def noted(image, size, kernel, box):
+        pictures.append(weakref.ref(image))
+        return resample(image, size, kernel, box)
+
+    monkeypatch.setattr(pipeline, "resample", noted)
+    jobs = {str(width): job(type="resize", width=width) for width in (32, 16, 8)}
+    files = {name: io.BytesIO() for name in jobs}
+    ends = produce(opened(quarters).original, jobs, files, LIMIT)
+    alive = [[reference() is not None for reference in pictures] for _ in ends]
+    # The sources of the resizes are the decoded photo, 32 wide, and 16 wide.
+    assert alive == [[False], [False, False], [False, False, False]]
+
+
+def test_work_that_jobs_share_counts_for_the_one_that_ends_first(quarters, opened):
+    sepia = {"type": "pipeline", "steps": [{"type": "resize", "width": 30}, {"type": "filter", "filter": "sepia"}]}
+    jobs = {"half": job(type="resize", width=30), "sepia": job(**sepia)}
+    ends = produce(opened(quarters).original, jobs, {name: io.BytesIO() for name in jobs}, LIMIT)
+    assert {end.job: set(end.result.seconds) for end in ends} == {
+        "half": {"decode", "resize", "encode"},
+        "sepia": {"sepia", "encode"},
+    }

@@ -1,0 +1,62 @@
+"""`darkroom plan`: how a worker would process a photo. It needs neither the API nor AWS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from darkroom.cli.options import checked_jobs
+from darkroom.cli.terminal import say, say_table
+
+
+@click.command()
+@click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--preset", metavar="NAME", help="A named list of jobs. Default: DARKROOM_DEFAULT_PRESET.")
+@click.option("--jobs", metavar="JSON|@FILE", callback=checked_jobs, help="The jobs as JSON, or a file with them.")
+def plan(photo: Path, preset: str | None, jobs: str | None) -> None:
+    """Draw how a worker would process PHOTO.
+
+    The tree shows what is decoded at which size, which pictures the jobs share, and what each step costs. It is made
+    from the photo's header. The costs are estimates for one core of the reference machine, which docs/performance.md
+    names.
+
+    \b
+    Examples:
+      darkroom plan --preset web photo.jpg
+      darkroom plan --jobs '[{"type": "resize", "width": 800}]' photo.jpg
+    """
+    if preset and jobs:
+        raise click.UsageError("give either --preset or --jobs, not both")
+    from darkroom.cost import seconds_of
+    from darkroom.jobs.job_types import JOB_TYPES, jobs_adapter
+    from darkroom.plan.drawing import drawn
+    from darkroom.plan.estimate import with_transfers
+    from darkroom.plan.planner import make_plan
+    from darkroom.presets import read_presets
+    from darkroom.settings import read_settings
+    from worker.photo.decode import PhotoFile
+
+    settings = read_settings()
+    if jobs:
+        specs = jobs_adapter.validate_json(jobs)
+    else:
+        presets = read_presets(settings)
+        name = preset or settings.default_preset
+        if name not in presets:
+            raise click.UsageError(f"there is no preset {name!r}; {settings.presets_file} has {', '.join(presets)}")
+        specs = presets[name].jobs
+    with photo.open("rb") as file:
+        stored = PhotoFile(file, settings.max_pixels).stored
+    names = {f"job {number}, {JOB_TYPES[job.type].file_label(job)}": job for number, job in enumerate(specs, 1)}
+    made = make_plan(stored, names, settings.max_pixels)
+    colours = f", {stored.colour_space} profile" if stored.colour_space else ""
+    say(
+        f"{photo}: {stored.format.upper()} {stored.width}x{stored.height} {stored.mode}{colours}, "
+        f"orientation {stored.orientation}, {stored.bytes / 1e6:.1f} MB"
+    )
+    say_table([["STEP", "SIZE", "COST"], *map(list, drawn(made))])
+    for job, error in made.refused.items():
+        say(f"refused -> {job}: {error}")
+    whole = seconds_of(with_transfers(made, len(specs)))
+    say(f"{made.seconds * 1000:.0f} ms; with transfers and records {whole * 1000:.0f} ms")

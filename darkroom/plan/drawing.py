@@ -1,0 +1,46 @@
+"""Draw a plan as a tree of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from darkroom.plan.graph import ApplyFilter, Colours, CropByContent, Decode, Finish, Node, Pad, Plan, Resample, Turn
+
+
+def drawn(plan: Plan) -> list[tuple[str, str, str]]:
+    """A row for each node: what it does, drawn below the picture that it is made from; its size; its estimated cost."""
+    return list(_rows(plan, 0, "", ""))
+
+
+def _rows(plan: Plan, position: int, first: str, further: str) -> Iterator[tuple[str, str, str]]:
+    """`first` stands before the node's own row, `further` before those below it."""
+    node = plan.nodes[position]
+    yield f"{first}{_words(node)}", f"{node.size[0]}x{node.size[1]}", f"{node.seconds * 1000:.1f} ms"
+    made = [at for at, other in enumerate(plan.nodes) if other.sources[:1] == (position,)]
+    for at in made:
+        last = at == made[-1]
+        yield from _rows(plan, at, further + ("└─ " if last else "├─ "), further + ("   " if last else "│  "))
+
+
+def _words(node: Node) -> str:
+    match node.operation:
+        case Decode(scale):
+            return "decode" if scale == 1 else f"decode at 1/{scale}"
+        case Turn(orientation):
+            return f"turn (orientation {orientation})"
+        case Colours():
+            return "convert to sRGB"
+        case Resample(kernel, box, label):
+            part = "" if label == "overview" or box[:2] == (0, 0) else " a part"
+            return f"{label}{part} ({kernel})"
+        case CropByContent(kernel, strategy):
+            return f"resize a part, by {strategy} ({kernel})"
+        case Pad(background):
+            return f"pad with {background}"
+        case ApplyFilter(spec):
+            return spec.name
+        case Finish(job):
+            encoding = next((kind for kind in node.work if kind.startswith("encode ")), node.operation.label)
+            return f"{encoding} -> {job}"
+        case operation:
+            return operation.label
