@@ -178,7 +178,7 @@ def _described(photo: PhotoFacts, job: MetadataJob, overview: Image.Image, file:
 
 
 def _json(value: dict[str, Any], file: BinaryIO) -> tuple[str, Size | None]:
-    text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2)
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))  # short: records hold it
     file.write(f"{text}\n".encode())
     return "json", None
 
