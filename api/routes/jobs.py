@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from flask import Response, g
+from flask import Response, g, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +27,7 @@ from darkroom.jobs.spec import Spec
 from darkroom.record.job import JobRecord
 from darkroom.record.order import Order
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.stored import Result
 from darkroom.record.views import JobView, job_view, photo_view
 
 jobs = APIBlueprint(
@@ -35,6 +36,9 @@ jobs = APIBlueprint(
     abp_tags=[Tag(name="jobs", description="What Darkroom makes from a photo")],
     abp_responses=responses.COMMON,
 )
+
+
+RESULT_ETAG = responses.header("ETag", "the SHA-256 of the result, in quotes", {"type": "string"}, always=True)
 
 
 class JobsBody(Spec):
@@ -147,12 +151,14 @@ def retry_job(header: KeyHeader, path: JobPath) -> Response:
         200: responses.success(
             {"type": "object"},
             "The result of a metadata job",
-            responses.header("Content-Disposition", "a file name for the result", {"type": "string"}, always=True),
+            responses.header("Content-Disposition", "a file name for the result", {"type": "string"}, always=True)
+            | RESULT_ETAG,
         ),
         302: {
             "description": "The result of any other job: a redirect to the file",
             "headers": responses.location(always=True, description="a presigned URL that is valid for a limited time"),
         },
+        304: {"description": "The result is the one that If-None-Match names", "headers": RESULT_ETAG},
         404: responses.problem(
             "The photo or job does not exist, the photo was deleted or has expired, or the result has expired"
         ),
@@ -170,14 +176,22 @@ def get_result(path: JobPath) -> Response:
         reason = f": {job.errors[-1].detail}" if job.status == "failed" and job.errors else ""
         raise Conflict(f"job {job.id} has {'failed' if job.status == 'failed' else 'been cancelled'}{reason}")
     bucket = ctx.services.bucket
+    if result.content is not None:
+        return _result_itself(result, result.content.encode())
     if not bucket.exists(result.key):  # the bucket's lifecycle may remove results before the record expires
         raise NotFound("the result has expired")
     if JOB_TYPES[job.spec.type].inline:
-        response = Response(bucket.read(result.key), content_type=result.content_type)
-        response.headers["Content-Disposition"] = content_disposition(result.filename)
-        return response
+        return _result_itself(result, bucket.read(result.key))
     response = Response(status=HTTPStatus.FOUND)
     response.headers["Location"] = bucket.link(result.key, result.filename, result.content_type)
+    return response
+
+
+def _result_itself(result: Result, content: bytes) -> Response:
+    response = Response(content, content_type=result.content_type)
+    response.headers["Content-Disposition"] = content_disposition(result.filename)
+    response.set_etag(result.sha256)
+    response.make_conditional(request)
     return response
 
 

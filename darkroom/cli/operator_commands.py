@@ -79,7 +79,7 @@ def webhook_secret(owner: str) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def queue(as_json: bool) -> None:
-    """Show how many messages wait in each queue, and how many seconds of work that is.
+    """Show what waits in each queue, also in seconds of work.
 
     Also how many are in flight (a worker has received them), delayed, or in a dead-letter queue. Asks SQS and DynamoDB
     with the AWS_* and DARKROOM_* settings of the services. SQS's counts are approximate and up to a minute old. A

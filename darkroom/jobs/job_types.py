@@ -81,7 +81,8 @@ class JobType:
     """What the services need to know about a type of job.
 
     `spec` is the class, or the union of classes, that validates the job. `file_label` returns the part of a result's
-    file name that describes the job. `inline`: the API answers with the result itself, not with a link to it.
+    file name that describes the job. `inline`: the result is text, and the API answers with it, not with a
+    link to it. The record holds it if it is small.
     """
 
     spec: Any

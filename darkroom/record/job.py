@@ -81,6 +81,11 @@ class JobRecord(Stored):
     def cancel(self) -> None:
         self._end("cancelled")
 
+    def forget_content(self) -> None:
+        """The photo was deleted: its tombstone must not keep what the record holds of the photo's results."""
+        if self.result:
+            self.result.content = None
+
     def _end(self, status: JobStatus) -> None:
         self.status, self.ended_at = status, now()
 

@@ -201,7 +201,7 @@ class Order(Stored):
             if job.unfinished:
                 self._end(job, outcome)
                 published.add(job_id)
-            elif job.result and isinstance(outcome, Result) and job.result.key == outcome.key:
+            elif job.result and isinstance(outcome, Result) and job.result == outcome:
                 published.add(job_id)  # an earlier update wrote this, and its answer was lost
         return published
 

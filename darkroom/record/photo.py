@@ -23,7 +23,7 @@ from darkroom.record.job import JobRecord
 from darkroom.record.late_writes import IMPORT_TIME, LateWrites
 from darkroom.record.order import Claim, Order
 from darkroom.record.state import UNFINISHED_REQUEST, PhotoState
-from darkroom.record.stored import Original, Result
+from darkroom.record.stored import MAX_CONTENT, Original, RecordFull, Result
 
 TOMBSTONE_DAYS = 20
 """A tombstone must outlive every message that may name its photo: 4 days in the queue and 14 in the dead-letter
@@ -133,6 +133,8 @@ class PhotoRecord(PhotoState):
         at = now()
         if not self.deleted_at:
             self.deleted_at, self.expires_at = at, at + timedelta(days=TOMBSTONE_DAYS)
+            for job in self.jobs.values():
+                job.forget_content()
             for order in self.orders.values():
                 self._displace_worker(order)
             if self.upload:
@@ -225,10 +227,14 @@ class PhotoRecord(PhotoState):
     def publish(self, claim: Claim, outcomes: Mapping[str, Result | DarkroomError], last: bool = False) -> set[str]:
         """End jobs with their results or errors (`Order.publish`). Raises PhotoGone, ClaimLost.
 
-        `last`: the worker has no further job to do, so it will store nothing more.
+        `last`: the worker has no further job to do, so it will store nothing more. Raises RecordFull when the contents
+        of these results are too long for the record; they then belong into the bucket.
         """
         order = self._claimed(claim)
         published = order.publish(outcomes)
+        contents = any(isinstance(outcome, Result) and outcome.content for outcome in outcomes.values())
+        if contents and self.content_size > MAX_CONTENT:
+            raise RecordFull
         if last:
             order.release()
         return published

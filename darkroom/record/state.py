@@ -79,6 +79,12 @@ class PhotoState(Stored):
         return dict(Counter(job.status for job in self.jobs.values()))
 
     @property
+    def content_size(self) -> int:
+        """Bytes of the results that the record itself holds."""
+        contents = (job.result.content for job in self.jobs.values() if job.result)
+        return sum(len(content.encode()) for content in contents if content)
+
+    @property
     def unfinished(self) -> bool:
         return any(order.unfinished_jobs for order in self.orders.values())
 

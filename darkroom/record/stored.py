@@ -1,4 +1,4 @@
-"""The base of everything that a record stores, and the files in the bucket that it names."""
+"""The base of everything that a record stores, and the files that it names or holds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 MAX_ERROR_BYTES = 300
 """Bytes of each error's text that a record keeps: the errors of 50 jobs have to fit into an item of 400 KB."""
+
+
+MAX_CONTENT = 16 * 1024
+"""Bytes of all results that one record holds itself. A write of DynamoDB costs as much for 8 KB as a PUT of S3, and
+metadata becomes half as long by compression."""
+
+
+class RecordFull(Exception):
+    """The record would hold more than MAX_CONTENT bytes of results."""
 
 
 def shortened(detail: str) -> str:
@@ -34,9 +43,13 @@ class Original(Stored):
 
 
 class Result(Stored):
-    """A file that a job stored in the bucket, and how it was made. Sizes in bytes and pixels, times in seconds."""
+    """A file that a job made, and how. Sizes in bytes and pixels, times in seconds.
 
-    key: str
+    `key`: its object in the bucket; empty if the record itself holds the file, as the text `content`.
+    """
+
+    key: str = ""
+    content: str | None = None
     filename: str
     content_type: str
     size: int

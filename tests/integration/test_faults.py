@@ -30,7 +30,7 @@ from tests.support.fault_proxy import (
     error,
     hand_out_twice,
 )
-from tests.support.stack import QUICK_LEASE, Stack
+from tests.support.stack import QUICK_LEASE, Stack, content_of, named_by
 from tests.support.waiting import wait_until
 
 SEED = 20240
@@ -151,7 +151,7 @@ def all_is_well(behind: Behind, picture: bytes, count: int) -> None:
     stack.wait_until_empty()
     assert stack.receive(stack.services.photos.dead_letters) == []
     for photo in photos:
-        named = {job.result.key for job in stack.look(photo).jobs.values() if job.result}
+        named = named_by(stack.look(photo))
         wait_until("no result is left that no record names", lambda: set(stack.objects(photo)) == named)  # noqa: B023
     assert stack.services.photos.depth().in_flight == 0
 
@@ -171,7 +171,7 @@ def events_of(stack: Stack, photos: list[PhotoRecord]) -> Any:
 
 
 def the_results_are_right(stack: Stack, photo: PhotoRecord) -> None:
-    resized, negated, metadata = (stack.services.bucket.read(job.result.key) for job in photo.jobs.values())  # type: ignore[union-attr]
+    resized, negated, metadata = (content_of(stack.services, job.result) for job in photo.jobs.values() if job.result)
     picture = Image.open(io.BytesIO(resized)).convert("RGB")
     assert picture.size == (160, 120)
     assert colours(picture) == ("red", "blue")

@@ -34,7 +34,8 @@ class TestWork:
         assert picture_of(stack, resized).size == (160, 120)
         red, green, blue = picture_of(stack, gray).convert("RGB").getpixel((10, 10))  # type: ignore[misc]
         assert max(red, green, blue) - min(red, green, blue) <= 2
-        assert json.loads(stack.services.bucket.read(metadata.result.key))["width"] == 640
+        assert json.loads(metadata.result.content)["width"] == 640
+        assert stack.objects(photo) == sorted([resized.result.key, gray.result.key])  # the record holds the metadata
         assert resized.result.filename == "photo-160.jpg"
 
     def test_the_message_is_deleted_and_one_event_sent(self, stack: Stack, picture: bytes) -> None:

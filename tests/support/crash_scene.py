@@ -25,12 +25,12 @@ from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from tests.support.faulty import Fault, start
 from tests.support.records import end_late_writes
-from tests.support.stack import Stack, is_empty, store_file
+from tests.support.stack import Stack, content_of, is_empty, named_by, store_file
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.worker_process import WorkerProcess
 from worker.child.workspace import is_in_use
 
-JOBS = [{"type": "resize", "width": 160}, {"type": "metadata"}]
+JOBS = [{"type": "resize", "width": 160}, {"type": "resize", "width": 160, "output": {"format": "png"}}]
 
 CREATE = "darkroom.aws.table:Table.create"
 UPDATE = "darkroom.aws.table:Table.update"
@@ -150,7 +150,7 @@ class Scene:
         """
         self.end_repair()
         photos = self.photos()
-        named = {job.result.key for photo in photos for job in photo.jobs.values() if job.result}
+        named = named_by(*photos)
         originals = {photo.id: photo.original.key for photo in photos if photo.original}
         stored = self.objects()
         assert stored <= named | set(originals.values())
@@ -180,7 +180,7 @@ class Scene:
         if job.status != "succeeded":
             assert job.result is None
         elif job.spec.type == "metadata":
-            assert json.loads(self.services.bucket.read(job.result.key))["width"] == 640
+            assert json.loads(content_of(self.services, job.result))["width"] == 640
         else:
             image = Image.open(io.BytesIO(self.services.bucket.read(job.result.key))).convert("RGB")
             assert image.size == (160, 120)

@@ -20,7 +20,7 @@ from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.keys import original_key, results_prefix
 from darkroom.record.photo import PhotoRecord
-from darkroom.record.stored import Original
+from darkroom.record.stored import Original, Result
 from darkroom.services import Services
 from tests.support.waiting import wait_until
 from tests.support.worker_process import WorkerProcess
@@ -146,6 +146,17 @@ class Stack:
         clients, bucket = self.services.clients, self.services.settings.bucket
         found = clients.s3.list_objects_v2(Bucket=bucket, Prefix=results_prefix(photo.id))
         return [item["Key"] for item in found.get("Contents", [])]
+
+
+def named_by(*photos: PhotoRecord) -> set[str]:
+    """The keys of all results in the bucket that these records name."""
+    results = [job.result for photo in photos for job in photo.jobs.values() if job.result]
+    return {result.key for result in results if result.content is None}
+
+
+def content_of(services: Services, result: Result) -> bytes:
+    """A result, from the record or from the bucket."""
+    return services.bucket.read(result.key) if result.content is None else result.content.encode()
 
 
 def only_job(photo: PhotoRecord) -> Any:

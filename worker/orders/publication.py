@@ -1,11 +1,14 @@
 """Stores the results of an order, and then publishes them: writes their keys to the record.
 
 Results are stored while the child still works on the next ones, several at a time.
+A small result that the API itself answers with, such as metadata, is not stored in the bucket: the record holds it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
@@ -18,12 +21,12 @@ import structlog
 
 import darkroom
 from darkroom.errors import DarkroomError
-from darkroom.jobs.job_types import result_filename
+from darkroom.jobs.job_types import JOB_TYPES, result_filename
 from darkroom.record.clock import now
 from darkroom.record.keys import result_key
 from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
-from darkroom.record.stored import Result
+from darkroom.record.stored import MAX_CONTENT, RecordFull, Result
 from darkroom.services import Services
 from worker.child.protocol import Failure, JobOutcome, ProducedFile
 
@@ -118,14 +121,17 @@ class Publication:
 
     def _store(self, job_id: str, file: ProducedFile) -> Result:
         started = time.monotonic()
-        key = result_key(self.photo.id, job_id, self._claim.fence, file.extension)
-        with file.open() as content:
-            self._services.bucket.put(key, content, file.content_type, file.sha256, self._may_write)
+        content, key = self._content_for_the_record(job_id, file), ""
+        if content is None:
+            key = result_key(self.photo.id, job_id, self._claim.fence, file.extension)
+            with file.open() as source:
+                self._services.bucket.put(key, source, file.content_type, file.sha256, self._may_write)
         file.path.unlink()
         seconds = file.seconds | {"store": time.monotonic() - started}
         filename = self.photo.original.filename if self.photo.original else self.photo.id
         result = Result(
             key=key,
+            content=content,
             filename=result_filename(filename, self._claim.jobs[job_id], file.extension),
             content_type=file.content_type,
             size=file.size,
@@ -137,6 +143,28 @@ class Publication:
         )
         log.info("job.stored", job=job_id, type=self._claim.jobs[job_id].type, size=file.size, seconds=result.seconds)
         return result
+
+    def _content_for_the_record(self, job_id: str, file: ProducedFile) -> str | None:
+        """The text of a file that the record can hold; None for any other."""
+        if not JOB_TYPES[self._claim.jobs[job_id].type].inline or file.size > MAX_CONTENT:
+            return None
+        with file.open() as source:
+            data = source.read(MAX_CONTENT)
+        if hashlib.sha256(data).hexdigest() != file.sha256:  # the child is not trusted; S3 will refuse the file
+            return None
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return None
+
+    def _move_contents_to_the_bucket(self) -> None:
+        """Store the results in the bucket that the record cannot hold."""
+        for job_id, outcome in self._outcomes.items():
+            if isinstance(outcome, Result) and outcome.content is not None:
+                key = result_key(self.photo.id, job_id, self._claim.fence, outcome.filename.rpartition(".")[2])
+                source = io.BytesIO(outcome.content.encode())
+                self._services.bucket.put(key, source, outcome.content_type, outcome.sha256, self._may_write)
+                self._outcomes[job_id] = outcome.model_copy(update={"key": key, "content": None})
 
     def _may_write(self) -> None:
         """Raises what `check` raises, and ClaimLost when the time of the claim is over."""
@@ -164,20 +192,29 @@ class Publication:
     def _publish(self) -> None:
         if not self._outcomes:
             return
+        try:
+            counted = self._update()
+        except RecordFull:
+            self._move_contents_to_the_bucket()
+            counted = self._update()
+        not_counted = {job_id: outcome for job_id, outcome in self._outcomes.items() if job_id not in counted}
+        self._outcomes = {}
+        self._remove_unpublished(not_counted)
+        self._last_publish = time.monotonic()
+
+    def _update(self) -> set[str]:
+        """Write the outcomes to the record. Returns the ids of the jobs that they ended."""
         ended = not self._left and not self._storing and not self._last
         self.photo, counted = self._services.table.update(
             self.photo.id,
             lambda record: record.publish(self._claim, self._outcomes, last=ended),
             known=self.photo,
         )
-        not_counted = {job_id: outcome for job_id, outcome in self._outcomes.items() if job_id not in counted}
-        self._outcomes = {}
-        self._remove_unpublished(not_counted)
-        self._last_publish = time.monotonic()
+        return counted
 
     def _remove_unpublished(self, outcomes: dict[str, Result | DarkroomError]) -> None:
         """Remove results that the record does not name: the order was lost or given back, or the job cancelled."""
-        keys = {outcome.key for outcome in outcomes.values() if isinstance(outcome, Result)}
+        keys = {outcome.key for outcome in outcomes.values() if isinstance(outcome, Result) and outcome.key}
         if not keys:
             return
         try:

@@ -30,10 +30,20 @@ def succeed(result: dict[str, Any] | None = None) -> Any:
         for job_id in claim.jobs:
             kind = {"filename": "photo.json", "content_type": "application/json"} if result is None else result
             key = result_key(photo.id, job_id, claim.fence, "bin")
-            outcomes[job_id] = Result(key=key, size=4, sha256="0" * 64, **kind)
+            outcomes[job_id] = Result.model_validate({"key": key, "size": 4, "sha256": "0" * 64} | kind)
         photo.publish(claim, outcomes)
 
     return change
+
+
+WRITTEN = '{"place": "Zürich → Rome 📷"}\n'.encode()
+
+IN_THE_RECORD = {
+    "key": "",
+    "content": WRITTEN.decode(),
+    "filename": "photo.json",
+    "content_type": "application/json",
+}
 
 
 def fail(photo: PhotoRecord) -> None:
@@ -301,18 +311,36 @@ def test_a_result_that_is_not_in_the_bucket_gets_404(api: Any, picture: bytes, p
     assert (answer.status_code, answer.json()["detail"]) == (404, "the result has expired")
 
 
-def test_the_result_of_a_metadata_job_is_in_the_answer(api: Any, picture: bytes) -> None:
+@pytest.mark.parametrize("place", ["record", "bucket"])
+def test_the_result_of_a_metadata_job_is_in_the_answer(api: Any, picture: bytes, place: str) -> None:
     photo = api.upload_photo(picture)
     (job,) = photo["jobs"]
-    api.change_record(photo["id"], succeed())
-    key = api.record(photo["id"]).jobs[job["id"]].result.key
-    api.services.clients.s3.put_object(Bucket=api.settings.bucket, Key=key, Body=b'{"a":1}')
+    api.change_record(photo["id"], succeed(IN_THE_RECORD if place == "record" else None))
+    if place == "bucket":
+        key = api.record(photo["id"]).jobs[job["id"]].result.key
+        api.services.clients.s3.put_object(Bucket=api.settings.bucket, Key=key, Body=WRITTEN)
 
     answer = api.get(f"{job['links']['self']}/result")
 
-    assert (answer.status_code, answer.json()) == (200, {"a": 1})
+    assert (answer.status_code, answer.content) == (200, WRITTEN)
     assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Cache-Control"] == "no-store"
     assert "photo.json" in answer.headers["Content-Disposition"]
+    assert answer.headers["ETag"] == f'"{"0" * 64}"'
+    again = api.get(f"{job['links']['self']}/result", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_what_the_record_holds_is_not_in_other_answers_and_goes_with_the_photo(api: Any, picture: bytes) -> None:
+    photo = api.upload_photo(picture)
+    api.change_record(photo["id"], succeed(IN_THE_RECORD))
+    assert "content" not in api.get(photo["links"]["self"]).json()["jobs"][0]["result"]
+
+    assert api.ask("DELETE", photo["links"]["self"]).status_code == 204
+
+    assert api.get(photo["jobs"][0]["links"]["self"] + "/result").status_code == 404
+    (job,) = api.record(photo["id"]).jobs.values()
+    assert job.result.content is None
 
 
 def test_an_unfinished_failed_or_cancelled_job_has_no_result(api: Any, picture: bytes) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from darkroom.local.emulator import free_port
 from darkroom.owners import hash_of, new_key
 from darkroom.record.keys import original_key
-from tests.integration.api.test_follow import succeed
+from tests.integration.api.test_follow import IN_THE_RECORD, WRITTEN, succeed
 
 STAGE = "prod"
 ALICE = new_key()
@@ -109,16 +109,17 @@ def test_the_link_of_a_result_works(staged: Any, picture: bytes) -> None:
     assert staged.get(answer.headers["Location"]).content == b"done"
 
 
-def test_metadata_is_answered_as_it_was_written(staged: Any, picture: bytes) -> None:
+@pytest.mark.parametrize("place", ["record", "bucket"])
+def test_metadata_is_answered_as_it_was_written(staged: Any, picture: bytes, place: str) -> None:
     photo = staged.upload_photo(picture)
-    staged.change_record(photo["id"], succeed())
+    staged.change_record(photo["id"], succeed(IN_THE_RECORD if place == "record" else None))
     (job,) = staged.record(photo["id"]).jobs.values()
-    written = '{"place": "Zürich → Rome 📷"}'.encode()
-    staged.services.clients.s3.put_object(Bucket=staged.settings.bucket, Key=job.result.key, Body=written)
+    if place == "bucket":
+        staged.services.clients.s3.put_object(Bucket=staged.settings.bucket, Key=job.result.key, Body=WRITTEN)
 
     answer = staged.get(f"/v1/photos/{photo['id']}/jobs/{job.id}/result")
 
-    assert (answer.headers["Content-Type"], answer.content) == ("application/json", written)
+    assert (answer.headers["Content-Type"], answer.content) == ("application/json", WRITTEN)
 
 
 def test_queries_keep_repeated_and_encoded_parameters(staged: Any, picture: bytes) -> None:

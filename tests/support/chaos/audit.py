@@ -16,6 +16,7 @@ from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from tests.support.chaos.fleet import Fleet
 from tests.support.chaos.samples import Sample, fault_in
+from tests.support.stack import content_of, named_by
 from worker.child.workspace import PREFIX
 from worker.sweep.sweeper import Sweeper
 
@@ -79,7 +80,7 @@ def _faults_in_results(services: Services, photo: Uploaded, record: PhotoRecord)
         yield f"photo {photo.id} has {len(record.jobs)} jobs"
     for job in record.jobs.values():
         assert job.result is not None
-        if fault := fault_in(photo.sample, job.spec.type, services.bucket.read(job.result.key)):
+        if fault := fault_in(photo.sample, job.spec.type, content_of(services, job.result)):
             yield f"{job.spec.type} of photo {photo.id} ({photo.sample.name}): {fault}"
 
 
@@ -118,7 +119,7 @@ def _faults_in_queues(services: Services) -> Iterator[str]:
 
 def _faults_in_bucket(services: Services, records: dict[str, PhotoRecord]) -> Iterator[str]:
     """Exactly the results that records name must be below results/."""
-    named = {job.result.key for record in records.values() for job in record.jobs.values() if job.result}
+    named = named_by(*records.values())
     pages = services.clients.s3.get_paginator("list_objects_v2").paginate(
         Bucket=services.settings.bucket, Prefix="results/"
     )

@@ -46,21 +46,91 @@ def uploaded() -> PhotoRecord:
     return record
 
 
+PHONE = """{
+  "format": "jpeg",
+  "content_type": "image/jpeg",
+  "width": 4032,
+  "height": 3024,
+  "orientation": 6,
+  "mode": "RGB",
+  "has_alpha": false,
+  "frames": 1,
+  "bytes": 3312345,
+  "icc": "Display P3",
+  "taken_at": "2025-01-01T12:34:56.789000+01:00",
+  "gps": {
+    "latitude": 48.8925,
+    "longitude": 2.2363889,
+    "altitude": 61.4,
+    "direction": 211.5,
+    "timestamp": "2025-01-01T11:34:56+00:00"
+  },
+  "exif": {
+    "Make": "SomeMaker",
+    "Model": "Some Phone 12 Pro",
+    "Software": "S908BXXU2AVF1",
+    "Orientation": 6,
+    "DateTime": "2025:01:01 12:34:56",
+    "XResolution": 72.0,
+    "YResolution": 72.0,
+    "ResolutionUnit": 2,
+    "ExifVersion": "0232",
+    "ShutterSpeedValue": 6.9,
+    "ApertureValue": 1.53,
+    "DateTimeOriginal": "2025:01:01 12:34:56",
+    "DateTimeDigitized": "2025:01:01 12:34:56",
+    "OffsetTime": "+01:00",
+    "OffsetTimeOriginal": "+01:00",
+    "BrightnessValue": 3.41,
+    "ExposureBiasValue": 0.0,
+    "MaxApertureValue": 1.53,
+    "MeteringMode": 3,
+    "Flash": 0,
+    "FocalLength": 4.2,
+    "ColorSpace": 65535,
+    "ExifImageWidth": 4032,
+    "ExifImageHeight": 3024,
+    "SceneCaptureType": 0,
+    "SubsecTimeOriginal": "789",
+    "ExposureTime": 0.0083,
+    "FNumber": 1.7,
+    "ExposureProgram": 2,
+    "ISOSpeedRatings": 64,
+    "ExposureMode": 0,
+    "WhiteBalance": 0,
+    "FocalLengthIn35mmFilm": 26,
+    "LensModel": "Some Phone 12 Pro back triple camera 4.2mm f/1.7"
+  },
+  "dominant_colours": [
+    {"colour": "#09060a", "share": 0.3038},
+    {"colour": "#716157", "share": 0.2789},
+    {"colour": "#4f423d", "share": 0.2749},
+    {"colour": "#2b231d", "share": 0.1013},
+    {"colour": "#c7bd9e", "share": 0.0411}
+  ]
+}
+"""
+"""The metadata of a photo of a phone."""
+
+
 def results(record: PhotoRecord, claim: Claim) -> dict[str, Result]:
-    return {
-        job_id: Result(
-            key=result_key(record.id, job_id, claim.fence, "jpg"),
+    """Three pictures in the bucket, and metadata in the record."""
+    made = {}
+    for number, (job_id, spec) in enumerate(claim.jobs.items()):
+        place: dict[str, Any] = {"content": PHONE}
+        if spec.type != "metadata":
+            key = result_key(record.id, job_id, claim.fence, "jpg")
+            place = {"key": key, "width": 1600, "height": 1200}
+        made[job_id] = Result(
+            **place,
             filename=f"IMG_20250101_123456-{spec.type}.jpg",
             content_type="image/jpeg",
             size=123_456 + number,
             sha256=hashlib.sha256(job_id.encode()).hexdigest(),
-            width=1600,
-            height=1200,
             seconds={"decode": 0.0912, "resize": 0.0487, "encode": 0.0231, "store": 0.0344},
-            versions={"darkroom": "0.1.0", "pillow": "13.0.0"},
+            versions={"darkroom": "0.1.0", "pillow": "13.0.0", "cykooz-resizer": "4.0.1"},
         )
-        for number, (job_id, spec) in enumerate(claim.jobs.items())
-    }
+    return made
 
 
 def written(record: PhotoRecord) -> dict[str, Any]:
