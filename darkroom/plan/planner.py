@@ -44,7 +44,8 @@ decoded picture must be, on each axis.
 Measured on three photos of 12 to 16 megapixels against a resize in floating point of the full picture, after JPEG
 encoding at quality 80. 1/2 with 1.25 times the size loses 0.1 to 0.5 dB and at most 0.0013 SSIM, with 1.5 times at most
 0.2 dB. 1/4 and 1/8 with 1.75 times the size lose 0.2 to 0.4 dB and at most 0.0020 SSIM, with 2 times at most 0.2 dB.
-sharp takes 1/4 from 1.25 times the size on, and 1/8 from 1.125 times.
+sharp takes 1/4 from 1.25 times the size on, and 1/8 from 1.125 times. Beside results of sharp 0.34 of the same quality,
+an order of 1600 wide, 800 wide, a cover and a sepia has 0.25 dB and 0.0006 SSIM less at worst, and usually more.
 
 LARGE_MARGIN is enough for a photo that would have more than LARGE pixels at the next larger scale: a photo of 50
 megapixels that is made 1600 wide takes 12 MB at 1/4, and 50 MB at 1/2.

@@ -2,7 +2,7 @@
 
 Results are sRGB without a colour profile: viewers treat a picture without a profile as sRGB. Metadata of the original
 is not written; only `keep_metadata` writes its EXIF. Every encoder runs on one thread, so that the bytes depend only on
-the photo and the job. CONTRIBUTING.md shows how to add a format.
+the picture and the output. CONTRIBUTING.md shows how to add a format.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from darkroom.errors import PhotoError, TooManyPixels, UnreadablePhoto, UnsupportedPhoto
 from worker.photo import decode
+from worker.photo.decode import PhotoFile
 
 LIMIT = 1_000_000
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIF"]
@@ -330,6 +331,37 @@ def test_a_photo_cut_short_is_unreadable(tmp_path, noise, format_, open_file):
     path.write_bytes(file.getvalue()[: len(file.getvalue()) * 2 // 3])
     with pytest.raises(UnreadablePhoto, match="damaged or cut short: "):
         open_file(path)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_a_jpeg_cut_short_is_unreadable_at_every_scale(tmp_path, noise, scale, progressive):
+    file = io.BytesIO()
+    noise.resize((900, 700)).save(file, "JPEG", progressive=progressive)
+    path = tmp_path / "cut"
+    for share in (0.3, 0.6, 0.97):
+        path.write_bytes(file.getvalue()[: int(len(file.getvalue()) * share)])
+        with path.open("rb") as original, pytest.raises(UnreadablePhoto, match="damaged or cut short: "):
+            PhotoFile(original, LIMIT).decode(scale)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_a_jpeg_is_decoded_at_a_scale(tmp_path, quarters, mode, scale):
+    path = tmp_path / "photo"
+    quarters.resize((601, 401)).convert(mode).save(path, "JPEG")
+    with path.open("rb") as original:
+        photo, image = PhotoFile(original, LIMIT).decode(scale)
+    assert image.size == (-(-601 // scale), -(-401 // scale))
+    assert image.mode == {"CMYK": "RGB"}.get(mode, mode)
+    assert (photo.size, photo.mode) == ((601, 401), mode)
+
+
+def test_the_pixels_of_a_jpeg_are_counted_at_full_size(tmp_path):
+    path = tmp_path / "large"
+    Image.new("RGB", (1100, 1000)).save(path, "JPEG")
+    with path.open("rb") as original, pytest.raises(TooManyPixels, match="1,100,000 pixels"):
+        PhotoFile(original, LIMIT)
 
 
 @pytest.mark.parametrize("format_", FORMATS)

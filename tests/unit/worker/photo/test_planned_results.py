@@ -192,6 +192,20 @@ def test_every_result_is_that_of_the_plain_way(
         assert psnr(planned, expected) >= (SMALLEST_PSNR_OF_A_CHOICE if chosen else SMALLEST_PSNR), spec
 
 
+def test_exif_behind_the_pixels_of_a_png_is_obeyed(tmp_path: Path) -> None:
+    """The plan is then made again: the header did not say how the photo lies."""
+    original = tmp_path / "original"
+    scene().save(original, "PNG", exif=orientation(6))
+    data = original.read_bytes()
+    start = data.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+    tail = data.index(b"IEND") - 4
+    original.write_bytes(data[:start] + data[end:tail] + data[start:end] + data[tail:])
+    (planned,) = pictures(original, [{"type": "resize", "width": 180}])
+    assert planned.size == (180, 239)
+    assert psnr(planned, scene().transpose(Image.Transpose.ROTATE_270).resize((180, 239))) >= 35
+
+
 @pytest.mark.parametrize("kind", matrix(KINDS, keep=MAIN_KINDS))
 def test_strategies_choose_the_part_that_they_choose_in_the_plain_photo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
