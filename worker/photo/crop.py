@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageFilter, ImageMath, ImageOps
 
 from worker.photo.resampling import resample
 
 SMALL_SIDE = 128
 """Longest side of the small copy in pixels: enough to distinguish a face from the sky, and fast in plain Python."""
+
+_COLOUR_OF_SKIN = (0.78, 0.57, 0.44)
+SKIN = tuple(value / math.hypot(*_COLOUR_OF_SKIN) for value in _COLOUR_OF_SKIN)
+"""The direction of the colour of skin in RGB, as a unit vector."""
+
+SKIN_RADIUS = 0.12
+"""The distance from SKIN, between unit vectors, at which a colour no longer counts as skin."""
+
+DARK = 22
+"""Length of a colour, of 441 for white. The hue of darker ones is noise."""
 
 Shares = tuple[float, float]
 
@@ -118,25 +129,27 @@ def _attention_map(image: Image.Image) -> Image.Image:
     if min(luma.size) > 2:  # the filter copies the outermost pixels, which would count as edges
         inner = luma.filter(ImageFilter.FIND_EDGES).crop((1, 1, luma.width - 1, luma.height - 1))
         edges = ImageOps.expand(inner, 1)
-    hsv = image.convert("HSV")
-    pixels = image.tobytes()
-    scores = bytearray()
-    for edge, saturation, value, at in zip(
-        edges.tobytes(),
-        hsv.getchannel("S").tobytes(),
-        hsv.getchannel("V").tobytes(),
-        range(0, len(pixels), 3),
-        strict=True,
-    ):
-        skin = _skin(pixels[at], pixels[at + 1], pixels[at + 2])
-        scores.append(min(255, round((2 * edge + max(0, saturation - 102) / 153 * value + 2 * skin * 255) / 5)))
-    return Image.frombytes("L", image.size, bytes(scores))
+    _, saturation, value = image.convert("HSV").split()
+    bands = {"edge": edges, "saturation": saturation, "value": value, "skin": _skin(image)}
+    score: Image.Image = ImageMath.lambda_eval(
+        lambda a: (2 * a["edge"] + a["max"](a["saturation"] - 102, 0) * a["value"] / 153 + 2 * a["skin"]) / 5 + 0.5,
+        **{name: band.convert("F") for name, band in bands.items()},
+    )
+    return score.convert("L")  # drops the fraction
 
 
-def _skin(red: int, green: int, blue: int) -> float:
-    """0..1: how near a colour's direction is to that of skin. 0 for the darkest twentieth, where hue is noise."""
-    length = math.sqrt(red * red + green * green + blue * blue)
-    if length < 22:
-        return 0.0
-    distance = math.dist((red / length, green / length, blue / length), (0.735, 0.537, 0.415))
-    return max(0.0, 1.0 - distance / 0.12)
+def _skin(image: Image.Image) -> Image.Image:
+    """0 to 255: how near the direction of each colour in RGB is to that of skin. 0 for dark colours."""
+    skin: Image.Image = ImageMath.lambda_eval(
+        lambda a: _nearness(a["R"], a["G"], a["B"], a["max"]),
+        **{name: band.convert("F") for name, band in zip("RGB", image.split(), strict=True)},
+    )
+    return skin
+
+
+def _nearness(red: Any, green: Any, blue: Any, greater: Callable[..., Any]) -> Any:
+    """The square of the distance of two unit vectors is 2 - 2 * their dot product."""
+    length = (red * red + green * green + blue * blue) ** 0.5
+    dot = (red * SKIN[0] + green * SKIN[1] + blue * SKIN[2]) / greater(length, 1)
+    distance = greater(2 - 2 * dot, 0) ** 0.5
+    return greater(1 - distance / SKIN_RADIUS, 0) * (length >= DARK) * 255
