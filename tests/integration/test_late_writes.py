@@ -251,9 +251,11 @@ def test_what_an_order_and_a_deletion_cost(stack: Stack, picture: bytes) -> None
         worker.send(signal.SIGTERM)
         assert worker.wait() == 0
         requests = count_requests(proxy, "s3.", "dynamodb.")
-        del requests["dynamodb.Query"]  # of every sweep
+        # Every sweep asks for its turn, takes it, and reads the index. The last one may have been stopped in between.
+        sweeps = requests.pop("dynamodb.Scan")
+        del requests["dynamodb.UpdateItem"]
+        assert requests.pop("dynamodb.GetItem") - sweeps in (1, 2)
         assert requests == {
-            "dynamodb.GetItem": 1,
             "s3.ListObjectsV2": 2,
             "s3.DeleteObjects": 1,
             "dynamodb.PutItem": 1,

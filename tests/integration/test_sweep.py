@@ -220,6 +220,19 @@ def test_workers_that_sweep_at_the_same_time_share_the_shards(stack: Stack, pict
     assert stack.look(photo).orders == moment.orders
 
 
+@pytest.mark.parametrize("large", [False, True])
+def test_every_overdue_photo_is_found_in_a_small_index_and_in_a_large_one(
+    stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    whole = stack.services.table.overdue_in_whole_index
+    monkeypatch.setattr(Table, "overdue_in_whole_index", lambda _: whole(5 if large else 100))
+    photos = [overdue(stack.record(picture, [RESIZE])) for _ in range(9)]
+    for photo in photos:
+        stack.services.table.create(photo)
+    Sweeper(stack.services, threading.Event()).sweep()
+    assert [order.send_count for photo in photos for order in stack.look(photo).orders.values()] == [2] * 9
+
+
 def test_files_of_a_killed_worker_are_removed(stack: Stack) -> None:
     spool = stack.services.settings.spool_dir
     spool.mkdir(parents=True, exist_ok=True)

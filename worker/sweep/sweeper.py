@@ -59,16 +59,26 @@ class Sweeper:
                 log.exception("sweep.unexpected_error")
 
     def sweep(self) -> None:
-        """Repair every overdue photo of the shards that no other worker has looked at lately."""
+        """Repair every overdue photo, except where another worker has looked lately."""
         ask_hanging_services_once()
-        for shards in self._turns.take():
-            self.sweep_shards(shards)
-            if self._stopping.is_set():
+        if self._turns.take_whole():
+            overdue, complete = self._services.table.overdue_in_whole_index()
+            self._turns.note_size(large=not complete)
+            if complete:
+                self._repair_each(overdue)
                 return
+        if self._turns.large:
+            for shards in self._turns.take_groups():
+                self.sweep_shards(shards)
+                if self._stopping.is_set():
+                    return
 
     def sweep_shards(self, shards: Iterable[int] = range(SHARDS)) -> None:
         """Repair every overdue photo of these shards of the index."""
-        for photo_id in self._services.table.overdue(shards):
+        self._repair_each(self._services.table.overdue(shards))
+
+    def _repair_each(self, overdue: Iterable[str]) -> None:
+        for photo_id in overdue:
             if self._stopping.is_set():
                 return
             with structlog.contextvars.bound_contextvars(photo=photo_id):
