@@ -77,7 +77,7 @@ scale: $(READY) ## capacity and cost: docs/scale.md anew (ARGS=measure, ARGS=cal
 
 bench: $(READY) ## what an order, an upload and a request cost, beside peers: docs/performance.md (ARGS='worker --photos s7')
 	@$(BIN)/python -m bench.performance --json docs/performance/measured.json $(ARGS)
-	@$(BIN)/python -m bench.performance.report
+	@$(BIN)/python -m bench.performance.write_document
 
 bench-peers: $(READY) ## install sharp, pyvips and thumbor outside of the checkout, and compare with them (needs npm)
 	@$(BIN)/python -m bench.performance.peers

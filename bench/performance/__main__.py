@@ -20,7 +20,7 @@ import click
 
 from bench.performance import goals, peers
 from bench.performance.bench import Bench
-from bench.performance.photos import DEFAULT_FOLDER, SOURCES
+from bench.performance.inputs import DEFAULT_FOLDER, SOURCES
 from bench.performance.registry import MEASURES
 from bench.performance.run_record import run_record
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.performance import photos
-from bench.performance.photos import Photo
+from bench.performance import inputs
+from bench.performance.inputs import Photo
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Bench:
     against: Path | None = None
 
     def photo(self, name: str) -> Photo | None:
-        return photos.find(name, self.folder, self.directory)
+        return inputs.find(name, self.folder, self.directory)
 
     def photos(self, names: tuple[str, ...]) -> list[Photo]:
         """Those of `names` that are chosen and exist."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self
 
 from bench.performance.cpu_time import session_cpu
 from bench.performance.deployment import Deployment
-from bench.performance.photos import Photo
+from bench.performance.inputs import Photo
 from darkroom.settings import PROJECT
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -37,7 +37,7 @@ class Contender(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-class Worker:
+class WorkerContender:
     """A real worker process with one CPU, which works off a backlog on the embedded emulator.
 
     While photos are uploaded, the worker is halted. CPU time counts from then until the last message is deleted.

@@ -23,8 +23,8 @@ from urllib.parse import urlencode
 import boto3
 
 from bench.performance.cpu_time import session_cpu
+from bench.performance.inputs import Photo
 from bench.performance.orders import ORDERS
-from bench.performance.photos import Photo
 from darkroom.local.emulator import HOST, Emulator, free_port
 from darkroom.settings import PROJECT
 from tests.support.fault_proxy import FaultProxy

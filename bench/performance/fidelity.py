@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from bench.performance.photos import Photo
+from bench.performance.inputs import Photo
 
 Pixels = npt.NDArray[np.float32]
 """Height x width x 3, 0 to 255."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.performance import peers
 from bench.performance.bench import Bench
-from bench.performance.contenders import Contender, Worker, bare_pillow
+from bench.performance.contenders import Contender, WorkerContender, bare_pillow
 
 OURS = "Darkroom"
 BEFORE = "Darkroom before"
@@ -12,9 +12,9 @@ BEFORE = "Darkroom before"
 
 def workers(bench: Bench) -> list[Contender]:
     """This checkout's worker, and that of the other checkout, if there is one."""
-    found: list[Contender] = [Worker(OURS, bench.directory / "ours")]
+    found: list[Contender] = [WorkerContender(OURS, bench.directory / "ours")]
     if bench.against is not None:
-        found.append(Worker(BEFORE, bench.directory / "against", bench.against))
+        found.append(WorkerContender(BEFORE, bench.directory / "against", bench.against))
     return found
 
 

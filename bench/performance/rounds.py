@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.performance.contenders import CannotDoIt, Contender
-from bench.performance.photos import Photo
+from bench.performance.inputs import Photo
 
 Cpu = dict[str, list[float]]
 """Contender -> mean CPU seconds of an order, one value for each round; empty if the contender cannot do it."""

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from bench.performance.contenders import CannotDoIt
 from bench.performance.cpu_time import session_cpu
-from bench.performance.photos import Photo
+from bench.performance.inputs import Photo
 from darkroom.local.emulator import HOST, free_port
 
 PATIENCE = 60.0

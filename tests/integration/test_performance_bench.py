@@ -14,11 +14,11 @@ import time
 import pytest
 from PIL import Image
 
-from bench.performance import report
+from bench.performance import write_document
 from bench.performance.cpu_time import session_cpu
+from bench.performance.inputs import SOURCES
 from bench.performance.lineup import OURS
 from bench.performance.measures.requests import QUICK_BACKLOG
-from bench.performance.photos import SOURCES
 from bench.performance.registry import MEASURES
 from darkroom.settings import PROJECT
 from tests.support.waiting import wait_until
@@ -99,9 +99,9 @@ def test_the_worker_stores_each_picture_once_and_writes_the_record_twice(measure
 @pytest.mark.exhaustive
 def test_the_document_and_its_charts_can_be_made_of_every_measure(measured, tmp_path):
     found = {name: measured(name) for name in MEASURES}
-    text = report.document(found)
+    text = write_document.document(found)
     assert all(measure.described in text for measure in MEASURES.values())
-    report.draw(found, tmp_path)
+    write_document.draw(found, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cpu.svg", "quality.svg"]
 
 

@@ -53,7 +53,7 @@ GRAPHIC_FORMATS = ("png",)
 
 
 @dataclass(frozen=True)
-class Row:
+class SettingRow:
     """One setting on all pictures of one kind. `cpu`: ms for each picture, the mean of the pictures. `cpu_ratio`: to
     that of the default setting. `size_ratio`: the mean of the pictures' ratios. `ssim` and `psnr` (dB): their means."""
 
@@ -81,7 +81,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     return {"rows": [asdict(row) for row in rows]}
 
 
-def compare(name: str, pictures: str, images: list[Image.Image], rounds: int) -> list[Row]:
+def compare(name: str, pictures: str, images: list[Image.Image], rounds: int) -> list[SettingRow]:
     """All settings of one format on these images, in turns."""
     own = [_darkrooms(image, name) for image in images]
     settings = SETTINGS[name]
@@ -93,7 +93,7 @@ def compare(name: str, pictures: str, images: list[Image.Image], rounds: int) ->
         cpu[setting].append(1000 * (time.process_time() - started) / len(images))
     default = next(setting for setting in settings if files[setting] == own)
     return [
-        Row(
+        SettingRow(
             name,
             pictures,
             setting,

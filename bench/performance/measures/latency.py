@@ -18,7 +18,7 @@ import boto3
 
 from bench.performance.bench import Bench
 from bench.performance.deployment import Deployment
-from bench.performance.photos import Photo
+from bench.performance.inputs import Photo
 from bench.performance.spread import Spread
 from bench.performance.tables import head, line
 from darkroom.aws.items import unpack

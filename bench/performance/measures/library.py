@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.performance import peers
 from bench.performance.bench import Bench
-from bench.performance.contenders import Contender, Program, Worker, bare_pillow
+from bench.performance.contenders import Contender, Program, WorkerContender, bare_pillow
 from bench.performance.cpu_table import cpu_lines
 from bench.performance.rounds import Cpu, interleave
 
@@ -23,7 +23,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         program = [sys.executable, "-m", "bench.performance.programs.darkroom_library"]
         library = stack.enter_context(Program(LIBRARY, program, bench.directory / "library"))
-        worker = stack.enter_context(Worker(WORKER, bench.directory / "library-worker"))
+        worker = stack.enter_context(WorkerContender(WORKER, bench.directory / "library-worker"))
         pillow = stack.enter_context(bare_pillow(bench.directory))
         names = ("pyvips", "sharp") if bench.peers else ()
         others = [stack.enter_context(peers.PEERS[name](bench.directory)) for name in names]

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.performance.bench import Bench
+from bench.performance.inputs import Photo
 from bench.performance.orders import ORDERS
-from bench.performance.photos import Photo
 from bench.performance.spread import Spread
 from bench.performance.tables import head, line
 from darkroom.jobs.job_types import Job, jobs_adapter

@@ -11,7 +11,7 @@ from typing import Any
 from bench.performance.bench import Bench
 from bench.performance.cpu_time import session_cpu
 from bench.performance.deployment import Deployment, WorkerTree
-from bench.performance.photos import Photo
+from bench.performance.inputs import Photo
 from bench.performance.spread import Spread
 from bench.performance.tables import head, line
 from tests.support.fault_proxy import delay

@@ -11,9 +11,9 @@ from PIL import Image
 from bench.performance import goals
 from bench.performance.contenders import CannotDoIt
 from bench.performance.fidelity import LUMA, References, psnr, ssim
+from bench.performance.inputs import SOURCES, Photo, find
 from bench.performance.lineup import OURS
 from bench.performance.orders import ORDERS
-from bench.performance.photos import SOURCES, Photo, find
 from bench.performance.rounds import interleave
 from bench.performance.spread import Spread
 from darkroom.jobs.job_types import jobs_adapter

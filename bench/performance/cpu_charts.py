@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from bench.performance.photos import SOURCES
+from bench.performance.inputs import SOURCES
 from bench.scale.charts import COLOURS, figure
 
 Colours = Mapping[str, str]

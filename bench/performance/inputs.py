@@ -29,7 +29,7 @@ class Photo:
 
 
 @dataclass(frozen=True)
-class Source:
+class PhotoSource:
     """How a photo is found: a file of the folder, or made from one, or made in code with the same size."""
 
     described: str
@@ -55,17 +55,17 @@ def _resized(image: Image.Image, path: Path, size: tuple[int, int], format_: str
 S7, S7_SIZE = "galaxy-s7-12mp.jpg", (4032, 3024)
 SMALL, MP50, MP100 = (640, 480), (8160, 6120), (11648, 8736)
 
-SOURCES: Mapping[str, Source] = {
-    "s7": Source("Galaxy S7, 12 MP", S7, S7_SIZE),
-    "oppo": Source("Oppo, 13 MP", "oppo-13mp.jpg", (3120, 4160)),
-    "leica": Source("Leica T, 16 MP, orientation 8", "leica-t-16mp-orientation8.jpg", (4928, 3264)),
-    "progressive": Source("progressive JPEG, 12 MP", S7, S7_SIZE, derive=_progressive),
-    "png": Source("PNG, 12 MP", S7, S7_SIZE, "image/png", _png),
-    "heic": Source("iPhone HEIC, 12 MP", "iphone.heic", S7_SIZE, "image/heic"),
-    "small": Source("JPEG of 640x480", S7, SMALL, derive=partial(_resized, size=SMALL)),
-    "small-png": Source("PNG of 640x480", S7, SMALL, "image/png", partial(_resized, size=SMALL, format_="PNG")),
-    "mp50": Source("JPEG, 50 MP", S7, MP50, derive=partial(_resized, size=MP50)),
-    "mp100": Source("JPEG, 100 MP", S7, MP100, derive=partial(_resized, size=MP100)),
+SOURCES: Mapping[str, PhotoSource] = {
+    "s7": PhotoSource("Galaxy S7, 12 MP", S7, S7_SIZE),
+    "oppo": PhotoSource("Oppo, 13 MP", "oppo-13mp.jpg", (3120, 4160)),
+    "leica": PhotoSource("Leica T, 16 MP, orientation 8", "leica-t-16mp-orientation8.jpg", (4928, 3264)),
+    "progressive": PhotoSource("progressive JPEG, 12 MP", S7, S7_SIZE, derive=_progressive),
+    "png": PhotoSource("PNG, 12 MP", S7, S7_SIZE, "image/png", _png),
+    "heic": PhotoSource("iPhone HEIC, 12 MP", "iphone.heic", S7_SIZE, "image/heic"),
+    "small": PhotoSource("JPEG of 640x480", S7, SMALL, derive=partial(_resized, size=SMALL)),
+    "small-png": PhotoSource("PNG of 640x480", S7, SMALL, "image/png", partial(_resized, size=SMALL, format_="PNG")),
+    "mp50": PhotoSource("JPEG, 50 MP", S7, MP50, derive=partial(_resized, size=MP50)),
+    "mp100": PhotoSource("JPEG, 100 MP", S7, MP100, derive=partial(_resized, size=MP100)),
 }
 
 

@@ -1,4 +1,4 @@
-"""`python -m bench.performance.report`: docs/performance.md and its charts, from docs/performance/measured.json."""
+"""`python -m bench.performance.write_document`: docs/performance.md and its charts from what was measured."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.performance import charts, goals
-from bench.performance.photos import SOURCES
+from bench.performance import cpu_charts, goals
+from bench.performance.inputs import SOURCES
 from bench.performance.registry import MEASURES
 from bench.performance.tables import head, line
 from darkroom.settings import PROJECT
@@ -37,10 +37,10 @@ def draw(found: Mapping[str, Any], folder: Path) -> None:
     if "worker" not in found:
         return
     cpu = found["worker"]["cpu"]
-    used = charts.colours(list(dict.fromkeys(name for by_name in cpu.values() for name in by_name)))
-    charts.cpu(folder / "cpu.svg", cpu, used)
+    used = cpu_charts.colours(list(dict.fromkeys(name for by_name in cpu.values() for name in by_name)))
+    cpu_charts.cpu(folder / "cpu.svg", cpu, used)
     if "quality" in found:
-        charts.quality(folder / "quality.svg", cpu, found["quality"]["pictures"], used)
+        cpu_charts.quality(folder / "quality.svg", cpu, found["quality"]["pictures"], used)
 
 
 def _section(name: str, one: Mapping[str, Any]) -> str:
