@@ -66,15 +66,11 @@ class Colours(Operation):
 
 @dataclass(frozen=True)
 class Resample(Operation):
-    """Resample a box of the source to the node's size. `label_` is `resize`, or `overview` for a small copy."""
+    """Resample a box of the source to the node's size. `label` is `resize`, or `overview` for a small copy."""
 
     kernel: str
     box: Box
-    label_: str = "resize"
-
-    @property
-    def label(self) -> str:
-        return self.label_
+    label: str = "resize"
 
 
 @dataclass(frozen=True)
@@ -125,12 +121,8 @@ class Finish(Operation):
     """
 
     job: str
-    label_: str = "encode"
+    label: str = "encode"
     same_as: str | None = None
-
-    @property
-    def label(self) -> str:
-        return self.label_
 
 
 @dataclass(frozen=True)

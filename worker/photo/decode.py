@@ -110,8 +110,8 @@ class PhotoFile:
     def decode(self, scale: int) -> tuple[PhotoFacts, Image.Image]:
         """Read the pixels of the first frame, each side divided by `scale`: 1, or for a JPEG also 2, 4 or 8.
 
-        The picture lies as stored: `photo.stored.orientation` says how to turn it. Its mode is RGB, or RGBA if any
-        pixel is transparent, or L; `in_srgb` makes its colours sRGB. Its `info` is empty, so that no metadata of the
+        The picture lies as stored: `stored.orientation` says how to turn it. Its mode is RGB, or RGBA if any pixel is
+        transparent, or L; `to_srgb` makes its colours sRGB. Its `info` is empty, so that no metadata of the
         original gets into a result. Raises what the constructor raises.
         """
         image = self._image
@@ -119,6 +119,7 @@ class PhotoFile:
             levels = gray_levels(image)
             if scale > 1:
                 image.draft(None, (image.width // scale, image.height // scale))
+                assert image.width == -(-self._size[0] // scale)  # else all boxes of the plan would be wrong
             image.load()
             if scale == 1:  # a HEIC header may have given another size
                 self._size = image.size
