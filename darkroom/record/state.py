@@ -108,6 +108,11 @@ class PhotoState(Stored):
         return self.due_at is not None and self.due_at <= now()
 
     @property
+    def indexed_too_early(self) -> bool:
+        """Whether the time in the index has come although there is nothing to check yet, or not any more."""
+        return self.indexed_due_at is not None and self.indexed_due_at <= now().timestamp() and not self.overdue
+
+    @property
     def _work_due_at(self) -> datetime | None:
         """When the sweep checks the photo's upload or its orders."""
         if self.deleted_or_expired:

@@ -210,6 +210,18 @@ def test_a_photo_that_is_in_the_index_too_early_is_moved(stack: Stack, picture: 
     assert list(stack.services.table.overdue()) == [photo.id]  # it has stayed in the index
 
 
+def test_a_repaired_photo_is_not_written_once_more(
+    stack: Stack, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = overdue(stack.record(picture, [RESIZE]))
+    stack.services.table.create(photo)
+    monkeypatch.setattr(Table, "postpone", refuse_to_postpone)
+    Sweeper(stack.services, threading.Event()).repair(photo.id)
+    (order,) = stack.look(photo).orders.values()
+    assert order.send_count == 2
+    assert list(stack.services.table.overdue()) == []
+
+
 def test_workers_that_sweep_at_the_same_time_share_the_shards(stack: Stack, picture: bytes) -> None:
     photo = overdue(stack.record(picture, [RESIZE]))
     stack.services.table.create(photo)

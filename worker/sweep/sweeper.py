@@ -117,7 +117,7 @@ class Sweeper:
             photo = self._continue_work(photo)
         if photo.late_writes and photo.late_writes.overdue:
             photo = self._clean_up(photo)
-        if photo.indexed_due_at is not None and not photo.overdue:
+        if photo.indexed_too_early:
             # The index has an earlier time than the record, or a photo that has expired since.
             self._services.table.postpone(photo_id, photo.due_at, photo.version)
 
