@@ -70,6 +70,7 @@ def calibrate(photos: int, repetitions: int, counts: list[int], containers: bool
     return {
         "versions": versions(),
         "stack": kind,
+        "slots": SLOTS,
         "photos": photos,
         "mix": MIX,
         "repetitions": repetitions,

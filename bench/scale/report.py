@@ -55,6 +55,7 @@ def write(
         | _asked(measured, requests, prices)
         | {"limits_table": "\n".join(_limit_lines(ceilings))}
         | {"calibrations": "\n\n".join(map(_calibration, calibrations))}
+        | {"calibrated": calibrations[0]["versions"]["date"]}
         | {"worst": f"{max(abs(error) for found in calibrations for error in _errors(found)):.0%}"}
         | _inputs(world)
     )
@@ -221,10 +222,12 @@ def _limit_lines(ceilings: Sequence[Ceiling]) -> list[str]:
 
 def _calibration(found: Mapping[str, Any]) -> str:
     others = sorted(run["others"] for run in found["runs"])
-    stack = found["stack"]
+    stack, slots = found["stack"], found["slots"]
+    at_a_time = f"{slots} photos" if slots > 1 else "one photo"
     about = (
         f"**{stack[0].upper()}{stack[1:]}**, {found['versions']['date']}: {found['photos']} photos in each run, sent "
         f"as fast as it goes (drawn from {', '.join(found['mix'])}), {found['repetitions']} repetitions. "
+        f"The workers of that day handled {at_a_time} at a time, and the simulated ones as many. "
         f"{found['cores']} cores, {found['together']:.2f} of their speed when all are busy; other programs used "
         f"{others[0]:.1f} to {others[-1]:.1f} of them."
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import mean, median
 from typing import Any
 
@@ -120,32 +123,55 @@ def policies(arrivals: Arrivals, cpu: float) -> list[Policy]:
 
 def simulate(world: World, arrivals: Arrivals, told: Callable[[str], None] = lambda _: None) -> list[Row]:
     seeds = SEEDS if arrivals.name != "day" else SEEDS[:1]  # a day's million photos are a large sample by themselves
-    assumed = world.prices.assumed
-    rows = []
-    for policy in policies(arrivals, world.cpu):
-        earliest, latest = assumed["pod_start" if isinstance(policy, Keda) else "fargate_start"]
-        told(f"{arrivals.name}: {policy.name}")
-        outcomes = [
-            run_workers(arrivals, policy, world.demand(), seed, lambda chance: chance.uniform(earliest, latest))  # noqa: B023
-            for seed in seeds
-        ]
-        rows.append(_row(arrivals, outcomes, lambda hours: _worker_dollars(world.prices, hours)))
+    chosen = policies(arrivals, world.cpu)
+    tasks = [partial(_policy_row, world, policy, arrivals, seeds) for policy in chosen]
+    names = [policy.name for policy in chosen]
     for most in (10, 1000):
-        function = world.function(1769, most)
-        told(f"{arrivals.name}: Lambda, at most {most}")
-        rows.append(_lambda_row(world, function, arrivals, seeds))
-    return rows
+        tasks.append(partial(_lambda_row, world, world.function(1769, most), arrivals, seeds))
+        names.append(f"Lambda, at most {most}")
+    return _in_parallel(tasks, [f"{arrivals.name}: {name}" for name in names], told)
 
 
 def simulate_memories(world: World, arrivals: Arrivals, told: Callable[[str], None] = lambda _: None) -> list[Row]:
     """Lambda at several sizes, with the template's batches and with single messages."""
-    rows = []
-    for memory in MEMORIES:
-        for batch in (BATCH, 1) if memory == 1769 else (BATCH,):
-            told(f"{arrivals.name}: Lambda, {memory} MB, batches of {batch}")
-            row = _lambda_row(world, world.function(memory, 1000, batch), arrivals, SEEDS[:1])
-            rows.append(replace(row, policy=f"{memory:,} MB, batches of {batch}"))
-    return rows
+    sizes = [(memory, batch) for memory in MEMORIES for batch in ((BATCH, 1) if memory == 1769 else (BATCH,))]
+    names = [f"{memory:,} MB, batches of {batch}" for memory, batch in sizes]
+    functions = [world.function(memory, 1000, batch) for memory, batch in sizes]
+    tasks = [partial(_lambda_row, world, function, arrivals, SEEDS[:1]) for function in functions]
+    rows = _in_parallel(tasks, [f"{arrivals.name}: Lambda, {name}" for name in names], told)
+    return [replace(row, policy=name) for row, name in zip(rows, names, strict=True)]
+
+
+def _in_parallel(tasks: Sequence[Callable[[], Row]], names: Sequence[str], told: Callable[[str], None]) -> list[Row]:
+    """Run the tasks on all cores. Processes are forked, because arrivals hold functions that cannot be pickled."""
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(mp_context=context, initializer=_keep_tasks, initargs=(tasks,)) as pool:
+        rows = []
+        for row, name in zip(pool.map(_run_task, range(len(tasks))), names, strict=True):
+            told(name)
+            rows.append(row)
+        return rows
+
+
+_tasks: Sequence[Callable[[], Row]] = ()
+
+
+def _keep_tasks(tasks: Sequence[Callable[[], Row]]) -> None:
+    global _tasks
+    _tasks = tasks
+
+
+def _run_task(number: int) -> Row:
+    return _tasks[number]()
+
+
+def _policy_row(world: World, policy: Policy, arrivals: Arrivals, seeds: tuple[int, ...]) -> Row:
+    earliest, latest = world.prices.assumed["pod_start" if isinstance(policy, Keda) else "fargate_start"]
+    outcomes = [
+        run_workers(arrivals, policy, world.demand(), seed, lambda chance: chance.uniform(earliest, latest))
+        for seed in seeds
+    ]
+    return _row(arrivals, outcomes, lambda hours: _worker_dollars(world.prices, hours))
 
 
 def _lambda_row(world: World, function: LambdaFunction, arrivals: Arrivals, seeds: tuple[int, ...]) -> Row:
@@ -178,7 +204,7 @@ def _row(arrivals: Arrivals, outcomes: list[SimulatedRun], dollars: Callable[[fl
         hours=hours,
         peak=max(outcome.peak for outcome in outcomes),
         dollars=dollars(hours),
-        outcome=outcomes[0],
+        outcome=replace(outcomes[0], photos=[]),  # they are a million, and other processes need none of them
     )
 
 

@@ -406,6 +406,7 @@ def test_the_document_can_be_written_from_its_template(tmp_path, monkeypatch) ->
     calibration = {
         "versions": versions,
         "stack": "worker processes",
+        "slots": 8,
         "photos": 10,
         "mix": ["12 MP"],
         "repetitions": 1,
