@@ -67,7 +67,8 @@ class Announcer:
         message.unsent = len(waiting)
         with self._changed:
             self._waiting += waiting
-            self._changed.notify_all()
+            if len(self._waiting) == len(waiting) or self._next_batch():  # the thread knows when the first is due
+                self._changed.notify_all()
 
     @property
     def busy(self) -> bool:

@@ -61,10 +61,11 @@ class Inbox:
         with self._changed:
             owner = _owner(lease)
             self._in_progress -= Counter({owner: 1})  # this removes owners without messages in progress
-            if lease.queue.fifo:
-                self._groups_in_progress.discard(owner)
-            self._changed.notify_all()
-            if settled or not lease.queue.fifo:
+            if not lease.queue.fifo:
+                return []
+            self._groups_in_progress.discard(owner)
+            self._changed.notify_all()  # a slot may handle the group's next message now
+            if settled:
                 return []
             return self._take_out([other for other in self._waiting if other.queue.fifo and _owner(other) == owner])
 

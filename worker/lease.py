@@ -110,7 +110,8 @@ class LeaseKeeper:
         lease = Lease(received, self._queue, clock() + self._seconds)
         with self._changed:
             self._held[received.receipt_handle] = lease
-            self._changed.notify_all()
+            if len(self._held) == 1:  # the leases of the others are renewed before this one
+                self._changed.notify_all()
         return lease
 
     def settle(self, lease: Lease, verdict: Verdict) -> None:
@@ -122,7 +123,8 @@ class LeaseKeeper:
                 now = isinstance(verdict, Retry) or self._queue.fifo
                 due = clock() + (0 if now else min(LONGEST_WAIT, self._seconds / 10))
                 self._to_settle[handle] = Settlement(lease, verdict, due)
-            self._changed.notify_all()
+                if len(self._to_settle) == 1 or self._due_settlements():  # the thread knows when the first is due
+                    self._changed.notify_all()
 
     @property
     def held(self) -> int:

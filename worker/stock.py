@@ -47,19 +47,23 @@ class Stock:
         with self._changed:
             if handle in self._held:
                 self._held[handle] = (stage, self._held[handle][1])
-                self._changed.notify_all()
+                self._notify()
 
     def remove(self, handle: str) -> None:
         """The worker does not hold a message any more."""
         with self._changed:
             if self._held.pop(handle, None):
-                self._changed.notify_all()
+                self._notify()
 
     def wait_for_room(self, timeout: float) -> int:
         """Wait until messages can be received, at most `timeout` seconds. Returns how many; it may be 0."""
         with self._changed:
             self._changed.wait_for(lambda: self._room() > 0, timeout)
             return self._room()
+
+    def _notify(self) -> None:
+        if self._room():
+            self._changed.notify_all()
 
     def _room(self) -> int:
         """A receive costs the same for one message as for ten. So there is no room until there is room for ten, or less

@@ -20,9 +20,9 @@ CHILD = 1 + 2 * DECODING_THREADS
 
 
 def worker_threads(children: int, slots: int) -> int:
-    """Threads of the worker's own process: with one for each slot, and for each child those that upload and a watchdog.
+    """Threads of the worker's own process: with one for each slot, and for each child those that upload.
     Look-ups of hosts for webhooks come and go."""
-    return 10 + slots + (UPLOADS_PER_CHILD + 1) * children + AT_A_TIME
+    return 12 + slots + UPLOADS_PER_CHILD * children + AT_A_TIME
 
 
 def worker_pids(children: int, slots: int) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -181,6 +181,9 @@ class PhotoProcessor:
         finally:
             with self._lock:
                 self._child = None
+            if not self._shared.interrupted:
+                with suppress(OSError, EOFError):  # the next photo tries it again
+                    child.start()  # if it was stopped, so that the next photo does not wait for a start
             self._shared.free_children.give_back(child)
             self._set_stage("after it")
 
