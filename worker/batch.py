@@ -41,8 +41,8 @@ SETTLING = 5.0
 TRANSFER = 5.0
 """Seconds for the download of a photo and the upload of its results. The time limit does not include them."""
 
-UPLOADS = 4
-"""Results that are stored at a time."""
+TRANSFERS = 4
+"""Files that are transferred at a time."""
 
 Handle = Callable[[Received], Verdict]
 
@@ -59,7 +59,7 @@ class BatchWorker:
         self._rules = IngestRules.read(settings)
         secret = settings.webhook_secret
         self._sender = WebhookSender(services, secret, threading.Event()) if secret else None
-        self._uploads = ThreadPoolExecutor(UPLOADS, "upload")
+        self._transfers = ThreadPoolExecutor(TRANSFERS, "transfer")
         self._capped = False
         self._batches: dict[str, Callable[[Sequence[Received], float], list[str]]] = {
             **{queue.name: partial(self._process, queue) for queue in (services.photos, services.ingest)},
@@ -85,7 +85,7 @@ class BatchWorker:
         # New ones for each batch: an interrupt lasts for good, and Lambda must not freeze a child.
         processors = PhotoProcessors(settings, children=1)
         services = replace(self._services, settings=settings)
-        handler = make_handlers(services, self._rules, processors, self._uploads)[queue]
+        handler = make_handlers(services, self._rules, processors, self._transfers)[queue]
 
         def handle(received: Received) -> Verdict:
             # The lease is never renewed: the queue hides a message for longer than a function may run.

@@ -36,8 +36,8 @@ from worker.webhooks.sender import WebhookSender
 
 log = structlog.get_logger()
 
-UPLOADS_PER_CHILD = 4
-"""Results that are stored at a time, beside the last one of each order."""
+TRANSFERS_PER_CHILD = 4
+"""Files that are transferred at a time, beside one for each slot."""
 
 
 class Source:
@@ -71,8 +71,8 @@ class Consumer:
         self._failed = False
         self._inbox = Inbox()
         self._processors = PhotoProcessors(settings, capacity.children)
-        self._uploads = ThreadPoolExecutor(UPLOADS_PER_CHILD * capacity.children, "upload")
-        handlers = make_handlers(services, IngestRules.read(settings), self._processors, self._uploads)
+        self._transfers = ThreadPoolExecutor(TRANSFERS_PER_CHILD * capacity.children, "transfer")
+        handlers = make_handlers(services, IngestRules.read(settings), self._processors, self._transfers)
         self._capacity = capacity
         self._sources = {
             queue: Source(queue, handler, capacity.children, settings, self._stopping, self._more_deletes_to_come)

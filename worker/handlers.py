@@ -24,8 +24,8 @@ class Handler(Protocol):
 
 
 def make_handlers(
-    services: Services, rules: IngestRules, processors: PhotoProcessors, uploads: Executor
+    services: Services, rules: IngestRules, processors: PhotoProcessors, transfers: Executor
 ) -> dict[WorkQueue, Handler]:
-    """The handlers of the queues that bring photos to process. `uploads`: threads that store results."""
-    orders = OrderHandler(services, processors, uploads)
+    """The handlers of the queues that bring photos to process. `transfers`: threads that transfer files."""
+    orders = OrderHandler(services, processors, transfers)
     return {services.photos: orders, services.ingest: IngestHandler(services, rules, processors, orders)}

@@ -6,7 +6,7 @@ from darkroom.settings import MIB, Settings
 from darkroom.sniff import DECODING_THREADS
 from worker.child.limits import MOST_FILES, ChildLimits
 from worker.child.runner import MOST_WAITING_RESULTS
-from worker.consumer import UPLOADS_PER_CHILD
+from worker.consumer import TRANSFERS_PER_CHILD
 from worker.webhooks.sender import AT_A_TIME
 
 INIT, COMMANDS = 1, 10
@@ -22,7 +22,7 @@ CHILD = 1 + 2 * DECODING_THREADS
 def worker_threads(children: int, slots: int) -> int:
     """Threads of the worker's own process: with one for each slot, and for each child those that upload.
     Look-ups of hosts for webhooks come and go."""
-    return 12 + slots + UPLOADS_PER_CHILD * children + AT_A_TIME
+    return 12 + slots + TRANSFERS_PER_CHILD * children + AT_A_TIME
 
 
 def worker_pids(children: int, slots: int) -> int:

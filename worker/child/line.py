@@ -44,6 +44,11 @@ class Line(Generic[T]):
             else:
                 self._free.append(thing)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether a thread would get something at once."""
+        return bool(self._free)
+
     def call_all(self) -> None:
         """Have every waiting thread call its `check`."""
         with self._lock:

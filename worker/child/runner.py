@@ -156,6 +156,11 @@ class PhotoProcessor:
         """An empty folder for the files of one photo; it is removed afterwards. Raises OSError."""
         return self._workspace.files()
 
+    @property
+    def child_is_free(self) -> bool:
+        """Whether the photo would get a child at once."""
+        return self._shared.free_children.is_free and self._shared.turns.is_free
+
     # --- a turn -------------------------------------------------------------------------------------------------
 
     @contextmanager

@@ -26,19 +26,17 @@ from darkroom.errors import (
     NotFound,
     OriginalMissing,
     PhotoGone,
-    Unavailable,
     UploadNotCompleted,
 )
 from darkroom.outbox import Announcement
-from darkroom.record.clock import now
 from darkroom.record.messages import OrderMessage, read_order
 from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
-from darkroom.record.stored import Original
 from darkroom.services import Services
 from worker.child.protocol import Failure
 from worker.child.runner import PhotoProcessor, PhotoProcessors
 from worker.lease import Lease
+from worker.orders.downloads import Downloads
 from worker.orders.publication import Publication
 from worker.refusal import as_darkroom_error, refuse
 from worker.verdict import Bury, Delete, Leave, Retry, Verdict, backoff, judge
@@ -63,14 +61,15 @@ class Attempt:
 class OrderHandler:
     """Carries out the messages of the photos queue. Several threads may use it at the same time.
 
-    `uploads`: threads that store results.
+    `transfers`: threads that transfer files.
     """
 
-    def __init__(self, services: Services, processors: PhotoProcessors, uploads: Executor) -> None:
+    def __init__(self, services: Services, processors: PhotoProcessors, transfers: Executor) -> None:
         self._services = services
         self._settings = services.settings
         self._processors = processors
-        self._uploads = uploads
+        self._transfers = transfers
+        self._downloads = Downloads(services, transfers)
 
     def handle(self, received: Received, lease: Lease) -> Verdict:
         """Carry out a message and return its verdict."""
@@ -122,15 +121,16 @@ class OrderHandler:
         processor = attempt.processor
         with processor.files() as directory, ExitStack() as turn:
             path = directory / "original"
-            fetched = self._fetch_early(photo, path)  # other photos may be in the child processes meanwhile
+            download = turn.enter_context(self._downloads.begin(photo, path, beside=processor.child_is_free))
             turn.enter_context(processor.turn())
             photo, claim = self._claim(photo, attempt)
             if not claim.jobs:
                 return photo
-            with Publication(self._services, photo, claim, processor.check, self._uploads) as publication:
+            fetched = download.result()
+            with Publication(self._services, photo, claim, processor.check, self._transfers) as publication:
                 try:
                     if fetched != photo.original or fetched is None:
-                        self._fetch(photo, claim.order, path)
+                        self._downloads.fetch(photo, claim.order, path)
                 except (OriginalMissing, UploadNotCompleted) as error:
                     publication.fail(claim.jobs, error)
                     return publication.photo
@@ -166,45 +166,17 @@ class OrderHandler:
 
     def _claim(self, photo: PhotoRecord, attempt: Attempt) -> tuple[PhotoRecord, Claim]:
         """Claim the order of a photo, whose record was just read. Raises AttemptsExhausted."""
-        message, settings = attempt.message, self._settings
-        photo, claim = self._services.table.update(
-            photo.id,
-            lambda record: record.claim(
-                message.order, settings.max_attempts, settings.time_limit, settings.resend_after, attempt.received.id
-            ),
-            known=photo,
-        )
+        settings, order, message_id = self._settings, attempt.message.order, attempt.received.id
+
+        def claim_order(record: PhotoRecord) -> Claim:
+            attempt.processor.check()  # with a lost lease it would fence out the message's new holder
+            return record.claim(order, settings.max_attempts, settings.time_limit, settings.resend_after, message_id)
+
+        photo, claim = self._services.table.update(photo.id, claim_order, known=photo)
         attempt.claim = claim
         if claim.exhausted:
             raise AttemptsExhausted(_history(photo, claim))
         return photo, claim
-
-    def _fetch_early(self, photo: PhotoRecord, path: Path) -> Original | None:
-        """Download the original before the order is claimed. None if that failed, for whatever reason: then it is tried
-        again after the claim, because only then a failure may be written to the record."""
-        try:
-            self._fetch_original(photo, path)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it comes again after the claim
-            log.info("original.not_fetched", detail=f"{type(error).__name__}: {error}")
-            return None
-        return photo.original
-
-    def _fetch(self, photo: PhotoRecord, order_id: str, path: Path) -> None:
-        """Download the original to `path`. Raises OriginalMissing, or UploadNotCompleted if it was never stored."""
-        try:
-            self._fetch_original(photo, path)
-        except NotFound as error:
-            storing_until = photo.order(order_id).storing_until
-            if storing_until is None:
-                raise OriginalMissing from error
-            if storing_until > now():  # a repeated request is storing it, and this message is an earlier one's
-                raise Unavailable("the original is not stored yet") from error
-            raise UploadNotCompleted from error
-
-    def _fetch_original(self, photo: PhotoRecord, path: Path) -> None:
-        if photo.original is None:
-            raise NotFound(f"photo {photo.id} has no original")
-        self._services.bucket.fetch(photo.original.key, path)
 
     def _finish(self, photo: PhotoRecord, attempt: Attempt) -> tuple[Announcement, ...]:
         """Copy a dead letter to its queue, and remove leftovers. The record holds every outcome. Returns what has to be

@@ -51,16 +51,16 @@ class Publication:
     """The results of one claim. At the end of its block it removes stored results that were not published."""
 
     def __init__(
-        self, services: Services, photo: PhotoRecord, claim: Claim, check: Callable[[], None], uploads: Executor
+        self, services: Services, photo: PhotoRecord, claim: Claim, check: Callable[[], None], transfers: Executor
     ) -> None:
-        """`check`: raises an error if the work must not go on (`PhotoProcessor.check`). `uploads`: threads that store
-        results."""
+        """`check`: raises an error if the work must not go on (`PhotoProcessor.check`). `transfers`: threads that
+        transfer files."""
         self.photo = photo
         self._check = check
         self._left = set(claim.jobs)
         self._services = services
         self._claim = claim
-        self._uploads = uploads
+        self._transfers = transfers
         self._storing: dict[str, Future[Result]] = {}
         self._last: JobOutcome | None = None
         self._outcomes: dict[str, Result | DarkroomError] = {}
@@ -96,7 +96,7 @@ class Publication:
             self._bytes += outcome.result.size
             if self._left:
                 store = partial(copy_context().run, self._store, outcome.job, outcome.result)
-                self._storing[outcome.job] = self._uploads.submit(store)
+                self._storing[outcome.job] = self._transfers.submit(store)
             else:
                 self._last = outcome
         if self._left and time.monotonic() - self._last_publish > PUBLISH_EVERY:
