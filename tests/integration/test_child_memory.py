@@ -1,0 +1,79 @@
+"""What a child answers when it gets no memory: whether the photo, an operation or the lack of memory is at fault."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pillow_heif
+import pytest
+from PIL import Image
+
+from darkroom.errors import OutOfMemory
+from darkroom.jobs.job_types import jobs_adapter
+from darkroom.settings import PROJECT
+from tests.support.sandboxed import MAX_PIXELS, in_the_sandbox
+from worker.child.limits import ChildLimits
+from worker.child.process import Child
+from worker.child.protocol import Failure
+from worker.photo.resampling import resample
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the memory of a child is not limited")
+
+pillow_heif.register_heif_opener()
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child imports this module by its name."""
+    monkeypatch.syspath_prepend(PROJECT)
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "memory"),
+    [("JPEG", "jpeg", 26), ("JPEG", "webp", 64), ("HEIF", "png", 24), ("AVIF", "png", 24), ("WEBP", "png", 32)],
+)
+def test_a_library_that_gets_no_memory_does_not_blame_the_photo(
+    tmp_path: Path, source: str, output: str, memory: int
+) -> None:
+    """Left to themselves they say "broken data stream", "encoding error 1", "could not decode image"."""
+    original = tmp_path / "original"
+    # A picture that x265, which encodes HEIF, is soon done with: noise takes it 15 s.
+    picture = (
+        Image.linear_gradient("L").resize((2000, 1500)) if source == "HEIF" else Image.effect_noise((2000, 1500), 60)
+    )
+    picture.convert("RGB").save(original, source)
+    (job,) = jobs_adapter.validate_python([{"type": "filter", "filter": "invert", "output": {"format": output}}])
+    child = Child(10, ChildLimits(memory * 1_000_000, MAX_PIXELS))
+    with pytest.raises(OutOfMemory, match=f"ran out of memory at {memory} MB"):
+        list(child.run(original, {"job": job}, 120))
+
+
+def resample_without_memory_for_a_copy() -> str:
+    """180 MB of the picture and 64 MB of the result are within the cap. The copy with its colours multiplied by alpha
+    is not."""
+    image = Image.new("RGBA", (5000, 9000))
+    try:
+        return resample(image, (4000, 4000), "lanczos3").mode
+    except MemoryError:
+        return f"out of memory; then {resample(image, (400, 400), 'nearest').size}"
+
+
+def test_resampling_that_gets_no_memory_does_not_abort_the_child() -> None:
+    assert in_the_sandbox(resample_without_memory_for_a_copy) == "out of memory; then (400, 400)"
+
+
+@pytest.mark.parametrize(("cut", "ending"), [(1.0, "done"), (0.6, "unreadable_photo")])
+def test_a_damaged_photo_that_takes_most_of_the_memory_is_damaged(tmp_path: Path, cut: float, ending: str) -> None:
+    """12 megapixels, 48 MB when decoded; the cap leaves less than half of itself, and more than a tenth."""
+    original = tmp_path / "original"
+    Image.linear_gradient("L").resize((4000, 3000)).convert("RGB").save(original, "JPEG")
+    data = original.read_bytes()
+    original.write_bytes(data[: int(len(data) * cut)])
+    (job,) = jobs_adapter.validate_python([{"type": "resize", "width": 50}])
+    child = Child(10, ChildLimits(64_000_000, MAX_PIXELS))
+    try:
+        (outcome,) = child.run(original, {"job": job}, 60)
+    finally:
+        child.stop()
+    assert (outcome.result.code if isinstance(outcome.result, Failure) else "done") == ending
