@@ -185,6 +185,8 @@ class TestChildProcess:
 
     def test_children_are_replaced_now_and_then(self, stack: Stack, picture: bytes) -> None:
         worker = stack.worker(DARKROOM_CHILD_ORDERS="1", DARKROOM_CHILDREN="1")
+        wait_until("the first child is there", worker.children)
         for _ in range(3):
+            before = worker.children()
             assert stack.wait_for(stack.submit(picture, RESIZE)).status == "succeeded"
-        wait_until("the last child is gone", lambda: not worker.children())
+            wait_until("another child is there", lambda before=before: worker.children() not in ([], before))
