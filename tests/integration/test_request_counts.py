@@ -17,8 +17,8 @@ from tests.support.worker_process import UNHURRIED
 
 PHOTOS = 100
 
-FILES = 4
-"""Results that the preset `web` makes."""
+FILES = 3
+"""Results of the preset `web` in the bucket; its metadata is in the record."""
 
 
 @pytest.fixture(scope="module")
