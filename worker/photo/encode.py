@@ -33,7 +33,8 @@ def _jpeg(image: Image.Image, file: BinaryIO, output: Output, exif: bytes) -> No
 
     For fitted tables and progressive files libjpeg needs a buffer for the whole file. Pillow guesses its size from the
     number of pixels, which is too small for noise and for pictures of one or two pixels a side. Those are written as
-    baseline with libjpeg's standard tables, which need no such buffer.
+    baseline with libjpeg's standard tables, which need no such buffer. Raises MemoryError if lack of memory was the
+    cause: the bytes of a result must not depend on it.
     """
     quality = 82 if output.quality is None else output.quality
     save = partial(image.save, file, "JPEG", quality=quality, subsampling="4:2:0", exif=exif)
@@ -45,6 +46,8 @@ def _jpeg(image: Image.Image, file: BinaryIO, output: Output, exif: bytes) -> No
         file.seek(0)
         file.truncate()
         save()
+        if 2 * file.tell() < image.width * image.height:  # the buffer had a byte for each pixel
+            raise MemoryError from error
 
 
 def _png(image: Image.Image, file: BinaryIO, _output: Output, exif: bytes) -> None:

@@ -190,6 +190,22 @@ def test_a_jpeg_of_noise_a_pixel_wide_is_written(opened, tmp_path, size, progres
     assert path.read_bytes().count(b"\xff\xd8\xff") == 1
 
 
+def test_a_jpeg_that_fails_for_lack_of_memory_is_not_written_with_other_tables(opened, monkeypatch):
+    """libjpeg gives the same error as for a buffer that is too small."""
+    save = Image.Image.save
+
+    def save_without_memory(image, file, name, **options):
+        if options.get("optimize"):
+            raise OSError("broken data stream when writing image file")
+        save(image, file, name, **options)
+
+    image = Image.linear_gradient("L").convert("RGB")
+    photo = opened(image)
+    monkeypatch.setattr(Image.Image, "save", save_without_memory)
+    with pytest.raises(MemoryError):
+        encode(image, photo, Output(format="jpeg"), io.BytesIO())
+
+
 def test_an_encoder_that_fails_blames_the_job(quarters, opened, monkeypatch):
     def give_up(*_args, **_options):
         raise OSError("encoder error -2")
