@@ -27,6 +27,7 @@ DarkroomError
 │   ├── ChildDied             it crashed
 │   └── NotPermitted          it tried something that the sandbox does not allow
 ├── Unavailable               503  AWS is down, slow or throttling; another try may help
+│   └── WrongHash                  S3 got other bytes than their hash says, and stored nothing
 ├── ClaimLost                 another worker holds the order now
 ├── LeaseLost                 the message's visibility timeout ran out
 ├── OrderInProgress           a worker processes another message of the same order
@@ -274,6 +275,10 @@ class Unavailable(DarkroomError):
     def __init__(self, detail: str = "", *, certain: bool = False) -> None:
         super().__init__(*([detail] if detail else []))
         self.certain = certain
+
+
+class WrongHash(Unavailable):
+    """The storage got other bytes than their hash says, and stored nothing."""
 
 
 class ClaimLost(DarkroomError):

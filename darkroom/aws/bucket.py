@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from darkroom.aws.clients import Clients
 from darkroom.aws.failures import aws_errors, error_code
 from darkroom.aws.write_check import CheckedBody, MayWrite, checked
-from darkroom.errors import NotFound, ObjectDenied, ObjectReplaced, Unavailable, UnreadablePhoto
+from darkroom.errors import NotFound, ObjectDenied, ObjectReplaced, Unavailable, UnreadablePhoto, WrongHash
 from darkroom.record.clock import now
 from darkroom.record.keys import original_key, results_prefix, upload_key
 from darkroom.settings import Settings
@@ -63,14 +63,20 @@ class Bucket:
     def put(self, key: str, source: BinaryIO, content_type: str, sha256: str, may_write: MayWrite) -> None:
         """Store a file, read from its beginning. Raises the error of `may_write` when the right to write was lost.
 
-        `sha256`: the file's hash in hex. S3 stores nothing if the bytes that it gets have another one.
+        `sha256`: the file's hash in hex. Raises WrongHash if the bytes that S3 gets have another one; it then stores
+        nothing.
         """
         body = cast(BinaryIO, CheckedBody(source, may_write))
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         with aws_errors(f"storing {key}"), checked(may_write):
-            self._s3.put_object(
-                Bucket=self._name, Key=key, Body=body, ContentType=content_type, ChecksumSHA256=checksum
-            )
+            try:
+                self._s3.put_object(
+                    Bucket=self._name, Key=key, Body=body, ContentType=content_type, ChecksumSHA256=checksum
+                )
+            except ClientError as error:
+                if error_code(error) == "BadDigest":
+                    raise WrongHash(f"storing {key} failed: S3 got bytes with another SHA-256", certain=True) from error
+                raise
 
     def fetch(self, key: str, target: Path) -> None:
         """Copy an object into a file. Raises NotFound when there is none."""

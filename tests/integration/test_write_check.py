@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSResponse
 
 from darkroom.aws.bucket import Bucket
 from darkroom.aws.clients import Clients, make_clients
-from darkroom.errors import ClaimLost
+from darkroom.errors import ClaimLost, WrongHash
 from tests.support.deployment import Deployment
 from tests.support.fault_proxy import LOST_REQUEST, FaultProxy
 from tests.support.stack import store_file
@@ -26,7 +26,7 @@ CHUNK = 16 * 1024
 
 class Raw(io.BytesIO):
     def stream(self, *_: Any, **__: Any) -> list[bytes]:
-        return []
+        return [self.read()]
 
 
 class Right:
@@ -161,3 +161,19 @@ def test_the_check_is_for_this_call_only(bucket: Bucket) -> None:
     with pytest.raises(ClaimLost):
         store_file(bucket, "never", b"x", may_write=lost)
     assert not bucket.exists("never")
+
+
+def test_s3_refuses_bytes_with_another_hash(bucket: Bucket, clients: Clients) -> None:
+    """The stand-ins for AWS need not compare, so a handler answers as S3 does."""
+    answers = []
+
+    def refuse(request: Any, **_: Any) -> AWSResponse:
+        answers.append(request.headers["x-amz-checksum-sha256"])
+        refusal = Raw(b"<Error><Code>BadDigest</Code><Message>did not match</Message></Error>")
+        return AWSResponse(request.url, 400, {"x-amz-request-id": "1"}, refusal)
+
+    clients.s3.meta.events.register_last("before-send", refuse)
+    with pytest.raises(WrongHash) as caught:
+        store_file(bucket, "damaged", b"x")
+    assert caught.value.certain
+    assert len(answers) == 1

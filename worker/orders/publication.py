@@ -20,7 +20,7 @@ from types import TracebackType
 import structlog
 
 import darkroom
-from darkroom.errors import DarkroomError
+from darkroom.errors import ChildDied, DarkroomError, WrongHash
 from darkroom.jobs.job_types import JOB_TYPES, result_filename
 from darkroom.record.clock import now
 from darkroom.record.keys import result_key
@@ -61,7 +61,7 @@ class Publication:
         self._services = services
         self._claim = claim
         self._transfers = transfers
-        self._storing: dict[str, Future[Result]] = {}
+        self._storing: dict[str, Future[Result | ChildDied]] = {}
         self._last: JobOutcome | None = None
         self._outcomes: dict[str, Result | DarkroomError] = {}
         self._bytes = 0
@@ -119,13 +119,17 @@ class Publication:
         log.warning("job.failed", job=job_id, code=error.code, detail=error.detail)
         self._outcomes[job_id] = error
 
-    def _store(self, job_id: str, file: ProducedFile) -> Result:
+    def _store(self, job_id: str, file: ProducedFile) -> Result | ChildDied:
         started = time.monotonic()
-        content, key = self._content_for_the_record(job_id, file), ""
-        if content is None:
-            key = result_key(self.photo.id, job_id, self._claim.fence, file.extension)
-            with file.open() as source:
-                self._services.bucket.put(key, source, file.content_type, file.sha256, self._may_write)
+        key = ""
+        try:
+            content = self._content_for_the_record(job_id, file)
+            if content is None:
+                key = result_key(self.photo.id, job_id, self._claim.fence, file.extension)
+                with file.open() as source:
+                    self._services.bucket.put(key, source, file.content_type, file.sha256, self._may_write)
+        except WrongHash:
+            return ChildDied("the child process answered with a hash that its file does not have")
         file.path.unlink()
         seconds = file.seconds | {"store": time.monotonic() - started}
         filename = self.photo.original.filename if self.photo.original else self.photo.id
@@ -145,13 +149,13 @@ class Publication:
         return result
 
     def _content_for_the_record(self, job_id: str, file: ProducedFile) -> str | None:
-        """The text of a file that the record can hold; None for any other."""
+        """The text of a file that the record can hold; None for any other. Raises WrongHash."""
         if not JOB_TYPES[self._claim.jobs[job_id].type].inline or file.size > MAX_CONTENT:
             return None
         with file.open() as source:
             data = source.read(MAX_CONTENT)
-        if hashlib.sha256(data).hexdigest() != file.sha256:  # the child is not trusted; S3 will refuse the file
-            return None
+        if hashlib.sha256(data).hexdigest() != file.sha256:
+            raise WrongHash
         try:
             return data.decode()
         except UnicodeDecodeError:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, cast
 
 import pytest
 
+from darkroom.errors import WrongHash
 from darkroom.record.keys import job_and_fence
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import MAX_CONTENT, Result
@@ -41,7 +42,9 @@ class FakeServices:
     def put(self, key: str, source: BinaryIO, content_type: str, sha256: str, may_write: Callable[[], None]) -> None:
         may_write()
         self.objects[key] = source.read()
-        assert hashlib.sha256(self.objects[key]).hexdigest() == sha256
+        if hashlib.sha256(self.objects[key]).hexdigest() != sha256:
+            del self.objects[key]
+            raise WrongHash
         assert content_type == "application/json"
 
     def remove(self, keys: Iterable[str]) -> None:
@@ -65,9 +68,7 @@ def publish(services: FakeServices, folder: Path, *files: bytes, claimed: Any = 
             )
             publication.add(JobOutcome(job, file))
         publication.publish()
-    results = [job.result for job in services.record.orders[claimed.order].jobs.values()]
-    assert all(results)
-    return cast(list[Result], results)
+    return cast(list[Result], [job.result for job in services.record.orders[claimed.order].jobs.values()])
 
 
 def text(size: int) -> bytes:
@@ -121,8 +122,12 @@ def test_a_picture_is_in_the_bucket_however_small_it_is(tmp_path: Path) -> None:
     assert services.objects == {result.key: b"{}"}
 
 
-def test_a_small_result_whose_hash_the_child_has_made_up_is_sent_to_s3_which_refuses_it(tmp_path: Path) -> None:
-    services = FakeServices(photo(METADATA))
-    with pytest.raises(AssertionError):
-        publish(services, tmp_path, b"{}", sha256="0" * 64)
-    assert services.record.content_size == 0
+@pytest.mark.parametrize("job", [METADATA, {"type": "resize", "width": 1}], ids=["record", "bucket"])
+def test_a_child_that_makes_up_the_hash_of_its_file_loses_the_job(tmp_path: Path, job: dict[str, Any]) -> None:
+    services = FakeServices(photo(job))
+    assert publish(services, tmp_path, b"{}", sha256="0" * 64) == [None]
+    (failed,) = services.record.jobs.values()
+    assert (failed.status, failed.errors[-1].code) == ("failed", "child_died")
+    assert "a hash that its file does not have" in failed.errors[-1].detail
+    assert only_order(services.record).dead_letter is not None
+    assert services.objects == {}
