@@ -56,7 +56,7 @@ def enter(limits: ChildLimits) -> None:
     _lower(resource.RLIMIT_NOFILE, MOST_FILES)
     _lower(resource.RLIMIT_FSIZE, limits.file_size)
     # glibc reserves address space for each thread that allocates, and encoders have several threads.
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    mallopt = getattr(_libc(), "mallopt", None)  # musl has none
     if mallopt:
         mallopt(M_ARENA_MAX, ARENAS)
     if limits.memory is not None and sys.platform == "linux":
@@ -86,12 +86,17 @@ def allow_cpu_time(child: int, seconds: float, orders: int) -> None:
 def _cpu_seconds(process: int) -> float:
     """CPU time of a process. /proc may hide the processes of others, this clock does not."""
     clock = ctypes.c_int()
-    if error := ctypes.CDLL(None).clock_getcpuclockid(process, ctypes.byref(clock)):
+    if error := _libc().clock_getcpuclockid(process, ctypes.byref(clock)):
         raise OSError(error, os.strerror(error))
     return time.clock_gettime(clock.value)
 
 
 _cpus = functools.cache(usable_cpus)
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
 
 
 def _lower(limit: int, value: int) -> None:
