@@ -29,7 +29,7 @@ from bench.performance.run_record import run_record
 @click.argument("measures", nargs=-1, type=click.Choice(list(MEASURES)))
 @click.option("--photos", default="", metavar="NAMES", help=f"of {', '.join(SOURCES)}; default: all of a measure")
 @click.option("--rounds", default=5, show_default=True)
-@click.option("--times", default=4, show_default=True, help="orders of each contender in a round")
+@click.option("--times", default=3, show_default=True, help="orders of each contender in a round")
 @click.option("--folder", type=click.Path(path_type=Path), default=DEFAULT_FOLDER, help="of real photos")
 @click.option("--peers/--no-peers", "with_peers", default=None, help="default: if they are installed")
 @click.option("--against", type=click.Path(path_type=Path, exists=True), help="another checkout, with its own .venv")

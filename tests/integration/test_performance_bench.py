@@ -92,6 +92,7 @@ def test_the_api_makes_three_requests_for_a_photo(measured):
 def test_the_worker_stores_each_picture_once_and_writes_the_record_twice(measured):
     counts = measured("requests")["worker"]
     assert counts["s3.GetObject"] == QUICK_BACKLOG
+    assert counts["s3.PutObject"] == 3 * QUICK_BACKLOG  # the metadata stay in the record
     assert counts["dynamodb.GetItem"] == QUICK_BACKLOG
     assert counts["dynamodb.PutItem"] == 2 * QUICK_BACKLOG
 

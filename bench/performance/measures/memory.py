@@ -31,7 +31,7 @@ ORDER_NAMES = ("web", "mixed", "sepia")
 LARGE_EVERY = 100
 """One order in so many is `mixed` for a photo of 12 megapixels."""
 
-ORDERS_A_TIME = 200
+ORDERS_A_TIME = 334
 """Orders of the child whose growth is measured, for each round and time: 5,000 by default."""
 
 WARM_UP = 0.05
