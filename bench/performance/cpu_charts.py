@@ -37,7 +37,7 @@ def cpu(path: Path, found: Mapping[str, Mapping[str, list[float]]], used: Colour
         axes.invert_yaxis()
         axes.set_xlabel("ms of CPU for one order")
         axes.grid(visible=False, axis="y")
-        axes.legend(fontsize=8, frameon=False, ncols=len(names), loc="lower left", bbox_to_anchor=(0, 1))
+        axes.legend(fontsize=8, frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
 
 
 def quality(
@@ -60,7 +60,7 @@ def quality(
         axes.set_xlabel("ms of CPU for one order")
         axes.set_ylabel("mean PSNR of its pictures, dB")
         axes.set_xlim(left=0)
-        axes.legend(fontsize=8, frameon=False, ncols=len(used), loc="lower left", bbox_to_anchor=(0, 1))
+        axes.legend(fontsize=8, frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
 
 
 def _mean_psnr(pictures: Mapping[str, Any], photo: str, name: str) -> float | None:

@@ -85,7 +85,11 @@ class _Aws:
     """Looks into the deployment's table, and measures the emulator itself."""
 
     def __init__(self, deployment: Deployment) -> None:
-        login = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+        login: dict[str, Any] = {
+            "aws_access_key_id": "test",
+            "aws_secret_access_key": "test",
+            "region_name": "us-east-1",
+        }
         self._table = boto3.resource("dynamodb", endpoint_url=deployment.url, **login).Table(Settings().table)
         self._sqs = boto3.client("sqs", endpoint_url=deployment.url, **login)
         self._queue = deployment.make_queue("wake")

@@ -61,7 +61,7 @@ class _Measured:
         folder = self._folder / "files"
         folder.mkdir(parents=True)
         try:
-            original = shutil.copy(photo.path, folder / "original")
+            original = Path(shutil.copy(photo.path, folder / "original"))
             for outcome in self._child.run(original, jobs, TIME_LIMIT):
                 if isinstance(outcome.result, Failure):
                     raise RuntimeError(f"{photo.name}, {order}: {outcome.result.error}")

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from bench.performance import goals
+from bench.performance import goals, write_document
 from bench.performance.contenders import CannotDoIt
 from bench.performance.fidelity import LUMA, References, psnr, ssim
 from bench.performance.inputs import SOURCES, Photo, find
 from bench.performance.lineup import OURS
 from bench.performance.orders import ORDERS
+from bench.performance.registry import MEASURES
 from bench.performance.rounds import interleave
 from bench.performance.spread import Spread
 from darkroom.jobs.job_types import jobs_adapter
+
+
+def test_the_document_is_what_the_report_makes_of_the_measured_figures():
+    """`python -m bench.performance.write_document` writes it."""
+    assert write_document.DOCUMENT.read_text() == write_document.document(
+        json.loads(write_document.MEASURED.read_text())
+    )
+
+
+def test_the_document_shows_every_measure_and_both_charts():
+    text = write_document.DOCUMENT.read_text()
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [
+        "Goals", *(measure.described for measure in MEASURES.values()), "How it was measured",
+    ]  # fmt: skip
+    for chart in ("cpu.svg", "quality.svg"):
+        assert f"(performance/{chart})" in text
+        assert (write_document.FOLDER / chart).read_text().endswith("</svg>\n")
 
 
 @pytest.mark.parametrize("order", ORDERS)
