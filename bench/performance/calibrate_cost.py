@@ -1,6 +1,6 @@
 """Measure the rates of darkroom/cost.py, and how far its estimates are from the truth.
 
-    .venv/bin/python -m bench.performance.calibrate_cost [--photos DIRECTORY] [--cases 300] [--seed 1]
+    .venv/bin/python -m bench.performance.calibrate_cost [--photos DIRECTORY] [--minutes 5] [--seed 1]
 
 Each case is a photo and some jobs, which the code of a child process does in this process; its CPU time counts. The
 photos are made in code, in every format, and those of the directory come along. Three of four cases fit the rates; the
@@ -72,11 +72,14 @@ def main() -> None:
     set_pixel_limit(MAX_PIXELS)
     with tempfile.TemporaryDirectory() as name:
         photos = _photos(Path(name), options.photos)
-        jobs = [_some_jobs(chance) for _ in range(options.cases)]
-        cases = [case for some in jobs if (case := _measure(chance.choice(photos), some))]
+        cases = []
+        ends = time.monotonic() + 60 * options.minutes
+        while time.monotonic() < ends:
+            if case := _measure(chance.choice(photos), _some_jobs(chance)):
+                cases.append(case)
     held_out, fitted = cases[::4], [case for number, case in enumerate(cases) if number % 4]
     rates = _fit(fitted)
-    print("\nRates, with those in darkroom/cost.py:")
+    print(f"{len(cases)} cases\n\nRates, with those in darkroom/cost.py:")
     for kind, rate in rates.items():
         print(f'    "{kind}": {rate + WORKER.get(kind, 0):.4f},    {RATES[kind]:.4f}')
     for label, table in (("with the new rates", rates), ("with the present rates", _without_worker())):
@@ -188,7 +191,7 @@ def _brief(jobs: list[Job]) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, metavar="DIRECTORY", help="photos to measure beside those made in code")
-    parser.add_argument("--cases", type=int, default=300)
+    parser.add_argument("--minutes", type=float, default=5, help="for how long to measure cases")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
 
