@@ -36,6 +36,11 @@ CREDENTIALS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a ro
 EMULATOR = ". For the emulator of `make run`, enter the export line that `make run` prints"
 
 
+CONNECTIONS = 1000
+"""Connections that a client keeps, at most. It opens them when they are needed. With fewer than there are threads, some
+calls would open a connection, with TLS, and close it."""
+
+
 @dataclass(frozen=True)
 class Clients:
     """One client for each way in which we talk to AWS. Threads can share them."""
@@ -85,14 +90,12 @@ def _region() -> str | None:
 
 
 def _make_clients(session: boto3.Session, settings: Settings) -> Clients:
-    # One connection for each thread that may call at the same time; botocore opens them when they are needed.
-    connections = max(64, settings.api_threads, settings.slots or 0)
     # An API caller waits while the SDK tries again, so the tries are few and short: at most three time-outs.
     usual = Config(
         connect_timeout=connect_timeout(settings.aws_timeout),
         read_timeout=settings.aws_timeout,
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        max_pool_connections=connections,
+        max_pool_connections=CONNECTIONS,
         tcp_keepalive=True,
         parameter_validation=False,  # AWS validates too, and the tests make every call
     )
