@@ -13,7 +13,7 @@ from bench.performance.rounds import Cpu, interleave
 
 PHOTOS = ("s7", "oppo", "leica", "progressive", "png", "heic")
 
-SMALL_TIMES = 4
+SMALL_TIMES = 10
 """Orders of the small photo for each one of a large photo: each takes little time, so more are needed."""
 
 
