@@ -1,7 +1,9 @@
-"""What a child answers when it gets no memory: whether the photo, an operation or the lack of memory is at fault."""
+"""What a child answers when it gets no memory: whether the photo, an operation or the lack of memory is at fault. And
+what memory it keeps."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,8 +13,9 @@ from PIL import Image
 
 from darkroom.errors import OutOfMemory
 from darkroom.jobs.job_types import jobs_adapter
-from darkroom.settings import PROJECT
+from darkroom.settings import MIB, PROJECT
 from tests.support.sandboxed import MAX_PIXELS, in_the_sandbox
+from worker.child import sandbox
 from worker.child.limits import ChildLimits
 from worker.child.process import Child
 from worker.child.protocol import Failure
@@ -78,3 +81,24 @@ def test_a_damaged_photo_that_takes_most_of_the_memory_is_damaged(tmp_path: Path
     finally:
         child.stop()
     assert (outcome.result.code if isinstance(outcome.result, Failure) else "done") == ending
+
+
+def free_large_blocks() -> int:
+    """The bytes that go back to the system. Small blocks between the large ones stay in use."""
+    bytearray(20 * MIB)  # by default, glibc then takes smaller blocks from its heap
+    blocks = [(bytearray(5 * MIB), bytearray(100_000)) for _ in range(8)]
+    in_use = [small for _, small in blocks]
+    before = resident()
+    blocks.clear()
+    assert len(in_use) == 8
+    return before - resident()
+
+
+def resident() -> int:
+    assert sandbox._status is not None
+    status = os.pread(sandbox._status, 65_536, 0).decode()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+
+def test_the_memory_of_large_pictures_goes_back_to_the_system() -> None:
+    assert in_the_sandbox(free_large_blocks) >= 35 * MIB
