@@ -14,7 +14,9 @@ from bench.scale.prices import MILLION, Prices
 from bench.scale.scenarios import BATCH, MIX, UTILIZATION, Row, World, all_arrivals, simulate, simulate_memories
 from bench.scale.simulated_queue import PREFETCH
 from darkroom.aws.items import SHARDS
+from darkroom.aws.queue import BATCH as QUEUE_BATCH
 from darkroom.aws.sweep_turns import GROUPS
+from worker.announcer import WAIT
 
 PICTURES = 3
 """Pictures of the `web` preset. To store them and the original in S3 takes one write more than that."""
@@ -135,6 +137,7 @@ def _answer(
         "most": str(max(row.peak for row in burst if row.policy.startswith(("ECS", "KEDA")))),
         "sweeps": str(2 * SHARDS),
         "sweep_month": f"{_sweep_dollars(world.prices):.2f}",
+        "slow_events": f"{_slow_events(world):.2f}",
         "waiting_check": f"{_check_dollars(world):.2f}",
         "ten": f"{10 / world.seconds:.0f}",
     }
@@ -163,6 +166,13 @@ def _sweep_dollars(prices: Prices) -> float:
     table = prices.table["dynamodb"]
     units = SHARDS * 0.5 * table["million_read_units"] + GROUPS * table["million_write_units"]
     return float(a_month * units / MILLION)
+
+
+def _slow_events(world: World) -> float:
+    """Dollars for a million photos: the events of a worker with one vCPU that wait for each other for so short a time
+    that fewer than ten are sent together."""
+    together = min(QUEUE_BATCH, 1 + WAIT / world.cpu)
+    return float((1 / together - 1 / QUEUE_BATCH) * world.prices.table["sqs"]["million_standard"])
 
 
 def _check_dollars(world: World) -> float:
