@@ -49,7 +49,8 @@ def test_a_shutdown_gives_back_the_file_that_a_child_examines(stack: Stack, pict
     photo = await_upload(stack.services)
     use_form(stack.services, photo, b"SLEEP" + picture)
     worker = stack.worker("tests.support.misbehaving", DARKROOM_CHILDREN="1", DARKROOM_STOP_GRACE="1")
-    wait_until("a child looks", lambda: worker.children())
+    spool = stack.services.settings.spool_dir
+    wait_until("a child looks, before the grace ends", lambda: list(spool.glob("slot-*/*/original")))
     worker.process.terminate()
     assert worker.wait() == 0
     assert stack.look(photo).status == "awaiting_upload"
