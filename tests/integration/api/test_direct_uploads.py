@@ -257,7 +257,8 @@ def test_a_cancellation_whose_event_cannot_be_sent_is_left_to_the_sweep(
 ) -> None:
     photo = direct_upload(api)
     with monkeypatch.context() as down:
-        down.setattr(Queue, "send", failing(Unavailable("the events queue is down")))
+        error = Unavailable("the events queue is down")
+        down.setattr(Queue, "send_batch", lambda _, messages: dict.fromkeys(range(len(messages)), error))
         cancelled = create_app(api.settings, api.services).test_client().post(f"/v1/photos/{photo['id']}/cancel")
     assert (cancelled.status_code, cancelled.get_json()["status"]) == (200, "cancelled")
     assert api.record(photo["id"]).due_at is not None
