@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -46,6 +48,7 @@ def main(
 ) -> None:
     if with_peers and not peers.installed():
         raise click.ClickException("the peers are not installed: make bench-peers")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the processes of a measure are stopped
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as directory:
         bench = Bench(

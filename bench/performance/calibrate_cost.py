@@ -124,7 +124,7 @@ def _some_job(chance: random.Random) -> dict[str, Any]:
     kind = chance.choice(("resize", "resize", "resize", "square", "pipeline", "filter", "metadata"))
     output = {"format": chance.choice((None, None, *OUTPUT_FORMATS))}
     resize = {"type": "resize", "width": chance.choice((200, 400, 800, 1600, 2400)), "without_enlargement": True}
-    step = {"type": "filter", "filter": chance.choice(list(FILTERS))}
+    step: dict[str, Any] = {"type": "filter", "filter": chance.choice(list(FILTERS))}
     if step["filter"] in ("brightness", "contrast", "saturation"):
         step |= {"amount": 1.2}
     if kind == "resize":

@@ -105,7 +105,10 @@ class Vcpu:
             photo.started = max(self._env.now, self._free_at)
             self._free_at = photo.started + photo.cpu
             after = self._free_at - self._env.now + photo.idle / 2
-            self._env.timeout(after).callbacks.append(lambda _: done.succeed())
+            self._env.timeout(after).callbacks.append(end)
+
+        def end(_: Event) -> None:
+            done.succeed()
 
         self._env.timeout(photo.idle / 2).callbacks.append(begin)
         return done

@@ -38,6 +38,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyseccomp  # type: ignore[import-untyped]
+
 from bench.system_calls.call_kinds import LEGEND, CallKind, call_kinds, refused, table
 from bench.system_calls.cases import damaged_photos, sound_photos
 from bench.system_calls.trace import calls_by_case
@@ -125,7 +127,7 @@ def _wrapper(path: Path, guest: str, traces: Path) -> str:
 
 
 def _name_on_aarch64(number: int) -> str:
-    name = seccomp.pyseccomp.resolve_syscall(seccomp.pyseccomp.Arch.AARCH64, number)
+    name = pyseccomp.resolve_syscall(pyseccomp.Arch.AARCH64, number)
     return name.decode() if isinstance(name, bytes) else str(name)
 
 

@@ -57,9 +57,10 @@ class CaseLimits(ChildLimits):
 _enter = sandbox.enter
 
 
-def _enter_and_mark(limits: CaseLimits, pipe: Connection) -> list[str]:
-    missing = _enter(limits, pipe)
-    os.access(f"{MARK}{limits.case}", os.F_OK)
+def _enter_and_mark(child_limits: ChildLimits, pipe: Connection) -> list[str]:
+    assert isinstance(child_limits, CaseLimits)
+    missing = _enter(child_limits, pipe)
+    os.access(f"{MARK}{child_limits.case}", os.F_OK)
     return missing
 
 
@@ -68,7 +69,7 @@ if WITH_FILTER not in sys.argv:
     seccomp.refuse_system_calls = lambda: True
 if EMULATED in sys.argv:
     # The emulator's own files are among those that a child would close, the trace for example.
-    sandbox._close_all_but = lambda _kept: None
+    sandbox._close_all_but = lambda kept: None  # noqa: ARG005 - the name is part of its type
 
 
 # --- in the program ---------------------------------------------------------------------------------------------------
