@@ -43,7 +43,7 @@ WORK = {
     "claimed": [Fault(UPDATE, "after", 1)],
     "original-about-to-be-fetched": [Fault(FETCH, "before")],
     "original-fetched": [Fault(FETCH, "after")],
-    "child-started": [Fault("worker.child.runner:PhotoProcessor._held_child", "after")],
+    "child-started": [Fault("worker.child.runner:PhotoProcessor._running_child", "after")],
     "first-result-about-to-be-stored": [Fault(PUT, "before", 1)],
     "first-result-stored": [Fault(PUT, "after", 1)],
     "all-results-stored": [Fault(PUT, "after", 2)],

@@ -30,12 +30,12 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 ARENAS = 2
 """glibc reserves address space for each thread that allocates, and encoders have several threads."""
 
-OF_ITS_OWN = 2**20
+MMAP_THRESHOLD = 2**20
 """Blocks of so many bytes and more get memory of their own, which goes back to the system as soon as they are free.
 By default glibc raises this limit to the largest block that was freed, at most 32 MiB, and keeps what is free between
 smaller blocks. After a HEIC of 12 megapixels a child then has up to 110 MB, and with this limit 69."""
 
-KEPT_FREE = 8 * 2**20
+TRIM_THRESHOLD = 8 * 2**20
 """Bytes that may stay free at the end of the heap, so that small photos need not ask for them again."""
 
 CPU_SLACK = 10
@@ -67,8 +67,8 @@ def enter(limits: ChildLimits) -> None:
     _lower(resource.RLIMIT_FSIZE, limits.file_size)
     if mallopt := getattr(_libc(), "mallopt", None):  # musl has none
         mallopt(M_ARENA_MAX, ARENAS)
-        mallopt(M_MMAP_THRESHOLD, OF_ITS_OWN)
-        mallopt(M_TRIM_THRESHOLD, KEPT_FREE)
+        mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD)
+        mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD)
     if limits.memory is not None and sys.platform == "linux":
         mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         _lower(resource.RLIMIT_AS, mapped + limits.memory)

@@ -64,7 +64,7 @@ class Line(Generic[T]):
 
 
 class _Place(Generic[T]):
-    """A thread's place in line. `thing` is set when its turn has come."""
+    """A thread's place in line. `thing` is set when the thread gets it."""
 
     thing: T
 

@@ -47,7 +47,7 @@ class PhotoProcessors:
         limits = ChildLimits(settings.child_memory, settings.max_pixels)
         self._settings = settings
         self._children = [Child(settings.child_orders, limits) for _ in range(children)]
-        self.turns = Line(range(children * (1 + CLAIMED_AHEAD)))
+        self.claim_permits = Line(range(children * (1 + CLAIMED_AHEAD)))
         self.free_children = Line(self._children)
         self.interrupted = self.draining = False
         self._free: list[PhotoProcessor] = []
@@ -75,7 +75,7 @@ class PhotoProcessors:
             child.start()
 
     def drain(self) -> None:
-        """Let no further order begin: every `turn` from now on raises Interrupted."""
+        """Let no further order begin: every `claim_permit` from now on raises Interrupted."""
         self.draining = True
         self.call_waiting()
 
@@ -87,8 +87,8 @@ class PhotoProcessors:
                 processor.interrupt()
 
     def call_waiting(self) -> None:
-        """Have every message that waits for its turn or for a child check whether it may still go on."""
-        self.turns.call_all()
+        """Have every message that waits for a permit or a child check whether it may still go on."""
+        self.claim_permits.call_all()
         self.free_children.call_all()
 
     def let_results_wait(self, size: int) -> bool:
@@ -159,19 +159,19 @@ class PhotoProcessor:
     @property
     def child_is_free(self) -> bool:
         """Whether the photo would get a child at once."""
-        return self._shared.free_children.is_free and self._shared.turns.is_free
+        return self._shared.free_children.is_free and self._shared.claim_permits.is_free
 
-    # --- a turn -------------------------------------------------------------------------------------------------
+    # --- a permit and a child -----------------------------------------------------------------------------------
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def claim_permit(self) -> Iterator[None]:
         """Wait until the order may be claimed, because a child is free or soon will be. Raises what `check` raises, and
         Interrupted when the worker has begun to stop."""
-        number = self._shared.turns.take(self._check_begin)
+        permit = self._shared.claim_permits.take(self._check_begin)
         try:
             yield
         finally:
-            self._shared.turns.give_back(number)
+            self._shared.claim_permits.give_back(permit)
 
     @contextmanager
     def child(self) -> Iterator[float]:
@@ -218,12 +218,12 @@ class PhotoProcessor:
         """
         with self.child():
             try:
-                return self._held_child().look(path, self._time_limit)
+                return self._running_child().look(path, self._time_limit)
             except ProcessError as error:
                 self.check()
                 log.warning("child.lost", code=error.code, detail=error.detail)
             try:
-                return self._held_child().look(path, self._time_limit)
+                return self._running_child().look(path, self._time_limit)
             except ProcessError:
                 self.check()
                 raise
@@ -255,9 +255,9 @@ class PhotoProcessor:
                 self._child.stop()
 
     def _run(self, original: Path, jobs: dict[str, Job]) -> Iterator[JobOutcome]:
-        return self._held_child().run(original, jobs, self._time_limit)
+        return self._running_child().run(original, jobs, self._time_limit)
 
-    def _held_child(self) -> Child:
+    def _running_child(self) -> Child:
         """The child of this processor, running: an interrupt from now on kills it."""
         assert self._child is not None, "the caller holds `child`"
         self._child.start()

@@ -119,10 +119,10 @@ class OrderHandler:
         A job with a retryable error stays unfinished. Raises this error after the other jobs are published.
         """
         processor = attempt.processor
-        with processor.files() as directory, ExitStack() as turn:
+        with processor.files() as directory, ExitStack() as before_child:
             path = directory / "original"
-            download = turn.enter_context(self._downloads.begin(photo, path, beside=processor.child_is_free))
-            turn.enter_context(processor.turn())
+            download = before_child.enter_context(self._downloads.begin(photo, path, beside=processor.child_is_free))
+            before_child.enter_context(processor.claim_permit())
             photo, claim = self._claim(photo, attempt)
             if not claim.jobs:
                 return photo
@@ -134,19 +134,19 @@ class OrderHandler:
                 except (OriginalMissing, UploadNotCompleted) as error:
                     publication.fail(claim.jobs, error)
                     return publication.photo
-                failure = self._process(path, claim, processor, publication, turn)
+                failure = self._process(path, claim, processor, publication, before_child)
                 publication.publish()
             if failure:
                 raise failure.error
             return publication.photo
 
     def _process(
-        self, path: Path, claim: Claim, processor: PhotoProcessor, publication: Publication, turn: ExitStack
+        self, path: Path, claim: Claim, processor: PhotoProcessor, publication: Publication, before_child: ExitStack
     ) -> Failure | None:
-        """Do the jobs of a claim in a child, and end the turn. Returns the last retryable failure of a job."""
+        """Do the jobs of a claim in a child and end `before_child`. Returns the last retryable failure of a job."""
         retryable: Failure | None = None
-        with turn.pop_all() as turn_and_child:
-            waited = turn_and_child.enter_context(processor.child())
+        with before_child.pop_all() as until_child_is_free:
+            waited = until_child_is_free.enter_context(processor.child())
             if waited > RENEW_AFTER:
                 publication.renew_claim()
             processor.check()

@@ -91,13 +91,13 @@ def test_a_message_that_must_not_go_on_stops_waiting_for_a_child(stop: str) -> N
 def test_few_orders_are_claimed_before_a_child_is_free_for_them() -> None:
     processors = PhotoProcessors(Settings(), children=1)
     with ExitStack() as stack:
-        turns = [stack.enter_context(processors.use(new_lease())) for _ in range(CLAIMED_AHEAD + 2)]
-        for processor in turns[:-1]:
-            stack.enter_context(processor.turn())
+        in_use = [stack.enter_context(processors.use(new_lease())) for _ in range(CLAIMED_AHEAD + 2)]
+        for processor in in_use[:-1]:
+            stack.enter_context(processor.claim_permit())
         claimed = list[str]()
 
         def wait() -> None:
-            with pytest.raises(Interrupted), turns[-1].turn():
+            with pytest.raises(Interrupted), in_use[-1].claim_permit():
                 claimed.append("too many")
 
         waiting = threading.Thread(target=wait)
@@ -105,13 +105,13 @@ def test_few_orders_are_claimed_before_a_child_is_free_for_them() -> None:
         processors.drain()
         waiting.join(30)
         assert claimed == []
-        turns[0].check()  # what is claimed goes on
+        in_use[0].check()  # what is claimed goes on
 
 
 def test_no_order_begins_after_the_worker_has_begun_to_stop() -> None:
     processors = PhotoProcessors(Settings(), children=1)
     processors.drain()
-    with processors.use(new_lease()) as processor, pytest.raises(Interrupted), processor.turn():
+    with processors.use(new_lease()) as processor, pytest.raises(Interrupted), processor.claim_permit():
         pass
 
 
