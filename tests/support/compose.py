@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,8 @@ from typing import Any
 
 import pytest
 import requests
+
+from darkroom.local.emulator import free_port
 
 PROJECT = Path(__file__).parents[2]
 ENDED = {"succeeded", "failed"}
@@ -131,10 +132,8 @@ def everything(stack: ComposeProject) -> str:
     return "\n".join(look.stdout + look.stderr for look in looks)
 
 
-def free_ports(count: int) -> list[int]:
-    # All ports stay bound until the last one is chosen, so that no port is chosen twice.
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [bound.getsockname()[1] for bound in sockets]
-    for bound in sockets:
-        bound.close()
+def free_ports(count: int) -> set[int]:
+    ports: set[int] = set()
+    while len(ports) < count:
+        ports.add(free_port())
     return ports
