@@ -2,7 +2,7 @@
 
 What the plan saves, each time without a change of any size:
 
-- A JPEG is decoded at 1/2, 1/4 or 1/8 of its size, if that leaves enough pixels for all jobs (`SCALES`).
+- A JPEG is decoded at 1/2, 1/4 or 1/8 of its size, if that leaves enough pixels for all jobs (decode_scale.py).
 - Jobs that begin with the same steps share what these steps make.
 - A resize begins with an earlier, larger result of the whole photo, if that is large enough (`REUSE`).
 - Turns and colours are done after the first resize, on the smaller picture.
@@ -11,14 +11,15 @@ What the plan saves, each time without a change of any size:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from darkroom.cost import Work, megapixels
 from darkroom.errors import PhotoError
-from darkroom.jobs.job_types import Job, MetadataJob, PictureJob
+from darkroom.jobs.job_types import Job, MetadataJob
 from darkroom.jobs.output import Output
 from darkroom.jobs.sizes import Size
+from darkroom.plan.decode_scale import decode_scale
 from darkroom.plan.geometry import Placement, kept_part, pad_corner, swapped
 from darkroom.plan.graph import (
     ApplyFilter,
@@ -34,38 +35,16 @@ from darkroom.plan.graph import (
     StoredPhoto,
     Turn,
 )
+from darkroom.plan.overview import overview_size
 from darkroom.plan.recipes import FilterStep, Recipe, ResizeStep, recipe_of
 
-SCALES = {8: 1.75, 4: 1.75, 2: 1.25}
-LARGE, LARGE_MARGIN = 8e6, 1.25
-"""By what libjpeg can divide the sides of a JPEG while it decodes -> how many times larger than the largest need the
-decoded picture must be, on each axis.
-
-Measured on three photos of 12 to 16 megapixels against a resize in floating point of the full picture, after JPEG
-encoding at quality 80. 1/2 with 1.25 times the size loses 0.1 to 0.5 dB and at most 0.0013 SSIM, with 1.5 times at most
-0.2 dB. 1/4 and 1/8 with 1.75 times the size lose 0.2 to 0.4 dB and at most 0.0020 SSIM, with 2 times at most 0.2 dB.
-sharp takes 1/4 from 1.25 times the size on, and 1/8 from 1.125 times. Beside results of sharp 0.35 of the same quality,
-an order of 1600 wide, 800 wide, a cover and a sepia has 0.25 dB and 0.0006 SSIM less at worst, and usually more.
-
-LARGE_MARGIN is enough for a photo that would have more than LARGE pixels at the next larger scale: a photo of 50
-megapixels that is made 1600 wide takes 12 MB at 1/4, and 50 MB at 1/2.
-"""
-
-FINE_SCALES = {8: 2.5, 4: 2.5, 2: 2.0}
-"""The same for results that keep more detail than JPEG of quality 85 does: lossless ones, and those of high quality."""
-
-FINE_QUALITY = 86
-"""A result of this quality or a higher one needs FINE_SCALES, and so does a PNG, which is lossless."""
-
 REUSE = 2
-"""A resize begins with an earlier result that is at least this many times as large on each axis. Measured as above, it
-loses 0.05 dB and 0.0004 SSIM at most. One pixel may be missing: 1600 x 2133 is enough for 800 x 1067."""
+"""A resize begins with an earlier result that is at least this many times as large on each axis. Measured as in
+decode_scale.py, it loses 0.05 dB and 0.0004 SSIM at most. One pixel may be missing: 1600 x 2133 is enough for
+800 x 1067."""
 
 REUSABLE = ("lanczos3", "cubic")
 """The kernels whose results another resize can begin with. The others blur or leave out too much."""
-
-OVERVIEW_SIDE = 128
-"""Longest side in pixels of the small copy that `entropy`, `attention` and dominant colours look at."""
 
 
 @dataclass(frozen=True)
@@ -92,33 +71,6 @@ def make_plan(photo: StoredPhoto, jobs: Mapping[str, Job], max_pixels: float) ->
         except PhotoError as error:
             refused[job_id] = error
     return _Planner(photo, upright, recipes).plan(refused)
-
-
-def decode_scale(photo: StoredPhoto, upright: Size, recipes: Iterable[Recipe]) -> int:
-    """By what the sides are divided when the photo is decoded: 1, 2, 4 or 8. Only JPEG can have more than 1."""
-    if photo.format != "jpeg":
-        return 1
-    recipes = list(recipes)
-    return next((scale for scale in SCALES if all(_is_enough(scale, upright, recipe) for recipe in recipes)), 1)
-
-
-def _is_enough(scale: int, upright: Size, recipe: Recipe) -> bool:
-    """Whether a job can do with the photo decoded at this scale."""
-    decoded = upright[0] / scale, upright[1] / scale
-    if not isinstance(recipe.job, PictureJob):
-        return isinstance(recipe.job, MetadataJob) and max(decoded) >= REUSE * OVERVIEW_SIDE and min(decoded) >= 1
-    resize = recipe.first_resize
-    if resize is None or resize.spec.kernel == "nearest" or (resize.strategy and max(decoded) < REUSE * OVERVIEW_SIDE):
-        return False
-    fine = _is_fine(recipe)
-    large = 4 * decoded[0] * decoded[1] > LARGE and not fine
-    margin = LARGE_MARGIN if large else (FINE_SCALES if fine else SCALES)[scale]
-    return all(have >= margin * need for have, need in zip(decoded, resize.sizes.scaled, strict=True))
-
-
-def _is_fine(recipe: Recipe) -> bool:
-    assert recipe.output is not None
-    return recipe.format("jpeg") == "png" or (recipe.output.quality or 0) >= FINE_QUALITY
 
 
 class _Planner:
@@ -293,9 +245,3 @@ class _Planner:
 
     def _megapixels(self, node: int) -> float:
         return megapixels(self._nodes[node].size)
-
-
-def overview_size(photo: Size) -> Size:
-    """The size of the small copy of a photo of this size. Small photos stay as they are."""
-    scale = min(1.0, OVERVIEW_SIDE / max(photo))
-    return max(1, round(photo[0] * scale)), max(1, round(photo[1] * scale))

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageChops, ImageCms, ImageDraw
 
 from darkroom.jobs.job_types import jobs_adapter
-from darkroom.plan import planner
+from darkroom.plan import decode_scale
 from tests.support.exhaustive import matrix
 from tests.support.plain_photo import made_of, open_plain
 from worker.photo import pipeline, resize
@@ -179,7 +179,7 @@ def test_every_result_is_that_of_the_plain_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, specs: list[dict[str, Any]]
 ) -> None:
     # PNG shows what the plan did, without the loss of JPEG; but let it be decoded as if for JPEG.
-    monkeypatch.setattr(planner, "FINE_SCALES", planner.SCALES)
+    monkeypatch.setattr(decode_scale, "FINE_SCALES", decode_scale.SCALES)
     make, format_, options = KINDS[kind]
     original = tmp_path / "original"
     make(scene()).save(original, format_, **{"quality": 95} | options)
