@@ -25,6 +25,10 @@ log = structlog.get_logger()
 WAIT = 0.25
 """Seconds for which an event waits for others while there is more work."""
 
+MOST_WAITING = 10 * BATCH
+"""Announcements that may wait. A worker holds the message of each of them, so while a queue is slow or down, slots wait
+until there is room. They take no further messages then."""
+
 
 def announce_now(verdict: Verdict, received: Received, settings: Settings) -> Verdict:
     """Send at once what belongs to a verdict. Returns the verdict, or a retry if something could not be sent."""
@@ -55,17 +59,21 @@ class Announcer:
         self._waiting: list[_Waiting] = []
         self._sending = False
         self._closing = False
+        self._interrupted = False
         self._changed = threading.Condition()
 
     def send(self, announcements: Iterable[Announcement], done: Done) -> None:
-        """Send soon, and then call `done` in the announcer's thread. Without announcements `done` is called now."""
-        message = _Message(done)
-        waiting = [_Waiting(one, message, time.monotonic() + WAIT) for one in announcements]
-        if not waiting:
+        """Send soon, and then call `done` in the announcer's thread. Without announcements `done` is called now.
+
+        Waits while MOST_WAITING announcements wait already."""
+        to_send = tuple(announcements)
+        if not to_send:
             done(None)
             return
-        message.unsent = len(waiting)
+        message = _Message(done, unsent=len(to_send))
         with self._changed:
+            self._changed.wait_for(lambda: len(self._waiting) < MOST_WAITING or self._interrupted)
+            waiting = [_Waiting(one, message, time.monotonic() + WAIT) for one in to_send]
             self._waiting += waiting
             if len(self._waiting) == len(waiting) or self._next_batch():  # the thread knows when the first is due
                 self._changed.notify_all()
@@ -86,6 +94,12 @@ class Announcer:
             self._closing = True
             self._changed.notify_all()
 
+    def interrupt(self) -> None:
+        """Send nothing more. What waits, and what comes later, ends with an error."""
+        with self._changed:
+            self._interrupted = True
+            self._changed.notify_all()
+
     # --- in the thread ------------------------------------------------------------------------------------------
 
     def run(self) -> None:
@@ -96,6 +110,7 @@ class Announcer:
                     self._changed.wait(self._until_due())
                 self._waiting = self._waiting[len(batch) :]
                 self._sending = bool(batch)
+                self._changed.notify_all()  # there is room
             if not batch:
                 return
             self._send(batch)
@@ -106,15 +121,22 @@ class Announcer:
         """What to send now: ten, or all that wait when the first of them has waited long enough or nothing follows."""
         if len(self._waiting) >= BATCH:
             return self._waiting[:BATCH]
-        if self._waiting and (self._closing or self._until_due() == 0 or not self._more_to_come()):
+        if self._waiting and (self._hurries or self._until_due() == 0 or not self._more_to_come()):
             return self._waiting[:]
         return []
+
+    @property
+    def _hurries(self) -> bool:
+        return self._closing or self._interrupted
 
     def _until_due(self) -> float | None:
         return max(0.0, self._waiting[0].until - time.monotonic()) if self._waiting else None
 
     def _send(self, batch: list[_Waiting]) -> None:
-        failures = send_all([waiting.announcement for waiting in batch])
+        if self._interrupted:
+            failures = dict.fromkeys(range(len(batch)), Unavailable("the worker stopped before it was sent"))
+        else:
+            failures = send_all([waiting.announcement for waiting in batch])
         for number, waiting in enumerate(batch):
             waiting.message.sent(failures.get(number))
 
@@ -122,8 +144,8 @@ class Announcer:
 class _Message:
     """A message of the worker, and how many of its announcements are not sent yet."""
 
-    def __init__(self, done: Done) -> None:
-        self.unsent = 0
+    def __init__(self, done: Done, unsent: int) -> None:
+        self.unsent = unsent
         self._done = done
         self._error: Unavailable | None = None
 

@@ -39,6 +39,9 @@ log = structlog.get_logger()
 TRANSFERS_PER_CHILD = 4
 """Files that are transferred at a time, beside one for each slot."""
 
+LAST_REQUESTS = 5.0
+"""Seconds after the grace for requests that are under way, and for giving messages back."""
+
 
 class Source:
     """A queue with its own handler, and the leases of its messages. Each source has its own limit of work that it may
@@ -111,6 +114,7 @@ class Consumer:
         themselves."""
         self._stopping.set()
         self._processors.interrupt()
+        self._announcer.interrupt()
         for sender in self._senders:
             sender.interrupt()
 
@@ -137,7 +141,8 @@ class Consumer:
                 self._end(lease, verdict)
 
     def _end(self, lease: Lease, verdict: Verdict) -> None:
-        """Settle a message when all that belongs to it is sent. The slot is free for the next one."""
+        """Settle a message when all that belongs to it is sent. The slot is free for the next one, unless too many
+        announcements wait: then it waits, too."""
         if lease.queue.fifo:  # the next message of its group must not begin before it is known whether this one ends
             verdict = announce_now(verdict, lease.received, self._settings)
             self._settle(lease, verdict)
@@ -198,7 +203,8 @@ class Consumer:
     # --- the end ------------------------------------------------------------------------------------------------
 
     def _drain(self) -> None:
-        """Give back what is not claimed yet, and give the slots their time to finish the rest.
+        """Give back what is not claimed yet, and give the rest the time of the grace: the work of the slots, and the
+        events. After it, all that is left goes back, or becomes visible by itself if SQS does not answer.
 
         A poll in flight is not aborted, because SQS may already have sent its messages.
         """
@@ -207,24 +213,23 @@ class Consumer:
         self._give_back(self._inbox.close())
         self._processors.drain()
         working = [*self._slots, *self._webhooks]
-        while any(thread.is_alive() for thread in working) and time.monotonic() < deadline:
-            health.touch()
-            for thread in working:
-                thread.join(min(1.0, max(0.0, deadline - time.monotonic())))
-        if any(thread.is_alive() for thread in working):
-            log.warning("worker.grace_over", held=self._held)
-            self.interrupt()
+        self._join_or_interrupt(working, deadline)
         for thread in working:
             thread.join()
         self._processors.close()
         for thread in (*self._pollers, self._sweeper):
             thread.join()
         self._announcer.close()
-        self._announcing.join()
+        self._join_or_interrupt([self._announcing], deadline)
+        _join([self._announcing], time.monotonic() + LAST_REQUESTS)
         for source in self._sources.values():
             source.leases.close()
-        for keeper in self._keepers:
-            keeper.join()
+        _join(self._keepers, max(deadline, time.monotonic() + LAST_REQUESTS))
+
+    def _join_or_interrupt(self, threads: list[threading.Thread], deadline: float) -> None:
+        if not _join(threads, deadline):
+            log.warning("worker.grace_over", held=self._held)
+            self.interrupt()
 
     def _thread(self, name: str, work: Callable[..., None], *args: object) -> threading.Thread:
         def guarded() -> None:
@@ -237,3 +242,12 @@ class Consumer:
                 self.interrupt()
 
         return threading.Thread(target=guarded, name=name, daemon=True)
+
+
+def _join(threads: list[threading.Thread], deadline: float) -> bool:
+    """Wait for the end of threads, and show that the worker is alive. Returns whether they ended before `deadline`."""
+    while any(thread.is_alive() for thread in threads) and time.monotonic() < deadline:
+        health.touch()
+        for thread in threads:
+            thread.join(min(1.0, max(0.0, deadline - time.monotonic())))
+    return not any(thread.is_alive() for thread in threads)

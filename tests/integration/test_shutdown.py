@@ -15,6 +15,7 @@ import pytest
 
 from darkroom.aws.queue import Received
 from darkroom.record.photo import PhotoRecord
+from tests.support.fault_proxy import FaultProxy
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 from tests.support.worker_process import SLOW, UNHURRIED, WorkerProcess
@@ -129,6 +130,28 @@ class TestWhatIsDone:
         assert not worker.logged("worker.stopped")
         worker.send(signal.SIGTERM)
         assert worker.wait() == 0
+
+    def test_a_worker_whose_events_cannot_be_sent_ends_soon_after_the_grace(
+        self, stack: Stack, picture: bytes, endpoint: str
+    ) -> None:
+        photo = stack.submit(picture, RESIZE)
+        with FaultProxy(endpoint) as proxy:
+            proxy.hang("sqs.SendMessageBatch")
+            worker = stack.worker(
+                AWS_ENDPOINT_URL=proxy.url,
+                DARKROOM_AWS_TIMEOUT="60",
+                DARKROOM_STOP_GRACE="2",
+                DARKROOM_POLL_WAIT="1",
+                **LONG_LEASE,
+            )
+            wait_until("its event is under way", lambda: proxy.seen("sqs.SendMessageBatch") > 0)
+            began = time.monotonic()
+            worker.send(signal.SIGTERM)
+            assert worker.wait() == 0
+            assert time.monotonic() - began < 30
+        assert stack.look(photo).status == "succeeded"
+        depth = stack.services.photos.depth()
+        assert (depth.visible, depth.in_flight) == (0, 1), "its lease ends by itself"
 
 
 class TestWhatRuns:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from darkroom.aws.queue import Outgoing, Received
+from darkroom.aws.queue import BATCH, Outgoing, Received
 from darkroom.errors import Unavailable
 from darkroom.outbox import Announcement
 from darkroom.settings import Settings
@@ -26,8 +26,11 @@ class EventsQueue:
     def __init__(self) -> None:
         self.requests: list[list[str]] = []
         self.failing: set[str] = set()
+        self.answers = threading.Event()
+        self.answers.set()
 
     def send_batch(self, messages: Sequence[Outgoing]) -> dict[int, Unavailable]:
+        self.answers.wait(30)
         self.requests.append([message.body for message in messages])
         return {n: Unavailable("SQS is down") for n, message in enumerate(messages) if message.body in self.failing}
 
@@ -151,6 +154,38 @@ def test_one_event_that_fails_concerns_its_own_message_only(
 
 def test_a_message_without_events_is_done_at_once(running: Announcer, send: Send) -> None:
     assert send() == [None]
+
+
+def test_while_the_queue_does_not_answer_senders_wait_when_too_many_events_wait(
+    queue: EventsQueue, running: Announcer, send: Send
+) -> None:
+    queue.answers.clear()
+    sent = list[int]()
+    sender = threading.Thread(target=lambda: [sent.append(n) for n in range(200) if send(str(n)) is not None])
+    sender.start()
+    soon(lambda: len(running._waiting) == announcer.MOST_WAITING)
+    sender.join(0.2)
+    assert len(sent) <= announcer.MOST_WAITING + BATCH
+    queue.answers.set()
+    sender.join(30)
+    assert len(sent) == 200
+
+
+def test_an_interrupt_ends_what_waits_without_sending_it(queue: EventsQueue, running: Announcer, send: Send) -> None:
+    queue.answers.clear()
+    first = send("0")
+    soon(lambda: running._sending)
+    outcomes = list[list[Unavailable | None]]()
+    sender = threading.Thread(target=lambda: outcomes.extend(send(str(n)) for n in range(1, 200)))
+    sender.start()
+    soon(lambda: len(running._waiting) == announcer.MOST_WAITING)
+    running.interrupt()
+    sender.join(30)
+    assert not sender.is_alive(), "it waits for room"
+    queue.answers.set()
+    soon(lambda: len(outcomes) == 199 and all(outcomes))
+    assert {str(outcome[0]) for outcome in outcomes} == {"the worker stopped before it was sent"}
+    assert (first, queue.requests) == ([None], [["0"]])
 
 
 @pytest.mark.parametrize("kind", [Delete, Bury])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ import pytest
 from darkroom.aws.queue import Received
 from darkroom.errors import Interrupted, LeaseLost
 from darkroom.settings import Settings
+from worker.child.process import Child
 from worker.child.runner import CLAIMED_AHEAD, MOST_WAITING_RESULTS, PhotoProcessors
-from worker.lease import Lease
+from worker.lease import Lease, Stage
 
 NO_QUEUE: Any = None
 
@@ -66,6 +68,35 @@ def test_a_child_is_lent_to_one_message_at_a_time() -> None:
             order.append("first")
         waiting.join(30)
     assert order == ["first", "second"]
+
+
+def test_a_child_that_cannot_be_started_again_is_lent_to_the_next_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_child: Child) -> None:
+        raise RuntimeError("the fork server answers with nonsense")
+
+    monkeypatch.setattr(Child, "start", fail)
+    processors = PhotoProcessors(Settings(), children=1)
+    for _ in range(2):
+        with processors.use(new_lease()) as processor:
+            assert processor.child_is_free
+            with processor.child():
+                pass
+
+
+def test_after_a_look_at_its_file_a_message_waits_for_a_child_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What a message brings counts as work that waits until its jobs are done."""
+    monkeypatch.setattr(Child, "start", lambda _child: None)
+    monkeypatch.setattr(Child, "look", lambda *_: "what it is")
+    processors, lease, stages = PhotoProcessors(Settings(), children=1), new_lease(), list[Stage]()
+    lease.on_stage = stages.append
+    with processors.use(lease) as processor:
+        processor.look(tmp_path)
+        assert stages == ["in a child", "waiting"]
+        with processor.child():
+            pass
+        assert stages[2:] == ["in a child", "after it"]
 
 
 @pytest.mark.parametrize("stop", ["lease", "interrupt"])
