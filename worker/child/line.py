@@ -20,13 +20,14 @@ class Line(Generic[T]):
 
     def take(self, check: Callable[[], None]) -> T:
         """Wait for a free thing. `check` is called before and after each wait; its error ends the waiting."""
-        check()
+        place: _Place[T] = _Place()
         with self._lock:
             if self._free:
-                return self._free.pop()  # the one that was used last: the others may stay idle
-            place: _Place[T] = _Place()
-            self._waiting.append(place)
+                place.give(self._free.pop())  # the one that was used last: the others may stay idle
+            else:
+                self._waiting.append(place)
         try:
+            check()  # only now: `call_all` reaches the place from here on
             while not place.has_it:
                 place.called.wait()
                 place.called.clear()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import structlog
@@ -174,23 +174,33 @@ class PhotoProcessor:
             self._shared.claim_permits.give_back(permit)
 
     @contextmanager
-    def child(self) -> Iterator[float]:
-        """Wait for a child. Returns how many seconds that took. Raises what `check` raises."""
+    def child(self, then: Stage = "after it") -> Iterator[float]:
+        """Wait for a child. Returns how many seconds that took. `then`: the stage of the work after its part.
+        Raises what `check` raises."""
         asked_at = time.monotonic()
         child = self._shared.free_children.take(self.check)
         with self._lock:
             self._child = child
-        self._set_stage("in a child")
         try:
+            self._set_stage("in a child")
             yield time.monotonic() - asked_at
         finally:
             with self._lock:
                 self._child = None
-            if not self._shared.interrupted:
-                with suppress(OSError, EOFError):  # the next photo tries it again
-                    child.start()  # if it was stopped, so that the next photo does not wait for a start
-            self._shared.free_children.give_back(child)
-            self._set_stage("after it")
+            try:
+                self._start_again(child)
+            finally:
+                self._shared.free_children.give_back(child)
+                self._set_stage(then)
+
+    def _start_again(self, child: Child) -> None:
+        """Start a child that was stopped, so that the next photo does not wait for its start."""
+        if self._shared.interrupted:
+            return
+        try:
+            child.start()
+        except Exception as error:  # noqa: BLE001 - the next photo tries it again, and fails with this error
+            log.warning("child.not_started", detail=f"{type(error).__name__}: {error}")
 
     def let_results_wait(self, size: int) -> bool:
         """Whether the child may serve the next order, while this one's results, of `size` bytes, wait for their
@@ -216,7 +226,7 @@ class PhotoProcessor:
 
         Raises what `sniff` raises, ProcessError, and what `check` raises.
         """
-        with self.child():
+        with self.child(then="waiting"):
             try:
                 return self._running_child().look(path, self._time_limit)
             except ProcessError as error:
