@@ -82,7 +82,7 @@ class JobRecord(Stored):
         self._end("cancelled")
 
     def forget_content(self) -> None:
-        """The photo was deleted: its tombstone must not keep what the record holds of the photo's results."""
+        """The photo was deleted or has expired: its record must not keep a result that it holds itself."""
         if self.result:
             self.result.content = None
 

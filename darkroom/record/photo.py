@@ -133,8 +133,7 @@ class PhotoRecord(PhotoState):
         at = now()
         if not self.deleted_at:
             self.deleted_at, self.expires_at = at, at + timedelta(days=TOMBSTONE_DAYS)
-            for job in self.jobs.values():
-                job.forget_content()
+            self._forget_contents()
             for order in self.orders.values():
                 self._displace_worker(order)
             if self.upload:
@@ -265,7 +264,12 @@ class PhotoRecord(PhotoState):
         self.late_writes = LateWrites.expected(writer_ends, self.late_writes)
 
     def note_look(self, at: datetime) -> None:
-        """All objects that the record did not need were removed, in a look that began at this time."""
+        """All objects that the record did not need were removed, in a look that began at this time.
+
+        The record of a deleted or expired photo forgets the results that it holds itself.
+        """
+        if self.deleted_or_expired:
+            self._forget_contents()
         if self.late_writes:
             self.late_writes = self.late_writes.looked(at)
 
@@ -298,6 +302,10 @@ class PhotoRecord(PhotoState):
     def _require_present(self) -> None:
         if self.deleted_or_expired:
             raise PhotoGone(f"photo {self.id} is {self.status}")
+
+    def _forget_contents(self) -> None:
+        for job in self.jobs.values():
+            job.forget_content()
 
     def _require_file(self) -> None:
         """Only the first order can be made before the file has arrived."""

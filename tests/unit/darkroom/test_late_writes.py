@@ -15,6 +15,7 @@ from darkroom.record.direct_upload import UPLOAD_MARGIN, DirectUpload
 from darkroom.record.late_writes import IMPORT_TIME, LONGEST_PUT, ImportTime, LateWrites
 from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.stored import Result
 from tests.support.records import (
     LIMIT,
     RESEND,
@@ -258,3 +259,14 @@ class TestDeleted:
         assert record.due_at == ends(first)
         record.note_look(ends(first))
         assert record.due_at is None
+
+    @pytest.mark.parametrize("gone", [True, False], ids=["expired", "kept"])
+    def test_a_look_at_an_expired_photo_removes_the_metadata_that_its_record_holds(self, gone: bool) -> None:
+        record = photo()
+        held = claim(record)
+        made = Result(content="{}", filename="a.json", content_type="application/json", size=2, sha256="c")
+        record.publish(held, dict.fromkeys(held.jobs, made.model_copy()), last=True)
+        record.expect_late_writes(now())
+        record.expires_at = now() if gone else None
+        record.note_look(now())
+        assert {job.result.content for job in record.jobs.values() if job.result} == {None if gone else "{}"}
