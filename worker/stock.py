@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import deque
+from typing import Annotated
+
+from pydantic import BaseModel, Field, ValidationError
 
 from darkroom.aws.queue import BATCH, Received
+from darkroom.record.messages import MAX_COST
 from worker.lease import Stage
 
 LEAST_COST = 0.02
@@ -80,10 +83,13 @@ class Stock:
         return sum(self._recent) / len(self._recent) if self._recent else self._expected
 
 
+class _Estimate(BaseModel):
+    cost: Annotated[float, Field(gt=0, le=MAX_COST, allow_inf_nan=False)]
+
+
 def _cost(body: str) -> float | None:
-    """The estimate in a message, at least LEAST_COST. None if it has none, like notifications of S3."""
+    """The estimate in a message, at least LEAST_COST. None if it has none, like notifications of S3, or a false one."""
     try:
-        cost = float(json.loads(body)["cost"])
-    except (ValueError, KeyError, TypeError):
+        return max(_Estimate.model_validate_json(body).cost, LEAST_COST)
+    except ValidationError:
         return None
-    return max(cost, LEAST_COST) if 0 < cost < float("inf") else None

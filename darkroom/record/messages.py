@@ -26,6 +26,9 @@ from darkroom.record.photo import PhotoRecord
 
 VERSION = 1
 
+MAX_COST = 3600.0
+"""Seconds. An order that is estimated to take longer has this estimate."""
+
 LONGEST_DELAY = 900
 """Seconds: SQS's longest DelaySeconds. A message that is due later is received early, and sent again."""
 
@@ -49,7 +52,13 @@ class OrderMessage(Message):
     owner: Owner
     order: Id
     jobs: list[Id] = Field(min_length=1, max_length=MAX_JOBS)
-    cost: float = Field(0, ge=0, description="estimated seconds of one reference core (darkroom/plan/estimate.py)")
+    cost: float = Field(
+        0,
+        ge=0,
+        le=MAX_COST,
+        allow_inf_nan=False,
+        description="estimated seconds of one reference core (darkroom/plan/estimate.py)",
+    )
     priority: int = Field(0, ge=0, le=9)
     trace: str = Field("", max_length=64, description="id of the request that caused it, for log lines")
     generation: int = Field(ge=1, description="of the photo when the message was sent")
@@ -133,7 +142,7 @@ def _cost(photo: PhotoRecord, jobs: Iterable[JobRecord]) -> float:
     if original is None:
         return 0
     stored = StoredPhoto(original.format, original.width, original.height, original.size)
-    return round(order_seconds(stored, (job.spec for job in jobs)), 4)
+    return round(min(MAX_COST, order_seconds(stored, (job.spec for job in jobs))), 4)
 
 
 class _Envelope(BaseModel):

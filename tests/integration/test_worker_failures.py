@@ -7,6 +7,8 @@ import os
 import signal
 from typing import Any
 
+import pytest
+
 from darkroom.record.ids import new_id
 from tests.support import faulty
 from tests.support.faulty import Fault
@@ -40,19 +42,22 @@ class TestFailures:
         assert error.code == "original_missing"
         assert "missing" in error.detail
 
+    @pytest.mark.parametrize(
+        "body", ["what is this?", "[" * 100_000, '{"v": 1, "cost": ' + "9" * 400 + "}"], ids=str.__len__
+    )
     def test_an_undecodable_body_is_buried_with_the_reason_and_the_worker_lives(
-        self, stack: Stack, picture: bytes
+        self, stack: Stack, picture: bytes, body: str
     ) -> None:
-        stack.services.photos.send("what is this?", group="x", deduplication_id=new_id())
+        stack.services.photos.send(body, group="x", deduplication_id=new_id())
         worker = stack.worker()
         photo = stack.submit(picture, RESIZE)
         assert stack.wait_for(photo).status == "succeeded"
         stack.wait_until_empty()
         clients, dlq = stack.services.clients, stack.services.photos.dead_letters
         dead, *_ = clients.sqs.receive_message(QueueUrl=dlq.url, MessageAttributeNames=["All"])["Messages"]
-        assert dead["Body"] == "what is this?"
+        assert dead["Body"] == body
         assert dead["MessageAttributes"]["code"]["StringValue"] == "undecodable_message"
-        assert "Invalid JSON" in dead["MessageAttributes"]["reason"]["StringValue"]
+        assert dead["MessageAttributes"]["reason"]["StringValue"].startswith("not a Darkroom message: ")
         assert worker.process.poll() is None
 
     def test_a_body_of_a_later_version_is_given_back_and_not_buried(self, stack: Stack, picture: bytes) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import threading
 
+import pytest
+
 from darkroom.aws.queue import Received
 from worker.stock import Stock
 
@@ -88,6 +90,31 @@ def test_a_message_without_an_estimate_counts_as_the_mean_of_the_others() -> Non
     names = hold(stock, *[None] * 6)
     stock.set_stage(names[0], "in a child")
     assert room(stock) == 5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "what is this?",
+        "[]",
+        "[" * 200_000,
+        '{"cost": -1}',
+        '{"cost": 1e308}',
+        '{"cost": Infinity}',
+        '{"cost": "much"}',
+        f'{{"cost": {"9" * 400}}}',
+    ],
+    ids=lambda body: body[:20],
+)
+def test_a_message_with_an_impossible_estimate_counts_as_the_mean_of_the_others(body: str) -> None:
+    stock = Stock(children=1, seconds=3)
+    hold(stock, 0.5, 0.5)
+    for number in range(2):
+        stock.add(Received(id=str(number), receipt_handle=str(number), body=body, group=None, receives=1))
+    assert room(stock) == 0
+    for number in range(2):
+        stock.remove(str(number))
+    assert room(stock) == 4
 
 
 def test_a_poller_waits_until_there_is_room() -> None:
