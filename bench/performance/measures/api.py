@@ -60,10 +60,14 @@ Send = Callable[[http.client.HTTPConnection], None]
 
 
 def _interleave(servers: Mapping[str, tuple[int, int]], send: Send, rounds: int) -> dict[str, list[float]]:
-    """CPU seconds of one upload, for each server and round. `servers`: name -> port and session."""
+    """CPU seconds of one upload, for each server and round. `servers`: name -> port and session. Each round begins with
+    another server."""
     cpu: dict[str, list[float]] = {name: [] for name in servers}
+    names = list(servers)
     for turn in range(-1, rounds):  # the first one only warms up
-        for name, (port, session) in servers.items():
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            port, session = servers[name]
             connection = http.client.HTTPConnection(HOST, port, timeout=PATIENCE)
             before = session_cpu(session)
             for _ in range(UPLOADS):
