@@ -65,12 +65,24 @@ def note_written(photo: PhotoRecord, item: dict[str, Any]) -> None:
 def photo_of(item: dict[str, Any]) -> PhotoRecord:
     """The photo that an item holds. Raises FutureRecord when a newer release wrote it."""
     try:
-        photo = PhotoRecord.model_validate_json(unpack(item["record"]))
-    except (ValidationError, zlib.error) as error:
+        photo = PhotoRecord.model_validate_json(text_in(item))
+    except ValidationError as error:
         # Reading a part is no way out: writing it back would drop what the newer release has added.
-        raise FutureRecord(f"the record {item['pk']} was written by a newer release") from error
+        raise _future_record(item) from error
     note_written(photo, item)
     return photo
+
+
+def text_in(item: dict[str, Any]) -> bytes:
+    """The JSON of the record that an item holds. Raises FutureRecord when it is packed in an unknown way."""
+    try:
+        return unpack(item["record"])
+    except (KeyError, TypeError, zlib.error) as error:
+        raise _future_record(item) from error
+
+
+def _future_record(item: dict[str, Any]) -> FutureRecord:
+    return FutureRecord(f"the record {item['pk']} was written by a newer release")
 
 
 def pack(record: bytes) -> bytes:

@@ -21,7 +21,7 @@ import structlog
 from darkroom.aws.clients import Clients
 from darkroom.aws.cursors import cursor_after, dead_letter_cursor, read_cursor, read_dead_letter_cursor
 from darkroom.aws.failures import aws_errors
-from darkroom.aws.items import SHARDS, item_of, key_of, note_written, photo_of, seconds_of, unpack
+from darkroom.aws.items import SHARDS, item_of, key_of, note_written, photo_of, seconds_of, text_in
 from darkroom.aws.owner_lists import DEAD_LETTERS, PHOTOS, OwnerLists
 from darkroom.errors import FutureRecord, NotFound
 from darkroom.record.clock import now
@@ -75,9 +75,12 @@ class Table:
         return photo_of(item) if item else None
 
     def text(self, photo_id: str) -> bytes:
-        """The JSON of a record, also of one that this release cannot read. Raises NotFound."""
+        """The JSON of a record, also if it has fields that this release does not know.
+
+        Raises NotFound, and FutureRecord when the JSON is packed in an unknown way.
+        """
         if item := self._item(photo_id):
-            return unpack(item["record"])
+            return text_in(item)
         raise NotFound(f"there is no photo {photo_id}")
 
     def update(

@@ -68,12 +68,25 @@ def test_default_values_are_not_stored_so_that_older_releases_can_read_the_recor
 
 
 def test_one_unreadable_record_does_not_hide_the_others(stack: Stack, picture: bytes) -> None:
-    photos = [stack.record(picture, [METADATA]) for _ in range(2)]
+    photos = [stack.record(picture, [METADATA]) for _ in range(4)]
     for photo in photos:
         stack.services.table.create(photo)
     stack.as_a_newer_release(photos[0])
+    pack_otherwise(stack, photos[1], b"not zlib")
+    pack_otherwise(stack, photos[2], {"id": "a map"})
     found, _ = stack.services.table.list_photos("default", 10)
-    assert [photo.id for photo in found] == [photos[1].id]
+    assert [photo.id for photo in found] == [photos[3].id]
+
+
+def pack_otherwise(stack: Stack, photo: PhotoRecord, packed: Any) -> None:
+    """Store a record as a newer release may do it."""
+    stack.services.clients.dynamodb.update_item(
+        TableName=stack.services.settings.table,
+        Key={"pk": f"photo#{photo.id}"},
+        UpdateExpression="SET #record = :record",
+        ExpressionAttributeNames={"#record": "record"},
+        ExpressionAttributeValues={":record": packed},
+    )
 
 
 def test_concurrent_updates_are_not_lost(stack: Stack, picture: bytes) -> None:
@@ -127,6 +140,10 @@ def test_an_operator_can_read_every_record(stack: Stack, picture: bytes, monkeyp
     assert shown.exit_code == 0, shown.stderr
     assert json.loads(shown.stdout)["colour"] == "blue"
     assert '"reference": "caf\u00e9"' in shown.stdout
+    pack_otherwise(stack, photo, b"not zlib")
+    packed = run("record", photo.id)
+    assert (packed.exit_code, packed.stdout) == (1, "")
+    assert "written by a newer release" in packed.stderr
     unknown = run("record", new_id())
     assert (unknown.exit_code, unknown.stdout) == (1, "")
     assert "Error: there is no photo" in unknown.stderr

@@ -185,8 +185,10 @@ def test_specs_are_stored_with_their_defaults_and_nothing_else_is():
 
 
 @pytest.mark.parametrize(
-    "packed", [pack(b'{"colour":"blue"}'), pack(b"no JSON"), b"not zlib"], ids=["field", "text", "compression"]
+    "packed",
+    [pack(b'{"colour":"blue"}'), pack(b"no JSON"), b"not zlib", {"id": "a map"}],
+    ids=["field", "text", "compression", "type"],
 )
-def test_a_record_of_a_newer_release_is_refused(packed: bytes) -> None:
+def test_a_record_of_a_newer_release_is_refused(packed: Any) -> None:
     with pytest.raises(FutureRecord, match="written by a newer release"):
         photo_of(written(photo()) | {"record": packed})
