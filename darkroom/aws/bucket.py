@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,13 +77,18 @@ class Bucket:
                     raise WrongHash(f"storing {key} failed: S3 got bytes with another SHA-256", certain=True) from error
                 raise
 
-    def fetch(self, key: str, target: Path) -> None:
-        """Copy an object into a file. Raises NotFound when there is none."""
+    def fetch(self, key: str, target: Path, check: Callable[[], None]) -> None:
+        """Copy an object into a file. Calls `check` before each CHUNK; its error ends the copying.
+
+        Raises NotFound when there is no such object.
+        """
         with aws_errors(f"fetching {key}"), _not_found(key), target.open("wb") as file:
-            # The body checks its length, and raises when the connection ends early.
-            shutil.copyfileobj(
-                self._s3.get_object(Bucket=self._name, Key=key, **self._checked_get)["Body"], file, CHUNK
-            )
+            body = self._s3.get_object(Bucket=self._name, Key=key, **self._checked_get)["Body"]
+            with closing(body):
+                # The body checks its length, and raises when the connection ends early.
+                for chunk in body.iter_chunks(CHUNK):
+                    check()
+                    file.write(chunk)
 
     def read(self, key: str) -> bytes:
         """An object's whole content; for small ones. Raises NotFound when there is none."""

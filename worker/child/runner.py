@@ -152,6 +152,13 @@ class PhotoProcessor:
         if self._shared.interrupted:
             raise Interrupted
 
+    def check_begin(self) -> None:
+        """Raises what `check` raises, and Interrupted when the worker has begun to stop: for orders that are not
+        claimed."""
+        self.check()
+        if self._shared.draining:
+            raise Interrupted
+
     def files(self) -> AbstractContextManager[Path]:
         """An empty folder for the files of one photo; it is removed afterwards. Raises OSError."""
         return self._workspace.files()
@@ -167,7 +174,7 @@ class PhotoProcessor:
     def claim_permit(self) -> Iterator[None]:
         """Wait until the order may be claimed, because a child is free or soon will be. Raises what `check` raises, and
         Interrupted when the worker has begun to stop."""
-        permit = self._shared.claim_permits.take(self._check_begin)
+        permit = self._shared.claim_permits.take(self.check_begin)
         try:
             yield
         finally:
@@ -213,11 +220,6 @@ class PhotoProcessor:
     def _set_stage(self, stage: Stage) -> None:
         if self._lease:
             self._lease.on_stage(stage)
-
-    def _check_begin(self) -> None:
-        self.check()
-        if self._shared.draining:
-            raise Interrupted
 
     # --- work in the child --------------------------------------------------------------------------------------
 

@@ -121,7 +121,7 @@ class OrderHandler:
         processor = attempt.processor
         with processor.files() as directory, ExitStack() as before_child:
             path = directory / "original"
-            download = before_child.enter_context(self._downloads.begin(photo, path, beside=processor.child_is_free))
+            download = before_child.enter_context(self._downloads.begin(photo, path, processor))
             before_child.enter_context(processor.claim_permit())
             photo, claim = self._claim(photo, attempt)
             if not claim.jobs:
@@ -130,7 +130,7 @@ class OrderHandler:
             with Publication(self._services, photo, claim, processor.check, self._transfers) as publication:
                 try:
                     if fetched != photo.original or fetched is None:
-                        self._downloads.fetch(photo, claim.order, path)
+                        self._downloads.fetch(photo, claim.order, path, processor.check)
                 except (OriginalMissing, UploadNotCompleted) as error:
                     publication.fail(claim.jobs, error)
                     return publication.photo
