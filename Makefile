@@ -75,7 +75,7 @@ chaos: $(READY) ## 500 photos while workers are killed every 2 s (ARGS='--photos
 scale: $(READY) ## capacity and cost: docs/scale.md anew (ARGS=measure, ARGS=calibrate: from new measurements)
 	@$(BIN)/python -m bench.scale $(or $(ARGS),report)
 
-bench: $(READY) ## what an order, an upload and a request cost, beside peers: docs/performance.md (ARGS='worker --photos s7')
+bench: $(READY) ## what an order, an upload and a request cost, beside peers: docs/performance.md (ARGS=worker)
 	@$(BIN)/python -m bench.performance --json docs/performance/measured.json $(ARGS)
 	@$(BIN)/python -m bench.performance.write_document
 

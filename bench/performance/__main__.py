@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ def main(
 ) -> None:
     if with_peers and not peers.installed():
         raise click.ClickException("the peers are not installed: make bench-peers")
+    if file and photos:
+        _refuse_to_mix(file, measures or tuple(MEASURES))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the processes of a measure are stopped
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as directory:
@@ -68,6 +71,16 @@ def main(
             if file:
                 _keep(file, {name: found[name]})
     click.echo("\n".join(["", "## Goals", "", *goals.lines(found)]))
+
+
+def _refuse_to_mix(file: Path, measures: Iterable[str]) -> None:
+    """A run of some photos would replace the figures of all photos, or mix figures of two runs."""
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    if again := [name for name in measures if name in kept]:
+        raise click.ClickException(
+            f"{file} holds figures of {', '.join(again)}, and figures of some photos would replace those of all: leave "
+            "out --photos, leave out --json, or give --json a new file"
+        )
 
 
 def _keep(file: Path, found: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from bench.performance.spread import Spread
 from bench.performance.tables import head, line
 
 Found = Mapping[str, Any]
-"""Measure -> what it found. A goal is left out when its measure or its peer is missing."""
+"""Measure -> what it found. Without its measure, its photo or its peer, a goal is not measured."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,14 @@ class Goal:
     form: str = ".2f"
     most: bool = True
 
-    def row(self, found: Found) -> str | None:
+    def row(self, found: Found) -> str:
+        limit = f"{'<=' if self.most else '>='} {self.limit:{self.form}}"
         value = self.value(found)
         if value is None:
-            return None
+            return line(self.what, limit, "not measured", "-")
         middle = value.median if isinstance(value, Spread) else value
         reached = middle <= self.limit if self.most else middle >= self.limit
-        sign = "<=" if self.most else ">="
-        return line(
-            self.what, f"{sign} {self.limit:{self.form}}", f"{value:{self.form}}", "yes" if reached else "**no**"
-        )
+        return line(self.what, limit, f"{value:{self.form}}", "yes" if reached else "**no**")
 
 
 def _cpu_ratio(measure: str, what: str, ours: str, other: str) -> Callable[[Found], Spread | None]:
@@ -125,11 +123,5 @@ GOALS = (
 
 
 def lines(found: Found) -> list[str]:
-    """A table of the goals that were measured."""
-    return [*head("what", "goal", "measured (range)", "reached"), *_rows(found)]
-
-
-def _rows(found: Found) -> Iterator[str]:
-    for goal in GOALS:
-        if row := goal.row(found):
-            yield row
+    """A table of all goals, also of those that were not measured."""
+    return [*head("what", "goal", "measured (range)", "reached"), *(goal.row(found) for goal in GOALS)]

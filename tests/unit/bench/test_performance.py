@@ -8,9 +8,11 @@ import re
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from bench.performance import goals, write_document
+from bench.performance.__main__ import main
 from bench.performance.contenders import CannotDoIt
 from bench.performance.fidelity import LUMA, References, psnr, ssim
 from bench.performance.inputs import SOURCES, Photo, find
@@ -82,13 +84,34 @@ def test_contenders_take_turns_and_one_that_cannot_do_it_has_no_values(tmp_path)
 @pytest.mark.parametrize(("ours", "reached"), [(0.79, "yes"), (0.81, "**no**")])
 def test_a_goal_is_reached_when_the_median_is_within_its_limit(ours, reached):
     found = {"worker": {"cpu": {"s7 mixed": {OURS: [ours, 0.1, 2.0], "bare Pillow": [1.0, 1.0, 1.0]}}}}
-    (row,) = goals.lines(found)[2:]
+    (row,) = measured_goals(found)
     assert row.endswith(f"| {reached} |")
 
 
-def test_a_goal_of_a_missing_peer_is_left_out():
+def measured_goals(found):
+    return [row for row in goals.lines(found)[2:] if "not measured" not in row]
+
+
+@pytest.mark.parametrize("found", [{}, {"worker": {"cpu": {"s7 mixed": {OURS: [1.0], "pyvips": []}}}}])
+def test_a_goal_that_was_not_measured_is_listed_as_such(found):
+    rows = goals.lines(found)[2:]
+    assert len(rows) == len(goals.GOALS)
+    assert all(row.endswith("| not measured | - |") for row in rows)
+
+
+def test_a_goal_of_a_missing_peer_is_not_measured():
     found = {"worker": {"cpu": {"s7 mixed": {OURS: [1.0], "pyvips": [], "bare Pillow": [2.0]}}}}
-    assert [row.split(" | ")[0] for row in goals.lines(found)[2:]] == ["| worker CPU for an order, S7 / bare Pillow"]
+    assert [row.split(" | ")[0] for row in measured_goals(found)] == ["| worker CPU for an order, S7 / bare Pillow"]
+
+
+def test_a_run_of_some_photos_replaces_no_figures_of_all(tmp_path):
+    """It would leave the goals of the other photos without figures."""
+    file = tmp_path / "measured.json"
+    file.write_text(before := '{"worker": {"cpu": {"s7 mixed": {}, "oppo mixed": {}}}}')
+    done = CliRunner().invoke(main, ["worker", "--photos", "s7", "--json", str(file)])
+    assert done.exit_code == 1
+    assert "leave out --photos" in done.output
+    assert file.read_text() == before
 
 
 def test_a_photo_that_the_folder_lacks_is_made_with_the_same_size(tmp_path):
