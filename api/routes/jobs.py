@@ -178,7 +178,8 @@ def get_result(path: JobPath) -> Response:
     bucket = ctx.services.bucket
     if result.content is not None:
         return _result_itself(result, result.content.encode())
-    if not bucket.exists(result.key):  # the bucket's lifecycle may remove results before the record expires
+    # The bucket's lifecycle may remove results before the record expires.
+    if result.key is None or not bucket.exists(result.key):
         raise NotFound("the result has expired")
     if JOB_TYPES[job.spec.type].inline:
         return _result_itself(result, bucket.read(result.key))

@@ -97,7 +97,7 @@ def _make_clients(session: boto3.Session, settings: Settings) -> Clients:
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         max_pool_connections=CONNECTIONS,
         tcp_keepalive=True,
-        parameter_validation=False,  # AWS validates too, and the tests make every call
+        parameter_validation=False,  # AWS validates too, and the tests make every call (but see _refuse_empty_key)
     )
     # No checksums and hashes of whole files by default: Bucket sends the SHA-256 that is known, and S3 compares. Links
     # must not have any, because a browser that opens a link sends no checksum headers.
@@ -123,7 +123,15 @@ def _make_clients(session: boto3.Session, settings: Settings) -> Clients:
     )
     for client in (clients.s3, clients.sqs, clients.sqs_poll, clients.dynamodb, clients.cloudformation):
         check_answers(client)
+    for client in (clients.s3, clients.s3_public):
+        client.meta.events.register("provide-client-params.s3", _refuse_empty_key)
     use_plain_values(clients.dynamodb)
     # With `Expect: 100-continue` each PUT would wait for S3 before it sends its body.
     clients.s3.meta.events.unregister("before-call.s3", add_expect_header)
     return clients
+
+
+def _refuse_empty_key(params: dict[str, Any], **_: Any) -> None:
+    """Raise ValueError for an object without a key: S3 would take the call for one on the whole bucket."""
+    if "Key" in params and not params["Key"]:
+        raise ValueError("the key of an object in S3 is empty")

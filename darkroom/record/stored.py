@@ -45,10 +45,10 @@ class Original(Stored):
 class Result(Stored):
     """A file that a job made, and how. Sizes in bytes and pixels, times in seconds.
 
-    `key`: its object in the bucket; empty if the record itself holds the file, as the text `content`.
+    `key`: its object in the bucket; None if the record itself holds the file, as the text `content`.
     """
 
-    key: str = ""
+    key: str | None = None
     content: str | None = None
     filename: str
     content_type: str

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import http.server
+import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from darkroom.aws.bucket import Bucket
 from darkroom.aws.clients import Clients, make_clients
 from darkroom.aws.failures import aws_errors, error_code
 from darkroom.errors import SettingsError, Unavailable
@@ -149,3 +152,18 @@ def test_links_are_signed_for_the_public_host(credentials: None) -> None:
     assert link.startswith("https://s3.example.com/photos/results/x?")
     assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in link
     assert "X-Amz-SignedHeaders=host&" in link
+
+
+@pytest.mark.parametrize("key", ["", None])
+def test_an_empty_key_is_an_error_of_ours_and_nothing_is_sent(credentials: None, key: Any) -> None:
+    """Without its key the path of an object is the path of the bucket."""
+    bucket = Bucket(Settings(), make_clients(Settings()))
+    calls: list[Callable[[], object]] = [
+        lambda: bucket.exists(key),
+        lambda: bucket.read(key),
+        lambda: bucket.link(key, "a.jpg", "image/jpeg"),
+        lambda: bucket.put(key, io.BytesIO(b"x"), "image/jpeg", "00" * 32, lambda: None),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="the key of an object in S3 is empty"):
+            call()

@@ -121,7 +121,7 @@ class Publication:
 
     def _store(self, job_id: str, file: ProducedFile) -> Result | ChildDied:
         started = time.monotonic()
-        key = ""
+        key = None
         try:
             content = self._content_for_the_record(job_id, file)
             if content is None:

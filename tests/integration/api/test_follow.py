@@ -39,7 +39,7 @@ def succeed(result: dict[str, Any] | None = None) -> Any:
 WRITTEN = '{"place": "Zürich → Rome 📷"}\n'.encode()
 
 IN_THE_RECORD = {
-    "key": "",
+    "key": None,
     "content": WRITTEN.decode(),
     "filename": "photo.json",
     "content_type": "application/json",

@@ -80,7 +80,7 @@ def test_a_small_result_is_in_the_record_only(tmp_path: Path, data: bytes) -> No
     services = FakeServices(photo(METADATA))
     (result,) = publish(services, tmp_path, data)
     assert result.content is not None
-    assert (result.content.encode(), result.key, result.size) == (data, "", len(data))
+    assert (result.content.encode(), result.key, result.size) == (data, None, len(data))
     assert services.objects == {}
 
 
