@@ -35,7 +35,7 @@ from darkroom.plan.graph import (
     StoredPhoto,
     Turn,
 )
-from darkroom.plan.overview import overview_size
+from darkroom.plan.overview import overview_scale, overview_size
 from darkroom.plan.recipes import FilterStep, Recipe, ResizeStep, recipe_of
 
 REUSE = 2
@@ -84,6 +84,9 @@ class _Planner:
         self._positions: dict[tuple[Operation, tuple[int, ...], Size], int] = {}
         self._sources: list[_Source] = []
         """The decoded photo, and results that a resize can begin with."""
+        self._overview_of_crops: int | None = None
+        """The overview of crops by content. It is made of the decoded photo and not of another job's result, so that
+        the part that they keep does not depend on the other jobs. It is made first: the photo can then be freed."""
         self._encoded: dict[tuple[int, Output], str] = {}
         """A picture and an output -> the first job that asks for them."""
 
@@ -96,6 +99,8 @@ class _Planner:
         decode = self._add(Decode(scale), (), decoded, work)
         placement = Placement(self._upright, photo.orientation, (stored[0] / scale, stored[1] / scale))
         self._sources.append(_Source(decode, placement, not self._needs_colours()))
+        if any(recipe.first_resize and recipe.first_resize.strategy for recipe in self._recipes):
+            self._overview_of_crops = self._overview_of(self._in_blocks(self._sources[0], scale))
         if any(self._reads_full_size(recipe) for recipe in self._recipes):
             self._sources = [self._finished(self._sources[0])]
         for recipe in sorted(self._recipes, key=self._rank):
@@ -211,7 +216,27 @@ class _Planner:
 
     def _overview(self) -> int:
         """The small copy of the whole photo, from the smallest picture that is large enough."""
+        if self._overview_of_crops is not None:
+            return self._overview_of_crops
         return self._overview_of(self._source(overview_size(self._upright), "box"))
+
+    def _in_blocks(self, decoded: _Source, scale: int) -> _Source:
+        """The decoded photo in nearly the same pixels at whatever scale it was decoded.
+
+        libjpeg makes a JPEG smaller by averaging blocks of pixels. Here the rest of these blocks is averaged, up to the
+        largest ones that an overview may be made from. Columns and rows that fill no block are left out.
+        """
+        if self._photo.format != "jpeg":
+            return decoded  # always at full size
+        largest = overview_scale(self._upright)
+        blocks = self._photo.width // largest, self._photo.height // largest
+        node = decoded.node
+        if scale < largest:
+            side = largest // scale
+            box = 0.0, 0.0, float(blocks[0] * side), float(blocks[1] * side)
+            work = {"resize from": megapixels(self._nodes[node].size), "resize to": megapixels(blocks)}
+            node = self._add(Resample("box", box, "overview"), (node,), blocks, work)
+        return _Source(node, Placement(self._upright, self._photo.orientation, blocks), decoded.srgb)
 
     def _overview_of(self, source: _Source) -> int:
         placement = source.placement

@@ -10,11 +10,9 @@ from darkroom.jobs.job_types import Job, PictureJob, steps_of
 from darkroom.jobs.output import OUTPUT_FORMATS, Output
 from darkroom.jobs.sizes import Size, Sizes, sizes_of
 from darkroom.jobs.steps import STEPS, Filter, Resize, StepSpec
+from darkroom.plan.geometry import GRAVITY
 
 S = TypeVar("S", bound=StepSpec)
-
-STRATEGIES = ("entropy", "attention")
-"""The positions whose part of the photo is chosen by its content."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,9 @@ class ResizeStep:
 
     @property
     def strategy(self) -> str | None:
+        """The position if it is one that looks at the photo's content: `entropy` or `attention`."""
         position = self.spec.position
-        return position if self.cuts and isinstance(position, str) and position in STRATEGIES else None
+        return position if self.cuts and isinstance(position, str) and position not in GRAVITY else None
 
 
 @dataclass(frozen=True)

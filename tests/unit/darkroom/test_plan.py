@@ -182,14 +182,48 @@ class TestWhatIsShared:
         plan = planned(StoredPhoto("png", 1000, 1000), width(2000), width(900))
         assert "0 > resize 900x900" in drawn(plan)
 
-    def test_the_overview_is_shared_and_comes_from_the_smallest_result(self) -> None:
+    def test_the_overview_of_dominant_colours_comes_from_the_smallest_result(self) -> None:
+        plan = planned(PNG, width(800), {"type": "metadata"})
+        assert drawn(plan)[3:] == ["1 > overview 128x96", "3 > metadata 128x96"]
+
+    def test_the_overview_of_a_crop_comes_from_the_decoded_photo_and_is_shared(self) -> None:
         plan = planned(PNG, width(800), width(90, height=90, position="entropy"), {"type": "metadata"})
-        assert drawn(plan)[3:] == [
-            "1 > overview 128x96",
-            "1,3 > resize 90x90",
+        assert drawn(plan) == [
+            " > decode 4000x3000",
+            "0 > overview 128x96",
+            "0 > resize 800x600",
+            "2 > encode 800x600",
+            "2,1 > resize 90x90",
             "4 > encode 90x90",
-            "3 > metadata 128x96",
+            "1 > metadata 128x96",
         ]
+
+    @pytest.mark.parametrize(
+        ("others", "overview"),
+        [
+            ([], ["0 > overview 128x96"]),
+            ([width(1600)], ["0 > overview 504x378", "1 > overview 128x96"]),
+            ([width(1600), width(320)], ["0 > overview 504x378", "1 > overview 128x96"]),
+            ([SEPIA], ["0 > overview 504x378", "1 > overview 128x96"]),
+        ],
+    )
+    def test_the_overview_of_a_crop_is_made_of_the_same_blocks_in_any_company(
+        self, others: list[dict[str, Any]], overview: list[str]
+    ) -> None:
+        photo = StoredPhoto("jpeg", 4033, 3025)
+        plan = planned(photo, width(90, height=30, position="attention"), *others)
+        assert [line for line in drawn(plan) if "overview" in line] == overview
+        boxes = [node.operation.box for node in plan.nodes if getattr(node.operation, "label", "") == "overview"]
+        blocks_of_8_pixels = (504 * 8 / plan.scale, 378 * 8 / plan.scale)
+        assert boxes[0] == (0, 0, *blocks_of_8_pixels)
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_a_job_of_full_size_does_not_change_the_overview_of_a_crop(self, orientation: int) -> None:
+        crop = width(90, height=30, position="attention")
+        photo = StoredPhoto("webp", 1200, 33, orientation=orientation)
+        alone, together = planned(photo, crop), planned(photo, crop, SEPIA)
+        assert drawn(together)[1:2] == drawn(alone)[1:2]
+        assert together.nodes[1].operation == alone.nodes[1].operation
 
 
 class TestStepsThatChangeNothing:

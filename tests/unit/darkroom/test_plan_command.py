@@ -42,6 +42,11 @@ def test_a_plan_is_drawn_as_a_tree() -> None:
     plan = make_plan(StoredPhoto("jpeg", 4000, 6000, orientation=5, colour_space="RGB"), jobs, 10**8)
     assert [(words, size) for words, size, _ in drawn(plan)] == [
         ("decode at 1/2", "2000x3000"),
+        ("├─ overview (box)", "500x750"),
+        ("│  └─ overview (box)", "85x128"),
+        ("│     └─ turn (orientation 5)", "128x85"),
+        ("│        └─ convert to sRGB", "128x85"),
+        ("│           └─ metadata -> e", "128x85"),
         ("└─ resize (lanczos3)", "1067x1600"),
         ("   └─ turn (orientation 5)", "1600x1067"),
         ("      └─ convert to sRGB", "1600x1067"),
@@ -51,8 +56,6 @@ def test_a_plan_is_drawn_as_a_tree() -> None:
         ("         ├─ resize (lanczos3)", "100x67"),
         ("         │  └─ pad with #ff0000", "100x100"),
         ("         │     └─ encode jpeg -> c", "100x100"),
-        ("         ├─ overview (box)", "128x85"),
-        ("         │  └─ metadata -> e", "128x85"),
         ("         └─ resize a part, by attention (lanczos3)", "100x100"),
         ("            └─ encode jpeg -> b", "100x100"),
     ]

@@ -235,6 +235,41 @@ def test_strategies_choose_the_part_that_they_choose_in_the_plain_photo(
         assert planned == pytest.approx(expected, abs=1.5)  # pixels of the overview
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("kind", ["jpeg", "turned jpeg", "webp"])
+def test_a_crop_of_two_nearly_equal_subjects_does_not_depend_on_the_other_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, strategy: str
+) -> None:
+    """Their scores differ by less than the pixels of the overview do from one scale of decoding to another."""
+    chosen: list[tuple[float, float]] = []
+
+    def noted(overview: Image.Image, width: float, height: float) -> tuple[float, float]:
+        chosen.append(STRATEGIES[strategy](overview, width, height))
+        return chosen[-1]
+
+    monkeypatch.setattr(resize, "STRATEGIES", {strategy: noted})
+    original = tmp_path / "original"
+    options: dict[str, Any] = {"exif": orientation(6)} if kind == "turned jpeg" else {}
+    two_subjects().save(original, "WEBP" if kind == "webp" else "JPEG", **options)
+    size = {"width": 72, "height": 30} if kind == "turned jpeg" else {"width": 30, "height": 72}
+    crop = {"type": "resize", "position": strategy, **size}
+    larger, smaller = {"type": "resize", "width": 450}, {"type": "resize", "width": 180}
+    for others in ([], [larger], [larger, smaller], [smaller], [{"type": "filter", "filter": "sepia"}]):
+        pictures(original, [crop, *others])
+    assert chosen == [pytest.approx(chosen[0], abs=0.02)] * 5
+
+
+def two_subjects() -> Image.Image:
+    """The same noise at two places of a plain picture, in one of them with slightly less contrast."""
+    picture = Image.new("RGB", (1203, 801), (150, 160, 170))
+    rng = random.Random(1)
+    coarse = Image.frombytes("RGB", (50, 90), rng.randbytes(50 * 90 * 3))
+    noise = coarse.resize((250, 450), Image.Resampling.BICUBIC)
+    picture.paste(noise, (151, 167))
+    picture.paste(noise.point([128 + (level - 128) * 0.998 for level in range(256)] * 3), (700, 167))
+    return picture
+
+
 def test_the_tolerance_notices_a_shift() -> None:
     small = scene().resize((180, 135), Image.Resampling.LANCZOS)
     shifted = scene().resize((180, 135), Image.Resampling.LANCZOS, box=(1.7, 0, 621, 467))
