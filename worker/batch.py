@@ -59,7 +59,6 @@ class BatchWorker:
         self._rules = IngestRules.read(settings)
         secret = settings.webhook_secret
         self._sender = WebhookSender(services, secret, threading.Event()) if secret else None
-        self._transfers = ThreadPoolExecutor(TRANSFERS, "transfer")
         self._capped = False
         self._batches: dict[str, Callable[[Sequence[Received], float], list[str]]] = {
             **{queue.name: partial(self._process, queue) for queue in (services.photos, services.ingest)},
@@ -82,17 +81,21 @@ class BatchWorker:
     def _process(self, queue: WorkQueue, messages: Sequence[Received], deadline: float) -> list[str]:
         limit = self._time_limit(deadline - time.monotonic())
         settings = self._settings.model_copy(update={"time_limit": limit})
-        # New ones for each batch: an interrupt lasts for good, and Lambda must not freeze a child.
+        # New ones for each batch: an interrupt lasts for good, and Lambda must not freeze a child or a thread.
         processors = PhotoProcessors(settings, children=1)
         services = replace(self._services, settings=settings)
-        handler = make_handlers(services, self._rules, processors, self._transfers)[queue]
 
         def handle(received: Received) -> Verdict:
             # The lease is never renewed: the queue hides a message for longer than a function may run.
             verdict = handler.handle(received, Lease(received, queue, clock() + deadline - time.monotonic()))
             return announce_now(verdict, received, settings)
 
-        with closing(processors), watchdog(deadline - SETTLING, processors.interrupt):
+        with (
+            ThreadPoolExecutor(TRANSFERS, "transfer") as transfers,
+            closing(processors),
+            watchdog(deadline - SETTLING, processors.interrupt),
+        ):
+            handler = make_handlers(services, self._rules, processors, transfers)[queue]
             return handle_all(queue, messages, deadline - SETTLING - TRANSFER - limit, handle, settings)
 
     def _time_limit(self, seconds: float) -> int:

@@ -10,6 +10,8 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import structlog
@@ -23,7 +25,7 @@ from worker.bootstrap import prepare
 from worker.child.process import start_fork_server
 from worker.child.sandbox import guard_this_process
 from worker.sweep.sweeper import Sweeper
-from worker.watchdog import watchdog
+from worker.watchdog import end_thread, watchdog
 
 log = structlog.get_logger()
 
@@ -43,7 +45,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     """Handle a batch of one queue. The answer (ReportBatchItemFailures) names what Lambda must not delete."""
     records = event["Records"]
     queue_name = records[0]["eventSourceARN"].rpartition(":")[2]
-    with structlog.contextvars.bound_contextvars(request=context.aws_request_id):
+    with _invocation(context):
         not_done = _worker.run(queue_name, [_received(record) for record in records], _deadline(context))
     return {"batchItemFailures": [{"itemIdentifier": message} for message in not_done]}
 
@@ -51,10 +53,20 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 def sweep(_event: object, context: LambdaContext) -> None:
     """Repair overdue records until the time is over."""
     stopping = threading.Event()
-    with structlog.contextvars.bound_contextvars(request=context.aws_request_id):
+    with _invocation(context):
         with watchdog(_deadline(context) - SETTLING, stopping.set):
             Sweeper(_services, stopping).sweep_all()
         log.info("sweep.done", finished=not stopping.is_set())
+
+
+@contextmanager
+def _invocation(context: LambdaContext) -> Iterator[None]:
+    """Lambda freezes the process after it, so it leaves no thread behind."""
+    with structlog.contextvars.bound_contextvars(request=context.aws_request_id):
+        try:
+            yield
+        finally:
+            end_thread()
 
 
 def _deadline(context: LambdaContext) -> float:

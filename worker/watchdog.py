@@ -57,16 +57,38 @@ class _Watch:
             elif self._watchdogs[0][2] is added:
                 self._changed.notify()
 
+    def end_thread(self) -> None:
+        with self._changed:
+            thread, self._thread = self._thread, None
+            self._watchdogs.clear()
+            self._changed.notify()
+        if thread:
+            thread.join()
+
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._watchdogs or self._watchdogs[0][0] > time.monotonic():
+                while self._is_this_thread and not self._is_due():
                     self._changed.wait(self._watchdogs[0][0] - time.monotonic() if self._watchdogs else None)
+                if not self._is_this_thread:
+                    return
                 _, _, due = heapq.heappop(self._watchdogs)
             try:
                 due.act()
             except Exception:
                 log.exception("watchdog.unexpected_error")
 
+    @property
+    def _is_this_thread(self) -> bool:
+        return self._thread is threading.current_thread()
+
+    def _is_due(self) -> bool:
+        return bool(self._watchdogs) and self._watchdogs[0][0] <= time.monotonic()
+
 
 _watch = _Watch()
+
+
+def end_thread() -> None:
+    """End the thread of the watchdogs, when the blocks of all have ended. The next watchdog starts it again."""
+    _watch.end_thread()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from worker.watchdog import watchdog
+from worker.watchdog import end_thread, watchdog
 
 
 def test_a_deadline_that_has_passed_acts_at_once() -> None:
@@ -58,3 +58,13 @@ def test_an_action_that_fails_does_not_stop_the_others() -> None:
         while not called:
             time.sleep(0.01)
     assert called == ["next"]
+
+
+def test_the_thread_ends_when_asked_and_the_next_watchdog_starts_it_again() -> None:
+    called: list[str] = []
+    for _ in range(2):
+        with watchdog(time.monotonic() + 3600, lambda: called.append("late")), watchdog(time.monotonic(), lambda: None):
+            assert "watchdog" in [thread.name for thread in threading.enumerate()]
+        end_thread()
+        assert "watchdog" not in [thread.name for thread in threading.enumerate()]
+    assert called == []
