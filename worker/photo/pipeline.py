@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -124,6 +125,7 @@ class PlanRun:
                     if end := self._run(position, node):
                         yield end
                 except Exception as error:  # noqa: BLE001 - a bug in one operation must not stop the others
+                    _free_pictures(error)
                     prevented = self._plan.made_from(position)
                     self._impossible |= prevented
                     yield from (JobEnd(job_id, error) for job_id in self._plan.jobs_of(prevented))
@@ -166,6 +168,13 @@ class PlanRun:
         else:  # also if the first of several equal jobs has failed
             format_, size = write(self._photo, job, image, file)
         return format_, size
+
+
+def _free_pictures(error: BaseException | None) -> None:
+    """Clear the frames of an error and its causes: their variables keep pictures alive as long as the error."""
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _encoded(photo: PhotoFacts, job: PictureJob, image: Image.Image, file: BinaryIO) -> tuple[str, Size | None]:

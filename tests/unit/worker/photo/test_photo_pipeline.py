@@ -253,6 +253,23 @@ def test_pictures_are_freed_as_soon_as_no_step_needs_them(quarters, opened, monk
     assert alive == [[False], [False, False], [False, False, False]]
 
 
+def test_the_error_of_a_job_keeps_no_picture(noise, opened, monkeypatch):
+    pictures = []
+
+    def fail(image, *_):
+        pictures.append(weakref.ref(image))
+        try:
+            raise ValueError("no encoder")
+        except ValueError as error:
+            raise RuntimeError("no result") from error
+
+    monkeypatch.setattr(pipeline, "encode", fail)
+    jobs = {"a": job(type="filter", filter="sepia"), "b": job(type="resize", width=10)}
+    ends = list(produce(opened(noise).original, jobs, {name: io.BytesIO() for name in jobs}, LIMIT))
+    assert [str(end.result) for end in ends] == ["no result", "no result"]
+    assert [reference() for reference in pictures] == [None, None]
+
+
 def test_work_that_jobs_share_counts_for_the_one_that_ends_first(quarters, opened):
     sepia = {"type": "pipeline", "steps": [{"type": "resize", "width": 30}, {"type": "filter", "filter": "sepia"}]}
     jobs = {"half": job(type="resize", width=30), "sepia": job(**sepia)}
