@@ -107,7 +107,10 @@ GOALS = (
         for photo, label, limit in (("s7", "12 MP", 80), ("mp50", "50 MP", 80), ("mp100", "100 MP", 100))
     ),
     Goal("growth of a child's memory over thousands of orders", 0.05, _of("memory", _growth), ".1%"),
-    Goal("orders a second on two free CPUs / one", 1.9, _of("overlap", overlap.speed_up), most=False),
+    Goal("orders a second on two CPUs / one, as measured: the emulator and the API run on them, too", 1.9,
+         _of("overlap", lambda one: overlap.speed_up(one, free=False)), most=False),
+    Goal("the same for two free CPUs: without the CPU seconds of the emulator and the API", 1.9,
+         _of("overlap", overlap.speed_up), most=False),
     Goal("busy share of one CPU, 30 ms added to each call of AWS", 0.95,
          _of("overlap", lambda one: overlap.busy(one["far"], 1)), ".0%", most=False),
     Goal("SQS requests for each photo, API and worker", 1.5, _requests("sqs", "api", "worker")),

@@ -64,14 +64,15 @@ MEASURES: Mapping[str, Measure] = {
     ),
     "requests": Measure(
         "Requests to AWS for each photo of a backlog",
-        "Exact counts, taken on the way to the emulator. Receives without a message and requests that do not grow "
-        "with the photos, such as the sweep's, are not among them.",
+        "Exact counts, taken on the way to the emulator. What is left out stands below the table.",
         requests.measure,
         requests.lines,
     ),
     "overlap": Measure(
         "Pixels while AWS is waited for",
-        "The API and the emulator share the last CPU, with two CPUs also with the worker.",
+        "The API and the emulator run on the last CPU, and the worker on the first one or on both. For all figures, "
+        "time ends when the last photo is completed. For two free CPUs, s seconds in which the emulator and the API "
+        "used h CPU seconds count as s - h / 2. On one CPU they take nothing from the worker, so nothing is taken off.",
         overlap.measure,
         overlap.lines,
     ),

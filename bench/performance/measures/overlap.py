@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Self
+
+import numpy as np
 
 from bench.performance.bench import Bench
 from bench.performance.cpu_time import session_cpu
@@ -24,6 +27,9 @@ TIMES = 12
 """Orders for each one of other measures: the ends of a backlog, when a CPU has no work yet or no more, count less."""
 
 MOST_ROUNDS = 3
+
+PERIOD = 0.25
+"""Seconds between two looks at the CPU time of worker and helpers."""
 
 
 def measure(bench: Bench) -> dict[str, Any]:
@@ -59,20 +65,52 @@ def _start(
 
 
 def _run(deployment: Deployment, worker: WorkerTree, photo: Photo, times: int) -> dict[str, float]:
-    """`seconds` from the moment when the worker goes on until the last photo is completed, and CPU seconds in them."""
+    """`seconds` from the moment when the worker goes on until the last photo is completed, and the CPU seconds of the
+    worker and of its helpers in exactly that time. The helpers are the emulator and the API."""
     photos = [deployment.upload(photo, ORDER) for _ in range(times)]
-    began, cpu, helpers = time.time(), worker.cpu(), _helpers_cpu(deployment)
-    worker.go_on()
-    deployment.wait_for(photos)
-    worker_cpu, helpers_cpu = worker.cpu() - cpu, _helpers_cpu(deployment) - helpers
+    with _CpuLog(deployment, worker) as log:
+        worker.go_on()
+        deployment.wait_for(photos)
     worker.halt()
-    seconds = deployment.last_completed(photos) - began
-    return {"seconds": seconds, "worker": worker_cpu, "helpers": helpers_cpu}
+    completed = deployment.last_completed(photos)
+    worker_cpu, helpers_cpu = log.used_until(completed)
+    return {"seconds": completed - log.began, "worker": worker_cpu, "helpers": helpers_cpu}
 
 
-def _helpers_cpu(deployment: Deployment) -> float:
-    """CPU seconds of the emulator and of the API, which wait for the photos."""
-    return session_cpu(deployment.emulator_session) + session_cpu(deployment.api_session)
+class _CpuLog:
+    """CPU seconds of a worker and of its helpers over time. A thread reads them while the context is open, because the
+    time at which the last photo was completed is known only later, from its event."""
+
+    def __init__(self, deployment: Deployment, worker: WorkerTree) -> None:
+        self._deployment = deployment
+        self._worker = worker
+        self._read: list[tuple[float, float, float]] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._read_often)
+
+    def __enter__(self) -> Self:
+        self._look()
+        self.began = self._read[0][0]
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._look()
+
+    def used_until(self, end: float) -> tuple[float, float]:
+        """CPU seconds of the worker and of the helpers from the beginning until `end`, in seconds since the epoch."""
+        times, worker, helpers = np.array(self._read).T
+        return float(np.interp(end, times, worker) - worker[0]), float(np.interp(end, times, helpers) - helpers[0])
+
+    def _read_often(self) -> None:
+        while not self._stop.wait(PERIOD):
+            self._look()
+
+    def _look(self) -> None:
+        sessions = self._deployment.emulator_session, self._deployment.api_session
+        self._read.append((time.time(), self._worker.cpu(), sum(map(session_cpu, sessions))))
 
 
 @contextlib.contextmanager
@@ -97,8 +135,9 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     if "2" in found["near"]:
         table += [
             "",
-            f"Orders a second on two CPUs / on one: {speed_up(found, free=False):.2f}. On two CPUs the worker gets "
-            f"what the emulator and the API leave. For each CPU that is free for it: {speed_up(found):.2f}.",
+            f"Orders a second on two CPUs / on one, as measured: {speed_up(found, free=False):.2f}. On two CPUs the "
+            "worker gets what the emulator and the API leave. For two CPUs that are free for it: "
+            f"{speed_up(found):.2f}.",
         ]
     return table
 
@@ -106,13 +145,14 @@ def lines(found: Mapping[str, Any]) -> list[str]:
 def speed_up(found: Mapping[str, Any], free: bool = True) -> Spread | None:
     """Orders a second on two CPUs / on one; None if the machine has only one.
 
-    When the worker has one CPU, the emulator and the API run on the other one. When it has both, they share them: with
-    `free`, the time that they used, h CPU seconds, is taken off: s seconds become s - h / 2.
+    With `free`, it is twice the ratio of the CPU seconds that were free for the worker. Within s seconds these are s on
+    its one CPU, on which neither the emulator nor the API runs, and 2 * s - h on two CPUs, where h are the CPU seconds
+    of the emulator and of the API. Seconds in which a CPU was idle are not taken off.
     """
     if "2" not in found["near"]:
         return None
     one = [run["seconds"] for run in found["near"]["1"]]
-    two = [run["seconds"] - (run["helpers"] / 2 if free else 0) for run in found["near"]["2"]]
+    two = [(2 * run["seconds"] - (run["helpers"] if free else 0)) / 2 for run in found["near"]["2"]]
     return Spread.of_ratios(one, two)
 
 

@@ -29,7 +29,7 @@ PER_PHOTO = {
 
 
 class Watch:
-    """The requests that go through a proxy. Receives that return no message are counted apart."""
+    """The requests that go through a proxy. Receives that return no message are counted separately."""
 
     def __init__(self, proxy: FaultProxy) -> None:
         self._proxy = proxy
@@ -62,14 +62,14 @@ def measure(bench: Bench) -> dict[str, Any]:
         with deployment.start_worker() as tree:
             deployment.wait_for([])
             tree.halt()
-            started = worker.counts()
+            started, empty = worker.counts(), worker.empty_receives
             photos = [deployment.upload(photo, ORDER) for _ in range(backlog)]
             sent = sender.counts()
             tree.go_on()
             deployment.wait_for(photos)
             deployment.last_completed(photos)
             worked = worker.counts()
-        empty = worker.empty_receives
+            empty = worker.empty_receives - empty
     pictures = sum(job["type"] != "metadata" for job in ORDERS[ORDER])
     return {
         "photos": backlog,
@@ -107,4 +107,11 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     table += ["", *head(f"operation, for {found['photos']} photos", "API", "worker")]
     for operation in sorted(found["api"] | found["worker"]):
         table.append(line(operation, *(str(found[part].get(operation, 0)) for part in ("api", "worker"))))
-    return table
+    once = ", ".join(f"{count} {name}" for name, count in found["once"].items()) or "no others"
+    return [
+        *table,
+        "",
+        "Not among them are requests of the worker that do not grow with the photos. In this run they were "
+        f"{found['empty_receives']} receives that returned no message (an idle worker makes one for each long poll and "
+        f"queue), and {once}.",
+    ]

@@ -17,6 +17,7 @@ from bench.performance.contenders import CannotDoIt
 from bench.performance.fidelity import LUMA, References, psnr, ssim
 from bench.performance.inputs import SOURCES, Photo, find
 from bench.performance.lineup import OURS
+from bench.performance.measures import overlap, requests
 from bench.performance.orders import ORDERS
 from bench.performance.registry import MEASURES
 from bench.performance.rounds import interleave
@@ -112,6 +113,20 @@ def test_a_run_of_some_photos_replaces_no_figures_of_all(tmp_path):
     assert done.exit_code == 1
     assert "leave out --photos" in done.output
     assert file.read_text() == before
+
+
+def test_the_ratio_for_two_free_cpus_takes_the_helpers_cpu_off_two_cpus_only():
+    """With one CPU the helpers run on the other one."""
+    one, two = {"seconds": 10.0, "helpers": 2.0}, {"seconds": 6.0, "helpers": 2.0}
+    found = {"near": {"1": [one], "2": [two]}}
+    assert overlap.speed_up(found) == Spread.of([10 / 5])
+    assert overlap.speed_up(found, free=False) == Spread.of([10 / 6])
+
+
+def test_requests_that_are_not_counted_are_shown():
+    found = {"photos": 10, "pictures": 3, "api": {}, "worker": {}, "once": {"dynamodb.Query": 4}, "empty_receives": 7}
+    assert "7 receives that returned no message" in requests.lines(found)[-1]
+    assert "4 dynamodb.Query" in requests.lines(found)[-1]
 
 
 def test_a_photo_that_the_folder_lacks_is_made_with_the_same_size(tmp_path):
