@@ -257,7 +257,8 @@ class WorkerSettings(_Group):
         ge=0,
         le=300,
         description="Seconds of work of each queue that a worker may receive ahead for each child process, by the "
-        "estimates in the messages, but always one message. 0: it receives only when a child process is idle.",
+        "estimates in the messages. However long they take, it may receive one message ahead for each child process. "
+        "0: it receives only when a child process is idle.",
     )
     poll_wait: int = Field(
         20, ge=0, le=20, description="Seconds of long polling. A stop waits until the poll in flight returns."

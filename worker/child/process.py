@@ -78,7 +78,7 @@ def try_sandbox(limits: ChildLimits) -> list[str]:
 
 class Child:
     """One child process. It is started when it is needed and replaced after `orders` questions. One photo processor
-    owns it."""
+    has it at a time."""
 
     def __init__(self, orders: int, limits: ChildLimits) -> None:
         self._orders = orders

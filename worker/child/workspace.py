@@ -1,4 +1,5 @@
-"""A slot's folder on the spool, and the open files that its child gets from it. The child itself opens no files.
+"""The folder of a photo processor on the spool, and the open files that its child gets from it. The child opens
+none itself.
 
 The worker holds a file lock in the folder. The kernel releases the lock however the worker ends, so a folder without a
 held lock is left over from a worker that died, and any worker may remove it. Workers can share a disk, and a Lambda
@@ -26,7 +27,7 @@ LOCK = "lock"
 
 
 class Workspace:
-    """One photo processor owns it."""
+    """The folder of one photo processor, which serves one message at a time."""
 
     def __init__(self, spool: Path) -> None:
         self.folder = spool / f"{PREFIX}{secrets.token_hex(8)}"

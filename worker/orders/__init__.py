@@ -1,1 +1,1 @@
-"""The work on one message of the photos queue: claim, fetch, process, store, publish."""
+"""The work on one message of the photos queue: fetch, claim, process, store, publish."""
