@@ -15,6 +15,12 @@ from darkroom import __version__
 from darkroom.record.clock import now
 from darkroom.settings import PROJECT
 
+DIRTY = "-dirty"
+"""The end of a commit from which files differed."""
+
+UNKNOWN = "unknown"
+"""The commit of a copy without git."""
+
 PACKAGES = ("pillow", "cykooz-resizer", "pillow-heif", "boto3")
 
 
@@ -41,10 +47,15 @@ def _packages() -> dict[str, str]:
 
 
 def _commit() -> str:
-    """The checkout's commit, with a mark if files differ from it."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+    """The checkout's commit, with a mark if files differ from it. Those under docs do not count: a run writes there."""
+    commit = _git("rev-parse", "--short", "HEAD").stdout.strip()
+    if not commit:
+        return UNKNOWN
+    return commit + (DIRTY if _git("diff", "--quiet", "HEAD", "--", ".", ":!docs").returncode else "")
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], cwd=PROJECT, capture_output=True, text=True, check=False)
 
 
 def _cpu_model() -> str:

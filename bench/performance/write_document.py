@@ -10,6 +10,7 @@ from typing import Any
 from bench.performance import cpu_charts, goals
 from bench.performance.inputs import SOURCES
 from bench.performance.registry import MEASURES
+from bench.performance.run_record import DIRTY, UNKNOWN
 from bench.performance.tables import head, line
 from darkroom.settings import PROJECT
 
@@ -28,9 +29,27 @@ def document(found: Mapping[str, Any]) -> str:
     """The text of docs/performance.md. `found`: measure -> its JSON."""
     sections = [_section(name, found[name]) for name in MEASURES if name in found]
     return TEMPLATE.read_text().format(
-        goals="\n".join(goals.lines(found)), measures="\n\n".join(sections), runs="\n".join(_runs(found)),
+        warnings="\n".join(_warnings(found)), goals="\n".join(goals.lines(found)),
+        measures="\n\n".join(sections), runs="\n".join(_runs(found)),
         photos="\n".join(_photos()), versions="\n".join(_versions(found)),
     )  # fmt: skip
+
+
+def _warnings(found: Mapping[str, Any]) -> list[str]:
+    """What makes the figures less trustworthy, one line each."""
+    runs = {name: one["run"] for name, one in found.items()}
+    commits = sorted({run["commit"].removesuffix(DIRTY) for run in runs.values()})
+    reasons = {
+        "Files differed from the commit when they were measured": [
+            name for name, run in runs.items() if run["commit"].endswith((DIRTY, UNKNOWN))
+        ],
+        "Measured in one round only, so without a range": [name for name, run in runs.items() if run["rounds"] == 1],
+        f"Measured with different commits ({', '.join(commits)})": list(runs) if len(commits) > 1 else [],
+        "Not measured": [name for name in MEASURES if name not in found],
+    }
+    return [
+        f"**{reason}:** {', '.join(f'`{name}`' for name in names)}.\n" for reason, names in reasons.items() if names
+    ]
 
 
 def draw(found: Mapping[str, Any], folder: Path) -> None:

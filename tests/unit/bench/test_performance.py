@@ -42,6 +42,25 @@ def test_the_document_shows_every_measure_and_both_charts():
         assert (write_document.FOLDER / chart).read_text().endswith("</svg>\n")
 
 
+@pytest.mark.parametrize(
+    ("commit", "rounds", "warning"),
+    [
+        ("1111111-dirty", 5, "**Files differed from the commit when they were measured:** `requests`."),
+        ("unknown", 5, "**Files differed from the commit when they were measured:** `requests`."),
+        ("1111111", 1, "**Measured in one round only, so without a range:** `requests`."),
+        ("2222222", 5, "**Measured with different commits (1111111, 2222222):** `memory`, `requests`."),
+    ],
+)
+def test_the_document_warns_of_figures_that_are_less_trustworthy(commit, rounds, warning):
+    found = {name: json.loads(write_document.MEASURED.read_text())[name] for name in ("memory", "requests")}
+    for one in found.values():
+        one["run"] |= {"commit": "1111111", "rounds": 5}
+    assert "**Not measured:** `worker`, `library`" in write_document.document(found)
+    assert warning not in write_document.document(found)
+    found["requests"]["run"] |= {"commit": commit, "rounds": rounds}
+    assert warning in write_document.document(found)
+
+
 @pytest.mark.parametrize("order", ORDERS)
 def test_the_orders_are_valid_jobs(order):
     assert len(jobs_adapter.validate_python(ORDERS[order])) == len(ORDERS[order])
