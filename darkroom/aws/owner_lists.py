@@ -2,11 +2,13 @@
 
 A key of an index takes 1,000 writes a second, and DynamoDB cannot split a key whose sort key only grows (Amazon
 DynamoDB Developer Guide, "Best practices for designing and using partition keys effectively"). Most lists have one
-part, which is one key, so that a page is one query. When the photos of an owner come faster than SPREAD_ABOVE, the
-lists get PARTS parts, and keep them: each new photo goes to a random part, and a page is merged from all of them.
+part, which is one key, so that a page is one query. When the photos of an owner come faster than SPREAD_ABOVE for
+RATE_TIME, the lists get PARTS parts, and keep them: each new photo goes to a random part, and a page is merged from all
+of them, with PARTS queries. So a short burst must not spread a list.
 
-The rate is measured over all processes: the table has an item pk = `owner#{owner}` that counts photos, and each process
-adds to it after every COUNTED photos. The item also says how many parts the lists have.
+The rate is measured over all processes: the table has an item pk = `owner#{owner}` that counts photos. A process adds
+COUNTED to it when an owner's next photo comes after so many. The item also says how many parts the lists have: a
+process learns it with its first count, and sends the photos before that to the first part.
 """
 
 from __future__ import annotations
@@ -45,14 +47,17 @@ PARTS = 32
 SPREAD_ABOVE = 200.0
 """Photos a second above which a list is spread: a fifth of what one part takes."""
 
-COUNTED = 50
+RATE_TIME = 60.0
+"""Seconds over which the rate is measured, at least."""
+
+COUNTED = 100
 """Photos after which a process adds to the count, so that the count is written far less often than photos are."""
 
 
 @dataclass
 class _Seen:
-    """What this process knows of an owner: its own photos since it last counted, the count of all processes as it was
-    then (None: never counted), and when that was in seconds of the monotonic clock."""
+    """What this process knows of an owner: its own photos that it has not counted, the count of all processes when the
+    measured time began (None: never counted), and when that was in seconds of the monotonic clock."""
 
     uncounted: int = 0
     total: int | None = None
@@ -71,10 +76,10 @@ class OwnerLists:
         """The part of the owner's list that a new photo goes to."""
         with self._lock:
             seen = self._owners.setdefault(owner, _Seen())
-            seen.uncounted += 1
             count = seen.parts == 1 and seen.uncounted >= COUNTED
             if count:
                 seen.uncounted = 0
+            seen.uncounted += 1
         if count:
             try:
                 self._count(owner, seen)
@@ -118,10 +123,14 @@ class OwnerLists:
                 ReturnValues="ALL_NEW",
             )["Attributes"]
         at, total, parts = time.monotonic(), int(item["photos"]), _parts(item)
-        if parts == 1 and seen.total is not None and total - seen.total > SPREAD_ABOVE * (at - seen.at):
+        seconds = at - seen.at
+        measured = seen.total is not None and seconds >= RATE_TIME
+        if parts == 1 and measured and total - (seen.total or 0) > SPREAD_ABOVE * seconds:
             parts = PARTS
             self._spread(owner)
-        seen.total, seen.at, seen.parts = total, at, parts
+        seen.parts = parts
+        if measured or seen.total is None:
+            seen.total, seen.at = total, at
 
     def _spread(self, owner: str) -> None:
         # This is written before any photo goes to another part, so that no list misses one.

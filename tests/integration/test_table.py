@@ -208,6 +208,7 @@ def test_a_list_with_many_parts_reads_as_one_list(
     """The first photos are from the time when the list had one part."""
     monkeypatch.setattr("darkroom.aws.owner_lists.COUNTED", 2)
     monkeypatch.setattr("darkroom.aws.owner_lists.SPREAD_ABOVE", 0)
+    monkeypatch.setattr("darkroom.aws.owner_lists.RATE_TIME", 0)
     table, owner = stack.services.table, f"ann-{limit}"
     photos = [stack.record(picture, [METADATA], owner=owner) for _ in range(12)]
     for photo in photos:

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from darkroom.aws.clients import Clients
-from darkroom.aws.owner_lists import COUNTED, PARTS, SPREAD_ABOVE, OwnerLists
+from darkroom.aws.owner_lists import COUNTED, PARTS, RATE_TIME, SPREAD_ABOVE, OwnerLists
 from darkroom.errors import Unavailable
 from darkroom.settings import Settings
 
@@ -60,30 +60,38 @@ def upload(processes: list[OwnerLists], clock: list[float], rate: float, seconds
 
 
 def test_an_owner_with_few_photos_has_one_part_and_costs_nothing(table: OwnerItems, clock: list[float]) -> None:
-    assert upload([process(table)], clock, rate=1, seconds=COUNTED - 1) == {0}
+    assert upload([process(table)], clock, rate=1, seconds=COUNTED) == {0}
     assert table.writes == 0
 
 
 @pytest.mark.parametrize("processes", [1, 7])
 def test_a_rate_that_one_part_takes_leaves_it_at_one(table: OwnerItems, clock: list[float], processes: int) -> None:
-    assert upload([process(table) for _ in range(processes)], clock, 0.9 * SPREAD_ABOVE, 60) == {0}
-    assert table.writes <= 0.9 * SPREAD_ABOVE * 60 / COUNTED
+    assert upload([process(table) for _ in range(processes)], clock, 0.9 * SPREAD_ABOVE, 3 * RATE_TIME) == {0}
+    assert table.writes <= 0.9 * SPREAD_ABOVE * 3 * RATE_TIME / COUNTED
+
+
+@pytest.mark.parametrize("processes", [1, 7])
+def test_a_burst_of_less_than_a_minute_leaves_it_at_one(table: OwnerItems, clock: list[float], processes: int) -> None:
+    each = [process(table) for _ in range(processes)]
+    for _ in range(3):
+        assert upload(each, clock, 10 * SPREAD_ABOVE, 4) == {0}
+        clock[0] += RATE_TIME
 
 
 @pytest.mark.parametrize("processes", [1, 7, 200])
 def test_a_higher_rate_of_all_processes_together_spreads_the_list(
     table: OwnerItems, clock: list[float], processes: int
 ) -> None:
-    """The list is spread before each process has counted for the third time."""
+    """The list is spread at the second count after the time in which the rate is measured."""
     each = [process(table) for _ in range(processes)]
-    upload(each, clock, 2 * SPREAD_ABOVE, 3 * COUNTED * processes / (2 * SPREAD_ABOVE))
+    upload(each, clock, 2 * SPREAD_ABOVE, RATE_TIME + 3 * COUNTED * processes / (2 * SPREAD_ABOVE))
     assert upload(each, clock, 2 * SPREAD_ABOVE, 20) == set(range(PARTS))
 
 
 def test_a_spread_list_stays_spread_and_is_counted_no_more(table: OwnerItems, clock: list[float]) -> None:
-    upload([process(table)], clock, 2 * SPREAD_ABOVE, 5)
+    upload([process(table)], clock, 2 * SPREAD_ABOVE, 2 * RATE_TIME)
     later = process(table)
-    upload([later], clock, 1, COUNTED)
+    upload([later], clock, 1, COUNTED + 1)
     writes = table.writes
     assert len(upload([later], clock, 1, 10 * COUNTED)) > 1
     assert table.writes == writes
@@ -91,7 +99,7 @@ def test_a_spread_list_stays_spread_and_is_counted_no_more(table: OwnerItems, cl
 
 def test_other_owners_are_not_concerned(table: OwnerItems, clock: list[float]) -> None:
     lists = process(table)
-    upload([lists], clock, 2 * SPREAD_ABOVE, 5)
+    upload([lists], clock, 2 * SPREAD_ABOVE, 2 * RATE_TIME)
     assert {lists.part_for_new("bob") for _ in range(5)} == {0}
 
 
