@@ -16,10 +16,19 @@ from bench.scale.simulated_queue import PREFETCH
 from darkroom.aws.items import SHARDS
 from darkroom.aws.queue import BATCH as QUEUE_BATCH
 from darkroom.aws.sweep_turns import GROUPS
+from darkroom.aws.table import WHOLE_INDEX
 from worker.announcer import WAIT
 
 PICTURES = 3
 """Pictures of the `web` preset. To store them and the original in S3 takes one write more than that."""
+
+INDEX_ENTRY = 80
+"""Bytes of a photo in the index `due`."""
+
+READ_UNIT = 4096
+"""Bytes that a read unit reads; two times as many if the read is eventually consistent."""
+
+MINUTES_A_MONTH = 60 * 24 * 30
 
 TEMPLATE = Path(__file__).parent / "document.md"
 KEYS = {"makespan": "all done after", "mean_wait": "mean wait", "p95_wait": "p95 of waits"}
@@ -136,7 +145,8 @@ def _answer(
         "utilization": f"{UTILIZATION:.0%}",
         "most": str(max(row.peak for row in burst if row.policy.startswith(("ECS", "KEDA")))),
         "sweeps": str(2 * SHARDS),
-        "sweep_month": f"{_sweep_dollars(world.prices):.2f}",
+        "sweep_month": f"{sweep_dollars(world.prices):.2f}",
+        "sweep_worker_month": f"{sweep_dollars_of_a_worker(world.prices):.4f}",
         "slow_events": f"{_slow_events(world):.2f}",
         "waiting_check": f"{_check_dollars(world):.2f}",
         "ten": f"{10 / world.seconds:.0f}",
@@ -160,12 +170,21 @@ def _requests(counted: Mapping[str, Any], prices: Prices) -> dict[str, float]:
     return found
 
 
-def _sweep_dollars(prices: Prices) -> float:
-    """Dollars a month for the requests of all sweeps together, at most: each query reads half a unit at least."""
-    a_month = 2 * 60 * 24 * 30
+def sweep_dollars(prices: Prices) -> float:
+    """Dollars a month for the looks of all workers together, two a minute at the whole index and at all groups.
+
+    Each has a turn, which is a write. A look at the whole index reads WHOLE_INDEX entries, and a query half a unit. Not
+    counted: more pages of a shard with much to repair, and writes of turns that another worker took first.
+    """
     table = prices.table["dynamodb"]
-    units = SHARDS * 0.5 * table["million_read_units"] + GROUPS * table["million_write_units"]
-    return float(a_month * units / MILLION)
+    whole = math.ceil(WHOLE_INDEX * INDEX_ENTRY / READ_UNIT) / 2  # eventually consistent
+    units = (whole + SHARDS * 0.5) * table["million_read_units"] + (1 + GROUPS) * table["million_write_units"]
+    return float(2 * MINUTES_A_MONTH * units / MILLION)
+
+
+def sweep_dollars_of_a_worker(prices: Prices) -> float:
+    """Dollars a month for what each worker reads each minute: the item with the turns."""
+    return float(MINUTES_A_MONTH * 0.5 * prices.table["dynamodb"]["million_read_units"] / MILLION)
 
 
 def _slow_events(world: World) -> float:

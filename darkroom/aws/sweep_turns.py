@@ -7,7 +7,7 @@ most twice in an interval. If a worker needs longer than that, another worker lo
 repair, the more workers help.
 
 While the index is small, one request reads all of it. The item says whether the index is large; then workers share the
-groups.
+groups. Only the queries do not depend on the number of workers: each worker reads the item each time it sweeps.
 """
 
 from __future__ import annotations

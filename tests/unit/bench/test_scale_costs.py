@@ -10,6 +10,7 @@ from simpy import Environment
 from bench.scale.calls import item_size
 from bench.scale.ceilings import BILLION_A_DAY, Load, find_ceilings
 from bench.scale.prices import Prices
+from bench.scale.report import sweep_dollars, sweep_dollars_of_a_worker
 from bench.scale.simulated_fleet import SimulatedFleet
 from bench.scale.simulated_queue import SimulatedQueue, SimulatedWorker
 from darkroom.aws.items import SHARDS
@@ -41,6 +42,12 @@ class TestMoney:
             {"S3 writes": 25.0, "S3 reads": 0.4, "SQS": 1.2, "DynamoDB reads": 0.1}
             | {"DynamoDB writes of records": 4.8, "DynamoDB writes of indexes": 2.4}
         )
+
+    def test_sweep_costs_match_a_calculation_by_hand(self) -> None:
+        minutes = 43_200
+        looks = 2 * minutes * ((10 + 32) * 0.1 + 9 * 0.6) / 1e6  # units of the scan and the queries, and writes
+        assert sweep_dollars(self.PRICES) == pytest.approx(looks)
+        assert sweep_dollars_of_a_worker(self.PRICES) == pytest.approx(minutes * 0.5 * 0.1 / 1e6)
 
     def test_a_worker_is_billed_for_at_least_a_minute(self) -> None:
         env = Environment()
