@@ -42,9 +42,9 @@ def item_of(photo: PhotoRecord) -> dict[str, Any]:
 def _indexed_due_at(photo: PhotoRecord, due_at: datetime) -> Decimal:
     """The time in the index `due`: when the sweep reads the record next.
 
-    It may be earlier than the record's own time, but never later. To move a key of an index costs two writes, and most
-    photos are done before their first time comes. So the index keeps a time that has not come yet; the sweep moves it
-    when it finds that the photo is not overdue.
+    It may be earlier than the record's own time, but never later, except after a failed repair (`Table.postpone`).
+    To move a key of an index costs two writes, and most photos are done before their first time comes. So the index
+    keeps a time that has not come yet; the sweep moves it when it finds that the photo is not overdue.
     """
     due, before = seconds_of(due_at), photo.indexed_due_at
     return before if before is not None and seconds_of(now()) < before < due else due
