@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from PIL import ExifTags, Image, ImageCms
+from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from darkroom.jobs.sizes import Size
@@ -22,6 +23,7 @@ from darkroom.plan.graph import StoredPhoto
 from darkroom.sniff import Sniffed, check_pixels, open_header, reading
 from worker.photo.colour import colour_space, colours_of, gray_levels, profile_name, profile_of, resizable
 from worker.photo.exif import Exif, read_exif
+from worker.photo.memory import require_memory
 
 # Load all of Pillow's readers and writers once, in the process that the children are forked from. Otherwise each child
 # would load them, and a child that is short of memory could not. darkroom/sniff.py decides which formats are opened.
@@ -120,6 +122,8 @@ class PhotoFile:
             if scale > 1:
                 image.draft(None, (image.width // scale, image.height // scale))
                 assert image.width == -(-self._size[0] // scale)  # else all boxes of the plan would be wrong
+            if isinstance(image, JpegImageFile) and image.info.get("progressive"):
+                require_memory(_memory_of_progressive(image, self._size))  # libjpeg would report a broken data stream
             image.load()
             if scale == 1:  # a HEIC header may have given another size
                 self._size = image.size
@@ -163,6 +167,20 @@ class PhotoFile:
 def turned(image: Image.Image, orientation: int) -> Image.Image:
     """Make a picture upright that has this EXIF orientation, 2 to 8."""
     return image.transpose(_UPRIGHT[orientation])
+
+
+def _memory_of_progressive(image: JpegImageFile, size: Size) -> int:
+    """Bytes that decoding a progressive JPEG of this size takes.
+
+    They are for the picture at the scale that `image` is set to, and for all coefficients of the whole photo: 64 of
+    2 bytes for each block of 8 x 8 samples, in whole groups of blocks (ITU-T T.81, A.2).
+    """
+    samplings: list[Size] = [(across, down) for _id, across, down, _table in image.layer]
+    most_across = max(1, *(across for across, _down in samplings))
+    most_down = max(1, *(down for _across, down in samplings))
+    groups = -(-size[0] // (8 * most_across)) * -(-size[1] // (8 * most_down))
+    blocks = groups * sum(across * down for across, down in samplings)
+    return blocks * 128 + image.width * image.height * (1 if image.mode == "L" else 4)
 
 
 @contextmanager

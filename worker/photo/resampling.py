@@ -9,12 +9,12 @@ and writes Pillow's pixels in place, in the calling thread alone. Pillow does wh
 from __future__ import annotations
 
 import math
-import mmap
 from dataclasses import dataclass
 
 from PIL import Image
 
 from darkroom.plan.geometry import Box
+from worker.photo.memory import require_memory
 
 try:
     import cykooz_resizer as fast  # type: ignore[import-untyped]
@@ -75,7 +75,7 @@ def _resample_fast(image: Image.Image, size: tuple[int, int], kernel: str, box: 
         resize_alg=fast.ResizeAlg.convolution(fast.FilterType[kernel]),
         crop_box=fast.CropBox(box[0], box[1], box[2] - box[0], box[3] - box[1]),
     )
-    _require_memory(_memory_of_resampling(image, size, box))
+    require_memory(_memory_of_resampling(image, size, box))  # Rust would abort the process
     try:
         fast.Resizer().resize_pil(image, result, options)  # a new one each time, because it keeps its buffers
     except BaseException as error:
@@ -97,11 +97,3 @@ def _memory_of_resampling(image: Image.Image, size: tuple[int, int], box: Box) -
     premultiplied = image.width * image.height if image.mode == "RGBA" else 0
     weights = 128 * (max(image.width, size[0]) + max(image.height, size[1]))
     return (columns * size[1] + premultiplied) * FAST_MODES[image.mode] + weights
-
-
-def _require_memory(size: int) -> None:
-    """Raise MemoryError if this process cannot have so many bytes: Rust would abort it. Uses none of them."""
-    try:
-        mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE).close()
-    except OSError as error:
-        raise MemoryError from error
