@@ -50,12 +50,19 @@ RENEW_AFTER = 10.0
 
 @dataclass
 class Attempt:
-    """The work on one message. `claim` is set when the order is claimed."""
+    """The work on one message. `claim` is set when the order is claimed, and again when the claim is renewed."""
 
     message: OrderMessage
     received: Received
     processor: PhotoProcessor
     claim: Claim | None = None
+
+    def may_write(self) -> None:
+        """Raises what `PhotoProcessor.check` raises, and ClaimLost when the time of the claim is over."""
+        self.processor.check()
+        if self.claim is None:
+            raise ClaimLost(f"order {self.message.order} is not claimed")
+        self.claim.require_time()
 
 
 class OrderHandler:
@@ -127,28 +134,29 @@ class OrderHandler:
             if not claim.jobs:
                 return photo
             fetched = download.result()
-            with Publication(self._services, photo, claim, processor.check, self._transfers) as publication:
+            with Publication(self._services, photo, claim, attempt.may_write, self._transfers) as publication:
                 try:
                     if fetched != photo.original or fetched is None:
                         self._downloads.fetch(photo, claim.order, path, processor.check)
                 except (OriginalMissing, UploadNotCompleted) as error:
                     publication.fail(claim.jobs, error)
                     return publication.photo
-                failure = self._process(path, claim, processor, publication, before_child)
+                failure = self._process(path, claim, attempt, publication, before_child)
                 publication.publish()
             if failure:
                 raise failure.error
             return publication.photo
 
     def _process(
-        self, path: Path, claim: Claim, processor: PhotoProcessor, publication: Publication, before_child: ExitStack
+        self, path: Path, claim: Claim, attempt: Attempt, publication: Publication, before_child: ExitStack
     ) -> Failure | None:
         """Do the jobs of a claim in a child and end `before_child`. Returns the last retryable failure of a job."""
+        processor = attempt.processor
         retryable: Failure | None = None
         with before_child.pop_all() as until_child_is_free:
             waited = until_child_is_free.enter_context(processor.child())
             if waited > RENEW_AFTER:
-                publication.renew_claim()
+                self._renew_claim(claim, attempt, publication)
             processor.check()
             with closing(processor.process(path, claim.jobs)) as outcomes:
                 for outcome in outcomes:
@@ -177,6 +185,15 @@ class OrderHandler:
         if claim.exhausted:
             raise AttemptsExhausted(_history(photo, claim))
         return photo, claim
+
+    def _renew_claim(self, claim: Claim, attempt: Attempt, publication: Publication) -> None:
+        """Let the time of the claim begin now. Raises ClaimLost if another worker has the order."""
+        settings = self._settings
+        publication.photo, attempt.claim = self._services.table.update(
+            publication.photo.id,
+            lambda record: record.renew(claim, settings.time_limit, settings.resend_after),
+            known=publication.photo,
+        )
 
     def _finish(self, photo: PhotoRecord, attempt: Attempt) -> tuple[Announcement, ...]:
         """Copy a dead letter to its queue, and remove leftovers. The record holds every outcome. Returns what has to be

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import io
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Executor, Future
 from contextvars import copy_context
 from functools import partial
@@ -20,6 +20,7 @@ from types import TracebackType
 import structlog
 
 import darkroom
+from darkroom.aws.write_check import MayWrite
 from darkroom.errors import ChildDied, DarkroomError, WrongHash
 from darkroom.jobs.job_types import JOB_TYPES, result_filename
 from darkroom.record.clock import now
@@ -51,12 +52,12 @@ class Publication:
     """The results of one claim. At the end of its block it removes stored results that were not published."""
 
     def __init__(
-        self, services: Services, photo: PhotoRecord, claim: Claim, check: Callable[[], None], transfers: Executor
+        self, services: Services, photo: PhotoRecord, claim: Claim, may_write: MayWrite, transfers: Executor
     ) -> None:
-        """`check`: raises an error if the work must not go on (`PhotoProcessor.check`). `transfers`: threads that
-        transfer files."""
+        """`claim`: its fence and its jobs count here. `may_write` knows whether it still holds, and raises an error if
+        it does not (`Attempt.may_write`). `transfers`: threads that transfer files."""
         self.photo = photo
-        self._check = check
+        self._may_write = may_write
         self._left = set(claim.jobs)
         self._services = services
         self._claim = claim
@@ -76,15 +77,6 @@ class Publication:
             if not stored.cancelled() and stored.exception() is None:
                 self._outcomes[job_id] = stored.result()
         self._remove_unpublished(self._outcomes)
-
-    def renew_claim(self) -> None:
-        """Let the time of the claim begin now. Raises ClaimLost if another worker has the order."""
-        settings = self._services.settings
-        self.photo, self._claim = self._services.table.update(
-            self.photo.id,
-            lambda record: record.renew(self._claim, settings.time_limit, settings.resend_after),
-            known=self.photo,
-        )
 
     def add(self, outcome: JobOutcome) -> None:
         """Begin to store a job's result; `publish` stores the last one. Publish what is stored if the last update is
@@ -169,11 +161,6 @@ class Publication:
                 source = io.BytesIO(outcome.content.encode())
                 self._services.bucket.put(key, source, outcome.content_type, outcome.sha256, self._may_write)
                 self._outcomes[job_id] = outcome.model_copy(update={"key": key, "content": None})
-
-    def _may_write(self) -> None:
-        """Raises what `check` raises, and ClaimLost when the time of the claim is over."""
-        self._check()
-        self._claim.require_time()
 
     def store(self) -> None:
         """Wait until all results are stored. Raises what prevented one of them."""
