@@ -15,6 +15,7 @@ from darkroom.jobs.job_types import MetadataJob
 from darkroom.sniff import open_header, reading
 from worker.photo.decode import PhotoFacts
 from worker.photo.exif import Exif, Tags
+from worker.photo.resampling import resample
 
 JsonObject = dict[str, Any]
 
@@ -31,8 +32,8 @@ datetime.strptime("", "")
 for _name in ("utf-16-le", "utf-16-be"):
     codecs.lookup(_name)
 
-_COLOUR_SIDE, _SAMPLE_SIDE = 128, 48
-"""Longest sides in pixels of the copy in which colours are counted, and of the pixels of it that are counted."""
+_SAMPLE_SIDE = 48
+"""Longest side in pixels of the sample in which colours are counted."""
 
 
 def metadata(photo: PhotoFacts, job: MetadataJob, overview: Image.Image) -> JsonObject:
@@ -108,19 +109,17 @@ def position(gps: Tags) -> JsonObject | None:
     }
 
 
-def dominant_colours(image: Image.Image, count: int) -> list[JsonObject]:
+def dominant_colours(overview: Image.Image, count: int) -> list[JsonObject]:
     """At most `count` colours with their shares of the visible pixels, the largest share first.
 
-    Median cut (P. Heckbert, 1982) on a sample of the pixels of a small copy. Then k-means moves its clusters until at
+    Median cut (P. Heckbert, 1982) on a sample of the pixels of an overview. Then k-means moves its clusters until at
     most 1 percent of the pixels change theirs. Measured on twelve photos, five colours: 1.6 ms, and a pixel's mean
-    distance to its nearest colour is 0.039 in OKLab (B. Ottosson, 2020). All pixels of the copy take 21 ms for 0.041.
+    distance to its nearest colour is 0.039 in OKLab (B. Ottosson, 2020). All its pixels take 21 ms for 0.041.
     Without k-means it is 0.043, and small bright areas lose their colour.
     """
     if not count:
         return []
-    small = _at_most(image, _COLOUR_SIDE, Image.Resampling.BOX)
-    # A sample keeps the pixels as they are. Averages would mix the colours of small areas with those around them.
-    sample = _at_most(small, _SAMPLE_SIDE, Image.Resampling.NEAREST)
+    sample = _sample(overview)
     if sample.mode == "RGBA":
         data = sample.tobytes()
         visible = b"".join(data[at : at + 3] for at in range(0, len(data), 4) if data[at + 3] >= 128)
@@ -140,13 +139,14 @@ def dominant_colours(image: Image.Image, count: int) -> list[JsonObject]:
     return [{"colour": colour, "share": round(pixels / total, 4)} for colour, pixels in ordered]
 
 
-def _at_most(image: Image.Image, side: int, kernel: Image.Resampling) -> Image.Image:
-    """Reduce an image so that no side is longer than `side` pixels."""
-    scale = side / max(image.size)
+def _sample(overview: Image.Image) -> Image.Image:
+    """Some of the pixels as they are. Averages would mix the colours of small areas with those around them."""
+    scale = _SAMPLE_SIDE / max(overview.size)
     if scale >= 1:
-        return image
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    return image.resize(size, kernel, reducing_gap=2.0)
+        return overview
+    return resample(
+        overview, (max(1, round(overview.width * scale)), max(1, round(overview.height * scale))), "nearest"
+    )
 
 
 def _frames(photo: PhotoFacts) -> int:

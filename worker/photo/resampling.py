@@ -1,4 +1,6 @@
-"""Resample a picture: compute the pixels of another size. No other module does so.
+"""Resample a picture: compute the pixels of another size.
+
+No other module does so, except that colour.py takes a mean of all pixels.
 
 Where cykooz-resizer is installed (pyproject.toml says on which systems), it resamples: a binding of the Rust library
 fast_image_resize, which uses AVX2 or SSE4.1. It gives the same bytes with AVX2, with SSE4.1 and without both. It reads

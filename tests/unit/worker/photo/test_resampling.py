@@ -270,3 +270,10 @@ def test_pillow_does_what_cykooz_resizer_cannot(backend: str) -> None:
     for kernel in ("nearest", "hamming"):
         expected = image.resize((31, 25), KERNELS[kernel].pillow)
         assert ImageChops.difference(resample(image, (31, 25), kernel), expected).getbbox() is None
+
+
+def test_no_other_module_resamples() -> None:
+    """colour.py takes the mean of all pixels."""
+    modules = Path(resampling.__file__).parent.glob("*.py")
+    calls = re.compile(r"\.(resize|reduce|thumbnail)\(")
+    assert {module.name for module in modules if calls.search(module.read_text())} == {"resampling.py", "colour.py"}
