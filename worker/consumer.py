@@ -40,7 +40,7 @@ TRANSFERS_PER_CHILD = 4
 """Files that are transferred at a time, beside one for each slot."""
 
 LAST_REQUESTS = 5.0
-"""Seconds after the grace for requests that are under way, and for giving messages back."""
+"""Seconds after the grace for a request with events that is under way, and then for messages that go back."""
 
 
 class Source:
