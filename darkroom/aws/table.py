@@ -198,21 +198,26 @@ class Table:
         """Set the time when the sweep looks at a photo next; None: not before its record is written again.
 
         The record itself stays unchanged, so this works for records that this release cannot read. `version`: do it
-        only if the record still has this version.
+        only if the record still has this version; None: if no other process writes the record meanwhile.
         """
-        item = self._item(photo_id)
-        if item is None or "due_at" not in item or version not in (None, item["version"]):
-            return
-        item |= {"due_at": seconds_of(until)} if until else {}
-        if until is None:
-            del item["shard"], item["due_at"]
+        if version is None:
+            item = self._item(photo_id)
+            if item is None:
+                return
+            version = item["version"]
+        values: dict[str, Any] = {":version": version}
+        change: Any = {"UpdateExpression": "REMOVE #shard, due_at", "ExpressionAttributeNames": {"#shard": "shard"}}
+        if until:
+            values[":until"] = seconds_of(until)
+            change = {"UpdateExpression": "SET due_at = :until"}
         written_meanwhile = self._dynamodb.exceptions.ConditionalCheckFailedException
         with aws_errors(f"postponing photo {photo_id}"), contextlib.suppress(written_meanwhile):
-            self._dynamodb.put_item(
+            self._dynamodb.update_item(
                 TableName=self._name,
-                Item=item,
-                ConditionExpression="version = :version",
-                ExpressionAttributeValues={":version": item["version"]},
+                Key=key_of(photo_id),
+                ConditionExpression="version = :version AND attribute_exists(due_at)",
+                ExpressionAttributeValues=values,
+                **change,
             )
 
     def _read(self, photo_id: str) -> tuple[PhotoRecord, str]:

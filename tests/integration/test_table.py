@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -290,6 +290,28 @@ def test_a_claim_does_not_move_a_photo_in_the_index(stack: Stack, picture: bytes
     assert stack.look(photo) == claimed
     stack.services.table.update(photo.id, lambda record: record.bury(claim, AttemptsExhausted("tried once")))
     assert index_time(stack, photo) is None
+
+
+@pytest.mark.parametrize("until", [now() + timedelta(hours=1), None])
+def test_to_postpone_a_known_version_is_one_request_and_leaves_the_record(
+    stack: Stack, picture: bytes, until: datetime | None
+) -> None:
+    table, photo = stack.services.table, stack.record(picture, [METADATA])
+    table.create(photo)
+    before, stored = index_time(stack, photo), stack.look(photo).model_dump_json()
+    table.postpone(photo.id, until, photo.version + 1)
+    assert index_time(stack, photo) == before, "another process has written the record"
+    calls: list[str] = []
+    stack.services.clients.dynamodb.meta.events.register(
+        "before-call.dynamodb", lambda model, **_: calls.append(model.name)
+    )
+    table.postpone(photo.id, until, photo.version)
+    assert calls == ["UpdateItem"]
+    assert index_time(stack, photo) == (until and pytest.approx(until.timestamp(), abs=0.001))
+    assert (stack.look(photo).model_dump_json(), stack.look(photo).version) == (stored, photo.version)
+    table.postpone(photo.id, None)
+    table.postpone(photo.id, now())
+    assert index_time(stack, photo) is None, "a photo that is not in the index does not get into it"
 
 
 def test_a_photo_moves_in_the_index_when_it_is_due_earlier_or_its_time_has_come(stack: Stack, picture: bytes) -> None:
