@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.performance.lineup import BEFORE, OURS
-from bench.performance.measures import library, overlap, requests
+from bench.performance.measures import library, memory, overlap, requests
 from bench.performance.spread import Spread
 from bench.performance.tables import head, line
 
@@ -79,7 +79,9 @@ def _peak(photo: str) -> Callable[[Found], Spread | None]:
     return value
 
 
-def _growth(found: Mapping[str, Any]) -> float:
+def _growth(found: Mapping[str, Any]) -> float | None:
+    if found["growth"]["orders"] < memory.ORDERS_OF_ONE_CHILD:
+        return None
     before, after = (found["growth"][end]["median"] for end in ("before_mb", "after_mb"))
     return float(after / before - 1)
 
