@@ -37,8 +37,9 @@ ORDERS_OF_ONE_CHILD = 3000
 QUICK_ORDERS = 300
 """For a run of one round, which only shows that the measure works."""
 
-WARM_UP = 0.05
-"""The share of the orders after which growth is counted from. Until then Python and the codecs fill their caches."""
+WARM_UP = 0.1
+"""The share of the orders from which growth counts. Until then each photo of LARGE has come once: Python and the codecs
+have filled their caches."""
 
 SAMPLES = 5
 """Orders at each end over which the median is taken."""
