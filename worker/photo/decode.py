@@ -23,7 +23,7 @@ from darkroom.plan.graph import StoredPhoto
 from darkroom.sniff import Sniffed, check_pixels, open_header, reading
 from worker.photo.colour import colour_space, colours_of, gray_levels, profile_name, profile_of, resizable
 from worker.photo.exif import Exif, read_exif
-from worker.photo.memory import require_memory
+from worker.photo.memory_check import require_memory
 
 # Load all of Pillow's readers and writers once, in the process that the children are forked from. Otherwise each child
 # would load them, and a child that is short of memory could not. darkroom/sniff.py decides which formats are opened.

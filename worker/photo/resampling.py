@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from darkroom.plan.geometry import Box
-from worker.photo.memory import require_memory
+from worker.photo.memory_check import require_memory
 
 try:
     import cykooz_resizer as fast  # type: ignore[import-untyped]
