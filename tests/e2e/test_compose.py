@@ -91,7 +91,7 @@ def test_stop_lets_the_workers_finish_what_they_have_in_hand(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", stack.storage_url)  # where localstack_client looks
     sqs = localstack_client.session.Session().client("sqs")
-    stack.up(workers=2)
+    stack.up(workers=2, children=1)
     photos = [stack.upload(make_photo(1600, 1200), SLOW) for _ in range(8)]
     stack.until("both workers have a photo in hand", lambda: len(in_hand(stack, photos)) >= 2)
 
@@ -107,23 +107,23 @@ def test_stop_lets_the_workers_finish_what_they_have_in_hand(
         lambda: queue_counts(sqs) == {"waiting": len(queued), "in flight": 0},
     )
 
-    stack.up(workers=2)
+    stack.up(workers=2, children=1)
 
     assert Counter(stack.ended(photo)["status"] for photo in photos) == {"succeeded": 8}
 
 
 def test_scaling_in_loses_nothing_and_delays_nothing(stack: ComposeProject, make_photo: MakePhoto) -> None:
-    longer_than_we_wait = 1000
-    stack.up(workers=4, lease=longer_than_we_wait)
-    photos = [stack.upload(make_photo(1600, 1200), SLOW) for _ in range(8)]
+    longer_than_we_wait, more_than_are_claimed = 1000, 24
+    stack.up(workers=4, lease=longer_than_we_wait, children=1)
+    photos = [stack.upload(make_photo(1600, 1200), SLOW[:4]) for _ in range(more_than_are_claimed)]
     stack.until("all workers have a photo in hand", lambda: len(in_hand(stack, photos)) >= 4)
 
-    stack.up(workers=1, lease=longer_than_we_wait)
+    stack.up(workers=1, lease=longer_than_we_wait, children=1)
 
     assert len(stack.containers("worker")) == 1
     assert any(stack.photo(photo)["status"] != "succeeded" for photo in photos), "it came too late to show anything"
     ended = [stack.ended(photo) for photo in photos]
-    assert Counter(photo["status"] for photo in ended) == {"succeeded": 8}
+    assert Counter(photo["status"] for photo in ended) == {"succeeded": more_than_are_claimed}
     assert {job["attempts"] for photo in ended for job in photo["jobs"]} == {1}
 
 

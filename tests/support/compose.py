@@ -78,9 +78,15 @@ class ComposeProject:
             pytest.fail(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
-    def up(self, workers: int, lease: int = 12) -> None:
-        """Start this number of workers and what they need, and wait until they are healthy. `lease`: seconds."""
+    def up(self, workers: int, lease: int = 12, children: int | None = None) -> None:
+        """Start this number of workers and what they need, and wait until they are healthy. `lease`: seconds.
+
+        `children` of each worker; None: as many as Darkroom chooses.
+        """
         self.environ["E2E_LEASE"] = str(lease)
+        self.environ.pop("DARKROOM_CHILDREN", None)
+        if children is not None:
+            self.environ["DARKROOM_CHILDREN"] = str(children)
         self.compose("up", "-d", "--wait", "--scale", f"worker={workers}")
 
     def containers(self, service: str) -> list[dict[str, Any]]:
