@@ -2,8 +2,8 @@
 
 One thread renews all leases of a queue and settles its messages, in batches of ten. It does both in turn, so a renewal
 can never overwrite a message's backoff or follow its delete. While the worker has more work, deletes wait a moment for
-others; messages are given back at once. The visibility timeout runs from the receive, so messages
-that wait for a slot need renewals, too.
+others; messages are given back at once. The visibility timeout runs from the receive, so messages that wait for a slot
+need renewals, too.
 """
 
 from __future__ import annotations

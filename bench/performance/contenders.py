@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from bench.performance.cpu_time import session_cpu
+from bench.cpu_time import mean_session_cpu
 from bench.performance.deployment import Deployment
 from bench.performance.inputs import Photo
 from darkroom.settings import PROJECT
@@ -93,10 +93,7 @@ class Program:
         self._process.communicate()
 
     def run(self, photo: Photo, order: str, times: int) -> float:
-        before = session_cpu(self._process.pid)
-        for _ in range(times):
-            self._do(photo, order)
-        return (session_cpu(self._process.pid) - before) / times
+        return mean_session_cpu(self._process.pid, times, lambda: self._do(photo, order))
 
     def results(self, photo: Photo, order: str) -> list[bytes]:
         self._do(photo, order)

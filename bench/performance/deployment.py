@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 
 import boto3
 
-from bench.performance.cpu_time import session_cpu
+from bench.cpu_time import session_cpu
 from bench.performance.inputs import Photo
 from bench.performance.orders import ORDERS
 from darkroom.local.emulator import HOST, Emulator, free_port

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+from bench.cpu_time import mean_session_cpu
 from bench.performance.contenders import CannotDoIt
-from bench.performance.cpu_time import session_cpu
 from bench.performance.inputs import Photo
 from darkroom.local.emulator import HOST, free_port
 
@@ -71,10 +71,7 @@ class Thumbor:
         self._process.wait()
 
     def run(self, photo: Photo, order: str, times: int) -> float:
-        before = session_cpu(self._process.pid)
-        for _ in range(times):
-            self._do(photo, order)
-        return (session_cpu(self._process.pid) - before) / times
+        return mean_session_cpu(self._process.pid, times, lambda: self._do(photo, order))
 
     def results(self, photo: Photo, order: str) -> list[bytes]:
         return self._do(photo, order)[:-1]  # without the metadata

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from bench.cpu_time import cpu_seconds, in_session, session_cpu
 from darkroom.local.emulator import Emulator, free_port
 from darkroom.provision.data import provision
 from darkroom.services import Services
@@ -140,14 +141,14 @@ class Processes:
 
     def cpu(self) -> tuple[float, float]:
         return (
-            sum(_session_cpu(worker.pid) for worker in self._workers),
-            _session_cpu(self._emulator_process.pid),
+            sum(session_cpu(worker.pid) for worker in self._workers),
+            session_cpu(self._emulator_process.pid),
         )
 
     def peak_memory(self) -> int:
         """Bytes that the first worker and its children had in memory at most, shared pages counted for each."""
         session = self._workers[0].pid
-        processes = [path for path in Path("/proc").glob("[0-9]*") if _in_session(path, session)]
+        processes = [path for path in Path("/proc").glob("[0-9]*") if in_session(path, session)]
         lines = [line for process in processes for line in (process / "status").read_text().splitlines()]
         return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
@@ -198,7 +199,7 @@ class Containers:
     def _cpu_of(self, service: str) -> float:
         # From outside: a command in the container would be counted, too.
         ids = self._ids[service]
-        return _cpu_time(lambda process: any(id_ in (process / "cgroup").read_text() for id_ in ids))
+        return cpu_seconds(lambda process: any(id_ in (process / "cgroup").read_text() for id_ in ids))
 
     def _compose(self, *arguments: str) -> str:
         files = ["-f", "docker-compose.yml", "-f", "bench/scale/compose.yml", "--env-file", os.devnull]
@@ -234,31 +235,3 @@ def _run(command: list[str], environ: dict[str, str], stderr: int = subprocess.P
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr or ''}")
     return done.stdout
-
-
-def _session_cpu(session: int) -> float:
-    return _cpu_time(lambda process: _in_session(process, session))
-
-
-def _in_session(process: Path, session: int) -> bool:
-    try:
-        return int(_stat(process)[3]) == session
-    except OSError:  # it has just ended
-        return False
-
-
-def _cpu_time(mine: Callable[[Path], bool]) -> float:
-    """Of the processes chosen, and of their children that have ended."""
-    total = 0
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if mine(process):
-                total += sum(map(int, _stat(process)[11:15]))
-        except OSError:  # it has just ended
-            continue
-    return total / TICK
-
-
-def _stat(process: Path) -> list[str]:
-    """The fields that follow the name, see proc_pid_stat(5)."""
-    return (process / "stat").read_text().rpartition(")")[2].split()

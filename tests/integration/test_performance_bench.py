@@ -14,8 +14,8 @@ import time
 import pytest
 from PIL import Image
 
+from bench.cpu_time import session_cpu
 from bench.performance import write_document
-from bench.performance.cpu_time import session_cpu
 from bench.performance.inputs import SOURCES
 from bench.performance.lineup import OURS
 from bench.performance.measures.requests import QUICK_BACKLOG

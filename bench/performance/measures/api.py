@@ -8,12 +8,13 @@ import json
 import socket
 import subprocess
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from bench.cpu_time import mean_session_cpu
 from bench.performance.bench import Bench
-from bench.performance.cpu_time import session_cpu
 from bench.performance.deployment import PATIENCE, Deployment, wait_until
 from bench.performance.lineup import BEFORE, OURS
 from bench.performance.spread import Spread
@@ -69,11 +70,9 @@ def _interleave(servers: Mapping[str, tuple[int, int]], send: Send, rounds: int)
         for name in names[first:] + names[:first]:
             port, session = servers[name]
             connection = http.client.HTTPConnection(HOST, port, timeout=PATIENCE)
-            before = session_cpu(session)
-            for _ in range(UPLOADS):
-                send(connection)
+            mean = mean_session_cpu(session, UPLOADS, partial(send, connection))
             if turn >= 0:
-                cpu[name].append((session_cpu(session) - before) / UPLOADS)
+                cpu[name].append(mean)
             connection.close()
     return cpu
 

@@ -11,8 +11,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from bench.cpu_time import session_cpu
 from bench.performance.bench import Bench
-from bench.performance.cpu_time import session_cpu
 from bench.performance.deployment import Deployment, WorkerTree
 from bench.performance.inputs import Photo
 from bench.performance.spread import Spread
