@@ -16,7 +16,7 @@ from darkroom.jobs.job_types import jobs_adapter
 from darkroom.settings import MIB, PROJECT
 from tests.support.sandboxed import MAX_PIXELS, in_the_sandbox
 from worker.child import sandbox
-from worker.child.limits import ChildLimits
+from worker.child.limits import CROWDED, ROOMY, ChildLimits
 from worker.child.process import Child
 from worker.child.protocol import Failure
 from worker.photo.resampling import resample
@@ -107,5 +107,26 @@ def resident() -> int:
     return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
 
+def free_many_large_blocks() -> tuple[int, int]:
+    """The resident bytes after the blocks were freed, and after the end of the order."""
+    blocks = [(bytearray(5 * MIB), bytearray(100_000)) for _ in range(60)]
+    in_use = [small for _, small in blocks]
+    blocks.clear()
+    freed = resident()
+    sandbox.end_order()
+    assert len(in_use) == 60
+    return freed, resident()
+
+
 def test_the_memory_of_large_pictures_goes_back_to_the_system() -> None:
     assert in_the_sandbox(free_large_blocks) >= 35 * MIB
+
+
+def test_a_child_with_much_memory_keeps_that_of_large_pictures_for_the_next_order() -> None:
+    """Then the kernel does not clear new pages for each order. A child with little memory must not keep it."""
+    assert in_the_sandbox(free_large_blocks, limits=ChildLimits(ROOMY, MAX_PIXELS)) < 5 * MIB
+
+
+def test_a_child_with_much_memory_gives_back_what_a_very_large_picture_has_left() -> None:
+    freed, ended = in_the_sandbox(free_many_large_blocks, limits=ChildLimits(ROOMY, MAX_PIXELS))
+    assert freed > CROWDED > ended

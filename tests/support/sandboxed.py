@@ -16,12 +16,17 @@ MEMORY = 256_000_000
 LIMITS = ChildLimits(MEMORY, MAX_PIXELS)
 
 
-def in_the_sandbox(action: Callable[..., Any], *arguments: Any, before: Callable[[], None] | None = None) -> Any:
+def in_the_sandbox(
+    action: Callable[..., Any],
+    *arguments: Any,
+    before: Callable[[], None] | None = None,
+    limits: ChildLimits = LIMITS,
+) -> Any:
     """What a function returns in a child that has entered the sandbox, or the name of its OSError; `before` is
     called in the child before it enters."""
     context = multiprocessing.get_context("forkserver")
     ours, childs = context.Pipe()
-    process = context.Process(target=_try, args=(childs, action, arguments, before))
+    process = context.Process(target=_try, args=(childs, limits, action, arguments, before))
     process.start()
     childs.close()
     try:
@@ -32,11 +37,15 @@ def in_the_sandbox(action: Callable[..., Any], *arguments: Any, before: Callable
 
 
 def _try(
-    pipe: Connection, action: Callable[..., Any], arguments: tuple[Any, ...], before: Callable[[], None] | None
+    pipe: Connection,
+    limits: ChildLimits,
+    action: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    before: Callable[[], None] | None,
 ) -> None:
     if before:
         before()
-    not_to_be_had[:] = enter(LIMITS, pipe)
+    not_to_be_had[:] = enter(limits, pipe)
     assert before or not not_to_be_had, not_to_be_had
     try:
         pipe.send(action(*arguments))

@@ -65,6 +65,7 @@ def serve(pipe: Connection, limits: ChildLimits) -> None:
             else:
                 for answer in do(question.jobs, descriptors, limits):
                     pipe.send_bytes(job_answer_adapter.dump_json(answer))
+                sandbox.end_order()
         except MemoryError:
             os._exit(OUT_OF_MEMORY)
         except PermissionError:

@@ -109,9 +109,19 @@ def is_short_of_memory(child_limits: ChildLimits, share: float) -> bool:
     """Whether this process ever had less than this share of its cap left. Always False without a cap."""
     if child_limits.memory is None or _status is None:
         return False
-    status = os.pread(_status, 65_536, 0).decode()
-    peak = int(status.partition("VmPeak:")[2].split()[0]) * 1024
+    peak = _bytes_of("VmPeak", _status)
     return resource.getrlimit(resource.RLIMIT_AS)[0] - peak < child_limits.memory * share
+
+
+def end_order() -> None:
+    """Give back free memory after an order, if this process has much of it. Only Linux can say how much it has."""
+    if _status is not None:
+        limits.give_back_free_memory(_bytes_of("VmRSS", _status))
+
+
+def _bytes_of(field: str, status: int) -> int:
+    """A size that the kernel tells in kB (proc_pid_status(5))."""
+    return int(os.pread(status, 65_536, 0).decode().partition(f"{field}:")[2].split()[0]) * 1024
 
 
 def _forget_secrets() -> None:
