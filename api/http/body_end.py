@@ -25,7 +25,7 @@ class BodyEnd(Protocol):
     fault: str
     """Why the body is refused, if it is for a reason that gunicorn does not know."""
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, arrived: bytes | memoryview) -> None:
         """Take the next bytes of the body into account; bytes after its end are ignored."""
 
 
@@ -37,8 +37,8 @@ class LengthEnd:
     def __init__(self, length: int) -> None:
         self.missing = length
 
-    def feed(self, data: bytes) -> None:
-        self.missing = max(0, self.missing - len(data))
+    def feed(self, arrived: bytes | memoryview) -> None:
+        self.missing = max(0, self.missing - len(arrived))
 
 
 class ChunkedEnd:
@@ -55,8 +55,8 @@ class ChunkedEnd:
         self._in_trailers = False
         self._trailers_left = MAX_LINE
 
-    def feed(self, data: bytes) -> None:
-        at = 0
+    def feed(self, arrived: bytes | memoryview) -> None:
+        data, at = bytes(arrived), 0
         while at < len(data) and self.missing:
             if self._data:
                 skipped = min(self._data, len(data) - at)

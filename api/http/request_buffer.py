@@ -12,17 +12,14 @@ from pathlib import Path
 from typing import cast
 
 from api.http.body_end import BodyEnd, LengthEnd
-from api.http.body_file import BodyFile, PhotoBody, TakenPhoto
+from api.http.body_file import ARRIVING, MAX_RECEIVE, BodyFile, PhotoBody, TakenPhoto
 from api.http.time_limits import Progress, TimeLimit
 
 MAX_HEAD = 32 * 1024
 """Bytes of an incomplete head that are collected; a longer one is refused."""
 
-MAX_RECEIVE = 256 * 1024
-"""Bytes for one call of `recv`, so that each connection gets its turn."""
-
 CHUNKED_RECEIVE = 64 * 1024
-"""The same for chunks: what is received beyond their end is held in memory."""
+"""Bytes of chunks that are received at a time: what is received beyond their end is held in memory."""
 
 _API_KEY = re.compile(rb"\nauthorization:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
@@ -77,7 +74,7 @@ class RequestBuffer:
         """Take what has arrived. Returns whether the parser can run: the head is complete or too long, or the caller
         has closed the connection."""
         while not self._head_complete():
-            arrived = self._take(MAX_HEAD)
+            arrived = self._take(ARRIVING[:MAX_HEAD])
             if not arrived:
                 return self.ended
             self._data += arrived
@@ -107,7 +104,7 @@ class RequestBuffer:
     @property
     def on_disk(self) -> int:
         """Bytes of the body in its file."""
-        return self._body.size if self._body else 0
+        return self._body.on_disk if self._body else 0
 
     def begin_body(self, limit: TimeLimit, most: int, is_photo: bool = False) -> None:
         """Collect the body from now on, but no more than about `most` bytes of it.
@@ -116,21 +113,32 @@ class RequestBuffer:
         """
         self.progress = Progress(limit)
         self._most = most
-        self._body = PhotoBody(self._spool_dir) if is_photo else BodyFile(self._spool_dir)
-        self._write(self._data)
+        missing = cast(BodyEnd, self._body_end).missing
+        whole = len(self._data) + missing
+        self._body = PhotoBody(self._spool_dir, whole) if is_photo else BodyFile(self._spool_dir)
+        self.body_size = len(self._data)
+        try:
+            self._body.write(self._data)
+        except OSError as error:
+            self.disk_error = error
         self._data = b""
 
     def receive_body(self) -> bool:
         """Take what has arrived. Returns whether nothing more is to be waited for: the body is complete, too long or
         not valid, the caller has closed the connection, or the disk is full. Reading the body shows which."""
-        end = cast(BodyEnd, self._body_end)
+        body, end = cast(BodyFile, self._body), cast(BodyEnd, self._body_end)
         if not end.missing or self.body_size > self._most or self.disk_error:
             return self.end_body()
-        arrived = self._take(min(MAX_RECEIVE, end.missing) if isinstance(end, LengthEnd) else CHUNKED_RECEIVE)
-        if not arrived:
-            return self.ended and self.end_body()
-        self._write(arrived)
-        end.feed(arrived)
+        size = min(MAX_RECEIVE, end.missing) if isinstance(end, LengthEnd) else CHUNKED_RECEIVE
+        try:
+            arrived = self._take(body.room(size))
+            if not arrived:
+                return self.ended and self.end_body()
+            self.body_size += len(arrived)
+            end.feed(arrived)
+            body.fill(arrived)
+        except OSError as error:
+            self.disk_error = error
         return bool(not end.missing or self.disk_error) and self.end_body()
 
     def end_body(self) -> bool:
@@ -178,7 +186,10 @@ class RequestBuffer:
         if self._head_too_long:
             raise TimeoutError(f"the head has more than {MAX_HEAD:,} bytes")
         try:
-            return b"" if self.ended else self._receive(size)
+            if self.ended:
+                return b""
+            self._stop_blocking()
+            return socket.socket.recv(self._caller, size)
         except BlockingIOError:
             raise TimeoutError("the caller sends too slowly") from None
 
@@ -187,21 +198,23 @@ class RequestBuffer:
             self._body.close()
             self._body = None
 
-    def _take(self, size: int) -> bytes:
-        """What has arrived; nothing if nothing has, or if the caller has closed the connection (`ended`)."""
+    def _take(self, room: memoryview) -> memoryview:
+        """Receive into `room`. Returns the part of it that has arrived: nothing if nothing has, or if the caller has
+        closed the connection (`ended`)."""
+        self._stop_blocking()
         try:
-            arrived = self._receive(size)
+            size = self._caller.recv_into(room)
         except BlockingIOError:
-            return b""
+            return room[:0]
         except OSError:
-            arrived = b""
-        self.ended = not arrived
-        self.progress.add(len(arrived))
-        return arrived
+            size = 0
+        self.ended = not size
+        self.progress.add(size)
+        return room[:size]
 
-    def _receive(self, size: int) -> bytes:
-        self._caller.setblocking(False)
-        return socket.socket.recv(self._caller, size)
+    def _stop_blocking(self) -> None:
+        if self._caller.gettimeout() != 0:
+            self._caller.setblocking(False)
 
     def _head_complete(self) -> bool:
         found = _HEAD_END.search(self._data, self._searched, MAX_HEAD)
@@ -212,10 +225,3 @@ class RequestBuffer:
         if not found and len(self._data) >= MAX_HEAD:
             self._data, self._head_too_long = self._data[:MAX_HEAD], True
         return bool(found) or self._head_too_long
-
-    def _write(self, data: bytes) -> None:
-        self.body_size += len(data)
-        try:
-            cast(BodyFile, self._body).write(data)
-        except OSError as error:
-            self.disk_error = error

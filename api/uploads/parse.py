@@ -11,7 +11,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from api.context import Context
 from api.http.problems import invalid_request
 from api.uploads.fields import RawFields, UploadFields, check_callback, choose_jobs, read_fields
-from api.uploads.spool import Spool, SpooledRequest
+from api.uploads.spool import ReceivedPhoto, Spool, SpooledRequest
 from darkroom.errors import Fault, UnsupportedPhoto
 from darkroom.filenames import safe_filename
 from darkroom.jobs.job_types import Job
@@ -23,7 +23,7 @@ PART = "photo"
 class Incoming:
     """A file as it was received; its content is not checked yet."""
 
-    spool: Spool
+    spool: Spool | ReceivedPhoto
     filename: str
     """Safe to store, to show and to use in a download; empty when the caller gave none."""
 
@@ -66,7 +66,7 @@ def read_upload(ctx: Context) -> Upload:
     return Upload(photos, jobs, fields.reference, fields.metadata or {}, bool(fields.dedupe), callback_url)
 
 
-def _read_body(incoming: SpooledRequest) -> Spool:
+def _read_body(incoming: SpooledRequest) -> Spool | ReceivedPhoto:
     spool = incoming.spool_body()
     if not spool.size:
         raise UnsupportedPhoto(

@@ -1,11 +1,11 @@
-"""Uploads go from the socket to unnamed files on disk, hashed and counted on the way, and never held in memory."""
+"""The photos of an upload: hashed and counted on their way to unnamed files on disk or, within limits, in memory."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import tempfile
-from io import BufferedRandom, FileIO
+from io import BufferedRandom, BufferedReader, FileIO
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from flask import current_app
@@ -13,6 +13,7 @@ from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityToo
 from werkzeug.formparser import FormDataParser
 
 from api.context import context
+from api.http.body_file import TakenPhoto
 from api.http.request import CHUNK, ApiRequest
 from darkroom.errors import TooLarge, Unavailable
 
@@ -36,12 +37,10 @@ class Spool(BufferedRandom):
     clients read a response while they send.
     """
 
-    def __init__(self, file: FileIO, limit: int, size: int = 0, sha256: str = "") -> None:
-        """`size` and `sha256`: of what the file holds already, if it is complete."""
+    def __init__(self, file: FileIO, limit: int) -> None:
         super().__init__(file)
-        self.size = size
+        self.size = 0
         self.limit = limit
-        self._known = sha256
         self._hash = hashlib.sha256()
 
     @classmethod
@@ -56,7 +55,7 @@ class Spool(BufferedRandom):
 
     @property
     def sha256(self) -> str:
-        return self._known or self._hash.hexdigest()
+        return self._hash.hexdigest()
 
     def write(self, data: Any) -> int:
         """Raises Unavailable when the disk is full."""
@@ -72,11 +71,22 @@ class Spool(BufferedRandom):
         return written
 
 
+class ReceivedPhoto(BufferedReader):
+    """A photo that the server has received as the whole body of a request, hashed, and found not too large."""
+
+    too_large = False
+
+    def __init__(self, taken: TakenPhoto) -> None:
+        super().__init__(taken.file)
+        self.size = taken.size
+        self.sha256 = taken.sha256
+
+
 class SpooledRequest(ApiRequest):
     """A request whose files go to the spool folder and are closed when it ends."""
 
     def __init__(self, environ: WSGIEnvironment, *args: Any, **kwargs: Any) -> None:
-        self._spools: list[Spool] = []
+        self._spools: list[Spool | ReceivedPhoto] = []
         super().__init__(environ, *args, **kwargs)
 
     def spool_form(self) -> tuple[ImmutableMultiDict[str, str], ImmutableMultiDict[str, FileStorage]]:
@@ -99,11 +109,13 @@ class SpooledRequest(ApiRequest):
         except ValueError as error:
             raise BadRequest(f"the multipart body is not valid or not complete: {error}") from error
 
-    def spool_body(self) -> Spool:
+    def spool_body(self) -> Spool | ReceivedPhoto:
         """The body as one file, up to the limit of a photo. Raises ClientDisconnected when it is cut short."""
-        limit = context().settings.max_upload_bytes
         if taken := self.take_photo():
-            return self._keep(Spool(taken.file, limit, taken.size, taken.sha256))
+            received = ReceivedPhoto(taken)
+            self._spools.append(received)
+            return received
+        limit = context().settings.max_upload_bytes
         spool = self._new_spool()
         if self.content_length is not None and self.content_length > limit:
             spool.size = self.content_length

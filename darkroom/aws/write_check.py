@@ -6,14 +6,18 @@ was paused between two tries would store the object with a fresh signature.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 if TYPE_CHECKING:
     from botocore.hooks import BaseEventHooks
+
+BLOCK = 256 * 1024
+"""Bytes of a file that are sent after each check."""
 
 MayWrite = Callable[[], None]
 """Raises an error if the writer has lost its right to write."""
@@ -48,20 +52,26 @@ class CheckedBody:
         self._file = file
         self._size = file.seek(0, os.SEEK_END)
         self._may_write = may_write
-        file.seek(0)
+        self._position = file.seek(0)
+        self._block = memoryview(bytearray(min(BLOCK, self._size)))
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, _size: int = -1) -> memoryview:
+        """The next block, whatever `_size` is: with the SDK's 128 KiB at a time the system calls would cost more. The
+        next read overwrites it."""
         self._may_write()
-        left = max(0, self._size - self._file.tell())
-        return self._file.read(left if size < 0 else min(size, left))
+        wanted = min(len(self._block), max(0, self._size - self._position))
+        read = cast(io.BufferedReader, self._file).readinto(self._block[:wanted])
+        self._position += read
+        return self._block[:read]
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         if whence == os.SEEK_END:
-            return self._file.seek(self._size + offset)
-        return self._file.seek(offset, whence)
+            offset, whence = self._size + offset, os.SEEK_SET
+        self._position = self._file.seek(offset, whence)
+        return self._position
 
     def tell(self) -> int:
-        return self._file.tell()
+        return self._position
 
 
 def _before_send(**_: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from api.http.photo_memory import LARGEST_IN_MEMORY
 from darkroom.cli.client import ApiClient
 from darkroom.cli.client_errors import ApiError
 from darkroom.cli.main import main
@@ -179,6 +180,7 @@ def narrow(start_api: Any) -> Any:
 
 def test_the_client_waits_for_a_free_upload_place(narrow: Any, photo: Path, picture: bytes) -> None:
     photo.write_bytes(picture + bytes(5_000_000))
+    large = picture + bytes(LARGEST_IN_MEMORY)  # so that it can be seen on disk
     uploaded: list[str] = []
 
     def upload() -> None:
@@ -187,15 +189,15 @@ def test_the_client_waits_for_a_free_upload_place(narrow: Any, photo: Path, pict
 
     head = (
         "POST /v1/photos HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
-        f"Authorization: Bearer {ALICE}\r\nContent-Length: {len(picture)}\r\n\r\n"
+        f"Authorization: Bearer {ALICE}\r\nContent-Length: {len(large)}\r\n\r\n"
     )
     waiting = threading.Thread(target=upload)
     with socket.create_connection(("127.0.0.1", narrow.settings.port), timeout=60) as slow:
-        slow.sendall(head.encode() + picture[:1])
+        slow.sendall(head.encode() + large[:1])
         narrow.wait_until("the slow upload has begun", narrow.spooled)
         waiting.start()
         narrow.wait_until("the second upload is refused", lambda: refusals(narrow))
-        slow.sendall(picture[1:])
+        slow.sendall(large[1:])
         assert slow.recv(65536).startswith(b"HTTP/1.1 202 ")
     waiting.join()
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 
+from api.http.photo_memory import LARGEST_IN_MEMORY
 from darkroom.owners import hash_of, new_key
 
 ALICE, ALICES_OTHER, BOB, CAROL = new_key(), new_key(), new_key(), new_key()
@@ -177,9 +178,10 @@ def test_bytes_without_a_length_are_counted_although_the_upload_is_refused(
 
 
 def test_slow_uploads_of_one_owner_leave_threads_for_the_others(shared: Any, picture: bytes) -> None:
+    large = picture + bytes(LARGEST_IN_MEMORY)  # so that it can be seen on disk
     head = (
         "POST /v1/photos?preset=metadata HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
-        f"Authorization: Bearer {ALICE}\r\nContent-Length: {len(picture)}\r\n\r\n"
+        f"Authorization: Bearer {ALICE}\r\nContent-Length: {len(large)}\r\n\r\n"
     )
 
     def refusals() -> list[requests.Response]:
@@ -190,7 +192,7 @@ def test_slow_uploads_of_one_owner_leave_threads_for_the_others(shared: Any, pic
         address = ("127.0.0.1", shared.settings.port)
         callers = [slow.enter_context(socket.create_connection(address, timeout=60)) for _ in range(2)]
         for caller in callers:
-            caller.sendall(head.encode() + picture[:100])
+            caller.sendall(head.encode() + large[:100])
 
         shared.wait_until("both uploads of alice are in progress", lambda: len(shared.spooled()) == 2)
         (refused,) = shared.wait_until("a third one is refused", refusals)
@@ -199,7 +201,7 @@ def test_slow_uploads_of_one_owner_leave_threads_for_the_others(shared: Any, pic
         assert upload(shared, BOB, picture).status_code == 202
         assert shared.get("/v1/photos", headers=key(ALICE)).status_code == 200, "reading is not limited by bytes"
         for caller in callers:
-            caller.sendall(picture[100:])
+            caller.sendall(large[100:])
             status, text = read_answer(caller)
             assert status == 202, text
     assert upload(shared, ALICE, picture).status_code == 202, "the places must be free again"

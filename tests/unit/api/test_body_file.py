@@ -18,7 +18,7 @@ def test_what_was_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     file = BodyFile(tmp_path)
     for start in range(0, len(DATA), written):
         file.write(DATA[start : start + written])
-    assert file.size == len(DATA)
+    assert file.on_disk == len(DATA)
     file.rewind()
 
     got = b""
@@ -27,7 +27,7 @@ def test_what_was_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         got += data
 
     assert got == DATA
-    assert file.size == 0
+    assert file.on_disk == 0
 
 
 def test_pieces_have_no_names_and_are_removed_when_they_were_read(
@@ -48,9 +48,9 @@ def test_pieces_have_no_names_and_are_removed_when_they_were_read(
         file.read(500)
     file.read(1)
 
-    assert (pieces(), file.size) == (1, 560)
+    assert (pieces(), file.on_disk) == (1, 560)
     file.close()
-    assert (pieces(), file.size) == (0, 0)
+    assert (pieces(), file.on_disk) == (0, 0)
 
 
 def test_an_empty_body_needs_no_file(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from api.http import body_file
 from api.http.body_end import BodyEnd, ChunkedEnd, LengthEnd
 from api.http.body_file import BodyFile
 from api.http.request_buffer import MAX_HEAD, RequestBuffer
@@ -212,6 +213,7 @@ def test_a_body_that_is_one_photo_is_taken_as_a_file_with_its_hash(pair: Pair) -
 
 def test_a_photo_of_several_pieces_size_is_one_file(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BodyFile, "piece", 2)
+    monkeypatch.setattr(body_file, "LARGEST_IN_MEMORY", 0)
     buffer, theirs = pair
     buffer.expect_body(LengthEnd(5))
     buffer.begin_body(LIMIT, most=100, is_photo=True)
