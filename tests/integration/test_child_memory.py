@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pillow_heif
@@ -130,3 +131,25 @@ def test_a_child_with_much_memory_keeps_that_of_large_pictures_for_the_next_orde
 def test_a_child_with_much_memory_gives_back_what_a_very_large_picture_has_left() -> None:
     freed, ended = in_the_sandbox(free_many_large_blocks, limits=ChildLimits(ROOMY, MAX_PIXELS))
     assert freed > CROWDED > ended
+
+
+def use_what_a_thread_freed() -> int:
+    """The bytes that this thread's blocks add, after another thread had as many blocks and freed them."""
+    earlier = small_blocks()  # they take what is free already
+    thread = threading.Thread(target=small_blocks)
+    thread.start()
+    thread.join()
+    before = resident()
+    later = small_blocks()
+    assert len(earlier) == len(later)
+    return resident() - before
+
+
+def small_blocks() -> list[bytearray]:
+    """5 MB, less than a heap keeps at its end when they are free."""
+    return [bytearray(100_000) for _ in range(50)]
+
+
+def test_memory_that_a_thread_freed_serves_all_threads() -> None:
+    """A HEIC is decoded by several threads. What they leave must not add to what the next order needs."""
+    assert in_the_sandbox(use_what_a_thread_freed) < MIB
