@@ -1,4 +1,4 @@
-"""The bodies of SQS messages: ids, never pixels.
+"""The bodies of SQS messages: ids and keys, never pixels.
 
 `VERSION` is raised when an old worker could not carry out a new message. A worker that receives a higher version
 gives the message back: during a rolling upgrade an old worker must not bury new work. Unknown fields are ignored.
@@ -20,7 +20,7 @@ from darkroom.plan.graph import StoredPhoto
 from darkroom.record.clock import now
 from darkroom.record.ids import Id, new_id
 from darkroom.record.job import JobRecord
-from darkroom.record.keys import Key
+from darkroom.record.keys import Key, original_key
 from darkroom.record.labels import MAX_REFERENCE, Metadata, Text
 from darkroom.record.photo import PhotoRecord
 
@@ -63,6 +63,9 @@ class OrderMessage(Message):
     trace: str = Field("", max_length=64, description="id of the request that caused it, for log lines")
     generation: int = Field(ge=1, description="of the photo when the message was sent")
     send: int = Field(ge=1, description="the number of this send of the order, from 1")
+    original: Key | None = Field(
+        None, description="of the photo's original when the message was sent; the record decides whether it counts"
+    )
 
     @classmethod
     def of(cls, photo: PhotoRecord, order_id: str) -> OrderMessage:
@@ -78,6 +81,15 @@ class OrderMessage(Message):
             trace=order.trace,
             generation=photo.generation,
             send=order.send_count,
+            original=photo.original.key if photo.original else None,
+        )
+
+    @property
+    def own_original(self) -> str | None:
+        """`original`, if it is a key of this photo's originals. Other programs may write messages, too."""
+        own = original_key(self.photo)
+        return (
+            self.original if self.original and (self.original == own or self.original.startswith(f"{own}/")) else None
         )
 
     @property

@@ -1,7 +1,8 @@
 """One message of the photos queue: fetch -> claim -> process -> store -> publish -> verdict.
 
 The photo is fetched before the order is claimed, while other photos are in the child processes. So a claim is as short
-as the work, and a worker that dies costs no attempt of the orders that it has not begun with.
+as the work, and a worker that dies costs no attempt of the orders that it has not begun with. If a child is free, the
+photo is fetched while the record is read and the order is claimed.
 
 Results are stored before the record names them, the record is written before anyone is notified, and the message is
 deleted last. The verdict has the events that the worker has to send before it deletes the message. So a crash between
@@ -36,7 +37,7 @@ from darkroom.services import Services
 from worker.child.protocol import Failure
 from worker.child.runner import PhotoProcessor, PhotoProcessors
 from worker.lease import Lease
-from worker.orders.downloads import Downloads
+from worker.orders.downloads import Download, Downloads
 from worker.orders.publication import Publication
 from worker.refusal import as_darkroom_error, refuse
 from worker.verdict import Bury, Delete, Leave, Retry, Verdict, backoff, judge
@@ -104,13 +105,8 @@ class OrderHandler:
     def _attempt(self, attempt: Attempt) -> Verdict:
         try:
             attempt.processor.check()  # the lease may have ended while the message waited for a slot
-            photo = self._services.table.get(attempt.message.photo)
-            if photo is None:
-                raise NotFound(f"there is no photo {attempt.message.photo}")
-            if photo.has_work(attempt.message.order, attempt.received.id):
-                photo = self._work(photo, attempt)
-            else:  # an earlier attempt did the jobs but died before the event or the delete
-                photo, _ = self._claim(photo, attempt)
+            with attempt.processor.files() as directory:
+                photo = self._carry_on(attempt, directory / "original")
             return Delete(self._finish(photo, attempt))
         except DarkroomError as error:
             return self._give_up(attempt, error)
@@ -120,32 +116,44 @@ class OrderHandler:
 
     # --- the work -----------------------------------------------------------------------------------------------
 
-    def _work(self, photo: PhotoRecord, attempt: Attempt) -> PhotoRecord:
+    def _carry_on(self, attempt: Attempt, path: Path) -> PhotoRecord:
+        """Read the record, and do what is left to do. `path`: the file for the original."""
+        message, received = attempt.message, attempt.received
+        with ExitStack() as before_child:
+            download = before_child.enter_context(self._downloads.open(path, attempt.processor))
+            if message.own_original and message.send == received.receives == 1:  # else the order may have ended already
+                download.begin_at_once(message.own_original)
+            photo = self._services.table.get(message.photo)
+            if photo is None:
+                raise NotFound(f"there is no photo {message.photo}")
+            if photo.has_work(message.order, received.id):
+                return self._work(photo, attempt, path, download, before_child)
+        # An earlier attempt did the jobs but died before the event or the delete.
+        return self._claim(photo, attempt)[0]
+
+    def _work(
+        self, photo: PhotoRecord, attempt: Attempt, path: Path, download: Download, before_child: ExitStack
+    ) -> PhotoRecord:
         """Claim the order, do its jobs and publish their outcomes.
 
         A job with a retryable error stays unfinished. Raises this error after the other jobs are published.
         """
-        processor = attempt.processor
-        with processor.files() as directory, ExitStack() as before_child:
-            path = directory / "original"
-            download = before_child.enter_context(self._downloads.begin(photo, path, processor))
-            before_child.enter_context(processor.claim_permit())
-            photo, claim = self._claim(photo, attempt)
-            if not claim.jobs:
-                return photo
-            fetched = download.result()
-            with Publication(self._services, photo, claim, attempt.may_write, self._transfers) as publication:
-                try:
-                    if fetched != photo.original or fetched is None:
-                        self._downloads.fetch(photo, claim.order, path, processor.check)
-                except (OriginalMissing, UploadNotCompleted) as error:
-                    publication.fail(claim.jobs, error)
-                    return publication.photo
-                failure = self._process(path, claim, attempt, publication, before_child)
-                publication.publish()
-            if failure:
-                raise failure.error
-            return publication.photo
+        download.begin(photo)
+        before_child.enter_context(attempt.processor.claim_permit())
+        photo, claim = self._claim(photo, attempt)
+        if not claim.jobs:
+            return photo
+        with Publication(self._services, photo, claim, attempt.may_write, self._transfers) as publication:
+            try:
+                download.finish(photo, claim.order)
+            except (OriginalMissing, UploadNotCompleted) as error:
+                publication.fail(claim.jobs, error)
+                return publication.photo
+            failure = self._process(path, claim, attempt, publication, before_child)
+            publication.publish()
+        if failure:
+            raise failure.error
+        return publication.photo
 
     def _process(
         self, path: Path, claim: Claim, attempt: Attempt, publication: Publication, before_child: ExitStack

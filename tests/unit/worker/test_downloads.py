@@ -15,12 +15,14 @@ import pytest
 from botocore.response import StreamingBody
 
 from darkroom.aws.bucket import CHUNK, Bucket
-from darkroom.errors import Interrupted, LeaseLost
+from darkroom.errors import Interrupted, LeaseLost, NotFound
 from darkroom.settings import Settings
 from tests.support.records import photo
+from tests.support.waiting import wait_until
 from worker.orders.downloads import Downloads
 
 PHOTO = photo({"type": "metadata"})
+ORDER = next(iter(PHOTO.orders))
 
 
 class EndlessBucket:
@@ -28,14 +30,18 @@ class EndlessBucket:
 
     def __init__(self) -> None:
         self.begun = threading.Event()
-        self.downloads = 0
+        self.downloads = self.running = 0
 
     def fetch(self, _key: str, _target: Path, check: Callable[[], None]) -> None:
         self.downloads += 1
+        self.running += 1
         self.begun.set()
-        for _ in range(1000):
-            check()
-            threading.Event().wait(0.01)
+        try:
+            for _ in range(1000):
+                check()
+                threading.Event().wait(0.01)
+        finally:
+            self.running -= 1
 
 
 class Processor:
@@ -60,13 +66,38 @@ def downloads(bucket: Any, transfers: ThreadPoolExecutor) -> Downloads:
     return Downloads(services, transfers)
 
 
+class RecordingBucket:
+    """Downloads at once. `missing`: objects that it does not have yet."""
+
+    def __init__(self, *missing: str) -> None:
+        self.fetched: list[str] = []
+        self.missing = set(missing)
+
+    def fetch(self, key: str, target: Path, check: Callable[[], None]) -> None:
+        check()
+        self.fetched.append(key)
+        if key in self.missing:
+            raise NotFound(f"there is no object {key}")
+        target.write_text(key)
+
+
 def test_a_download_whose_order_is_not_claimed_ends_with_its_block() -> None:
     bucket, processor = EndlessBucket(), Processor(child_is_free=True)
     with ThreadPoolExecutor(1) as transfers:
-        with suppress(Interrupted), downloads(bucket, transfers).begin(PHOTO, Path("x"), processor) as download:
+        with suppress(Interrupted), downloads(bucket, transfers).open(Path("x"), processor) as download:
+            download.begin(PHOTO)
             assert bucket.begun.wait(30)
             raise Interrupted
-        assert download.result(0) is None
+        assert bucket.running == 0
+
+
+def test_a_download_that_began_before_the_record_was_read_ends_with_its_block() -> None:
+    bucket, processor = EndlessBucket(), Processor(child_is_free=True)
+    with ThreadPoolExecutor(1) as transfers:
+        with downloads(bucket, transfers).open(Path("x"), processor) as download:
+            download.begin_at_once("originals/0001/photo")
+            assert bucket.begun.wait(30)
+        assert bucket.running == 0
 
 
 def test_a_download_that_has_not_begun_is_cancelled() -> None:
@@ -74,9 +105,8 @@ def test_a_download_that_has_not_begun_is_cancelled() -> None:
     with ThreadPoolExecutor(1) as transfers:
         others_end = threading.Event()
         other = transfers.submit(others_end.wait, 30)
-        with downloads(bucket, transfers).begin(PHOTO, Path("x"), processor) as download:
-            pass
-        assert download.cancelled()
+        with downloads(bucket, transfers).open(Path("x"), processor) as download:
+            download.begin(PHOTO)
         assert not other.done()
         others_end.set()
     assert bucket.downloads == 0
@@ -87,11 +117,11 @@ def test_a_download_ends_when_the_lease_is_lost(beside: bool) -> None:
     bucket, processor = EndlessBucket(), Processor(child_is_free=beside)
     stopper = threading.Thread(target=lambda: bucket.begun.wait(30) and setattr(processor, "lost", True))
     stopper.start()
-    with (
-        ThreadPoolExecutor(1) as transfers,
-        downloads(bucket, transfers).begin(PHOTO, Path("x"), processor) as download,
-    ):
-        assert download.result(30) is None
+    with ThreadPoolExecutor(1) as transfers, downloads(bucket, transfers).open(Path("x"), processor) as download:
+        download.begin(PHOTO)
+        with pytest.raises(LeaseLost):
+            download.finish(PHOTO, ORDER)
+        assert bucket.downloads == 1
     stopper.join(30)
 
 
@@ -99,12 +129,55 @@ def test_a_download_ahead_of_the_children_ends_when_the_worker_begins_to_stop() 
     bucket, processor = EndlessBucket(), Processor(child_is_free=False)
     stopper = threading.Thread(target=lambda: bucket.begun.wait(30) and setattr(processor, "draining", True))
     stopper.start()
-    with (
-        ThreadPoolExecutor(1) as transfers,
-        downloads(bucket, transfers).begin(PHOTO, Path("x"), processor) as download,
-    ):
-        assert download.result(0) is None
+    with ThreadPoolExecutor(1) as transfers, downloads(bucket, transfers).open(Path("x"), processor) as download:
+        download.begin(PHOTO)
+        assert bucket.running == 0
     stopper.join(30)
+
+
+def test_an_original_is_downloaded_once_when_the_message_named_it(tmp_path: Path) -> None:
+    bucket, processor = RecordingBucket(), Processor(child_is_free=True)
+    path, original = tmp_path / "original", PHOTO.original
+    assert original
+    with ThreadPoolExecutor(1) as transfers, downloads(bucket, transfers).open(path, processor) as download:
+        download.begin_at_once(original.key)
+        download.begin(PHOTO)
+        download.finish(PHOTO, ORDER)
+        assert path.read_text() == original.key
+    assert bucket.fetched == [original.key]
+
+
+def test_the_record_decides_which_original_counts(tmp_path: Path) -> None:
+    bucket, processor = RecordingBucket(), Processor(child_is_free=True)
+    path, original = tmp_path / "original", PHOTO.original
+    assert original
+    with ThreadPoolExecutor(1) as transfers, downloads(bucket, transfers).open(path, processor) as download:
+        download.begin_at_once("originals/0001/another")
+        download.begin(PHOTO)
+        download.finish(PHOTO, ORDER)
+        assert path.read_text() == original.key
+    assert bucket.fetched == ["originals/0001/another", original.key]
+
+
+def test_an_original_that_was_missing_at_first_is_downloaded_after_the_claim(tmp_path: Path) -> None:
+    original = PHOTO.original
+    assert original
+    bucket, processor = RecordingBucket(original.key), Processor(child_is_free=True)
+    path = tmp_path / "original"
+    with ThreadPoolExecutor(1) as transfers, downloads(bucket, transfers).open(path, processor) as download:
+        download.begin_at_once(original.key)
+        download.begin(PHOTO)
+        wait_until("the first download has failed", lambda: bucket.fetched)
+        bucket.missing.clear()
+        download.finish(PHOTO, ORDER)
+        assert path.read_text() == original.key
+
+
+def test_nothing_is_downloaded_before_the_record_is_read_while_no_child_is_free() -> None:
+    bucket, processor = RecordingBucket(), Processor(child_is_free=False)
+    with ThreadPoolExecutor(1) as transfers, downloads(bucket, transfers).open(Path("x"), processor) as download:
+        download.begin_at_once("originals/0001/photo")
+    assert bucket.fetched == []
 
 
 def test_the_bucket_checks_before_each_chunk_and_closes_the_connection(tmp_path: Path) -> None:
