@@ -47,7 +47,8 @@ class PhotoFacts:
 
     `original` is its file, open for reading, and `bytes` the file's size. `max_pixels` (width x height) is the limit
     that it was opened with. The other fields say how the original was stored: `mode` is Pillow's mode, `orientation`
-    the EXIF number 1 to 8, `icc` the profile's name. `colours` is the profile that the decoded pixels still have.
+    the EXIF number 1 to 8, `icc` the profile's name, and `frames` the number of frames: None if it is not counted yet,
+    because that reads the whole file. `colours` is the profile that the decoded pixels still have.
     """
 
     original: BinaryIO
@@ -59,6 +60,7 @@ class PhotoFacts:
     has_alpha: bool
     orientation: int
     icc: str | None
+    frames: int | None
     exif: Exif
     colours: ImageCms.ImageCmsProfile | None
 
@@ -132,6 +134,7 @@ class PhotoFile:
             exif = self._exif or read_exif(image)
             self.stored = self._stored(exif)
             mode, has_alpha = image.mode, image.has_transparency_data
+            frames = int(getattr(image, "n_frames", 1)) if isinstance(image, JpegImageFile) else None
             orientation = self._tiff_orientation or image.info.get("original_orientation")
             # `_new` shares the pixels without the file. The public `copy` would double the memory.
             pixels = image._new(image.im)
@@ -148,6 +151,7 @@ class PhotoFile:
             has_alpha=has_alpha,
             orientation=_stored_orientation(orientation, exif),
             icc=profile_name(profile_of(self._icc)),
+            frames=frames,
             exif=exif,
             colours=colours,
         )

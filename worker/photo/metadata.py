@@ -50,7 +50,7 @@ def metadata(photo: PhotoFacts, job: MetadataJob, overview: Image.Image) -> Json
         "orientation": photo.orientation,
         "mode": photo.mode,
         "has_alpha": photo.has_alpha,
-        "frames": _frames(photo),
+        "frames": photo.frames or _count_frames(photo),
         "bytes": photo.bytes,
         "icc": photo.icc,
         "taken_at": taken_at(photo.exif),
@@ -149,8 +149,8 @@ def _sample(overview: Image.Image) -> Image.Image:
     )
 
 
-def _frames(photo: PhotoFacts) -> int:
-    """The number of frames. It is counted only here, because counting reads a whole GIF."""
+def _count_frames(photo: PhotoFacts) -> int:
+    """The number of frames. It is counted only for metadata, because counting reads a whole GIF."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -102,6 +102,8 @@ def test_profile_alpha_mode_and_frames_as_stored(opened):
     frames = [Image.new("RGB", (3, 2), colour) for colour in ("red", "blue", "lime")]
     animated = opened(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert described(animated)["frames"] == 3
+    mpo = opened(frames[0], "MPO", save_all=True, append_images=frames[1:])  # a JPEG with further pictures
+    assert (described(mpo)["format"], described(mpo)["frames"]) == ("jpeg", 3)
 
 
 @pytest.mark.parametrize(
