@@ -12,7 +12,7 @@ from pathlib import Path
 
 from api.http.photo_memory import BLOCKS, LARGEST_IN_MEMORY, Blocks, MemoryFile
 
-MAX_RECEIVE = 256 * 1024
+MAX_RECEIVE = 1024 * 1024
 """Bytes that a connection receives before others get their turn."""
 
 ARRIVING = memoryview(bytearray(MAX_RECEIVE))
@@ -34,6 +34,11 @@ class BodyFile:
         """Bytes that fit into the last piece."""
         self.on_disk = 0
         """Bytes."""
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether it has begun to arrive in memory: no more than MOST_BLOCKS do so at a time."""
+        return False
 
     def room(self, size: int) -> memoryview:
         """Where the next bytes are received, at most `size` and MAX_RECEIVE. Only the main loop may call it.
@@ -104,6 +109,10 @@ class PhotoBody(BodyFile):
         self._memory = MemoryFile(blocks) if length <= LARGEST_IN_MEMORY else None
         self._hash = hashlib.sha256()
         self._size = 0
+
+    @property
+    def in_memory(self) -> bool:
+        return bool(self._memory and self._size)
 
     def room(self, size: int) -> memoryview:
         if self._memory:

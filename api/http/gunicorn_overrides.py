@@ -8,7 +8,8 @@ phases, one after the other, and then begins again:
 2. run: a thread of the pool reads the head and runs the app. The app checks from the head alone whether the caller may
    send a body. If the body is not here yet, the app stops with BodyAwaited.
 3. body, only after BodyAwaited: the main loop sends `100 Continue` if the caller waits for it, and collects the body.
-   Then step 2 runs again, from its start.
+   Of a photo that arrives in memory the kernel collects a good part before it wakes the main loop, which looks each
+   CHECK_INTERVAL for less. Then step 2 runs again, from its start.
 4. response: the main loop sends what the socket did not accept in step 2. The next request of the connection is looked
    at only after that.
 5. linger, only before the connection is closed: the caller can read the response although it still sends.
@@ -205,6 +206,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.next_check = now + CHECK_INTERVAL
         self._bound_disk()
         for conn, phase in list(self.phases.items()):
+            if phase.name == "body" and conn.sock.request.wakes_late:
+                self._advance(conn)
             if self.phases.get(conn) is phase and phase.progress().expires <= now:
                 phase.expired()
 
@@ -298,7 +301,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         else:
             self.phases[conn] = phase
 
-    def _advance(self, conn: TConn, _: Any) -> None:
+    def _advance(self, conn: TConn, _: Any = None) -> None:
         if not (phase := self.phases.get(conn)):
             return  # another event of the same turn has ended it
         try:

@@ -18,6 +18,10 @@ from api.http.time_limits import Progress, TimeLimit
 MAX_HEAD = 32 * 1024
 """Bytes of an incomplete head that are collected; a longer one is refused."""
 
+WAKE_AT = MAX_RECEIVE
+"""Bytes of a photo that the kernel collects before it wakes the main loop. Each turn of the loop costs as much as to
+receive some 50 KB."""
+
 CHUNKED_RECEIVE = 64 * 1024
 """Bytes of chunks that are received at a time: what is received beyond their end is held in memory."""
 
@@ -38,6 +42,7 @@ class RequestBuffer:
         self._body: BodyFile | None = None
         self._body_end: BodyEnd | None = None
         self._most = 0
+        self._wake_at = 1
         self._head_limit = head_limit
         self.begin_head()
         self.body_size = 0
@@ -122,6 +127,12 @@ class RequestBuffer:
         except OSError as error:
             self.disk_error = error
         self._data = b""
+        self._wake_late()
+
+    @property
+    def wakes_late(self) -> bool:
+        """Whether bytes may have arrived for which the kernel does not wake the main loop: it has to look for them."""
+        return self._wake_at > 1
 
     def receive_body(self) -> bool:
         """Take what has arrived. Returns whether nothing more is to be waited for: the body is complete, too long or
@@ -139,10 +150,12 @@ class RequestBuffer:
             body.fill(arrived)
         except OSError as error:
             self.disk_error = error
+        self._wake_late()
         return bool(not end.missing or self.disk_error) and self.end_body()
 
     def end_body(self) -> bool:
         """Collect no more of the body, complete or not: it can be read from the start."""
+        self._set_wake_at(1)
         if self._body:
             self._body.rewind()
         return True
@@ -211,6 +224,16 @@ class RequestBuffer:
         self.ended = not size
         self.progress.add(size)
         return room[:size]
+
+    def _wake_late(self) -> None:
+        """Have the kernel wake the main loop when a good part of the photo has arrived, or all that is missing."""
+        body, missing = cast(BodyFile, self._body), cast(BodyEnd, self._body_end).missing
+        self._set_wake_at(max(1, min(WAKE_AT, missing)) if body.in_memory else 1)
+
+    def _set_wake_at(self, size: int) -> None:
+        if size != self._wake_at:
+            self._wake_at = size
+            self._caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
 
     def _stop_blocking(self) -> None:
         if self._caller.gettimeout() != 0:

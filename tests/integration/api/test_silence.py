@@ -80,7 +80,8 @@ def test_a_body_that_ends_early_is_called_incomplete(impatient: Any, half: str, 
         assert detail in json.loads(answer.read())["detail"]
 
 
-def test_the_api_waits_for_an_upload_as_long_as_bytes_arrive(impatient: Any, webp: bytes) -> None:
+@pytest.mark.parametrize("chunked", [True, False])
+def test_the_api_waits_for_an_upload_as_long_as_bytes_arrive(impatient: Any, webp: bytes, chunked: bool) -> None:
     """The whole upload takes longer than the API waits for one byte."""
     pause = threading.Event()
 
@@ -90,10 +91,14 @@ def test_the_api_waits_for_an_upload_as_long_as_bytes_arrive(impatient: Any, web
             pause.wait(0.7)
             yield webp[start : start + part]
 
-    answer = impatient.post("/v1/photos?preset=metadata", data=slow_body(), headers={"Content-Type": "image/webp"})
+    headers = {"Content-Type": "image/webp"} | ({} if chunked else {"Content-Length": str(len(webp))})
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", impatient.settings.port, timeout=60)) as caller:
+        caller.request("POST", "/v1/photos?preset=metadata", slow_body(), headers, encode_chunked=chunked)
+        answer = caller.getresponse()
+        text = answer.read()
 
-    assert answer.status_code == 202, answer.text
-    assert answer.json()["original"]["size"] == len(webp)
+    assert answer.status == 202, text
+    assert json.loads(text)["original"]["size"] == len(webp)
 
 
 def test_a_connection_may_be_idle_between_two_requests(impatient: Any) -> None:

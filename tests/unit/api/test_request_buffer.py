@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import re
+import select
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import pytest
 from api.http import body_file
 from api.http.body_end import BodyEnd, ChunkedEnd, LengthEnd
 from api.http.body_file import BodyFile
-from api.http.request_buffer import MAX_HEAD, RequestBuffer
+from api.http.request_buffer import MAX_HEAD, WAKE_AT, RequestBuffer
 from api.http.time_limits import TimeLimit
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -263,3 +264,56 @@ def test_a_full_disk_ends_the_body(pair: Pair, monkeypatch: pytest.MonkeyPatch) 
     assert buffer.receive_body()
     assert buffer.disk_error
     assert buffer.disk_error.errno == errno.ENOSPC
+
+
+@pytest.fixture
+def tcp_pair(tmp_path: Path) -> Iterator[Pair]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        theirs = socket.create_connection(server.getsockname(), timeout=60)
+        ours, _ = server.accept()
+    with ours, theirs:
+        buffer = RequestBuffer(ours, tmp_path, LIMIT)
+        yield buffer, theirs
+        buffer.close()
+
+
+def readable(buffer: RequestBuffer, seconds: float) -> bool:
+    return bool(select.select([buffer._caller], [], [], seconds)[0])
+
+
+def test_the_kernel_wakes_the_main_loop_for_much_of_a_photo_and_for_its_end(tcp_pair: Pair) -> None:
+    buffer, theirs = tcp_pair
+    buffer.expect_body(LengthEnd(3 * WAKE_AT // 2))
+    buffer.begin_body(LIMIT, most=2 * WAKE_AT, is_photo=True)
+    assert not buffer.wakes_late, "no byte of it is in memory yet"
+    theirs.sendall(b"1")
+    assert readable(buffer, 60)
+    assert not buffer.receive_body()
+    assert buffer.wakes_late
+
+    theirs.sendall(bytes(1000))
+    assert not readable(buffer, 0.1)
+    assert not buffer.receive_body()
+    assert buffer.body_size == buffer.progress.moved == 1001, "what has arrived can be taken all the same"
+
+    theirs.sendall(bytes(3 * WAKE_AT // 2 - 1001))
+    while not buffer.receive_body():
+        assert readable(buffer, 60)
+    assert not buffer.wakes_late
+    theirs.sendall(b"G")
+    assert readable(buffer, 60), "the next request"
+
+
+def test_the_main_loop_is_woken_for_the_end_of_a_connection(tcp_pair: Pair) -> None:
+    buffer, theirs = tcp_pair
+    buffer.expect_body(LengthEnd(WAKE_AT))
+    buffer.put_back(b"1")
+    buffer.begin_body(LIMIT, most=2 * WAKE_AT, is_photo=True)
+    assert buffer.wakes_late
+    theirs.sendall(b"2")
+    theirs.shutdown(socket.SHUT_WR)
+
+    assert readable(buffer, 60)
+    while not buffer.receive_body():
+        assert readable(buffer, 60)
+    assert buffer.read(10) == b"12"
