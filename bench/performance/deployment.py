@@ -23,6 +23,7 @@ from urllib.parse import urlencode
 import boto3
 
 from bench.cpu_time import session_cpu
+from bench.performance.cpu_quota import CpuQuota
 from bench.performance.inputs import Photo
 from bench.performance.orders import ORDERS
 from darkroom.local.emulator import HOST, Emulator, free_port
@@ -97,10 +98,10 @@ class Deployment:
         return self._emulator.url
 
     @contextlib.contextmanager
-    def start_worker(self, cpus: int = 1, **variables: str) -> Iterator[WorkerTree]:
-        """A worker that sees so many CPUs. It ends with the context."""
+    def start_worker(self, cpus: int = 1, quota: CpuQuota | None = None, **variables: str) -> Iterator[WorkerTree]:
+        """A worker that sees so many CPUs, and may use of them what `quota` allows. It ends with the context."""
         with contextlib.ExitStack() as stack:
-            process = self._start("worker", "worker", self._worker_environ | variables, _first_cpus(cpus), stack)
+            process = self._start("worker", "worker", self._worker_environ | variables, _first_cpus(cpus), stack, quota)
             yield WorkerTree(process)
 
     def make_queue(self, name: str) -> str:
@@ -124,12 +125,12 @@ class Deployment:
                 raise RuntimeError(f"photo {photo} failed: {json.dumps(view['jobs'])}")
         wait_until("the queue is empty", self._is_queue_empty)
 
-    def last_completed(self, photos: Sequence[str]) -> float:
-        """When the last of these photos was completed, in seconds since the epoch.
+    def completed(self, photos: Sequence[str]) -> list[float]:
+        """When each of these photos was completed, in seconds since the epoch, the first one first.
 
         Takes the events of all photos from the queue.
         """
-        missing, latest = set(photos), 0.0
+        missing, times = set(photos), list[float]()
         deadline = time.monotonic() + PATIENCE
         while missing and time.monotonic() < deadline:
             answer = self._sqs.receive_message(QueueUrl=self._queue("events"), MaxNumberOfMessages=10)
@@ -137,11 +138,11 @@ class Deployment:
                 event = json.loads(message["Body"])
                 if event["data"]["id"] in missing:
                     missing.remove(event["data"]["id"])
-                    latest = max(latest, datetime.fromisoformat(event["timestamp"]).timestamp())
+                    times.append(datetime.fromisoformat(event["timestamp"]).timestamp())
                 self._sqs.delete_message(QueueUrl=self._queue("events"), ReceiptHandle=message["ReceiptHandle"])
         if missing:
             raise TimeoutError(f"no event within {PATIENCE:g} s for {', '.join(missing)}")
-        return latest
+        return sorted(times)
 
     def fetch(self, photo: str) -> list[bytes]:
         """The bytes of every picture of a photo, in the order of its jobs."""
@@ -189,11 +190,17 @@ class Deployment:
         return False
 
     def _start(
-        self, name: str, module: str, environ: Mapping[str, str], cpus: set[int], stack: contextlib.ExitStack
+        self,
+        name: str,
+        module: str,
+        environ: Mapping[str, str],
+        cpus: set[int],
+        stack: contextlib.ExitStack,
+        quota: CpuQuota | None = None,
     ) -> subprocess.Popen[bytes]:
         with (self._directory / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [*_pinned(cpus), self._python(), "-m", module],
+                [*(quota.command if quota else []), *_pinned(cpus), self._python(), "-m", module],
                 cwd=self._checkout,
                 env=dict(environ),
                 stdin=subprocess.DEVNULL,

@@ -70,16 +70,18 @@ MEASURES: Mapping[str, Measure] = {
     ),
     "overlap": Measure(
         "Pixels while AWS is waited for",
-        "The API and the emulator run on the last CPU, and the worker on the first one or on both. For all figures, "
-        "time ends when the last photo is completed. For two free CPUs, s seconds in which the emulator and the API "
-        "used h CPU seconds count as s - h / 2. On one CPU they take nothing from the worker, so nothing is taken off.",
+        "The API and the emulator run on the last CPU, and the worker on the first one or on both. In the rows with "
+        "children the worker runs on both CPUs with a quota of CPU time (a cgroup), so that enough is left for the API "
+        "and the emulator. Time ends when the last photo is completed. The ends of the backlog are the times before "
+        "its first photo is completed, and after the last but one: then a worker only waits for AWS.",
         overlap.measure,
         overlap.lines,
     ),
     "latency": Measure(
         "Time from the answer to an upload to its results, when idle",
-        "A worker that waits gets one photo with the preset `web`. The embedded emulator wakes a long poll later "
-        "than AWS does; this delay is measured in the same run, and subtracted for the ratio.",
+        "A worker that waits gets one photo with the preset `web`. While a poll waits, the embedded emulator looks for "
+        "messages every 100 ms, so it hands out a message later than AWS does. This delay is measured for each photo, "
+        "and subtracted for the ratio.",
         latency.measure,
         latency.lines,
     ),

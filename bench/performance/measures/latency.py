@@ -1,14 +1,14 @@
 """An idle deployment: how long after its upload was answered a photo is published, beside the child's own steps.
 
-The embedded emulator wakes a long poll late; AWS and LocalStack do so at once. The same run measures this delay with a
-queue of its own, and the measure subtracts it.
+While a poll waits, the embedded emulator looks for messages every 100 ms, so it hands out a message up to 100 ms late.
+AWS does so at once. A proxy between the worker and the queue notes when the emulator handed out the message of each
+photo, and the measure subtracts the time from the answer to the upload until then.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -23,6 +23,7 @@ from bench.performance.spread import Spread
 from bench.performance.tables import head, line
 from darkroom.aws.items import unpack
 from darkroom.settings import Settings
+from tests.support.fault_proxy import Answer, FaultProxy, Forward, ProxyFault, Request
 
 IDLE = 1.5
 """Seconds between two uploads: the worker has deleted the message before, and its next poll has begun."""
@@ -36,11 +37,15 @@ def measure(bench: Bench) -> dict[str, Any]:
     assert photo is not None  # it is made in code where there is no real one
     with (
         Deployment(bench.directory / "latency", settings={"DARKROOM_POLL_WAIT": "20"}) as deployment,
-        deployment.start_worker(cpus=2),  # an idle worker has a CPU for its own calls beside that of its child
+        FaultProxy(deployment.url) as proxy,
+        # An idle worker has a CPU for its own calls beside that of its child.
+        deployment.start_worker(cpus=2, AWS_ENDPOINT_URL_SQS=proxy.url),
     ):
-        aws = _Aws(deployment)
-        _one(deployment, aws, photo)  # it starts the child
-        rounds = [_median([_one(deployment, aws, photo) for _ in range(bench.times)]) for _ in range(bench.rounds)]
+        aws, receives = _Aws(deployment), Receives(proxy)
+        _one(deployment, aws, receives, photo)  # it opens the connections
+        rounds = [
+            _median([_one(deployment, aws, receives, photo) for _ in range(bench.times)]) for _ in range(bench.rounds)
+        ]
     seconds = {name: [one[name] for one in rounds] for name in rounds[0]}
     return {"rounds": bench.rounds, "times": bench.times, "ratio": seconds.pop("ratio"), "seconds": seconds}
 
@@ -59,13 +64,14 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     return [*table, line("answered to published / the child's steps", f"{Spread.of(found['ratio']):.2f}")]
 
 
-def _one(deployment: Deployment, aws: _Aws, photo: Photo) -> dict[str, float]:
+def _one(deployment: Deployment, aws: _Aws, receives: Receives, photo: Photo) -> dict[str, float]:
     """Seconds of one upload. `published`: until just before the record is written."""
-    wake, write = aws.wake(), aws.write()
+    write = aws.write()
     time.sleep(IDLE)
     photo_id = deployment.upload(photo, "web")
     answered = time.time()
     deployment.wait_for([photo_id])
+    wake = max(0.0, receives.at(photo_id) - answered)
     jobs = list(aws.jobs(photo_id))
     published, child = max(ended for ended, _ in jobs) - answered, sum(_childs_part(seconds) for _, seconds in jobs)
     ratio = (published - wake + write) / child
@@ -81,6 +87,23 @@ def _childs_part(seconds: Mapping[str, float]) -> float:
     return sum(took for part, took in seconds.items() if part not in NOT_THE_CHILD)
 
 
+class Receives:
+    """The receives that go through a proxy, and when the emulator answered them."""
+
+    def __init__(self, proxy: FaultProxy) -> None:
+        self._answers: list[tuple[float, bytes]] = []
+        proxy.rule("sqs.ReceiveMessage", ProxyFault("watched", self._receive))
+
+    def at(self, photo_id: str) -> float:
+        """When the message of a photo was handed out, in seconds since 1970."""
+        return next(at for at, body in self._answers if photo_id.encode() in body)
+
+    def _receive(self, _request: Request, forward: Forward) -> Answer:
+        answer = forward()
+        self._answers.append((time.time(), answer.body))
+        return answer
+
+
 class _Aws:
     """Looks into the deployment's table, and measures the emulator itself."""
 
@@ -91,8 +114,6 @@ class _Aws:
             "region_name": "us-east-1",
         }
         self._table = boto3.resource("dynamodb", endpoint_url=deployment.url, **login).Table(Settings().table)
-        self._sqs = boto3.client("sqs", endpoint_url=deployment.url, **login)
-        self._queue = deployment.make_queue("wake")
 
     def jobs(self, photo_id: str) -> Iterator[tuple[float, dict[str, float]]]:
         """When each job of a photo ended, in seconds since 1970, and the `seconds` of its result."""
@@ -101,24 +122,6 @@ class _Aws:
         for order in record["orders"].values():
             for job in order["jobs"].values():
                 yield datetime.fromisoformat(job["ended_at"]).timestamp(), job["result"]["seconds"]
-
-    def wake(self) -> float:
-        """Seconds from the answer to a send until a long poll returns its message."""
-        received: list[float] = []
-
-        def poll() -> None:
-            answer = self._sqs.receive_message(QueueUrl=self._queue, WaitTimeSeconds=20)
-            received.append(time.monotonic())
-            for message in answer["Messages"]:
-                self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
-
-        poller = threading.Thread(target=poll)
-        poller.start()
-        time.sleep(0.5)  # the poll is under way
-        self._sqs.send_message(QueueUrl=self._queue, MessageBody="x")
-        sent = time.monotonic()
-        poller.join()
-        return max(0.0, received[0] - sent)
 
     def write(self) -> float:
         """Median seconds of a write of a small item."""

@@ -67,7 +67,7 @@ def measure(bench: Bench) -> dict[str, Any]:
             sent = sender.counts()
             tree.go_on()
             deployment.wait_for(photos)
-            deployment.last_completed(photos)
+            deployment.completed(photos)
             worked = worker.counts()
             empty = worker.empty_receives - empty
     pictures = sum(job["type"] != "metadata" for job in ORDERS[ORDER])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 
 import numpy as np
 import pytest
@@ -17,12 +18,13 @@ from bench.performance.contenders import CannotDoIt
 from bench.performance.fidelity import LUMA, References, psnr, ssim
 from bench.performance.inputs import SOURCES, Photo, find
 from bench.performance.lineup import OURS
-from bench.performance.measures import overlap, requests
+from bench.performance.measures import latency, overlap, requests
 from bench.performance.orders import ORDERS
 from bench.performance.registry import MEASURES
 from bench.performance.rounds import interleave
 from bench.performance.spread import Spread
 from darkroom.jobs.job_types import jobs_adapter
+from tests.support.fault_proxy import Answer
 
 
 def test_the_document_is_what_the_report_makes_of_the_measured_figures():
@@ -134,12 +136,30 @@ def test_a_run_of_some_photos_replaces_no_figures_of_all(tmp_path):
     assert file.read_text() == before
 
 
-def test_the_ratio_for_two_free_cpus_takes_the_helpers_cpu_off_two_cpus_only():
-    """With one CPU the helpers run on the other one."""
-    one, two = {"seconds": 10.0, "helpers": 2.0}, {"seconds": 6.0, "helpers": 2.0}
-    found = {"near": {"1": [one], "2": [two]}}
-    assert overlap.speed_up(found) == Spread.of([10 / 5])
-    assert overlap.speed_up(found, free=False) == Spread.of([10 / 6])
+def test_the_speed_up_of_two_children_is_the_ratio_of_the_times_with_one_and_with_two():
+    assert overlap.speed_up({"1": [{"seconds": 10.0}], "2": [{"seconds": 5.0}]}) == Spread.of([2.0])
+    assert overlap.speed_up({}) is None
+
+
+def test_the_ends_of_a_backlog_do_not_count_for_the_steady_busy_share():
+    run = {"seconds": 10.0, "worker": 9.0, "steady_seconds": 8.0, "steady_worker": 8.0}
+    assert overlap.busy([run], 1) == Spread.of([0.9])
+    assert overlap.busy([run], 1, "steady_") == Spread.of([1.0])
+
+
+def test_a_receive_is_found_by_the_photo_in_its_message():
+    class Proxy:
+        def rule(self, _pattern, fault):
+            self.fault = fault
+
+    proxy = Proxy()
+    receives = latency.Receives(proxy)
+    bodies = [b"{}", b'{"Messages": [{"Body": "{\\"photo\\": \\"0190-a\\"}"}]}', b'{"Messages": [{"Body": "0190-b"}]}']
+    before = time.time()
+    for body in bodies:
+        answer = Answer(200, {}, body)
+        assert proxy.fault.act(None, lambda answer=answer: answer) is answer
+    assert before <= receives.at("0190-a") <= receives.at("0190-b") <= time.time()
 
 
 def test_requests_that_are_not_counted_are_shown():
