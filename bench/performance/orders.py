@@ -26,5 +26,6 @@ ORDERS: Mapping[str, Jobs] = {
     ],
     "width800": [{"type": "resize", "width": 800, "output": JPEG}],
     "sepia": [{"type": "filter", "filter": "sepia", "output": JPEG}],
+    "formats": [{"type": "resize", "width": 200, "output": {"format": name}} for name in ("webp", "avif", "png")],
     "web": tomllib.loads((PROJECT / "presets.toml").read_text())["web"]["jobs"],
 }
