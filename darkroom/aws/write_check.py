@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 if TYPE_CHECKING:
     from botocore.hooks import BaseEventHooks
 
-BLOCK = 256 * 1024
-"""Bytes of a file that are sent after each check."""
+BLOCK = 1024 * 1024
+"""Bytes of a file that are sent after each check. Each thread that sends has so much in memory."""
 
 MayWrite = Callable[[], None]
 """Raises an error if the writer has lost its right to write."""

@@ -65,15 +65,15 @@ def bucket(deployment: Deployment, clients: Clients) -> Bucket:
 
 def test_a_writer_with_the_right_stores_the_whole_file(bucket: Bucket, clients: Clients) -> None:
     right = Right(clients)
-    store_file(bucket, "whole", b"x" * MIB, may_write=right)
-    assert bucket.read("whole") == b"x" * MIB
-    assert right.checks > 1, "during the body, too"
+    store_file(bucket, "whole", b"x" * 2 * MIB, may_write=right)
+    assert bucket.read("whole") == b"x" * 2 * MIB
+    assert right.checks > 2, "during the body, too"
 
 
 def test_a_put_whose_right_is_lost_during_the_body(bucket: Bucket, clients: Clients) -> None:
     right = Right(clients, lost_at=3)
     with pytest.raises(ClaimLost):
-        store_file(bucket, "cut", b"x" * MIB, may_write=right)
+        store_file(bucket, "cut", b"x" * 4 * MIB, may_write=right)
     assert right.requests == 1
     assert not bucket.exists("cut")
 
