@@ -31,6 +31,7 @@ from api.waits import Waits
 from darkroom import __version__
 from darkroom.aws.failures import ask_hanging_services_once
 from darkroom.errors import TooLarge
+from darkroom.jobs.json_text import read_json
 from darkroom.owners import auth_mode, read_owners
 from darkroom.presets import read_presets
 from darkroom.record.events import Event
@@ -60,12 +61,9 @@ MAX_FORM_FIELDS = 20
 
 
 class Json(DefaultJSONProvider):
-    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Raises ValueError for anything that is not valid JSON, or is nested too deeply."""
-        try:
-            return super().loads(s, **kwargs)
-        except RecursionError:
-            raise ValueError("it is nested too deeply") from None
+    def loads(self, s: str | bytes, **_: Any) -> Any:
+        """Raises NotJson, which is a ValueError."""
+        return read_json(s)
 
 
 class DarkroomApi(OpenAPI):

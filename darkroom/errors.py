@@ -59,7 +59,7 @@ from typing import ClassVar
 
 
 class DarkroomError(Exception):
-    """Something went wrong inside Darkroom."""
+    """An unexpected error inside Darkroom; the service's log has the reason."""
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500

@@ -152,11 +152,14 @@ def _read_pairs(text: str, found: _Found) -> None:
 def _read_file(path: Path, found: _Found) -> None:
     place = f"{PREFIX}OWNERS_FILE ({path})"
     try:
-        tables = tomllib.loads(path.read_text())
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         found.faults.append(f"{place}: it cannot be read: {error.strerror}")
         return
-    except ValueError as error:  # not TOML, or not UTF-8
+    except UnicodeDecodeError:
+        found.faults.append(f"{place}: it is not text in UTF-8")
+        return
+    except ValueError as error:
         found.faults.append(f"{place}: it is not valid TOML: {error}")
         return
     before = len(found.faults)

@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from darkroom.errors import SettingsError
 from darkroom.jobs.faults import faults_of
 from darkroom.jobs.job_types import Jobs
+from darkroom.jobs.json_text import decoded
 from darkroom.jobs.spec import Spec
 from darkroom.settings import PREFIX, Settings
 
@@ -45,9 +46,11 @@ def read_presets(settings: Settings) -> Presets:
 
 def _read(path: Path) -> dict[str, Preset]:
     try:
-        return _presets.validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
+        return _presets.validate_python(tomllib.loads(decoded(path.read_bytes())))
     except OSError as error:
         raise SettingsError(f"{PREFIX}PRESETS_FILE: cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{PREFIX}PRESETS_FILE: {path} is not text in UTF-8") from error
     except ValueError as error:
         if isinstance(error, ValidationError):
             faults = [f"  {fault.field}: {fault.detail}" for fault in faults_of(error)]

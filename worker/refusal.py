@@ -26,9 +26,9 @@ def refuse(queue: WorkQueue, received: Received, error: DarkroomError, settings:
 
 
 def as_darkroom_error(error: Exception) -> DarkroomError:
-    """An unexpected error as a DarkroomError, which `judge` needs."""
+    """An unexpected error as a DarkroomError, which `judge` needs. The log has the error's own text."""
     if isinstance(error, DarkroomError):
         return error
     if isinstance(error, OSError):  # such as a full disk: not the photo's fault
-        return Unavailable(f"the worker cannot work: {type(error).__name__}: {error}")
-    return DarkroomError(f"{type(error).__name__}: {error}")
+        return Unavailable(f"the worker cannot work: {error.strerror or type(error).__name__}")
+    return DarkroomError()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from json import JSONDecodeError
 from typing import IO, TYPE_CHECKING, Any
 
 from flask import Request
@@ -130,8 +129,7 @@ class ApiRequest(Request):
     def on_json_loading_failed(self, e: ValueError | None) -> Any:
         if e is None:
             raise UnsupportedMediaType("send the body with Content-Type: application/json")
-        too_early = isinstance(e, JSONDecodeError) and e.pos >= len(e.doc.rstrip())
-        raise BadRequest(f"the body is not valid JSON: {'it ends too early' if too_early else e}")
+        raise BadRequest(f"the body is {e}")
 
     def _read_to_the_end(self, limit: int) -> bool:
         if self.body.broken or (self.content_length or 0) - self.body.size > limit:

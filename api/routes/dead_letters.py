@@ -21,7 +21,7 @@ from api.routes.bulk import BulkView, change_each, find_dead_orders, with_positi
 from api.routes.listing import list_link
 from api.routes.paths import OrderPath
 from darkroom.errors import Fault
-from darkroom.jobs.spec import Spec
+from darkroom.jobs.spec import Spec, StrictSpec
 from darkroom.record.dead_letter_views import DeadLetterView, dead_letter_view
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.views import PhotoView, photo_view
@@ -62,7 +62,7 @@ class Selection(Page):
     )
 
 
-class RedriveBody(Selection):
+class RedriveBody(Selection, StrictSpec):
     """Which dead letters: give exactly one of `code`, `ids` and `all`."""
 
     model_config = ConfigDict(

@@ -31,7 +31,7 @@ from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import PhotoGone, TooLarge
 from darkroom.filenames import safe_filename
 from darkroom.jobs.job_types import Jobs
-from darkroom.jobs.spec import Spec
+from darkroom.jobs.spec import StrictSpec
 from darkroom.record.clock import now
 from darkroom.record.direct_upload import DirectUpload
 from darkroom.record.keys import upload_key
@@ -61,7 +61,7 @@ def _known_type(given: str) -> str:
     return given
 
 
-class DirectUploadBody(Spec):
+class DirectUploadBody(StrictSpec):
     """The jobs, and what the caller knows about the photo before it is uploaded."""
 
     model_config = ConfigDict(json_schema_extra={"not": {"required": ["jobs", "preset"]}})

@@ -23,7 +23,7 @@ from darkroom.aws.bucket import content_disposition
 from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import Conflict, NotFound
 from darkroom.jobs.job_types import JOB_TYPES, Jobs
-from darkroom.jobs.spec import Spec
+from darkroom.jobs.spec import StrictSpec
 from darkroom.record.job import JobRecord
 from darkroom.record.order import Order
 from darkroom.record.photo import PhotoRecord
@@ -41,7 +41,7 @@ jobs = APIBlueprint(
 RESULT_ETAG = responses.header("ETag", "the SHA-256 of the result, in quotes", {"type": "string"}, always=True)
 
 
-class JobsBody(Spec):
+class JobsBody(StrictSpec):
     """More jobs for a photo: give jobs or a preset."""
 
     model_config = ConfigDict(
@@ -147,6 +147,7 @@ def retry_job(header: KeyHeader, path: JobPath) -> Response:
     "/v1/photos/<uuid:photo_id>/jobs/<uuid:job_id>/result",
     operation_id="getResult",
     summary="Fetch the result of a job",
+    description="HEAD describes the result: its type, length, ETag and file name. It never redirects.",
     responses={
         200: responses.success(
             {"type": "object"},
@@ -175,18 +176,29 @@ def get_result(path: JobPath) -> Response:
     if job.status != "succeeded" or result is None:
         reason = f": {job.errors[-1].detail}" if job.status == "failed" and job.errors else ""
         raise Conflict(f"job {job.id} has {'failed' if job.status == 'failed' else 'been cancelled'}{reason}")
-    bucket, inline = ctx.services.bucket, JOB_TYPES[job.spec.type].inline
-    if inline and request.if_none_match.contains_weak(result.sha256):
+    bucket, inline, head = ctx.services.bucket, JOB_TYPES[job.spec.type].inline, request.method == "HEAD"
+    if (inline or head) and request.if_none_match.contains_weak(result.sha256):
         return _with_etag(Response(status=HTTPStatus.NOT_MODIFIED), result)
     if result.content is not None:
         return _result_itself(result, result.content.encode())
     # The bucket's lifecycle may remove results before the record expires.
     if result.key is None or not bucket.exists(result.key):
         raise NotFound("the result has expired")
+    if head:
+        # S3 would refuse a HEAD of the redirect's URL: the method is signed, too.
+        return _described(result)
     if inline:
         return _result_itself(result, bucket.read(result.key))
     response = Response(status=HTTPStatus.FOUND)
     response.headers["Location"] = bucket.link(result.key, result.filename, result.content_type)
+    return response
+
+
+def _described(result: Result) -> Response:
+    """The headers of a result, without its content."""
+    response = _result_itself(result, b"")
+    response.content_length = result.size
+    response.headers["Accept-Ranges"] = "bytes"
     return response
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-import pydantic_core
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 from werkzeug.datastructures import MultiDict
 
 from darkroom.errors import CallbackRefused, Fault
-from darkroom.jobs.faults import explain_json_error, faults_of
+from darkroom.jobs.faults import faults_of
 from darkroom.jobs.job_types import Job, Jobs
+from darkroom.jobs.json_text import NotJson, read_json
 from darkroom.jobs.spec import Spec
 from darkroom.presets import Presets
 from darkroom.record.labels import MAX_METADATA, MAX_REFERENCE, Metadata, Text
@@ -24,9 +24,9 @@ def _from_json(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return pydantic_core.from_json(value, allow_inf_nan=False)
-    except ValueError as error:
-        raise PydanticCustomError("json_invalid", "{detail}", {"detail": explain_json_error(str(error))}) from None
+        return read_json(value)
+    except NotJson as error:
+        raise PydanticCustomError("json_invalid", "{detail}", {"detail": str(error)}) from None
 
 
 CallbackUrl = Annotated[Text, Field(max_length=MAX_URL, json_schema_extra={"pattern": PATTERN})]

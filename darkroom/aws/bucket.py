@@ -28,8 +28,12 @@ DELETE_BATCH = 1000
 
 CHUNK = 1024 * 1024
 
-NEVER_READABLE = ("InvalidObjectState", "InvalidRequest", "KeyTooLongError")
-"""S3's error codes for an archived object, one encrypted with its sender's key (SSE-C), and an impossible key."""
+NEVER_READABLE = {
+    "InvalidObjectState": "it is archived",
+    "InvalidRequest": "it is encrypted with a key of its sender (SSE-C)",
+    "KeyTooLongError": "its key is too long",
+}
+"""S3's error code for an object that no retry can read -> why."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +192,7 @@ class Bucket:
                     Bucket=self._name, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
                 )
             for error in answer.get("Errors", []):
-                raise Unavailable(f"removing {error.get('Key')} failed: {error.get('Code')} {error.get('Message')}")
+                raise Unavailable(f"removing {error.get('Key')} failed: {error.get('Code')}")
 
     def remove_photo(self, photo_id: str) -> None:
         """Remove a photo's upload, original, and all results, published or not."""
@@ -238,9 +242,7 @@ def _denied(key: str) -> Iterator[None]:
     except ClientError as error:
         code = error_code(error)
         if code in NEVER_READABLE:
-            raise UnreadablePhoto(
-                f"S3 cannot return {key}: {error.response['Error'].get('Message') or code}"
-            ) from error
+            raise UnreadablePhoto(f"S3 cannot return {key}: {NEVER_READABLE[code]}") from error
         if code == "AccessDenied" or (code.startswith("KMS.") and "Throttling" not in code):
             raise ObjectDenied(f"S3 refuses to let Darkroom read {key}: {code}") from error
         raise

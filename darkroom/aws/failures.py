@@ -5,7 +5,7 @@ The name is not `errors`, because darkroom/errors.py has the errors that Darkroo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -99,7 +99,20 @@ def _reason(error: Exception) -> str:
         return error_code(error)
     if isinstance(error, NotFromAws | ResponseParserError | KeyError):
         return "an answer that is not from AWS"
-    return type(error).__name__
+    return next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), "the connection broke")
+
+
+_REASONS: Mapping[type[Exception], str] = {
+    ServiceHangs: "the service does not answer",
+    ReadTimeoutError: "there was no answer in time",
+    ConnectTimeoutError: "there was no connection in time",
+    EndpointConnectionError: "there is no connection to the service",
+    ProxyConnectionError: "there is no connection to the proxy",
+    NoCredentialsError: "there are no AWS credentials",
+    CredentialRetrievalError: "the AWS credentials cannot be read",
+    TimeoutError: "there was no answer in time",
+}
+"""botocore's error -> why a call failed. Callers read it."""
 
 
 def _may_be_done(error: Exception) -> bool:

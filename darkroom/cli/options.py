@@ -26,18 +26,21 @@ def checked_jobs(_ctx: click.Context, _param: click.Parameter, value: str | None
 
     from darkroom.jobs.faults import faults_of
     from darkroom.jobs.job_types import jobs_adapter
+    from darkroom.jobs.json_text import NotJson, read_json
 
     try:
-        text = Path(value[1:]).read_bytes() if value.startswith("@") else value
-        jobs_adapter.validate_json(text)
+        given = read_json(Path(value[1:]).read_bytes() if value.startswith("@") else value)
+        jobs_adapter.validate_python(given)
     except OSError as error:
         raise click.BadParameter(f"cannot read {value[1:]}: {error.strerror}") from error
-    except ValidationError as error:
+    except NotJson as error:
         if value and not value.lstrip().startswith(("@", "[", "{", '"', "'")):
             raise click.BadParameter(f"{value!r} is not JSON; for a file write --jobs @{value}") from error
+        raise click.BadParameter(f"jobs: {error}") from error
+    except ValidationError as error:
         faults = [f"{fault.field}: {fault.detail}" for fault in faults_of(error, "jobs")]
         raise click.BadParameter("\n  ".join(faults)) from error
-    return json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(given, separators=(",", ":"), ensure_ascii=False)
 
 
 url_option: Callable[[Command], Command] = click.option(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic_core import core_schema
 
 from darkroom.errors import Fault, nearest_name
 from darkroom.jobs.job_types import JOB_TYPES, STEP_JOBS
+from darkroom.jobs.json_text import explain_json_error
 from darkroom.jobs.output import OUTPUT_FORMATS, Output
 from darkroom.jobs.steps import FILTERS, FocalPoint, Resize
 
@@ -35,27 +37,6 @@ def faults_of(error: ValidationError, root: str = "", fields: Iterable[str] = ()
             detail += _suggestion(str(location[-1]), _known_fields(location[:-1], fields))
         found.append(Fault(field=_path(location), detail=detail, code=fault["type"]))
     return found
-
-
-def explain_json_error(reason: str) -> str:
-    """pydantic_core's reason why a text is not JSON, such as "trailing comma at line 1 column 4", in plain words."""
-    what, _, place = reason.partition(" at line ")
-    for beginning, words in _JSON_MESSAGES.items():
-        if what.startswith(beginning):
-            what = words
-            break
-    return f"not valid JSON: {what}" + (f" (line {place.replace(' column', ', column')})" if place else "")
-
-
-_JSON_MESSAGES = {
-    "key must be a string": 'names need double quotes, as in {"type": "metadata"}',
-    "EOF while parsing": "the JSON ends too early",
-    "expected value": "a value is missing or wrong; texts need double quotes",
-    "trailing comma": "a comma stands before the closing bracket",
-    "trailing characters": "something follows the end of the JSON",
-    "recursion limit exceeded": "it is nested too deeply",
-}
-"""The beginning of pydantic_core's reason -> our words."""
 
 
 def _suggestion(given: str, known: Iterable[str]) -> str:
@@ -116,12 +97,14 @@ _MESSAGES = {
     "too_short": "must have at least {min_length} items",
     "too_long": "must have at most {max_length} items",
     "string_type": "must be a string",
+    "string_unicode": "must be text in Unicode",
     "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
     "string_pattern_mismatch": "must match the pattern {pattern}",
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
-    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "must be a whole number"),
     **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
+    **dict.fromkeys(("uuid_type", "uuid_parsing"), "must be a UUID"),
     "finite_number": "must be a finite number",
     "greater_than": "must be greater than {gt}",
     "greater_than_equal": "must be at least {ge}",
@@ -130,6 +113,11 @@ _MESSAGES = {
     "literal_error": "must be {expected}",
 }
 """Pydantic's code -> our message. Pydantic's own messages use Python's words for types."""
+
+_OTHER = "is not valid"
+"""The message for any other code of pydantic's own."""
+
+_PYDANTICS_OWN = set(get_args(core_schema.ErrorType)) - {"value_error"}
 
 
 def _detail(fault: Any) -> str:
@@ -140,18 +128,22 @@ def _detail(fault: Any) -> str:
     if code == "json_invalid" and "error" in context:
         return explain_json_error(context["error"])
     message = _MESSAGES.get(code)
-    if message is None:
-        return str(fault["msg"]).removeprefix("Value error, ")
+    if message is None:  # the error of a check of ours: its own message
+        return _OTHER if code in _PYDANTICS_OWN else str(fault["msg"]).removeprefix("Value error, ")
     detail = re.sub(r"\b1 (item|character)s\b", r"1 \1", message.format_map(context))
     if code == "model_type" and fault["loc"][-1:] == ("output",):
         detail += f', such as {{"format": "{value if value in [*OUTPUT_FORMATS] else "jpeg"}"}}'
-    if (
-        code in ("int_parsing", "float_parsing", "bool_parsing")
-        and isinstance(value, str)
-        and len(value) <= LONGEST_VALUE
-    ):
-        detail += f", not {json.dumps(value, ensure_ascii=False)}"
+    if code.startswith(("int_", "float_", "bool_")) and (shown := _as_json(value)):
+        detail += f", not {shown}"
     return detail
+
+
+def _as_json(value: Any) -> str:
+    """A wrong value as the caller has written it; empty if it is no text, number, true, false or null, or too long."""
+    if not isinstance(value, str | int | float | None) or (isinstance(value, str) and len(value) > LONGEST_VALUE):
+        return ""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_VALUE + len('""') else ""
 
 
 def _wrong_tag(field: str, context: dict[str, Any]) -> str:

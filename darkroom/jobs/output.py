@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from darkroom.jobs.spec import Colour, Spec
+from darkroom.jobs.spec import Colour, StrictSpec
 
 FormatName = Literal["jpeg", "png", "webp", "avif"]
 
@@ -33,7 +33,7 @@ RESULT_FORMATS: Mapping[str, FileFormat] = {**OUTPUT_FORMATS, "json": FileFormat
 """Every format that a result may have, by name."""
 
 
-class Output(Spec):
+class Output(StrictSpec):
     """How the picture is encoded."""
 
     format: FormatName | None = Field(

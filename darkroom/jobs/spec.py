@@ -8,7 +8,7 @@ from functools import reduce
 from operator import or_
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
 MAX_SIDE = 16_384
@@ -69,7 +69,26 @@ class Spec(BaseModel):
     )
 
 
-class TaggedSpec(Spec):
+class StrictSpec(Spec):
+    """A spec whose fields take only values of their own JSON type: `true` is not the number 1, and `"80"` not 80.
+
+    JSON has one type of number, so 80.0 is a whole number (JSON Schema 2020-12, 6.1.1).
+    """
+
+    model_config = ConfigDict(strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_numbers(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {
+            name: int(value) if isinstance(value, float) and value.is_integer() else value
+            for name, value in given.items()
+        }
+
+
+class TaggedSpec(StrictSpec):
     """Base of jobs and steps: `type` (and `filter`, for filters) select the class."""
 
     type: str

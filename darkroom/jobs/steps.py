@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from darkroom.jobs.spec import Colour, OneOf, Share, Side, Spec, TaggedSpec
+from darkroom.jobs.spec import Colour, OneOf, Share, Side, StrictSpec, TaggedSpec
 
 Gravity = Literal[
     "centre",
@@ -27,7 +27,7 @@ Gravity = Literal[
 ]
 
 
-class FocalPoint(Spec):
+class FocalPoint(StrictSpec):
     """The point that stays in view when a photo is cropped, as shares of width and height."""
 
     x: Share

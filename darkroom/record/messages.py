@@ -14,6 +14,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from darkroom.errors import FutureMessage, MessageError
+from darkroom.jobs.faults import faults_of
 from darkroom.jobs.job_types import MAX_JOBS
 from darkroom.plan.estimate import order_seconds
 from darkroom.plan.graph import StoredPhoto
@@ -198,8 +199,5 @@ def _read(body: str, kind: type[M]) -> M:
             raise FutureMessage(f"the message has version {version}; this worker reads versions up to {VERSION}")
         return kind.model_validate_json(body)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}"
-            for fault in error.errors(include_url=False, include_input=False)[:5]
-        )
+        faults = "; ".join(f"{fault.field or 'body'}: {fault.detail}" for fault in faults_of(error)[:5])
         raise MessageError(f"not a Darkroom message: {faults}") from error

@@ -170,23 +170,24 @@ def test_an_attempt_that_failed_is_made_up_for(services: Services, picture: byte
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "message"),
+    ("status", "code", "message", "reason"),
     [
-        (403, "InvalidObjectState", "The operation is not valid for the object's storage class"),
-        (400, "InvalidRequest", "The object was stored using a form of Server Side Encryption."),
-        (400, "KeyTooLongError", "Your key is too long"),
+        (403, "InvalidObjectState", "The operation is not valid for the object's storage class", "it is archived"),
+        (400, "InvalidRequest", "The object was stored using a form of Server Side Encryption.", "(SSE-C)"),
+        (400, "KeyTooLongError", "Your key is too long", "its key is too long"),
     ],
 )
 @pytest.mark.parametrize("way", ["noticed", "asked for"])
 def test_a_file_that_no_retry_can_read_is_refused_at_once(
-    services: Services, picture: bytes, owner: str, status: int, code: str, message: str, way: str
+    services: Services, picture: bytes, owner: str, status: int, code: str, message: str, reason: str, way: str
 ) -> None:
     key = f"incoming/{owner}/thumbnail/x.jpg"
     etag = put(services, key, picture)
     with s3_says(services, status, code, message):
         error = error_of(take(services, notice(services, key, etag) if way == "noticed" else asked(key, owner)))
     assert error.code == "unreadable_photo"
-    assert message in error.detail
+    assert reason in error.detail
+    assert message not in error.detail
     assert services.bucket.read(key) == picture
 
 

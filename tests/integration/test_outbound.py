@@ -198,7 +198,7 @@ class TestReceiversUpToNoGood:
             send(serve(handle))
 
     def test_one_that_hangs_up_is_named(self, serve: Serve) -> None:
-        with pytest.raises(DeliveryFailed, match="the connection failed: "):
+        with pytest.raises(DeliveryFailed, match="the host closed the connection without an answer"):
             send(serve(lambda connection: connection.close()))
 
     def test_one_that_is_not_there_is_named(self) -> None:
@@ -302,5 +302,5 @@ class TestCertificates:
 
     def test_one_for_another_name_is_refused(self, secure: Target, certificate: Path) -> None:
         other = local(secure.port, host="other.example", tls=True)
-        with pytest.raises(DeliveryFailed, match=r"certificate is not valid for 'other\.example'"):
+        with pytest.raises(DeliveryFailed, match="its certificate is not accepted: it is for another host name"):
             send(other, tls=ssl.create_default_context(cafile=certificate))

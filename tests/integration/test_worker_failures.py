@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from darkroom.errors import DarkroomError
 from darkroom.record.ids import new_id
 from tests.support import faulty
 from tests.support.faulty import Fault
@@ -76,7 +77,9 @@ class TestFailures:
         photo = stack.submit(picture, RESIZE)
         job = only_job(stack.wait_for(photo))
         assert (job.status, [error.attempt for error in job.errors]) == ("failed", [1, 2])
-        assert "RuntimeError: injected" in job.errors[-1].detail
+        assert job.errors[-1].detail == DarkroomError().detail
+        logged = worker.logged("order.unexpected_error")
+        assert ["RuntimeError: injected" in entry["exception"] for entry in logged] == [True, True]
         assert stack.look(photo).dead_letter_at is not None
         stack.wait_until_empty()
         assert len(stack.receive(stack.services.photos.dead_letters)) == 1

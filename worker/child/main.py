@@ -137,5 +137,5 @@ def _failure(error: Exception, limits: ChildLimits) -> Failure:
             PhotoError.code, f"The result would have more than {limits.file_size:,} bytes, the most that it may have."
         )
     if number:
-        return Failure(Unavailable.code, f"the worker's disk: {error}")
-    return Failure(DarkroomError.code, f"{type(error).__name__}: {error}", traceback.format_exc())
+        return Failure(Unavailable.code, f"the worker cannot use its disk: {os.strerror(number)}")
+    return Failure(DarkroomError.code, DarkroomError().detail, traceback.format_exc())

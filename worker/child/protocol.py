@@ -252,7 +252,7 @@ def _validated(adapter: TypeAdapter[T], data: bytes) -> T:
     try:
         return adapter.validate_json(data)
     except ValidationError as error:
-        raise ChildDied(f"the child process sent an invalid answer: {str(error)[:LONGEST_DETAIL]}") from error
+        raise _wrong("something that is not an answer") from error
 
 
 def _wrong(what: str) -> ChildDied:

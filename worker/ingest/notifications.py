@@ -17,6 +17,8 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
 
 from darkroom.errors import MessageError
+from darkroom.jobs.faults import faults_of
+from darkroom.jobs.json_text import NotJson, read_json
 from darkroom.record.messages import IngestMessage, UploadMessage, read_ingest
 
 CREATED = ("ObjectCreated:", "s3:ObjectCreated:")
@@ -82,8 +84,8 @@ def read_body(body: str) -> list[Notification] | IngestMessage | UploadMessage:
     Raises FutureMessage for a Darkroom message of a newer version, MessageError for any other body.
     """
     try:
-        given = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        given = read_json(body)
+    except NotJson as error:
         raise MessageError(f"neither a Darkroom message nor a notification from S3: {error}") from error
     if not isinstance(given, dict):
         raise MessageError("neither a Darkroom message nor a notification from S3: expected a JSON object")
@@ -94,9 +96,8 @@ def read_body(body: str) -> list[Notification] | IngestMessage | UploadMessage:
     try:
         records = _records.validate_python(given["Records"])
     except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, fault["loc"]))
-        raise MessageError(f"not a valid notification from S3: Records.{where}: {fault['msg']}") from error
+        fault = faults_of(error, "Records")[0]
+        raise MessageError(f"not a valid notification from S3: {fault.field}: {fault.detail}") from error
     return [record.notification() for record in records if record.event_name.startswith(CREATED)]
 
 

@@ -27,6 +27,18 @@ from worker.watchdog import watchdog
 
 log = structlog.get_logger()
 
+CERTIFICATE_FAULTS = {
+    9: "it is not valid yet",
+    10: "it has expired",
+    18: "self-signed certificate",
+    19: "self-signed certificate in its chain",
+    20: "its issuer is unknown",
+    21: "its issuer is unknown",
+    62: "it is for another host name",
+    64: "it is for another address",
+}
+"""OpenSSL's number of a fault of a certificate (x509_vfy.h) -> our words."""
+
 NOWHERE = "the host name does not exist, or does not lead to public addresses only"
 
 Address = tuple[socket.AddressFamily, Any]
@@ -60,11 +72,13 @@ class Deadline:
         if isinstance(error, TimeoutError) or time.monotonic() >= self.at:
             return f"no answer within {self._seconds:g} s"
         if isinstance(error, ssl.SSLCertVerificationError):
-            return f"its certificate is not accepted: {error.verify_message}"
+            return f"its certificate is not accepted: {CERTIFICATE_FAULTS.get(error.verify_code, 'it is not valid')}"
         if isinstance(error, ssl.SSLError):
-            return f"TLS failed: {error.reason}"
+            return "the host and Darkroom cannot agree on TLS"
+        if isinstance(error, ConnectionResetError | BrokenPipeError):
+            return "the host closed the connection without an answer"
         if isinstance(error, OSError):
-            return f"the connection failed: {error.strerror or error}"
+            return f"the connection failed: {error.strerror or 'the host has no address'}"
         return "the answer is not HTTP"
 
 

@@ -300,6 +300,40 @@ def test_the_result_of_a_picture_job_is_a_redirect_to_a_presigned_url(api: Any, 
     assert "filename*=UTF-8''%C3%BCnt-200.jpg" in picture_answer.headers["Content-Disposition"]
 
 
+@pytest.mark.parametrize(
+    ("preset", "result"),
+    [
+        ("thumbnail", {"filename": "ünt-200.jpg", "content_type": "image/jpeg", "width": 2, "height": 2, "size": 6}),
+        ("metadata", {"filename": "ünt-metadata.json", "content_type": "application/json", "size": 6}),
+        ("metadata", IN_THE_RECORD | {"filename": "ünt-metadata.json", "size": len(WRITTEN)}),
+    ],
+    ids=["picture", "metadata in the bucket", "metadata in the record"],
+)
+def test_head_describes_a_result(api: Any, picture: bytes, preset: str, result: dict[str, Any]) -> None:
+    photo = api.upload_photo(picture, preset=preset)
+    (job,) = photo["jobs"]
+    api.change_record(photo["id"], succeed(result))
+    if key := api.record(photo["id"]).jobs[job["id"]].result.key:
+        api.services.clients.s3.put_object(Bucket=api.settings.bucket, Key=key, Body=b"pixels")
+
+    answer = api.ask("HEAD", f"{job['links']['self']}/result")
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["Content-Type"] == result["content_type"]
+    assert answer.headers["Content-Length"] == str(result["size"])
+    assert answer.headers["ETag"] == f'"{"0" * 64}"'
+    assert "filename*=UTF-8''%C3%BCnt-" in answer.headers["Content-Disposition"]
+    again = api.ask("HEAD", f"{job['links']['self']}/result", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert api.get(f"{job['links']['self']}/result").status_code == (302 if preset == "thumbnail" else 200)
+
+
+def test_head_of_a_result_that_has_expired_is_not_found(api: Any, picture: bytes) -> None:
+    photo = api.upload_photo(picture, preset="thumbnail")
+    api.change_record(photo["id"], succeed())
+    assert api.ask("HEAD", f"{photo['jobs'][0]['links']['self']}/result").status_code == 404
+
+
 @pytest.mark.parametrize("preset", ["thumbnail", "metadata"])
 def test_a_result_that_is_not_in_the_bucket_gets_404(api: Any, picture: bytes, preset: str) -> None:
     photo = api.upload_photo(picture, preset=preset)

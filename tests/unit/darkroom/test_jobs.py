@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import re
 from typing import Any
 
 import pytest
@@ -120,6 +122,49 @@ def test_a_message_names_the_types_of_json(given: list[Any], message: str) -> No
     with pytest.raises(ValidationError) as caught:
         jobs_adapter.validate_python(given)
     assert [fault.detail for fault in faults_of(caught.value, "jobs")] == [message]
+
+
+NUMBERS = [
+    ({"type": "resize", "width": 8}, "width"),
+    ({"type": "resize", "width": 8}, "height"),
+    ({"type": "filter", "filter": "posterize"}, "bits"),
+    ({"type": "filter", "filter": "blur"}, "sigma"),
+    ({"type": "filter", "filter": "sharpen"}, "threshold"),
+    ({"type": "metadata"}, "colours"),
+    ({"type": "resize", "width": 8, "position": {"x": 0, "y": 0}}, "position.x"),
+    ({"type": "resize", "width": 8, "output": {}}, "output.quality"),
+]
+
+
+@pytest.mark.parametrize("value", [True, False, "8", "8.0", "", "0x8", "1e1"])
+@pytest.mark.parametrize(("job", "field"), NUMBERS, ids=[field for _, field in NUMBERS])
+def test_only_a_number_is_a_number(job: dict[str, Any], field: str, value: object) -> None:
+    place, _, name = field.rpartition(".")
+    given = job | {place: job[place] | {name: value}} if place else job | {name: value}
+    ((path, detail),) = faults(given).items()
+    assert path == f"jobs[0].{field}"
+    assert re.fullmatch(f"must be a (whole )?number, not {re.escape(json.dumps(value))}", detail)
+
+
+@pytest.mark.parametrize("value", [1, 0, "true", "yes", 1.0])
+def test_only_true_and_false_are_truth_values(value: object) -> None:
+    found = faults({"type": "resize", "width": 8, "output": {"progressive": value}, "without_enlargement": value})
+    shown = json.dumps(1 if value == 1 else value)
+    assert found == dict.fromkeys(
+        ("jobs[0].without_enlargement", "jobs[0].output.progressive"), f"must be true or false, not {shown}"
+    )
+
+
+def test_a_whole_number_may_be_written_with_a_fraction_of_zero() -> None:
+    (resize,) = read({"type": "resize", "width": 8.0, "output": {"quality": 8e1}})
+    assert (resize.width, resize.output.quality) == (8, 80)
+    assert (type(resize.width), type(resize.output.quality)) == (int, int)
+    assert faults({"type": "resize", "width": 8.5}) == {"jobs[0].width": "must be a whole number, not 8.5"}
+
+
+def test_a_number_may_be_written_without_a_fraction() -> None:
+    (blur,) = read({"type": "filter", "filter": "blur", "sigma": 3})
+    assert (blur.sigma, type(blur.sigma)) == (3.0, float)
 
 
 def test_the_number_of_jobs_is_bounded() -> None:

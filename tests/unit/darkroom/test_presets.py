@@ -55,6 +55,24 @@ def test_an_unusable_file_is_named(tmp_path: Path, text: str, message: str) -> N
         read_presets(presets_file(tmp_path, text))
 
 
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
+    assert list(read_presets(presets_file(tmp_path, '\ufeff[web]\njobs = [{ type = "metadata" }]'))) == ["web"]
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    settings = presets_file(tmp_path, "")
+    settings.presets_file.write_bytes('[web] # "Größe"'.encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"is not text in UTF-8$"):
+        read_presets(settings)
+
+
+@pytest.mark.parametrize(("value", "shown"), [("true", "true"), ('"8"', '"8"'), ("8.5", "8.5")])
+def test_a_preset_takes_numbers_as_strictly_as_a_request(tmp_path: Path, value: str, shown: str) -> None:
+    settings = presets_file(tmp_path, f'[web]\njobs = [{{ type = "resize", width = {value} }}]')
+    with pytest.raises(SettingsError, match=f"web.jobs.0..width: must be a whole number, not {shown}"):
+        read_presets(settings)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="DARKROOM_PRESETS_FILE: cannot read"):
         read_presets(Settings(presets_file=tmp_path / "none.toml"))
