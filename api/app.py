@@ -26,7 +26,7 @@ from api.routes.jobs import JobsView, jobs
 from api.routes.operations import operations
 from api.routes.photos import photos
 from api.routes.probes import probes
-from api.uploads.spool import MAX_FORM_TEXT, SpooledRequest, disk_error
+from api.uploads.spool import SpooledRequest, disk_error
 from api.waits import Waits
 from darkroom import __version__
 from darkroom.aws.failures import ask_hanging_services_once
@@ -99,7 +99,6 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     app.url_map.merge_slashes = False
     # werkzeug refuses a body of exactly this length.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes + 1
-    app.config["MAX_FORM_MEMORY_SIZE"] = MAX_FORM_TEXT
     app.config["MAX_FORM_PARTS"] = settings.max_photos + MAX_FORM_FIELDS
     app.before_request(_refuse_empty_parts)
     app.before_request(_limit_body)

@@ -130,8 +130,7 @@ def upload_photos() -> Response:
 
 def _content_of(upload: Upload) -> Any:
     """The parts of the request after parsing: in the raw body, the multipart boundary differs in each request."""
-    fields = list(request.form.items(multi=True)) if request.mimetype == "multipart/form-data" else []
-    return [fields, [[photo.filename, photo.spool.sha256] for photo in upload.photos]]
+    return [upload.texts, [[photo.filename, photo.spool.sha256] for photo in upload.photos]]
 
 
 def _replay_upload(body: Any) -> Any:

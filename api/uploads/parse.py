@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from flask import request
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import UnsupportedMediaType
 
 from api.context import Context
@@ -38,6 +39,8 @@ class Upload:
     metadata: dict[str, str | int | float | bool]
     dedupe: bool
     callback_url: str | None
+    texts: list[tuple[str, str]] = field(default_factory=list)
+    """All texts of the form, as they were sent."""
 
 
 def read_upload(ctx: Context) -> Upload:
@@ -48,8 +51,9 @@ def read_upload(ctx: Context) -> Upload:
     """
     incoming = cast(SpooledRequest, request)
     photos: list[Incoming] = []
+    texts: list[tuple[str, str]] = []
     if as_form := incoming.mimetype == "multipart/form-data":
-        fields, photos, faults = _read_form(incoming, ctx.settings.max_photos)
+        fields, photos, texts, faults = _read_form(incoming, ctx.settings.max_photos)
     elif incoming.mimetype.startswith("image/") or incoming.mimetype in ("", "application/octet-stream"):
         fields, faults = read_fields(RawFields, [incoming.args])
     else:
@@ -63,7 +67,8 @@ def read_upload(ctx: Context) -> Upload:
         raise invalid_request(faults)
     if not as_form:  # a request with invalid fields is refused before its photo is read
         photos = [Incoming(_read_body(incoming), safe_filename(cast(RawFields, fields).filename))]
-    return Upload(photos, jobs, fields.reference, fields.metadata or {}, bool(fields.dedupe), callback_url)
+    metadata = fields.metadata or {}
+    return Upload(photos, jobs, fields.reference, metadata, bool(fields.dedupe), callback_url, texts)
 
 
 def _read_body(incoming: SpooledRequest) -> Spool | ReceivedPhoto:
@@ -75,22 +80,20 @@ def _read_body(incoming: SpooledRequest) -> Spool | ReceivedPhoto:
     return spool
 
 
-def _read_form(incoming: SpooledRequest, max_photos: int) -> tuple[UploadFields, list[Incoming], list[Fault]]:
-    form, files = incoming.spool_form()
-    texts = form.copy()
-    faults = []
+def _read_form(
+    incoming: SpooledRequest, max_photos: int
+) -> tuple[UploadFields, list[Incoming], list[tuple[str, str]], list[Fault]]:
+    """The fields of the form and of the query, the photos, the form's texts, and what is wrong."""
+    form = incoming.spool_form(UploadFields.model_fields)
+    texts, faults = MultiDict(form.texts), form.faults
     if texts.poplist(PART):
         faults.append(Fault(PART, "this part must be a file, with a file name", "not_a_file"))
-    for name in files:
-        if name in UploadFields.model_fields:
-            faults.append(Fault(name, "this part must be text, without a file name", "not_text"))
-        elif name != PART:
-            faults.append(Fault(name, f"only parts named {PART} may be files", "extra_forbidden"))
-    # FileStorage wraps the stream that the request made for it.
-    photos = [Incoming(cast(Spool, file.stream), safe_filename(file.filename)) for file in files.getlist(PART)]
+    for name in dict.fromkeys(file.name for file in form.files if file.name != PART):
+        faults.append(Fault(name, f"only parts named {PART} may be files", "extra_forbidden"))
+    photos = [Incoming(file.content, safe_filename(file.filename)) for file in form.files if file.name == PART]
     if not photos and not faults:
         faults.append(Fault(PART, "send at least one photo", "missing"))
     if len(photos) > max_photos:
         faults.append(Fault(PART, f"at most {max_photos} photos in one request, not {len(photos)}", "too_many_photos"))
     fields, more = read_fields(UploadFields, [incoming.args, texts])
-    return fields, photos, faults + more
+    return fields, photos, form.texts, faults + more

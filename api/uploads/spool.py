@@ -6,22 +6,22 @@ import errno
 import hashlib
 import tempfile
 from io import BufferedRandom, BufferedReader, FileIO
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from flask import current_app
-from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge
-from werkzeug.formparser import FormDataParser
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from api.context import context
 from api.http.body_file import TakenPhoto
 from api.http.request import CHUNK, ApiRequest
+from api.uploads.form import Form, read_form
 from darkroom.errors import TooLarge, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from _typeshed.wsgi import WSGIEnvironment
-    from werkzeug.datastructures import FileStorage, ImmutableMultiDict
 
 MAX_FORM_TEXT = 256 * 1024
 """Bytes of a form besides its photos: werkzeug holds them in memory, in several copies."""
@@ -89,8 +89,8 @@ class SpooledRequest(ApiRequest):
         self._spools: list[Spool | ReceivedPhoto] = []
         super().__init__(environ, *args, **kwargs)
 
-    def spool_form(self) -> tuple[ImmutableMultiDict[str, str], ImmutableMultiDict[str, FileStorage]]:
-        """Read a multipart body: its fields, and its files, each on a Spool. Raises TooLarge or BadRequest."""
+    def spool_form(self, text_names: Collection[str]) -> Form[Spool]:
+        """Read a multipart body: its texts, and its files, each on a Spool. Raises TooLarge or BadRequest."""
         settings = context().settings
         limit = settings.max_request_bytes
         too_large = TooLarge(f"the request has more than {limit:,} bytes")
@@ -98,7 +98,9 @@ class SpooledRequest(ApiRequest):
             raise too_large
         self.body.check = self._check_text
         try:
-            return self.form, self.files
+            return read_form(
+                self.stream, self.mimetype_params, text_names, self._new_spool, MAX_FORM_TEXT, self.max_form_parts
+            )
         except RequestEntityTooLarge as error:
             if self.body.size > limit:
                 raise too_large from error
@@ -106,8 +108,6 @@ class SpooledRequest(ApiRequest):
                 f"the form has more than {settings.max_photos} photos, too many fields, or a field with more than "
                 f"{MAX_FORM_TEXT:,} bytes of text"
             ) from error
-        except ValueError as error:
-            raise BadRequest(f"the multipart body is not valid or not complete: {error}") from error
 
     def spool_body(self) -> Spool | ReceivedPhoto:
         """The body as one file, up to the limit of a photo. Raises ClientDisconnected when it is cut short."""
@@ -128,24 +128,10 @@ class SpooledRequest(ApiRequest):
             raise ClientDisconnected
         return spool
 
-    def make_form_data_parser(self) -> FormDataParser:
-        # By default werkzeug turns a broken multipart body into an empty form.
-        return FormDataParser(
-            stream_factory=self._get_file_stream,
-            max_form_memory_size=self.max_form_memory_size,
-            max_content_length=self.max_content_length,
-            max_form_parts=self.max_form_parts,
-            cls=self.parameter_storage_class,
-            silent=False,
-        )
-
     def close(self) -> None:
         for spool in self._spools:
             spool.close()
         super().close()
-
-    def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
-        return self._new_spool()
 
     def _check_text(self) -> None:
         if self.body.size - sum(spool.size for spool in self._spools) > MAX_FORM_TEXT + PARSER_BUFFER:

@@ -249,7 +249,8 @@ def test_a_broken_json_body_is_a_bad_request(api: Any, picture: bytes) -> None:
     assert "application/json" in problem(api.post(url, data="{}"), 415)["detail"]
     assert fields(api.post(url, json=[])) == ["body"]
     assert fields(api.post(url, json={})) == ["jobs"]
-    assert fields(api.post(url, data='{"\\ud800": 1, "preset": "web"}', headers=as_json)) == ["body"]
+    half_a_character = api.post(url, data='{"\\ud800": 1, "preset": "web"}', headers=as_json)
+    assert "a wrong escape" in problem(half_a_character, 400)["detail"]
     assert len(fields(api.post(url, json={str(number): 1 for number in range(1000)}))) == 100
     assert fields(api.post(url, json={"preset": "nope"})) == ["preset"]
     assert fields(api.post(url, json={"jobs": [{"type": "metadata"}], "preset": "web"})) == ["preset"]

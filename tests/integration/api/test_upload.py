@@ -131,6 +131,56 @@ def test_file_names_are_made_safe(api: Any, webp: bytes) -> None:
     assert answer.json()["original"]["filename"] == "beispiel.webp"
 
 
+def form(*parts: tuple[bytes, bytes]) -> dict[str, Any]:
+    """A request with a form of these parts, as (head, content), byte for byte."""
+    body = b"".join(b"--XX\r\nContent-Disposition: form-data; " + b"\r\n\r\n".join(part) + b"\r\n" for part in parts)
+    return {"data": body + b"--XX--\r\n", "headers": {"Content-Type": "multipart/form-data; boundary=XX"}}
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (rb'filename="C:\Users\me\a.jpg"', "a.jpg"),
+        (b'filename="Ofsl\xfadyk.jpg"', "Ofslúdyk.jpg"),
+        (b"filename*=UTF-8''", "photo.webp"),
+        (b"filename*=UTF-8''%E4%B8%AD.jpg", "中.jpg"),
+        (b'filename="a%22b\x07.jpg"', 'a"b.jpg'),
+        (b'filename="' + b"long" * 10_000 + b'.jpg"', "long" * 49 + ".jpg"),
+    ],
+    ids=["Windows path", "Latin-1", "empty", "extended", "quotation mark", "long"],
+)
+def test_a_file_name_is_a_label_that_refuses_no_photo(api: Any, webp: bytes, head: bytes, name: str) -> None:
+    answer = api.post("/v1/photos", **form((b'name="photo"; ' + head, webp)))
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["original"]["filename"] == name
+
+
+@pytest.mark.parametrize(
+    ("head", "text"),
+    [
+        (b'name="jobs"', b"\xef\xbb\xbf" + b'[{"type":"metadata"}]'),
+        (b'name="jobs"; filename="blob"\r\nContent-Type: application/json', b'[{"type":"metadata"}]'),
+        (b'name="jobs"', '\ufeff[{"type":"metadata"}]'.encode("utf-16-le")),
+    ],
+    ids=["byte order mark", "Blob", "UTF-16"],
+)
+def test_jobs_are_taken_as_clients_send_them(api: Any, webp: bytes, head: bytes, text: bytes) -> None:
+    answer = api.post("/v1/photos", **form((head, text), (b'name="photo"; filename="a.webp"', webp)))
+    assert answer.status_code == 202, answer.text
+    assert [job["type"] for job in answer.json()["jobs"]] == ["metadata"]
+
+
+def test_a_text_in_another_encoding_is_refused_or_read_as_the_form_says(api: Any, webp: bytes) -> None:
+    reference = (b'name="reference"', "Größe".encode("latin-1"))
+    photo = (b'name="photo"; filename="a.webp"', webp)
+
+    refused = api.post("/v1/photos", **form(reference, photo))
+    taken = api.post("/v1/photos", **form((b'name="_charset_"', b"iso-8859-1"), reference, photo))
+
+    assert (refused.status_code, refused.json()["detail"]) == (422, "reference: is not text in UTF-8")
+    assert (taken.status_code, taken.json()["reference"]) == (202, "Größe")
+
+
 def test_each_photo_of_a_batch_is_accepted_or_refused_by_itself(api: Any, picture: bytes, webp: bytes) -> None:
     answer = api.upload(("a.jpg", picture), ("b.jpg", b"hello"), ("c.webp", webp), jobs=[{"type": "metadata"}])
 
