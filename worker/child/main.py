@@ -121,6 +121,13 @@ def _described(result: PipelineResult, file: BinaryIO) -> Description:
     )
 
 
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those that led to it. The text of a library is in one of them, because ours do not repeat it."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def _failure(error: Exception, limits: ChildLimits) -> Failure:
     number = error.errno if isinstance(error, OSError) else None
     # seccomp answers EPERM, Landlock EACCES.
@@ -128,7 +135,7 @@ def _failure(error: Exception, limits: ChildLimits) -> Failure:
         raise error
     # An error that blames the photo is believed unless next to no memory was left.
     near = NEARLY_NOTHING if isinstance(error, DarkroomError) else HALF
-    if _OUT_OF_MEMORY.search(str(error)) or sandbox.is_short_of_memory(limits, near):
+    if any(_OUT_OF_MEMORY.search(str(cause)) for cause in _causes(error)) or sandbox.is_short_of_memory(limits, near):
         raise MemoryError from error
     if isinstance(error, DarkroomError):
         return Failure(error.code, error.detail)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from PIL import Image, ImageChops, ImageCms, ImageFile, ImageMath
 from PIL.TiffImagePlugin import TiffImageFile
 
+from darkroom.errors import UnreadablePhoto
+
 SRGB = ImageCms.createProfile("sRGB")
 
 _MODES_OF_SPACE = {"GRAY": {"L", "LA"}, "RGB": {"RGB", "RGBA"}, "CMYK": {"CMYK"}}
@@ -191,7 +193,7 @@ def _eight_bit(image: Image.Image, levels: GrayLevels) -> Image.Image:
     else:
         deep, ranges = image.convert("I"), [levels.white]
     if image.mode == "F" and not _is_finite(image):
-        raise ValueError("pixel values are not finite")
+        raise UnreadablePhoto("The photo has pixels without a value (infinite, or not a number).")
     low, high = (float(value) for value in deep.getextrema())  # type: ignore[arg-type]
     black, white = 0.0, next((top for top in ranges if low >= 0 and high <= top), 0.0)
     if not white:

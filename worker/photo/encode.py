@@ -115,7 +115,9 @@ def encode(image: Image.Image, photo: PhotoFacts, output: Output, file: BinaryIO
         encoder.write(image, cast(BinaryIO, _WithoutDescriptor(file)), output, exif)
     except Exception as error:
         if isinstance(error, ValueError | RuntimeError) or (isinstance(error, OSError) and error.errno is None):
-            raise PhotoError(f"The result cannot be written as {name.upper()}: {error}.") from error
+            raise PhotoError(
+                f"The result cannot be written as {name.upper()}. Ask for another format or size."
+            ) from error
         raise
     return Encoded(name, *image.size)
 

@@ -3,16 +3,49 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
+from darkroom.errors import DarkroomError, UnreadablePhoto
 from darkroom.jobs.job_types import jobs_adapter
 from worker.child.limits import ChildLimits
-from worker.child.main import do
-from worker.child.protocol import Description
+from worker.child.main import do, look
+from worker.child.protocol import Description, Failure
 from worker.child.workspace import opened
+
+LIMITS = ChildLimits(None, 1_000_000)
+
+
+@pytest.mark.parametrize("text", ["Memory allocation error", "encoding error 1: VP8_ENC_ERROR_OUT_OF_MEMORY"])
+def test_lack_of_memory_is_seen_behind_an_error_of_ours(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """The errors of ours do not repeat what a library says."""
+
+    def fails(*_: object) -> None:
+        try:
+            raise ValueError(text)
+        except ValueError as error:
+            raise UnreadablePhoto("The header is damaged or cut short.") from error
+
+    monkeypatch.setattr("worker.child.main.sniff", fails)
+    with pytest.raises(MemoryError):
+        look(io.BytesIO(), LIMITS)
+
+
+def test_an_unexpected_error_is_answered_in_general_words_and_its_trace_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object) -> None:
+        raise AssertionError("list index out of range")
+
+    monkeypatch.setattr("worker.child.main.sniff", fails)
+    failure = look(io.BytesIO(), LIMITS).result
+    assert isinstance(failure, Failure)
+    assert (failure.code, failure.detail) == ("internal_error", DarkroomError().detail)
+    assert "AssertionError: list index out of range" in failure.trace
 
 
 def test_the_answer_describes_each_file(tmp_path: Path) -> None:
@@ -24,7 +57,7 @@ def test_the_answer_describes_each_file(tmp_path: Path) -> None:
     results = [tmp_path / "a", tmp_path / "b"]
     with opened(original, results) as files:
         descriptors = [os.dup(descriptor) for descriptor in files.descriptors]
-    answers = do({"a": jobs[0], "b": jobs[1]}, descriptors, ChildLimits(None, 1_000_000))
+    answers = do({"a": jobs[0], "b": jobs[1]}, descriptors, LIMITS)
     picture, metadata = (answer.result for answer in answers)
     assert isinstance(picture, Description)
     assert isinstance(metadata, Description)
