@@ -30,5 +30,5 @@ def as_darkroom_error(error: Exception) -> DarkroomError:
     if isinstance(error, DarkroomError):
         return error
     if isinstance(error, OSError):  # such as a full disk: not the photo's fault
-        return Unavailable(f"the worker cannot work: {error.strerror or type(error).__name__}")
+        return Unavailable(f"the worker cannot work: {error.strerror or 'its disk fails'}")
     return DarkroomError()

@@ -185,7 +185,7 @@ def _detail_of(error: HTTPException) -> str:
         return f"the body has more than {limit:,} bytes" if limit else "the request has more bytes than allowed"
     if isinstance(error, ClientDisconnected):
         return "the body is not complete: the connection was closed before all of it arrived"
-    return error.description or "the request is not valid"
+    return vars(error).get("description") or "the request is not valid"  # the class's description is werkzeug's
 
 
 def _http_error(error: HTTPException) -> Response:

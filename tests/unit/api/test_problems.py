@@ -4,7 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask, g
-from werkzeug.exceptions import RequestEntityTooLarge, ServiceUnavailable
+from werkzeug.exceptions import (
+    BadRequestKeyError,
+    HTTPException,
+    RequestEntityTooLarge,
+    SecurityError,
+    ServiceUnavailable,
+    default_exceptions,
+)
 
 from api.http import problems
 from darkroom import errors
@@ -95,6 +102,19 @@ def test_errors_of_flask_become_problems(app: Flask, error: Exception, status: i
     assert response.status_code == status
     assert response.get_json()["status"] == status
     assert missing.get_json()["type"] == "urn:darkroom:problem:not_found"
+
+
+@pytest.mark.parametrize("kind", [*default_exceptions.values(), SecurityError, BadRequestKeyError])
+def test_no_sentence_of_werkzeug_reaches_a_caller(app: Flask, kind: type[HTTPException]) -> None:
+    def view() -> str:
+        raise kind()
+
+    app.add_url_rule("/view", "view", view)
+    with app.test_client() as client:
+        detail = client.get("/view").get_json()["detail"]
+
+    assert detail
+    assert detail != kind().description
 
 
 def test_the_response_to_an_unexpected_error_holds_no_details(app: Flask) -> None:

@@ -212,5 +212,5 @@ def test_an_encoder_that_fails_blames_the_job(quarters, opened, monkeypatch):
 
     photo = opened(quarters)
     monkeypatch.setattr(Image.Image, "save", give_up)
-    with pytest.raises(PhotoError, match="cannot be written as PNG. Ask for"):
+    with pytest.raises(PhotoError, match=r"cannot be written as PNG\. Ask for"):
         encode(quarters, photo, Output(format="png"), io.BytesIO())
