@@ -45,10 +45,8 @@ test-integration: $(READY) ## real processes on the emulator, or on AWS_ENDPOINT
 test-e2e: $(READY) ## docker compose up, as the README says it (needs Docker)
 	$(PYTEST) tests/e2e --durations=10 $(ARGS)
 
-fuzz: $(READY) ## damaged photos without end in sight (PHOTOS=100000 SEED=1; findings are kept in .darkroom/fuzz)
-	@mkdir -p .darkroom/fuzz
-	FUZZ_PHOTOS=$(or $(PHOTOS),100000) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) FUZZ_KEEP=.darkroom/fuzz \
-		$(PYTEST) tests/integration/test_fuzz.py -s $(ARGS)
+fuzz: $(READY) ## 20,000 damaged photos of every kind (PHOTOS=100000 SEED=1 ARGS='--folder FOLDER'); findings are kept in .darkroom/fuzz
+	@$(BIN)/python -m tests.support.fuzz $(addprefix --photos ,$(PHOTOS)) $(addprefix --seed ,$(SEED)) $(ARGS)
 
 attack: $(READY) ## requests made from the OpenAPI document, other ones each time (REQUESTS=300 SEED=1)
 	ATTACK_REQUESTS=$(or $(REQUESTS),300) ATTACK_SEED=$(or $(SEED),$(shell date +%s)) \

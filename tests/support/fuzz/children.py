@@ -1,0 +1,162 @@
+"""Damaged photos in real children, in the sandbox and under its limits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from darkroom.errors import DarkroomError, OutOfMemory, PhotoError, ProcessError
+from darkroom.jobs.job_types import Job, jobs_adapter
+from tests.support.words import is_ours
+from worker.child.limits import ChildLimits
+from worker.child.process import Child
+from worker.child.protocol import JOB_ERRORS, Failure, JobOutcome
+
+MAX_PIXELS = 4_000_000
+
+MAX_MEMORY = 700 * 2**20
+"""Bytes that a child may map. 4 megapixels are 16 MB a copy and 64 MB as floats; but nothing else bounds what a damaged
+HEIC promises its decoder, behind the size in its header."""
+
+TIME_LIMIT = 60.0
+"""Seconds for the header, and for all jobs of a photo."""
+
+MOST_CPU = 20.0
+"""Seconds of CPU time that a photo may take. The photos have a few thousand pixels, unless damage makes them larger."""
+
+JOBS: dict[str, Job] = {
+    f"job-{number}": job
+    for number, job in enumerate(
+        jobs_adapter.validate_python(
+            [
+                {"type": "resize", "width": 50, "height": 50, "fit": "cover", "position": "attention"},
+                {"type": "filter", "filter": "auto-contrast", "output": {"keep_metadata": True}},
+                {"type": "metadata"},
+                {"type": "resize", "width": 20, "output": {"format": "avif"}},
+            ]
+        )
+    )
+}
+
+
+@dataclass
+class Tried:
+    """How a photo ended. `header` is its format, or the code of the refusal; `jobs` the codes of the jobs' ends.
+
+    `seconds` of CPU time, `memory` in bytes: the most that the child has held. `findings` say what is wrong.
+    """
+
+    header: str = ""
+    jobs: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    memory: int = 0
+    findings: list[str] = field(default_factory=list)
+
+
+class Workbench:
+    """One child, which is replaced when it dies."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._child = Child(10_000, ChildLimits(MAX_MEMORY, MAX_PIXELS))
+
+    def close(self) -> None:
+        self._child.stop()
+
+    def try_photo(self, number: int, data: bytes) -> Tried:
+        """Read the header and do all jobs."""
+        directory = self._directory / str(number)
+        directory.mkdir()
+        original = directory / "original"
+        original.write_bytes(data)
+        process, _ = self._child.start()
+        pid = process.pid or 0
+        _reset_peak(pid)
+        before = _cpu_seconds(pid)
+        tried = Tried()
+        try:
+            tried.header = self._look(original, tried)
+            tried.jobs = sorted(self._work(original, tried))
+        finally:
+            tried.seconds = max(0.0, _cpu_seconds(pid) - before)
+            tried.memory = _peak_memory(pid)
+            for file in directory.iterdir():
+                file.unlink()
+            directory.rmdir()
+        if tried.seconds > MOST_CPU:
+            tried.findings.append(f"it took {tried.seconds:.0f} s of CPU time")
+        return tried
+
+    def _look(self, original: Path, tried: Tried) -> str:
+        """The API does the same in its own process, so a crash or lack of memory here would be its end."""
+        try:
+            return self._child.look(original, TIME_LIMIT).format
+        except PhotoError as error:
+            tried.findings += _wrong_words("header", error.code, error.detail)
+            return error.code
+        except OutOfMemory as error:
+            return error.code
+        except DarkroomError as error:
+            tried.findings.append(f"header: {error.code}: {error.detail} {getattr(error, '__notes__', '')}")
+            return error.code
+
+    def _work(self, original: Path, tried: Tried) -> Iterator[str]:
+        answered: set[str] = set()
+        try:
+            for outcome in self._child.run(original, JOBS, TIME_LIMIT):
+                answered.add(outcome.job)
+                tried.findings += _faults(outcome)
+                yield outcome.result.code if isinstance(outcome.result, Failure) else "succeeded"
+        except OutOfMemory as error:  # the limit has held: that is an end with a reason, too, if it is rare
+            yield error.code
+            return
+        except ProcessError as error:
+            tried.findings.append(f"jobs: {error.code}: {error.detail}")
+            yield error.code
+            return
+        if answered != set(JOBS):
+            tried.findings.append(f"only {len(answered)} of {len(JOBS)} jobs were answered")
+
+
+def _faults(outcome: JobOutcome) -> Iterator[str]:
+    if isinstance(outcome.result, Failure):
+        if outcome.result.code not in JOB_ERRORS:
+            yield f"{outcome.job}: {outcome.result.code}: {outcome.result.detail}\n{outcome.result.trace}"
+        else:
+            yield from _wrong_words(outcome.job, outcome.result.code, outcome.result.detail)
+        return
+    for warning in getattr(outcome.result, "warnings", ()):
+        yield from _wrong_words(f"{outcome.job}: warning", warning.code, warning.detail)
+
+
+def _wrong_words(where: str, code: str, detail: str) -> Iterator[str]:
+    if not is_ours(detail):
+        yield f"{where}: not our words: {code}: {detail!r}"
+
+
+def _cpu_seconds(pid: int) -> float:
+    """CPU time of a process; 0 when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _reset_peak(pid: int) -> None:
+    """Let the peak of a process begin anew. Where this is not allowed, the peak is that of all photos until then."""
+    try:
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def _peak_memory(pid: int) -> int:
+    """The most that a process has held in memory, in bytes; 0 when it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
