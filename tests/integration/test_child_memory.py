@@ -4,9 +4,12 @@ what memory it keeps."""
 from __future__ import annotations
 
 import os
+import struct
 import sys
 import threading
+import zlib
 from pathlib import Path
+from typing import Any
 
 import pillow_heif
 import pytest
@@ -59,6 +62,39 @@ def test_a_library_that_gets_no_memory_does_not_blame_the_photo(
     child = Child(10, ChildLimits(memory * 1_000_000, MAX_PIXELS))
     with pytest.raises(OutOfMemory, match=f"ran out of memory at {memory} MB"):
         list(child.run(original, {"job": job}, 120))
+
+
+def one_row(width: int) -> bytes:
+    """A gray PNG of one row (PNG third edition, 5)."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, 1, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(b"\0" + bytes([128]) * width, 1)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"type": "resize", "width": 200, "output": {"format": "jpeg"}},
+        {"type": "resize", "width": 200, "height": 200, "position": "attention"},
+        {"type": "resize", "width": 16_384, "kernel": "hamming"},
+        {"type": "metadata"},
+    ],
+    ids=["resize", "attention", "hamming", "metadata"],
+)
+def test_one_row_of_100_megapixels_needs_little_more_than_its_pixels(tmp_path: Path, job: dict[str, Any]) -> None:
+    """The weights of all its pixels at once would take 4.8 GB. Its pixels take 100 MB, and the decoder has two rows."""
+    original = tmp_path / "original"
+    original.write_bytes(one_row(MAX_PIXELS))
+    child = Child(10, ChildLimits(450_000_000, MAX_PIXELS))
+    try:
+        (outcome,) = child.run(original, {"job": jobs_adapter.validate_python([job])[0]}, 120)
+    finally:
+        child.stop()
+    assert not isinstance(outcome.result, Failure), outcome.result
 
 
 def resample_without_memory_for_a_copy() -> str:

@@ -82,7 +82,7 @@ class Encoder:
 
 ENCODERS: Mapping[str, Encoder] = {
     "jpeg": Encoder(_jpeg, alpha=False, max_side=65_500),  # libjpeg's JPEG_MAX_DIMENSION
-    "png": Encoder(_png, alpha=True, max_side=2**31 - 1),  # PNG specification, 11.2.1
+    "png": Encoder(_png, alpha=True, max_side=2**26 - 8),  # Pillow's, for a row of 32 bits a pixel
     "webp": Encoder(_webp, alpha=True, max_side=16_383),  # libwebp's WEBP_MAX_DIMENSION
     "avif": Encoder(_avif, alpha=True, max_side=32_768),  # libavif's default for decoders
 }

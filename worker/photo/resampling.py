@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from darkroom.jobs.sizes import Size
 from darkroom.plan.geometry import Box
 from worker.photo.memory_check import require_memory
 
@@ -51,13 +52,23 @@ REDUCING_GAP = 2.0
 floating point is then 3 to 10 dB lower. cykooz-resizer takes 12 and 16 ms without this."""
 
 
+LONGEST = 2**19
+"""Pixels of a side, of the source or of the result, that are resampled at once. Resamplers compute the weights for all
+pixels of a side beforehand: with lanczos3 48 bytes for each pixel of the source, so 4.8 GB for a picture of
+100,000,000 x 1."""
+
+LONG_GAP = 16
+"""A longer side is first made smaller by averaging blocks, down to this many times the wanted size."""
+
+
 def resample(image: Image.Image, size: tuple[int, int], kernel: str, box: Box | None = None) -> Image.Image:
     """A new picture of `size` (width, height) in pixels, made from `box` of the image or from all of it.
 
     Colours of RGBA are weighted by their alpha. There are two passes with 8 bits between them, so values are cut to 0
     to 255 twice: near strong edges, a kernel with negative weights (cubic, lanczos3) gives other values than floating
     point would. Elsewhere no value differs from floating point by more than 1.25 levels. Two exceptions: pictures that
-    Pillow makes at least 4 times smaller (REDUCING_GAP), and pixels whose centre lies exactly at the end of the kernel
+    Pillow makes at least 4 times smaller (REDUCING_GAP), sides longer than LONGEST that are made 32 times smaller, and
+    pixels whose centre lies exactly at the end of the kernel
     `box`, which count or do not.
 
     Raises ValueError if the size or the box is impossible, and MemoryError.
@@ -66,6 +77,8 @@ def resample(image: Image.Image, size: tuple[int, int], kernel: str, box: Box | 
     if min(size) < 1 or not (0 <= left < right <= image.width and 0 <= top < bottom <= image.height):
         raise ValueError(f"cannot resample {box} of {image.width} x {image.height} pixels to {size[0]} x {size[1]}")
     chosen = KERNELS[kernel]
+    if max(*image.size, *size) > LONGEST and kernel != "nearest":
+        return _resample_long(image, size, kernel, box)
     if fast is None or chosen.fast is None or image.mode not in FAST_MODES:
         return image.resize(size, chosen.pillow, box=box, reducing_gap=REDUCING_GAP)
     return _resample_fast(image, size, chosen.fast, box)
@@ -85,6 +98,47 @@ def _resample_fast(image: Image.Image, size: tuple[int, int], kernel: str, box: 
             raise RuntimeError(f"cykooz-resizer: {error}") from error
         raise
     return result
+
+
+def _resample_long(image: Image.Image, size: Size, kernel: str, box: Box) -> Image.Image:
+    """Resample a picture with a very long side in parts of its length, which join without a seam: each part of the
+    source has the pixels that the kernel needs beyond its ends."""
+    axis = 0 if max(image.width, size[0]) >= max(image.height, size[1]) else 1
+    start, end = box[axis], box[axis + 2]
+    scale = (end - start) / size[axis]
+    if scale >= 2 * LONG_GAP:
+        factor = int(scale / LONG_GAP)
+        smaller = _reduced(image, _along(axis, factor, (1, 1)))
+        return resample(smaller, size, kernel, _along_box(axis, start / factor, end / factor, box))
+    reach = 3 * max(1.0, scale) + 1
+    step = max(1, int(LONGEST / 2 / max(1.0, scale)))
+    result = Image.new(image.mode, size, None)
+    for first in range(0, size[axis], step):
+        last = min(first + step, size[axis])
+        low = max(0, math.floor(start + first * scale - reach))
+        high = min(image.size[axis], math.ceil(start + last * scale + reach))
+        part = image.crop(tuple(map(int, _along_box(axis, low, high, (0, 0, *image.size)))))  # type: ignore[arg-type]
+        inner = _along_box(axis, start + first * scale - low, min(start + last * scale, end) - low, box)
+        resampled = resample(part, _along(axis, last - first, size), kernel, inner)
+        result.paste(resampled, _along(axis, first, (0, 0)))
+    return result
+
+
+def _reduced(image: Image.Image, factors: Size) -> Image.Image:
+    """Average blocks of this many pixels. Colours of RGBA are weighted by their alpha."""
+    if image.mode == "RGBA":
+        return image.convert("RGBa").reduce(factors).convert("RGBA")
+    return image.reduce(factors)
+
+
+def _along(axis: int, value: int, size: Size) -> Size:
+    """The size with another value on this axis: 0 is x, 1 is y."""
+    return (value, size[1]) if axis == 0 else (size[0], value)
+
+
+def _along_box(axis: int, low: float, high: float, box: Box) -> Box:
+    """The box with other ends on this axis."""
+    return (low, box[1], high, box[3]) if axis == 0 else (box[0], low, box[2], high)
 
 
 def _memory_of_resampling(image: Image.Image, size: tuple[int, int], box: Box) -> int:

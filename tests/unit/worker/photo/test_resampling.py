@@ -277,3 +277,27 @@ def test_no_other_module_resamples() -> None:
     modules = Path(resampling.__file__).parent.glob("*.py")
     calls = re.compile(r"\.(resize|reduce|thumbnail)\(")
     assert {module.name for module in modules if calls.search(module.read_text())} == {"resampling.py", "colour.py"}
+
+
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+@pytest.mark.parametrize("kernel", ["nearest", "linear", "cubic", "lanczos3"])
+def test_a_long_picture_is_resampled_in_parts_without_seams(
+    monkeypatch: pytest.MonkeyPatch, mode: str, kernel: str
+) -> None:
+    for original, size, box in (
+        ((5000, 2), (4500, 2), None),
+        ((5000, 2), (8500, 3), (0.3, 0.1, 4999.6, 1.8)),
+        ((3, 5000), (2, 1050), None),
+        ((5000, 2), (40, 1), None),
+        ((3, 5000), (1, 1), (0.0, 1000.5, 3.0, 4000.5)),
+    ):
+        image = noise(mode, original)
+        monkeypatch.setattr(resampling, "LONGEST", 2**19)
+        at_once = resample(image, size, kernel, box)
+        monkeypatch.setattr(resampling, "LONGEST", 512)
+        in_parts = resample(image, size, kernel, box)
+        assert in_parts.size == size
+        # Pillow averages blocks (REDUCING_GAP), whose borders depend on where a part begins.
+        bound = 3 if resampling.fast else 12
+        assert farthest(in_parts, premultiplied(at_once)) <= bound, (original, size, box)
