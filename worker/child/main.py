@@ -121,11 +121,11 @@ def _described(result: PipelineResult, file: BinaryIO) -> Description:
     )
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and those that led to it. The text of a library is in one of them, because ours do not repeat it."""
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error about a photo has words of ours. Those of the library are in its cause."""
     while error:
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__
 
 
 def _failure(error: Exception, limits: ChildLimits) -> Failure:
@@ -135,7 +135,9 @@ def _failure(error: Exception, limits: ChildLimits) -> Failure:
         raise error
     # An error that blames the photo is believed unless next to no memory was left.
     near = NEARLY_NOTHING if isinstance(error, DarkroomError) else HALF
-    if any(_OUT_OF_MEMORY.search(str(cause)) for cause in _causes(error)) or sandbox.is_short_of_memory(limits, near):
+    if any(_OUT_OF_MEMORY.search(str(reason)) for reason in _with_causes(error)) or sandbox.is_short_of_memory(
+        limits, near
+    ):
         raise MemoryError from error
     if isinstance(error, DarkroomError):
         return Failure(error.code, error.detail)

@@ -193,7 +193,7 @@ def _eight_bit(image: Image.Image, levels: GrayLevels) -> Image.Image:
     else:
         deep, ranges = image.convert("I"), [levels.white]
     if image.mode == "F" and not _is_finite(image):
-        raise UnreadablePhoto("The photo has pixels without a value (infinite, or not a number).")
+        raise UnreadablePhoto("The TIFF has pixel values that are not finite numbers.")
     low, high = (float(value) for value in deep.getextrema())  # type: ignore[arg-type]
     black, white = 0.0, next((top for top in ranges if low >= 0 and high <= top), 0.0)
     if not white:
