@@ -34,7 +34,7 @@ test-all: $(READY) ## every case of each matrix once, API and workers under thei
 	$(MAKE) policies ARGS=--durations=20
 	$(MAKE) faults ARGS="-k TestWork"
 	$(MAKE) lambda-api PAYLOAD=1 ARGS="-k 'not contract'"
-	$(MAKE) lambda-api ARGS="-k 'test_upload or test_follow or test_direct_uploads'"
+	$(MAKE) lambda-api ARGS="-k 'test_upload or test_follow or test_results or test_direct_uploads'"
 
 test-unit: $(READY) ## the tests that need neither network nor processes
 	$(PYTEST) tests/unit -m "not exhaustive" $(ARGS)

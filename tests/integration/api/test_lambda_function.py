@@ -13,7 +13,7 @@ from PIL import Image
 from darkroom.local.emulator import free_port
 from darkroom.owners import hash_of, new_key
 from darkroom.record.keys import original_key
-from tests.integration.api.test_follow import IN_THE_RECORD, WRITTEN, succeed
+from tests.support.ended_jobs import IN_THE_RECORD, WRITTEN, succeed
 
 STAGE = "prod"
 ALICE = new_key()
