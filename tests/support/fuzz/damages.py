@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 
-from tests.support.fuzz.parts import damage_boxes, damage_chunks, damage_riff, damage_segments, damage_tags
+from tests.support.fuzz.parts import damage_boxes, damage_chunks, damage_riff, damage_segments, damage_tags, damage_xmp
 
 Damage = Callable[[random.Random, bytearray], None]
 
@@ -76,12 +76,12 @@ DAMAGES: tuple[Damage, ...] = (
 """Those that any file can have."""
 
 OF_PARTS: Mapping[bytes, tuple[Damage, ...]] = {
-    b"\xff\xd8": (damage_segments, damage_tags),
-    b"\x89P": (damage_chunks, damage_tags),
-    b"II": (damage_tags,),
-    b"MM": (damage_tags,),
-    b"RI": (damage_riff, damage_tags),
-    b"\0\0": (damage_boxes, damage_tags),
+    b"\xff\xd8": (damage_segments, damage_tags, damage_xmp),
+    b"\x89P": (damage_chunks, damage_chunks, damage_tags),
+    b"II": (damage_tags, damage_tags, damage_xmp),
+    b"MM": (damage_tags, damage_tags, damage_xmp),
+    b"RI": (damage_riff, damage_tags, damage_xmp),
+    b"\0\0": (damage_boxes, damage_tags, damage_xmp),
 }
 """The first two bytes of a file -> damage to the parts of this format."""
 

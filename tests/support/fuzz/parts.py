@@ -30,6 +30,16 @@ def damage_segments(chance: random.Random, data: bytearray) -> None:
     _damage_one(chance, data, list(spans()), 4, rebuilt)
 
 
+_BOMB = zlib.compress(bytes(30_000_000), 9)
+
+BOMBS = {
+    b"iCCP": b"name\0\0" + _BOMB,
+    b"zTXt": b"Comment\0\0" + _BOMB,
+    b"iTXt": b"XML:com.adobe.xmp\0\1\0\0\0" + _BOMB,
+}
+"""Compressed chunks of a PNG -> a content that becomes a thousand times as long."""
+
+
 def damage_chunks(chance: random.Random, data: bytearray) -> None:
     """Chunks of a PNG, with the right checksum behind them (PNG third edition, 5.3)."""
 
@@ -43,6 +53,8 @@ def damage_chunks(chance: random.Random, data: bytearray) -> None:
     def rebuilt(content: bytes, old: bytes) -> bytes:
         content = content[: max(0, len(content) - 4)]  # without the old checksum
         kind = old[4:8]
+        if kind in BOMBS and chance.random() < 0.2:
+            content = BOMBS[kind]
         if chance.random() < 0.1:
             kind = chance.choice((b"tRNS", b"PLTE", b"acTL", b"fcTL", b"iCCP", b"pHYs", b"gAMA", b"eXIf", b"IDAT"))
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -119,11 +131,36 @@ def damage_tags(chance: random.Random, data: bytearray) -> None:
             ),
             (2, 2, (0, 1, 2, 3, 4, 5, 7, 9, 10, 12, 13, 16, 99, 0xFFFF)),
             (4, 4, NUMBERS),
-            (8, 4, (*NUMBERS, 8, len(data) - start - 1, chance.randrange(2**16))),
+            (8, 4, (*NUMBERS, 8, at - start, len(data) - start - 1, chance.randrange(2**16))),  # also: a loop
         )
     )
     if entry + 12 <= len(data):
         struct.pack_into(order + {2: "H", 4: "I"}[size], data, entry + place, chance.choice(choices))
+
+
+_XMP = re.compile(rb"<x:xmpmeta.*?</x:xmpmeta>", re.DOTALL)
+
+
+def damage_xmp(chance: random.Random, data: bytearray) -> None:
+    """Replace XMP by other XML of the same length: nested deeply, with entities that grow, or not well-formed."""
+    found = _XMP.search(data)
+    if not found:
+        return
+    size = found.end() - found.start()
+    entities = b"<!DOCTYPE a [<!ENTITY b 'bbbbbbbbbb'>" + b"".join(
+        b"<!ENTITY %c '%b'>" % (name, b"&%c;" % (name - 1) * 10) for name in range(ord("c"), ord("k"))
+    )
+    xml = chance.choice(
+        (
+            b"<a>" * size,
+            b"<x:xmpmeta>" + b"<rdf:li>" * size,
+            entities + b"]><a>&j;</a>",
+            b"<?xml version='1.0' encoding='UTF-16'?>" + b"<a/>" * 9,
+            b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>" + bytes(chance.randbytes(size)),
+            b"\0" * size,
+        )
+    )
+    data[found.start() : found.end()] = xml[:size].ljust(size)
 
 
 def _directories(data: bytearray, start: int, order: str) -> list[tuple[int, int]]:
