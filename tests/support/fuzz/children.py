@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -129,6 +130,9 @@ def _faults(outcome: JobOutcome) -> Iterator[str]:
         return
     for warning in getattr(outcome.result, "warnings", ()):
         yield from _wrong_words(f"{outcome.job}: warning", warning.code, warning.detail)
+    if outcome.result.format == "json":
+        for unreadable in json.loads(outcome.result.path.read_text()).get("unreadable", ()):
+            yield from _wrong_words(f"{outcome.job}: {unreadable['tag']}", unreadable["reason"], unreadable["detail"])
 
 
 def _wrong_words(where: str, code: str, detail: str) -> Iterator[str]:
