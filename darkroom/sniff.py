@@ -203,10 +203,9 @@ def reading(what: str, max_pixels: int) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
             raise  # Pillow's own OSErrors have no errno; a seek to an impossible offset gives EINVAL
-        reason = _sentence(error) or type(error).__name__
-        if reason.startswith(_NOT_SUPPORTED):
-            raise UnsupportedPhoto(f"{what} uses a feature that is not supported: {reason}.") from error
-        raise UnreadablePhoto(f"{what} is damaged or cut short: {reason}.") from error
+        if str(error).startswith(_NOT_SUPPORTED):
+            raise UnsupportedPhoto(f"{what} uses a feature that is not supported.") from error
+        raise UnreadablePhoto(f"{what} is damaged or cut short.") from error
 
 
 def _check_tag_values(stream: BinaryIO, head: bytes) -> None:
@@ -280,9 +279,8 @@ def _refusal(stream: BinaryIO, head: bytes) -> DarkroomError:
             "with alpha only RGB, and gray of 8 bits."
         )
     if message.startswith(_NOT_SUPPORTED):
-        return UnsupportedPhoto(f"This is {what} photo with a feature that is not supported: {message}.")
-    reason = f": {message}" if message else ""
-    return UnreadablePhoto(f"This begins like {what} photo, but its header is damaged or cut short{reason}.")
+        return UnsupportedPhoto(f"This is {what} photo with a feature that is not supported.")
+    return UnreadablePhoto(f"This begins like {what} photo, but its header is damaged or cut short.")
 
 
 def _unknown(head: bytes) -> str:
@@ -304,10 +302,5 @@ def _reader_message(stream: BinaryIO, name: str) -> str:
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - any error has a message
-        return _sentence(error)
+        return str(error)
     return ""
-
-
-def _sentence(error: Exception) -> str:
-    """An error's message in one line and without a full stop."""
-    return " ".join(str(error).split()).rstrip(". ")

@@ -35,6 +35,7 @@ ALLOWED = {
     "darkroom/presets.py: _read": "for operators: what is wrong in their file",
     "darkroom/settings.py: prepare_spool": "for operators: what is wrong with their folder",
     "darkroom/settings.py: read_settings": "SettingsError lists faults that are ours",
+    "darkroom/sniff.py: _reader_message": "compared, not repeated",
     "darkroom/sniff.py: reading": "compared, not repeated",
     "worker/ingest/notifications.py: read_body": "NotJson is ours",
     "worker/photo/resampling.py: _resample_fast": "a bug: callers read of an unexpected error",

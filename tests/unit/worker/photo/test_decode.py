@@ -180,7 +180,7 @@ def test_a_photo_cut_short_is_unreadable(tmp_path, noise, format_, open_file):
     noise.save(file, format_)
     path = tmp_path / "cut"
     path.write_bytes(file.getvalue()[: len(file.getvalue()) * 2 // 3])
-    with pytest.raises(UnreadablePhoto, match="damaged or cut short: "):
+    with pytest.raises(UnreadablePhoto, match="damaged or cut short"):
         open_file(path)
 
 
@@ -192,7 +192,7 @@ def test_a_jpeg_cut_short_is_unreadable_at_every_scale(tmp_path, noise, scale, p
     path = tmp_path / "cut"
     for share in (0.3, 0.6, 0.97):
         path.write_bytes(file.getvalue()[: int(len(file.getvalue()) * share)])
-        with path.open("rb") as original, pytest.raises(UnreadablePhoto, match="damaged or cut short: "):
+        with path.open("rb") as original, pytest.raises(UnreadablePhoto, match="damaged or cut short"):
             PhotoFile(original, LIMIT).decode(scale)
 
 
