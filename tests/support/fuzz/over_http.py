@@ -94,8 +94,9 @@ def _note(report: Report, number: int, what: str, data: bytes, findings: list[st
 
 def _send(session: requests.Session, port: int, data: bytes) -> Iterator[str]:
     """Upload a photo and wait for its end. The first text says how it ended; the others are findings."""
+    photos = f"http://{HOST}:{port}/v1/photos"
     answer = session.post(
-        f"http://{HOST}:{port}/v1/photos",
+        photos,
         files={"photo": ("photo", data)},
         data={"jobs": JOBS_TEXT},
         timeout=PATIENCE,
@@ -110,7 +111,7 @@ def _send(session: requests.Session, port: int, data: bytes) -> Iterator[str]:
         return
     deadline = time.monotonic() + PATIENCE
     while body["status"] == "processing" and time.monotonic() < deadline:
-        body = session.get(f"{body['links']['self']}?wait=20", timeout=PATIENCE).json()
+        body = session.get(f"{photos}/{body['id']}?wait=20", timeout=PATIENCE).json()
     yield f"202, then {body['status']}"
     if body["status"] == "processing":
         yield f"its jobs have not ended within {PATIENCE:g} s"
