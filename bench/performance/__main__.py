@@ -25,7 +25,7 @@ from bench.performance import goals, peers
 from bench.performance.bench import Bench
 from bench.performance.inputs import DEFAULT_FOLDER, SOURCES
 from bench.performance.registry import MEASURES
-from bench.performance.run_record import run_record
+from bench.performance.run_record import missing_packages, run_record
 
 
 @click.command(help=__doc__)
@@ -47,6 +47,10 @@ def main(
     against: Path | None,
     file: Path | None,
 ) -> None:
+    if missing := missing_packages():
+        raise click.ClickException(
+            f"{', '.join(missing)}: not installed in this environment, though pyproject.toml requires it: remove .venv, and run `make bench` again"
+        )
     if with_peers and not peers.installed():
         raise click.ClickException("the peers are not installed: make bench-peers")
     if file and photos:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
 from PIL import features
 
 from darkroom import __version__
@@ -34,6 +36,24 @@ def run_record(rounds: int, seconds: float, load_before: float) -> dict[str, Any
         "machine": f"{_cpu_model()}, {os.cpu_count()} CPUs, {platform.machine()}, Linux {platform.release()}",
         "versions": {"Darkroom": __version__, "Python": platform.python_version()} | _packages(),
     }
+
+
+def missing_packages() -> list[str]:
+    """Packages that Darkroom requires on this machine, and that this environment lacks.
+
+    Without some of them Darkroom works, only slower: the figures would be wrong.
+    """
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    wanted = [Requirement(line) for line in project["dependencies"]]
+    return [one.name for one in wanted if (one.marker is None or one.marker.evaluate()) and _lacks(one.name)]
+
+
+def _lacks(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return True
+    return False
 
 
 def _packages() -> dict[str, str]:

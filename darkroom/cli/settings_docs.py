@@ -93,7 +93,7 @@ COMPOSE = Section(
         ),
         Variable(
             "API_MEMORY",
-            "768m",
+            "896m",
             "Memory limit of the API container; raise it together with DARKROOM_MAX_UPLOAD_BYTES.",
             "",
         ),

@@ -58,8 +58,9 @@ with this limit 69. Small photos need not ask for memory again."""
 ROOMY_HEAP = Heap(32 * MIB, 128 * MIB)  # 32 MiB is the most that mallopt takes
 """For a child with much memory. It uses the same pages for the pictures of each order, so that the kernel need not
 clear new ones. For the order `mixed` of the bench this saves 8 percent of the child's CPU time for 12 megapixels, and
-12 to 16 percent for 13 and 16 megapixels. The peak is the same, and after orders of many kinds a child stays at it:
-155 MB if HEIC of 12 megapixels were among them."""
+12 to 16 percent for 13 and 16 megapixels. The peak of JPEG orders is the same, that of HEIC of 12 megapixels is about
+24 MB higher. After orders of many kinds a child stays near its peak: 155 MB if HEIC of 12 megapixels were among
+them."""
 
 CPU_SLACK = 10
 """Seconds of CPU time beyond the time limit, so that normally the worker's watchdog ends the child first."""
