@@ -49,7 +49,8 @@ def main(
 ) -> None:
     if missing := missing_packages():
         raise click.ClickException(
-            f"{', '.join(missing)}: not installed in this environment, though pyproject.toml requires it: remove .venv, and run `make bench` again"
+            f"{', '.join(missing)}: not installed in this environment, though pyproject.toml requires it. "
+            "Remove .venv, and run `make bench` again"
         )
     if with_peers and not peers.installed():
         raise click.ClickException("the peers are not installed: make bench-peers")
