@@ -14,6 +14,7 @@ from api.context import context, json_response
 from api.openapi import responses
 from darkroom.jobs.job_types import JOB_TYPES
 from darkroom.jobs.steps import FILTERS, STEP_TYPES
+from darkroom.photo_warnings import WARNING_CODES
 from darkroom.presets import Preset
 
 operations = APIBlueprint(
@@ -34,6 +35,7 @@ class OperationsView(BaseModel):
     filters: dict[str, Schema] = Field(description="each filter as a step; as a job it takes `output` too")
     presets: dict[str, Preset]
     default_preset: str
+    warnings: dict[str, str] = Field(description="code of a warning of a result -> what it means")
 
 
 @operations.get(
@@ -51,6 +53,7 @@ def list_operations() -> Response:
             filters=_schemas(FILTERS),
             presets=dict(ctx.presets),
             default_preset=ctx.settings.default_preset,
+            warnings=dict(WARNING_CODES),
         )
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from darkroom.photo_warnings import PhotoWarning
+
 MAX_ERROR_BYTES = 300
 """Bytes of each error's text that a record keeps: the errors of 50 jobs have to fit into an item of 400 KB."""
 
@@ -58,3 +60,4 @@ class Result(Stored):
     height: int | None = None
     seconds: dict[str, float] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
+    warnings: tuple[PhotoWarning, ...] = ()

@@ -40,6 +40,11 @@ class UploadView(View):
     until: Time = Field(description="when the form for it expires")
 
 
+class WarningView(View):
+    code: str = Field(description="one of `warnings` in GET /v1/operations")
+    detail: str = Field(description="what was repaired, ignored or lost, as a sentence")
+
+
 class ResultView(View):
     filename: str
     content_type: str
@@ -49,6 +54,7 @@ class ResultView(View):
     height: int | None
     seconds: dict[str, float] = Field(description="how long each part of the work took, in seconds")
     versions: dict[str, str] = Field(description="versions of the software that made it")
+    warnings: list[WarningView] = Field(description="what was repaired, ignored or lost on the way to this result")
 
 
 class ErrorView(View):

@@ -212,6 +212,7 @@ def a_result(**other: Any) -> str:
         "size": len(CONTENT),
         "sha256": hashlib.sha256(CONTENT).hexdigest(),
         "seconds": {"decode": 0.1, "auto-contrast": 0.2},
+        "warnings": [{"code": "truncated", "detail": "The photo is cut short."}],
     }
     return json.dumps({"job": "0", "result": result | other})
 
@@ -222,6 +223,7 @@ def test_a_result_as_it_should_be_is_believed(tmp_path: Path, run: Callable[...,
     (outcome,) = run(answer)
     assert isinstance(outcome.result, ProducedFile)
     assert (outcome.result.extension, outcome.result.content_type) == ("jpg", "image/jpeg")
+    assert [warning.code for warning in outcome.result.warnings] == ["truncated"]
     with outcome.result.open() as file:
         assert file.read() == CONTENT
 
@@ -237,6 +239,9 @@ def test_a_result_as_it_should_be_is_believed(tmp_path: Path, run: Callable[...,
         ({"height": 10**40}, "an impossible result"),
         ({"seconds": {"decode": 1e300}}, "an impossible result"),
         ({"seconds": {"<script>": 1}}, "an impossible result"),
+        ({"warnings": [{"code": "<script>", "detail": ""}]}, "an impossible result"),
+        ({"warnings": [{"code": "truncated", "detail": "x" * 301}]}, "an impossible result"),
+        ({"warnings": [{"code": "truncated", "detail": str(n)} for n in range(21)]}, "an impossible result"),
     ],
 )
 def test_a_lie_about_a_result_is_found_out(

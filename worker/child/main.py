@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from darkroom.errors import DarkroomError, PhotoError, Unavailable
 from darkroom.jobs.job_types import Job
+from darkroom.photo_warnings import bounded
 from darkroom.sniff import set_pixel_limit, sniff
 from worker.child import sandbox
 from worker.child.limits import ChildLimits
@@ -118,6 +119,7 @@ def _described(result: PipelineResult, file: BinaryIO) -> Description:
         size=size,
         sha256=digest,
         seconds=result.seconds,
+        warnings=bounded(result.warnings),
     )
 
 

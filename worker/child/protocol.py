@@ -35,6 +35,7 @@ from darkroom.errors import (
 )
 from darkroom.jobs.job_types import MAX_JOBS, Job
 from darkroom.jobs.output import RESULT_FORMATS
+from darkroom.photo_warnings import PhotoWarning, are_allowed
 from darkroom.sniff import INPUT_FORMATS, Sniffed
 from worker.child.limits import ChildLimits
 
@@ -126,7 +127,7 @@ def _socket(pipe: Connection) -> socket.socket:
 @dataclass(frozen=True)
 class Description:
     """What a child says of a result that it has written: one of RESULT_FORMATS, `size` in bytes, `sha256` in hex,
-    `seconds` by step, for decoding and for encoding.
+    `seconds` by step, for decoding and for encoding; `warnings` as `photo_warnings.bounded` leaves them.
 
     `width` and `height` are in pixels, None if the result is not a picture.
     """
@@ -137,6 +138,7 @@ class Description:
     size: int
     sha256: str
     seconds: dict[str, float]
+    warnings: tuple[PhotoWarning, ...]
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,7 @@ def _check(result: Description) -> None:
         re.fullmatch("[0-9a-f]{64}", result.sha256) is None
         or any(side is not None and not 1 <= side < 2**31 for side in (result.width, result.height))
         or len(result.seconds) > MOST_STEPS
+        or not are_allowed(result.warnings)
         or not all(_STEP.fullmatch(step) and 0 <= took < LONGEST_STEP for step, took in result.seconds.items())
     ):
         raise _wrong("an impossible result")

@@ -136,6 +136,7 @@ class Publication:
             height=file.height,
             seconds={part: round(value, 4) for part, value in seconds.items()},
             versions=VERSIONS,
+            warnings=file.warnings,
         )
         log.info("job.stored", job=job_id, type=self._claim.jobs[job_id].type, size=file.size, seconds=result.seconds)
         return result

@@ -18,6 +18,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from darkroom.jobs.sizes import Size
+from darkroom.photo_warnings import PhotoWarning
 from darkroom.plan.geometry import swapped
 from darkroom.plan.graph import StoredPhoto
 from darkroom.sniff import Sniffed, check_pixels, open_header, reading
@@ -48,7 +49,8 @@ class PhotoFacts:
     `original` is its file, open for reading, and `bytes` the file's size. `max_pixels` (width x height) is the limit
     that it was opened with. The other fields say how the original was stored: `mode` is Pillow's mode, `orientation`
     the EXIF number 1 to 8, `icc` the profile's name, and `frames` the number of frames: None if it is not counted yet,
-    because that reads the whole file. `colours` is the profile that the decoded pixels still have.
+    because that reads the whole file. `colours` is the profile that the decoded pixels still have. `warnings` say what
+    was repaired or ignored; each result of the photo has them.
     """
 
     original: BinaryIO
@@ -63,6 +65,7 @@ class PhotoFacts:
     frames: int | None
     exif: Exif
     colours: ImageCms.ImageCmsProfile | None
+    warnings: tuple[PhotoWarning, ...] = ()
 
     @property
     def size(self) -> Size:

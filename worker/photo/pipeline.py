@@ -15,6 +15,7 @@ from PIL import Image
 
 from darkroom.jobs.job_types import Job, MetadataJob, PictureJob
 from darkroom.jobs.sizes import Size
+from darkroom.photo_warnings import PhotoWarning
 from darkroom.plan.graph import (
     ApplyFilter,
     Colours,
@@ -43,13 +44,14 @@ class PipelineResult:
     """What was written to the file of a result: one of RESULT_FORMATS.
 
     `width` and `height` are in pixels, None if the result is not a picture. `seconds` are by step. Work that several
-    jobs share counts for the job that is finished first.
+    jobs share counts for the job that is finished first. `warnings` are those of the photo and of the job.
     """
 
     format: str
     width: int | None
     height: int | None
     seconds: dict[str, float]
+    warnings: tuple[PhotoWarning, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class PlanRun:
         width, height = size or (None, None)
         self._seconds[operation.label] += time.perf_counter() - started
         seconds, self._seconds = dict(self._seconds), defaultdict(float)
-        return JobEnd(operation.job, PipelineResult(format_, width, height, seconds))
+        return JobEnd(operation.job, PipelineResult(format_, width, height, seconds, self._photo.warnings))
 
     def _finished(self, finish: Finish, image: Image.Image) -> tuple[str, Size | None]:
         """Write a result. Returns its format, and its size if it is a picture."""

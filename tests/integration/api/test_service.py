@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from darkroom.photo_warnings import WARNING_CODES
 from tests.support.api import refusal_to_start
 
 
@@ -27,6 +28,7 @@ def test_operations_list_all_jobs_steps_filters_and_presets(api: Any) -> None:
     assert {"grayscale", "sepia", "blur", "auto-contrast", "posterize"} <= operations["filters"].keys()
     assert operations["filters"]["blur"]["properties"]["sigma"]["maximum"] == 100
     assert operations["default_preset"] == "web"
+    assert operations["warnings"] == WARNING_CODES
     assert [job["type"] for job in operations["presets"]["web"]["jobs"]] == ["resize", "resize", "resize", "metadata"]
     assert operations["presets"]["web"]["description"]
 

@@ -1,0 +1,57 @@
+"""Warnings of a result: what was repaired, ignored or lost on the way from the photo to it.
+
+A warning is a code for programs and a sentence for people. The sentence is ours: no text of a library or of the photo
+gets into it, except names in printable ASCII.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+MAX_WARNINGS = 20
+"""Warnings of one result."""
+
+MAX_DETAIL = 300
+"""Bytes of one sentence."""
+
+MAX_TEXT = 1500
+"""Bytes of all sentences of one result: a record of 400 KB and an event hold the results of 50 jobs."""
+
+WARNING_CODES: Mapping[str, str] = {
+    "truncated": "The photo is cut short. What is missing is transparent, or has the background colour.",
+    "end_missing": "The end of the file is missing or damaged. All pixels are there.",
+    "ancillary_damage": "A part of the file that the picture does not need is damaged, and was ignored.",
+    "invalid_transparency": "The file says which pixels are transparent in a way that its format does not allow. "
+    "They are opaque.",
+    "partial_frame": "The first frame does not cover the whole picture. The rest is transparent.",
+    "metadata_damaged": "A part of the metadata cannot be read.",
+}
+"""Every code -> what it means."""
+
+
+@dataclass(frozen=True)
+class PhotoWarning:
+    """One warning: a code of WARNING_CODES, and a sentence that says what happened to this photo."""
+
+    code: str
+    detail: str
+
+
+def bounded(warnings: Iterable[PhotoWarning]) -> tuple[PhotoWarning, ...]:
+    """The warnings that a result keeps: each once, in their order, and no more than the limits allow."""
+    kept: list[PhotoWarning] = []
+    left = MAX_TEXT
+    for warning in dict.fromkeys(warnings):
+        detail = warning.detail.encode(errors="replace")[:MAX_DETAIL].decode(errors="ignore")
+        left -= len(detail.encode())
+        if left < 0 or len(kept) == MAX_WARNINGS:
+            break
+        kept.append(PhotoWarning(warning.code, detail))
+    return tuple(kept)
+
+
+def are_allowed(warnings: Iterable[PhotoWarning]) -> bool:
+    """Whether all codes exist and the limits are kept."""
+    listed = tuple(warnings)
+    return all(warning.code in WARNING_CODES for warning in listed) and bounded(listed) == listed
