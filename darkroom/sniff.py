@@ -10,19 +10,22 @@ from __future__ import annotations
 import errno
 import math
 import re
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import pillow_heif
 from PIL import AvifImagePlugin, Image, ImageFile, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
+from darkroom.containers.png import SIGNATURE as PNG_SIGNATURE
+from darkroom.containers.repair import ACCEPTED, cleaned, is_tiff, repaired
+from darkroom.containers.tiff import pixels_of
+from darkroom.containers.view import Cleaned
 from darkroom.errors import DarkroomError, TooManyPixels, UnreadablePhoto, UnsupportedPhoto
-from darkroom.isobmff import check_data, unsupported_kind
+from darkroom.photo_warnings import PhotoWarning
 
 INPUT_FORMATS = {
     "JPEG": "image/jpeg",
@@ -34,8 +37,6 @@ INPUT_FORMATS = {
     "HEIF": "image/heic",
 }
 """Pillow's name of every accepted format -> content type. Other formats are not opened."""
-
-ACCEPTED = "JPEG, PNG, WebP, GIF, TIFF, AVIF and HEIC"
 
 _SIGNATURES = [
     (rb"\xff\xd8\xff", "a JPEG", "JPEG"),
@@ -59,20 +60,14 @@ _SIGNATURES = [
     (rb"\s*<(?:!doctype html|html)", "an HTML page", None),
 ]
 """First bytes (from the specifications) -> what the file is, and Pillow's name of the format if it is accepted.
-darkroom/isobmff.py has refused other files with `ftyp` before."""
+darkroom/containers/isobmff.py has refused other files with `ftyp` before."""
 
 _NOT_SUPPORTED = ("Unsupported feature", "Unsupported file-type", "Error while loading plugin")
 """Beginnings of the messages of libheif that are not about damage."""
 
-MAX_TAG_VALUES = 100_000
-"""Values of one TIFF tag. A tag of strip offsets has one for each strip, and no photo has that many rows."""
-
 MAX_HEADER, SMALLEST_READ = 16 * 2**20, 2 * 2**10
 """Bytes that may be read for a header. Each read counts as at least `SMALLEST_READ`, so there are at most 8,192 reads.
 The longest header of a camera's photo known to us takes 0.6 MB in 73 reads."""
-
-MAX_INFLATED = 64
-"""Compressed chunks that a PNG may have before its pixels: a colour profile, and texts."""
 
 DECODING_THREADS = pillow_heif.options.DECODE_THREADS
 """Threads that read one photo: pillow-heif's default, 4. A HEIC of tiles has a further thread for each of them."""
@@ -110,40 +105,80 @@ def sniff(source: Path | BinaryIO, max_pixels: int) -> Sniffed:
     """
     if isinstance(source, Path):
         with source.open("rb") as stream:
-            return open_header(stream, max_pixels)[0]
+            return open_header(stream, max_pixels).sniffed
     position = source.tell()
     try:
-        return open_header(source, max_pixels)[0]
+        return open_header(source, max_pixels).sniffed
     finally:
         source.seek(position)
 
 
-def open_header(stream: BinaryIO, max_pixels: int) -> tuple[Sniffed, ImageFile.ImageFile]:
-    """Like `sniff`, but also return Pillow's image, its pixels not yet loaded. Keep the stream open until they are."""
+class OpenedHeader(NamedTuple):
+    """A photo whose header is read. `image` is Pillow's, its pixels not yet loaded. `stream` is what Pillow reads: the
+    file, or a view of it (darkroom/containers/repair.py). `warnings` say what was done to the file for that."""
+
+    sniffed: Sniffed
+    image: ImageFile.ImageFile
+    stream: BinaryIO
+    warnings: tuple[PhotoWarning, ...]
+
+
+def open_header(stream: BinaryIO, max_pixels: int) -> OpenedHeader:
+    """Like `sniff`, but also return what a decoder needs. Keep the stream open until the pixels are loaded."""
     stream.seek(0)
     head = stream.read(512)
     with reading("The header", max_pixels):
         header = _Header(stream)
-        if head.startswith(tuple(TiffImagePlugin.PREFIXES)):
-            _check_tag_values(stream, head)
+        if is_tiff(head):
             header.left = math.inf  # Photoshop stores all layers in one tag; Pillow reads no more than the file has
-        elif head.startswith(b"\x89PNG"):
-            _check_chunks(header)
-        elif head[4:8] == b"ftyp":
-            if kind := unsupported_kind(cast(BinaryIO, header)):
-                raise UnsupportedPhoto(f"This is {kind}; accepted are {ACCEPTED}.")
-            check_data(cast(BinaryIO, header))
+        clean = cleaned(cast(BinaryIO, header), head)
         try:
-            image = Image.open(cast(BinaryIO, header), formats=list(INPUT_FORMATS))
-            header.left = math.inf  # the limit is for the header, not for the pixels
-        except UnidentifiedImageError:
-            raise _refusal(stream, head) from None
-        if isinstance(image, TiffImagePlugin.TiffImageFile):
-            _check_kind(image, head)
+            return _opened(clean, header, max_pixels, head)
+        except Exception as error:
+            if not _blames_the_photo(error):
+                raise
+            reason = error
+        for again in _opened_repaired(clean, header, max_pixels, head):
+            return again
+        raise _refusal(stream, head, reason) from reason
+
+
+def open_repaired(opened: OpenedHeader, max_pixels: int) -> Iterator[OpenedHeader]:
+    """The photo opened again, after its pixels could not be loaded: with less and less of the file."""
+    opened.stream.seek(0)
+    head = opened.stream.read(512)
+    header = _Header(opened.stream)
+    yield from _opened_repaired(Cleaned(cast(BinaryIO, header), opened.warnings), header, max_pixels, head)
+
+
+def _opened_repaired(clean: Cleaned, header: _Header, max_pixels: int, head: bytes) -> Iterator[OpenedHeader]:
+    """What can be opened after Pillow has failed, with the warnings of all that was done.
+
+    Each try may read as much for a header as the first one. A PNG is searched for chunks behind its pixels, too, with
+    limits of its own.
+    """
+    searching = math.inf if head.startswith(PNG_SIGNATURE) else MAX_HEADER
+    header.left = searching
+    for repair in repaired(clean.stream, head):
+        header.left = MAX_HEADER
+        try:
+            yield _opened(Cleaned(repair.stream, (*clean.warnings, *repair.warnings)), header, max_pixels, head)
+        except Exception as error:
+            if not _blames_the_photo(error):
+                raise
+        header.left = searching
+
+
+def _opened(clean: Cleaned, header: _Header, max_pixels: int, head: bytes) -> OpenedHeader:
+    image = Image.open(clean.stream, formats=list(INPUT_FORMATS))
+    header.left = math.inf  # the limit is for the header, not for the pixels
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        _check_kind(image, head)
     # MPO is a JPEG with a second picture: it counts as JPEG.
     content_type = INPUT_FORMATS["JPEG" if image.format == "MPO" else image.format or ""]
     check_pixels(image.width, image.height, max_pixels)
-    return Sniffed(content_type.partition("/")[2], content_type, image.width, image.height), image
+    sniffed = Sniffed(content_type.partition("/")[2], content_type, image.width, image.height)
+    return OpenedHeader(sniffed, image, clean.stream, clean.warnings)
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:
@@ -191,56 +226,30 @@ class _Header:
 def reading(what: str, max_pixels: int) -> Iterator[None]:
     """Turn what Pillow's readers raise for a photo's bytes into a PhotoError whose message begins with `what`.
 
-    For damaged files they raise nearly any exception: SyntaxError, struct.error, zlib.error, EOFError, ValueError,
-    OSError... Lack of memory and a failing disk are not the photo's fault; those errors pass through.
+    The words are ours. Those of the reader are in the error's cause.
     """
     try:
         yield
-    except (DarkroomError, MemoryError):
-        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _bomb(str(error), max_pixels) from error
     except Exception as error:
-        if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
-            raise  # Pillow's own OSErrors have no errno; a seek to an impossible offset gives EINVAL
+        if not _blames_the_photo(error):
+            raise
         if str(error).startswith(_NOT_SUPPORTED):
             raise UnsupportedPhoto(f"{what} uses a feature that is not supported.") from error
         raise UnreadablePhoto(f"{what} is damaged or cut short.") from error
 
 
-def _check_tag_values(stream: BinaryIO, head: bytes) -> None:
-    """Refuse a TIFF with a tag of very many values, before Pillow opens it.
+def _blames_the_photo(error: Exception) -> bool:
+    """Whether Pillow's readers raise this because of the photo's bytes.
 
-    Pillow makes a Python object of each value and a tile of each strip before the pixels can be counted: 12 MB of strip
-    offsets took 4 s and 0.9 GB. Bytes, text and undefined data (types 1, 2, 7) do not become objects.
+    For damaged files they raise nearly any exception: SyntaxError, struct.error, zlib.error, EOFError, ValueError,
+    OSError... Lack of memory and a failing disk are not the photo's fault. Pillow's own OSErrors have no errno; a seek
+    to an impossible offset gives EINVAL.
     """
-    order = "<" if head[:2] == b"II" else ">"
-    big = head[2] == 43  # BigTIFF, recognized as Pillow does it, so that both read the same tags
-    stream.seek(struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)[0])
-    (tags,) = struct.unpack(order + ("Q" if big else "H"), stream.read(8 if big else 2))
-    entry = struct.Struct(order + ("HHQ8x" if big else "HHI4x"))
-    table = stream.read(min(tags, MAX_TAG_VALUES) * entry.size)
-    entries = entry.iter_unpack(table[: len(table) // entry.size * entry.size])
-    values = max((count for _tag, kind, count in entries if kind not in {1, 2, 7}), default=0)
-    if max(tags, values) > MAX_TAG_VALUES:
-        raise UnreadablePhoto(
-            f"The header of the TIFF lists {max(tags, values):,} strips or values; "
-            f"at most {MAX_TAG_VALUES:,} are allowed."
-        )
-
-
-def _check_chunks(stream: _Header) -> None:
-    """Refuse a PNG with very many texts and profiles. Pillow inflates each to up to 8 MiB; a thousand take 20 s."""
-    position, inflated = 8, 0
-    stream.seek(position)
-    while len(start := stream.read(8)) == 8 and start[4:] != b"IDAT":
-        inflated += start[4:] in {b"iCCP", b"zTXt", b"iTXt"}
-        position += 8 + int.from_bytes(start[:4], "big") + 4
-        stream.seek(position)
-    if inflated > MAX_INFLATED:
-        raise UnreadablePhoto(
-            f"The header of the PNG has {inflated:,} profiles and texts; at most {MAX_INFLATED} are allowed."
-        )
+    if isinstance(error, (DarkroomError, MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        return False
+    return not isinstance(error, OSError) or error.errno in {None, errno.EINVAL}
 
 
 def _check_kind(image: TiffImagePlugin.TiffImageFile, head: bytes) -> None:
@@ -266,17 +275,17 @@ def _bomb(message: str, max_pixels: int) -> TooManyPixels:
     return TooManyPixels(f"The photo has {pixels} pixels; at most {limit:,} are allowed.")
 
 
-def _refusal(stream: BinaryIO, head: bytes) -> DarkroomError:
+def _refusal(stream: BinaryIO, head: bytes, reason: Exception) -> DarkroomError:
     """The error for a file that Pillow cannot open: its format is not accepted, or its header is damaged."""
     matching = (entry for entry in _SIGNATURES if re.match(entry[0], head, re.DOTALL | re.IGNORECASE))
     _, what, name = next(matching, (b"", _unknown(head), None))
     if name is None:
         return UnsupportedPhoto(f"This is {what}; accepted are {ACCEPTED}.")
-    message = _reader_message(stream, name)
+    message = _reader_message(stream, name) if isinstance(reason, UnidentifiedImageError) else str(reason)
     if message == "unknown pixel mode":  # the TIFF is intact, but Pillow has no mode for its pixels
         return UnsupportedPhoto(
-            "This is a TIFF with pixels that are not supported. Supported are gray, RGB and CMYK of 8 or 16 bits; "
-            "with alpha only RGB, and gray of 8 bits."
+            f"This is a TIFF with pixels that are not supported ({pixels_of(stream, head)}). Supported are gray, RGB "
+            "and CMYK of 8 or 16 bits; with alpha only RGB, and gray of 8 bits."
         )
     if message.startswith(_NOT_SUPPORTED):
         return UnsupportedPhoto(f"This is {what} photo with a feature that is not supported.")

@@ -12,9 +12,9 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from darkroom.boxes import MAX_TABLE, extents, first_boxes, read_items
+from darkroom.containers.boxes import MAX_TABLE, extents, first_boxes, read_items
 from darkroom.errors import DarkroomError, UnreadablePhoto
-from darkroom.isobmff import check_data
+from darkroom.containers.isobmff import check_data
 from darkroom.sniff import sniff
 from tests.support.isobmff import box, full_box, located, locations
 

@@ -10,9 +10,9 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from darkroom.boxes import MAX_TABLE
+from darkroom.containers.boxes import MAX_TABLE
 from darkroom.errors import UnreadablePhoto, UnsupportedPhoto
-from darkroom.isobmff import unsupported_kind
+from darkroom.containers.isobmff import unsupported_kind
 from darkroom.sniff import sniff
 from tests.support.isobmff import box, file_type, full_box, heif, minimized, sequence
 
@@ -88,7 +88,7 @@ def test_a_coding_under_the_brand_of_another_one_is_refused() -> None:
     assert "coded as AV1 (av01), under the brand mif1" in refusal(with_brands(photo("AVIF"), b"mif1"))
     assert "a brand that is not supported (mif2)" in refusal(with_brands(heic(), b"mif2"))
     assert "a brand that is not supported (miaf)" in refusal(with_brands(photo("AVIF"), b"miaf"))
-    assert "a feature that is not supported: Unsupported file-type" in refusal(with_brands(heic(), b"hevc"))
+    assert "a HEIC photo with a feature that is not supported" in refusal(with_brands(heic(), b"hevc"))
 
 
 def test_every_brand_of_a_readable_photo_is_read() -> None:

@@ -11,7 +11,7 @@ import math
 import struct
 from typing import BinaryIO
 
-from darkroom.boxes import IN_FILE, IN_IDAT, Box, Extent, boxes, extents, first_boxes, read_box, read_items
+from darkroom.containers.boxes import IN_FILE, IN_IDAT, Box, Extent, boxes, extents, first_boxes, read_box, read_items
 from darkroom.errors import UnreadablePhoto
 
 AVIF_BRANDS = frozenset({b"avif", b"avis"})

@@ -1,0 +1,316 @@
+"""The chunks of a PNG (W3C PNG, third edition), and what is done for one that the decoder does not read as libpng does.
+
+The chunks before the pixels are looked at in each PNG, by their lengths alone. Their data is read only after the
+decoder has failed.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from darkroom.containers.view import Cleaned, Part, view
+from darkroom.errors import UnreadablePhoto, UnsupportedPhoto
+from darkroom.photo_warnings import PhotoWarning
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+MAX_INFLATED = 64
+"""Compressed chunks that a PNG may have before its pixels: a colour profile, and texts."""
+
+MAX_CHUNKS = 100_000
+"""Chunks that are looked at for a repair. A photo in pieces of 8 KB has 100 MB of them."""
+
+MAX_CHECKED = 64 * 2**20
+"""Bytes of all ancillary chunks whose checksums are computed for a repair. Further ones are dropped."""
+
+_END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
+_ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
+_NEEDED = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS"})
+_BLOCK = 1 << 16
+
+_INDEXED, _GRAY, _RGB = 3, 0, 2
+"""Colour types. The others have an alpha channel, and no tRNS."""
+
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""The seven passes of interlaced pixels: first column and row, and the steps between columns and rows (8.2, Adam7)."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    kind: bytes
+    start: int
+    """Where its data begins."""
+    length: int
+
+    @property
+    def span(self) -> range:
+        """The whole chunk with its length, kind and checksum."""
+        return range(self.start - 8, self.start + self.length + 4)
+
+    @property
+    def is_ancillary(self) -> bool:
+        return bool(self.kind[0] & 0x20)
+
+
+@dataclass(frozen=True)
+class _Header:
+    width: int
+    height: int
+    depth: int
+    colour: int
+    interlaced: bool
+
+
+def cleaned(stream: BinaryIO) -> Cleaned:
+    """The PNG without a transparency chunk that is not valid. Decoders would obey it, libpng and browsers do not.
+
+    Raises UnsupportedPhoto for Apple's own format, UnreadablePhoto for one with more profiles and texts than a photo
+    has: each is inflated to up to 8 MiB, and a thousand take 20 s.
+    """
+    chunks = list(_chunks(stream, until=b"IDAT"))
+    if chunks and chunks[0].kind == b"CgBI":
+        raise UnsupportedPhoto("This is a PNG for iPhone apps (CgBI), which only Apple's software reads.")
+    inflated = sum(chunk.kind in {b"iCCP", b"zTXt", b"iTXt"} for chunk in chunks)
+    if inflated > MAX_INFLATED:
+        raise UnreadablePhoto(
+            f"The header of the PNG has {inflated:,} profiles and texts; at most {MAX_INFLATED} are allowed."
+        )
+    dropped = set(_invalid_transparency(stream, chunks)) if any(chunk.kind == b"tRNS" for chunk in chunks) else set()
+    if not dropped:
+        return Cleaned(stream)
+    warning = PhotoWarning(
+        "invalid_transparency", "The transparency chunk (tRNS) of the PNG is not valid and was ignored."
+    )
+    parts: list[Part] = [SIGNATURE, *(chunk.span for chunk in chunks if chunk not in dropped)]
+    return Cleaned(view(stream, [*parts, range(chunks[-1].span.stop, stream.seek(0, 2))]), (warning,))
+
+
+def _chunks(stream: BinaryIO, until: bytes) -> Iterator[Chunk]:
+    """The chunks, up to the first one of a kind. It ends early where the file ends in the head of a chunk."""
+    position = len(SIGNATURE)
+    stream.seek(position)
+    while len(head := stream.read(8)) == 8:
+        chunk = Chunk(head[4:], position + 8, int.from_bytes(head[:4], "big"))
+        yield chunk
+        if chunk.kind == until:
+            return
+        position = chunk.span.stop
+        stream.seek(position)
+
+
+def _invalid_transparency(stream: BinaryIO, chunks: list[Chunk]) -> Iterator[Chunk]:
+    """The transparency chunks that libpng ignores (11.3.1.1)."""
+    header = _header(stream, chunks)
+    palette: int | None = None
+    valid = False
+    for chunk in chunks:
+        if chunk.kind == b"PLTE":
+            palette = chunk.length // 3
+        elif chunk.kind == b"tRNS" and header:
+            allowed = {_GRAY: [2], _RGB: [6], _INDEXED: range(1, (palette or 0) + 1)}.get(header.colour, [])
+            if valid or chunk.length not in allowed:
+                yield chunk
+            valid = True
+
+
+def _header(stream: BinaryIO, chunks: list[Chunk]) -> _Header | None:
+    if not chunks or chunks[0].kind != b"IHDR" or chunks[0].length != 13:
+        return None
+    stream.seek(chunks[0].start)
+    data = stream.read(13)
+    if len(data) < 13:
+        return None
+    width, height, depth, colour, _compression, _filter, interlace = struct.unpack(">IIBBBBB", data)
+    return _Header(width, height, depth, colour, interlace == 1)
+
+
+# --- a PNG that the decoder does not read -----------------------------------------------------------------------------
+
+
+def _has_method(data: bytes) -> bool:
+    """Whether the compression method behind a name is 0, the only one there is."""
+    name, _, rest = data.partition(b"\0")
+    return 1 <= len(name) <= 79 and rest[:1] == b"\0"
+
+
+_SOUND: Mapping[bytes, Callable[[bytes], bool]] = {
+    b"tRNS": lambda data: len(data) > 0,
+    b"cHRM": lambda data: len(data) == 32,
+    b"gAMA": lambda data: len(data) == 4,
+    b"sRGB": lambda data: len(data) == 1,
+    b"pHYs": lambda data: len(data) == 9,
+    b"tIME": lambda data: len(data) == 7,
+    b"iCCP": _has_method,
+    b"zTXt": _has_method,
+}
+"""Ancillary chunks -> whether their data can be read (11.3). Other kinds can hold anything."""
+
+
+def repaired(stream: BinaryIO) -> Iterator[Cleaned]:
+    """The PNG as a still picture with an end: first without the ancillary chunks that are damaged, then without any."""
+    chunks = _whole_chunks(stream)
+    if not chunks or b"IDAT" not in {chunk.kind for chunk in chunks}:
+        return
+    names, kept = [], []
+    checked, animated, ended, seen_pixels = 0, False, False, False
+    for chunk in chunks:
+        seen_pixels |= chunk.kind == b"IDAT"
+        if chunk.kind in _ANIMATION:
+            animated = True
+        elif chunk.kind == b"IEND":
+            ended = True
+        elif not chunk.is_ancillary:
+            kept.append(chunk)
+        elif chunk.kind == b"tRNS" and seen_pixels:
+            names.append(chunk.kind)
+        else:
+            checked += chunk.length
+            if checked <= MAX_CHECKED and _is_sound(stream, chunk):
+                kept.append(chunk)
+            else:
+                names.append(chunk.kind)
+    warnings = [
+        PhotoWarning("ancillary_damage", f"The {_printable(name)} chunk of the PNG is damaged and was ignored.")
+        for name in dict.fromkeys(names)
+    ]
+    if animated:
+        warnings.append(
+            PhotoWarning("ancillary_damage", "The animation of the PNG is damaged. The result shows its still picture.")
+        )
+    if not ended:
+        warnings.append(
+            PhotoWarning("end_missing", "The end of the PNG is missing or damaged. All its pixels are there.")
+        )
+    yield Cleaned(_view(stream, kept), tuple(warnings))
+    warning = PhotoWarning(
+        "ancillary_damage", "The PNG has damaged chunks: all those that it does not need are ignored."
+    )
+    needed = [chunk for chunk in kept if chunk.kind in _NEEDED]
+    if needed != kept:
+        yield Cleaned(_view(stream, needed), (*warnings, warning))
+
+
+def _whole_chunks(stream: BinaryIO) -> list[Chunk]:
+    """All chunks. The last one of the pixels may be cut; after the pixels the list ends at the first damage."""
+    size = stream.seek(0, 2)
+    chunks: list[Chunk] = []
+    for chunk in _chunks(stream, until=b"IEND"):
+        is_name = chunk.kind.isalpha() and chunk.kind.isascii()
+        if not is_name or len(chunks) == MAX_CHUNKS:
+            break
+        if chunk.span.stop > size and chunk.kind != b"IDAT":
+            break
+        chunks.append(chunk)
+    return chunks
+
+
+def _is_sound(stream: BinaryIO, chunk: Chunk) -> bool:
+    stream.seek(chunk.start)
+    data = stream.read(chunk.length)
+    sum_of = int.from_bytes(stream.read(4), "big")
+    return sum_of == zlib.crc32(data, zlib.crc32(chunk.kind)) and _SOUND.get(chunk.kind, _anything)(data)
+
+
+def _anything(_data: bytes) -> bool:
+    return True
+
+
+def _printable(kind: bytes) -> str:
+    return kind.decode("ascii", "replace")
+
+
+def _view(stream: BinaryIO, chunks: list[Chunk]) -> BinaryIO:
+    """A PNG of these chunks. A last one that is cut short stays so."""
+    size = stream.seek(0, 2)
+    spans: list[Part] = [range(chunk.span.start, min(size, chunk.span.stop)) for chunk in chunks]
+    return view(stream, [SIGNATURE, *spans, _END])
+
+
+# --- pixels that are cut short ----------------------------------------------------------------------------------------
+
+
+def filled(stream: BinaryIO) -> tuple[BinaryIO, BinaryIO] | None:
+    """The PNG with whole pixels, twice: what the file lacks is 0 in the first one, and all ones in the second one.
+
+    What both pictures have in common is in the file. None if the file has no pixels or is not a PNG.
+    """
+    chunks = _whole_chunks(stream)
+    header = _header(stream, chunks)
+    if header is None or header.colour not in _CHANNELS:
+        return None
+    rows = list(_row_lengths(header))
+    whole = sum(length * count for length, count in rows)
+    packer, inflater, have = zlib.compressobj(1), zlib.decompressobj(), 0
+    packed: list[bytes] = []
+    for block in _pixel_data(stream, chunks):
+        try:
+            data = inflater.decompress(block, whole - have)
+            while data:
+                packed.append(packer.compress(data))
+                have += len(data)
+                data = inflater.decompress(inflater.unconsumed_tail, whole - have) if have < whole else b""
+        except zlib.error:
+            break
+        if have >= whole or inflater.eof:
+            break
+    if not have:
+        return None
+    one, other = (_filled(stream, chunks, [*packed], packer.copy(), rows, have, fill) for fill in (b"\0", b"\xff"))
+    return one, other
+
+
+def _pixel_data(stream: BinaryIO, chunks: list[Chunk]) -> Iterator[bytes]:
+    for chunk in chunks:
+        if chunk.kind == b"IDAT":
+            for at in range(chunk.start, chunk.start + chunk.length, _BLOCK):
+                stream.seek(at)
+                block = stream.read(min(_BLOCK, chunk.start + chunk.length - at))
+                if not block:
+                    return
+                yield block
+
+
+def _row_lengths(header: _Header) -> Iterator[tuple[int, int]]:
+    """The bytes of a row, with the byte of its filter, and the number of such rows: for each pass."""
+    bits = _CHANNELS[header.colour] * header.depth
+    for left, top, across, down in _PASSES if header.interlaced else ((0, 0, 1, 1),):
+        columns, rows = -(-(header.width - left) // across), -(-(header.height - top) // down)
+        if columns > 0 and rows > 0:
+            yield 1 + (columns * bits + 7) // 8, rows
+
+
+def _filled(
+    stream: BinaryIO,
+    chunks: list[Chunk],
+    packed: list[bytes],
+    packer: zlib._Compress,
+    rows: list[tuple[int, int]],
+    have: int,
+    fill: bytes,
+) -> BinaryIO:
+    for length, count in rows:
+        row = b"\0" + fill * (length - 1)  # the filter 0 leaves all values as they are
+        if have >= length * count:
+            have -= length * count
+            continue
+        whole_rows, part = divmod(have, length)
+        packed.append(packer.compress(row[part:]))
+        left, have = count - whole_rows - 1, 0
+        per_block = max(1, _BLOCK // length)
+        block = row * per_block
+        packed.extend(packer.compress(block) for _ in range(left // per_block))
+        packed.append(packer.compress(row * (left % per_block)))
+    packed.append(packer.flush())
+    data = b"".join(packed)
+    before = [chunk.span for chunk in chunks[: [chunk.kind for chunk in chunks].index(b"IDAT")]]
+    pieces: list[Part] = [SIGNATURE, *before]
+    for at in range(0, len(data), 2**30):
+        piece = b"IDAT" + data[at : at + 2**30]
+        pieces += [struct.pack(">I", len(piece) - 4), piece, struct.pack(">I", zlib.crc32(piece))]
+    return view(stream, [*pieces, _END])
