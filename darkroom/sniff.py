@@ -115,12 +115,14 @@ def sniff(source: Path | BinaryIO, max_pixels: int) -> Sniffed:
 
 class OpenedHeader(NamedTuple):
     """A photo whose header is read. `image` is Pillow's, its pixels not yet loaded. `stream` is what Pillow reads: the
-    file, or a view of it (darkroom/containers/repair.py). `warnings` say what was done to the file for that."""
+    file, or a view of it (darkroom/containers/repair.py). `warnings` say what was done to the file for that.
+    `max_pixels` is the limit that it was opened with."""
 
     sniffed: Sniffed
     image: ImageFile.ImageFile
     stream: BinaryIO
     warnings: tuple[PhotoWarning, ...]
+    max_pixels: int
 
 
 def open_header(stream: BinaryIO, max_pixels: int) -> OpenedHeader:
@@ -135,7 +137,7 @@ def open_header(stream: BinaryIO, max_pixels: int) -> OpenedHeader:
         try:
             return _opened(clean, header, max_pixels, head)
         except Exception as error:
-            if not _blames_the_photo(error):
+            if not blames_the_photo(error):
                 raise
             reason = error
         for again in _opened_repaired(clean, header, max_pixels, head):
@@ -143,12 +145,12 @@ def open_header(stream: BinaryIO, max_pixels: int) -> OpenedHeader:
         raise _refusal(stream, head, reason) from reason
 
 
-def open_repaired(opened: OpenedHeader, max_pixels: int) -> Iterator[OpenedHeader]:
+def open_repaired(opened: OpenedHeader) -> Iterator[OpenedHeader]:
     """The photo opened again, after its pixels could not be loaded: with less and less of the file."""
     opened.stream.seek(0)
     head = opened.stream.read(512)
     header = _Header(opened.stream)
-    yield from _opened_repaired(Cleaned(cast(BinaryIO, header), opened.warnings), header, max_pixels, head)
+    yield from _opened_repaired(Cleaned(cast(BinaryIO, header), opened.warnings), header, opened.max_pixels, head)
 
 
 def _opened_repaired(clean: Cleaned, header: _Header, max_pixels: int, head: bytes) -> Iterator[OpenedHeader]:
@@ -164,7 +166,7 @@ def _opened_repaired(clean: Cleaned, header: _Header, max_pixels: int, head: byt
         try:
             yield _opened(Cleaned(repair.stream, (*clean.warnings, *repair.warnings)), header, max_pixels, head)
         except Exception as error:
-            if not _blames_the_photo(error):
+            if not blames_the_photo(error):
                 raise
         header.left = searching
 
@@ -178,7 +180,7 @@ def _opened(clean: Cleaned, header: _Header, max_pixels: int, head: bytes) -> Op
     content_type = INPUT_FORMATS["JPEG" if image.format == "MPO" else image.format or ""]
     check_pixels(image.width, image.height, max_pixels)
     sniffed = Sniffed(content_type.partition("/")[2], content_type, image.width, image.height)
-    return OpenedHeader(sniffed, image, clean.stream, clean.warnings)
+    return OpenedHeader(sniffed, image, clean.stream, clean.warnings, max_pixels)
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:
@@ -233,14 +235,14 @@ def reading(what: str, max_pixels: int) -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _bomb(str(error), max_pixels) from error
     except Exception as error:
-        if not _blames_the_photo(error):
+        if not blames_the_photo(error):
             raise
         if str(error).startswith(_NOT_SUPPORTED):
             raise UnsupportedPhoto(f"{what} uses a feature that is not supported.") from error
         raise UnreadablePhoto(f"{what} is damaged or cut short.") from error
 
 
-def _blames_the_photo(error: Exception) -> bool:
+def blames_the_photo(error: Exception) -> bool:
     """Whether Pillow's readers raise this because of the photo's bytes.
 
     For damaged files they raise nearly any exception: SyntaxError, struct.error, zlib.error, EOFError, ValueError,

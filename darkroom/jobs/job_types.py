@@ -35,6 +35,11 @@ class PictureJob(JobSpec):
     """Base of the jobs whose result is a picture."""
 
     output: Output = Output()
+    tolerate: Literal["truncated"] | None = Field(
+        None,
+        description="`truncated`: make a result of a JPEG, PNG or GIF that is cut short. What is missing is "
+        "transparent, or has the `background` of `output`. By default the job fails.",
+    )
 
 
 def _job_of(step: type[StepSpec]) -> type[PictureJob]:

@@ -7,7 +7,7 @@ import json
 import time
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -75,20 +75,26 @@ def produce(
     try:
         file = PhotoFile(original, max_pixels)
         plan = make_plan(file.stored, jobs, max_pixels)
-        photo, image = file.decode(plan.scale)
+        photo, image = file.decode(plan.scale, tolerate_cut=any(map(_tolerates_cut, jobs.values())))
         if photo.stored != plan.photo:  # for some formats the header does not say everything
             plan = make_plan(photo.stored, jobs, max_pixels)
     except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind
         yield from (JobEnd(job_id, error) for job_id in jobs)
         return
     seconds = {"decode": time.perf_counter() - started}
-    run = PlanRun(plan, photo, image, jobs, files, seconds)
+    refused = {job_id for job_id, job in jobs.items() if photo.cut and not _tolerates_cut(job)}
+    yield from (JobEnd(job_id, photo.cut) for job_id in refused if photo.cut)
+    run = PlanRun(plan, photo, image, jobs, files, seconds, refused)
     del image  # the run frees it
     yield from run.ends()
 
 
+def _tolerates_cut(job: Job) -> bool:
+    return not isinstance(job, PictureJob) or job.tolerate == "truncated"
+
+
 class PlanRun:
-    """Runs a plan. It frees each picture after the last operation that reads it."""
+    """Runs a plan. It frees each picture after the last operation that reads it. The jobs in `ended` get no result."""
 
     def __init__(
         self,
@@ -98,6 +104,7 @@ class PlanRun:
         jobs: Mapping[str, Job],
         files: Mapping[str, BinaryIO],
         seconds: Mapping[str, float],
+        ended: Collection[str] = (),
     ) -> None:
         self._plan = plan
         self._photo = photo
@@ -105,10 +112,15 @@ class PlanRun:
         self._files = files
         self._pictures = {0: decoded}
         """Position in the plan -> the picture."""
-        self._impossible: set[int] = set()
+        self._impossible = {
+            position
+            for position, node in enumerate(plan.nodes)
+            if isinstance(node.operation, Finish) and node.operation.job in ended
+        }
         """Positions in the plan that an error prevents."""
         self._seconds: defaultdict[str, float] = defaultdict(float, seconds)
         """What was spent since the last job ended."""
+        self._ended = ended
         finishes = [node.operation for node in plan.nodes if isinstance(node.operation, Finish)]
         self._uses = Counter(finish.same_as for finish in finishes if finish.same_as is not None)
         """Job -> how many later jobs have the same result."""
@@ -120,7 +132,7 @@ class PlanRun:
 
         An operation that fails ends all jobs that depend on it at once, with its error.
         """
-        yield from (JobEnd(job_id, error) for job_id, error in self._plan.refused.items())
+        yield from (JobEnd(job_id, error) for job_id, error in self._plan.refused.items() if job_id not in self._ended)
         for position, (node, freed) in enumerate(zip(self._plan.nodes, self._plan.freed_after(), strict=True)):
             if position not in self._impossible:
                 try:
@@ -130,7 +142,8 @@ class PlanRun:
                     _free_pictures(error)
                     prevented = self._plan.made_from(position)
                     self._impossible |= prevented
-                    yield from (JobEnd(job_id, error) for job_id in self._plan.jobs_of(prevented))
+                    jobs = (job_id for job_id in self._plan.jobs_of(prevented) if job_id not in self._ended)
+                    yield from (JobEnd(job_id, error) for job_id in jobs)
             for picture in freed:
                 self._pictures.pop(picture, None)
 

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from darkroom.containers.boxes import MAX_TABLE, extents, first_boxes, read_items
-from darkroom.errors import DarkroomError, UnreadablePhoto
 from darkroom.containers.isobmff import check_data
+from darkroom.errors import DarkroomError, UnreadablePhoto
 from darkroom.sniff import sniff
 from tests.support.isobmff import box, full_box, located, locations
 

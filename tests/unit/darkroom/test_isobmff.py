@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from darkroom.containers.boxes import MAX_TABLE
-from darkroom.errors import UnreadablePhoto, UnsupportedPhoto
 from darkroom.containers.isobmff import unsupported_kind
+from darkroom.errors import UnreadablePhoto, UnsupportedPhoto
 from darkroom.sniff import sniff
 from tests.support.isobmff import box, file_type, full_box, heif, minimized, sequence
 

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageChops, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
+from darkroom.containers.view import BoundedReader
 from darkroom.errors import PhotoError, TooManyPixels, UnreadablePhoto, UnsupportedPhoto
-from worker.photo import decode
 from worker.photo.decode import PhotoFile
 
 LIMIT = 1_000_000
@@ -266,7 +266,7 @@ def test_a_file_is_never_read_beyond_its_end(tmp_path: Path) -> None:
     # Python allocates as much as the caller asks for, and for a damaged PNG Pillow asks for 2 GB.
     path = tmp_path / "photo"
     path.write_bytes(b"four")
-    with path.open("rb") as original, decode._BoundedFile(original) as file:
+    with path.open("rb") as original, BoundedReader(io.FileIO(original.fileno(), closefd=False)) as file:
         assert file.read(2**62) == b"four"
         file.seek(1)
         assert (file.read(1), file.read(), file.read(5)) == (b"o", b"ur", b"")

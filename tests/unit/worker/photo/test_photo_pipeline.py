@@ -129,8 +129,8 @@ def test_the_decoded_picture_is_freed_before_its_results_are_written(noise, open
     decoded, alive = [], []
     decode, write = PhotoFile.decode, pipeline.encode
 
-    def watched(file, scale):
-        facts, image = decode(file, scale)
+    def watched(file, scale, **options):
+        facts, image = decode(file, scale, **options)
         decoded.append(weakref.ref(image))
         return facts, image
 

@@ -1,0 +1,99 @@
+"""Load the pixels of an opened photo, with repairs where Pillow fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from PIL import Image
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+
+from darkroom.errors import PhotoError, UnreadablePhoto
+from darkroom.jobs.sizes import Size
+from darkroom.photo_warnings import PhotoWarning
+from darkroom.sniff import OpenedHeader, blames_the_photo, open_repaired
+from worker.photo.colour import GrayLevels, gray_levels
+from worker.photo.decode.corrections import TRANSPARENCY, correct_pixels, is_deep_and_keyed, keyed
+from worker.photo.decode.recovery import recovered
+from worker.photo.memory_check import require_memory
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Pixels as Pillow has loaded them. `file` is the opened file that they are from, and has the metadata.
+
+    `missing`: 255 where the file has no pixels, in mode L; None if all are there. `cut`: the error for jobs that do not
+    tolerate that the photo is cut short.
+    """
+
+    image: Image.Image
+    file: ImageFile
+    levels: GrayLevels
+    warnings: tuple[PhotoWarning, ...]
+    missing: Image.Image | None = None
+    cut: PhotoError | None = None
+
+
+def load(opened: OpenedHeader, scale: int) -> Loaded:
+    """Load the pixels, each side divided by `scale`. Raises what Pillow raises for a photo that cannot be repaired."""
+    try:
+        return _loaded(opened, scale)
+    except Exception as error:
+        if not blames_the_photo(error):
+            raise
+        reason = error
+    for again in open_repaired(opened) if opened.sniffed.format == "png" else ():
+        try:
+            return _loaded(again, scale)
+        except Exception as error:
+            if not blames_the_photo(error):
+                raise
+    found = recovered(opened, lambda stream, scale: _pixels(_open(stream, opened), scale), scale)
+    if found is None:
+        raise reason
+    name = opened.sniffed.format.upper()
+    cut = UnreadablePhoto(f"The {name} data is damaged or cut short. {found.warning.detail}") if found.cut else None
+    warnings = (*opened.warnings, found.warning)
+    return Loaded(found.image, opened.image, gray_levels(opened.image), warnings, found.missing, cut)
+
+
+def _loaded(opened: OpenedHeader, scale: int) -> Loaded:
+    file = opened.image
+    transparency, deep, levels = file.info.get(TRANSPARENCY), is_deep_and_keyed(file), gray_levels(file)
+    image, warnings = correct_pixels(_pixels(file, scale), file, transparency)
+    if deep:
+        image = keyed(image, _open(opened.stream, opened))
+    return Loaded(image, file, levels, (*opened.warnings, *warnings))
+
+
+def _open(stream: BinaryIO, opened: OpenedHeader) -> ImageFile:
+    """Open a view of a photo that is open already."""
+    stream.seek(0)
+    return Image.open(stream, formats=["JPEG" if opened.sniffed.format == "jpeg" else str(opened.image.format)])
+
+
+def _pixels(file: ImageFile, scale: int) -> Image.Image:
+    size = file.size
+    if scale > 1:
+        file.draft(None, (size[0] // scale, size[1] // scale))
+        assert file.width == -(-size[0] // scale)  # else all boxes of the plan would be wrong
+    if isinstance(file, JpegImageFile) and file.info.get("progressive"):
+        require_memory(_memory_of_progressive(file, size))  # libjpeg would report a broken data stream
+    file.load()
+    # `_new` shares the pixels without the file. The public `copy` would double the memory.
+    return file._new(file.im)
+
+
+def _memory_of_progressive(image: JpegImageFile, size: Size) -> int:
+    """Bytes that decoding a progressive JPEG of this size takes.
+
+    They are for the picture at the scale that `image` is set to, and for all coefficients of the whole photo: 64 of
+    2 bytes for each block of 8 x 8 samples, in whole groups of blocks (ITU-T T.81, A.2).
+    """
+    samplings: list[Size] = [(across, down) for _id, across, down, _table in image.layer]
+    most_across = max(1, *(across for across, _down in samplings))
+    most_down = max(1, *(down for _across, down in samplings))
+    groups = -(-size[0] // (8 * most_across)) * -(-size[1] // (8 * most_down))
+    blocks = groups * sum(across * down for across, down in samplings)
+    return blocks * 128 + image.width * image.height * (1 if image.mode == "L" else 4)
