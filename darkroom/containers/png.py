@@ -27,18 +27,12 @@ MAX_CHUNKS = 100_000
 MAX_CHECKED = 64 * 2**20
 """Bytes of all ancillary chunks whose checksums are computed for a repair. Further ones are dropped."""
 
-_END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
+END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
 _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 _NEEDED = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS"})
-_BLOCK = 1 << 16
 
 _INDEXED, _GRAY, _RGB = 3, 0, 2
 """Colour types. The others have an alpha channel, and no tRNS."""
-
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-
-_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-"""The seven passes of interlaced pixels: first column and row, and the steps between columns and rows (8.2, Adam7)."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class _Header:
+class Header:
     width: int
     height: int
     depth: int
@@ -106,7 +100,7 @@ def _chunks(stream: BinaryIO, until: bytes) -> Iterator[Chunk]:
 
 def _invalid_transparency(stream: BinaryIO, chunks: list[Chunk]) -> Iterator[Chunk]:
     """The transparency chunks that libpng ignores (11.3.1.1)."""
-    header = _header(stream, chunks)
+    header = header_of(stream, chunks)
     palette: int | None = None
     valid = False
     for chunk in chunks:
@@ -119,7 +113,7 @@ def _invalid_transparency(stream: BinaryIO, chunks: list[Chunk]) -> Iterator[Chu
             valid = True
 
 
-def _header(stream: BinaryIO, chunks: list[Chunk]) -> _Header | None:
+def header_of(stream: BinaryIO, chunks: list[Chunk]) -> Header | None:
     if not chunks or chunks[0].kind != b"IHDR" or chunks[0].length != 13:
         return None
     stream.seek(chunks[0].start)
@@ -127,7 +121,7 @@ def _header(stream: BinaryIO, chunks: list[Chunk]) -> _Header | None:
     if len(data) < 13:
         return None
     width, height, depth, colour, _compression, _filter, interlace = struct.unpack(">IIBBBBB", data)
-    return _Header(width, height, depth, colour, interlace == 1)
+    return Header(width, height, depth, colour, interlace == 1)
 
 
 # --- a PNG that the decoder does not read -----------------------------------------------------------------------------
@@ -154,7 +148,7 @@ _SOUND: Mapping[bytes, Callable[[bytes], bool]] = {
 
 def repaired(stream: BinaryIO) -> Iterator[Cleaned]:
     """The PNG as a still picture with an end: first without the ancillary chunks that are damaged, then without any."""
-    chunks = _whole_chunks(stream)
+    chunks = whole_chunks(stream)
     if not chunks or b"IDAT" not in {chunk.kind for chunk in chunks}:
         return
     names, kept = [], []
@@ -196,7 +190,7 @@ def repaired(stream: BinaryIO) -> Iterator[Cleaned]:
         yield Cleaned(_view(stream, needed), (*warnings, warning))
 
 
-def _whole_chunks(stream: BinaryIO) -> list[Chunk]:
+def whole_chunks(stream: BinaryIO) -> list[Chunk]:
     """All chunks. The last one of the pixels may be cut; after the pixels the list ends at the first damage."""
     size = stream.seek(0, 2)
     chunks: list[Chunk] = []
@@ -229,88 +223,4 @@ def _view(stream: BinaryIO, chunks: list[Chunk]) -> BinaryIO:
     """A PNG of these chunks. A last one that is cut short stays so."""
     size = stream.seek(0, 2)
     spans: list[Part] = [range(chunk.span.start, min(size, chunk.span.stop)) for chunk in chunks]
-    return view(stream, [SIGNATURE, *spans, _END])
-
-
-# --- pixels that are cut short ----------------------------------------------------------------------------------------
-
-
-def filled(stream: BinaryIO) -> tuple[BinaryIO, BinaryIO] | None:
-    """The PNG with whole pixels, twice: what the file lacks is 0 in the first one, and all ones in the second one.
-
-    What both pictures have in common is in the file. None if the file has no pixels or is not a PNG.
-    """
-    chunks = _whole_chunks(stream)
-    header = _header(stream, chunks)
-    if header is None or header.colour not in _CHANNELS:
-        return None
-    rows = list(_row_lengths(header))
-    whole = sum(length * count for length, count in rows)
-    packer, inflater, have = zlib.compressobj(1), zlib.decompressobj(), 0
-    packed: list[bytes] = []
-    for block in _pixel_data(stream, chunks):
-        try:
-            data = inflater.decompress(block, whole - have)
-            while data:
-                packed.append(packer.compress(data))
-                have += len(data)
-                data = inflater.decompress(inflater.unconsumed_tail, whole - have) if have < whole else b""
-        except zlib.error:
-            break
-        if have >= whole or inflater.eof:
-            break
-    if not have:
-        return None
-    one, other = (_filled(stream, chunks, [*packed], packer.copy(), rows, have, fill) for fill in (b"\0", b"\xff"))
-    return one, other
-
-
-def _pixel_data(stream: BinaryIO, chunks: list[Chunk]) -> Iterator[bytes]:
-    for chunk in chunks:
-        if chunk.kind == b"IDAT":
-            for at in range(chunk.start, chunk.start + chunk.length, _BLOCK):
-                stream.seek(at)
-                block = stream.read(min(_BLOCK, chunk.start + chunk.length - at))
-                if not block:
-                    return
-                yield block
-
-
-def _row_lengths(header: _Header) -> Iterator[tuple[int, int]]:
-    """The bytes of a row, with the byte of its filter, and the number of such rows: for each pass."""
-    bits = _CHANNELS[header.colour] * header.depth
-    for left, top, across, down in _PASSES if header.interlaced else ((0, 0, 1, 1),):
-        columns, rows = -(-(header.width - left) // across), -(-(header.height - top) // down)
-        if columns > 0 and rows > 0:
-            yield 1 + (columns * bits + 7) // 8, rows
-
-
-def _filled(
-    stream: BinaryIO,
-    chunks: list[Chunk],
-    packed: list[bytes],
-    packer: zlib._Compress,
-    rows: list[tuple[int, int]],
-    have: int,
-    fill: bytes,
-) -> BinaryIO:
-    for length, count in rows:
-        row = b"\0" + fill * (length - 1)  # the filter 0 leaves all values as they are
-        if have >= length * count:
-            have -= length * count
-            continue
-        whole_rows, part = divmod(have, length)
-        packed.append(packer.compress(row[part:]))
-        left, have = count - whole_rows - 1, 0
-        per_block = max(1, _BLOCK // length)
-        block = row * per_block
-        packed.extend(packer.compress(block) for _ in range(left // per_block))
-        packed.append(packer.compress(row * (left % per_block)))
-    packed.append(packer.flush())
-    data = b"".join(packed)
-    before = [chunk.span for chunk in chunks[: [chunk.kind for chunk in chunks].index(b"IDAT")]]
-    pieces: list[Part] = [SIGNATURE, *before]
-    for at in range(0, len(data), 2**30):
-        piece = b"IDAT" + data[at : at + 2**30]
-        pieces += [struct.pack(">I", len(piece) - 4), piece, struct.pack(">I", zlib.crc32(piece))]
-    return view(stream, [*pieces, _END])
+    return view(stream, [SIGNATURE, *spans, END])

@@ -14,6 +14,8 @@ from darkroom.errors import UnsupportedPhoto
 
 ACCEPTED = "JPEG, PNG, WebP, GIF, TIFF, AVIF and HEIC"
 
+_JPEG = b"\xff\xd8\xff"
+
 _TIFF = (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+")
 """The four beginnings that the specifications have, and two that Pillow takes beside them."""
 
@@ -31,6 +33,8 @@ def cleaned(stream: BinaryIO, head: bytes) -> Cleaned:
 
     Raises UnsupportedPhoto for kinds that no decoder of ours reads, UnreadablePhoto for damage that decoders miss.
     """
+    if head.startswith(_JPEG):
+        return jpeg.cleaned(stream)
     if is_tiff(head):
         return tiff.cleaned(stream, head)
     if head.startswith(png.SIGNATURE):
@@ -45,11 +49,8 @@ def cleaned(stream: BinaryIO, head: bytes) -> Cleaned:
 
 
 def repaired(stream: BinaryIO, head: bytes) -> Iterator[Cleaned]:
-    """What a decoder may be able to read, after it has failed to read `stream`: with less and less of the file.
-
-    Raises UnsupportedPhoto for kinds that no decoder of ours reads.
-    """
-    if head.startswith(b"\xff\xd8\xff"):
+    """What a decoder may be able to read, after it has failed to read `stream`: with less and less of the file."""
+    if head.startswith(_JPEG):
         yield from jpeg.repaired(stream)
     elif head.startswith(png.SIGNATURE):
         yield from png.repaired(stream)

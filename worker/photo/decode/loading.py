@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
+from darkroom.containers.jpeg import is_lossless
 from darkroom.errors import PhotoError, UnreadablePhoto
 from darkroom.jobs.sizes import Size
 from darkroom.photo_warnings import PhotoWarning
@@ -43,6 +44,9 @@ def load(opened: OpenedHeader, scale: int) -> Loaded:
         if not blames_the_photo(error):
             raise
         reason = error
+    if scale > 1 and opened.sniffed.format == "jpeg" and is_lossless(opened.stream):
+        whole = _loaded(opened._replace(image=_open(opened.stream, opened)), 1)
+        return replace(whole, image=whole.image.reduce(scale))
     for again in open_repaired(opened) if opened.sniffed.format == "png" else ():
         try:
             return _loaded(again, scale)
@@ -52,8 +56,12 @@ def load(opened: OpenedHeader, scale: int) -> Loaded:
     found = recovered(opened, lambda stream, scale: _pixels(_open(stream, opened), scale), scale)
     if found is None:
         raise reason
-    name = opened.sniffed.format.upper()
-    cut = UnreadablePhoto(f"The {name} data is damaged or cut short. {found.warning.detail}") if found.cut else None
+    cut = None
+    if found.cut:
+        cut = UnreadablePhoto(
+            f"The {opened.sniffed.format.upper()} data is damaged or cut short: {found.cut}. "
+            'A job with "tolerate": "truncated" makes a result of it.'
+        )
     warnings = (*opened.warnings, found.warning)
     return Loaded(found.image, opened.image, gray_levels(opened.image), warnings, found.missing, cut)
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from PIL import Image, ImageChops
 from PIL.GifImagePlugin import GifImageFile
 
-from darkroom.containers import gif, jpeg, png
+from darkroom.containers import gif, jpeg_scans, png_pixels
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.sniff import OpenedHeader
 
@@ -29,13 +29,13 @@ Load = Callable[[BinaryIO, int], Image.Image]
 class Recovered:
     """A picture, and what it lacks: `missing` is 255 where the file has no data, in mode L; None if it lacks nothing.
 
-    `cut`: the photo is cut short, so that only jobs that tolerate this may have it.
+    `cut`: the photo is cut short, so that only jobs that tolerate this may have it; what of it is there, in words.
     """
 
     image: Image.Image
     missing: Image.Image | None
     warning: PhotoWarning
-    cut: bool
+    cut: str | None = None
 
 
 def recovered(opened: OpenedHeader, load: Load, scale: int) -> Recovered | None:
@@ -51,7 +51,7 @@ def recovered(opened: OpenedHeader, load: Load, scale: int) -> Recovered | None:
 
 def _jpeg(opened: OpenedHeader, load: Load, scale: int) -> Recovered | None:
     """At whatever scale the picture is needed, it is complete only if it is at full size."""
-    found = jpeg.endless(opened.stream)
+    found = jpeg_scans.endless(opened.stream)
     if found is None:
         return None
     image = load(found.one, 1)
@@ -60,31 +60,27 @@ def _jpeg(opened: OpenedHeader, load: Load, scale: int) -> Recovered | None:
         image = load(found.one, scale)
     if top is None and found.all_scans:
         warning = PhotoWarning("end_missing", "The end of the JPEG is missing or damaged. All its pixels are there.")
-        return Recovered(image, None, warning, cut=False)
+        return Recovered(image, None, warning)
     if top is None or found.coarse:
-        warning = PhotoWarning("truncated", "The JPEG is cut short: its picture has less detail than it should have.")
-        return Recovered(image, None, warning, cut=True)
+        return _cut("JPEG", image, None, "its picture has less detail than it should have")
     missing = Image.new("L", image.size)
     missing.paste(255, (0, top // scale, *image.size))
-    height = opened.sniffed.height
-    detail = f"The JPEG is cut short: {top:,} of its {height:,} rows are there. The rest is transparent."
-    return Recovered(image, missing, PhotoWarning("truncated", detail), cut=True)
+    return _cut("JPEG", image, missing, f"{top:,} of its {opened.sniffed.height:,} rows are there")
 
 
 def _png(opened: OpenedHeader, load: Load) -> Recovered | None:
-    streams = png.filled(opened.stream)
+    streams = png_pixels.filled(opened.stream)
     if streams is None:
         return None
     image, other = (load(stream, 1) for stream in streams)
     top = _first_difference(image, other)
     if top is None:
         warning = PhotoWarning("end_missing", "The end of the PNG is missing or damaged. All its pixels are there.")
-        return Recovered(image, None, warning, cut=False)
+        return Recovered(image, None, warning)
     missing = Image.new("L", image.size)
     for box in _bands(image, top):
         missing.paste(_difference(image, other, box), box)
-    detail = f"The PNG is cut short: {top:,} of its {image.height:,} rows are there. The rest is transparent."
-    return Recovered(image, missing, PhotoWarning("truncated", detail), cut=True)
+    return _cut("PNG", image, missing, f"{top:,} of its {image.height:,} rows are there")
 
 
 def _gif(opened: OpenedHeader) -> Recovered | None:
@@ -106,11 +102,15 @@ def _gif(opened: OpenedHeader) -> Recovered | None:
         missing.paste(0, (left, top + row, left + len(data), top + row + 1))
     if clear is not None:
         image.info["transparency"] = clear
-    have, whole = len(frame.indices), frame.width * frame.height
-    detail = f"The GIF has {have:,} of the {whole:,} pixels of its first frame. The rest is transparent."
-    return Recovered(
-        image, missing, PhotoWarning("partial_frame" if frame.closed else "truncated", detail), not frame.closed
-    )
+    there = f"{len(frame.indices):,} of the {frame.width * frame.height:,} pixels of its first frame are there"
+    if frame.closed:  # its data has an end, and is only too short
+        return Recovered(image, missing, PhotoWarning("partial_frame", f"Of the GIF {there}. The rest is transparent."))
+    return _cut("GIF", image, missing, there)
+
+
+def _cut(name: str, image: Image.Image, missing: Image.Image | None, there: str) -> Recovered:
+    rest = " The rest is transparent." if missing else ""
+    return Recovered(image, missing, PhotoWarning("truncated", f"The {name} is cut short: {there}.{rest}"), cut=there)
 
 
 def _first_difference(one: Image.Image, other: Image.Image) -> int | None:
