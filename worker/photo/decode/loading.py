@@ -10,13 +10,13 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from darkroom.containers.jpeg import is_lossless
-from darkroom.errors import PhotoError, UnreadablePhoto
+from darkroom.errors import PhotoError
 from darkroom.jobs.sizes import Size
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.sniff import OpenedHeader, blames_the_photo, open_repaired
 from worker.photo.colour import GrayLevels, gray_levels
 from worker.photo.decode.corrections import TRANSPARENCY, correct_pixels, is_deep_and_keyed, keyed
-from worker.photo.decode.recovery import recovered
+from worker.photo.decode.recovery import cut_error, recovered
 from worker.photo.memory_check import require_memory
 
 
@@ -36,8 +36,9 @@ class Loaded:
     cut: PhotoError | None = None
 
 
-def load(opened: OpenedHeader, scale: int) -> Loaded:
-    """Load the pixels, each side divided by `scale`. Raises what Pillow raises for a photo that cannot be repaired."""
+def load(opened: OpenedHeader, scale: int, *, tolerate_cut: bool) -> Loaded:
+    """Load the pixels, each side divided by `scale`. Raises what Pillow raises for a photo that cannot be repaired, and
+    UnreadablePhoto for one that is cut short, unless that is tolerated."""
     try:
         return _loaded(opened, scale)
     except Exception as error:
@@ -53,15 +54,12 @@ def load(opened: OpenedHeader, scale: int) -> Loaded:
         except Exception as error:
             if not blames_the_photo(error):
                 raise
-    found = recovered(opened, lambda stream, scale: _pixels(_open(stream, opened), scale), scale)
+    found = recovered(
+        opened, lambda stream, scale: _pixels(_open(stream, opened), scale), scale, tolerate_cut=tolerate_cut
+    )
     if found is None:
         raise reason
-    cut = None
-    if found.cut:
-        cut = UnreadablePhoto(
-            f"The {opened.sniffed.format.upper()} data is damaged or cut short: {found.cut}. "
-            'A job with "tolerate": "truncated" makes a result of it.'
-        )
+    cut = cut_error(opened.sniffed.format.upper(), found.cut) if found.cut else None
     warnings = (*opened.warnings, found.warning)
     return Loaded(found.image, opened.image, gray_levels(opened.image), warnings, found.missing, cut)
 

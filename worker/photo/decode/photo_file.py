@@ -114,9 +114,7 @@ class PhotoFile:
         transparent, and `PhotoFacts.cut` is set. Raises what the constructor raises.
         """
         with _quiet(), reading(f"The {self._source.format.upper()} data", self._max_pixels), self._stream:
-            loaded = load(self._opened, scale)
-            if loaded.cut and not tolerate_cut:
-                raise loaded.cut
+            loaded = load(self._opened, scale, tolerate_cut=tolerate_cut)
             image, file = loaded.image, loaded.file
             if scale == 1:  # a HEIC header may have given another size
                 self._size = image.size

@@ -15,6 +15,7 @@ from PIL import Image, ImageChops
 from PIL.GifImagePlugin import GifImageFile
 
 from darkroom.containers import gif, jpeg_scans, png_pixels
+from darkroom.errors import UnreadablePhoto
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.sniff import OpenedHeader
 
@@ -38,15 +39,28 @@ class Recovered:
     cut: str | None = None
 
 
-def recovered(opened: OpenedHeader, load: Load, scale: int) -> Recovered | None:
-    """What there is of a photo whose pixels could not be loaded. None if nothing is known of it."""
+def recovered(opened: OpenedHeader, load: Load, scale: int, *, tolerate_cut: bool) -> Recovered | None:
+    """What there is of a photo whose pixels could not be loaded. None if nothing is known of it.
+
+    Raises UnreadablePhoto for one that is cut short, unless that is tolerated.
+    """
     if opened.sniffed.format == "jpeg":
-        return _jpeg(opened, load, scale)
+        found = _jpeg(opened, load, scale)
+        if found and found.cut and not tolerate_cut:
+            raise cut_error("JPEG", found.cut)
+        return found
     if opened.sniffed.format == "png":
-        return _png(opened, load)
+        return _png(opened, load, tolerate_cut)
     if opened.sniffed.format == "gif":
-        return _gif(opened)
+        return _gif(opened, tolerate_cut)
     return None
+
+
+def cut_error(name: str, there: str) -> UnreadablePhoto:
+    """The error for jobs that do not tolerate that a photo is cut short. `there`: what of it is there."""
+    return UnreadablePhoto(
+        f'The {name} data is damaged or cut short: {there}. A job with "tolerate": "truncated" makes a result of it.'
+    )
 
 
 def _jpeg(opened: OpenedHeader, load: Load, scale: int) -> Recovered | None:
@@ -68,26 +82,30 @@ def _jpeg(opened: OpenedHeader, load: Load, scale: int) -> Recovered | None:
     return _cut("JPEG", image, missing, f"{top:,} of its {opened.sniffed.height:,} rows are there")
 
 
-def _png(opened: OpenedHeader, load: Load) -> Recovered | None:
-    streams = png_pixels.filled(opened.stream)
-    if streams is None:
+def _png(opened: OpenedHeader, load: Load, tolerate_cut: bool) -> Recovered | None:
+    data = png_pixels.pixel_data(opened.stream)
+    if data is None:
         return None
-    image, other = (load(stream, 1) for stream in streams)
-    top = _first_difference(image, other)
-    if top is None:
+    if data.have == data.whole:
         warning = PhotoWarning("end_missing", "The end of the PNG is missing or damaged. All its pixels are there.")
-        return Recovered(image, None, warning)
+        return Recovered(load(data.filled(b"\0"), 1), None, warning)
+    if not tolerate_cut:
+        raise cut_error("PNG", data.words)
+    image, other = (load(data.filled(fill), 1) for fill in (b"\0", b"\xff"))
     missing = Image.new("L", image.size)
-    for box in _bands(image, top):
+    for box in _bands(image):
         missing.paste(_difference(image, other, box), box)
-    return _cut("PNG", image, missing, f"{top:,} of its {image.height:,} rows are there")
+    return _cut("PNG", image, missing, data.words)
 
 
-def _gif(opened: OpenedHeader) -> Recovered | None:
+def _gif(opened: OpenedHeader, tolerate_cut: bool) -> Recovered | None:
     file = opened.image
     frame = gif.first_frame(opened.stream)
     if not isinstance(file, GifImageFile) or frame is None or not frame.indices or file.dispose_extent is None:
         return None
+    there = f"{len(frame.indices):,} of the {frame.width * frame.height:,} pixels of its first frame are there"
+    if not frame.closed and not tolerate_cut:
+        raise cut_error("GIF", there)
     clear = file.info.get("transparency")
     image = Image.new(file.mode, file.size, 0 if clear is None else clear)
     if file.palette:
@@ -102,7 +120,6 @@ def _gif(opened: OpenedHeader) -> Recovered | None:
         missing.paste(0, (left, top + row, left + len(data), top + row + 1))
     if clear is not None:
         image.info["transparency"] = clear
-    there = f"{len(frame.indices):,} of the {frame.width * frame.height:,} pixels of its first frame are there"
     if frame.closed:  # its data has an end, and is only too short
         return Recovered(image, missing, PhotoWarning("partial_frame", f"Of the GIF {there}. The rest is transparent."))
     return _cut("GIF", image, missing, there)
@@ -115,14 +132,14 @@ def _cut(name: str, image: Image.Image, missing: Image.Image | None, there: str)
 
 def _first_difference(one: Image.Image, other: Image.Image) -> int | None:
     """The first row in which two pictures differ; None if they are the same."""
-    for box in _bands(one, 0):
+    for box in _bands(one):
         if found := _difference(one, other, box).getbbox():
             return box[1] + found[1]
     return None
 
 
-def _bands(image: Image.Image, top: int) -> list[tuple[int, int, int, int]]:
-    return [(0, at, image.width, min(at + _BAND, image.height)) for at in range(top, image.height, _BAND)]
+def _bands(image: Image.Image) -> list[tuple[int, int, int, int]]:
+    return [(0, at, image.width, min(at + _BAND, image.height)) for at in range(0, image.height, _BAND)]
 
 
 def _difference(one: Image.Image, other: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
