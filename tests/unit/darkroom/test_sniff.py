@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -14,6 +15,7 @@ from PIL import Image
 
 from darkroom.errors import TooManyPixels, UnreadablePhoto, UnsupportedPhoto
 from darkroom.sniff import INPUT_FORMATS, MAX_HEADER, set_pixel_limit, sniff
+from tests.support.container_files import chunk, lossless_jpeg, segment, tiff
 
 LIMIT = 1_000_000
 
@@ -22,11 +24,6 @@ def encoded(format_: str, size: tuple[int, int] = (40, 30), **options: object) -
     file = io.BytesIO()
     Image.new("RGB", size, (200, 100, 50)).save(file, format_, **options)
     return file.getvalue()
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    """A chunk of a PNG."""
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def one_colour_png(width: int, height: int) -> bytes:
@@ -42,6 +39,30 @@ def tiff_header(order: str, tag: int, kind: int, count: int, *, big: bool = Fals
     if big:
         return mark + struct.pack(order + "HHHQQHHQQ", 43, 8, 0, 16, 1, tag, kind, count, 0)
     return mark + struct.pack(order + "HIHHHII", 42, 8, 1, tag, kind, count, 0)
+
+
+def tiff_of(
+    photometric: int, bits: list[int], compression: int = 1, format_: int = 1, extra: int | None = None
+) -> bytes:
+    """A TIFF of two rows of 16 pixels with these samples."""
+    samples = len(bits)
+    tags: dict[int, tuple[int, list[int]]] = {
+        256: (4, [16]),
+        257: (4, [2]),
+        258: (3, bits),
+        259: (3, [compression]),
+        262: (3, [photometric]),
+        273: (4, [-1]),
+        277: (3, [samples]),
+        278: (4, [2]),
+        279: (4, [4 * sum(bits)]),
+        339: (3, [format_] * samples),
+    }
+    return tiff(tags | ({} if extra is None else {338: (3, [extra])}), bytes(4 * sum(bits)))
+
+
+def compressed_tiff(compression: int) -> bytes:
+    return tiff_of(1, [8], compression)
 
 
 @pytest.fixture
@@ -173,11 +194,6 @@ def test_long_tags_of_bytes_and_a_strip_for_each_row_are_accepted() -> None:
     assert sniff(file, LIMIT).height == 5000
 
 
-def segment(kind: int, data: bytes) -> bytes:
-    """A segment of a JPEG."""
-    return b"\xff" + bytes([kind]) + struct.pack(">H", len(data) + 2) + data
-
-
 def with_parts(format_: str, parts: bytes) -> bytes:
     """A photo with more segments, chunks or blocks before its pixels."""
     data = encoded(format_)
@@ -292,3 +308,64 @@ def gray_and_alpha() -> bytearray:
     file = io.BytesIO()
     Image.new("LA", (4, 3)).save(file, "TIFF")
     return bytearray(file.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (lossless_jpeg(bits=12), "a JPEG of 12 bits a sample"),
+        (lossless_jpeg(marker=0xC7), "a hierarchical JPEG"),
+        (lossless_jpeg(marker=0xCB), "a lossless JPEG with arithmetic coding"),
+        (lossless_jpeg(2), "a JPEG of 2 components"),
+        (
+            encoded("JPEG").replace(struct.pack(">BHH", 8, 30, 40), struct.pack(">BHH", 8, 0, 40)),
+            "height stands behind",
+        ),
+        (b"\x89PNG\r\n\x1a\n" + chunk(b"CgBI", b"\x50\0\x20\2") + encoded("PNG")[8:], "a PNG for iPhone apps (CgBI)"),
+        (compressed_tiff(34712), "a TIFF with JPEG 2000 compression"),
+        (compressed_tiff(50001), "a TIFF with WebP compression"),
+        (compressed_tiff(34887), "a TIFF with LERC compression"),
+        (compressed_tiff(60123), "a TIFF with a compression that is not known (number 60123)"),
+        (tiff_of(5, [8] * 5, extra=2), "CMYK and alpha: 5 samples of 8 bits"),
+        (tiff_of(1, [16] * 2, extra=2), "gray and alpha: 2 samples of 16 bits"),
+        (tiff_of(8, [16] * 3), "CIE Lab: 3 samples of 16 bits"),
+        (tiff_of(2, [32] * 3, format_=3), "RGB: 3 samples of 32 bits, floating point"),
+    ],
+)
+def test_an_intact_photo_that_no_decoder_reads_is_named(data: bytes, kind: str) -> None:
+    with pytest.raises(UnsupportedPhoto) as caught:
+        sniff(io.BytesIO(data), LIMIT)
+    assert kind in caught.value.detail
+
+
+READERS_WORDS = re.compile(
+    r"unpack|buffer|index out of range|driver|Error|decoder|b'|None|not identified|BMFF", re.IGNORECASE
+)
+
+
+@pytest.mark.parametrize("format_", INPUT_FORMATS)
+def test_no_word_of_a_reader_reaches_a_caller(format_: str) -> None:
+    data = encoded(format_)
+    details = [refusal(data[:length]) for length in range(3, len(data), 7)]
+    assert any(details)
+    assert not [detail for detail in details if READERS_WORDS.search(detail)]
+
+
+def refusal(data: bytes) -> str:
+    """What a caller reads; empty if the photo is accepted."""
+    try:
+        sniff(io.BytesIO(data), LIMIT)
+    except (UnreadablePhoto, UnsupportedPhoto) as error:
+        return error.detail
+    return ""
+
+
+def test_a_repaired_photo_is_accepted_by_the_api_as_by_the_worker() -> None:
+    for data in (
+        with_parts("JPEG", segment(0xED, b"Photoshop 3.0\x008BIM\x07\xdb")),
+        with_parts("PNG", chunk(b"pHYs", b"\0\0")),
+        encoded("PNG")[:-12],
+        encoded("JPEG")[:-2],
+        encoded("WEBP", exif=b"Exif\0\0" + bytes(500))[:-100],
+    ):
+        assert sniff(io.BytesIO(data), LIMIT).width == 40

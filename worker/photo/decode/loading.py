@@ -60,7 +60,8 @@ def load(opened: OpenedHeader, scale: int, *, tolerate_cut: bool) -> Loaded:
     if found is None:
         raise reason
     cut = cut_error(opened.sniffed.format.upper(), found.cut) if found.cut else None
-    warnings = (*opened.warnings, found.warning)
+    known = (warning for warning in opened.warnings if warning.code != "end_missing")  # now more is known of the end
+    warnings = (*known, found.warning)
     return Loaded(found.image, opened.image, gray_levels(opened.image), warnings, found.missing, cut)
 
 

@@ -75,6 +75,8 @@ def _jpeg(opened: OpenedHeader, load: Load, scale: int) -> Recovered | None:
     if top is None and found.all_scans:
         warning = PhotoWarning("end_missing", "The end of the JPEG is missing or damaged. All its pixels are there.")
         return Recovered(image, None, warning)
+    if top == 0 and not found.coarse:
+        return None
     if top is None or found.coarse:
         return _cut("JPEG", image, None, "its picture has less detail than it should have")
     missing = Image.new("L", image.size)

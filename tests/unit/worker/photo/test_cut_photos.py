@@ -213,7 +213,6 @@ def test_a_whole_photo_is_the_same_with_and_without_it() -> None:
 def test_interlaced_pixels_that_are_missing_are_transparent() -> None:
     """A gray PNG of 8 x 8 in seven passes, of which the first three are there: six pixels."""
 
-
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 1))
     rows = b"".join(b"\0" + bytes([200]) * length for length in (1, 1, 2))
     packer = zlib.compressobj()
