@@ -17,7 +17,7 @@ _ANIMATION, _ALPHA = 0x02, 0x10
 _PIXELS = frozenset({b"VP8 ", b"VP8L", b"ANMF"})
 
 
-class Chunk(NamedTuple):
+class RiffChunk(NamedTuple):
     kind: bytes
     start: int
     """Where its data begins."""
@@ -73,13 +73,13 @@ def repaired(stream: BinaryIO) -> Iterator[Cleaned]:
     yield Cleaned(view(stream, [b"RIFF", struct.pack("<I", length), b"WEBP", *parts]), (warning,))
 
 
-def _chunks(stream: BinaryIO) -> Iterator[Chunk]:
+def _chunks(stream: BinaryIO) -> Iterator[RiffChunk]:
     position = 12
     for _ in range(MAX_CHUNKS):
         stream.seek(position)
         head = stream.read(8)
         if len(head) < 8 or not head[:4].isascii():
             return
-        chunk = Chunk(head[:4], position + 8, int.from_bytes(head[4:], "little"))
+        chunk = RiffChunk(head[:4], position + 8, int.from_bytes(head[4:], "little"))
         yield chunk
         position = chunk.end
