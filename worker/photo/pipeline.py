@@ -9,7 +9,7 @@ import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from PIL import Image
 
@@ -51,6 +51,15 @@ class PipelineResult:
     width: int | None
     height: int | None
     seconds: dict[str, float]
+    warnings: tuple[PhotoWarning, ...] = ()
+
+
+class Written(NamedTuple):
+    """What a job has written to its file: the format, and the size in pixels if it is a picture. `warnings` are the job's
+    own, and are added to those of the photo."""
+
+    format: str
+    size: Size | None = None
     warnings: tuple[PhotoWarning, ...] = ()
 
 
@@ -124,8 +133,8 @@ class PlanRun:
         finishes = [node.operation for node in plan.nodes if isinstance(node.operation, Finish)]
         self._uses = Counter(finish.same_as for finish in finishes if finish.same_as is not None)
         """Job -> how many later jobs have the same result."""
-        self._kept: dict[str, tuple[str, Size | None, bytes]] = {}
-        """Results that later jobs have, too: job -> format, size, the file's bytes."""
+        self._kept: dict[str, tuple[Written, bytes]] = {}
+        """Results that later jobs have, too: job -> what was written, and the bytes of the file."""
 
     def ends(self) -> Iterator[JobEnd]:
         """Each job's end, as soon as it is known.
@@ -157,32 +166,35 @@ class PlanRun:
             self._pictures[position] = OPERATIONS[type(operation)](operation, node, self._photo, *sources)
             self._seconds[operation.label] += time.perf_counter() - started
             return None
-        format_, size = self._finished(operation, sources[0])
-        width, height = size or (None, None)
+        written = self._finished(operation, sources[0])
+        width, height = written.size or (None, None)
         self._seconds[operation.label] += time.perf_counter() - started
         seconds, self._seconds = dict(self._seconds), defaultdict(float)
-        return JobEnd(operation.job, PipelineResult(format_, width, height, seconds, self._photo.warnings))
+        return JobEnd(
+            operation.job,
+            PipelineResult(written.format, width, height, seconds, (*self._photo.warnings, *written.warnings)),
+        )
 
-    def _finished(self, finish: Finish, image: Image.Image) -> tuple[str, Size | None]:
-        """Write a result. Returns its format, and its size if it is a picture."""
+    def _finished(self, finish: Finish, image: Image.Image) -> Written:
+        """Write a result."""
         job, file = self._jobs[finish.job], self._files[finish.job]
         write = JOB_FUNCTIONS[job.type]
         first = finish.same_as or finish.job
         if first in self._kept:
-            format_, size, data = self._kept[first]
+            written, data = self._kept[first]
             self._uses[first] -= 1
             if not self._uses[first]:
                 del self._kept[first]
             file.write(data)
         elif self._uses[finish.job]:
             buffer = io.BytesIO()
-            format_, size = write(self._photo, job, image, buffer)
+            written = write(self._photo, job, image, buffer)
             data = buffer.getvalue()
-            self._kept[finish.job] = format_, size, data
+            self._kept[finish.job] = written, data
             file.write(data)
         else:  # also if the first of several equal jobs has failed
-            format_, size = write(self._photo, job, image, file)
-        return format_, size
+            written = write(self._photo, job, image, file)
+        return written
 
 
 def _free_pictures(error: BaseException | None) -> None:
@@ -192,30 +204,29 @@ def _free_pictures(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def _encoded(photo: PhotoFacts, job: PictureJob, image: Image.Image, file: BinaryIO) -> tuple[str, Size | None]:
+def _encoded(photo: PhotoFacts, job: PictureJob, image: Image.Image, file: BinaryIO) -> Written:
     encoded = encode(image, photo, job.output, file)
-    return encoded.format, (encoded.width, encoded.height)
+    return Written(encoded.format, (encoded.width, encoded.height))
 
 
-def _described(photo: PhotoFacts, job: MetadataJob, overview: Image.Image, file: BinaryIO) -> tuple[str, Size | None]:
+def _described(photo: PhotoFacts, job: MetadataJob, overview: Image.Image, file: BinaryIO) -> Written:
     return _json(metadata(photo, job, overview), file)
 
 
-def _json(value: dict[str, Any], file: BinaryIO) -> tuple[str, Size | None]:
+def _json(value: dict[str, Any], file: BinaryIO) -> Written:
     text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))  # short: records hold it
     file.write(f"{text}\n".encode())
-    return "json", None
+    return Written("json")
 
 
-JOB_FUNCTIONS: Mapping[str, Callable[[PhotoFacts, Any, Image.Image, BinaryIO], tuple[str, Size | None]]] = {
+JOB_FUNCTIONS: Mapping[str, Callable[[PhotoFacts, Any, Image.Image, BinaryIO], Written]] = {
     "resize": _encoded,
     "filter": _encoded,
     "pipeline": _encoded,
     "metadata": _described,
 }
-"""Every job type -> function(photo, job, image, file) that writes the result. It returns the format, and the size if
-the result is a picture. `image` is the picture that the job's steps have made; for `metadata` it is a small copy of the
-photo. A job type without steps gets the whole photo."""
+"""Every job type -> function(photo, job, image, file) that writes the result. `image` is the picture that the job's
+steps have made; for `metadata` it is a small copy of the photo. A job type without steps gets the whole photo."""
 
 
 def _resized(operation: Resample, node: Node, _photo: PhotoFacts, image: Image.Image) -> Image.Image:

@@ -15,13 +15,14 @@ from darkroom.errors import TooManyPixels, UnreadablePhoto
 from darkroom.jobs.job_types import JOB_TYPES
 from darkroom.jobs.output import OUTPUT_FORMATS, FormatName
 from darkroom.jobs.steps import FILTERS, STEP_TYPES, STEPS, Resize, Sepia
+from darkroom.photo_warnings import PhotoWarning
 from tests.support import plain_photo
 from tests.support.plain_photo import job
 from worker.photo import pipeline
 from worker.photo.decode import PhotoFile
 from worker.photo.encode import ENCODERS
 from worker.photo.filters import FILTER_FUNCTIONS
-from worker.photo.pipeline import JOB_FUNCTIONS, PlanRun, produce
+from worker.photo.pipeline import JOB_FUNCTIONS, PlanRun, Written, produce
 from worker.photo.resampling import resample
 
 LIMIT = 1_000_000
@@ -60,6 +61,20 @@ def test_a_metadata_job(quarters, opened):
     result, file = done(opened(quarters), type="metadata", colours=2)
     assert (result.format, result.width, result.height) == ("json", None, None)
     assert len(json.loads(file.getvalue())["dominant_colours"]) == 2
+
+
+def test_a_job_adds_its_own_warnings_to_those_of_the_photo(quarters, opened, monkeypatch):
+    own, of_the_photo = PhotoWarning("metadata_damaged", "Own."), PhotoWarning("end_missing", "Of the photo.")
+    decode = PhotoFile.decode
+
+    def warned(file, scale, **options):
+        facts, image = decode(file, scale, **options)
+        return replace(facts, warnings=(of_the_photo,)), image
+
+    monkeypatch.setattr(PhotoFile, "decode", warned)
+    monkeypatch.setitem(JOB_FUNCTIONS, "resize", lambda *_: Written("png", (1, 1), (own,)))
+    assert done(opened(quarters), type="resize", width=30)[0].warnings == (of_the_photo, own)
+    assert done(opened(quarters), type="filter", filter="sepia")[0].warnings == (of_the_photo,)
 
 
 def test_steps_run_in_their_order(quarters, opened):
