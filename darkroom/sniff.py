@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import pillow_heif
 from PIL import AvifImagePlugin, Image, ImageFile, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
+from darkroom.containers.isobmff import largest_size
 from darkroom.containers.png import SIGNATURE as PNG_SIGNATURE
 from darkroom.containers.repair import ACCEPTED, cleaned, is_tiff, repaired
 from darkroom.containers.tiff import pixels_of
@@ -64,6 +65,9 @@ darkroom/containers/isobmff.py has refused other files with `ftyp` before."""
 
 _NOT_SUPPORTED = ("Unsupported feature", "Unsupported file-type", "Error while loading plugin")
 """Beginnings of the messages of libheif that are not about damage."""
+
+MAX_AVIF_SIDE, MAX_AVIF_PIXELS = 32_768, 16_384**2
+"""What libavif decodes at most by default (AVIF_DEFAULT_IMAGE_DIMENSION_LIMIT, AVIF_DEFAULT_IMAGE_SIZE_LIMIT)."""
 
 MAX_HEADER, SMALLEST_READ = 16 * 2**20, 2 * 2**10
 """Bytes that may be read for a header. Each read counts as at least `SMALLEST_READ`, so there are at most 8,192 reads.
@@ -288,6 +292,12 @@ def _refusal(stream: BinaryIO, head: bytes, reason: Exception) -> DarkroomError:
         return UnsupportedPhoto(
             f"This is a TIFF with pixels that are not supported ({pixels_of(stream, head)}). Supported are gray, RGB "
             "and CMYK of 8 or 16 bits; with alpha only RGB, and gray of 8 bits."
+        )
+    size = largest_size(stream) if name == "AVIF" else None
+    if size and (max(size) > MAX_AVIF_SIDE or size[0] * size[1] > MAX_AVIF_PIXELS):
+        return UnsupportedPhoto(
+            f"This is an AVIF photo of {size[0]:,} x {size[1]:,} pixels. The decoder reads at most {MAX_AVIF_SIDE:,} "
+            f"pixels a side and {MAX_AVIF_PIXELS:,} in all."
         )
     if message.startswith(_NOT_SUPPORTED):
         return UnsupportedPhoto(f"This is {what} photo with a feature that is not supported.")

@@ -8,6 +8,7 @@ tiles that are missing green. It reads the boxes that name kind, coding and plac
 from __future__ import annotations
 
 import math
+import re
 import struct
 from typing import BinaryIO
 
@@ -55,6 +56,9 @@ _CODINGS = {
     b"tmap": "that is a tone map (tmap)",
 }
 """Types of items, from the registry of MP4RA. A type that is not listed here may be damage."""
+
+_SIZE = re.compile(rb"\0\0\0\x14ispe\0{4}(.{8})", re.DOTALL)
+"""The box with the size of an image (ISO/IEC 23008-12, 6.5.3)."""
 
 
 def unsupported_kind(stream: BinaryIO) -> str | None:
@@ -105,6 +109,17 @@ def check_data(stream: BinaryIO) -> None:
     coded = [parts for item, parts in data.items() if items.types.get(item) == b"hvc1"]
     if not all(data.values()) or not all(_begins_with_hevc(stream, parts, idat) for parts in coded):
         raise UnreadablePhoto("The photo is damaged or cut short: the data of a part of its picture is missing.")
+
+
+def largest_size(stream: BinaryIO) -> tuple[int, int] | None:
+    """Width and height in pixels of the largest image that the file describes (`ispe`). None if it describes none."""
+    try:
+        meta = first_boxes(stream).get(b"meta")
+        table = read_box(stream, meta) if meta else b""
+    except (struct.error, IndexError):
+        return None
+    sizes = (struct.unpack(">II", found[1]) for found in _SIZE.finditer(table))
+    return max(sizes, key=lambda size: size[0] * size[1], default=None)
 
 
 def _end(data: dict[int, list[Extent]], method: int) -> int:

@@ -55,8 +55,10 @@ class PipelineResult:
 
 
 class Written(NamedTuple):
-    """What a job has written to its file: the format, and the size in pixels if it is a picture. `warnings` are the job's
-    own, and are added to those of the photo."""
+    """What a job has written to its file: the format, and the size in pixels if it is a picture.
+
+    `warnings` are those of the job. They are added to those of the photo.
+    """
 
     format: str
     size: Size | None = None

@@ -338,6 +338,13 @@ def test_an_intact_photo_that_no_decoder_reads_is_named(data: bytes, kind: str) 
     assert kind in caught.value.detail
 
 
+@pytest.mark.parametrize("size", [(40_000, 10), (20_000, 15_000)])
+def test_an_avif_that_is_larger_than_its_decoder_allows_is_not_reported_as_damaged(size: tuple[int, int]) -> None:
+    data = encoded("AVIF").replace(struct.pack(">II", 40, 30), struct.pack(">II", *size))
+    with pytest.raises(UnsupportedPhoto, match=f"an AVIF photo of {size[0]:,} x {size[1]:,} pixels"):
+        sniff(io.BytesIO(data), 10**9)
+
+
 READERS_WORDS = re.compile(
     r"unpack|buffer|index out of range|driver|Error|decoder|b'|None|not identified|BMFF", re.IGNORECASE
 )
