@@ -103,7 +103,8 @@ def _inflated(blocks: Iterator[bytes]) -> Iterator[bytes]:
         except zlib.error:
             for byte in block:  # zlib returns nothing of a call that meets damage
                 try:
-                    yield before.decompress(bytes([byte]))
+                    if data := before.decompress(bytes([byte])):
+                        yield data
                 except zlib.error:
                     return
         if inflater.eof:
