@@ -64,7 +64,14 @@ def publish(services: FakeServices, folder: Path, *files: bytes, claimed: Any = 
             path.write_bytes(data)
             digest = sha256 or hashlib.sha256(data).hexdigest()
             file = ProducedFile(
-                format="json", width=None, height=None, size=len(data), sha256=digest, seconds={}, path=path
+                format="json",
+                width=None,
+                height=None,
+                size=len(data),
+                sha256=digest,
+                seconds={},
+                warnings=(),
+                path=path,
             )
             publication.add(JobOutcome(job, file))
         publication.publish()
