@@ -37,8 +37,8 @@ class PictureJob(JobSpec):
     output: Output = Output()
     tolerate: Literal["truncated"] | None = Field(
         None,
-        description="`truncated`: make a result of a JPEG, PNG or GIF that is cut short. What is missing is "
-        "transparent, or has the `background` of `output`. By default the job fails.",
+        description="`truncated`: make a result of a JPEG, PNG, GIF or TIFF that is cut short. What is missing "
+        "is transparent, or has the `background` of `output`. By default the job fails.",
     )
 
 

@@ -15,7 +15,7 @@ from darkroom.jobs.sizes import Size
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.sniff import OpenedHeader, blames_the_photo, open_repaired
 from worker.photo.colour import GrayLevels, gray_levels
-from worker.photo.decode.corrections import TRANSPARENCY, correct_pixels, is_deep_and_keyed, keyed
+from worker.photo.decode.corrections import TRANSPARENCY, correct_description, correct_pixels, is_deep_and_keyed, keyed
 from worker.photo.decode.recovery import cut_error, recovered
 from worker.photo.memory_check import require_memory
 
@@ -39,6 +39,7 @@ class Loaded:
 def load(opened: OpenedHeader, scale: int, *, tolerate_cut: bool) -> Loaded:
     """Load the pixels, each side divided by `scale`. Raises what Pillow raises for a photo that cannot be repaired, and
     UnreadablePhoto for one that is cut short, unless that is tolerated."""
+    levels = gray_levels(opened.image)
     try:
         return _loaded(opened, scale)
     except Exception as error:
@@ -54,15 +55,20 @@ def load(opened: OpenedHeader, scale: int, *, tolerate_cut: bool) -> Loaded:
         except Exception as error:
             if not blames_the_photo(error):
                 raise
-    found = recovered(
-        opened, lambda stream, scale: _pixels(_open(stream, opened), scale), scale, tolerate_cut=tolerate_cut
-    )
+
+    def reopen(stream: BinaryIO) -> ImageFile:
+        return _open(stream, opened)
+
+    def reload(stream: BinaryIO, scale: int) -> Image.Image:
+        return _pixels(reopen(stream), scale)
+
+    found = recovered(opened, reopen, reload, scale, tolerate_cut=tolerate_cut)
     if found is None:
         raise reason
     cut = cut_error(opened.sniffed.format.upper(), found.cut) if found.cut else None
     known = (warning for warning in opened.warnings if warning.code != "end_missing")  # now more is known of the end
     warnings = (*known, found.warning)
-    return Loaded(found.image, opened.image, gray_levels(opened.image), warnings, found.missing, cut)
+    return Loaded(found.image, opened.image, levels, warnings, found.missing, cut)
 
 
 def _loaded(opened: OpenedHeader, scale: int) -> Loaded:
@@ -77,7 +83,9 @@ def _loaded(opened: OpenedHeader, scale: int) -> Loaded:
 def _open(stream: BinaryIO, opened: OpenedHeader) -> ImageFile:
     """Open a view of a photo that is open already."""
     stream.seek(0)
-    return Image.open(stream, formats=["JPEG" if opened.sniffed.format == "jpeg" else str(opened.image.format)])
+    file = Image.open(stream, formats=["JPEG" if opened.sniffed.format == "jpeg" else str(opened.image.format)])
+    correct_description(file)
+    return file
 
 
 def _pixels(file: ImageFile, scale: int) -> Image.Image:

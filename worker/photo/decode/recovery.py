@@ -1,8 +1,8 @@
 """What a photo holds whose pixels cannot be loaded: all of them, though its end is missing, or a part.
 
-The file is given to the decoder twice, with two different continuations of its data (darkroom/containers). Where both
-pictures are the same, the pixels come from the file. Where they differ, the file has no data. So no decoder has to say
-where its data ended, and the picture is found to be complete exactly if it is.
+The file is given to the decoder twice, with two different continuations of its data (darkroom/containers); a TIFF as it
+is, on two different backgrounds. Where both pictures are the same, the pixels come from the file. Where they differ,
+the file has no data. So no decoder has to say where its data ended, and a picture counts as complete exactly if it is.
 """
 
 from __future__ import annotations
@@ -11,19 +11,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from PIL import Image, ImageChops
+from PIL import ExifTags, Image, ImageChops
 from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from darkroom.containers import gif, jpeg_scans, png_pixels
 from darkroom.errors import UnreadablePhoto
 from darkroom.photo_warnings import PhotoWarning
-from darkroom.sniff import OpenedHeader
+from darkroom.sniff import OpenedHeader, blames_the_photo
 
 _BAND = 256
 """Rows that are compared at a time."""
 
 Load = Callable[[BinaryIO, int], Image.Image]
 """Opens a stream and loads its pixels, each side divided by a scale."""
+
+Open = Callable[[BinaryIO], ImageFile]
+"""Opens a stream."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Recovered:
     cut: str | None = None
 
 
-def recovered(opened: OpenedHeader, load: Load, scale: int, *, tolerate_cut: bool) -> Recovered | None:
+def recovered(opened: OpenedHeader, reopen: Open, load: Load, scale: int, *, tolerate_cut: bool) -> Recovered | None:
     """What there is of a photo whose pixels could not be loaded. None if nothing is known of it.
 
     Raises UnreadablePhoto for one that is cut short, unless that is tolerated.
@@ -53,6 +58,8 @@ def recovered(opened: OpenedHeader, load: Load, scale: int, *, tolerate_cut: boo
         return _png(opened, load, tolerate_cut)
     if opened.sniffed.format == "gif":
         return _gif(opened, tolerate_cut)
+    if opened.sniffed.format == "tiff" and tolerate_cut:
+        return _tiff(opened, reopen)
     return None
 
 
@@ -94,10 +101,30 @@ def _png(opened: OpenedHeader, load: Load, tolerate_cut: bool) -> Recovered | No
     if not tolerate_cut:
         raise cut_error("PNG", data.words)
     image, other = (load(data.filled(fill), 1) for fill in (b"\0", b"\xff"))
-    missing = Image.new("L", image.size)
-    for box in _bands(image):
-        missing.paste(_difference(image, other, box), box)
-    return _cut("PNG", image, missing, data.words)
+    return _cut("PNG", image, _differences(image, other), data.words)
+
+
+def _tiff(opened: OpenedHeader, reopen: Open) -> Recovered | None:
+    """The strips or tiles before the first one that cannot be read.
+
+    Only of an upright TIFF: Pillow turns the others at the end of loading, and does or does not do so after an error.
+    """
+    if not isinstance(opened.image, TiffImageFile) or opened.image.tag_v2.get(ExifTags.Base.Orientation, 1) != 1:
+        return None
+    pictures = []
+    for background in (0, 255):
+        file = reopen(opened.stream)
+        file.im = Image.new(file.mode, file.size, background).im
+        try:
+            file.load()
+        except Exception as error:
+            if not blames_the_photo(error):
+                raise
+        pictures.append(file._new(file.im))
+    top = _first_difference(*pictures)
+    if not top:
+        return None
+    return _cut("TIFF", pictures[0], _differences(*pictures), f"{top:,} of its {pictures[0].height:,} rows are there")
 
 
 def _gif(opened: OpenedHeader, tolerate_cut: bool) -> Recovered | None:
@@ -130,6 +157,14 @@ def _gif(opened: OpenedHeader, tolerate_cut: bool) -> Recovered | None:
 def _cut(name: str, image: Image.Image, missing: Image.Image | None, there: str) -> Recovered:
     rest = " The rest is transparent." if missing else ""
     return Recovered(image, missing, PhotoWarning("truncated", f"The {name} is cut short: {there}.{rest}"), cut=there)
+
+
+def _differences(one: Image.Image, other: Image.Image) -> Image.Image:
+    """255 where two pictures differ, in mode L."""
+    found = Image.new("L", one.size)
+    for box in _bands(one):
+        found.paste(_difference(one, other, box), box)
+    return found
 
 
 def _first_difference(one: Image.Image, other: Image.Image) -> int | None:

@@ -15,7 +15,7 @@ from PIL import Image, ImageChops
 
 from darkroom.errors import UnreadablePhoto
 from darkroom.jobs.job_types import jobs_adapter
-from tests.support.container_files import PNG_SIGNATURE, chunk, gif, saved
+from tests.support.container_files import PNG_SIGNATURE, chunk, gif, saved, tiff
 from tests.support.plain_photo import job
 from worker.photo.pipeline import PipelineResult, produce
 
@@ -178,7 +178,45 @@ def test_by_default_a_cut_photo_is_refused_and_the_error_says_how_much_is_there(
     assert 'are there. A job with "tolerate": "truncated" makes a result of it.' in str(ends["a"])
 
 
-@pytest.mark.parametrize("format_", ["WEBP", "TIFF", "AVIF", "HEIF"])
+def striped_tiff(mode: str, compression: int) -> bytes:
+    """The scene in 20 strips of 8 rows, behind the tags."""
+    image = scene().convert(mode)
+    samples = len(image.getbands())
+    row = 200 * samples
+    strips = [image.tobytes()[at : at + 8 * row] for at in range(0, 160 * row, 8 * row)]
+    strips = [zlib.compress(strip) if compression == 8 else strip for strip in strips]
+    tags: dict[int, tuple[int, list[int]]] = {
+        256: (4, [200]),
+        257: (4, [160]),
+        258: (3, [8] * samples),
+        259: (3, [compression]),
+        262: (3, [{"L": 1, "RGB": 2, "CMYK": 5}[mode]]),
+        273: (4, [0] * 20),
+        277: (3, [samples]),
+        278: (4, [8]),
+        279: (4, [len(strip) for strip in strips]),
+    }
+    start = len(tiff(tags, b""))
+    tags[273] = (4, [start + sum(map(len, strips[:at])) for at in range(20)])
+    return tiff(tags, b"".join(strips))
+
+
+@pytest.mark.parametrize("compression", [1, 8])
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_a_tiff_shows_the_strips_that_it_has(mode: str, compression: int) -> None:
+    data = striped_tiff(mode, compression)
+    picture, detail = tolerant(data[: len(data) * 2 // 3])
+    there = rows_there(picture)
+    assert 64 <= there <= 128
+    assert detail == f"The TIFF is cut short: {there} of its 160 rows are there. The rest is transparent."
+    expected = scene().convert(mode).convert("RGB").crop((0, 0, 200, there))
+    if mode != "CMYK":
+        assert difference(picture.convert("RGB").crop((0, 0, 200, there)), expected) == 0
+    ends, _ = ends_of(data[: len(data) * 2 // 3], {"a": whole_size()})
+    assert isinstance(ends["a"], UnreadablePhoto)
+
+
+@pytest.mark.parametrize("format_", ["WEBP", "AVIF", "HEIF"])
 def test_of_other_formats_nothing_is_made(format_: str) -> None:
     data = saved(scene(), format_)
     ends, _ = ends_of(data[: len(data) * 2 // 3], {"a": whole_size(tolerate="truncated")})
