@@ -14,6 +14,7 @@ from PIL import Image, ImageCms
 from darkroom.errors import PhotoError
 from tests.support.container_files import (
     BLUE,
+    PNG_SIGNATURE,
     RED,
     chunk,
     gif,
@@ -248,6 +249,15 @@ def test_a_transparent_colour_is_compared_in_all_its_bits(read: Any) -> None:
     photo = read(png([row, row], 4, depth=16, before=chunk(b"tRNS", struct.pack(">3H", 0x8000, 0, 0))))
     assert [photo.image.getpixel((x, 1))[3] for x in range(4)] == [0, 255, 255, 255]
     assert photo.image.getpixel((1, 1)) == (128, 0, 0, 255)
+
+
+def test_a_transparent_colour_of_interlaced_pixels_is_compared_in_all_its_bits(read: Any) -> None:
+    clear, opaque = struct.pack(">3H", 0x8000, 0, 0), struct.pack(">3H", 0x80FF, 0, 0)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 1))
+    rows = zlib.compress(b"\0" + clear + b"\0" + opaque + b"\0" + opaque + clear)  # passes 1, 6 and 7
+    data = PNG_SIGNATURE + header + chunk(b"tRNS", clear) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    image = read(data).image
+    assert [image.getpixel(at)[3] for at in [(0, 0), (1, 0), (0, 1), (1, 1)]] == [0, 255, 255, 0]
 
 
 # --- GIF and WebP -----------------------------------------------------------------------------------------------------
