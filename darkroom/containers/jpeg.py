@@ -14,7 +14,7 @@ from darkroom.containers.view import BoundedReader, Cleaned, view
 from darkroom.errors import UnsupportedPhoto
 from darkroom.photo_warnings import PhotoWarning
 
-SOI, EOI, SOS, DRI, COM = 0xD8, 0xD9, 0xDA, 0xDD, 0xFE
+EOI, SOS, DRI, COM = 0xD9, 0xDA, 0xDD, 0xFE
 FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})  # DHT, JPG and DAC lie between them
 APP = range(0xE0, 0xF0)
 _LOSSLESS, _HIERARCHICAL = 0xC3, 0xDE

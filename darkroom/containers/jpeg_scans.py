@@ -41,7 +41,7 @@ class _Scans:
         first, last, bits = header[1 + 2 * count : 4 + 2 * count]
         self.had_dc |= self.has_dc
         for component in header[1 : 1 + 2 * count : 2]:
-            if first == 0:
+            if first == 0 or not self.progressive:
                 self.has_dc.add(component)
             for coefficient in range(first, min(last, 63) + 1) if self.progressive else range(64):
                 self.missing_bits[component, coefficient] = bits & 15 if self.progressive else 0
@@ -60,8 +60,8 @@ class _Scans:
 class Endless:
     """A JPEG whose end is missing, with two different continuations of its data.
 
-    What both pictures have in common is in the file. `all_scans`: its last scan is one that it needs, and none is
-    missing. `coarse`: all rows are there, but a scan that refines them may be missing or cut.
+    What both pictures have in common is in the file. `all_scans`: no scan is missing, but the last one may be cut.
+    `coarse`: only scans that refine the picture, or colour it, may be cut or missing, so that all rows are there.
     """
 
     one: BinaryIO
@@ -87,7 +87,7 @@ def endless(stream: BinaryIO) -> Endless | None:
         if segment.marker == SOS:
             stream.seek(segment.data)
             header = stream.read(segment.end - segment.data)
-            if len(header) < segment.end - segment.data or len(header) < 4 + 2 * header[0]:
+            if not header or len(header) < max(segment.end - segment.data, 4 + 2 * header[0]):
                 break  # cut in the header of a scan: the one before it is whole
             scans.add(header)
             end, marker, restart = _end_of_data(stream, segment.end)

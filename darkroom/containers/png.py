@@ -110,7 +110,8 @@ def _invalid_transparency(stream: BinaryIO, chunks: list[Chunk]) -> Iterator[Chu
             allowed = {_GRAY: [2], _RGB: [6], _INDEXED: range(1, (palette or 0) + 1)}.get(header.colour, [])
             if valid or chunk.length not in allowed:
                 yield chunk
-            valid = True
+            else:
+                valid = True
 
 
 def header_of(stream: BinaryIO, chunks: list[Chunk]) -> Header | None:
@@ -147,47 +148,47 @@ _SOUND: Mapping[bytes, Callable[[bytes], bool]] = {
 
 
 def repaired(stream: BinaryIO) -> Iterator[Cleaned]:
-    """The PNG as a still picture with an end: first without the ancillary chunks that are damaged, then without any."""
+    """The PNG with an end: first without the ancillary chunks that are damaged, then without its animation, then without
+    all chunks that its pixels do not need."""
     chunks = whole_chunks(stream)
-    if not chunks or b"IDAT" not in {chunk.kind for chunk in chunks}:
+    kinds = {chunk.kind for chunk in chunks}
+    if b"IDAT" not in kinds:
         return
-    names, kept = [], []
-    checked, animated, ended, seen_pixels = 0, False, False, False
-    for chunk in chunks:
-        seen_pixels |= chunk.kind == b"IDAT"
-        if chunk.kind in _ANIMATION:
-            animated = True
-        elif chunk.kind == b"IEND":
-            ended = True
-        elif not chunk.is_ancillary:
-            kept.append(chunk)
-        elif chunk.kind == b"tRNS" and seen_pixels:
-            names.append(chunk.kind)
-        else:
-            checked += chunk.length
-            if checked <= MAX_CHECKED and _is_sound(stream, chunk):
-                kept.append(chunk)
-            else:
-                names.append(chunk.kind)
+    damaged = set(_damaged(stream, chunks))
+    kept = [chunk for chunk in chunks if chunk not in damaged and chunk.kind != b"IEND"]
     warnings = [
-        PhotoWarning("ancillary_damage", f"The {_printable(name)} chunk of the PNG is damaged and was ignored.")
-        for name in dict.fromkeys(names)
+        _damage(f"The {name.decode()} chunk of the PNG is damaged and was ignored.")
+        for name in dict.fromkeys(chunk.kind for chunk in chunks if chunk in damaged)
     ]
-    if animated:
-        warnings.append(
-            PhotoWarning("ancillary_damage", "The animation of the PNG is damaged. The result shows its still picture.")
-        )
-    if not ended:
-        warnings.append(
-            PhotoWarning("end_missing", "The end of the PNG is missing or damaged. All its pixels are there.")
-        )
-    yield Cleaned(_view(stream, kept), tuple(warnings))
-    warning = PhotoWarning(
-        "ancillary_damage", "The PNG has damaged chunks: all those that it does not need are ignored."
-    )
+    if b"IEND" not in kinds:
+        detail = "The end of the PNG is missing or damaged. All its pixels are there."
+        warnings.append(PhotoWarning("end_missing", detail))
+    if warnings:
+        yield Cleaned(_view(stream, kept), tuple(warnings))
+    if kinds & _ANIMATION:
+        kept = [chunk for chunk in kept if chunk.kind not in _ANIMATION]
+        warnings.append(_damage("The animation of the PNG is damaged. The result shows its still picture."))
+        yield Cleaned(_view(stream, kept), tuple(warnings))
     needed = [chunk for chunk in kept if chunk.kind in _NEEDED]
     if needed != kept:
-        yield Cleaned(_view(stream, needed), (*warnings, warning))
+        warnings.append(_damage("The PNG has damaged chunks. All those that its pixels do not need are ignored."))
+        yield Cleaned(_view(stream, needed), tuple(warnings))
+
+
+def _damage(detail: str) -> PhotoWarning:
+    return PhotoWarning("ancillary_damage", detail)
+
+
+def _damaged(stream: BinaryIO, chunks: list[Chunk]) -> Iterator[Chunk]:
+    """The ancillary chunks that are damaged, or in the wrong place. Those of an animation are not looked at."""
+    checked, behind_pixels = 0, False
+    for chunk in chunks:
+        behind_pixels |= chunk.kind == b"IDAT"
+        if chunk.is_ancillary and chunk.kind not in _ANIMATION:
+            checked += chunk.length
+            is_late = chunk.kind == b"tRNS" and behind_pixels
+            if is_late or checked > MAX_CHECKED or not _is_sound(stream, chunk):
+                yield chunk
 
 
 def whole_chunks(stream: BinaryIO) -> list[Chunk]:
@@ -213,10 +214,6 @@ def _is_sound(stream: BinaryIO, chunk: Chunk) -> bool:
 
 def _anything(_data: bytes) -> bool:
     return True
-
-
-def _printable(kind: bytes) -> str:
-    return kind.decode("ascii", "replace")
 
 
 def _view(stream: BinaryIO, chunks: list[Chunk]) -> BinaryIO:

@@ -13,13 +13,20 @@ from typing import BinaryIO
 
 from darkroom.containers.view import Cleaned, view
 from darkroom.errors import UnreadablePhoto, UnsupportedPhoto
-from darkroom.photo_warnings import PhotoWarning
+from darkroom.photo_warnings import MAX_WARNINGS, PhotoWarning
 
 MAX_TAG_VALUES = 100_000
 """Values of one tag. A tag of strip offsets has one for each strip, and no photo has that many rows."""
 
 BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 259, 262, 277, 338, 339
 _HD_PHOTO = 0xBC01
+_STRUCTURE = frozenset(
+    {*range(256, 260), 262, 266, 273, *range(277, 280), 284, 317, 320, *range(322, 326), 338, 339, 347}
+)
+"""Tags without which the pixels would be read wrong: sizes, samples, strips and tiles, palette."""
+
+MAX_MOVED = 16 * 2**20
+"""Bytes of all values that are written anew for a BigTIFF."""
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Type of a value -> its bytes."""
@@ -144,11 +151,13 @@ def cleaned(stream: BinaryIO, head: bytes) -> Cleaned:
             "Deflate, PackBits, JPEG, CCITT, LZMA or Zstandard compression."
         )
     size = stream.seek(0, 2)
-    sound = tuple(tag for tag in directory.tags if (directory.place(tag) or 0) + tag.size <= size)
+    outside = {tag for tag in directory.tags if (directory.place(tag) or 0) + tag.size > size}
+    if any(tag.number in _STRUCTURE for tag in outside):
+        raise _cut()
+    sound = tuple(tag for tag in directory.tags if tag not in outside)
     warnings = tuple(
-        PhotoWarning("metadata_damaged", f"Tag {tag.number} of the TIFF points outside of the file and was ignored.")
-        for tag in directory.tags
-        if tag not in sound
+        PhotoWarning("metadata_damaged", f"Tag {number} of the TIFF points outside of the file and was ignored.")
+        for number in sorted({tag.number for tag in outside})[:MAX_WARNINGS]
     )
     if directory.big and directory.order == ">":
         return Cleaned(_classic(stream, directory, sound, size), warnings)
@@ -236,6 +245,8 @@ def _classic(stream: BinaryIO, directory: _Directory, tags: tuple[_Tag, ...], si
         if place is None and len(value) > 4:
             place = values_at + len(values)
             values += value
+            if len(values) > MAX_MOVED:
+                raise UnreadablePhoto("The header of the TIFF has more values than a photo has.")
         field = value if place is None else struct.pack(order + "I", place)
         table += struct.pack(order + "HHI4s", tag.number, kind, tag.count, field)
     head = b"MM\0*" + struct.pack(order + "I", size)

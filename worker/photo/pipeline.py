@@ -93,7 +93,7 @@ def produce(
         yield from (JobEnd(job_id, error) for job_id in jobs)
         return
     seconds = {"decode": time.perf_counter() - started}
-    refused = {job_id for job_id, job in jobs.items() if photo.cut and not _tolerates_cut(job)}
+    refused = [job_id for job_id, job in jobs.items() if photo.cut and not _tolerates_cut(job)]
     yield from (JobEnd(job_id, photo.cut) for job_id in refused if photo.cut)
     run = PlanRun(plan, photo, image, jobs, files, seconds, refused)
     del image  # the run frees it

@@ -85,7 +85,7 @@ def _jpeg(opened: OpenedHeader, load: Load, scale: int) -> Recovered | None:
     if top == 0 and not found.coarse:
         return None
     if top is None or found.coarse:
-        return _cut("JPEG", image, None, "its picture has less detail than it should have")
+        return _cut("JPEG", image, None, "its picture has less detail or colour than it should have")
     missing = Image.new("L", image.size)
     missing.paste(255, (0, top // scale, *image.size))
     return _cut("JPEG", image, missing, f"{top:,} of its {opened.sniffed.height:,} rows are there")

@@ -118,7 +118,7 @@ def test_a_progressive_jpeg_has_less_detail_or_fewer_rows() -> None:
     for cut in (scans[2], scans[-1] + 40, len(data) - 3):
         picture, detail = tolerant(data[:cut])
         assert rows_there(picture) == 160
-        assert detail == "The JPEG is cut short: its picture has less detail than it should have."
+        assert detail == "The JPEG is cut short: its picture has less detail or colour than it should have."
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "I;16"])
