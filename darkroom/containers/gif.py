@@ -21,7 +21,7 @@ class Frame:
     """What a GIF holds of its first frame.
 
     `width` and `height` are in pixels. `indices` are the pixels that the file has, in the order of the file. `closed`:
-    the data has an end, so that the file is not cut there.
+    the data is sound and has an end, so that the file is neither damaged nor cut there.
     """
 
     width: int
@@ -68,8 +68,8 @@ def first_frame(stream: BinaryIO) -> Frame | None:
         else:
             data.append(block)
     width, height = int.from_bytes(place[4:6], "little"), int.from_bytes(place[6:8], "little")
-    indices = _unpacked(b"".join(data), code_bits[0], width * height)
-    return Frame(width, height, bool(place[8] & 0x40), indices, closed)
+    indices, sound = _unpacked(b"".join(data), code_bits[0], width * height)
+    return Frame(width, height, bool(place[8] & 0x40), indices, closed and sound)
 
 
 def _palette_bytes(flags: int) -> int:
@@ -87,8 +87,9 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes | None]:
         yield stream.read(length[0])
 
 
-def _unpacked(data: bytes, code_bits: int, pixels: int) -> bytes:
-    """Undo the LZW compression, up to a number of pixels. It ends early where the data ends or is damaged."""
+def _unpacked(data: bytes, code_bits: int, pixels: int) -> tuple[bytes, bool]:
+    """Undo the LZW compression, up to a number of pixels. It ends early where the data ends or is damaged; the second
+    value says whether it is sound up to there."""
     clear, end = 1 << code_bits, (1 << code_bits) + 1
     roots = [bytes([index]) for index in range(clear)] + [b"", b""]
     table, bits, previous = list(roots), code_bits + 1, b""
@@ -105,7 +106,7 @@ def _unpacked(data: bytes, code_bits: int, pixels: int) -> bytes:
                 table, bits, previous = list(roots), code_bits + 1, b""
                 continue
             if code == end or code > len(table) or (code == len(table) and not previous):
-                return b"".join(found)[:pixels]
+                return b"".join(found)[:pixels], code == end
             text = table[code] if code < len(table) else previous + previous[:1]
             if previous and len(table) < _MAX_CODES:
                 table.append(previous + text[:1])
@@ -115,5 +116,5 @@ def _unpacked(data: bytes, code_bits: int, pixels: int) -> bytes:
             found.append(text)
             have += len(text)
             if have >= pixels:
-                return b"".join(found)[:pixels]
-    return b"".join(found)[:pixels]
+                return b"".join(found)[:pixels], True
+    return b"".join(found)[:pixels], True

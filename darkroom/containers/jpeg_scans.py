@@ -95,8 +95,8 @@ def endless(stream: BinaryIO) -> Endless | None:
             end, marker = _next_marker(stream, segment.end)
         if marker == EOI:
             return None
-        if marker is None or marker not in _BETWEEN_SCANS:
-            break
+        if marker is None or marker not in _BETWEEN_SCANS or scans.all_there:
+            break  # what follows the last scan that is needed is no part of the picture
         restarts |= marker == DRI
         stream.seek(end + 2)
         length = stream.read(2)

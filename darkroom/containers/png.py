@@ -28,6 +28,12 @@ MAX_CHECKED = 64 * 2**20
 """Bytes of all ancillary chunks whose checksums are computed for a repair. Further ones are dropped."""
 
 END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
+_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
+_PILLOWS_NAMES = frozenset(
+    {b"transparency", b"icc_profile", b"interlace", b"bbox", b"default_image", b"gamma", b"srgb"}
+)
+"""Where Pillow keeps what other chunks say. It keeps texts in the same place, by their keywords."""
+
 _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 _NEEDED = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS"})
 
@@ -62,7 +68,8 @@ class Header:
 
 
 def cleaned(stream: BinaryIO) -> Cleaned:
-    """The PNG without a transparency chunk that is not valid. Decoders would obey it, libpng and browsers do not.
+    """The PNG without a transparency chunk that is not valid: decoders would obey it, libpng and browsers do not. It is
+    also without texts that Pillow would take for what the other chunks say of the pixels.
 
     Raises UnsupportedPhoto for Apple's own format, UnreadablePhoto for one with more profiles and texts than a photo
     has: each is inflated to up to 8 MiB, and a thousand take 20 s.
@@ -75,14 +82,16 @@ def cleaned(stream: BinaryIO) -> Cleaned:
         raise UnreadablePhoto(
             f"The header of the PNG has {inflated:,} profiles and texts; at most {MAX_INFLATED} are allowed."
         )
-    dropped = set(_invalid_transparency(stream, chunks)) if any(chunk.kind == b"tRNS" for chunk in chunks) else set()
+    invalid = set(_invalid_transparency(stream, chunks)) if any(chunk.kind == b"tRNS" for chunk in chunks) else set()
+    dropped = invalid | {
+        chunk for chunk in chunks if chunk.kind in _TEXTS and _keyword(stream, chunk) in _PILLOWS_NAMES
+    }
     if not dropped:
         return Cleaned(stream)
-    warning = PhotoWarning(
-        "invalid_transparency", "The transparency chunk (tRNS) of the PNG is not valid and was ignored."
-    )
+    detail = "The transparency chunk (tRNS) of the PNG is not valid and was ignored."
+    warnings = (PhotoWarning("invalid_transparency", detail),) if invalid else ()
     parts: list[Part] = [SIGNATURE, *(chunk.span for chunk in chunks if chunk not in dropped)]
-    return Cleaned(view(stream, [*parts, range(chunks[-1].span.stop, stream.seek(0, 2))]), (warning,))
+    return Cleaned(view(stream, [*parts, range(chunks[-1].span.stop, stream.seek(0, 2))]), warnings)
 
 
 def _chunks(stream: BinaryIO, until: bytes) -> Iterator[Chunk]:
@@ -112,6 +121,11 @@ def _invalid_transparency(stream: BinaryIO, chunks: list[Chunk]) -> Iterator[Chu
                 yield chunk
             else:
                 valid = True
+
+
+def _keyword(stream: BinaryIO, chunk: Chunk) -> bytes:
+    stream.seek(chunk.start)
+    return stream.read(min(chunk.length, 80)).partition(b"\0")[0]
 
 
 def header_of(stream: BinaryIO, chunks: list[Chunk]) -> Header | None:
@@ -148,8 +162,8 @@ _SOUND: Mapping[bytes, Callable[[bytes], bool]] = {
 
 
 def repaired(stream: BinaryIO) -> Iterator[Cleaned]:
-    """The PNG with an end: first without the ancillary chunks that are damaged, then without its animation, then without
-    all chunks that its pixels do not need."""
+    """The PNG with an end: without the ancillary chunks that are damaged, then without its animation, then without all
+    chunks that its pixels do not need."""
     chunks = whole_chunks(stream)
     kinds = {chunk.kind for chunk in chunks}
     if b"IDAT" not in kinds:

@@ -53,3 +53,15 @@ def opened(tmp_path: Path, open_file: OpenFile) -> OpenImage:
         return open_file(path)
 
     return save_and_open
+
+
+@pytest.fixture
+def read(tmp_path: Path, open_file: OpenFile) -> Callable[[bytes], PlainPhoto]:
+    """Decode the photo with these bytes."""
+
+    def decoded(data: bytes) -> PlainPhoto:
+        path = tmp_path / "photo"
+        path.write_bytes(data)
+        return open_file(path)
+
+    return decoded

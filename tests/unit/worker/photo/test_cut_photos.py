@@ -157,6 +157,15 @@ def test_a_cut_gif_has_the_pixels_before_the_cut() -> None:
     )
 
 
+def test_a_gif_with_damaged_data_counts_as_cut_at_the_damage() -> None:
+    data = bytearray(gif((40, 30), (0, 0, 40, 30)))
+    start = data.index(b"\x02\xff") + 2  # the first block
+    data[start + 100 : start + 103] = b"\xff\xff\xff"  # the code 7, which is never defined
+    ends, _ = ends_of(bytes(data), {"a": whole_size()})
+    assert isinstance(ends["a"], UnreadablePhoto)
+    assert "of the 1,200 pixels of its first frame are there" in tolerant(bytes(data))[1]
+
+
 @pytest.mark.parametrize("interlace", [0, 1])
 def test_a_gif_of_many_colours_that_is_cut_has_the_right_pixels(interlace: int) -> None:
     image = scene().quantize(256)

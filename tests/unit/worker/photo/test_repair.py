@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
-from darkroom.errors import PhotoError
+from darkroom.errors import PhotoError, UnreadablePhoto
+from darkroom.sniff import open_header
 from tests.support.container_files import (
     BLUE,
-    PNG_SIGNATURE,
     RED,
-    chunk,
     gif,
     halves,
     lossless_jpeg,
@@ -28,28 +26,12 @@ from tests.support.container_files import (
     webp_animation,
     with_segments,
 )
-from tests.support.plain_photo import PlainPhoto, open_plain
+from tests.support.plain_photo import PlainPhoto
 from worker.photo.decode import PhotoFile
 
 LIMIT = 1_000_000
 
-ROWS = [bytes([255, 0, 0, 0, 255, 0, 0, 0, 255])] * 2
-"""Three pixels: red, green, blue."""
-
 JPEG = saved(halves(), "JPEG", quality=90, subsampling=0)
-
-
-@pytest.fixture
-def read(tmp_path: Path) -> Any:
-    """Decode the photo with these bytes."""
-
-    def decoded(data: bytes) -> PlainPhoto:
-        path = tmp_path / "photo"
-        path.write_bytes(data)
-        with path.open("rb") as original:
-            return open_plain(original, LIMIT)
-
-    return decoded
 
 
 def codes(photo: PlainPhoto) -> list[str]:
@@ -107,6 +89,7 @@ def test_a_damaged_list_of_pictures_does_not_hide_the_first_one(read: Any) -> No
         b"\xff",
         b"\0\0\x01\x0aImage_UTC_Data1" + bytes(40) + b"\xff\xc9\x00\x11" + bytes(60),  # a phone's trailer
         b"\xff\xfe\x00",  # a comment that is cut short
+        b"\xff\xe1\x00\x08ABCDEF\xff\xc9\x00\x11",  # a trailer that begins like a segment
     ],
 )
 def test_a_jpeg_without_an_end_is_whole(tmp_path: Path, end: bytes, options: dict[str, Any], scale: int) -> None:
@@ -139,125 +122,10 @@ def test_a_lossless_jpeg_is_decoded_at_every_scale(tmp_path: Path, components: i
     assert image.convert("RGB").getpixel((3, 3)) == (128, 128, 128)
 
 
-# --- PNG --------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "damaged",
-    [
-        chunk(b"tEXt", b"Comment\0hi", crc=0),
-        chunk(b"pHYs", b"\0\0"),
-        chunk(b"cHRM", bytes(31)),
-        chunk(b"sRGB", b""),
-        chunk(b"gAMA", b"\0"),
-        chunk(b"iCCP", b"name\0\x07" + zlib.compress(b"profile")),
-        chunk(b"iCCP", b""),
-        chunk(b"zTXt", b"Comment\0\x07" + zlib.compress(b"text")),
-        chunk(b"eXIf", b"II*\0", crc=1),
-        chunk(b"abCd", b"anything", crc=1),
-    ],
-    ids=lambda data: data[4:8].decode(),
-)
-@pytest.mark.parametrize("place", ["before", "after"])
-def test_a_damaged_ancillary_chunk_is_left_out(read: Any, damaged: bytes, place: str) -> None:
-    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    sound = chunk(b"tEXt", b"Author\0Ann") + chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(icc))
-    photo = read(png(ROWS, 3, before=sound + damaged * (place == "before"), after=damaged * (place == "after")))
-    assert photo.image.tobytes() == b"".join(ROWS)
-    assert photo.icc == "sRGB built-in"
-    if place == "before":
-        kind = damaged[4:8].decode()
-        assert [warning.detail for warning in photo.warnings] == [
-            f"The {kind} chunk of the PNG is damaged and was ignored."
-        ]
-
-
-def test_a_text_that_inflates_to_too_much_is_left_out(read: Any) -> None:
-    photo = read(png(ROWS, 3, before=chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(9 * 2**20)))))
-    assert photo.image.tobytes() == b"".join(ROWS)
-    assert codes(photo) == ["ancillary_damage"]
-
-
-def animation(sequence: int = 0, width: int = 3, frames: int = 1) -> bytes:
-    control = struct.pack(">IIIIIHHBB", sequence, width, 2, 0, 0, 1, 10, 0, 0)
-    return chunk(b"acTL", struct.pack(">II", frames, 0)) + chunk(b"fcTL", control)
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (chunk(b"acTL", struct.pack(">II", 1, 0)), chunk(b"fdAT", struct.pack(">I", 7) + zlib.compress(b"x"))),
-        (animation(sequence=5), b""),
-        (animation(width=9), b""),
-        (chunk(b"acTL", b"\0"), b""),
-        (animation(), chunk(b"fcTL", b"\0\0")),
-        (animation(frames=2), chunk(b"fdAT", b"\0\0")),
-    ],
-)
-def test_a_png_with_a_damaged_animation_is_a_still_picture(read: Any, before: bytes, after: bytes) -> None:
-    photo = read(png(ROWS, 3, before=before, after=after))
-    assert photo.image.tobytes() == b"".join(ROWS)
-
-
-@pytest.mark.parametrize(
-    "end", [b"", b"\0\0\0", struct.pack(">I", 118) + b"IDAT", chunk(b"IEND", b"")[:5], chunk(b"tEXt", b"a\0b")[:-6]]
-)
-def test_a_png_without_an_end_is_whole(read: Any, end: bytes) -> None:
-    assert read(png(ROWS, 3, end=end)).image.tobytes() == b"".join(ROWS)
-
-
-def test_a_wrong_checksum_of_the_pixels_does_not_matter(read: Any) -> None:
-    data = png(ROWS, 3)
-    at = data.index(b"IEND") - 4
-    photo = read(data[: at - 8] + bytes(8) + data[at:])  # Adler-32, and the chunk's own
-    assert photo.image.tobytes() == b"".join(ROWS)
-
-
-PALETTE = chunk(b"PLTE", bytes([255, 0, 0, 0, 255, 0, 0, 0, 255]))
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (PALETTE + chunk(b"tRNS", bytes(5)), b""),
-        (PALETTE + chunk(b"tRNS", b""), b""),
-        (chunk(b"tRNS", bytes(3)) + PALETTE, b""),
-        (PALETTE, chunk(b"tRNS", bytes(3))),
-    ],
-    ids=["longer than the palette", "empty", "before the palette", "behind the pixels"],
-)
-def test_invalid_transparency_is_ignored(read: Any, before: bytes, after: bytes) -> None:
-    photo = read(png([b"\0\1\2"] * 2, 3, colour=3, before=before, after=after))
-    assert (photo.image.mode, photo.image.tobytes()) == ("RGB", b"".join(ROWS))
-
-
-@pytest.mark.parametrize(("colour", "length"), [(0, 3), (0, 1), (2, 5), (2, 8)])
-def test_transparency_of_another_length_than_the_pixels_have_is_ignored(read: Any, colour: int, length: int) -> None:
-    row = bytes(9 if colour == 2 else 3)
-    photo = read(png([row, row], 3, colour=colour, before=chunk(b"tRNS", bytes(length))))
-    assert (photo.image.mode, codes(photo)) == ("RGB", ["invalid_transparency"])
-
-
-def test_valid_transparency_is_obeyed(read: Any) -> None:
-    photo = read(png([b"\0\1\2"] * 2, 3, colour=3, before=PALETTE + chunk(b"tRNS", b"\0\x80")))
-    assert [photo.image.getpixel((x, 0))[3] for x in range(3)] == [0, 128, 255]
-    assert photo.warnings == ()
-
-
-def test_a_transparent_colour_is_compared_in_all_its_bits(read: Any) -> None:
-    row = struct.pack(">12H", 0x8000, 0, 0, 0x80FF, 0, 0, 0x8000, 0, 1, 0, 0, 0xFFFF)
-    photo = read(png([row, row], 4, depth=16, before=chunk(b"tRNS", struct.pack(">3H", 0x8000, 0, 0))))
-    assert [photo.image.getpixel((x, 1))[3] for x in range(4)] == [0, 255, 255, 255]
-    assert photo.image.getpixel((1, 1)) == (128, 0, 0, 255)
-
-
-def test_a_transparent_colour_of_interlaced_pixels_is_compared_in_all_its_bits(read: Any) -> None:
-    clear, opaque = struct.pack(">3H", 0x8000, 0, 0), struct.pack(">3H", 0x80FF, 0, 0)
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 1))
-    rows = zlib.compress(b"\0" + clear + b"\0" + opaque + b"\0" + opaque + clear)  # passes 1, 6 and 7
-    data = PNG_SIGNATURE + header + chunk(b"tRNS", clear) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    image = read(data).image
-    assert [image.getpixel(at)[3] for at in [(0, 0), (1, 0), (0, 1), (1, 1)]] == [0, 255, 255, 0]
+@pytest.mark.parametrize("components", [1, 3])
+def test_a_lossless_jpeg_without_an_end_is_whole(read: Any, components: int) -> None:
+    image = read(lossless_jpeg(components)[:-2]).image.convert("RGB")
+    assert image.tobytes() == bytes([128]) * (64 * 64 * 3)
 
 
 # --- GIF and WebP -----------------------------------------------------------------------------------------------------
@@ -367,13 +235,24 @@ def test_a_tag_that_points_outside_of_the_file_hides_no_other(read: Any, order: 
     assert [warning.code for warning in photo.warnings] == ["metadata_damaged"]
 
 
-def test_what_is_not_needed_is_read_from_no_second_file(tmp_path: Path) -> None:
-    """A whole photo is given to the decoder as it is."""
-    for data in (JPEG, png(ROWS, 3), gif((8, 8), (0, 0, 8, 8)), tiff(GRAY, RAMP), saved(halves(), "WEBP")):
+@pytest.mark.parametrize("needed", [258, 273, 279])
+def test_a_tiff_without_a_tag_that_its_pixels_need_is_damaged(read: Any, needed: int) -> None:
+    """Without the bits of a sample, one of 8 bits would be read as one of 1 bit."""
+    strips: dict[int, tuple[int, list[int]]] = {258: (3, [8] * 3), 262: (3, [2]), 277: (3, [3])}
+    strips |= {273: (4, [-1, -1]), 278: (4, [1]), 279: (4, [48, 48])}
+    data = tiff(GRAY | strips, bytes(96))
+    kind, count = (3, 3) if needed == 258 else (4, 2)
+    place = data.index(struct.pack("<HHI", needed, kind, count)) + 8
+    assert read(data).image.size == (16, 2)
+    with pytest.raises(UnreadablePhoto):
+        read(data[:place] + struct.pack("<I", 0x00FFFFFF) + data[place + 4 :])
+
+
+def test_decoders_get_a_whole_photo_as_it_is(tmp_path: Path) -> None:
+    for data in (JPEG, png([bytes(9)], 3), gif((8, 8), (0, 0, 8, 8)), tiff(GRAY, RAMP), saved(halves(), "WEBP")):
         path = tmp_path / "photo"
         path.write_bytes(data)
         with path.open("rb") as original:
-            file = PhotoFile(original, LIMIT)
-            assert file._opened.warnings == ()
-            assert isinstance(getattr(file._opened.stream, "_stream", None), io.BufferedReader)
-            assert file._opened.stream._stream is file._stream  # type: ignore[attr-defined]
+            opened = open_header(original, LIMIT)
+            assert opened.warnings == ()
+            assert opened.stream.fileno() == original.fileno()  # a view has no descriptor
