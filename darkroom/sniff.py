@@ -76,6 +76,9 @@ The longest header of a camera's photo known to us takes 0.6 MB in 73 reads."""
 DECODING_THREADS = pillow_heif.options.DECODE_THREADS
 """Threads that read one photo: pillow-heif's default, 4. A HEIC of tiles has a further thread for each of them."""
 
+MAX_ROW = 2**31 - 2**10
+"""Bits of a row in the file: Pillow counts them with 32 bits and a sign."""
+
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 # By default an AVIF is read with a thread for each CPU of the machine, also in a container that may use one.
@@ -183,6 +186,7 @@ def _opened(clean: Cleaned, header: _Header, max_pixels: int, head: bytes) -> Op
     # MPO is a JPEG with a second picture: it counts as JPEG.
     content_type = INPUT_FORMATS["JPEG" if image.format == "MPO" else image.format or ""]
     check_pixels(image.width, image.height, max_pixels)
+    _check_row(image)
     sniffed = Sniffed(content_type.partition("/")[2], content_type, image.width, image.height)
     return OpenedHeader(sniffed, image, clean.stream, clean.warnings, max_pixels)
 
@@ -193,6 +197,14 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
         raise TooManyPixels(
             f"The photo has {width * height:,} pixels ({width} x {height}); at most {max_pixels:,} are allowed."
         )
+
+
+def _check_row(image: ImageFile.ImageFile) -> None:
+    """Refuse a photo whose rows are too long for Pillow, which reports a lack of memory for them."""
+    deep = any("16" in str(tile.args) for tile in image.tile)
+    longest = MAX_ROW // (len(image.getbands()) * (32 if image.mode in {"I", "F"} else 16 if deep else 8))
+    if image.width > longest:
+        raise TooManyPixels(f"The photo is {image.width:,} pixels wide; at most {longest:,} are allowed for its kind.")
 
 
 def set_pixel_limit(max_pixels: int) -> None:

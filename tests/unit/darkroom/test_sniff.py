@@ -148,6 +148,24 @@ def test_the_allowed_number_of_pixels_is_accepted() -> None:
 
 
 @pytest.mark.usefixtures("pillow_limit")
+@pytest.mark.parametrize(
+    ("width", "depth", "colour", "taken"),
+    [(100_000_000, 8, 0, True), (100_000_000, 8, 2, False), (89_000_000, 8, 2, True), (50_000_000, 16, 2, False)],
+)
+def test_a_row_that_the_decoder_cannot_count_is_refused(
+    monkeypatch: pytest.MonkeyPatch, width: int, depth: int, colour: int, taken: bool
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    header = struct.pack(">IIBBBBB", width, 1, depth, colour, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(bytes(100)))
+    file = io.BytesIO(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b""))
+    if taken:
+        assert sniff(file, 100_000_000).width == width
+    else:
+        with pytest.raises(TooManyPixels, match=f"The photo is {width:,} pixels wide; at most [0-9,]+ are allowed"):
+            sniff(file, 100_000_000)
+
+
 def test_pillows_own_limit_follows_ours() -> None:
     set_pixel_limit(2 * LIMIT)
     assert Image.MAX_IMAGE_PIXELS == 2 * LIMIT
