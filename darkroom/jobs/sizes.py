@@ -2,11 +2,16 @@
 
 It was checked against sharp (src/common.cc ResolveShrink, src/pipeline.cc): which side decides the scale, what
 `without_enlargement` limits, and how sizes are rounded.
+
+All sizes are computed with fractions. In floating point, 200 / (32 / 150) is 937.4999999999999 instead of 937.5, and
+the result would lack a pixel.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 from darkroom.jobs.steps import Resize
 
@@ -26,17 +31,18 @@ def sizes_of(size: Size, spec: Resize) -> Sizes:
     """The sizes for a photo of `size` (width, height)."""
     width, height = size
     # How many times smaller each side becomes.
-    x_shrink = width / spec.width if spec.width else None
-    y_shrink = height / spec.height if spec.height else None
+    x_shrink = Fraction(width, spec.width) if spec.width else None
+    y_shrink = Fraction(height, spec.height) if spec.height else None
+    unchanged = Fraction(1)
     if spec.fit == "fill":
-        x_shrink, y_shrink = x_shrink or 1.0, y_shrink or 1.0  # a side that is not given stays as it is
+        x_shrink, y_shrink = x_shrink or unchanged, y_shrink or unchanged  # a side that is not given stays as it is
     elif x_shrink and y_shrink:
         x_shrink = y_shrink = min(x_shrink, y_shrink) if spec.fit in {"cover", "outside"} else max(x_shrink, y_shrink)
     else:
-        x_shrink = y_shrink = x_shrink or y_shrink or 1.0
+        x_shrink = y_shrink = x_shrink or y_shrink or unchanged
     if spec.without_enlargement:
-        x_shrink, y_shrink = max(1.0, x_shrink), max(1.0, y_shrink)
-    scaled = _rounded(width / x_shrink), _rounded(height / y_shrink)
+        x_shrink, y_shrink = max(unchanged, x_shrink), max(unchanged, y_shrink)
+    scaled = side_of(width / x_shrink), side_of(height / y_shrink)
     wanted = spec.width or scaled[0], spec.height or scaled[1]
     if spec.fit == "cover":
         return Sizes(scaled, (min(scaled[0], wanted[0]), min(scaled[1], wanted[1])))
@@ -45,6 +51,11 @@ def sizes_of(size: Size, spec: Resize) -> Sizes:
     return Sizes(scaled, scaled)
 
 
-def _rounded(side: float) -> int:
-    """Round half up, as libvips does, and to at least 1."""
-    return max(1, int(side + 0.5))
+def side_of(exact: Fraction) -> int:
+    """A side in whole pixels: at least 1."""
+    return max(1, half_up(exact))
+
+
+def half_up(exact: Fraction) -> int:
+    """The nearest whole number; a half becomes the next higher one, as in libvips."""
+    return math.floor(exact + Fraction(1, 2))

@@ -1,77 +1,79 @@
 """Which part of a photo a resize keeps, and where that part lies in a turned or smaller copy of the photo.
 
-A box is left, top, right, bottom in pixels, as floats. Boxes are computed in the upright photo's own pixels, so that a
-result keeps the same part of the photo, whatever copy it is made from.
+A part is left, top, right, bottom in the upright photo's own pixels, so that a result keeps the same part of the photo,
+whatever copy it is made from. It is computed with fractions, so that no rounding error moves it by a pixel. A box is
+the same in pixels of the copy, as floats.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
-from darkroom.jobs.sizes import Size, Sizes
+from darkroom.jobs.sizes import Size, Sizes, half_up
 from darkroom.jobs.steps import FocalPoint, Position
+
+Part = tuple[Fraction, Fraction, Fraction, Fraction]
 
 Box = tuple[float, float, float, float]
 
-Shares = tuple[float, float]
+Shares = tuple[Fraction, Fraction]
 """Of the free width and height, 0 to 1: what lies left of a part, and what lies above it."""
 
+_NONE, _HALF, _ALL = Fraction(0), Fraction(1, 2), Fraction(1)
+
 GRAVITY: dict[str, Shares] = {
-    "northwest": (0.0, 0.0),
-    "north": (0.5, 0.0),
-    "northeast": (1.0, 0.0),
-    "west": (0.0, 0.5),
-    "centre": (0.5, 0.5),
-    "east": (1.0, 0.5),
-    "southwest": (0.0, 1.0),
-    "south": (0.5, 1.0),
-    "southeast": (1.0, 1.0),
+    "northwest": (_NONE, _NONE),
+    "north": (_HALF, _NONE),
+    "northeast": (_ALL, _NONE),
+    "west": (_NONE, _HALF),
+    "centre": (_HALF, _HALF),
+    "east": (_ALL, _HALF),
+    "southwest": (_NONE, _ALL),
+    "south": (_HALF, _ALL),
+    "southeast": (_ALL, _ALL),
 }
 """Position -> the share of the free space that lies left of the picture, and the share above it."""
 
 
-def kept_part(photo: Size, sizes: Sizes, position: Position, shares: Shares | None = None) -> Box:
+def kept_part(photo: Size, sizes: Sizes, position: Position, shares: Shares | None = None) -> Part:
     """The part of a photo that `cover` keeps, in the photo's pixels.
 
     `shares` say where the part lies if the position is a strategy, such as `attention`.
     """
     left, top = _corner(sizes, position, shares)
-    x_shrink, y_shrink = photo[0] / sizes.scaled[0], photo[1] / sizes.scaled[1]
-    right, bottom = left + sizes.result[0], top + sizes.result[1]
-    return left * x_shrink, top * y_shrink, min(right * x_shrink, photo[0]), min(bottom * y_shrink, photo[1])
+    x_shrink, y_shrink = Fraction(photo[0], sizes.scaled[0]), Fraction(photo[1], sizes.scaled[1])
+    return left * x_shrink, top * y_shrink, (left + sizes.result[0]) * x_shrink, (top + sizes.result[1]) * y_shrink
 
 
 def pad_corner(sizes: Sizes, position: Position) -> Size:
-    """Where `contain` puts the scaled photo on its background: the left and top pixel."""
+    """Where `contain` puts the scaled photo on its background: the left and top pixel.
+
+    With an odd number of free pixels, the extra one lies at the right or bottom, as in sharp.
+    """
     free = sizes.result[0] - sizes.scaled[0], sizes.result[1] - sizes.scaled[1]
     # entropy and attention choose what to cut, but contain cuts nothing: it centres the photo.
-    shares = _shares(position) or GRAVITY["centre"]
+    shares = _exact(position) if isinstance(position, FocalPoint) else GRAVITY.get(position, GRAVITY["centre"])
     return int(shares[0] * free[0]), int(shares[1] * free[1])
 
 
-def _shares(position: Position) -> Shares | None:
-    return (position.x, position.y) if isinstance(position, FocalPoint) else GRAVITY.get(position)
+def _exact(point: FocalPoint) -> Shares:
+    """The decimal numbers that the caller wrote: 0.29 is 29/100, and not the nearest binary number below it."""
+    return Fraction(str(point.x)), Fraction(str(point.y))
 
 
 def _corner(sizes: Sizes, position: Position, shares: Shares | None) -> Size:
-    """The left and top pixel of the kept part in the scaled photo."""
+    """The left and top pixel of the kept part in the scaled photo.
+
+    With an odd number of free pixels, `centre` cuts the extra one at the left or top, as in sharp.
+    """
     free = sizes.scaled[0] - sizes.result[0], sizes.scaled[1] - sizes.result[1]
     if isinstance(position, FocalPoint):
-        point = position.x * sizes.scaled[0], position.y * sizes.scaled[1]
-        return _clamped(point[0] - sizes.result[0] / 2, free[0]), _clamped(point[1] - sizes.result[1] / 2, free[1])
-    if shares is not None:
-        return _clamped(shares[0] * free[0], free[0]), _clamped(shares[1] * free[1], free[1])
-    gravity = GRAVITY[position]
-    return _rounded_share(gravity[0], free[0]), _rounded_share(gravity[1], free[1])
-
-
-def _clamped(offset: float, free: int) -> int:
-    return max(0, min(free, round(offset)))
-
-
-def _rounded_share(share: float, free: int) -> int:
-    """With an odd number of free pixels, the extra one is cut at the left or top, as in sharp."""
-    return (free + 1) // 2 if share == 0.5 else int(share * free)
+        x, y = _exact(position)
+        left, top = x * sizes.scaled[0] - sizes.result[0] * _HALF, y * sizes.scaled[1] - sizes.result[1] * _HALF
+        return max(0, min(free[0], half_up(left))), max(0, min(free[1], half_up(top)))
+    shares = shares or GRAVITY[position]
+    return half_up(shares[0] * free[0]), half_up(shares[1] * free[1])
 
 
 def swapped(size: Size, orientation: int) -> Size:
@@ -93,17 +95,17 @@ class Placement:
     orientation: int
     extent: tuple[float, float]
 
-    def box(self, part: Box) -> Box:
+    def box(self, part: Part) -> Box:
         """Where a part of the upright photo lies in this picture."""
         left, top, right, bottom = part
         first, second = self._as_stored(left, top), self._as_stored(right, bottom)
         stored = swapped(self.photo, self.orientation)
-        x_ratio, y_ratio = self.extent[0] / stored[0], self.extent[1] / stored[1]
+        x_ratio, y_ratio = Fraction(self.extent[0]) / stored[0], Fraction(self.extent[1]) / stored[1]
         return (
-            min(first[0], second[0]) * x_ratio,
-            min(first[1], second[1]) * y_ratio,
-            min(max(first[0], second[0]) * x_ratio, self.extent[0]),  # the product may be larger by a rounding error
-            min(max(first[1], second[1]) * y_ratio, self.extent[1]),
+            float(min(first[0], second[0]) * x_ratio),
+            float(min(first[1], second[1]) * y_ratio),
+            float(max(first[0], second[0]) * x_ratio),
+            float(max(first[1], second[1]) * y_ratio),
         )
 
     def turned(self) -> Placement:
@@ -115,7 +117,7 @@ class Placement:
         """The box that the whole photo has in this picture."""
         return 0.0, 0.0, *self.extent
 
-    def _as_stored(self, x: float, y: float) -> tuple[float, float]:
+    def _as_stored(self, x: Fraction, y: Fraction) -> tuple[Fraction, Fraction]:
         """A point of the upright photo in the photo as stored (EXIF 2.32, tag 0x0112)."""
         width, height = self.photo
         return {

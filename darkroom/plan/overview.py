@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from darkroom.jobs.sizes import Size
+from fractions import Fraction
+
+from darkroom.jobs.sizes import Size, side_of
 
 OVERVIEW_SIDE = 128
 """Longest side of an overview in pixels: enough to distinguish a face from the sky, and fast in plain Python."""
@@ -13,8 +15,8 @@ MARGIN = 2
 
 def overview_size(photo: Size) -> Size:
     """The size of the overview of a photo of this size. Small photos stay as they are."""
-    scale = min(1.0, OVERVIEW_SIDE / max(photo))
-    return max(1, round(photo[0] * scale)), max(1, round(photo[1] * scale))
+    scale = min(Fraction(1), Fraction(OVERVIEW_SIDE, max(photo)))
+    return side_of(photo[0] * scale), side_of(photo[1] * scale)
 
 
 def overview_scale(photo: Size) -> int:

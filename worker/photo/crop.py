@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from itertools import groupby
 from typing import Any
 
 from PIL import Image, ImageFilter, ImageMath, ImageOps
 
+from darkroom.jobs.sizes import side_of
 from darkroom.plan.geometry import Shares
 
 NEARLY_BEST = 0.99
@@ -34,7 +36,7 @@ DARK = 22
 """Length of a colour, of 441 for white. The hue of darker ones is noise."""
 
 
-def entropy(image: Image.Image, width: float, height: float) -> Shares:
+def entropy(image: Image.Image, width: Fraction, height: Fraction) -> Shares:
     """Keep the part with the most information.
 
     The score of a window is the Shannon entropy of its histogram of luma, H = -sum(p * log2 p) over 64 levels
@@ -57,7 +59,7 @@ def entropy(image: Image.Image, width: float, height: float) -> Shares:
     return _best(small.size, (width, height), scores_along)
 
 
-def attention(image: Image.Image, width: float, height: float) -> Shares:
+def attention(image: Image.Image, width: Fraction, height: Fraction) -> Shares:
     """Keep the part that people look at first: edges, strong colours and skin.
 
     The score of a pixel is 2 * edge + saturation + 2 * skin, each 0..1. Edge is the strength of a Laplacian of luma.
@@ -79,7 +81,10 @@ def attention(image: Image.Image, width: float, height: float) -> Shares:
     return _best(small.size, (width, height), scores_along)
 
 
-STRATEGIES: dict[str, Callable[[Image.Image, float, float], Shares]] = {"entropy": entropy, "attention": attention}
+STRATEGIES: dict[str, Callable[[Image.Image, Fraction, Fraction], Shares]] = {
+    "entropy": entropy,
+    "attention": attention,
+}
 """Position -> the function that places the kept part."""
 
 
@@ -94,13 +99,13 @@ def _best(size: tuple[int, int], shares: Shares, scores_along: Callable[[int, in
     """Slide a window along each axis that is cut. Return the place of the best one as a share of the free space."""
     found = []
     for axis, share in enumerate(shares):
-        kept = max(1, min(size[axis], round(size[axis] * share)))
+        kept = side_of(size[axis] * share)
         free = size[axis] - kept
         if not free:
-            found.append(0.5)
+            found.append(Fraction(1, 2))
             continue
         scores = scores_along(axis, kept)
-        found.append(_best_window(scores) / free)
+        found.append(Fraction(_best_window(scores), free))
     return found[0], found[1]
 
 

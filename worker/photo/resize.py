@@ -6,6 +6,8 @@ is resampled, so no large picture is made in between.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from PIL import Image, ImageColor
 
 from darkroom.jobs.sizes import Size
@@ -17,7 +19,7 @@ from worker.photo.crop import STRATEGIES
 def chosen_box(crop: CropByContent, overview: Image.Image) -> Box:
     """The part of the photo that the strategy chooses by looking at the overview, in pixels of the crop's source."""
     sizes, placement = crop.sizes, crop.placement
-    kept = sizes.result[0] / sizes.scaled[0], sizes.result[1] / sizes.scaled[1]
+    kept = Fraction(sizes.result[0], sizes.scaled[0]), Fraction(sizes.result[1], sizes.scaled[1])
     shares = STRATEGIES[crop.strategy](overview, *kept)
     return placement.box(kept_part(placement.photo, sizes, "centre", shares))
 
