@@ -21,7 +21,8 @@ from darkroom import __version__
 
 PACKAGES = (
     *("apig-wsgi", "awslambdaric", "boto3", "click", "cykooz-resizer", "flask", "flask-openapi3", "gunicorn", "limits"),
-    *("pillow", "pillow-heif", "pydantic", "pyseccomp", "standardwebhooks", "structlog", "urllib3", "uuid-utils"),
+    *("numpy", "pillow", "pillow-heif", "pydantic", "pyseccomp", "standardwebhooks", "structlog", "urllib3"),
+    "uuid-utils",
 )
 """The dependencies in pyproject.toml."""
 

@@ -94,24 +94,29 @@ class Filter(StepSpec):
 
 
 class Grayscale(Filter):
-    """Remove the colours."""
+    """Remove the colours: each channel becomes the luma of the pixel, 0.2126 red + 0.7152 green + 0.0722 blue, as with
+    `grayscale(1)` of CSS. sharp uses these weights in linear light, where pure red becomes 127 instead of 54."""
 
     example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "grayscale"}
 
     filter: Literal["grayscale"] = "grayscale"
+    luma: Literal["rec709", "rec601"] = Field(
+        "rec709",
+        description="the standard of the weights: rec709, or rec601 with 0.299 red + 0.587 green + 0.114 blue",
+    )
 
 
 class Sepia(Filter):
-    """Tone the picture brown, like an old print."""
+    """Tone the picture brown, like an old print: the matrix of `sepia()` in CSS."""
 
     example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "sepia", "amount": 0.8}
 
     filter: Literal["sepia"] = "sepia"
-    amount: Share = 1.0
+    amount: Share = Field(1.0, description="share of the toned picture; 0 changes nothing")
 
 
 class Invert(Filter):
-    """Turn the picture into a negative. Alpha stays."""
+    """Turn the picture into a negative: 255 - value, as with `invert(1)` of CSS. Alpha stays."""
 
     example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "invert"}
 
@@ -119,7 +124,8 @@ class Invert(Filter):
 
 
 class AutoContrast(Filter):
-    """Stretch the tones over the whole range."""
+    """Stretch the tones over the whole range: the darkest luma (Rec. 709) becomes 0 and the lightest 255. All channels
+    are stretched alike, so that the balance of colours stays. Transparent pixels do not count."""
 
     example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "auto-contrast", "cutoff": 1}
 
@@ -128,16 +134,18 @@ class AutoContrast(Filter):
 
 
 class Posterize(Filter):
-    """Reduce the number of tones of each channel."""
+    """Reduce each channel to n = 2^bits tones that are spread evenly over 0 to 255: black stays black and white stays
+    white. A value becomes round(value * (n - 1) / 255) * 255 / (n - 1)."""
 
     example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "posterize", "bits": 3}
 
     filter: Literal["posterize"] = "posterize"
-    bits: int = Field(4, ge=1, le=8, description="bits kept of each channel")
+    bits: int = Field(4, ge=1, le=8, description="bits of the number of tones: 1 leaves 2 tones, 8 leaves all 256")
 
 
 class Blur(Filter):
-    """Blur with a Gaussian."""
+    """Blur with a Gaussian. Beyond the border, the outermost pixels are repeated. Colours are weighted by their alpha,
+    and alpha is blurred too. No value differs by more than 1 level of 255 from the same in floating point."""
 
     example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "blur", "sigma": 3}
 
@@ -146,18 +154,21 @@ class Blur(Filter):
 
 
 class Sharpen(Filter):
-    """Sharpen with an unsharp mask."""
+    """Sharpen with an unsharp mask: value + amount * (value - blurred value), for each channel. The blurred value is
+    what the filter `blur` gives, with colours weighted by their alpha. Alpha stays."""
 
     example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "sharpen", "sigma": 1.5, "amount": 0.8}
 
     filter: Literal["sharpen"] = "sharpen"
     sigma: float = Field(1.0, ge=0.3, le=10, description="standard deviation of the mask in pixels")
     amount: float = Field(1.0, ge=0, le=5, description="strength; 0 changes nothing")
-    threshold: int = Field(2, ge=0, le=255, description="smallest difference in tone that is sharpened")
+    threshold: int = Field(
+        2, ge=0, le=255, description="smallest difference between value and blurred value that is sharpened"
+    )
 
 
 class Brightness(Filter):
-    """Make the picture lighter or darker."""
+    """Make the picture lighter or darker: value * amount, as with `brightness()` of CSS."""
 
     example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "brightness", "amount": 1.2}
 
@@ -166,16 +177,22 @@ class Brightness(Filter):
 
 
 class Contrast(Filter):
-    """Raise or lower the contrast."""
+    """Raise or lower the contrast: pivot + amount * (value - pivot), as with `contrast()` of CSS."""
 
     example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "contrast", "amount": 1.3}
 
     filter: Literal["contrast"] = "contrast"
     amount: float = Field(ge=0, le=4, description="factor; 1 changes nothing, 0 is plain gray")
+    pivot: Literal["middle", "mean"] = Field(
+        "middle",
+        description="the value that stays: middle is 127.5, as in CSS; mean is the mean luma (Rec. 709) of the "
+        "picture, so that it gets neither darker nor lighter",
+    )
 
 
 class Saturation(Filter):
-    """Make the colours stronger or weaker."""
+    """Make the colours stronger or weaker: luma + amount * (value - luma), with the luma of Rec. 709, as with
+    `saturate()` of CSS."""
 
     example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "saturation", "amount": 1.5}
 

@@ -31,10 +31,15 @@ KEPT_VARIABLES = (
 )
 """Prefixes of the variables that a child needs. The other variables include the worker's credentials."""
 
-ADDED_VARIABLES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-"""glibc then asks the kernel for huge pages (2 MB, transparent_hugepage=madvise). A picture of 12 megapixels has 48 MB.
-With pages of 4 KB, a filter job on it takes 240 ms of CPU time, with huge pages 170 ms. Other C libraries, and glibc
-before 2.35, ignore the variable."""
+ADDED_VARIABLES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "OPENBLAS_NUM_THREADS": "1"}
+"""Variables of children and of what they are forked from.
+
+OPENBLAS_NUM_THREADS: numpy brings OpenBLAS, which would start a thread for each CPU as soon as it is loaded. A process
+with threads must not fork.
+
+GLIBC_TUNABLES: glibc then asks the kernel for huge pages (2 MB, transparent_hugepage=madvise). A picture of 12
+megapixels has 48 MB. With pages of 4 KB, a filter job on it takes 240 ms of CPU time, with huge pages 170 ms. Other C
+libraries, and glibc before 2.35, ignore the variable."""
 
 LIMITS = "limits of memory and CPU time"
 SYSTEM_CALLS = "no system calls but those that photos need (seccomp)"

@@ -1,17 +1,18 @@
 """The filters.
 
 Each entry of FILTER_FUNCTIONS takes an RGB or RGBA image and its spec, and returns a new image of the same mode and
-size. Of the plain functions, only blur and sharpen take RGBA; `_keep_alpha` makes the others fit, and they leave alpha
-as it is. Blur and sharpen weight colours by their alpha, so that the colours of transparent pixels never show. Blur
-also blurs the alpha. CONTRIBUTING.md shows how to add a filter.
+size. darkroom/jobs/steps.py defines what each does. Every value is within one level of its definition in floating
+point. Of the plain functions, only blur and sharpen take RGBA, because neighbours mix there (gaussian.py);
+`_keep_alpha` makes the others fit, and they leave alpha as it is. CONTRIBUTING.md shows how to add a filter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
-from PIL import Image, ImageFilter, ImageOps, ImageStat
+from PIL import Image, ImageOps, ImageStat
 
 from darkroom.jobs.steps import (
     AutoContrast,
@@ -26,6 +27,7 @@ from darkroom.jobs.steps import (
     Sepia,
     Sharpen,
 )
+from worker.photo.gaussian import blurred, sharpened
 
 SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
 """Rows: the new red, green and blue. Columns: the weights of the old red, green and blue.
@@ -33,13 +35,12 @@ SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
 Source: W3C Filter Effects Module Level 1, section 13.2.
 """
 
-LUMA = (0.299, 0.587, 0.114)
-"""The weights of red, green and blue in the luma of ITU-R BT.601, as in Pillow's mode L."""
+LUMA = {"rec709": (0.2126, 0.7152, 0.0722), "rec601": (0.299, 0.587, 0.114)}
+"""The weights of red, green and blue in the luma of ITU-R BT.709 and BT.601."""
 
 
-def grayscale(image: Image.Image, _spec: Grayscale) -> Image.Image:
-    """The luma of ITU-R BT.601, which is Pillow's mode L."""
-    return image.convert("L").convert("RGB")
+def grayscale(image: Image.Image, spec: Grayscale) -> Image.Image:
+    return _luma(image, spec.luma).convert("RGB")
 
 
 def sepia(image: Image.Image, spec: Sepia) -> Image.Image:
@@ -52,51 +53,60 @@ def invert(image: Image.Image, _spec: Invert) -> Image.Image:
 
 
 def auto_contrast(image: Image.Image, spec: AutoContrast, alpha: Image.Image | None = None) -> Image.Image:
-    """Stretch all channels equally, by luma, so that the colour balance stays. Transparent pixels do not count."""
-    return ImageOps.autocontrast(image, cutoff=spec.cutoff, preserve_tone=True, mask=alpha)
+    """Transparent pixels do not count. A picture of one tone stays as it is."""
+    counts = _luma(image).histogram(alpha)
+    ignored = sum(counts) * spec.cutoff / 100
+    darkest = _first_above(ignored, counts)
+    lightest = 255 - _first_above(ignored, counts[::-1])
+    if darkest >= lightest:
+        return image.copy()
+    return image.point(_curve(lambda level: (level - darkest) * 255 / (lightest - darkest)) * 3)
 
 
 def posterize(image: Image.Image, spec: Posterize) -> Image.Image:
-    return ImageOps.posterize(image, spec.bits)
+    last = 2**spec.bits - 1
+    return image.point(_curve(lambda level: int(level * last / 255 + 0.5) * 255 / last) * 3)
 
 
 def brightness(image: Image.Image, spec: Brightness) -> Image.Image:
-    return image.point(_scaled(0, spec.amount) * 3)
+    return image.point(_curve(lambda level: spec.amount * level) * 3)
 
 
 def contrast(image: Image.Image, spec: Contrast, alpha: Image.Image | None = None) -> Image.Image:
-    """Scale around the mean luma of the visible pixels, so that the photo gets neither darker nor lighter overall."""
-    statistics = ImageStat.Stat(image.convert("L"), alpha)
-    mean = round(statistics.mean[0]) if statistics.count[0] else 128
-    return image.point(_scaled(mean, spec.amount) * 3)
+    """The mean is that of the visible pixels."""
+    pivot = 127.5
+    if spec.pivot == "mean":
+        statistics = ImageStat.Stat(_luma(image), alpha)
+        pivot = statistics.mean[0] if statistics.count[0] else pivot
+    return image.point(_curve(lambda level: pivot + spec.amount * (level - pivot)) * 3)
 
 
 def saturation(image: Image.Image, spec: Saturation) -> Image.Image:
     """Multiply each pixel by amount * identity + (1 - amount) * luma."""
-    return image.convert("RGB", _mixed_matrix((LUMA, LUMA, LUMA), 1 - spec.amount))
+    return image.convert("RGB", _mixed_matrix((LUMA["rec709"],) * 3, 1 - spec.amount))
 
 
 def blur(image: Image.Image, spec: Blur) -> Image.Image:
-    """The radius of Pillow's GaussianBlur is the standard deviation."""
-    return _premultiplied(image, ImageFilter.GaussianBlur(spec.sigma))
+    return blurred(image, spec.sigma)
 
 
 def sharpen(image: Image.Image, spec: Sharpen) -> Image.Image:
-    unsharp = ImageFilter.UnsharpMask(spec.sigma, round(spec.amount * 100), spec.threshold)
-    if image.mode == "RGB":
-        return image.filter(unsharp)
-    # Transparent pixels get the blurred colours around them. Otherwise the edge to their hidden colours would be
-    # sharpened.
-    surroundings = _premultiplied(image, ImageFilter.GaussianBlur(2 * spec.sigma)).convert("RGB")
-    alpha = image.getchannel("A")
-    sharp = Image.composite(image.convert("RGB"), surroundings, alpha).filter(unsharp)
-    sharp.putalpha(alpha)
-    return sharp
+    return sharpened(image, spec.sigma, spec.amount, spec.threshold)
 
 
-def _scaled(around: int, amount: float) -> list[int]:
-    """For each level 0 to 255 the level that is `amount` times as far from the level `around`."""
-    return [min(255, max(0, round(around + amount * (level - around)))) for level in range(256)]
+def _luma(image: Image.Image, standard: str = "rec709") -> Image.Image:
+    """The luma of an RGB image, in mode L."""
+    return image.convert("L", (*LUMA[standard], 0.0))
+
+
+def _curve(value: Callable[[int], float]) -> list[int]:
+    """For each level 0 to 255 its new one: the value, kept within 0 to 255 and rounded half up."""
+    return [int(min(255.0, max(0.0, value(level))) + 0.5) for level in range(256)]
+
+
+def _first_above(ignored: float, counts: list[int]) -> int:
+    """The first level up to which more than `ignored` pixels are counted; 255 if there is none."""
+    return next((level for level, total in enumerate(accumulate(counts)) if total > ignored), 255)
 
 
 def _mixed_matrix(rows: tuple[tuple[float, float, float], ...], amount: float) -> tuple[float, ...]:
@@ -125,11 +135,6 @@ def _keep_alpha(function: Callable[..., Image.Image], needs_alpha: bool = False)
         return changed
 
     return apply
-
-
-def _premultiplied(image: Image.Image, kernel: ImageFilter.Filter) -> Image.Image:
-    """Filter an image with its colours multiplied by alpha (Pillow's mode RGBa), so that alpha is their weight."""
-    return image.filter(kernel) if image.mode == "RGB" else image.convert("RGBa").filter(kernel).convert("RGBA")
 
 
 FILTER_FUNCTIONS: dict[type[Filter], Callable[..., Image.Image]] = {

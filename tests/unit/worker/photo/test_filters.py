@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
 import pytest
 from PIL import Image, ImageStat
 
@@ -11,6 +16,7 @@ from darkroom.jobs.steps import (
     Blur,
     Brightness,
     Contrast,
+    Filter,
     Grayscale,
     Invert,
     Posterize,
@@ -55,14 +61,63 @@ def test_wholly_transparent_and_tiny_pictures_work(spec):
     assert filtered(Image.new("RGB", (1, 1)), spec).size == (1, 1)
 
 
+def clipped(values: Any) -> np.ndarray:
+    return np.clip(values, 0, 255)
+
+
+def mixed_with_identity(matrix: Sequence[Sequence[float]], amount: float) -> np.ndarray:
+    return amount * np.array(matrix) + (1 - amount) * np.identity(3)
+
+
+def saturation_matrix(amount: float) -> np.ndarray:
+    """feColorMatrix of type saturate, of which CSS's saturate() is a shorthand."""
+    luma = np.array([0.213, 0.715, 0.072])
+    return np.array([(1 - amount) * luma + amount * row for row in np.identity(3)])
+
+
+GRAY = [[0.2126, 0.7152, 0.0722]] * 3
+SEPIA = [[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0.131]]
+
+CSS: list[tuple[Filter, Callable[[np.ndarray], np.ndarray]]] = [
+    (Grayscale(), lambda rgb: rgb @ mixed_with_identity(GRAY, 1).T),
+    (Sepia(), lambda rgb: rgb @ mixed_with_identity(SEPIA, 1).T),
+    (Sepia(amount=0.4), lambda rgb: rgb @ mixed_with_identity(SEPIA, 0.4).T),
+    (Invert(), lambda rgb: 255 - rgb),
+    (Brightness(amount=0.3), lambda rgb: 0.3 * rgb),
+    (Brightness(amount=1.7), lambda rgb: 1.7 * rgb),
+    (Contrast(amount=2), lambda rgb: 2 * rgb + 255 * (0.5 - 0.5 * 2)),
+    (Contrast(amount=0.5), lambda rgb: 0.5 * rgb + 255 * (0.5 - 0.5 * 0.5)),
+    (Contrast(amount=0), lambda rgb: 0 * rgb + 127.5),
+    (Saturation(amount=0), lambda rgb: rgb @ saturation_matrix(0).T),
+    (Saturation(amount=0.6), lambda rgb: rgb @ saturation_matrix(0.6).T),
+    (Saturation(amount=3), lambda rgb: rgb @ saturation_matrix(3).T),
+]
+"""Filters -> the same in floating point. Source: W3C Filter Effects Module Level 1, section 13."""
+
+
+@pytest.mark.parametrize(("spec", "definition"), CSS, ids=lambda case: getattr(case, "filter", ""))
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_filters_of_css_are_those_of_css(mode, spec, definition):
+    image = Image.frombytes(mode, (128, 96), random.Random(9).randbytes(128 * 96 * len(mode)))
+    expected = clipped(definition(np.asarray(image)[..., :3].astype(float)))
+    found = np.asarray(filtered(image, spec))[..., :3]
+    # 0.5 is that of rounding. The weights of luma that CSS rounds to 3 digits make the rest, up to an amount of 3.
+    assert np.abs(found - expected).max() <= (1 if isinstance(spec, Saturation) else 0.502)
+
+
 def test_grayscale_leaves_luma():
-    assert filtered(plain(255, 0, 0), Grayscale()).getpixel((0, 0)) == (76, 76, 76)
+    primaries = [plain(255, 0, 0), plain(0, 255, 0), plain(0, 0, 255)]
+    assert [filtered(image, Grayscale()).getpixel((0, 0)) for image in primaries] == [(54,) * 3, (182,) * 3, (18,) * 3]
+    old = [filtered(image, Grayscale(luma="rec601")).getpixel((0, 0)) for image in primaries]
+    assert old == [(76,) * 3, (150,) * 3, (29,) * 3]
+    for level in range(256):
+        assert filtered(plain(level, level, level), Grayscale()).getpixel((0, 0)) == (level, level, level)
 
 
 def test_sepia_follows_the_w3c_matrix():
-    assert filtered(plain(100, 100, 100), Sepia()).getpixel((0, 0)) == pytest.approx((135, 120, 94), abs=1)
+    assert filtered(plain(100, 100, 100), Sepia()).getpixel((0, 0)) == (135, 120, 94)
     assert filtered(plain(90, 120, 30), Sepia(amount=0)).getpixel((0, 0)) == (90, 120, 30)
-    assert filtered(plain(100, 100, 100), Sepia(amount=0.5)).getpixel((0, 0)) == pytest.approx((118, 110, 97), abs=1)
+    assert filtered(plain(100, 100, 100), Sepia(amount=0.5)).getpixel((0, 0)) == (118, 110, 97)
 
 
 def test_invert_twice_gives_the_original(noise):
@@ -86,10 +141,35 @@ def test_auto_contrast_ignores_outliers_and_transparent_pixels():
     assert filtered(image, AutoContrast(cutoff=0)).getpixel((5, 5))[0] < 100
 
 
+def test_auto_contrast_leaves_a_picture_of_one_tone(noise):
+    assert filtered(plain(90, 90, 90), AutoContrast()).tobytes() == plain(90, 90, 90).tobytes()
+    whole = noise.copy()
+    whole.putpixel((0, 0), (0, 0, 0))
+    whole.putpixel((1, 0), (255, 255, 255))
+    assert filtered(whole, AutoContrast()).tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize(("cutoff", "darkest", "lightest"), [(0, 50, 149), (1, 51, 148), (9.5, 59, 140), (40, 90, 109)])
+def test_auto_contrast_ignores_its_share_at_each_end(cutoff, darkest, lightest):
+    """100 columns of the levels 50 to 149: each is 1 percent of the pixels."""
+    image = Image.new("RGB", (100, 4))
+    for column in range(100):
+        image.paste((50 + column,) * 3, (column, 0, column + 1, 4))
+    expected = [min(255, max(0, (50 + at - darkest) * 255 / (lightest - darkest))) for at in range(100)]
+    row = filtered(image, AutoContrast(cutoff=cutoff)).crop((0, 0, 100, 1)).getchannel("R").tobytes()
+    assert list(row) == pytest.approx(expected, abs=0.51)
+
+
 @pytest.mark.parametrize("bits", range(1, 9))
-def test_posterize_keeps_the_given_number_of_bits(bits):
-    ramp = Image.linear_gradient("L").convert("RGB")
-    assert len(filtered(ramp, Posterize(bits=bits)).getcolors(300)) == 2**bits
+def test_posterize_spreads_its_tones_over_the_whole_range(bits):
+    ramp = Image.frombytes("L", (256, 1), bytes(range(256))).convert("RGB")
+    values = list(filtered(ramp, Posterize(bits=bits)).getchannel("R").tobytes())
+    last = 2**bits - 1
+    assert sorted(set(values)) == [round(tone * 255 / last) for tone in range(2**bits)]
+    for level, value in enumerate(values):
+        assert abs(value - level) <= 127.5 / last + 0.5, "the nearest tone"
+    assert values == sorted(values)
+    assert (values[0], values[255]) == (0, 255)
 
 
 def test_blur_spreads_by_sigma():
@@ -123,6 +203,12 @@ def test_sharpen_overshoots_at_edges_only_above_its_threshold():
     assert filtered(image, Sharpen(amount=0)).tobytes() == image.tobytes()
 
 
+def test_sharpen_by_nothing_leaves_half_transparent_colours():
+    image = Image.new("RGBA", (60, 16), (0, 0, 255, 255))
+    image.paste((255, 0, 0, 128), (0, 0, 32, 16))
+    assert filtered(image, Sharpen(amount=0)).tobytes() == image.tobytes()
+
+
 def test_sharpen_makes_no_halo_from_colours_of_transparent_pixels():
     image = Image.new("RGBA", (32, 32), (255, 255, 255, 0))
     image.paste((90, 90, 90, 255), (0, 0, 16, 32))
@@ -134,21 +220,34 @@ def test_brightness_is_a_factor():
     assert filtered(plain(100, 50, 200), Brightness(amount=0)).getpixel((0, 0)) == (0, 0, 0)
 
 
-def test_contrast_keeps_the_mean(noise):
-    flat = filtered(noise, Contrast(amount=0))
-    assert flat.getcolors() is not None
-    assert len(flat.getcolors()) == 1
-    mean = ImageStat.Stat(noise.convert("L")).mean[0]
-    assert flat.getpixel((0, 0))[0] == pytest.approx(mean, abs=1)
-    more = filtered(noise, Contrast(amount=1.2))
-    assert ImageStat.Stat(more).stddev[0] > ImageStat.Stat(noise).stddev[0]
+def test_contrast_turns_around_the_middle():
+    assert filtered(plain(40, 127, 128), Contrast(amount=2)).getpixel((0, 0)) == (0, 127, 129)
+    assert filtered(plain(40, 100, 200), Contrast(amount=0)).getpixel((0, 0)) == (128, 128, 128)
+
+
+def test_contrast_of_a_part_is_that_part_of_the_whole(noise):
+    part = filtered(noise.crop((20, 10, 50, 40)), Contrast(amount=1.7))
+    assert part.tobytes() == filtered(noise, Contrast(amount=1.7)).crop((20, 10, 50, 40)).tobytes()
     assert filtered(noise, Contrast(amount=1)).tobytes() == noise.tobytes()
 
 
-def test_contrast_ignores_transparent_pixels():
+def test_contrast_keeps_the_mean_if_asked(noise):
+    flat = filtered(noise, Contrast(amount=0, pivot="mean"))
+    assert flat.getcolors() is not None
+    assert len(flat.getcolors()) == 1
+    mean = ImageStat.Stat(filtered(noise, Grayscale())).mean[0]
+    assert flat.getpixel((0, 0))[0] == pytest.approx(mean, abs=1)
+    more = filtered(noise, Contrast(amount=1.2, pivot="mean"))
+    assert ImageStat.Stat(more).stddev[0] > ImageStat.Stat(noise).stddev[0]
+    assert filtered(noise, Contrast(amount=1, pivot="mean")).tobytes() == noise.tobytes()
+
+
+def test_the_mean_of_contrast_is_that_of_visible_pixels():
     image = Image.new("RGBA", (10, 10), (255, 255, 255, 0))
     image.paste((40, 40, 40, 255), (0, 0, 5, 5))
-    assert filtered(image, Contrast(amount=0)).getpixel((0, 0)) == (40, 40, 40, 255)
+    assert filtered(image, Contrast(amount=0, pivot="mean")).getpixel((0, 0)) == (40, 40, 40, 255)
+    clear = Image.new("RGBA", (10, 10), (200, 200, 200, 0))
+    assert filtered(clear, Contrast(amount=0, pivot="mean")).getpixel((0, 0)) == (128, 128, 128, 0)
 
 
 def test_saturation_is_a_factor():
