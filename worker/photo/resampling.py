@@ -27,19 +27,23 @@ except ModuleNotFoundError:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel in Pillow, and its name in cykooz-resizer. None: that lacks it, or may read outside of the picture."""
+    """A kernel in Pillow, and its name in cykooz-resizer. None: that lacks it, or may read outside of the picture.
+
+    `reach`: from how many pixels on each side it makes one when it enlarges. 0: from the pixel itself.
+    """
 
     pillow: Image.Resampling
     fast: str | None
+    reach: int
 
 
 KERNELS = {
-    "nearest": Kernel(Image.Resampling.NEAREST, None),
-    "box": Kernel(Image.Resampling.BOX, "box"),
-    "linear": Kernel(Image.Resampling.BILINEAR, "bilinear"),
-    "hamming": Kernel(Image.Resampling.HAMMING, None),
-    "cubic": Kernel(Image.Resampling.BICUBIC, "catmull_rom"),
-    "lanczos3": Kernel(Image.Resampling.LANCZOS, "lanczos3"),
+    "nearest": Kernel(Image.Resampling.NEAREST, None, 0),
+    "box": Kernel(Image.Resampling.BOX, "box", 0),
+    "linear": Kernel(Image.Resampling.BILINEAR, "bilinear", 1),
+    "hamming": Kernel(Image.Resampling.HAMMING, None, 1),
+    "cubic": Kernel(Image.Resampling.BICUBIC, "catmull_rom", 2),
+    "lanczos3": Kernel(Image.Resampling.LANCZOS, "lanczos3", 3),
 }
 """Every kernel of the resize step (darkroom/jobs/steps.py)."""
 
@@ -64,12 +68,14 @@ LONG_GAP = 16
 def resample(image: Image.Image, size: tuple[int, int], kernel: str, box: Box | None = None) -> Image.Image:
     """A new picture of `size` (width, height) in pixels, made from `box` of the image or from all of it.
 
-    Colours of RGBA are weighted by their alpha. There are two passes with 8 bits between them, so values are cut to 0
-    to 255 twice: near strong edges, a kernel with negative weights (cubic, lanczos3) gives other values than floating
-    point would. Elsewhere no value differs from floating point by more than 1.25 levels. Two exceptions: pictures that
-    Pillow makes at least 4 times smaller (REDUCING_GAP), sides longer than LONGEST that are made 32 times smaller, and
-    pixels whose centre lies exactly at the end of the kernel
-    `box`, which count or do not.
+    Colours of RGBA are weighted by their alpha. Where a side becomes longer, the outermost pixels are repeated beyond
+    the border. Where it becomes shorter, what lies beyond the border does not count.
+
+    There are two passes with 8 bits between them, so values are cut to 0 to 255 twice: near strong edges, a kernel with
+    negative weights (cubic, lanczos3) gives other values than floating point would. Elsewhere no value differs from
+    floating point by more than 1.25 levels. There are three exceptions: pictures that Pillow makes at least 4 times
+    smaller (REDUCING_GAP), sides longer than LONGEST that are made 32 times smaller, and pixels whose centre lies
+    exactly at the end of the kernel `box`, which count or do not.
 
     Raises ValueError if the size or the box is impossible, and MemoryError.
     """
@@ -79,9 +85,42 @@ def resample(image: Image.Image, size: tuple[int, int], kernel: str, box: Box | 
     chosen = KERNELS[kernel]
     if max(*image.size, *size) > LONGEST and kernel != "nearest":
         return _resample_long(image, size, kernel, box)
+    image, box = _with_surroundings(image, size, box, chosen.reach)
     if fast is None or chosen.fast is None or image.mode not in FAST_MODES:
         return image.resize(size, chosen.pillow, box=box, reducing_gap=REDUCING_GAP)
     return _resample_fast(image, size, chosen.fast, box)
+
+
+def _with_surroundings(image: Image.Image, size: tuple[int, int], box: Box, reach: int) -> tuple[Image.Image, Box]:
+    """The image and the box. Along each side that becomes longer, the image gets the pixels beyond its border that the
+    kernel needs.
+
+    Without them, both libraries give the weight of missing pixels to the other ones, and weights of cubic and lanczos3
+    then exaggerate what differs at the border.
+    """
+    left, right = _needed(box[0], box[2], image.width, size[0], reach)
+    top, bottom = _needed(box[1], box[3], image.height, size[1], reach)
+    if min(left, top) >= 0 and right <= image.width and bottom <= image.height:
+        return image, box
+    part = image.crop((left, top, right, bottom))  # black beyond the image
+    first, last = max(0, -left), min(right, image.width) - left - 1
+    for source, start, end in ((first, 0, first), (last, last + 1, part.width)):
+        column = part.crop((source, 0, source + 1, part.height))
+        for at in range(start, end):
+            part.paste(column, (at, 0))
+    first, last = max(0, -top), min(bottom, image.height) - top - 1
+    for source, start, end in ((first, 0, first), (last, last + 1, part.height)):
+        row = part.crop((0, source, part.width, source + 1))
+        for at in range(start, end):
+            part.paste(row, (0, at))
+    return part, (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
+
+
+def _needed(start: float, end: float, side: int, wanted: int, reach: int) -> tuple[int, int]:
+    """The first pixel along a side that the result depends on, and the one after the last. Both may be outside."""
+    if not reach or end - start >= wanted:
+        return 0, side
+    return math.floor(start) - reach, math.ceil(end) + reach
 
 
 def _resample_fast(image: Image.Image, size: tuple[int, int], kernel: str, box: Box) -> Image.Image:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageMath
 
@@ -74,7 +75,14 @@ def noise(mode: str, size: tuple[int, int], levels: tuple[int, int] = (96, 159))
 def in_floating_point(
     bands: list[Image.Image], size: tuple[int, int], kernel: str, box: Box | None
 ) -> list[Image.Image]:
-    resized = [band.resize(size, KERNELS[kernel].pillow, box=box) for band in bands]
+    """Where a side becomes longer, the outermost pixels are repeated beyond the border."""
+    left, top, right, bottom = box or (0, 0, *bands[0].size)
+    x_more, y_more = (8 if right - left < size[0] else 0), (8 if bottom - top < size[1] else 0)
+    resized = []
+    for band in bands:
+        wide = Image.fromarray(np.pad(np.asarray(band), ((y_more, y_more), (x_more, x_more)), "edge"))
+        inside = left + x_more, top + y_more, right + x_more, bottom + y_more
+        resized.append(wide.resize(size, KERNELS[kernel].pillow, box=inside))
     return [ImageMath.lambda_eval(lambda a: a["max"](a["min"](a["b"], 255), 0), b=band) for band in resized]
 
 
@@ -118,6 +126,41 @@ def test_cykooz_resizer_is_as_near_when_pictures_become_many_times_smaller(mode:
         reference = in_floating_point(premultiplied(image), size, kernel, box)
         bound = BOUND_OF_PREMULTIPLIED if mode == "RGBA" else BOUND
         assert farthest(result, reference) <= bound, (size, box)
+
+
+ENLARGED: list[tuple[tuple[int, int], tuple[int, int], Box | None]] = [
+    ((9, 7), (100, 90), None),
+    ((9, 7), (10, 8), None),
+    ((9, 7), (50, 3), None),
+    ((9, 7), (3, 50), None),
+    ((9, 7), (40, 40), (0.3, 0.2, 5.1, 6.9)),
+    ((40, 30), (60, 60), (10.5, 9.0, 29.5, 21.0)),
+    ((40, 30), (60, 60), (21.0, 1.0, 39.9, 20.0)),
+    ((2, 1), (31, 17), None),
+    ((1, 1), (31, 17), None),
+]
+"""The picture's size, the result's size, and the box: borders in reach and out of reach, and one side that shrinks."""
+
+
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize("kernel", [name for name, kernel in KERNELS.items() if kernel.reach])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_an_enlarged_picture_goes_on_beyond_its_border(mode: str, kernel: str) -> None:
+    for original_size, size, box in ENLARGED:
+        image = noise(mode, original_size)
+        reference = in_floating_point(premultiplied(image), size, kernel, box)
+        bound = BOUND_OF_PREMULTIPLIED if mode == "RGBA" else BOUND
+        assert farthest(resample(image, size, kernel, box), reference) <= bound, (original_size, size, box)
+
+
+@pytest.mark.usefixtures("backend")
+def test_a_step_at_the_border_does_not_grow() -> None:
+    """Cubic convolution of 100, 180, 180 ... with 100 repeated before it, and not a line through 100 and 180."""
+    image = Image.new("L", (8, 1), 180)
+    image.putpixel((0, 0), 100)
+    row = resample(image, (80, 1), "cubic").tobytes()
+    # At -0.45 pixels from the centre of the first one. Its neighbours are 100, 100 and 180, with Keys' weights.
+    assert row[0] == pytest.approx(94.6, abs=1)
 
 
 @pytest.mark.usefixtures("backend")
