@@ -58,6 +58,11 @@ def test_the_filters_that_are_listed_exist() -> None:
     assert set(CODE.findall(listed[1])) - set(FILTERS) == set()
 
 
+def test_every_filter_has_its_definition() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \| .+ \| .+ \|$", (PROJECT / "docs/filters.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(FILTERS)
+
+
 @every_page
 def test_links_lead_somewhere(page: Path) -> None:
     for link in LINK.findall(FENCED.sub("", page.read_text())):

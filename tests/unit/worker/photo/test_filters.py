@@ -56,6 +56,12 @@ def test_alpha_stays(noise, spec):
 
 
 @pytest.mark.parametrize("spec", SAMPLES, ids=lambda spec: spec.filter)
+def test_a_filter_says_its_definition(spec):
+    """GET /v1/operations shows the description."""
+    assert len(type(spec).model_json_schema()["description"]) > 30
+
+
+@pytest.mark.parametrize("spec", SAMPLES, ids=lambda spec: spec.filter)
 def test_wholly_transparent_and_tiny_pictures_work(spec):
     assert filtered(Image.new("RGBA", (5, 5)), spec).getchannel("A").getextrema() == (0, 0)
     assert filtered(Image.new("RGB", (1, 1)), spec).size == (1, 1)
