@@ -37,10 +37,13 @@ SAMPLES = 2
 
 TILE_ROWS, TILE_COLUMNS = 48, 512
 """Pixels that are computed at a time. Their numbers stay in the processor's cache, and need less than the megabyte from
-which glibc asks the system for each block of memory (worker/child/limits.py)."""
+which glibc asks the system for each block of memory (worker/child/limits.py). Of a narrow picture it is as many."""
 
 SAMPLE_ROWS, TILE = 32, 400_000
 """Rows of samples of a wide Gaussian, and numbers of their source, that are computed at a time."""
+
+SEGMENT = 8192
+"""Columns of a wide Gaussian that are computed at a time, about: this bounds the memory for a picture of any width."""
 
 
 def blurred(image: Image.Image, sigma: float) -> Image.Image:
@@ -79,13 +82,16 @@ def _blurred_tiles(image: Image.Image, sigma: float) -> Iterator[tuple[int, int,
     weights = _weights(sigma)
     step = max(1, int(sigma / SAMPLES))
     if step > 1:
-        yield from _between(_samples(image, weights, step), image.size, step)
+        yield from _wide_tiles(image, weights, step)
         return
     reach = len(weights) - 1
-    for top in range(0, image.height, TILE_ROWS):
-        bottom = min(top + TILE_ROWS, image.height)
-        for left in range(0, image.width, TILE_COLUMNS):
-            right = min(left + TILE_COLUMNS, image.width)
+    pixels = TILE_ROWS * TILE_COLUMNS
+    columns = min(image.width, max(TILE_COLUMNS, pixels // image.height))
+    rows = max(TILE_ROWS, pixels // columns)
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        for left in range(0, image.width, columns):
+            right = min(left + columns, image.width)
             source = _pixels(image, left - reach, top - reach, right + reach, bottom + reach)
             yield left, top, _sums_across(_sums(source, weights, bottom - top, 1), weights)
 
@@ -139,15 +145,28 @@ def _pixels(image: Image.Image, left: int, top: int, right: int, bottom: int) ->
 # --- wide Gaussians ---------------------------------------------------------------------------------------------------
 
 
+def _wide_tiles(image: Image.Image, weights: list[np.float32], step: int) -> Iterator[tuple[int, int, Pixels]]:
+    """As `_blurred_tiles`, from every `step`-th row and column of the blurred picture."""
+    columns = SEGMENT // step * step  # all segments have their samples at the same places as the whole
+    margin = (math.ceil(len(weights) / step) + 3) * step
+    for left in range(0, image.width, columns):
+        start, end = max(0, left - margin), min(left + columns + margin, image.width)
+        part = image if end - start == image.width else image.crop((start, 0, end, image.height))
+        for top, rows in _between(_samples(part, weights, step), part.size, step):
+            yield left, top, rows[:, left - start : left - start + columns]
+
+
 def _samples(image: Image.Image, weights: list[np.float32], step: int) -> Pixels:
     """Every `step`-th pixel of the blurred picture, in both directions, from one before the first pixel to at least one
     after the last one."""
     reach = len(weights) - 1
     down, across = (_sample_count(side, step) for side in (image.height, image.width))
     beyond = step * (across - 2) - image.width + 1  # how far the last one is behind the last pixel
-    samples = np.empty((down, across, len(image.getbands())), np.float32)
-    for first in range(0, down, SAMPLE_ROWS):
-        count = min(SAMPLE_ROWS, down - first)
+    channels = len(image.getbands())
+    samples = np.empty((down, across, channels), np.float32)
+    at_a_time = max(SAMPLE_ROWS, TILE // (step * image.width * channels))
+    for first in range(0, down, at_a_time):
+        count = min(at_a_time, down - first)
         columns = _turned(_sampled_down(image, weights, step * (first - 1), count, step))
         columns = np.pad(columns, ((reach + step, reach + beyond), (0, 0), (0, 0)), "edge")
         samples[first : first + count] = _turned(_sums(columns, weights, across, step))
@@ -156,15 +175,30 @@ def _samples(image: Image.Image, weights: list[np.float32], step: int) -> Pixels
 
 def _sampled_down(image: Image.Image, weights: list[np.float32], first: int, count: int, step: int) -> Pixels:
     """The rows first, first + step ... of the image, blurred along its columns only."""
-    reach = len(weights) - 1
-    top, bottom = first - reach, first + step * (count - 1) + reach + 1
-    channels = len(image.getbands())
+    reach, channels = len(weights) - 1, len(image.getbands())
+    low = image.height <= reach
+    top, bottom = (0, image.height) if low else (first - reach, first + step * (count - 1) + reach + 1)
     result = np.empty((count, image.width, channels), np.float32)
     width = max(1, TILE // ((bottom - top) * channels))
     for left in range(0, image.width, width):
         right = min(left + width, image.width)
-        result[:, left:right] = _sums(_pixels(image, left, top, right, bottom), weights, count, step)
+        rows = _pixels(image, left, top, right, bottom)
+        sums = _sums_of_all(rows, weights, first, count, step) if low else _sums(rows, weights, count, step)
+        result[:, left:right] = sums
     return result
+
+
+def _sums_of_all(rows: Pixels, weights: list[np.float32], first: int, count: int, step: int) -> Pixels:
+    """The same for all rows of a low picture, where most weights are those of repeated rows."""
+    distances = np.arange(1 - len(weights), len(weights))
+    middles = first + step * np.arange(count)
+    nearest = np.clip(middles[:, None] + distances, 0, len(rows) - 1)
+    both_sides = np.array(weights)[np.abs(distances)]
+    of_rows = np.stack([np.bincount(line, both_sides, len(rows)) for line in nearest]).astype(np.float32)
+    total = np.zeros((count, *rows.shape[1:]), np.float32)
+    for at, row in enumerate(rows):
+        total += of_rows[:, at, None, None] * row
+    return total
 
 
 def _sample_count(side: int, step: int) -> int:
@@ -172,14 +206,14 @@ def _sample_count(side: int, step: int) -> int:
     return -(-side // step) + 3
 
 
-def _between(samples: Pixels, size: tuple[int, int], step: int) -> Iterator[tuple[int, int, Pixels]]:
-    """The picture of which these are the samples, in tiles of whole rows."""
+def _between(samples: Pixels, size: tuple[int, int], step: int) -> Iterator[tuple[int, Pixels]]:
+    """The picture of which these are the samples, some rows at a time: the top row, and the pixels."""
     width, height = size
     count = max(1, TILE // (step * samples.shape[2] * width))
     for first in range(0, len(samples) - 3, count):
         rows = _turned(samples[first : first + count + 3])
         rows = _curve(_turned(_curve(rows, step)[:width]), step)
-        yield 0, first * step, rows[: height - first * step]
+        yield first * step, rows[: height - first * step]
 
 
 def _curve(rows: Pixels, step: int) -> Pixels:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from worker.photo import gaussian
 from worker.photo.gaussian import BOUND, SAMPLES, blurred, sharpened
 
 SIGMAS = [0.3, 0.4, 0.5, 0.7, 0.85, 1, 1.3, 2, 3, 3.99, 4, 5.5, 6, 8, 10, 20, 37.3, 100]
@@ -79,13 +80,21 @@ def test_pixels_beyond_the_border_are_those_at_the_border() -> None:
         assert blurred(bare, sigma).tobytes() == bare.tobytes()
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 3), (600, 3), (3, 600), (513, 49)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 3), (600, 3), (3, 600), (513, 49), (2, 30_000)])
 @pytest.mark.parametrize("sigma", [0.5, 3, 7, 60])
 def test_every_size_has_its_blur(size: tuple[int, int], sigma: float) -> None:
     """Narrower than the Gaussian, and more or less than a tile."""
     image = noise(size=size)
     difference = np.abs(np.asarray(blurred(image, sigma)) - definition(np.asarray(image), sigma))
     assert difference.max() <= BOUND
+
+
+@pytest.mark.parametrize("sigma", [4, 7, 10, 100])
+def test_a_picture_of_several_segments_has_no_seams(monkeypatch: pytest.MonkeyPatch, sigma: float) -> None:
+    image = noise(size=(1201, 40))
+    whole = blurred(image, sigma).tobytes()
+    monkeypatch.setattr(gaussian, "SEGMENT", 256)
+    assert blurred(image, sigma).tobytes() == whole
 
 
 @pytest.mark.parametrize("sigma", [0.4, 1, 3, 7, 30])
