@@ -43,7 +43,8 @@ SAMPLE_ROWS, TILE = 32, 400_000
 """Rows of samples of a wide Gaussian, and numbers of their source, that are computed at a time."""
 
 SEGMENT = 8192
-"""Columns of a wide Gaussian that are computed at a time, about: this bounds the memory for a picture of any width."""
+"""Rows, and columns, of a wide Gaussian that are computed at a time, about: this bounds the memory for pictures of any
+shape."""
 
 
 def blurred(image: Image.Image, sigma: float) -> Image.Image:
@@ -147,13 +148,23 @@ def _pixels(image: Image.Image, left: int, top: int, right: int, bottom: int) ->
 
 def _wide_tiles(image: Image.Image, weights: list[np.float32], step: int) -> Iterator[tuple[int, int, Pixels]]:
     """As `_blurred_tiles`, from every `step`-th row and column of the blurred picture."""
-    columns = SEGMENT // step * step  # all segments have their samples at the same places as the whole
-    margin = (math.ceil(len(weights) / step) + 3) * step
-    for left in range(0, image.width, columns):
-        start, end = max(0, left - margin), min(left + columns + margin, image.width)
-        part = image if end - start == image.width else image.crop((start, 0, end, image.height))
-        for top, rows in _between(_samples(part, weights, step), part.size, step):
-            yield left, top, rows[:, left - start : left - start + columns]
+    for top, bottom, first, last in _segments(image.height, len(weights), step):
+        for left, right, start, end in _segments(image.width, len(weights), step):
+            whole = image.size == (end - start, last - first)
+            part = image if whole else image.crop((start, first, end, last))
+            for at, rows in _between(_samples(part, weights, step), part.size, step):
+                inside = rows[max(0, top - first - at) : bottom - first - at, left - start : right - start]
+                if inside.size:
+                    yield left, max(top, first + at), inside
+
+
+def _segments(side: int, reach: int, step: int) -> Iterator[tuple[int, int, int, int]]:
+    """Where each segment of a side begins and ends, and the same with the neighbours that it needs."""
+    length = SEGMENT // step * step  # all segments have their samples at the same places as the whole
+    margin = (math.ceil(reach / step) + 3) * step
+    for start in range(0, side, length):
+        end = min(start + length, side)
+        yield start, end, max(0, start - margin), min(end + margin, side)
 
 
 def _samples(image: Image.Image, weights: list[np.float32], step: int) -> Pixels:

@@ -91,10 +91,10 @@ def test_every_size_has_its_blur(size: tuple[int, int], sigma: float) -> None:
 
 @pytest.mark.parametrize("sigma", [4, 7, 10, 100])
 def test_a_picture_of_several_segments_has_no_seams(monkeypatch: pytest.MonkeyPatch, sigma: float) -> None:
-    image = noise(size=(1201, 40))
-    whole = blurred(image, sigma).tobytes()
+    images = [noise(size=size) for size in ((1201, 40), (40, 1201), (800, 801))]
+    whole = [blurred(image, sigma).tobytes() for image in images]
     monkeypatch.setattr(gaussian, "SEGMENT", 256)
-    assert blurred(image, sigma).tobytes() == whole
+    assert [blurred(image, sigma).tobytes() for image in images] == whole
 
 
 @pytest.mark.parametrize("sigma", [0.4, 1, 3, 7, 30])
