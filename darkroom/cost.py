@@ -58,7 +58,8 @@ RATES: Work = {
     "encode png": 0.1141,
     "encode webp": 0.0784,
     "encode avif": 0.1253,
-    # For each job that names dominant colours.
+    # For each job that reads metadata, and for each that names dominant colours.
+    "metadata": 0.0030,
     "colours": 0.0034,
 }
 """Kind of work -> seconds of one reference core for one unit. `python -m bench.performance.calibrate_cost` measures

@@ -68,12 +68,15 @@ class PipelineJob(PictureJob):
 
 
 class MetadataJob(JobSpec):
-    """The metadata of the photo as JSON: size, format, EXIF, position, colours."""
+    """What the photo says of itself, as JSON: camera, time, position, texts, colours. docs/metadata.md has the fields.
+
+    Without `colours` no pixel is decoded for it, and a photo that is cut short has metadata, too.
+    """
 
     example: ClassVar[dict[str, Any]] = {"type": "metadata", "colours": 3}
 
     type: Literal["metadata"] = "metadata"
-    colours: int = Field(5, ge=0, le=16, description="how many dominant colours to name")
+    colours: int = Field(0, ge=0, le=16, description="how many dominant colours to name; they need the pixels")
 
 
 def _sides(job: Any) -> str:

@@ -9,7 +9,8 @@ from darkroom.plan.graph import ApplyFilter, Colours, CropByContent, Decode, Fin
 
 def drawn(plan: Plan) -> list[tuple[str, str, str]]:
     """A row for each node: what it does, drawn below the picture that it is made from; its size; its estimated cost."""
-    return list(_rows(plan, 0, "", ""))
+    roots = [position for position, node in enumerate(plan.nodes) if not node.sources]
+    return [row for root in roots for row in _rows(plan, root, "", "")]
 
 
 def _rows(plan: Plan, position: int, first: str, further: str) -> Iterator[tuple[str, str, str]]:

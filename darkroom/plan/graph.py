@@ -142,7 +142,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Plan:
-    """The nodes in the order in which they run. The first one decodes.
+    """The nodes in the order in which they run. The first one decodes, unless no job needs pixels.
 
     `refused` are the jobs that cannot be done, known from the header: their results would have too many pixels.
     """
@@ -152,8 +152,13 @@ class Plan:
     refused: Mapping[str, PhotoError]
 
     @property
+    def decodes(self) -> bool:
+        """Whether the photo is decoded."""
+        return any(isinstance(node.operation, Decode) for node in self.nodes)
+
+    @property
     def scale(self) -> int:
-        """By what each side is divided when the photo is decoded."""
+        """By what each side is divided when the photo is decoded. The plan has to decode it."""
         decode = self.nodes[0].operation
         assert isinstance(decode, Decode)
         return decode.scale

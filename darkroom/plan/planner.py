@@ -7,6 +7,7 @@ What the plan saves, each time without a change of any size:
 - A resize begins with an earlier, larger result of the whole photo, if that is large enough (`REUSE`).
 - Turns and colours are done after the first resize, on the smaller picture.
 - Jobs with the same picture and the same output are encoded once.
+- If no job needs pixels, nothing is decoded: a metadata job without colours reads the file only.
 """
 
 from __future__ import annotations
@@ -91,6 +92,14 @@ class _Planner:
         """A picture and an output -> the first job that asks for them."""
 
     def plan(self, refused: Mapping[str, PhotoError]) -> Plan:
+        if any(recipe.needs_pixels for recipe in self._recipes):
+            self._decode()
+        for recipe in sorted(self._recipes, key=self._rank):
+            self._add_job(recipe)
+        return Plan(self._photo, tuple(self._nodes), refused)
+
+    def _decode(self) -> None:
+        """Add the decoded photo, and the pictures that later ones begin with."""
         photo = self._photo
         scale = decode_scale(photo, self._upright, self._recipes)
         stored = photo.width, photo.height
@@ -103,9 +112,6 @@ class _Planner:
             self._overview_of_crops = self._overview_of(self._in_blocks(self._sources[0], scale))
         if any(self._reads_full_size(recipe) for recipe in self._recipes):
             self._sources = [self._finished(self._sources[0])]
-        for recipe in sorted(self._recipes, key=self._rank):
-            self._add_job(recipe)
-        return Plan(photo, tuple(self._nodes), refused)
 
     def _needs_colours(self) -> bool:
         """Whether the decoded photo is not sRGB yet.
@@ -134,7 +140,10 @@ class _Planner:
 
     def _add_job(self, recipe: Recipe) -> None:
         if isinstance(recipe.job, MetadataJob):
-            self._finish(recipe, self._overview(), {"colours": float(recipe.job.colours > 0)})
+            if recipe.needs_pixels:
+                self._finish(recipe, self._overview(), {"metadata": 1.0, "colours": 1.0})
+            else:
+                self._add(Finish(recipe.id, recipe.job.type), (), self._upright, {"metadata": 1.0})
             return
         first = recipe.first_resize
         picture = self._sources[0].node if first is None else self._first_picture(first)

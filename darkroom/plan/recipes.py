@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from darkroom.errors import TooManyPixels
-from darkroom.jobs.job_types import Job, PictureJob, steps_of
+from darkroom.jobs.job_types import Job, MetadataJob, PictureJob, steps_of
 from darkroom.jobs.output import OUTPUT_FORMATS, Output
 from darkroom.jobs.sizes import Size, Sizes, sizes_of
 from darkroom.jobs.steps import STEPS, Filter, Resize, StepSpec
@@ -69,6 +69,11 @@ class Recipe:
     @property
     def output(self) -> Output | None:
         return self.job.output if isinstance(self.job, PictureJob) else None
+
+    @property
+    def needs_pixels(self) -> bool:
+        """Whether the photo must be decoded for it."""
+        return not isinstance(self.job, MetadataJob) or self.job.colours > 0
 
     def format(self, stored: str) -> str:
         """The format of the result of a photo that is stored in this format. A photo with alpha may become a PNG."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +11,9 @@ from itertools import islice
 from typing import Any
 
 from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import IFDRational
+
+from worker.photo.tiff_tags import ASCII, GPS, IMAGE, PHOTO, Rational, Tag, read_tiff_tags
 
 Tags = dict[int, Any]
 
@@ -55,17 +59,44 @@ class Exif:
 
 def read_exif(image: Image.Image) -> Exif:
     """All tags that can be read. Broken ones are left out and never an error."""
+    block = exif_block(image)
+    if block:
+        return tags_of(block) if len(block) <= _MAX_READ else Exif()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns about every broken tag
         with _ignore_broken_tags():
-            if len(image.info.get("exif") or b"") > _MAX_READ:
-                return Exif()
             # Pillow takes a missing orientation from XMP. Browsers do not, and the pixels may be upright already.
             image.info.pop("xmp", None)
             image.info.pop("XML:com.adobe.xmp", None)
-            raw = image.getexif()
+            raw = image.getexif()  # of a TIFF, and of a PNG that has it as text
             return Exif(_readable(raw, raw), _ifd(raw, ExifTags.IFD.Exif), _ifd(raw, ExifTags.IFD.GPSInfo))
     return Exif()
+
+
+def exif_block(image: Image.Image) -> bytes:
+    """The EXIF that Pillow found in the file: a TIFF structure. Empty if there is none."""
+    data = image.info.get("exif")
+    return data.removeprefix(b"Exif\0\0") if isinstance(data, bytes) else b""
+
+
+def tags_of(block: bytes) -> Exif:
+    """The tags of EXIF, each read by itself, with values as Pillow has them."""
+    found = read_tiff_tags(io.BytesIO(block))
+    ifds: dict[str, Tags] = {IMAGE: {}, PHOTO: {}, GPS: {}}
+    for (directory, number), tag in found.tags.items():
+        if directory in ifds and number not in _STRUCTURE | _MAKER_NOTES:
+            value = _as_pillow(tag)
+            if _length(value) <= _MAX_VALUE:
+                ifds[directory][number] = value
+    return Exif(ifds[IMAGE], ifds[PHOTO], ifds[GPS])
+
+
+def _as_pillow(tag: Tag) -> Any:
+    """The value as Pillow reads it: one number without a tuple around it, texts as Latin-1."""
+    if isinstance(tag.value, bytes):
+        return tag.value.removesuffix(b"\0").decode("latin-1") if tag.kind == ASCII else tag.value
+    values = tuple(IFDRational(*value) if isinstance(value, Rational) else value for value in tag.value)
+    return values[0] if len(values) == 1 else values
 
 
 def exif_bytes(exif: Exif, width: int, height: int) -> bytes:

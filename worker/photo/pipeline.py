@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from PIL import Image
 
+from darkroom.errors import PhotoError
 from darkroom.jobs.job_types import Job, MetadataJob, PictureJob
 from darkroom.jobs.sizes import Size
 from darkroom.photo_warnings import PhotoWarning
@@ -80,17 +81,26 @@ def produce(
 
     Jobs end in the order of the plan. A job fails alone: with PhotoError when the photo cannot become what the job asks
     for, because the result would have more than `max_pixels` (width x height) or its format cannot hold it. If the
-    photo cannot be decoded, all jobs end with the same error.
+    photo cannot be decoded, all jobs end with the same error, except metadata jobs: they read the file, not its pixels.
     """
     started = time.perf_counter()
+    header: PhotoFacts | None = None
     try:
         file = PhotoFile(original, max_pixels)
+        header = file.facts()
         plan = make_plan(file.stored, jobs, max_pixels)
+        if not plan.decodes:
+            yield from PlanRun(plan, header, None, jobs, files, {}).ends()
+            return
         photo, image = file.decode(plan.scale, tolerate_cut=any(map(_tolerates_cut, jobs.values())))
         if photo.stored != plan.photo:  # for some formats the header does not say everything
             plan = make_plan(photo.stored, jobs, max_pixels)
     except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind
-        yield from (JobEnd(job_id, error) for job_id in jobs)
+        described = _without_pixels(jobs) if header and isinstance(error, PhotoError) else {}
+        yield from (JobEnd(job_id, error) for job_id in jobs if job_id not in described)
+        if header and described:
+            plan = make_plan(header.stored, described, max_pixels)
+            yield from PlanRun(plan, header, None, jobs, files, {}).ends()
         return
     seconds = {"decode": time.perf_counter() - started}
     refused = [job_id for job_id, job in jobs.items() if photo.cut and not _tolerates_cut(job)]
@@ -98,6 +108,13 @@ def produce(
     run = PlanRun(plan, photo, image, jobs, files, seconds, refused)
     del image  # the run frees it
     yield from run.ends()
+
+
+def _without_pixels(jobs: Mapping[str, Job]) -> dict[str, Job]:
+    """The metadata jobs, as they are planned if no pixels can be had: without colours."""
+    return {
+        job_id: job.model_copy(update={"colours": 0}) for job_id, job in jobs.items() if isinstance(job, MetadataJob)
+    }
 
 
 def _tolerates_cut(job: Job) -> bool:
@@ -111,7 +128,7 @@ class PlanRun:
         self,
         plan: Plan,
         photo: PhotoFacts,
-        decoded: Image.Image,
+        decoded: Image.Image | None,
         jobs: Mapping[str, Job],
         files: Mapping[str, BinaryIO],
         seconds: Mapping[str, float],
@@ -121,7 +138,7 @@ class PlanRun:
         self._photo = photo
         self._jobs = jobs
         self._files = files
-        self._pictures = {0: decoded}
+        self._pictures = {} if decoded is None else {0: decoded}
         """Position in the plan -> the picture."""
         self._impossible = {
             position
@@ -168,7 +185,7 @@ class PlanRun:
             self._pictures[position] = OPERATIONS[type(operation)](operation, node, self._photo, *sources)
             self._seconds[operation.label] += time.perf_counter() - started
             return None
-        written = self._finished(operation, sources[0])
+        written = self._finished(operation, sources[0] if sources else None)
         width, height = written.size or (None, None)
         self._seconds[operation.label] += time.perf_counter() - started
         seconds, self._seconds = dict(self._seconds), defaultdict(float)
@@ -177,7 +194,7 @@ class PlanRun:
             PipelineResult(written.format, width, height, seconds, (*self._photo.warnings, *written.warnings)),
         )
 
-    def _finished(self, finish: Finish, image: Image.Image) -> Written:
+    def _finished(self, finish: Finish, image: Image.Image | None) -> Written:
         """Write a result."""
         job, file = self._jobs[finish.job], self._files[finish.job]
         write = JOB_FUNCTIONS[job.type]
@@ -211,8 +228,9 @@ def _encoded(photo: PhotoFacts, job: PictureJob, image: Image.Image, file: Binar
     return Written(encoded.format, (encoded.width, encoded.height))
 
 
-def _described(photo: PhotoFacts, job: MetadataJob, overview: Image.Image, file: BinaryIO) -> Written:
-    return _json(metadata(photo, job, overview), file)
+def _described(photo: PhotoFacts, job: MetadataJob, overview: Image.Image | None, file: BinaryIO) -> Written:
+    document, warnings = metadata(photo, job, overview)
+    return _json(document, file)._replace(warnings=warnings)
 
 
 def _json(value: dict[str, Any], file: BinaryIO) -> Written:
@@ -221,14 +239,15 @@ def _json(value: dict[str, Any], file: BinaryIO) -> Written:
     return Written("json")
 
 
-JOB_FUNCTIONS: Mapping[str, Callable[[PhotoFacts, Any, Image.Image, BinaryIO], Written]] = {
+JOB_FUNCTIONS: Mapping[str, Callable[[PhotoFacts, Any, Any, BinaryIO], Written]] = {
     "resize": _encoded,
     "filter": _encoded,
     "pipeline": _encoded,
     "metadata": _described,
 }
 """Every job type -> function(photo, job, image, file) that writes the result. `image` is the picture that the job's
-steps have made; for `metadata` it is a small copy of the photo. A job type without steps gets the whole photo."""
+steps have made; for `metadata` it is a small copy of the photo, or None if no pixels are needed
+or can be had. A job type without steps gets the whole photo."""
 
 
 def _resized(operation: Resample, node: Node, _photo: PhotoFacts, image: Image.Image) -> Image.Image:

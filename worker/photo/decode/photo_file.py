@@ -104,6 +104,20 @@ class PhotoFile:
             self._icc = image.info.get("icc_profile")
             self._colours = colours_of(self._icc, image.info.get("nclx_profile"))
             self.stored = self._stored(self._exif)
+            counted = isinstance(image, JpegImageFile) or self._source.format in ("avif", "heic")
+            self._frames = int(getattr(image, "n_frames", 1)) if counted else None
+
+    def facts(self) -> PhotoFacts:
+        """What the header says of the photo, before it is decoded. `stored` and `exif` of a PNG and a TIFF may lack the
+        EXIF; `mode` and `has_alpha` may be other ones after `decode`."""
+        image = self._opened.image
+        return self._facts(
+            exif=self._exif or Exif(),
+            mode=self._mode,
+            has_alpha=image.has_transparency_data,
+            container_orientation=self._tiff_orientation or image.info.get("original_orientation"),
+            warnings=self._opened.warnings,
+        )
 
     def decode(self, scale: int, *, tolerate_cut: bool = False) -> tuple[PhotoFacts, Image.Image]:
         """Read the pixels of the first frame, each side divided by `scale`: 1, or for a JPEG also 2, 4 or 8.
@@ -124,7 +138,6 @@ class PhotoFile:
             self._mode = file.mode
             self.stored = self._stored(exif)
             mode, has_alpha = image.mode, image.has_transparency_data
-            frames = int(getattr(file, "n_frames", 1)) if isinstance(file, JpegImageFile) else None
             orientation = self._tiff_orientation or file.info.get("original_orientation")
             levels, missing, warnings, cut = loaded.levels, loaded.missing, loaded.warnings, loaded.cut
             del file, loaded, self._opened
@@ -133,7 +146,29 @@ class PhotoFile:
             if missing:
                 pixels, colours = hidden(to_srgb(pixels, colours), missing), None
         pixels.info = {}
-        facts = PhotoFacts(
+        facts = self._facts(
+            exif=exif,
+            mode=mode,
+            has_alpha=has_alpha,
+            container_orientation=orientation,
+            warnings=warnings,
+            colours=colours,
+            cut=cut,
+        )
+        return facts, pixels
+
+    def _facts(
+        self,
+        *,
+        exif: Exif,
+        mode: str,
+        has_alpha: bool,
+        container_orientation: object,
+        warnings: tuple[PhotoWarning, ...],
+        colours: ImageCms.ImageCmsProfile | None = None,
+        cut: PhotoError | None = None,
+    ) -> PhotoFacts:
+        return PhotoFacts(
             original=self._original,
             max_pixels=self._max_pixels,
             bytes=self._stream.size,
@@ -141,15 +176,14 @@ class PhotoFile:
             stored=self.stored,
             mode=mode,
             has_alpha=has_alpha,
-            orientation=_stored_orientation(orientation, exif),
+            orientation=_stored_orientation(container_orientation, exif),
             icc=profile_name(profile_of(self._icc)),
-            frames=frames,
+            frames=self._frames,
             exif=exif,
             colours=colours,
             warnings=warnings,
             cut=cut,
         )
-        return facts, pixels
 
     def _stored(self, exif: Exif | None) -> StoredPhoto:
         return StoredPhoto(

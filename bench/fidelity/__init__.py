@@ -1,0 +1,1 @@
+"""How true results are: pixels against float arithmetic, metadata against ExifTool."""

@@ -1,0 +1,167 @@
+"""Reads EXIF with its maker notes, XMP and IPTC with Exiv2, the library that darktable, digiKam and GIMP use.
+
+The package `exiv2` is an extra of ours (`metadata`). Without it the standard tags of EXIF are read, and nothing else.
+Exiv2 reads blocks from memory, never a file, and is loaded before children are forked: they open nothing.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from worker.photo.metadata.texts import clean, decode
+from worker.photo.tiff_tags import ASCII, GPS, IMAGE, INTEROP, PHOTO, THUMBNAIL, UNDEFINED, Rational, Tag
+
+try:
+    import exiv2  # type: ignore[import-untyped]
+except ImportError:  # the extra is not installed
+    exiv2 = None
+
+INSTALLED = exiv2 is not None
+
+MAX_VALUES = 10_000
+"""Tags that are read from one block."""
+
+_STANDARD = frozenset({IMAGE, PHOTO, GPS, INTEROP, THUMBNAIL})
+
+_MAX_MAKER_VALUE = 1000
+"""Characters of a value of maker notes that is kept."""
+
+_INTERPRETED = {
+    "lens": "lensName",
+    "serial_number": "serialNumber",
+    "metering": "meteringMode",
+    "white_balance": "whiteBalance",
+    "iso": "isoSpeed",
+}
+"""What Exiv2 looks for in the maker notes of every maker -> its function (exiv2/easyaccess.hpp)."""
+
+Xmp = Mapping[str, Any]
+"""Exiv2's name without `Xmp.`, such as `dc.title` -> a text, a list of texts, or {language: text}. The fields of a
+structure have paths, such as `iptcExt.LocationCreated[1]/Iptc4xmpExt:City`."""
+
+
+@dataclass
+class LibraryExif:
+    """EXIF as Exiv2 reads it."""
+
+    tags: dict[tuple[str, int], Tag] = field(default_factory=dict)
+    """The standard directories. A value that Exiv2 could not read is missing."""
+    maker_notes: dict[str, str] = field(default_factory=dict)
+    """`Canon.OwnerName` -> the value as text."""
+    interpreted: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """A key of _INTERPRETED -> (Exiv2's name of the tag, its meaning as text)."""
+
+
+def read_exif_block(block: bytes) -> LibraryExif:
+    """Read EXIF, or a whole TIFF. Raises nothing for damaged bytes."""
+    found = LibraryExif()
+    if exiv2 is None or len(block) < 8:
+        return found
+    try:
+        image = exiv2.ImageFactory.open(block)
+        image.readMetadata()
+        data = image.exifData()
+        for datum in islice(data, MAX_VALUES):
+            group, number = datum.groupName(), datum.tag()
+            if group in _STANDARD:
+                value = _value(datum.value())
+                if value is not None:
+                    found.tags.setdefault((group, number), Tag(int(datum.typeId()), value))
+            elif datum.size() <= _MAX_MAKER_VALUE:
+                found.maker_notes.setdefault(datum.key().removeprefix("Exif."), _text_of(datum))
+        for name, function in _INTERPRETED.items():
+            datum = getattr(exiv2, function)(data)
+            if datum is not None:
+                found.interpreted[name] = datum.key().removeprefix("Exif."), clean(datum.print(data))
+    except (exiv2.Exiv2Error, UnicodeDecodeError, ValueError, OverflowError):
+        pass
+    return found
+
+
+def read_xmp(packet: bytes) -> dict[str, Any] | None:
+    """The properties of an XMP packet. None if it cannot be read, or if Exiv2 is not installed."""
+    if exiv2 is None:
+        return None
+    packet = _as_utf8(packet)
+    try:
+        image = exiv2.ImageFactory.open(_tiff_with(0x02BC, packet))
+        image.readMetadata()
+        found = dict(_properties(image))
+    except (exiv2.Exiv2Error, UnicodeDecodeError, ValueError, OverflowError):
+        return None
+    return found if found or b"rdf:Description" not in packet else None
+
+
+def read_iptc(block: bytes) -> dict[tuple[int, int], list[bytes]]:
+    """The data sets of an IPTC-IIM block: (record, number) -> values."""
+    found: dict[tuple[int, int], list[bytes]] = {}
+    if exiv2 is None or not block:
+        return found
+    try:
+        image = exiv2.ImageFactory.open(_tiff_with(0x83BB, block))
+        image.readMetadata()
+        for datum in islice(image.iptcData(), MAX_VALUES):
+            value = datum.value()
+            data = bytes(value.data()) if hasattr(value, "data") else value.toString().encode()
+            found.setdefault((datum.record(), datum.tag()), []).append(data)
+    except (exiv2.Exiv2Error, UnicodeDecodeError, ValueError, OverflowError):
+        pass
+    return found
+
+
+def _value(value: Any) -> bytes | tuple[int | float | Rational, ...] | None:
+    """None if Exiv2 could not read the value: it then has no parts."""
+    if hasattr(value, "data"):
+        return bytes(value.data())
+    parts = tuple(Rational(*part) if isinstance(part, tuple) else part for part in value)
+    return parts or None
+
+
+def _text_of(datum: Any) -> str:
+    value = datum.value()
+    if datum.typeId() == exiv2.TypeId.asciiString:
+        return clean(decode(bytes(value.data()).partition(b"\0")[0]))
+    return clean(value.toString())
+
+
+def _properties(image: Any) -> Iterator[tuple[str, Any]]:
+    for datum in islice(image.xmpData(), MAX_VALUES):
+        name = datum.key().removeprefix("Xmp.")
+        kind = datum.typeName()
+        if kind in ("XmpBag", "XmpSeq", "XmpAlt"):
+            yield name, [clean(datum.toString(number)) for number in range(min(datum.count(), 200))]
+        elif kind == "LangAlt":
+            yield name, {language: clean(text) for language, text in dict(datum.value()).items()}
+        else:
+            yield name, clean(datum.toString())
+
+
+def _as_utf8(packet: bytes) -> bytes:
+    """The packet in UTF-8, which is what Exiv2 reads."""
+    for mark, codec in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
+        if packet.startswith(mark):
+            return packet[2:].decode(codec, "ignore").encode()
+    if packet[1:2] == b"\0":
+        return packet.decode("utf-16-le", "ignore").encode()
+    if packet[:1] == b"\0" and packet[1:2] == b"<":
+        return packet.decode("utf-16-be", "ignore").encode()
+    return packet
+
+
+def _tiff_with(number: int, data: bytes) -> bytes:
+    """A TIFF with one tag: Exiv2 reads blocks from inside a file only. A TIFF has no limit of 64 KB, as a JPEG has."""
+    return (
+        b"II*\0" + struct.pack("<IHHHIII", 8, 1, number, UNDEFINED if number != 0x02BC else 1, len(data), 26, 0) + data
+    )
+
+
+if exiv2 is not None:
+    exiv2.LogMsg.setLevel(exiv2.LogMsg.Level.mute)
+    # Exiv2 makes its tables at their first use. Children are forked after this, and share them.
+    read_exif_block(b"II*\0" + struct.pack("<IHHHI4sI", 8, 1, 0x010F, ASCII, 2, b"x\0", 0))
+    read_xmp(b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>')
+    read_iptc(b"\x1c\x02\x05\0\x01x")

@@ -1,0 +1,134 @@
+"""Segments of a JPEG before its pixels (ITU-T T.81, annex B), and what programs store in them."""
+
+from __future__ import annotations
+
+import struct
+from typing import BinaryIO
+
+from worker.photo.metadata.embedded import MAX_BLOCK, Embedded, read_at
+from worker.photo.metadata.texts import free_text
+
+_EXIF, _XMP, _MORE_XMP = b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
+_ICC, _ISO_GAIN_MAP, _PHOTOSHOP = b"ICC_PROFILE\0", b"urn:iso:std:iso:ts:21496:-1\0", b"Photoshop 3.0\0"
+_JFIF, _JUMBF = b"JFIF\0", b"JP"
+
+_NO_SEGMENT = {0x01, *range(0xD0, 0xD9)}
+"""Markers without a length: TEM, RST and SOI."""
+
+_MAX_SEGMENTS = 5_000
+
+_COMPRESSIONS = {
+    **{0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive", 0xC3: "lossless"},
+    **{0xC9: "extended, arithmetic", 0xCA: "progressive, arithmetic", 0xCB: "lossless, arithmetic"},
+}
+_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""SOF markers."""
+
+
+def read_jpeg(stream: BinaryIO, embedded: Embedded) -> None:
+    profile: dict[int, bytes] = {}
+    more_xmp: dict[bytes, dict[int, bytes]] = {}
+    jumbf: dict[int, list[tuple[int, bytes]]] = {}
+    for marker, data in _segments(stream, embedded):
+        if marker in _FRAMES:
+            _frame(marker, data, embedded)
+        elif marker == 0xE0 and data.startswith(_JFIF):
+            _jfif(data, embedded)
+        elif marker == 0xE1 and data.startswith(_EXIF):
+            # EXIF of more than 64 KB goes on in the next segment, without a header of its own (as ExifTool writes it).
+            block = data[6:]
+            is_start = block[:2] in (b"II", b"MM")
+            if (is_start and not embedded.exif) or (embedded.exif and not is_start):
+                embedded.exif += block
+        elif marker == 0xE1 and data.startswith(_XMP):
+            embedded.xmp.insert(0, data[len(_XMP) :])
+        elif marker == 0xE1 and data.startswith(_MORE_XMP):
+            guid, _total, place = struct.unpack_from(">32sII", data, len(_MORE_XMP))
+            more_xmp.setdefault(guid, {})[place] = data[len(_MORE_XMP) + 40 :]
+        elif marker == 0xE2 and data.startswith(_ICC) and len(data) > 14:
+            profile.setdefault(data[12], data[14:])
+        elif marker == 0xE2 and data.startswith(_ISO_GAIN_MAP):
+            embedded.gain_map = embedded.gain_map or "iso"
+        elif marker == 0xEB and data.startswith(_JUMBF) and len(data) > 16:
+            number, order = struct.unpack_from(">HI", data, 2)
+            jumbf.setdefault(number, []).append((order, data[8:]))
+        elif marker == 0xED and data.startswith(_PHOTOSHOP):
+            embedded.photoshop += data[len(_PHOTOSHOP) :]
+        elif marker == 0xFE:
+            embedded.comment("JPEG COM", free_text(data))
+    embedded.icc = b"".join(profile[number] for number in sorted(profile))[:MAX_BLOCK]
+    for parts in more_xmp.values():
+        embedded.xmp.append(b"".join(parts[place] for place in sorted(parts))[:MAX_BLOCK])
+    for boxes in jumbf.values():
+        _jumbf(boxes, embedded)
+
+
+def _segments(stream: BinaryIO, embedded: Embedded) -> list[tuple[int, bytes]]:
+    """The segments up to the start of the scan."""
+    found: list[tuple[int, bytes]] = []
+    at = 2
+    for _ in range(_MAX_SEGMENTS):
+        head = read_at(stream, at, 4)
+        while head[:2] == b"\xff\xff":  # fill bytes
+            at += 1
+            head = read_at(stream, at, 4)
+        if len(head) < 4 or head[0] != 0xFF:
+            embedded.fault("JPEG", "segments", "cut_short" if len(head) < 4 else "damaged")
+            return found
+        marker = head[1]
+        if marker in _NO_SEGMENT:
+            at += 2
+            continue
+        if marker in (0xDA, 0xD9):  # start of scan, end of image
+            return found
+        size = int.from_bytes(head[2:], "big")
+        data = read_at(stream, at + 4, size - 2)
+        if size < 2 or len(data) < size - 2:
+            embedded.fault("JPEG", f"segment {marker:02X}", "cut_short")
+        found.append((marker, data))
+        at += 2 + max(size, 2)
+    return found
+
+
+def _frame(marker: int, data: bytes, embedded: Embedded) -> None:
+    if embedded.bit_depth is not None or len(data) < 6:
+        return
+    embedded.bit_depth = data[0]
+    embedded.compression = _COMPRESSIONS.get(marker, "other")
+    embedded.progressive = marker in (0xC2, 0xC6, 0xCA, 0xCE)
+    samplings = [(data[at + 1] >> 4, data[at + 1] & 15) for at in range(6, min(len(data) - 2, 6 + 3 * data[5]), 3)]
+    if len(samplings) == 3:
+        embedded.chroma_subsampling = _subsampling(samplings)
+
+
+def _subsampling(samplings: list[tuple[int, int]]) -> str | None:
+    """J:a:b of the sampling factors of Y, Cb and Cr. None if Cb and Cr differ or have other factors."""
+    (across, down), blue, red = samplings
+    if blue != red or not all(blue) or across % blue[0] or down % blue[1]:
+        return None
+    names = {
+        **{(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0"},
+        **{(4, 1): "4:1:1", (4, 2): "4:1:0", (1, 4): "4:4:1"},
+    }
+    return names.get((across // blue[0], down // blue[1]))
+
+
+def _jfif(data: bytes, embedded: Embedded) -> None:
+    if len(data) < 12:
+        embedded.fault("JFIF", "APP0", "cut_short")
+        return
+    unit, across, down = struct.unpack_from(">BHH", data, 7)
+    factor = {1: 1.0, 2: 2.54}.get(unit)
+    if factor and across and down:
+        embedded.density = across * factor, down * factor
+
+
+def _jumbf(boxes: list[tuple[int, bytes]], embedded: Embedded) -> None:
+    """A superbox whose parts stand in several segments, each with the box's header again (ISO/IEC 19566-5, annex D)."""
+    boxes.sort(key=lambda part: part[0])
+    first = boxes[0][1]
+    header = 16 if first[:4] == b"\0\0\0\1" else 8
+    data = first + b"".join(part[header:] for _order, part in boxes[1:])
+    if b"c2pa" in first[:64] or b"c2pa" in data[:200]:
+        embedded.c2pa = data[:MAX_BLOCK]
+        embedded.c2pa_bytes = len(data)
