@@ -87,8 +87,9 @@ bench-slow-callers: $(READY) ## a good client's waits while others read or send 
 system-calls: $(READY) ## what the seccomp filter refuses to children; needs strace (ARGS='--without-filter --photos FOLDER')
 	@$(BIN)/python -m bench.system_calls $(ARGS)
 
-docs: $(READY) ## write .env.example and the table in docs/operations.md from the settings
+docs: $(READY) ## write .env.example and the tables in docs/operations.md and docs/metadata.md from the code
 	@$(BIN)/python -m darkroom.cli.settings_docs
+	@$(BIN)/python -m darkroom.cli.metadata_docs
 
 audit: $(READY) ## known vulnerabilities in the locked packages, and the versions of everything (needs the internet)
 	@$(BIN)/python -m darkroom.cli.audit $(ARGS)

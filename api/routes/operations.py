@@ -14,6 +14,7 @@ from api.context import context, json_response
 from api.openapi import responses
 from darkroom.jobs.job_types import JOB_TYPES
 from darkroom.jobs.steps import FILTERS, STEP_TYPES
+from darkroom.photo_metadata.document import json_schema as metadata_schema
 from darkroom.photo_warnings import WARNING_CODES
 from darkroom.presets import Preset
 
@@ -32,6 +33,7 @@ class OperationsView(BaseModel):
 
     jobs: dict[str, Schema] = Field(description="job type -> schema")
     steps: dict[str, Schema] = Field(description="steps of a pipeline")
+    metadata: Schema = Field(description="the result of a metadata job; docs/metadata.md explains its fields")
     filters: dict[str, Schema] = Field(description="each filter as a step; as a job it takes `output` too")
     presets: dict[str, Preset]
     default_preset: str
@@ -50,6 +52,7 @@ def list_operations() -> Response:
         OperationsView(
             jobs=_schemas({name: job_type.spec for name, job_type in JOB_TYPES.items()}),
             steps=_schemas(STEP_TYPES),
+            metadata=metadata_schema(),
             filters=_schemas(FILTERS),
             presets=dict(ctx.presets),
             default_preset=ctx.settings.default_preset,

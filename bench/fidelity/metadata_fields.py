@@ -111,8 +111,14 @@ FIELDS = (
     Field("camera.owner", ("EXIF:OwnerName", "MakerNotes:OwnerName", "XMP:OwnerName"), _text),
     Field("camera.software", ("EXIF:Software", "XMP:CreatorTool", "PNG:Software"), _text),
     Field("lens.make", ("EXIF:LensMake", "XMP:LensMake"), _text),
-    Field("lens.model", ("EXIF:LensModel", "print:Composite:LensID", "MakerNotes:LensType", "XMP:LensModel", "XMP:Lens"), _text),
-    Field("lens.serial_number", ("EXIF:LensSerialNumber", "MakerNotes:LensSerialNumber", "XMP:LensSerialNumber"), _text),
+    Field(
+        "lens.model",
+        ("EXIF:LensModel", "print:Composite:LensID", "MakerNotes:LensType", "XMP:LensModel", "XMP:Lens"),
+        _text,
+    ),
+    Field(
+        "lens.serial_number", ("EXIF:LensSerialNumber", "MakerNotes:LensSerialNumber", "XMP:LensSerialNumber"), _text
+    ),
     Field("exposure.time", ("EXIF:ExposureTime", "XMP:ExposureTime", "EXIF:ShutterSpeedValue"), _positive, 0.001),
     Field("exposure.f_number", ("EXIF:FNumber", "XMP:FNumber", "EXIF:ApertureValue"), _positive, 0.02),
     Field("exposure.iso", ("EXIF:ISO", "XMP:ISO", "Composite:ISO", "MakerNotes:ISO"), _positive),
@@ -126,10 +132,31 @@ FIELDS = (
     Field("exposure.scene.value", ("EXIF:SceneCaptureType", "XMP:SceneCaptureType"), _number),
     Field("exposure.flash.value", ("EXIF:Flash",), _number),
     Field("exposure.focal_length", ("EXIF:FocalLength", "XMP:FocalLength"), _positive, 0.001),
-    Field("exposure.focal_length_35mm", ("EXIF:FocalLengthIn35mmFormat", "XMP:FocalLengthIn35mmFormat", "Composite:FocalLength35efl"), _positive, 0.02),
+    Field(
+        "exposure.focal_length_35mm",
+        ("EXIF:FocalLengthIn35mmFormat", "XMP:FocalLengthIn35mmFormat", "Composite:FocalLength35efl"),
+        _positive,
+        0.02,
+    ),
     Field("exposure.subject_distance", ("EXIF:SubjectDistance",), _positive, 0.001),
     Field("exposure.digital_zoom", ("EXIF:DigitalZoomRatio",), _positive, 0.001),
-    Field("captured.at", ("Composite:SubSecDateTimeOriginal", "EXIF:DateTimeOriginal", "XMP:DateTimeOriginal", "XMP:DateCreated", "Composite:DateTimeCreated", "Composite:SubSecCreateDate", "EXIF:CreateDate", "XMP:CreateDate", "Composite:GPSDateTime", "Composite:SubSecModifyDate", "EXIF:ModifyDate"), _moment),
+    Field(
+        "captured.at",
+        (
+            "Composite:SubSecDateTimeOriginal",
+            "EXIF:DateTimeOriginal",
+            "XMP:DateTimeOriginal",
+            "XMP:DateCreated",
+            "Composite:DateTimeCreated",
+            "Composite:SubSecCreateDate",
+            "EXIF:CreateDate",
+            "XMP:CreateDate",
+            "Composite:GPSDateTime",
+            "Composite:SubSecModifyDate",
+            "EXIF:ModifyDate",
+        ),
+        _moment,
+    ),
     Field("gps.latitude", ("Composite:GPSLatitude", "XMP:GPSLatitude"), _number, 1e-6),
     Field("gps.longitude", ("Composite:GPSLongitude", "XMP:GPSLongitude"), _number, 1e-6),
     Field("gps.altitude", ("Composite:GPSAltitude",), _number, 1e-4),
@@ -141,9 +168,17 @@ FIELDS = (
     Field("gps.processing", ("EXIF:GPSProcessingMethod",), _text),
     Field("description.title", ("XMP:Title", "IPTC:ObjectName", "EXIF:XPTitle", "PNG:Title"), _text),
     Field("description.headline", ("XMP:Headline", "IPTC:Headline"), _text),
-    Field("description.caption", ("EXIF:ImageDescription", "XMP:Description", "IPTC:Caption-Abstract", "PNG:Description"), _text),
+    Field(
+        "description.caption",
+        ("EXIF:ImageDescription", "XMP:Description", "IPTC:Caption-Abstract", "PNG:Description"),
+        _text,
+    ),
     Field("description.keywords", ("XMP:Subject", "IPTC:Keywords"), _texts),
-    Field("description.bylines", ("EXIF:Artist", "XMP:Creator", "IPTC:By-line"), lambda value: _artists(value) if isinstance(value, str) else _texts(value)),
+    Field(
+        "description.bylines",
+        ("EXIF:Artist", "XMP:Creator", "IPTC:By-line"),
+        lambda value: _artists(value) if isinstance(value, str) else _texts(value),
+    ),
     Field("description.copyright", ("EXIF:Copyright", "XMP:Rights", "IPTC:CopyrightNotice", "PNG:Copyright"), _text),
     Field("description.credit", ("XMP:Credit", "IPTC:Credit"), _text),
     Field("description.source", ("XMP:Source", "IPTC:Source", "PNG:Source"), _text),
@@ -156,7 +191,7 @@ FIELDS = (
     Field("description.usage_terms", ("XMP:UsageTerms",), _text),
     Field("description.rights_url", ("XMP:WebStatement",), _text),
     Field("description.user_comment", ("EXIF:UserComment",), _text),
-)  # fmt: skip
+)
 
 
 @dataclass
@@ -308,7 +343,7 @@ def _placeholder(path: str, mine: Any, other: Any, _ours: dict[str, Any], _their
 
 
 def _unknown_maker_notes(path: str, mine: Any, other: Any, _ours: dict[str, Any], theirs: Tags) -> bool:
-    in_maker_notes = any(key.startswith("MakerNotes:") and value == other for key, value in theirs.items())
+    in_maker_notes = any("MakerNotes:" in key and value == other for key, value in theirs.items())
     return mine is None and path in ("lens.model", "camera.serial_number", "lens.serial_number") and in_maker_notes
 
 
@@ -356,7 +391,10 @@ def report(found: Comparison, examples: int | None) -> Iterator[str]:
         reasons = found.explained.get(entry.path, Counter())
         different = found.different.get(entry.path, [])
         explained = " ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items()))
-        yield f"{entry.path:36} same {found.same[entry.path]:5}  with a reason {sum(reasons.values()):4} {explained}  different {len(different)}"
+        counted = (
+            f"same {found.same[entry.path]:5}  with a reason {sum(reasons.values()):4}  different {len(different):4}"
+        )
+        yield f"{entry.path:36} {counted}  {explained}".rstrip()
         yield from (f"    {name}: ours {mine!r}, ExifTool {other!r}" for name, mine, other in different[:examples])
 
 

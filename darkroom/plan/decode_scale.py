@@ -42,6 +42,8 @@ def decode_scale(photo: StoredPhoto, upright: Size, recipes: Iterable[Recipe]) -
 
 def _is_enough(scale: int, upright: Size, recipe: Recipe) -> bool:
     """Whether a job can do with the photo decoded at this scale."""
+    if not recipe.needs_pixels:
+        return True
     decoded = upright[0] / scale, upright[1] / scale
     if not isinstance(recipe.job, PictureJob):
         return isinstance(recipe.job, MetadataJob) and scale <= overview_scale(upright)

@@ -94,7 +94,7 @@ def tags_of(block: bytes) -> Exif:
 def _as_pillow(tag: Tag) -> Any:
     """The value as Pillow reads it: one number without a tuple around it, texts as Latin-1."""
     if isinstance(tag.value, bytes):
-        return tag.value.removesuffix(b"\0").decode("latin-1") if tag.kind == ASCII else tag.value
+        return tag.value.rstrip(b"\0").decode("latin-1") if tag.kind == ASCII else tag.value
     values = tuple(IFDRational(*value) if isinstance(value, Rational) else value for value in tag.value)
     return values[0] if len(values) == 1 else values
 

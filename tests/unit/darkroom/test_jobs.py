@@ -32,7 +32,7 @@ def test_defaults_are_filled_in() -> None:
     assert (resize.fit, resize.kernel, resize.position) == ("cover", "lanczos3", "centre")
     assert resize.output.format is None
     assert sepia.amount == 1
-    assert metadata.colours == 5
+    assert metadata.colours == 0
 
 
 def test_a_job_that_is_not_a_pipeline_is_its_own_only_step() -> None:

@@ -73,8 +73,8 @@ class TestTheScaleOfAJpeg:
             ([pipeline(width(100), SEPIA)], 8),
             ([pipeline(width(100), width(3000))], 8),  # the second one enlarges what the first one leaves
             ([width(4000)], 1),
-            ([{"type": "metadata"}], 8),
-            ([{"type": "metadata"}, width(1600)], 2),
+            ([{"type": "metadata", "colours": 5}], 8),
+            ([{"type": "metadata", "colours": 5}, width(1600)], 2),
             ([width(100, height=100, position="attention")], 8),
         ],
     )
@@ -99,7 +99,7 @@ class TestTheScaleOfAJpeg:
 
     def test_a_small_photo_is_decoded_in_full_where_the_overview_needs_it(self) -> None:
         small = StoredPhoto("jpeg", 200, 100)
-        assert planned(small, {"type": "metadata"}).scale == 1
+        assert planned(small, {"type": "metadata", "colours": 5}).scale == 1
         assert planned(small, width(10, height=10, position="attention")).scale == 1
         assert planned(small, width(10, height=10)).scale == 4
 
@@ -183,11 +183,11 @@ class TestWhatIsShared:
         assert "0 > resize 900x900" in drawn(plan)
 
     def test_the_overview_of_dominant_colours_comes_from_the_smallest_result(self) -> None:
-        plan = planned(PNG, width(800), {"type": "metadata"})
+        plan = planned(PNG, width(800), {"type": "metadata", "colours": 5})
         assert drawn(plan)[3:] == ["1 > overview 128x96", "3 > metadata 128x96"]
 
     def test_the_overview_of_a_crop_comes_from_the_decoded_photo_and_is_shared(self) -> None:
-        plan = planned(PNG, width(800), width(90, height=90, position="entropy"), {"type": "metadata"})
+        plan = planned(PNG, width(800), width(90, height=90, position="entropy"), {"type": "metadata", "colours": 5})
         assert drawn(plan) == [
             " > decode 4000x3000",
             "0 > overview 128x96",
@@ -274,7 +274,13 @@ class TestOrientationAndColours:
 
 class TestJobs:
     def test_every_job_ends_once(self) -> None:
-        specs = [width(800), width(800), SEPIA, {"type": "metadata"}, width(50, height=50, position="attention")]
+        specs = [
+            width(800),
+            width(800),
+            SEPIA,
+            {"type": "metadata", "colours": 5},
+            width(50, height=50, position="attention"),
+        ]
         ends = [node.operation.job for node in planned(JPEG, *specs).nodes if isinstance(node.operation, Finish)]
         assert sorted(ends) == ["0", "1", "2", "3", "4"]
 
@@ -283,7 +289,11 @@ class TestJobs:
         kept = {"without_enlargement": True}
         other = {"output": {"quality": 50}}
         plan = planned(
-            small, width(800, **kept), width(1600, **kept), width(800, **kept, **other), {"type": "metadata"}
+            small,
+            width(800, **kept),
+            width(1600, **kept),
+            width(800, **kept, **other),
+            {"type": "metadata", "colours": 5},
         )
         ends = [node.operation for node in plan.nodes if isinstance(node.operation, Finish)]
         assert {end.job: end.same_as for end in ends} == {"0": None, "1": "0", "2": None, "3": None}
@@ -297,7 +307,7 @@ class TestJobs:
         assert drawn(plan) == [" > decode 4000x3000", "0 > resize 800x600", "1 > encode 800x600"]
 
     def test_jobs_of_full_size_come_last(self) -> None:
-        plan = planned(PNG, SEPIA, {"type": "metadata"}, width(100), width(50, height=50))
+        plan = planned(PNG, SEPIA, {"type": "metadata", "colours": 5}, width(100), width(50, height=50))
         ends = [node.operation.job for node in plan.nodes if isinstance(node.operation, Finish)]
         assert ends == ["2", "3", "1", "0"]
 

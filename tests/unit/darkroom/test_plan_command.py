@@ -20,7 +20,7 @@ JOBS = [
     {"type": "resize", "width": 100, "height": 100, "position": "attention"},
     {"type": "resize", "width": 100, "height": 100, "fit": "contain", "background": "#ff0000"},
     {"type": "pipeline", "steps": [{"type": "resize", "width": 1600}, {"type": "filter", "filter": "sepia"}]},
-    {"type": "metadata"},
+    {"type": "metadata", "colours": 5},
 ]
 
 

@@ -122,10 +122,12 @@ def _value(value: Any) -> bytes | tuple[int | float | Rational, ...] | None:
 
 
 def _text_of(datum: Any) -> str:
-    value = datum.value()
     if datum.typeId() == exiv2.TypeId.asciiString:
-        return clean(decode(bytes(value.data()).partition(b"\0")[0]))
-    return clean(value.toString())
+        return clean(decode(bytes(datum.value().data()).partition(b"\0")[0]))
+    try:
+        return clean(datum.toString())
+    except UnicodeDecodeError:
+        return ""
 
 
 def _properties(image: Any) -> Iterator[tuple[str, Any]]:

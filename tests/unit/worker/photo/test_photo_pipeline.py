@@ -229,7 +229,7 @@ def test_an_operation_that_fails_ends_the_jobs_that_need_it_with_its_error_and_n
         "half": half,
         "sepia": {"type": "pipeline", "steps": [half, sepia]},
         "small sepia": {"type": "pipeline", "steps": [half, sepia, {"type": "resize", "width": 10}]},
-        "colours": {"type": "metadata"},
+        "colours": {"type": "metadata", "colours": 5},
     }
     jobs = {name: job(**spec) for name, spec in specs.items()}
     files = {name: io.BytesIO() for name in jobs}

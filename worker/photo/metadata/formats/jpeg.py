@@ -35,11 +35,7 @@ def read_jpeg(stream: BinaryIO, embedded: Embedded) -> None:
         elif marker == 0xE0 and data.startswith(_JFIF):
             _jfif(data, embedded)
         elif marker == 0xE1 and data.startswith(_EXIF):
-            # EXIF of more than 64 KB goes on in the next segment, without a header of its own (as ExifTool writes it).
-            block = data[6:]
-            is_start = block[:2] in (b"II", b"MM")
-            if (is_start and not embedded.exif) or (embedded.exif and not is_start):
-                embedded.exif += block
+            _exif(data[6:], embedded)
         elif marker == 0xE1 and data.startswith(_XMP):
             embedded.xmp.insert(0, data[len(_XMP) :])
         elif marker == 0xE1 and data.startswith(_MORE_XMP):
@@ -88,6 +84,16 @@ def _segments(stream: BinaryIO, embedded: Embedded) -> list[tuple[int, bytes]]:
         found.append((marker, data))
         at += 2 + max(size, 2)
     return found
+
+
+def _exif(block: bytes, embedded: Embedded) -> None:
+    """EXIF of more than 64 KB goes on in the next segment, without a header of its own, as ExifTool writes it. Of
+    several whole ones the first counts."""
+    starts = block[:2] in (b"II", b"MM")
+    if not embedded.exif and not starts:
+        embedded.fault("EXIF", "Image directory", "damaged")
+    elif starts != bool(embedded.exif):
+        embedded.exif += block
 
 
 def _frame(marker: int, data: bytes, embedded: Embedded) -> None:
