@@ -264,10 +264,10 @@ def _with_density(tags: Tags) -> dict[str, Any]:
         found.pop("Composite:FocalLength35efl", None)
     for axis, letter in (("X", "X"), ("Y", "Y")):
         for group, unit_tag, factors in (
-            ("EXIF", "EXIF:ResolutionUnit", {None: 1.0, 2: 1.0, 3: 2.54}),
+            ("EXIF", "EXIF:ResolutionUnit", {0: 1.0, 2: 1.0, 3: 2.54}),
             ("JFIF", "JFIF:ResolutionUnit", {1: 1.0, 2: 2.54}),
         ):
-            value, factor = _positive(tags.get(f"{group}:{axis}Resolution")), factors.get(tags.get(unit_tag))
+            value, factor = _positive(tags.get(f"{group}:{axis}Resolution")), factors.get(tags.get(unit_tag, 0))
             if value and factor:
                 found.setdefault(f"Composite:Density{letter}", value * factor)
         pixels = _positive(tags.get(f"PNG:PixelsPerUnit{axis}"))

@@ -135,7 +135,9 @@ def _some_job(chance: random.Random) -> dict[str, Any]:
         return {"type": "resize", "width": side, "height": side, "position": position, "output": output}
     if kind == "pipeline":
         return {"type": "pipeline", "steps": [resize, step], "output": output}
-    return step | {"output": {"format": "jpeg"}} if kind == "filter" else {"type": "metadata", "colours": chance.choice((0, 5))}
+    if kind == "filter":
+        return step | {"output": {"format": "jpeg"}}
+    return {"type": "metadata", "colours": chance.choice((0, 5))}
 
 
 def _measure(photo: Path, jobs: list[Job]) -> Case | None:

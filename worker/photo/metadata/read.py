@@ -94,7 +94,9 @@ def metadata(
     if count := len(document.unreadable):
         listed = "1 part" if count == 1 else f"{count} parts"
         warnings.append(
-            PhotoWarning("metadata_damaged", f"{listed} of the metadata cannot be read: see `unreadable` in the result.")
+            PhotoWarning(
+                "metadata_damaged", f"{listed} of the metadata cannot be read: see `unreadable` in the result."
+            )
         )
     return as_json(document), tuple(warnings)
 

@@ -17,6 +17,7 @@ from darkroom.jobs.output import OUTPUT_FORMATS, FormatName
 from darkroom.jobs.steps import FILTERS, STEP_TYPES, STEPS, Resize, Sepia
 from darkroom.photo_warnings import PhotoWarning
 from tests.support import plain_photo
+from tests.support.metadata_blocks import broken, exif, jpeg, short
 from tests.support.plain_photo import job
 from worker.photo import pipeline
 from worker.photo.decode import PhotoFile
@@ -75,6 +76,40 @@ def test_a_job_adds_its_own_warnings_to_those_of_the_photo(quarters, opened, mon
     monkeypatch.setitem(JOB_FUNCTIONS, "resize", lambda *_: Written("png", (1, 1), (own,)))
     assert done(opened(quarters), type="resize", width=30)[0].warnings == (of_the_photo, own)
     assert done(opened(quarters), type="filter", filter="sepia")[0].warnings == (of_the_photo,)
+
+
+def test_a_metadata_job_without_colours_decodes_nothing(quarters, opened, monkeypatch):
+    photo = opened(quarters, "JPEG")
+    monkeypatch.setattr(PhotoFile, "decode", None)
+    result, file = done(photo, type="metadata")
+    assert result.seconds.keys() == {"metadata"}
+    document = json.loads(file.getvalue())
+    assert (document["width"], document["height"], document["dominant_colours"]) == (60, 40, [])
+
+
+@pytest.mark.parametrize("colours", [0, 3])
+def test_a_photo_that_cannot_be_decoded_has_metadata(noise, tmp_path, colours):
+    path = tmp_path / "photo"
+    noise.save(path, "PNG")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"IDAT") + 4] ^= 0xFF  # the first byte of the compressed pixels
+    path.write_bytes(data)
+    jobs = {"said": job(type="metadata", colours=colours), "picture": job(type="resize", width=3)}
+    files = {name: io.BytesIO() for name in jobs}
+    with path.open("rb") as file:
+        ends = {end.job: end.result for end in produce(file, jobs, files, LIMIT)}
+    assert isinstance(ends["picture"], UnreadablePhoto)
+    assert [warning.code for warning in ends["said"].warnings] == ["colours_unavailable"] * bool(colours)
+    document = json.loads(files["said"].getvalue())
+    assert (document["format"], document["width"], document["height"]) == ("png", 90, 70)
+
+
+def test_what_cannot_be_read_of_the_metadata_is_a_warning(tmp_path):
+    (tmp_path / "photo").write_bytes(jpeg(exif_block=exif(image=[broken(0x010F), short(0x0112, 6)])))
+    jobs = {"said": job(type="metadata")}
+    with (tmp_path / "photo").open("rb") as file:
+        (end,) = produce(file, jobs, {"said": io.BytesIO()}, LIMIT)
+    assert [warning.code for warning in end.result.warnings] == ["metadata_damaged"]
 
 
 def test_steps_run_in_their_order(quarters, opened):

@@ -46,7 +46,7 @@ def some_tags() -> Image.Exif:
 
 
 def said(photo, colours: int = 0) -> dict[str, Any]:
-    return metadata(photo, MetadataJob(colours=colours), photo.image)
+    return metadata(photo, MetadataJob(colours=colours), photo.image)[0]
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
