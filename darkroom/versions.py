@@ -12,7 +12,7 @@ import re
 import ssl
 import sys
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import PackageNotFoundError, PackagePath, distribution, version
 
 import pillow_heif
 from PIL import AvifImagePlugin, features
@@ -26,7 +26,10 @@ PACKAGES = (
 )
 """The dependencies in pyproject.toml."""
 
-WHEELS_WITH_LIBRARIES = ("pillow", "pillow-heif")
+EXTRAS = ("exiv2",)
+"""The dependencies of the extra `metadata`, which the image contains."""
+
+WHEELS_WITH_LIBRARIES = ("pillow", "pillow-heif", "exiv2")
 
 AVIF_CODECS = ("aom", "dav1d", "rav1e", "svt", "libgav1")
 """libavif's names of the codecs that it may contain."""
@@ -66,8 +69,8 @@ def installation() -> Installation:
     return Installation(
         darkroom=__version__,
         system=_system(),
-        packages={name: _package(name) for name in PACKAGES},
-        libraries=_pillow_libraries(files) | _heif_libraries(),
+        packages={name: _package(name) for name in (*PACKAGES, *EXTRAS)},
+        libraries=_pillow_libraries(files) | _heif_libraries() | _exiv2_library(),
         files=files,
     )
 
@@ -118,16 +121,31 @@ def _heif_libraries() -> Versions:
     return {"libheif": info["libheif"]} | {name: number[0] for name, number in numbers.items() if number}
 
 
+def _exiv2_library() -> Versions:
+    try:
+        import exiv2  # type: ignore[import-untyped]
+    except ImportError:  # the extra is not installed
+        return {}
+    return {"exiv2": exiv2.version()}
+
+
 def _bundled_files() -> Versions:
     """The shared libraries in the wheels. auditwheel adds a part of the file's hash to the name."""
     files: Versions = {}
     for wheel in WHEELS_WITH_LIBRARIES:
-        for file in distribution(wheel).files or ():
+        for file in _files(wheel):
             if file.parts[0].endswith(".libs") and (
                 found := re.fullmatch(r"(lib.+?)-[0-9a-f]{8}\.so\.([\d.]+)", file.name)
             ):
                 files[f"{found[1]}.so"] = found[2]
     return files
+
+
+def _files(wheel: str) -> list[PackagePath]:
+    try:
+        return distribution(wheel).files or []
+    except PackageNotFoundError:  # an extra
+        return []
 
 
 def _landlock_abi() -> str | None:

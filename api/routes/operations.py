@@ -14,7 +14,7 @@ from api.context import context, json_response
 from api.openapi import responses
 from darkroom.jobs.job_types import JOB_TYPES
 from darkroom.jobs.steps import FILTERS, STEP_TYPES
-from darkroom.photo_metadata.document import json_schema as metadata_schema
+from darkroom.photo_metadata.photo_document import json_schema as metadata_schema
 from darkroom.photo_warnings import WARNING_CODES
 from darkroom.presets import Preset
 

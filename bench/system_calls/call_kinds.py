@@ -16,12 +16,18 @@ Each line is one kind of call: mark, count, name and arguments, errors, and in b
   !            The seccomp filter refuses this call, and children may need it.
   ~            The filter refuses this call, and children work without it (HARMLESS in call_kinds.py).
   count        How many times all children together made the call.
-  -> 3 EPERM   Three of these calls failed with EPERM: the filter refused them. It refuses clone3 with ENOSYS.
+  -> 3 EPERM   Three of these calls failed with EPERM: the filter refused them. It refuses clone3 with ENOSYS,
+               and questions about files by their names with ENOENT.
 With --without-filter and --guest, "refuses" means that the filter would refuse the call."""
 
 HARMLESS: Mapping[str, str] = {
     r"ioctl\(TCGETS\)": "isatty(), when Python opens a file: it then takes the file for no terminal",
     r'newfstatat\("", AT_EMPTY_PATH\)': "fstat() of glibc 2.33 to 2.38, when Python opens a file: it buffers 8 KB then",
+    r'(stat|newfstatat|statx)\(".*/\.exiv2"': "Exiv2 looks for a file with its settings: it goes on without one",
+    r'openat\(".*/\.exiv2"': "the same, in the user's home",
+    r"getuid\(": "the same: whose home that is",
+    r"socket\(AF_UNIX": "the same: glibc asks a service for it (nscd)",
+    r'(openat|newfstatat)\("(/|/etc/nsswitch\.conf|/etc/passwd)"': "the same: glibc looks for it in files",
     r"mmap\(MAP_SHARED\)": "libtiff reads a file that it cannot map",
     r"clone3\(": "glibc uses clone, whose flags a filter can see",
     r"getsockname\(": "socket.fromfd(), which ignores the error",

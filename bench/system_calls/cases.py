@@ -22,6 +22,16 @@ from darkroom.jobs.job_types import JOB_TYPES, MAX_JOBS, STEP_JOBS, Job, Metadat
 from darkroom.jobs.output import OUTPUT_FORMATS, Output
 from darkroom.jobs.steps import Resize
 from darkroom.sniff import INPUT_FORMATS
+from tests.support.metadata_blocks import (
+    alternatives,
+    bag,
+    exif_of_a_canon,
+    image_resource,
+    iptc,
+    jpeg,
+    segment,
+    xmp,
+)
 from tests.support.photo_kinds import make_photos
 
 LARGE = (1600, 1200)
@@ -37,7 +47,7 @@ def sound_photos() -> dict[str, bytes]:
     Raises KeyError if Pillow cannot write an input format. Then tests/support/photo_kinds.py has to make the photo, and
     this function has to leave the format out.
     """
-    return make_photos() | _large_photos() | _tiffs() | _animations()
+    return make_photos() | _large_photos() | _tiffs() | _animations() | _with_metadata()
 
 
 def damaged_photos(photos: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -101,6 +111,18 @@ def _animations() -> dict[str, bytes]:
     return {
         f"{name.lower()}, two": _saved(frames[0], name, save_all=True, append_images=frames[1:]) for name in formats
     }
+
+
+def _with_metadata() -> dict[str, bytes]:
+    """Metadata of every kind: Exiv2 looks a lens up, changes encodings, and parses XMP and IPTC."""
+    described = jpeg(
+        segment(0xFE, b"a comment"),
+        exif_block=exif_of_a_canon(lens=48),
+        xmp_packet=xmp(alternatives("dc:title", "a title") + bag("dc:subject", "sea", "boat")),
+        resources=image_resource(0x0404, iptc((5, "a title"), (120, "a caption"), utf8=False)),
+        image=_noise((120, 90)),
+    )
+    return {"jpeg, with metadata": described}
 
 
 def _noise(size: tuple[int, int]) -> Image.Image:

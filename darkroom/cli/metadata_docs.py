@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
-from darkroom.photo_metadata.document import PhotoMetadata
-from darkroom.photo_metadata.section import Section
+from darkroom.photo_metadata.photo_document import PhotoMetadata
+from darkroom.photo_metadata.section import MetadataSection
 from darkroom.setting_fields import PROJECT
 
 PAGE = PROJECT / "docs" / "metadata.md"
@@ -30,7 +30,7 @@ def tables() -> str:
     return "\n".join(_tables("The document", PhotoMetadata, ""))
 
 
-def _tables(heading: str, model: type[Section], path: str) -> Iterator[str]:
+def _tables(heading: str, model: type[MetadataSection], path: str) -> Iterator[str]:
     yield f"### {heading}\n"
     if path:
         yield f"{' '.join((model.__doc__ or '').split())}\n"
@@ -52,12 +52,12 @@ def _row(name: str, field: FieldInfo) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _section(field: FieldInfo) -> type[Section] | None:
+def _section(field: FieldInfo) -> type[MetadataSection] | None:
     """The model of a field's value, or of the entries of its list."""
     waiting: list[Any] = [field.annotation]
     while waiting:
         part = waiting.pop()
-        if isinstance(part, type) and issubclass(part, Section):
+        if isinstance(part, type) and issubclass(part, MetadataSection):
             return part
         waiting += get_args(part)
     return None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from darkroom.photo_metadata.section import Section, from_tags
+from darkroom.photo_metadata.section import MetadataSection, from_tags
 
 
-class Camera(Section):
+class Camera(MetadataSection):
     """The camera, phone or scanner, and the software that wrote the file."""
 
     make: str | None = from_tags("EXIF 0x010F Make; XMP tiff:Make", "its maker", "Canon")
@@ -21,7 +21,7 @@ class Camera(Section):
     )
 
 
-class Lens(Section):
+class Lens(MetadataSection):
     """The lens. Many cameras name it in their maker notes only."""
 
     make: str | None = from_tags("EXIF 0xA433 LensMake", "its maker", "Apple")
@@ -42,7 +42,7 @@ class Lens(Section):
     source: str | None = from_tags("-", "the tag that `model` was read from", "Exif.CanonCs.LensType")
 
 
-class Flash(Section):
+class Flash(MetadataSection):
     """The flash: the bits of EXIF's number, and the number."""
 
     value: int = from_tags("EXIF 0x9209 Flash", "the number, 0 to 127", 16, default=...)
@@ -53,14 +53,14 @@ class Flash(Section):
     present: bool | None = from_tags("EXIF 0x9209 Flash, bit 5", "false if the camera has no flash", True)
 
 
-class Setting(Section):
+class Setting(MetadataSection):
     """A setting of a list: EXIF's number and its meaning."""
 
     value: int | None = from_tags("-", "the number in the EXIF standard", 5)
     text: str | None = from_tags("-", "its meaning; maker notes may name a mode that EXIF has no number for", "pattern")
 
 
-class Exposure(Section):
+class Exposure(MetadataSection):
     """How the camera was set for this photo."""
 
     time: float | None = from_tags("EXIF 0x829A ExposureTime, or 0x9201 ShutterSpeedValue", "", 0.004, unit="s")

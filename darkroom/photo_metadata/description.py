@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from darkroom.photo_metadata.section import Section, from_tags
+from darkroom.photo_metadata.section import MetadataSection, from_tags
 
 
-class Place(Section):
+class Place(MetadataSection):
     """A place by its names."""
 
     sublocation: str | None = from_tags("XMP Iptc4xmpCore:Location; IPTC 2:92", "", "Karlskirche")
@@ -17,14 +17,14 @@ class Place(Section):
     country_code: str | None = from_tags("XMP Iptc4xmpCore:CountryCode; IPTC 2:100", "ISO 3166", "AUT")
 
 
-class Licensor(Section):
+class Licensor(MetadataSection):
     """Who licenses the photo."""
 
     name: str | None = from_tags("XMP plus:Licensor/LicensorName", "", "Example Pictures")
     url: str | None = from_tags("XMP plus:Licensor/LicensorURL", "", "https://example.com/buy/1")
 
 
-class DigitalSource(Section):
+class DigitalSource(MetadataSection):
     """How the picture came to be, as IPTC's list of digital source types says."""
 
     uri: str = from_tags(
@@ -39,7 +39,7 @@ class DigitalSource(Section):
     )
 
 
-class Comment(Section):
+class Comment(MetadataSection):
     """A free text in the file."""
 
     source: str = from_tags("-", "where it stands", "EXIF UserComment", default=...)
@@ -51,14 +51,14 @@ class Comment(Section):
     )
 
 
-class Value(Section):
+class Value(MetadataSection):
     """A value, and the tag that says it."""
 
     source: str = from_tags("-", "the tag", "IPTC Caption-Abstract", default=...)
     value: Any = from_tags("-", "its value", "Old caption", default=...)
 
 
-class Conflict(Section):
+class TextConflict(MetadataSection):
     """A field for which the photo has different values."""
 
     field: str = from_tags("-", "the field of `description`", "caption", default=...)
@@ -68,7 +68,7 @@ class Conflict(Section):
     )
 
 
-class Description(Section):
+class PhotoDescription(MetadataSection):
     """What people have written about the photo.
 
     EXIF, IPTC-IIM and XMP are reconciled as the Metadata Working Group says (Guidelines for Handling Image Metadata
@@ -114,7 +114,7 @@ class Description(Section):
         "XMP Iptc4xmpExt:DigitalSourceType", "", {"uri": "http://...", "name": "digitalCapture", "ai": False}
     )
     comments: list[Comment] = from_tags("see comments", "", [{"source": "JPEG COM", "text": "hello"}], default=[])
-    conflicts: list[Conflict] = from_tags(
+    conflicts: list[TextConflict] = from_tags(
         "-",
         "fields for which the photo has different values",
         [{"field": "caption", "used": "...", "values": []}],
@@ -134,7 +134,7 @@ Reason = Literal[
 ]
 
 
-class Unreadable(Section):
+class Unreadable(MetadataSection):
     """Something in the file that cannot be read. The rest is read all the same."""
 
     where: str = from_tags("-", "the block of the file", "EXIF", default=...)

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import Literal
 
-from darkroom.photo_metadata.section import Section, from_tags
+from darkroom.photo_metadata.section import MetadataSection, from_tags
 
 
-class Density(Section):
+class Density(MetadataSection):
     """The resolution at which to print. Cameras write 72 without a meaning."""
 
     x: float = from_tags("JFIF; PNG pHYs; EXIF/TIFF 0x011A XResolution", "across", 300.0, unit="dpi", default=...)
     y: float = from_tags("JFIF; PNG pHYs; EXIF/TIFF 0x011B YResolution", "down", 300.0, unit="dpi", default=...)
 
 
-class Thumbnail(Section):
+class Thumbnail(MetadataSection):
     """The small picture that the EXIF contains."""
 
     bytes: int | None = from_tags("EXIF IFD1 0x0202 JPEGInterchangeFormatLength", "its size", 8123, unit="bytes")
     compression: str | None = from_tags("EXIF IFD1 0x0103 Compression", "jpeg or uncompressed", "jpeg")
 
 
-class GainMap(Section):
+class GainMap(MetadataSection):
     """A second picture with which an HDR screen shows this one brighter."""
 
     kind: Literal["adobe", "apple", "iso"] = from_tags(
@@ -32,7 +32,7 @@ class GainMap(Section):
     )
 
 
-class MotionPhoto(Section):
+class MotionPhoto(MetadataSection):
     """A short video that is stored in the photo's file."""
 
     offset: int | None = from_tags(
@@ -44,7 +44,7 @@ class MotionPhoto(Section):
     bytes: int | None = from_tags("as offset", "its size", 2097152, unit="bytes")
 
 
-class Profile(Section):
+class Profile(MetadataSection):
     """The colour profile (ICC)."""
 
     description: str | None = from_tags("ICC desc", "its name", "Display P3")
@@ -65,7 +65,7 @@ class Profile(Section):
     bytes: int = from_tags("ICC", "the profile's size", 548, unit="bytes", default=...)
 
 
-class CodedColours(Section):
+class CodedColours(MetadataSection):
     """Colours as numbers of ITU-T H.273 (CICP)."""
 
     primaries: int = from_tags("PNG cICP; HEIF/AVIF colr nclx", "1 BT.709, 9 BT.2020, 12 Display P3", 9, default=...)
@@ -74,7 +74,7 @@ class CodedColours(Section):
     full_range: bool = from_tags("PNG cICP; HEIF/AVIF colr nclx", "whether all codes are used", True, default=...)
 
 
-class Provenance(Section):
+class Provenance(MetadataSection):
     """The Content Credentials (C2PA) of the file. Darkroom neither checks nor changes them."""
 
     c2pa: bool = from_tags("JUMBF in JPEG APP11, PNG caBX, WebP C2PA, HEIF/AVIF uuid", "present", True, default=...)

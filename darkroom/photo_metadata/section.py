@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Section(BaseModel):
+class MetadataSection(BaseModel):
     """A part of the result. A field that the photo says nothing about is left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

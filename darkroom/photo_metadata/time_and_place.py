@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from darkroom.photo_metadata.section import Section, from_tags
+from darkroom.photo_metadata.section import MetadataSection, from_tags
 
 
-class NamedTime(Section):
+class NamedTime(MetadataSection):
     """A time, and the tag that says it."""
 
     source: str = from_tags("-", "the tag", "EXIF DateTimeOriginal", default=...)
     at: str = from_tags("-", "ISO 8601; with an offset only if the photo has one", "2024-05-17T12:30:45", default=...)
 
 
-class Captured(Section):
+class Captured(MetadataSection):
     """When the photo was taken. A file's name is never a source."""
 
     at: str = from_tags(
@@ -38,7 +38,7 @@ class Captured(Section):
     )
 
 
-class Gps(Section):
+class Gps(MetadataSection):
     """Where the photo was taken, as the GPS receiver says."""
 
     latitude: float | None = from_tags(

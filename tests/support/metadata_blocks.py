@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from darkroom.photo_metadata.document import as_json
+from darkroom.photo_metadata.photo_document import as_json
 from worker.photo.decode import PhotoFile
 from worker.photo.metadata.read import read_metadata
 
@@ -76,6 +76,29 @@ def exif(image: Sequence[Entry] = (), photo: Sequence[Entry] = (), gps: Sequence
             table += struct.pack("<HHI", tag, kind, count) + stored
         written += table + struct.pack("<I", 0)
     return b"II*\0" + struct.pack("<I", start) + written + data
+
+
+def exif_of_a_canon(lens: int) -> bytes:
+    """EXIF of a Canon EOS 1000D at 18 to 55 mm, whose maker notes have the number of the lens."""
+    image = [text(0x010F, "Canon"), text(0x0110, "Canon EOS 1000D")]
+    note = _canon_maker_note(0, lens)
+    place = exif(image, [undefined(0x927C, b"\xee" * len(note))]).index(b"\xee" * len(note))
+    return exif(image, [undefined(0x927C, _canon_maker_note(place, lens))])
+
+
+def _canon_maker_note(place: int, lens: int) -> bytes:
+    """Canon's maker note at this place of the EXIF, with its camera settings: 50 numbers, of which one is the lens."""
+    settings = struct.pack("<50H", 100, *([0] * 21), lens, 55, 18, 1, 116, 288, *([0] * 22))
+    name = b"EF-S18-55mm\0"
+    start = place + 2 + 12 * 2 + 4
+    return (
+        struct.pack("<H", 2)
+        + struct.pack("<HHII", 0x0001, SHORT, 50, start)
+        + struct.pack("<HHII", 0x0095, ASCII, len(name), start + len(settings))
+        + struct.pack("<I", 0)
+        + settings
+        + name
+    )
 
 
 def xmp(properties: str, namespaces: Mapping[str, str] | None = None) -> bytes:
@@ -166,4 +189,4 @@ def described_like(good: bytes, damaged: bytes, folder: Path) -> dict[str, Any]:
     (folder / "good").write_bytes(good)
     (folder / "damaged").write_bytes(damaged)
     with (folder / "good").open("rb") as one, (folder / "damaged").open("rb") as other:
-        return as_json(read_metadata(replace(PhotoFile(one, MAX_PIXELS).facts(), original=other)))
+        return as_json(read_metadata(replace(PhotoFile(one, MAX_PIXELS).facts(), original=other, bytes=len(damaged))))

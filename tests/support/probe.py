@@ -242,7 +242,7 @@ CALLS: Mapping[str, Attack] = {
     "take away another slot's folder": Attack(
         lambda scene: scene.neighbour.chmod(0), lambda scene: not stat.S_IMODE(scene.neighbour.stat().st_mode)
     ),
-    "look at a file's size": Attack(lambda _: Path("/etc/passwd").stat()),
+    "look at a file's size": Attack(lambda _: Path("/etc/passwd").stat(), refusals=("EPERM", "EACCES", "ENOENT")),
     "slow down another process": Attack(lambda scene: os.setpriority(os.PRIO_PROCESS, scene.victim.pid, 19)),
     "bind another process to a CPU": Attack(lambda scene: os.sched_setaffinity(scene.victim.pid, [0])),
     "hold 1,200 MB of shared memory": Attack(hold_shared_memory),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import platform
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,12 +30,19 @@ ALLOWED = (
     *("futex", "set_robust_list", "rseq", "gettid", "getpid", "sched_getaffinity", "exit"),
     # glibc blocks signals while it starts a thread. After a stop, the kernel restarts what the stop interrupted.
     *("rt_sigprocmask", "rt_sigreturn", "restart_syscall"),
+    # Exiv2 asks in which folder it is, to look for its settings there before it names a lens. It ends the process if it
+    # gets no answer. See also FILE_QUESTIONS.
+    "getcwd",
     # The clock, on machines where the kernel has no faster way to read it.
     "clock_gettime",
     "exit_group",
 )
 """System calls that may have any arguments. All others fail with "operation not permitted", except those of
-_with_arguments."""
+_with_arguments and FILE_QUESTIONS."""
+
+FILE_QUESTIONS = ("newfstatat", "statx", *(("stat",) if platform.machine() == "x86_64" else ()))
+"""System calls that fail with "no such file". They are refused as all others are, but Exiv2 takes "not permitted" for an
+error from which it cannot go on: it asks for a file with its settings, which is optional."""
 
 PROT_EXEC, MAP_ANONYMOUS = 4, 0x20
 PR_SET_NAME = 15
@@ -49,7 +57,7 @@ HARMLESS_FCNTL = (fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL, getattr(fcntl, "F
 
 
 def refuse_system_calls() -> bool:
-    """Make all system calls fail with "operation not permitted", except those that a child needs. Returns False if
+    """Make all system calls fail with "operation not permitted" or "no such file", except those that a child needs. Returns False if
     this system cannot do so, because libseccomp is missing or does not know one of the names."""
     if pyseccomp is None:
         return False
@@ -57,6 +65,8 @@ def refuse_system_calls() -> bool:
         rules = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.EPERM))
         for name, *arguments in [*((name,) for name in ALLOWED), *_with_arguments()]:
             rules.add_rule(pyseccomp.ALLOW, name, *arguments)
+        for name in FILE_QUESTIONS:
+            rules.add_rule(pyseccomp.ERRNO(errno.ENOENT), name)
         # The filter cannot see the flags of clone3. glibc uses clone if clone3 is not implemented.
         rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
         rules.load()

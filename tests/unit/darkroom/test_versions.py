@@ -16,7 +16,7 @@ from PIL import features
 import darkroom
 from darkroom.cli.main import main
 from darkroom.settings import PROJECT
-from darkroom.versions import PACKAGES, Installation, installation
+from darkroom.versions import EXTRAS, PACKAGES, Installation, installation
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,12 @@ def test_every_codec_of_avif_and_heic_is_listed(found: Installation) -> None:
 
 
 def test_every_shared_library_in_the_wheels_is_listed(found: Installation) -> None:
-    folders = [folder for path in PIL.__path__ for folder in (PROJECT / path).parent.glob("pillow*.libs")]
+    folders = [
+        folder
+        for path in PIL.__path__
+        for name in ("pillow*.libs", "exiv2.libs")
+        for folder in (PROJECT / path).parent.glob(name)
+    ]
     files = [file.name for folder in folders for file in folder.iterdir()]
     assert files or sys.platform != "linux"
     assert {name.rpartition("-")[0] + ".so" for name in files} == found.files.keys()
@@ -47,6 +52,8 @@ def test_the_packages_are_the_dependencies(found: Installation) -> None:
     names = [re.match(r"[\w-]+", dependency) for dependency in project["dependencies"]]
     assert [name[0] for name in names if name] == list(PACKAGES)
     has_wheel = sys.platform == "linux" and platform.machine() == "x86_64"
+    extras = [re.match(r"[\w-]+", name) for name in project["optional-dependencies"]["metadata"]]
+    assert [name[0] for name in extras if name] == list(EXTRAS)
     missing = {name for name, version in found.packages.items() if version is None}
     assert missing == (set() if has_wheel else {"cykooz-resizer"})
 

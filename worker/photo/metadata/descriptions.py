@@ -11,14 +11,15 @@ from typing import Any
 
 from darkroom.photo_metadata.description import (
     Comment,
-    Conflict,
-    Description,
+    TextConflict,
+    PhotoDescription,
     DigitalSource,
     Licensor,
     Place,
     Value,
 )
-from worker.photo.metadata.photo_tags import MAX_LIST, PhotoTags
+from worker.photo.metadata.exiv2_reader import MAX_LIST
+from worker.photo.metadata.photo_tags import PhotoTags
 from worker.photo.metadata.texts import copyright_text, user_comment, utf16_text
 from worker.photo.tiff_tags import IMAGE, PHOTO
 
@@ -41,7 +42,7 @@ class _Reconciled:
 
     def __init__(self, tags: PhotoTags) -> None:
         self._tags = tags
-        self.conflicts: list[Conflict] = []
+        self.conflicts: list[TextConflict] = []
 
     def text(self, field: str, exif: Sequence[Found], xmp: str, iptc: int, *others: Found) -> str | None:
         value = self._chosen(
@@ -74,17 +75,17 @@ class _Reconciled:
             source, chosen = xmp  # IPTC has cut it off
         if any(not _is_same(value, chosen, length) for _source, value in found):
             values = [Value(source=name, value=value) for name, value in found]
-            self.conflicts.append(Conflict(field=field, used=source, values=values))
+            self.conflicts.append(TextConflict(field=field, used=source, values=values))
         return chosen
 
 
-def description(tags: PhotoTags) -> Description | None:
+def description(tags: PhotoTags) -> PhotoDescription | None:
     """None if the photo has none of it."""
     reconciled = _Reconciled(tags)
     texts = tags.embedded.texts
     exif_caption = tags.text(IMAGE, 0x010E)
     copyright_ = copyright_text(tags.raw(IMAGE, 0x8298))
-    found = Description(
+    found = PhotoDescription(
         title=reconciled.text("title", [], "dc.title", 5, _windows(tags, 0x9C9B), ("PNG Title", texts.get("Title"))),
         headline=reconciled.text("headline", [], "photoshop.Headline", 105),
         caption=reconciled.text(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from darkroom.photo_metadata.document import Colour
+from darkroom.photo_metadata.photo_document import Colour
 from worker.photo.resampling import resample
 
 _SAMPLE_SIDE = 48

@@ -29,7 +29,7 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class Fault:
+class BlockFault:
     """Something that cannot be read. `where` is a block such as `EXIF`, `tag` the part of it."""
 
     where: str
@@ -76,10 +76,10 @@ class Embedded:
     """Offset and size in bytes."""
     turn: int | None = None
     """The orientation that the format itself has, 1 to 8, which counts instead of EXIF's."""
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[BlockFault] = field(default_factory=list)
 
     def fault(self, where: str, tag: str, reason: str) -> None:
-        self.faults.append(Fault(where, tag, reason))
+        self.faults.append(BlockFault(where, tag, reason))
 
     def comment(self, where: str, text: str) -> None:
         if text and len(self.comments) < MAX_COMMENTS:

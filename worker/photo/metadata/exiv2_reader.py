@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -24,6 +25,14 @@ INSTALLED = exiv2 is not None
 
 MAX_VALUES = 10_000
 """Tags that are read from one block."""
+
+MAX_LIST = 200
+"""Entries of a list of XMP that are read."""
+
+_ERRORS: tuple[type[Exception], ...] = (UnicodeDecodeError, ValueError, OverflowError, RuntimeError)
+"""What damaged bytes make of Exiv2 and its binding. RuntimeError is any exception of C++."""
+if exiv2 is not None:
+    _ERRORS += (exiv2.Exiv2Error,)
 
 _STANDARD = frozenset({IMAGE, PHOTO, GPS, INTEROP, THUMBNAIL})
 
@@ -65,21 +74,27 @@ def read_exif_block(block: bytes) -> LibraryExif:
         image = exiv2.ImageFactory.open(block)
         image.readMetadata()
         data = image.exifData()
-        for datum in islice(data, MAX_VALUES):
-            group, number = datum.groupName(), datum.tag()
-            if group in _STANDARD:
-                value = _value(datum.value())
-                if value is not None:
-                    found.tags.setdefault((group, number), Tag(int(datum.typeId()), value))
-            elif datum.size() <= _MAX_MAKER_VALUE:
-                found.maker_notes.setdefault(datum.key().removeprefix("Exif."), _text_of(datum))
-        for name, function in _INTERPRETED.items():
+    except _ERRORS:
+        return found
+    for datum in islice(data, MAX_VALUES):
+        with suppress(*_ERRORS):
+            _keep(datum, found)
+    for name, function in _INTERPRETED.items():
+        with suppress(*_ERRORS):
             datum = getattr(exiv2, function)(data)
             if datum is not None:
                 found.interpreted[name] = datum.key().removeprefix("Exif."), clean(datum.print(data))
-    except (exiv2.Exiv2Error, UnicodeDecodeError, ValueError, OverflowError):
-        pass
     return found
+
+
+def _keep(datum: Any, found: LibraryExif) -> None:
+    group = datum.groupName()
+    if group in _STANDARD:
+        value = _value(datum.value())
+        if value is not None:
+            found.tags.setdefault((group, datum.tag()), Tag(int(datum.typeId()), value))
+    elif datum.size() <= _MAX_MAKER_VALUE:
+        found.maker_notes.setdefault(datum.key().removeprefix("Exif."), _text_of(datum))
 
 
 def read_xmp(packet: bytes) -> dict[str, Any] | None:
@@ -91,7 +106,7 @@ def read_xmp(packet: bytes) -> dict[str, Any] | None:
         image = exiv2.ImageFactory.open(_tiff_with(0x02BC, packet))
         image.readMetadata()
         found = dict(_properties(image))
-    except (exiv2.Exiv2Error, UnicodeDecodeError, ValueError, OverflowError):
+    except _ERRORS:
         return None
     return found if found or b"rdf:Description" not in packet else None
 
@@ -104,12 +119,14 @@ def read_iptc(block: bytes) -> dict[tuple[int, int], list[bytes]]:
     try:
         image = exiv2.ImageFactory.open(_tiff_with(0x83BB, block))
         image.readMetadata()
-        for datum in islice(image.iptcData(), MAX_VALUES):
+        read = image.iptcData()
+    except _ERRORS:
+        return found
+    for datum in islice(read, MAX_VALUES):
+        with suppress(*_ERRORS):
             value = datum.value()
             data = bytes(value.data()) if hasattr(value, "data") else value.toString().encode()
             found.setdefault((datum.record(), datum.tag()), []).append(data)
-    except (exiv2.Exiv2Error, UnicodeDecodeError, ValueError, OverflowError):
-        pass
     return found
 
 
@@ -124,22 +141,22 @@ def _value(value: Any) -> bytes | tuple[int | float | Rational, ...] | None:
 def _text_of(datum: Any) -> str:
     if datum.typeId() == exiv2.TypeId.asciiString:
         return clean(decode(bytes(datum.value().data()).partition(b"\0")[0]))
-    try:
-        return clean(datum.toString())
-    except UnicodeDecodeError:
-        return ""
+    return clean(datum.toString())
 
 
 def _properties(image: Any) -> Iterator[tuple[str, Any]]:
     for datum in islice(image.xmpData(), MAX_VALUES):
-        name = datum.key().removeprefix("Xmp.")
-        kind = datum.typeName()
-        if kind in ("XmpBag", "XmpSeq", "XmpAlt"):
-            yield name, [clean(datum.toString(number)) for number in range(min(datum.count(), 200))]
-        elif kind == "LangAlt":
-            yield name, {language: clean(text) for language, text in dict(datum.value()).items()}
-        else:
-            yield name, clean(datum.toString())
+        with suppress(*_ERRORS):
+            yield datum.key().removeprefix("Xmp."), _property(datum)
+
+
+def _property(datum: Any) -> Any:
+    kind = datum.typeName()
+    if kind in ("XmpBag", "XmpSeq", "XmpAlt"):
+        return [clean(datum.toString(number)) for number in range(min(datum.count(), MAX_LIST))]
+    if kind == "LangAlt":
+        return {language: clean(text) for language, text in dict(datum.value()).items()}
+    return clean(datum.toString())
 
 
 def _as_utf8(packet: bytes) -> bytes:

@@ -6,7 +6,8 @@ from typing import Any
 
 from PIL import ExifTags
 
-from worker.photo.metadata.photo_tags import MAX_LIST, PhotoTags, number_of
+from worker.photo.metadata.exiv2_reader import MAX_LIST
+from worker.photo.metadata.photo_tags import PhotoTags, number_of
 from worker.photo.metadata.texts import ascii_text, copyright_text, user_comment, utf16_text
 from worker.photo.tiff_tags import ASCII, BYTE, GPS, IMAGE, INTEROP, PHOTO, THUMBNAIL, UNDEFINED, UTF8, Tag
 

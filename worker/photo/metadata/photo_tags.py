@@ -8,13 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker.photo.metadata.embedded import Embedded
-from worker.photo.metadata.exiv2_reader import Xmp
+from worker.photo.metadata.exiv2_reader import MAX_LIST, Xmp
 from worker.photo.metadata.texts import ascii_text, clean
 from worker.photo.tiff_tags import IMAGE, PHOTO, Rational, Tag
-
-MAX_LIST = 200
-"""Entries of a list in the result."""
-
 
 @dataclass
 class PhotoTags:

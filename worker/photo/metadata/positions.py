@@ -57,12 +57,10 @@ def _coordinates(tags: PhotoTags) -> tuple[float | None, float | None]:
 def degrees(parts: list[float | None], reference: str | None, negative: str, limit: int) -> float | None:
     """Degrees, minutes and seconds as signed decimal degrees.
 
-    Unknown seconds, and minutes that are whole degrees' fraction, count as 0: some cameras write 0/0 for them. Without
-    the degrees, or with unknown minutes and known seconds, there is no position: it could be wrong by 100 km.
+    Unknown seconds count as 0: some cameras write 0/0 for them. With unknown minutes there is no position: it could be
+    wrong by 100 km.
     """
-    if not 1 <= len(parts) <= 3 or parts[0] is None:
-        return None
-    if len(parts) > 1 and parts[1] is None:
+    if not 1 <= len(parts) <= 3 or None in parts[:2]:
         return None
     value = math.fsum((part or 0.0) / 60**power for power, part in enumerate(parts))
     if not 0 <= abs(value) <= limit:

@@ -17,7 +17,7 @@ from PIL import Image
 from darkroom.jobs.job_types import MetadataJob
 from darkroom.jobs.sizes import Size
 from darkroom.photo_metadata.description import Unreadable
-from darkroom.photo_metadata.document import PhotoMetadata, as_json
+from darkroom.photo_metadata.photo_document import PhotoMetadata, as_json
 from darkroom.photo_metadata.picture import CodedColours, Density
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.plan.geometry import swapped
@@ -26,11 +26,11 @@ from worker.photo.metadata.companions import gain_map, motion_photo, thumbnail
 from worker.photo.metadata.credentials import provenance
 from worker.photo.metadata.descriptions import description
 from worker.photo.metadata.dominant_colours import dominant_colours
-from worker.photo.metadata.embedded import MAX_BLOCK, WORDS, Embedded, Fault, image_resources
+from worker.photo.metadata.embedded import MAX_BLOCK, WORDS, Embedded, BlockFault, image_resources
 from worker.photo.metadata.exiv2_reader import INSTALLED, read_exif_block, read_iptc, read_xmp
 from worker.photo.metadata.exposures import exposure
 from worker.photo.metadata.formats import read_embedded
-from worker.photo.metadata.formats.tiff import take_blocks
+from worker.photo.metadata.formats.tiff_blocks import take_blocks
 from worker.photo.metadata.named_tags import named_tags, tag_name
 from worker.photo.metadata.photo_tags import PhotoTags
 from worker.photo.metadata.positions import position
@@ -55,10 +55,10 @@ class _Reader(io.RawIOBase):
     """A reader of an open file with a position of its own: the decoder reads the same descriptor, and relies on where
     it stands."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, size: int) -> None:
         super().__init__()
         self._descriptor = descriptor
-        self._size = os.fstat(descriptor).st_size
+        self._size = size  # a child may not ask the system for it
         self._position = 0
 
     def readable(self) -> bool:
@@ -103,7 +103,7 @@ def metadata(
 
 def read_metadata(photo: PhotoFacts) -> PhotoMetadata:
     """What the photo's file says, without its pixels."""
-    stream = cast(BinaryIO, io.BufferedReader(_Reader(photo.original.fileno())))
+    stream = cast(BinaryIO, io.BufferedReader(_Reader(photo.original.fileno(), photo.bytes)))
     tags = read_tags(stream, photo.source.format)
     embedded = tags.embedded
     coded = embedded.coded_colours
@@ -259,6 +259,6 @@ def _colour_space(tags: PhotoTags) -> str | None:
     return "uncalibrated" if value == 0xFFFF else None
 
 
-def _unreadable(faults: list[Fault]) -> Iterator[Unreadable]:
+def _unreadable(faults: list[BlockFault]) -> Iterator[Unreadable]:
     for fault in dict.fromkeys(faults):
         yield Unreadable(where=fault.where, tag=fault.tag, reason=fault.reason, detail=WORDS[fault.reason])

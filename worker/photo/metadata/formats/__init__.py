@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
 from worker.photo.metadata.embedded import Embedded
-from worker.photo.metadata.formats.gif import read_gif
-from worker.photo.metadata.formats.heif import read_heif
-from worker.photo.metadata.formats.jpeg import read_jpeg
-from worker.photo.metadata.formats.png import read_png
-from worker.photo.metadata.formats.tiff import read_tiff
-from worker.photo.metadata.formats.webp import read_webp
+from worker.photo.metadata.formats.gif_blocks import read_gif
+from worker.photo.metadata.formats.heif_blocks import read_heif
+from worker.photo.metadata.formats.jpeg_blocks import read_jpeg
+from worker.photo.metadata.formats.png_blocks import read_png
+from worker.photo.metadata.formats.tiff_blocks import read_tiff
+from worker.photo.metadata.formats.webp_blocks import read_webp
 
 FORMATS: Mapping[str, Callable[[BinaryIO, Embedded], None]] = {
     "jpeg": read_jpeg,

@@ -11,6 +11,7 @@ from tests.support.metadata_blocks import (
     SRATIONAL,
     described,
     exif,
+    exif_of_a_canon,
     jpeg,
     rationals,
     short,
@@ -91,26 +92,8 @@ def test_all_that_exif_says_of_camera_lens_and_exposure(tmp_path):
     assert found["colour_space"] == "sRGB"
 
 
-def canon_maker_note(at: int, lens: int) -> bytes:
-    """Canon's maker note at this place of the EXIF, with its camera settings: 50 numbers, of which one is the lens."""
-    settings = struct.pack("<50H", 100, *([0] * 21), lens, 55, 18, 1, 116, 288, *([0] * 22))
-    name = b"EF-S18-55mm\0"
-    data_at = at + 2 + 12 * 2 + 4
-    return (
-        struct.pack("<H", 2)
-        + struct.pack("<HHII", 0x0001, 3, 50, data_at)
-        + struct.pack("<HHII", 0x0095, 2, len(name), data_at + len(settings))
-        + struct.pack("<I", 0)
-        + settings
-        + name
-    )
-
-
 def test_the_lens_of_maker_notes(tmp_path):
-    image = [text(0x010F, "Canon"), text(0x0110, "Canon EOS 1000D")]
-    size = len(canon_maker_note(0, 48))
-    at = exif(image=image, photo=[undefined(0x927C, b"\xee" * size)]).index(b"\xee" * size)
-    block = exif(image=image, photo=[undefined(0x927C, canon_maker_note(at, 48))])
+    block = exif_of_a_canon(lens=48)
     found = described(jpeg(exif_block=block), tmp_path)
     assert found["maker_notes"] is True
     assert found["lens"] == {

@@ -13,8 +13,8 @@ from PIL.TiffImagePlugin import IFDRational
 
 from darkroom.cli import metadata_docs
 from darkroom.jobs.job_types import MetadataJob
-from darkroom.photo_metadata.document import PhotoMetadata, json_schema
-from darkroom.photo_metadata.section import Section
+from darkroom.photo_metadata.photo_document import PhotoMetadata, json_schema
+from darkroom.photo_metadata.section import MetadataSection
 from tests.support.metadata_blocks import alternatives, described, exif, image_resource, iptc, jpeg, text, xmp
 from worker.photo.metadata import exiv2_reader, metadata, read
 
@@ -111,7 +111,7 @@ def test_what_is_read_without_exiv2(tmp_path, monkeypatch):
     ]
 
 
-def sections(model: type[Section] = PhotoMetadata) -> list[type[Section]]:
+def sections(model: type[MetadataSection] = PhotoMetadata) -> list[type[MetadataSection]]:
     inside = [metadata_docs._section(field) for field in model.model_fields.values()]
     return [model, *(found for section in inside if section for found in sections(section))]
 
@@ -130,7 +130,7 @@ def test_the_documented_fields_are_what_make_docs_writes():
 
 
 def test_the_reasons_in_the_document_are_those_of_the_comparison_with_exiftool():
-    from bench.fidelity.metadata_fields import FIELDS, REASONS
+    from bench.fidelity.field_table import FIELDS, REASONS
 
     page = metadata_docs.PAGE.read_text().partition("## Where Darkroom and ExifTool differ")[2]
     listed = {line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")} - {"reason"}

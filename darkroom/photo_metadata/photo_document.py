@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from darkroom.photo_metadata.camera import Camera, Exposure, Lens
-from darkroom.photo_metadata.description import Description, Unreadable
+from darkroom.photo_metadata.description import PhotoDescription, Unreadable
 from darkroom.photo_metadata.picture import (
     CodedColours,
     Density,
@@ -18,20 +18,20 @@ from darkroom.photo_metadata.picture import (
     Provenance,
     Thumbnail,
 )
-from darkroom.photo_metadata.section import Section, from_tags
+from darkroom.photo_metadata.section import MetadataSection, from_tags
 from darkroom.photo_metadata.time_and_place import Captured, Gps
 
 SCHEMA_VERSION = 1
 
 
-class Colour(Section):
+class Colour(MetadataSection):
     """A colour of the picture, and how much of it has this colour."""
 
     colour: str = from_tags("pixels", "`#rrggbb`, sRGB", "#1e90ff", default=...)
     share: float = from_tags("pixels", "of the visible pixels", 0.31, unit="0 to 1", default=...)
 
 
-class PhotoMetadata(Section):
+class PhotoMetadata(MetadataSection):
     """What a photo says of itself.
 
     All names of this level always stand in a result, with null if the photo says nothing. In the sections below, a
@@ -84,7 +84,7 @@ class PhotoMetadata(Section):
         "see captured", "", {"at": "2024-05-17T12:30:45+02:00", "source": "EXIF DateTimeOriginal"}
     )
     gps: Gps | None = from_tags("see gps", "", {"latitude": 48.2, "longitude": 16.3666667})
-    description: Description | None = from_tags("see description", "", {"title": "Harbour at dusk"})
+    description: PhotoDescription | None = from_tags("see description", "", {"title": "Harbour at dusk"})
     provenance: Provenance | None = from_tags("see provenance", "", {"c2pa": True, "claim_generator": "Firefly 1.0"})
     exif: dict[str, Any] = from_tags(
         "EXIF: all tags of IFD0, Exif and GPS that have a name",

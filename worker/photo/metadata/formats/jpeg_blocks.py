@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO
 
+from darkroom.containers.jpeg import FRAMES, SOS, segments
 from worker.photo.metadata.embedded import MAX_BLOCK, Embedded, read_at
 from worker.photo.metadata.texts import free_text
 
@@ -12,88 +14,96 @@ _EXIF, _XMP, _MORE_XMP = b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0", b"http://
 _ICC, _ISO_GAIN_MAP, _PHOTOSHOP = b"ICC_PROFILE\0", b"urn:iso:std:iso:ts:21496:-1\0", b"Photoshop 3.0\0"
 _JFIF, _JUMBF = b"JFIF\0", b"JP"
 
-_NO_SEGMENT = {0x01, *range(0xD0, 0xD9)}
-"""Markers without a length: TEM, RST and SOI."""
-
-_MAX_SEGMENTS = 5_000
+_WITHOUT_DATA = {0x01, *range(0xD0, 0xDA), SOS}
+"""Markers without a length (TEM, RST, SOI, EOI), and the start of the scan."""
 
 _COMPRESSIONS = {
     **{0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive", 0xC3: "lossless"},
     **{0xC9: "extended, arithmetic", 0xCA: "progressive, arithmetic", 0xCB: "lossless, arithmetic"},
 }
-_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""SOF markers."""
 
 
 def read_jpeg(stream: BinaryIO, embedded: Embedded) -> None:
-    profile: dict[int, bytes] = {}
-    more_xmp: dict[bytes, dict[int, bytes]] = {}
-    jumbf: dict[int, list[tuple[int, bytes]]] = {}
+    blocks = _Blocks(embedded)
     for marker, data in _segments(stream, embedded):
-        if marker in _FRAMES:
+        try:
+            blocks.take(marker, data)
+        except (struct.error, IndexError, ValueError):
+            embedded.fault("JPEG", f"segment {marker:02X}", "damaged")
+    blocks.finish()
+
+
+class _Blocks:
+    """Collects what the segments contain. A block may be spread over several segments."""
+
+    def __init__(self, embedded: Embedded) -> None:
+        self._embedded = embedded
+        self._exif: list[bytes] = []
+        self._photoshop: list[bytes] = []
+        self._profile: dict[int, bytes] = {}
+        self._more_xmp: dict[bytes, dict[int, bytes]] = {}
+        self._jumbf: dict[int, list[tuple[int, bytes]]] = {}
+
+    def take(self, marker: int, data: bytes) -> None:
+        """Raises struct.error, IndexError or ValueError for a damaged segment."""
+        embedded = self._embedded
+        if marker in FRAMES:
             _frame(marker, data, embedded)
         elif marker == 0xE0 and data.startswith(_JFIF):
             _jfif(data, embedded)
         elif marker == 0xE1 and data.startswith(_EXIF):
-            _exif(data[6:], embedded)
+            self._take_exif(data[6:])
         elif marker == 0xE1 and data.startswith(_XMP):
             embedded.xmp.insert(0, data[len(_XMP) :])
         elif marker == 0xE1 and data.startswith(_MORE_XMP):
             guid, _total, place = struct.unpack_from(">32sII", data, len(_MORE_XMP))
-            more_xmp.setdefault(guid, {})[place] = data[len(_MORE_XMP) + 40 :]
-        elif marker == 0xE2 and data.startswith(_ICC) and len(data) > 14:
-            profile.setdefault(data[12], data[14:])
+            self._more_xmp.setdefault(guid, {})[place] = data[len(_MORE_XMP) + 40 :]
+        elif marker == 0xE2 and data.startswith(_ICC):
+            self._profile.setdefault(data[12], data[14:])
         elif marker == 0xE2 and data.startswith(_ISO_GAIN_MAP):
             embedded.gain_map = embedded.gain_map or "iso"
-        elif marker == 0xEB and data.startswith(_JUMBF) and len(data) > 16:
+        elif marker == 0xEB and data.startswith(_JUMBF):
             number, order = struct.unpack_from(">HI", data, 2)
-            jumbf.setdefault(number, []).append((order, data[8:]))
+            self._jumbf.setdefault(number, []).append((order, data[8:]))
         elif marker == 0xED and data.startswith(_PHOTOSHOP):
-            embedded.photoshop += data[len(_PHOTOSHOP) :]
+            self._photoshop.append(data[len(_PHOTOSHOP) :])
         elif marker == 0xFE:
             embedded.comment("JPEG COM", free_text(data))
-    embedded.icc = b"".join(profile[number] for number in sorted(profile))[:MAX_BLOCK]
-    for parts in more_xmp.values():
-        embedded.xmp.append(b"".join(parts[place] for place in sorted(parts))[:MAX_BLOCK])
-    for boxes in jumbf.values():
-        _jumbf(boxes, embedded)
+
+    def finish(self) -> None:
+        """Put the parts together."""
+        embedded = self._embedded
+        embedded.exif = b"".join(self._exif)[:MAX_BLOCK]
+        embedded.photoshop = b"".join(self._photoshop)[:MAX_BLOCK]
+        embedded.icc = b"".join(self._profile[number] for number in sorted(self._profile))[:MAX_BLOCK]
+        for parts in self._more_xmp.values():
+            embedded.xmp.append(b"".join(parts[place] for place in sorted(parts))[:MAX_BLOCK])
+        for boxes in self._jumbf.values():
+            _jumbf(boxes, embedded)
+
+    def _take_exif(self, block: bytes) -> None:
+        """EXIF of more than 64 KB goes on in the next segment, without a header of its own, as ExifTool writes it. Of
+        several whole ones the first counts."""
+        starts = block[:2] in (b"II", b"MM")
+        if not self._exif and not starts:
+            self._embedded.fault("EXIF", "Image directory", "damaged")
+        elif starts != bool(self._exif):
+            self._exif.append(block)
 
 
-def _segments(stream: BinaryIO, embedded: Embedded) -> list[tuple[int, bytes]]:
-    """The segments up to the start of the scan."""
-    found: list[tuple[int, bytes]] = []
-    at = 2
-    for _ in range(_MAX_SEGMENTS):
-        head = read_at(stream, at, 4)
-        while head[:2] == b"\xff\xff":  # fill bytes
-            at += 1
-            head = read_at(stream, at, 4)
-        if len(head) < 4 or head[0] != 0xFF:
-            embedded.fault("JPEG", "segments", "cut_short" if len(head) < 4 else "damaged")
-            return found
-        marker = head[1]
-        if marker in _NO_SEGMENT:
-            at += 2
+def _segments(stream: BinaryIO, embedded: Embedded) -> Iterator[tuple[int, bytes]]:
+    """Marker and data of each segment up to the start of the scan."""
+    marker = None
+    for segment in segments(stream):
+        marker = segment.marker
+        if marker in _WITHOUT_DATA:
             continue
-        if marker in (0xDA, 0xD9):  # start of scan, end of image
-            return found
-        size = int.from_bytes(head[2:], "big")
-        data = read_at(stream, at + 4, size - 2)
-        if size < 2 or len(data) < size - 2:
+        data = read_at(stream, segment.data, segment.end - segment.data)
+        if len(data) < segment.end - segment.data:
             embedded.fault("JPEG", f"segment {marker:02X}", "cut_short")
-        found.append((marker, data))
-        at += 2 + max(size, 2)
-    return found
-
-
-def _exif(block: bytes, embedded: Embedded) -> None:
-    """EXIF of more than 64 KB goes on in the next segment, without a header of its own, as ExifTool writes it. Of
-    several whole ones the first counts."""
-    starts = block[:2] in (b"II", b"MM")
-    if not embedded.exif and not starts:
-        embedded.fault("EXIF", "Image directory", "damaged")
-    elif starts != bool(embedded.exif):
-        embedded.exif += block
+        yield marker, data
+    if marker != SOS:
+        embedded.fault("JPEG", "segments", "cut_short")
 
 
 def _frame(marker: int, data: bytes, embedded: Embedded) -> None:
