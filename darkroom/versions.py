@@ -135,7 +135,7 @@ def _bundled_files() -> Versions:
     for wheel in WHEELS_WITH_LIBRARIES:
         for file in _files(wheel):
             if file.parts[0].endswith(".libs") and (
-                found := re.fullmatch(r"(lib.+?)-[0-9a-f]{8}\.so\.([\d.]+)", file.name)
+                found := re.fullmatch(r"(lib.+?)-[0-9a-f]{8}(?:\.\d+)*\.so\.([\w.]+)", file.name)
             ):
                 files[f"{found[1]}.so"] = found[2]
     return files

@@ -30,6 +30,8 @@ ALLOWED = (
     *("futex", "set_robust_list", "rseq", "gettid", "getpid", "sched_getaffinity", "exit"),
     # glibc blocks signals while it starts a thread. After a stop, the kernel restarts what the stop interrupted.
     *("rt_sigprocmask", "rt_sigreturn", "restart_syscall"),
+    # The parser of XMP (expat) takes a random number for its tables, and ends the process if it gets none.
+    "getrandom",
     # Exiv2 asks in which folder it is, to look for its settings there before it names a lens. It ends the process if it
     # gets no answer. See also FILE_QUESTIONS.
     "getcwd",
@@ -41,8 +43,8 @@ ALLOWED = (
 _with_arguments and FILE_QUESTIONS."""
 
 FILE_QUESTIONS = ("newfstatat", "statx", *(("stat",) if platform.machine() == "x86_64" else ()))
-"""System calls that fail with "no such file". They are refused as all others are, but Exiv2 takes "not permitted" for an
-error from which it cannot go on: it asks for a file with its settings, which is optional."""
+"""System calls that fail with "no such file". They are refused as all others are, but Exiv2 takes "not permitted" for
+an error from which it cannot go on: it asks for a file with its settings, which is optional."""
 
 PROT_EXEC, MAP_ANONYMOUS = 4, 0x20
 PR_SET_NAME = 15
@@ -57,8 +59,8 @@ HARMLESS_FCNTL = (fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL, getattr(fcntl, "F
 
 
 def refuse_system_calls() -> bool:
-    """Make all system calls fail with "operation not permitted" or "no such file", except those that a child needs. Returns False if
-    this system cannot do so, because libseccomp is missing or does not know one of the names."""
+    """Make all system calls fail with "operation not permitted" or "no such file", except those that a child needs.
+    Returns False if this system cannot do so, because libseccomp is missing or does not know one of the names."""
     if pyseccomp is None:
         return False
     try:

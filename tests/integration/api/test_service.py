@@ -29,6 +29,8 @@ def test_operations_list_all_jobs_steps_filters_and_presets(api: Any) -> None:
     assert operations["filters"]["blur"]["properties"]["sigma"]["maximum"] == 100
     assert operations["default_preset"] == "web"
     assert operations["warnings"] == WARNING_CODES
+    assert operations["metadata"]["properties"]["schema_version"]["const"] == 1
+    assert operations["metadata"]["$defs"]["Gps"]["properties"]["speed"]["unit"] == "km/h"
     assert [job["type"] for job in operations["presets"]["web"]["jobs"]] == ["resize", "resize", "resize", "metadata"]
     assert operations["presets"]["web"]["description"]
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from darkroom.photo_metadata.description import (
     Comment,
-    TextConflict,
-    PhotoDescription,
     DigitalSource,
     Licensor,
+    PhotoDescription,
     Place,
+    TextConflict,
     Value,
 )
 from worker.photo.metadata.exiv2_reader import MAX_LIST

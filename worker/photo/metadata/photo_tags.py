@@ -12,6 +12,7 @@ from worker.photo.metadata.exiv2_reader import MAX_LIST, Xmp
 from worker.photo.metadata.texts import ascii_text, clean
 from worker.photo.tiff_tags import IMAGE, PHOTO, Rational, Tag
 
+
 @dataclass
 class PhotoTags:
     """EXIF by directory and number, maker notes, XMP and IPTC by name."""

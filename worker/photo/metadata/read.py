@@ -26,7 +26,7 @@ from worker.photo.metadata.companions import gain_map, motion_photo, thumbnail
 from worker.photo.metadata.credentials import provenance
 from worker.photo.metadata.descriptions import description
 from worker.photo.metadata.dominant_colours import dominant_colours
-from worker.photo.metadata.embedded import MAX_BLOCK, WORDS, Embedded, BlockFault, image_resources
+from worker.photo.metadata.embedded import MAX_BLOCK, WORDS, BlockFault, Embedded, image_resources
 from worker.photo.metadata.exiv2_reader import INSTALLED, read_exif_block, read_iptc, read_xmp
 from worker.photo.metadata.exposures import exposure
 from worker.photo.metadata.formats import read_embedded

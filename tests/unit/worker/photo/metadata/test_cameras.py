@@ -16,7 +16,6 @@ from tests.support.metadata_blocks import (
     rationals,
     short,
     text,
-    undefined,
     xmp,
 )
 
