@@ -3,7 +3,8 @@
     python -m bench.fidelity.metadata_fields FOLDER [--all] [--json FILE]
 
 ExifTool (the command `exiftool`) is needed for this only. The table in field_table.py says which of its tags mean the
-same as a field of ours. A difference with a known reason is counted under that reason; docs/metadata.md lists the reasons.
+same as a field of ours. A difference with a known reason is counted under that reason; docs/metadata.md lists the
+reasons.
 """
 
 from __future__ import annotations

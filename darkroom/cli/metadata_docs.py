@@ -30,24 +30,25 @@ def tables() -> str:
     return "\n".join(_tables("The document", PhotoMetadata, ""))
 
 
-def _tables(heading: str, model: type[MetadataSection], path: str) -> Iterator[str]:
+def _tables(heading: str, model: type[MetadataSection], inside: str) -> Iterator[str]:
     yield f"### {heading}\n"
-    if path:
+    if inside:
         yield f"{' '.join((model.__doc__ or '').split())}\n"
     yield "| field | meaning | source | unit | example |"
     yield "|---|---|---|---|---|"
-    yield from (_row(path + name, field) for name, field in model.model_fields.items())
+    yield from (_row(name, field) for name, field in model.model_fields.items())
     yield ""
     for name, field in model.model_fields.items():
         if section := _section(field):
-            yield from _tables(f"`{path}{name}`", section, f"{path}{name}.")
+            place = f"{inside} / {name}".removeprefix(" / ")
+            yield from _tables(place, section, place)
 
 
 def _row(name: str, field: FieldInfo) -> str:
     extra = field.json_schema_extra
     assert isinstance(extra, dict)
     example = json.dumps((field.examples or [None])[0], ensure_ascii=False)
-    meaning = field.description or name.rpartition(".")[2].replace("_", " ")
+    meaning = field.description or name.replace("_", " ")
     cells = (f"`{name}`", meaning, str(extra["source"]), str(extra.get("unit") or ""), f"`{example}`")
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

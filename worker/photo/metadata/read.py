@@ -27,7 +27,7 @@ from worker.photo.metadata.credentials import provenance
 from worker.photo.metadata.descriptions import description
 from worker.photo.metadata.dominant_colours import dominant_colours
 from worker.photo.metadata.embedded import MAX_BLOCK, WORDS, BlockFault, Embedded, image_resources
-from worker.photo.metadata.exiv2_reader import INSTALLED, read_exif_block, read_iptc, read_xmp
+from worker.photo.metadata.exiv2_reader import INSTALLED, has_too_many_properties, read_exif_block, read_iptc, read_xmp
 from worker.photo.metadata.exposures import exposure
 from worker.photo.metadata.formats import read_embedded
 from worker.photo.metadata.formats.tiff_blocks import take_blocks
@@ -228,6 +228,9 @@ def _read_xmp(tags: PhotoTags) -> None:
     """The main packet, and what a further one adds: JPEG keeps XMP of more than 64 KB in a second one."""
     found: dict[str, Any] = {}
     for packet in tags.embedded.xmp:
+        if has_too_many_properties(packet):
+            tags.embedded.fault("XMP", "packet", "too_large")
+            continue
         properties = read_xmp(packet[:MAX_BLOCK])
         if properties is None:
             tags.embedded.fault("XMP", "packet", "damaged" if INSTALLED else "not_read")
@@ -260,5 +263,5 @@ def _colour_space(tags: PhotoTags) -> str | None:
 
 
 def _unreadable(faults: list[BlockFault]) -> Iterator[Unreadable]:
-    for fault in dict.fromkeys(faults):
-        yield Unreadable(where=fault.where, tag=fault.tag, reason=fault.reason, detail=WORDS[fault.reason])
+    for entry in dict.fromkeys(faults):
+        yield Unreadable(where=entry.where, tag=entry.tag, reason=entry.reason, detail=WORDS[entry.reason])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from tests.support.metadata_blocks import (
     ASCII,
+    bag,
     broken,
     described,
     described_like,
@@ -87,6 +89,24 @@ def test_blocks_that_are_no_blocks_are_listed(tmp_path):
     assert listed["EXIF", "Image directory"] == "damaged"
     assert listed["XMP", "packet"] == "damaged"
     assert listed["Photoshop", "resources"] == "damaged"
+
+
+def test_xmp_with_very_many_properties_is_not_read_and_listed(tmp_path):
+    properties = "".join(f"<x:p{number}>v</x:p{number}>" for number in range(30_000))
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", xmp(properties, {"x": "http://example.com/x/"}).decode(), zip=True)
+    file = io.BytesIO()
+    Image.new("RGB", (4, 3)).save(file, "PNG", pnginfo=info)
+    assert unreadable(described(file.getvalue(), tmp_path)) == {("XMP", "packet"): "too_large"}
+
+
+def test_a_very_long_list_in_xmp_is_read(tmp_path):
+    packet = xmp(bag("dc:subject", *("w" for _ in range(30_000))))
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", packet.decode(), zip=True)
+    file = io.BytesIO()
+    Image.new("RGB", (4, 3)).save(file, "PNG", pnginfo=info)
+    assert len(described(file.getvalue(), tmp_path)["description"]["keywords"]) == 200
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.9, 0.99])
