@@ -200,7 +200,7 @@ def _placeholder(path: str, mine: Any, other: Any, _ours: dict[str, Any], _their
 
 
 def _unknown_maker_notes(path: str, mine: Any, other: Any, _ours: dict[str, Any], theirs: Tags) -> bool:
-    in_maker_notes = any("MakerNotes:" in key and value == other for key, value in theirs.items())
+    in_maker_notes = any("MakerNotes:" in key and as_text(value) == other for key, value in theirs.items())
     return mine is None and path in ("lens.model", "camera.serial_number", "lens.serial_number") and in_maker_notes
 
 
