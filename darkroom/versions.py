@@ -123,7 +123,7 @@ def _heif_libraries() -> Versions:
 
 def _exiv2_library() -> Versions:
     try:
-        import exiv2  # type: ignore[import-untyped]
+        import exiv2
     except ImportError:  # the extra is not installed
         return {}
     return {"exiv2": exiv2.version()}

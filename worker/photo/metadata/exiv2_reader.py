@@ -17,7 +17,7 @@ from worker.photo.metadata.texts import clean, decode
 from worker.photo.tiff_tags import ASCII, GPS, IMAGE, INTEROP, PHOTO, THUMBNAIL, UNDEFINED, Rational, Tag
 
 try:
-    import exiv2  # type: ignore[import-untyped]
+    import exiv2
 except ImportError:  # the extra is not installed
     exiv2 = None
 
