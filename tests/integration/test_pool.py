@@ -148,7 +148,7 @@ def compute_for_ever_and_block_the_signal(pipe: Connection, limits: ChildLimits)
         (die_in_the_middle, 60, ChildDied, "ended with status 3"),
         (be_killed_in_the_middle, 60, OutOfMemory, "was killed, probably because the machine ran out of memory"),
         (say_too_much, 60, ChildDied, "sent an answer of more than 1,048,576 bytes"),
-        (speak_nonsense, 60, ChildDied, "sent an invalid answer"),
+        (speak_nonsense, 60, ChildDied, "answered with something that is not an answer"),
         (answer_another_job, 60, ChildDied, "answered with a job that was not asked for"),
         (answer_a_job_twice, 60, ChildDied, "answered with a job that was not asked for, or was answered before"),
     ],

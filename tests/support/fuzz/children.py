@@ -36,6 +36,7 @@ JOBS: dict[str, Job] = {
                 {"type": "filter", "filter": "auto-contrast", "output": {"keep_metadata": True}},
                 {"type": "metadata"},
                 {"type": "resize", "width": 20, "output": {"format": "avif"}},
+                {"type": "resize", "width": 30, "tolerate": "truncated"},
             ]
         )
     )
