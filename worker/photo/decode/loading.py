@@ -45,7 +45,8 @@ def load(opened: OpenedHeader, scale: int, *, tolerate_cut: bool) -> Loaded:
     except Exception as error:
         if not blames_the_photo(error):
             raise
-        reason = error
+        reason = error.with_traceback(None)  # its frames would keep the half-loaded picture
+    opened.image._im = None
     if scale > 1 and opened.sniffed.format == "jpeg" and is_lossless(opened.stream):
         whole = _loaded(opened._replace(image=_open(opened.stream, opened)), 1)
         return replace(whole, image=whole.image.reduce(scale))
