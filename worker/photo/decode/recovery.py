@@ -150,7 +150,11 @@ def _gif(opened: OpenedHeader, tolerate_cut: bool) -> Recovered | None:
     if clear is not None:
         image.info["transparency"] = clear
     if frame.closed:  # its data has an end, and is only too short
-        return Recovered(image, missing, PhotoWarning("partial_frame", f"Of the GIF {there}. The rest is transparent."))
+        return Recovered(
+            image,
+            missing,
+            PhotoWarning("partial_frame", f"The data of the GIF ends early: {there}. The rest is transparent."),
+        )
     return _cut("GIF", image, missing, there)
 
 
