@@ -39,8 +39,8 @@ TILE_ROWS, TILE_COLUMNS = 48, 512
 """Pixels that are computed at a time. Their numbers stay in the processor's cache, and need less than the megabyte from
 which glibc asks the system for each block of memory (worker/child/limits.py). Of a narrow picture it is as many."""
 
-SAMPLE_ROWS, TILE = 32, 400_000
-"""Rows of samples of a wide Gaussian, and numbers of their source, that are computed at a time."""
+SAMPLE_ROWS, TILE, LEAST_COLUMNS = 20, 250_000, 96
+"""Rows of samples of a wide Gaussian, numbers of their source, and columns of it, that are computed at a time."""
 
 SEGMENT = 8192
 """Rows, and columns, of a wide Gaussian that are computed at a time, about: this bounds the memory for pictures of any
@@ -190,7 +190,7 @@ def _sampled_down(image: Image.Image, weights: list[np.float32], first: int, cou
     low = image.height <= reach
     top, bottom = (0, image.height) if low else (first - reach, first + step * (count - 1) + reach + 1)
     result = np.empty((count, image.width, channels), np.float32)
-    width = max(1, TILE // ((bottom - top) * channels))
+    width = max(LEAST_COLUMNS, TILE // ((bottom - top) * channels))
     for left in range(0, image.width, width):
         right = min(left + width, image.width)
         rows = _pixels(image, left, top, right, bottom)
@@ -250,8 +250,12 @@ def _curve(rows: Pixels, step: int) -> Pixels:
 
 
 def _turned(pixels: Pixels) -> Pixels:
-    """Rows become columns."""
-    return np.ascontiguousarray(pixels.swapaxes(0, 1))
+    """Rows become columns. A channel at a time is three times as fast as a pixel at a time."""
+    rows, columns, channels = pixels.shape
+    turned = np.empty((columns, rows, channels), np.float32)
+    for channel in range(channels):
+        turned[..., channel] = pixels[..., channel].T
+    return turned
 
 
 # --- results ----------------------------------------------------------------------------------------------------------
