@@ -26,6 +26,7 @@ from api.routes.jobs import JobsView, jobs
 from api.routes.operations import operations
 from api.routes.photos import photos
 from api.routes.probes import probes
+from api.routes.receipts import receipts
 from api.uploads.spool import SpooledRequest, disk_error
 from api.waits import Waits
 from darkroom import __version__
@@ -35,6 +36,7 @@ from darkroom.jobs.json_text import read_json
 from darkroom.owners import auth_mode, read_owners
 from darkroom.presets import read_presets
 from darkroom.record.events import Event
+from darkroom.record.receipt import Receipt
 from darkroom.record.views import PhotoView
 from darkroom.services import Services
 from darkroom.settings import Settings
@@ -110,9 +112,11 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     if keys_needed:
         auth.register(app, settings, owners)
     app.before_request(_await_body)  # the last one: it needs to know whether the caller is admitted
-    for resource in (photos, direct_uploads, jobs, dead_letters, operations, probes):
+    for resource in (photos, direct_uploads, jobs, receipts, dead_letters, operations, probes):
         app.register_api(resource)
-    app.components_schemas |= components(BatchView, BatchProblem, JobsView, PhotoView, AwaitedPhotoView, Event)
+    app.components_schemas |= components(
+        BatchView, BatchProblem, JobsView, PhotoView, AwaitedPhotoView, Receipt, Event
+    )
     app.register_blueprint(docs)
     app.add_url_rule("/", "root", lambda: redirect(f"{settings.base_url}/docs"))
     app.add_url_rule("/openapi.json", "openapi", openapi_json(app, keys_needed))

@@ -18,7 +18,8 @@ DarkroomError
 ├── PhotoError                the photo is at fault; another try cannot help
 │   ├── UnsupportedPhoto      415  not a supported format
 │   ├── UnreadablePhoto       422  damaged or cut short
-│   └── TooManyPixels         422  more pixels than the settings allow
+│   ├── TooManyPixels         422  more pixels than the settings allow
+│   └── PersonalMetadata           its result would say something personal that the job does not ask for
 ├── OriginalMissing           the original is no longer in the bucket
 ├── UploadNotCompleted        the original was never stored
 ├── ProcessError              a child process was lost while it worked on a job
@@ -215,6 +216,12 @@ class TooManyPixels(PhotoError):
     """The photo has more pixels than are allowed."""
 
     code = "too_many_pixels"
+
+
+class PersonalMetadata(PhotoError):
+    """The result would contain personal metadata."""
+
+    code = "personal_metadata"
 
 
 class OriginalMissing(DarkroomError):

@@ -26,6 +26,7 @@ WARNING_CODES: Mapping[str, str] = {
     "They are opaque.",
     "partial_frame": "The first frame does not cover the whole picture. The rest is transparent.",
     "metadata_damaged": "A part of the metadata cannot be read.",
+    "metadata_lost": "A part of the photo's metadata, or of the job's texts, cannot stand in the result.",
     "colours_unavailable": "The pixels cannot be decoded, so the metadata names no colours.",
 }
 """Every code -> what it means."""

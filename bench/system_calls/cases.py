@@ -19,7 +19,7 @@ from PIL.TiffImagePlugin import COMPRESSION_INFO_REV
 from pydantic import BaseModel
 
 from darkroom.jobs.job_types import JOB_TYPES, MAX_JOBS, STEP_JOBS, Job, MetadataJob, PipelineJob, jobs_adapter
-from darkroom.jobs.output import OUTPUT_FORMATS, Output
+from darkroom.jobs.output import OUTPUT_FORMATS, TEXTS, Output
 from darkroom.jobs.steps import Resize
 from darkroom.sniff import INPUT_FORMATS
 from tests.support.metadata_blocks import (
@@ -140,8 +140,8 @@ def _saved(picture: Image.Image, format_: str, **options: Any) -> bytes:
 
 
 def jobs_for_every_photo() -> list[Job]:
-    """The metadata, and every output format with and without the photo's EXIF."""
-    outputs = [{"format": name, "keep_metadata": keep} for name in OUTPUT_FORMATS for keep in (False, True)]
+    """The metadata, and every output format with some of the photo's metadata, none and all."""
+    outputs = [{"format": name, "metadata": kept} for name in OUTPUT_FORMATS for kept in ("rights", "none", "all")]
     return _validated([MetadataJob.example, *({"type": "resize", "width": 60, "output": output} for output in outputs)])
 
 
@@ -153,10 +153,18 @@ def jobs_for_one_photo() -> list[Job]:
             *(variant for job in STEP_JOBS.values() for variant in variants(job, job.example)),
             *variants(Resize, small),
             small | {"position": {"x": 0.2, "y": 0.8}},
-            *(small | {"output": output} for name in OUTPUT_FORMATS for output in variants(Output, {"format": name})),
+            *(small | {"output": output} for name in OUTPUT_FORMATS for output in _outputs(name)),
             *(variant for job in (PipelineJob, MetadataJob) for variant in variants(job, job.example)),
         ]
     )
+
+
+def _outputs(name: str) -> Iterator[dict[str, Any]]:
+    """Every option of an output format. The position is kept with all metadata only."""
+    yield from (output for output in variants(Output, {"format": name}) if "gps" not in output)
+    texts = dict.fromkeys(TEXTS, "Ada & <Söhne>")
+    yield {"format": name, **texts}
+    yield {"format": name, "metadata": "all", "gps": True, **texts}
 
 
 def missing_job_types(jobs: Iterable[Job]) -> set[str]:

@@ -15,6 +15,7 @@ from darkroom.cli.dead_letter_commands import dead_letters
 from darkroom.cli.operator_commands import check_settings, key, provision, queue, record, versions, webhook_secret
 from darkroom.cli.photo_commands import status, upload
 from darkroom.cli.plan_command import plan
+from darkroom.cli.replay import replay
 from darkroom.cli.terminal import say
 from darkroom.errors import DarkroomError
 
@@ -60,6 +61,7 @@ for command in (
     upload,
     status,
     plan,
+    replay,
     queue,
     record,
     dead_letters,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from darkroom.jobs.spec import Colour, StrictSpec
 
@@ -32,9 +33,47 @@ OUTPUT_FORMATS: Mapping[str, FileFormat] = {
 RESULT_FORMATS: Mapping[str, FileFormat] = {**OUTPUT_FORMATS, "json": FileFormat("json", "application/json")}
 """Every format that a result may have, by name."""
 
+_UNWRITABLE = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""Characters that XMP cannot hold (XML 1.0, 2.2), and further control characters."""
+
+
+def _writable(text: str) -> str:
+    if _UNWRITABLE.search(text):
+        raise ValueError("must not contain control characters")
+    if not (stripped := text.replace("\r\n", "\n").replace("\r", "\n").strip()):
+        raise ValueError("must not be empty")
+    return stripped
+
+
+Text = Annotated[
+    str,
+    AfterValidator(_writable),
+    Field(
+        min_length=1,
+        json_schema_extra={"pattern": r"^(?=[\s\S]*\S)[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]*$"},
+    ),
+]
+"""A text that is written into a result, without space around it."""
+
+TEXTS = ("copyright", "credit", "artist", "caption")
+"""The fields of `Output` whose text is written into the result."""
+
 
 class Output(StrictSpec):
-    """How the picture is encoded."""
+    """How the picture is encoded, and which metadata stands in the file."""
+
+    json_schema: ClassVar[dict[str, Any]] = {  # what the validator below checks
+        "allOf": [
+            {
+                "if": {"required": ["metadata"], "properties": {"metadata": {"const": "none"}}},
+                "then": {"properties": {name: {"type": "null"} for name in TEXTS}},
+            },
+            {
+                "if": {"required": ["gps"], "properties": {"gps": {"const": True}}},
+                "then": {"required": ["metadata"], "properties": {"metadata": {"const": "all"}}},
+            },
+        ]
+    }
 
     format: FormatName | None = Field(
         None,
@@ -49,4 +88,27 @@ class Output(StrictSpec):
         "smaller. It takes more than twice the time to write, and more time to decode.",
     )
     background: Colour = Field("#ffffff", description="put behind transparent pixels if the format has no alpha")
-    keep_metadata: bool = Field(False, description="keep the EXIF of the photo, with its GPS position, in the result")
+    metadata: Literal["rights", "none", "all"] = Field(
+        "rights",
+        description="what of the photo's metadata the result keeps. rights: copyright notice, credit line, the web "
+        "addresses of rights and licensors, and IPTC DigitalSourceType, which marks pictures made by AI. none: nothing. "
+        "all: EXIF with maker notes, XMP and IPTC, without the GPS position.",
+    )
+    gps: bool = Field(False, description="with metadata all: keep the GPS position too")
+    copyright: Text | None = Field(
+        None, max_length=200, description="copyright notice, written instead of the photo's own"
+    )
+    credit: Text | None = Field(
+        None, max_length=100, description="credit line, written instead of the photo's own"
+    )
+    artist: Text | None = Field(None, max_length=100, description="name of the creator to write")
+    caption: Text | None = Field(None, max_length=1000, description="caption to write")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Output:
+        texts = [name for name in TEXTS if getattr(self, name) is not None]
+        if self.metadata == "none" and texts:
+            raise ValueError(f'"metadata": "none" writes nothing: leave out {texts[0]}, or use "rights"')
+        if self.gps and self.metadata != "all":
+            raise ValueError('the GPS position is kept with "metadata": "all" only: leave out gps, or use "all"')
+        return self

@@ -1,8 +1,8 @@
-"""Draw a plan as a tree of text."""
+"""Draw a plan as a tree of text, or one result's part of it as a list."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from darkroom.plan.graph import ApplyFilter, Colours, CropByContent, Decode, Finish, Node, Pad, Plan, Resample, Turn
 
@@ -11,6 +11,12 @@ def drawn(plan: Plan) -> list[tuple[str, str, str]]:
     """A row for each node: what it does, drawn below the picture that it is made from; its size; its estimated cost."""
     roots = [position for position, node in enumerate(plan.nodes) if not node.sources]
     return [row for root in roots for row in _rows(plan, root, "", "")]
+
+
+def steps(plan: Plan, positions: Iterable[int]) -> tuple[str, ...]:
+    """What these nodes do, each with its size: `resize (lanczos3) 800x600`."""
+    nodes = (plan.nodes[position] for position in positions)
+    return tuple(f"{_words(node, named=False)} {node.size[0]}x{node.size[1]}" for node in nodes)
 
 
 def _rows(plan: Plan, position: int, first: str, further: str) -> Iterator[tuple[str, str, str]]:
@@ -23,7 +29,8 @@ def _rows(plan: Plan, position: int, first: str, further: str) -> Iterator[tuple
         yield from _rows(plan, at, further + ("└─ " if last else "├─ "), further + ("   " if last else "│  "))
 
 
-def _words(node: Node) -> str:
+def _words(node: Node, *, named: bool = True) -> str:
+    """`named`: with the id of the job whose result it is."""
     match node.operation:
         case Decode(scale):
             return "decode" if scale == 1 else f"decode at 1/{scale}"
@@ -42,6 +49,6 @@ def _words(node: Node) -> str:
             return spec.name
         case Finish(job):
             encoding = next((kind for kind in node.work if kind.startswith("encode ")), node.operation.label)
-            return f"{encoding} -> {job}"
+            return f"{encoding} -> {job}" if named else encoding
         case operation:
             return operation.label

@@ -196,6 +196,14 @@ class Plan:
                 found.add(position)
         return found
 
+    def needed_for(self, picture: int) -> list[int]:
+        """The node itself and all that it needs, directly or by others, in the order in which they run."""
+        needed = {picture}
+        for position in range(picture, -1, -1):
+            if position in needed:
+                needed.update(self.nodes[position].sources)
+        return sorted(needed)
+
     def jobs_of(self, nodes: set[int]) -> list[str]:
         """The ids of the jobs whose results are among these nodes."""
         operations = (self.nodes[position].operation for position in sorted(nodes))

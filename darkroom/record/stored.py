@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from darkroom.making import Making
 from darkroom.photo_warnings import PhotoWarning
 
 MAX_ERROR_BYTES = 300
@@ -61,3 +62,7 @@ class Result(Stored):
     seconds: dict[str, float] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
     warnings: tuple[PhotoWarning, ...] = ()
+    making: Making = Making()
+    company: tuple[str, ...] = ()
+    """The ids of the jobs that were done together, itself included; empty if it was done alone. They share pictures, and
+    a small result may be made from a larger one, so its bytes depend on them."""

@@ -151,7 +151,7 @@ def job_view(photo: PhotoRecord, job: JobRecord, base_url: str) -> JobView:
     self_link = f"{base_url}/v1/photos/{photo.id}/jobs/{job.id}"
     links = {"self": self_link, "photo": f"{base_url}/v1/photos/{photo.id}"}
     if job.status == "succeeded":
-        links["result"] = f"{self_link}/result"
+        links |= {"result": f"{self_link}/result", "receipt": f"{self_link}/receipt"}
     elif job.status in ("failed", "cancelled"):
         links["retry"] = f"{self_link}/retry"
     error = job.errors[-1] if job.errors and job.status != "succeeded" else None

@@ -22,7 +22,7 @@ FILTERS_AS_STEPS = [spec.example for spec in FILTERS.values()]
 EVERYTHING = [
     *({"type": "resize", "width": 80, "height": 90, "fit": fit} for fit in ("cover", "contain", "fill", "inside")),
     {"type": "resize", "width": 80, "height": 90, "fit": "outside", "kernel": "cubic", "output": {"format": "png"}},
-    {"type": "resize", "width": 60, "height": 60, "position": "attention", "output": {"keep_metadata": True}},
+    {"type": "resize", "width": 60, "height": 60, "position": "attention", "output": {"metadata": "all", "gps": True}},
     {"type": "resize", "width": 60, "height": 60, "position": {"x": 0.2, "y": 0.8}},
     *FILTERS_AS_STEPS,
     *({"type": "resize", "width": 100, "output": {"format": name}} for name in ("jpeg", "png", "webp", "avif")),

@@ -64,7 +64,7 @@ def test_default_values_are_not_stored_so_that_older_releases_can_read_the_recor
     (order,) = record["orders"].values()
     assert set(order) == {"id", "due_at", "jobs"}
     specs = {job["spec"]["type"]: job["spec"] for job in order["jobs"].values()}
-    assert specs["filter"]["output"]["keep_metadata"] is False  # defaults of specs may change: they are kept
+    assert specs["filter"]["output"]["metadata"] == "rights"  # defaults of specs may change: they are kept
 
 
 def test_one_unreadable_record_does_not_hide_the_others(stack: Stack, picture: bytes) -> None:

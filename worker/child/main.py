@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from typing import BinaryIO
 
+from darkroom import making
 from darkroom.errors import DarkroomError, PhotoError, Unavailable
 from darkroom.jobs.job_types import Job
 from darkroom.photo_warnings import bounded
@@ -120,6 +121,7 @@ def _described(result: PipelineResult, file: BinaryIO) -> Description:
         sha256=digest,
         seconds=result.seconds,
         warnings=bounded(result.warnings),
+        making=making.bounded(result.making),
     )
 
 

@@ -26,6 +26,7 @@ from darkroom.errors import (
     DarkroomError,
     NotPermitted,
     OutOfMemory,
+    PersonalMetadata,
     PhotoError,
     TimeLimitExceeded,
     TooManyPixels,
@@ -35,6 +36,7 @@ from darkroom.errors import (
 )
 from darkroom.jobs.job_types import MAX_JOBS, Job
 from darkroom.jobs.output import RESULT_FORMATS
+from darkroom.making import Making, is_allowed
 from darkroom.photo_warnings import PhotoWarning, are_allowed
 from darkroom.sniff import INPUT_FORMATS, Sniffed
 from worker.child.limits import ChildLimits
@@ -72,6 +74,7 @@ JOB_ERRORS = {
         UnreadablePhoto,
         UnsupportedPhoto,
         TooManyPixels,
+        PersonalMetadata,
         TimeLimitExceeded,
         OutOfMemory,
         ChildDied,
@@ -127,7 +130,8 @@ def _socket(pipe: Connection) -> socket.socket:
 @dataclass(frozen=True)
 class Description:
     """What a child says of a result that it has written: one of RESULT_FORMATS, `size` in bytes, `sha256` in hex,
-    `seconds` by step, for decoding and for encoding; `warnings` as `photo_warnings.bounded` leaves them.
+    `seconds` by step, for decoding and for encoding; `warnings` as `photo_warnings.bounded` leaves them; `making` within
+    the limits of darkroom/making.py.
 
     `width` and `height` are in pixels, None if the result is not a picture.
     """
@@ -139,6 +143,7 @@ class Description:
     sha256: str
     seconds: dict[str, float]
     warnings: tuple[PhotoWarning, ...]
+    making: Making
 
 
 @dataclass(frozen=True)
@@ -191,10 +196,12 @@ class JobAnswer:
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """How one job ended, once the child's answer is checked."""
+    """How one job ended, once the child's answer is checked. `company`: the ids of all jobs that the child did
+    together; empty if it was this one alone."""
 
     job: str
     result: ProducedFile | Failure
+    company: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -233,6 +240,7 @@ def _check(result: Description) -> None:
         or any(side is not None and not 1 <= side < 2**31 for side in (result.width, result.height))
         or len(result.seconds) > MOST_STEPS
         or not are_allowed(result.warnings)
+        or not is_allowed(result.making)
         or not all(_STEP.fullmatch(step) and 0 <= took < LONGEST_STEP for step, took in result.seconds.items())
     ):
         raise _wrong("an impossible result")

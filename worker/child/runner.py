@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -267,7 +268,9 @@ class PhotoProcessor:
                 self._child.stop()
 
     def _run(self, original: Path, jobs: dict[str, Job]) -> Iterator[JobOutcome]:
-        return self._running_child().run(original, jobs, self._time_limit)
+        company = tuple(jobs) if len(jobs) > 1 else ()
+        for outcome in self._running_child().run(original, jobs, self._time_limit):
+            yield replace(outcome, company=company)
 
     def _running_child(self) -> Child:
         """The child of this processor, running: an interrupt from now on kills it."""

@@ -87,7 +87,7 @@ class Publication:
         else:
             self._bytes += outcome.result.size
             if self._left:
-                store = partial(copy_context().run, self._store, outcome.job, outcome.result)
+                store = partial(copy_context().run, self._store, outcome.job, outcome.result, outcome.company)
                 self._storing[outcome.job] = self._transfers.submit(store)
             else:
                 self._last = outcome
@@ -111,7 +111,7 @@ class Publication:
         log.warning("job.failed", job=job_id, code=error.code, detail=error.detail)
         self._outcomes[job_id] = error
 
-    def _store(self, job_id: str, file: ProducedFile) -> Result | ChildDied:
+    def _store(self, job_id: str, file: ProducedFile, company: tuple[str, ...]) -> Result | ChildDied:
         started = time.monotonic()
         key = None
         try:
@@ -137,6 +137,8 @@ class Publication:
             seconds={part: round(value, 4) for part, value in seconds.items()},
             versions=VERSIONS,
             warnings=file.warnings,
+            making=file.making,
+            company=company,
         )
         log.info("job.stored", job=job_id, type=self._claim.jobs[job_id].type, size=file.size, seconds=result.seconds)
         return result
@@ -167,7 +169,7 @@ class Publication:
         """Wait until all results are stored. Raises what prevented one of them."""
         last, self._last = self._last, None
         if last and isinstance(last.result, ProducedFile):
-            self._outcomes[last.job] = self._store(last.job, last.result)
+            self._outcomes[last.job] = self._store(last.job, last.result, last.company)
         self._collect(list(self._storing))
 
     def publish(self) -> None:

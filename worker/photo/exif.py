@@ -17,7 +17,7 @@ from worker.photo.tiff_tags import ASCII, GPS, IMAGE, PHOTO, Rational, Tag, read
 
 Tags = dict[int, Any]
 
-_STRUCTURE = {
+STRUCTURE = {
     *range(0x00FE, 0x0104),  # subfile type, size, depth, compression
     0x0106, 0x010A, 0x0111, *range(0x0115, 0x011A), 0x011C, 0x0120, 0x0121, 0x013D,  # photometric, strips, planes
     *range(0x0140, 0x014B), *range(0x0151, 0x0160),  # palette, tiles, sub-IFDs, samples
@@ -84,7 +84,7 @@ def tags_of(block: bytes) -> Exif:
     found = read_tiff_tags(io.BytesIO(block))
     ifds: dict[str, Tags] = {IMAGE: {}, PHOTO: {}, GPS: {}}
     for (directory, number), tag in found.tags.items():
-        if directory in ifds and number not in _STRUCTURE | _MAKER_NOTES:
+        if directory in ifds and number not in STRUCTURE | _MAKER_NOTES:
             value = _as_pillow(tag)
             if _length(value) <= _MAX_VALUE:
                 ifds[directory][number] = value
@@ -136,7 +136,7 @@ def _ifd(raw: Image.Exif, number: int) -> Tags:
 def _readable(tags: Iterable[int], values: Mapping[int, Any] | Image.Exif) -> Tags:
     kept: Tags = {}
     for tag in islice(tags, _MAX_TAGS):
-        if tag in _STRUCTURE or tag in _MAKER_NOTES:
+        if tag in STRUCTURE or tag in _MAKER_NOTES:
             continue
         with _ignore_broken_tags():
             value = values[tag]  # Pillow parses a tag when it is read

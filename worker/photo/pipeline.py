@@ -16,7 +16,9 @@ from PIL import Image
 from darkroom.errors import PhotoError
 from darkroom.jobs.job_types import Job, MetadataJob, PictureJob
 from darkroom.jobs.sizes import Size
+from darkroom.making import Making
 from darkroom.photo_warnings import PhotoWarning
+from darkroom.plan.drawing import steps
 from darkroom.plan.graph import (
     ApplyFilter,
     Colours,
@@ -31,6 +33,7 @@ from darkroom.plan.graph import (
     Turn,
 )
 from darkroom.plan.planner import make_plan
+from worker.photo.backends import METADATA, backends
 from worker.photo.colour import to_srgb
 from worker.photo.decode import PhotoFacts, PhotoFile, turned
 from worker.photo.encode import encode
@@ -38,6 +41,7 @@ from worker.photo.filters import FILTER_FUNCTIONS
 from worker.photo.metadata import metadata
 from worker.photo.resampling import resample
 from worker.photo.resize import chosen_box, padded
+from worker.photo.result_metadata.fields import check_fields, fields_of
 
 
 @dataclass(frozen=True)
@@ -53,17 +57,20 @@ class PipelineResult:
     height: int | None
     seconds: dict[str, float]
     warnings: tuple[PhotoWarning, ...] = ()
+    making: Making = Making()
 
 
 class Written(NamedTuple):
     """What a job has written to its file: the format, and the size in pixels if it is a picture.
 
-    `warnings` are those of the job. They are added to those of the photo.
+    `warnings` are those of the job. They are added to those of the photo. `fields` and `pixels`: see Making.
     """
 
     format: str
     size: Size | None = None
     warnings: tuple[PhotoWarning, ...] = ()
+    fields: tuple[str, ...] = ()
+    pixels: str | None = None
 
 
 @dataclass(frozen=True)
@@ -191,8 +198,23 @@ class PlanRun:
         seconds, self._seconds = dict(self._seconds), defaultdict(float)
         return JobEnd(
             operation.job,
-            PipelineResult(written.format, width, height, seconds, (*self._photo.warnings, *written.warnings)),
+            PipelineResult(
+                written.format,
+                width,
+                height,
+                seconds,
+                (*self._photo.warnings, *written.warnings),
+                self._making(position, written),
+            ),
         )
+
+    def _making(self, position: int, written: Written) -> Making:
+        needed = self._plan.needed_for(position)
+        libraries = {"metadata": METADATA}
+        if written.size:
+            operations = [self._plan.nodes[at].operation for at in needed]
+            libraries = backends(self._photo.source.format, operations, written.format)
+        return Making(steps(self._plan, needed), libraries, written.fields, written.pixels)
 
     def _finished(self, finish: Finish, image: Image.Image | None) -> Written:
         """Write a result."""
@@ -224,8 +246,11 @@ def _free_pictures(error: BaseException | None) -> None:
 
 
 def _encoded(photo: PhotoFacts, job: PictureJob, image: Image.Image, file: BinaryIO) -> Written:
+    """Write the picture, and read back which metadata its file has."""
     encoded = encode(image, photo, job.output, file)
-    return Written(encoded.format, (encoded.width, encoded.height))
+    fields = fields_of(file, encoded.format)
+    check_fields(fields, job.output)
+    return Written(encoded.format, (encoded.width, encoded.height), encoded.warnings, fields, encoded.pixels)
 
 
 def _described(photo: PhotoFacts, job: MetadataJob, overview: Image.Image | None, file: BinaryIO) -> Written:

@@ -33,7 +33,7 @@ JOBS: dict[str, Job] = {
         jobs_adapter.validate_python(
             [
                 {"type": "resize", "width": 50, "height": 50, "fit": "cover", "position": "attention"},
-                {"type": "filter", "filter": "auto-contrast", "output": {"keep_metadata": True}},
+                {"type": "filter", "filter": "auto-contrast", "output": {"metadata": "all", "gps": True}},
                 {"type": "metadata"},
                 {"type": "resize", "width": 20, "output": {"format": "avif"}},
                 {"type": "resize", "width": 30, "tolerate": "truncated"},

@@ -66,9 +66,9 @@ def test_every_job_type_step_and_output_format_is_measured() -> None:
 
 def test_every_photo_is_written_in_every_output_format() -> None:
     outputs = {
-        (job.output.format, job.output.keep_metadata) for job in jobs_for_every_photo() if isinstance(job, PictureJob)
+        (job.output.format, job.output.metadata) for job in jobs_for_every_photo() if isinstance(job, PictureJob)
     }
-    assert outputs == {(name, keep) for name in OUTPUT_FORMATS for keep in (False, True)}
+    assert outputs == {(name, kept) for name in OUTPUT_FORMATS for kept in ("rights", "none", "all")}
 
 
 def test_making_the_photos_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 import pytest
 
 from darkroom.errors import WrongHash
+from darkroom.making import Making
 from darkroom.record.keys import job_and_fence
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import MAX_CONTENT, Result
@@ -71,6 +72,7 @@ def publish(services: FakeServices, folder: Path, *files: bytes, claimed: Any = 
                 sha256=digest,
                 seconds={},
                 warnings=(),
+                making=Making(),
                 path=path,
             )
             publication.add(JobOutcome(job, file))

@@ -111,9 +111,9 @@ def read_xmp(packet: bytes) -> dict[str, Any] | None:
     """The properties of an XMP packet. None if it cannot be read, or if Exiv2 is not installed."""
     if exiv2 is None:
         return None
-    packet = _as_utf8(packet)
+    packet = as_utf8(packet)
     try:
-        image = exiv2.ImageFactory.open(_tiff_with(0x02BC, packet))
+        image = exiv2.ImageFactory.open(tiff_with(0x02BC, packet))
         image.readMetadata()
         found = dict(_properties(image))
     except _ERRORS:
@@ -127,7 +127,7 @@ def read_iptc(block: bytes) -> dict[tuple[int, int], list[bytes]]:
     if exiv2 is None or not block:
         return found
     try:
-        image = exiv2.ImageFactory.open(_tiff_with(0x83BB, block))
+        image = exiv2.ImageFactory.open(tiff_with(0x83BB, block))
         image.readMetadata()
         read = image.iptcData()
     except _ERRORS:
@@ -169,7 +169,7 @@ def _property(datum: Any) -> Any:
     return clean(datum.toString())
 
 
-def _as_utf8(packet: bytes) -> bytes:
+def as_utf8(packet: bytes) -> bytes:
     """The packet in UTF-8, which is what Exiv2 reads."""
     for mark, codec in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
         if packet.startswith(mark):
@@ -181,7 +181,7 @@ def _as_utf8(packet: bytes) -> bytes:
     return packet
 
 
-def _tiff_with(number: int, data: bytes) -> bytes:
+def tiff_with(number: int, data: bytes) -> bytes:
     """A TIFF with one tag: Exiv2 reads blocks from inside a file only. A TIFF has no limit of 64 KB, as a JPEG has."""
     return (
         b"II*\0" + struct.pack("<IHHHIII", 8, 1, number, UNDEFINED if number != 0x02BC else 1, len(data), 26, 0) + data

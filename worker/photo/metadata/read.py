@@ -51,7 +51,7 @@ _IPTC, _IPTC_DIGEST, _RESOLUTION, _URL = 0x0404, 0x0425, 0x03ED, 0x040B
 """Numbers of Photoshop's image resources."""
 
 
-class _Reader(io.RawIOBase):
+class FileReader(io.RawIOBase):
     """A reader of an open file with a position of its own: the decoder reads the same descriptor, and relies on where
     it stands."""
 
@@ -103,7 +103,7 @@ def metadata(
 
 def read_metadata(photo: PhotoFacts) -> PhotoMetadata:
     """What the photo's file says, without its pixels."""
-    stream = cast(BinaryIO, io.BufferedReader(_Reader(photo.original.fileno(), photo.bytes)))
+    stream = cast(BinaryIO, io.BufferedReader(FileReader(photo.original.fileno(), photo.bytes)))
     tags = read_tags(stream, photo.source.format)
     embedded = tags.embedded
     coded = embedded.coded_colours
@@ -158,12 +158,11 @@ def _lie(photo: PhotoFacts, tags: PhotoTags) -> tuple[int, Size]:
     return orientation, swapped((photo.source.width, photo.source.height), orientation)
 
 
-def read_tags(stream: BinaryIO, format_: str) -> PhotoTags:
-    """All tags in the file, whatever they say."""
+def read_tags(stream: BinaryIO, format_: str, *, maker_notes: bool = True) -> PhotoTags:
+    """All tags in the file, whatever they say. Without `maker_notes`, EXIF is not read a second time by Exiv2."""
     embedded = read_embedded(stream, format_)
     found = _exif(stream, embedded)
-    block = _block_for_exiv2(stream, embedded)
-    library = read_exif_block(block)
+    library = read_exif_block(exif_block(stream, embedded) if maker_notes else b"")
     tags = PhotoTags(
         embedded=embedded,
         # Exiv2's values go first; ours are those that it has passed over.
@@ -186,7 +185,8 @@ def _exif(stream: BinaryIO, embedded: Embedded) -> TiffTags:
     return read_tiff_tags(io.BytesIO(embedded.exif)) if embedded.exif else TiffTags()
 
 
-def _block_for_exiv2(stream: BinaryIO, embedded: Embedded) -> bytes:
+def exif_block(stream: BinaryIO, embedded: Embedded) -> bytes:
+    """The TIFF structure that Exiv2 reads. Empty if there is none, or if it is too large."""
     if not embedded.exif_is_file:
         return embedded.exif
     if not INSTALLED or stream.seek(0, os.SEEK_END) > _MAX_TIFF:

@@ -6,14 +6,12 @@ import io
 import random
 
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
 from darkroom.errors import PhotoError
 from darkroom.jobs.output import OUTPUT_FORMATS, Output
 from darkroom.sniff import sniff
 from worker.photo.encode import ENCODERS, encode
-
-PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def written(image, photo, output):
@@ -54,7 +52,7 @@ def test_each_format_is_written_as_such_and_looks_like_the_original(quarters, op
 
 @pytest.mark.parametrize("name", OUTPUT_FORMATS)
 def test_the_same_job_gives_the_same_bytes(noise, opened, name):
-    output = Output(format=name, keep_metadata=True)
+    output = Output(format=name, metadata="all", gps=True, caption="A caption")
     photo = opened(noise, exif=personal())
     assert written(noise, photo, output).getvalue() == written(noise, photo, output).getvalue()
 
@@ -117,42 +115,6 @@ def test_jpeg_lays_transparent_pixels_on_the_background(clear, opened, backgroun
     output = Output(format="jpeg", background=background, quality=95)
     with Image.open(written(clear, opened(clear), output)) as image:
         assert image.getpixel((5, 5)) == pytest.approx(colour, abs=10)
-
-
-@pytest.mark.parametrize("original", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
-@pytest.mark.parametrize("name", OUTPUT_FORMATS)
-def test_metadata_is_not_kept_by_default(quarters, opened, name, original):
-    photo = opened(quarters, original, exif=personal(), icc_profile=PROFILE, comment=b"private", dpi=(300, 300))
-    file = written(photo.image, photo, Output(format=name))
-    with Image.open(file) as image:
-        image.load()
-        assert not image.getexif()
-        assert not any(image.info.get(key) for key in ("exif", "xmp", "comment", "icc_profile"))
-    assert b"Maker" not in file.getvalue()
-    assert b"private" not in file.getvalue()
-
-
-@pytest.mark.parametrize("name", OUTPUT_FORMATS)
-def test_exif_is_kept_if_asked_for_and_corrected(quarters, opened, name):
-    photo = opened(quarters, "JPEG", exif=personal())
-    output = Output(format=name, keep_metadata=True)
-    with Image.open(written(photo.image, photo, output)) as image:
-        exif = image.getexif()
-        assert exif[0x010F] == "Maker"
-        assert exif.get(0x0112, 1) == 1
-        assert exif.get_ifd(0x8825)[4] == (4.0, 5.0, 6.0)
-        assert exif.get_ifd(0x8769)[0xA002] == image.width == 40
-        assert 0x927C not in exif.get_ifd(0x8769)
-
-
-def test_exif_too_long_for_a_jpeg_loses_its_longest_values(quarters, opened):
-    exif = personal()
-    for tag in range(0x9C9B, 0x9CA0):
-        exif[tag] = b"x" * 4000
-    exif.get_ifd(0x8769).update(dict.fromkeys(range(0xB000, 0xB014), b"y" * 4000))
-    photo = opened(quarters, "PNG", exif=exif)
-    with Image.open(written(photo.image, photo, Output(format="jpeg", keep_metadata=True))) as image:
-        assert image.getexif()[0x010F] == "Maker"
 
 
 @pytest.mark.parametrize(("name", "side"), [("webp", 16_384), ("jpeg", 65_501), ("avif", 32_769)])

@@ -28,7 +28,7 @@ def some_tags() -> Image.Exif:
 def kept(photo, folder, open_file):
     """The EXIF of a result that keeps it."""
     with (folder / "kept").open("wb") as file:
-        encode(photo.image, photo, Output(format="jpeg", keep_metadata=True), file)
+        encode(photo.image, photo, Output(format="jpeg", metadata="all", gps=True), file)
     return open_file(folder / "kept").exif
 
 
@@ -93,7 +93,7 @@ def test_very_large_exif_does_not_fail_the_photo(opened, quarters):
         many[tag] = tag
     photo = opened(quarters, "PNG", exif=many.tobytes())
     assert len(photo.exif.image) <= 1000
-    encode(photo.image, photo, Output(format="jpeg", keep_metadata=True), io.BytesIO())
+    encode(photo.image, photo, Output(format="jpeg", metadata="all", gps=True), io.BytesIO())
     huge = Image.Exif()
     huge[0x010E] = "x" * 2_000_000
     assert opened(quarters, "PNG", exif=huge.tobytes()).exif == Exif()
@@ -109,4 +109,4 @@ def test_broken_exif_never_fails_the_photo(tmp_path, quarters, open_file):
             data[chance.randrange(6, len(data))] = chance.randrange(256)
         quarters.save(path, "JPEG", exif=bytes(data[: chance.randrange(6, len(data) + 1)]))
         photo = open_file(path)
-        encode(photo.image, photo, Output(format="jpeg", keep_metadata=True), io.BytesIO())
+        encode(photo.image, photo, Output(format="jpeg", metadata="all", gps=True), io.BytesIO())

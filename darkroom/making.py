@@ -1,0 +1,67 @@
+"""How a result was made, as its receipt says it, and the limits of what a child may answer about it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+MAX_STEPS, MAX_STEP = 60, 80
+"""Steps of a plan that lead to one result, and the characters of one. Usual results have 3 to 6 steps."""
+
+MAX_FIELDS, MAX_FIELD, MAX_FIELD_TEXT = 100, 60, 2000
+"""Names of fields of one result, the characters of one name, and those of all: the record of a photo has 400 KB for the
+results of 50 jobs."""
+
+MAX_BACKENDS, MAX_BACKEND = 10, 60
+
+_STEP, _NAME = re.compile(f"[ -~]{{1,{MAX_STEP}}}"), re.compile(f"[ -~]{{1,{MAX_FIELD}}}")
+_ROLE, _BACKEND = re.compile("[a-z]{1,20}"), re.compile(f"[ -~]{{1,{MAX_BACKEND}}}")
+
+
+@dataclass(frozen=True)
+class Making:
+    """How a result was made.
+
+    `plan`: the steps that led to it, with the size of the picture after each. `backends`: role -> library and version.
+    `fields`: the names of the metadata that was found in the written file. `pixels`: a hash of the pixels that the
+    encoder got, 16 hex digits; None if the result is no picture.
+    """
+
+    plan: tuple[str, ...] = ()
+    backends: dict[str, str] = field(default_factory=dict)
+    fields: tuple[str, ...] = ()
+    pixels: str | None = None
+
+
+def bounded(making: Making) -> Making:
+    """What a record keeps of it."""
+    return replace(
+        making, plan=tuple(step[:MAX_STEP] for step in making.plan[:MAX_STEPS]), fields=_bounded_names(making.fields)
+    )
+
+
+def _bounded_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """If they are too many, the last one says how many more there are."""
+    kept: list[str] = []
+    left = MAX_FIELD_TEXT
+    for name in names:
+        short = "".join(char if " " <= char <= "~" else "?" for char in name[:MAX_FIELD])
+        left -= len(short)
+        if left < 0 or len(kept) == MAX_FIELDS - 1:
+            return (*kept, f"and {len(names) - len(kept)} more")
+        kept.append(short)
+    return tuple(kept)
+
+
+def is_allowed(making: Making) -> bool:
+    """Whether all limits are kept."""
+    return (
+        len(making.plan) <= MAX_STEPS
+        and all(map(_STEP.fullmatch, making.plan))
+        and len(making.backends) <= MAX_BACKENDS
+        and all(_ROLE.fullmatch(role) and _BACKEND.fullmatch(name) for role, name in making.backends.items())
+        and len(making.fields) <= MAX_FIELDS
+        and all(map(_NAME.fullmatch, making.fields))
+        and sum(map(len, making.fields)) <= MAX_FIELD_TEXT + MAX_FIELD
+        and (making.pixels is None or re.fullmatch("[0-9a-f]{16}", making.pixels) is not None)
+    )

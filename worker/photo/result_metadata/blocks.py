@@ -1,0 +1,59 @@
+"""Decide which metadata a result gets: the `metadata` of its output, and the texts of the job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from darkroom.jobs.output import TEXTS, Output
+from darkroom.jobs.sizes import Size
+from darkroom.photo_warnings import PhotoWarning
+from worker.photo.decode import PhotoFacts
+from worker.photo.metadata.exiv2_reader import INSTALLED
+from worker.photo.result_metadata.everything import everything
+from worker.photo.result_metadata.original import original_tags
+from worker.photo.result_metadata.rights import asked_properties, rights_blocks, rights_properties
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The metadata of a file as encoders take it. A block that is empty is not written.
+
+    `exif` is a TIFF structure behind `Exif\\0\\0`, `xmp` a packet, `photoshop` image resources with IPTC.
+    """
+
+    exif: bytes = b""
+    xmp: bytes = b""
+    photoshop: bytes = b""
+
+
+class ResultBlocks(NamedTuple):
+    """The blocks of a result, and the warnings about what they lack."""
+
+    blocks: Blocks
+    warnings: tuple[PhotoWarning, ...] = ()
+
+
+def blocks_for(photo: PhotoFacts, output: Output, format_: str, size: Size) -> ResultBlocks:
+    """The metadata of a result in this format and with this size in pixels."""
+    if output.metadata == "none":
+        return ResultBlocks(Blocks())
+    if output.metadata == "all":
+        return _all(photo, output, format_, size)
+    exif, xmp = rights_blocks(rights_properties(original_tags(photo)) | asked_properties(output))
+    return ResultBlocks(Blocks(exif, xmp), _unwritten(output))
+
+
+def _all(photo: PhotoFacts, output: Output, format_: str, size: Size) -> ResultBlocks:
+    kept = everything(photo, output, size)
+    if kept.photoshop and format_ != "jpeg":
+        kept.photoshop = b""
+        kept.lost.append(f"The IPTC data sets are not kept: {format_.upper()} has no place for them.")
+    return ResultBlocks(Blocks(kept.exif, kept.xmp, kept.photoshop), (*kept.warnings, *_unwritten(output)))
+
+
+def _unwritten(output: Output) -> tuple[PhotoWarning, ...]:
+    """The credit line stands in XMP only, which is not written without the package `exiv2`."""
+    if INSTALLED or not any(getattr(output, name) for name in TEXTS):
+        return ()
+    return (PhotoWarning("metadata_lost", "The texts of the job stand in EXIF only: no program for XMP is installed."),)
