@@ -125,6 +125,7 @@ def test_unknown_deleted_and_expired_photos_are_not_found(api: Any, picture: byt
             ("POST", "/cancel"),
             ("GET", f"/jobs/{uuid4()}"),
             ("GET", f"/jobs/{uuid4()}/result"),
+            ("GET", f"/jobs/{uuid4()}/receipt"),
             ("POST", f"/jobs/{uuid4()}/retry"),
         ):
             answer = api.ask(method, f"/v1/photos/{photo_id}{path}")

@@ -63,6 +63,21 @@ def test_head_of_a_result_that_has_expired_is_not_found(api: Any, picture: bytes
     assert api.ask("HEAD", f"{photo['jobs'][0]['links']['self']}/result").status_code == 404
 
 
+def test_the_receipt_of_a_result_is_there_without_its_file(api: Any, picture: bytes) -> None:
+    photo = api.upload_photo(picture, preset="thumbnail")
+    (job,) = photo["jobs"]
+    assert api.get(f"{job['links']['self']}/receipt").status_code == 409
+    api.change_record(photo["id"], succeed({"filename": "x.jpg", "content_type": "image/jpeg"}))
+
+    answer = api.get(api.get(job["links"]["self"]).json()["links"]["receipt"])
+
+    assert answer.status_code == 200
+    receipt = answer.json()
+    assert (receipt["photo"], receipt["job"]) == (photo["id"], job["id"])
+    assert receipt["input"]["sha256"] == photo["original"]["sha256"]
+    assert receipt["made_with"] == [{"job": job["id"], "recipe": receipt["recipe"]}]
+
+
 @pytest.mark.parametrize("preset", ["thumbnail", "metadata"])
 def test_a_result_that_is_not_in_the_bucket_gets_404(api: Any, picture: bytes, preset: str) -> None:
     photo = api.upload_photo(picture, preset=preset)

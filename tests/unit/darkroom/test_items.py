@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import random
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from darkroom.aws.items import item_of, note_written, pack, photo_of, unpack
 from darkroom.errors import FutureRecord
 from darkroom.jobs.job_types import jobs_adapter
+from darkroom.making import MAX_FIELD, MAX_STEP, MAX_STEPS, Making, bounded, is_allowed
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.keys import original_key, result_key
@@ -113,6 +115,27 @@ PHONE = """{
 """The metadata of a photo of a phone."""
 
 
+PICTURE_MAKING = Making(
+    plan=(
+        "decode at 1/2 2016x1512",
+        "resize (lanczos3) 1600x1200",
+        "turn (orientation 6) 1200x1600",
+        "convert to sRGB 1200x1600",
+        "encode jpeg 1200x1600",
+    ),
+    backends={
+        "decode": "libjpeg-turbo 3.1.2",
+        "resize": "cykooz-resizer 4.0.1",
+        "colours": "littlecms2 2.17",
+        "encode": "libjpeg-turbo 3.1.2",
+        "metadata": "exiv2 0.19.2",
+    },
+    fields=("EXIF Copyright", "XMP dc:rights", "XMP photoshop:Credit"),
+    pixels="0123456789abcdef",
+)
+METADATA_MAKING = Making(plan=("metadata 3024x4032",), backends={"metadata": "exiv2 0.19.2"})
+
+
 def results(record: PhotoRecord, claim: Claim) -> dict[str, Result]:
     """Three pictures in the bucket, and metadata in the record."""
     made = {}
@@ -129,6 +152,8 @@ def results(record: PhotoRecord, claim: Claim) -> dict[str, Result]:
             sha256=hashlib.sha256(job_id.encode()).hexdigest(),
             seconds={"decode": 0.0912, "resize": 0.0487, "encode": 0.0231, "store": 0.0344},
             versions={"darkroom": "0.1.0", "pillow": "13.0.0", "cykooz-resizer": "4.0.1"},
+            making=METADATA_MAKING if spec.type == "metadata" else PICTURE_MAKING,
+            company=tuple(claim.jobs),
         )
     return made
 
@@ -168,6 +193,30 @@ def test_the_writes_of_a_photo_are_few_and_small():
     assert created["due_at"] == begun["due_at"]
     assert "due_at" not in published
     assert len({item["photo_list"] for item in (created, begun, published)}) == 1
+
+
+def test_the_longest_receipts_of_50_jobs_fit_into_an_item():
+    """Texts that hardly become shorter by compression."""
+    chance = random.Random(5)
+
+    def text(length: int) -> str:
+        return "".join(chance.choices("abcdefghijklmnopqrstuvwxyz0123456789 ", k=length))
+
+    caption = {"caption": text(1000), "copyright": text(200), "credit": text(100), "artist": text(100)}
+    record = photo(*[{"type": "resize", "width": 100 + at, "output": caption} for at in range(50)])
+    claim = claimed(record)
+    made = results(record, claim)
+    for job_id, result in made.items():
+        making = Making(
+            plan=tuple(text(MAX_STEP) for _ in range(MAX_STEPS)),
+            backends={"decode": text(60), "encode": text(60)},
+            fields=tuple(text(MAX_FIELD) for _ in range(200)),
+            pixels="0123456789abcdef",
+        )
+        assert is_allowed(bounded(making))
+        made[job_id] = result.model_copy(update={"making": bounded(making)})
+    record.publish(claim, made, last=True)
+    assert size(written(record)) < 400 * 1024
 
 
 def test_a_record_reads_as_it_was_written():
