@@ -114,9 +114,7 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     app.before_request(_await_body)  # the last one: it needs to know whether the caller is admitted
     for resource in (photos, direct_uploads, jobs, receipts, dead_letters, operations, probes):
         app.register_api(resource)
-    app.components_schemas |= components(
-        BatchView, BatchProblem, JobsView, PhotoView, AwaitedPhotoView, Receipt, Event
-    )
+    app.components_schemas |= components(BatchView, BatchProblem, JobsView, PhotoView, AwaitedPhotoView, Receipt, Event)
     app.register_blueprint(docs)
     app.add_url_rule("/", "root", lambda: redirect(f"{settings.base_url}/docs"))
     app.add_url_rule("/openapi.json", "openapi", openapi_json(app, keys_needed))

@@ -33,6 +33,9 @@ class Making:
     pixels: str | None = None
 
 
+NOT_TOLD = Making()
+
+
 def bounded(making: Making) -> Making:
     """What a record keeps of it."""
     return replace(

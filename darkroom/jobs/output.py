@@ -91,16 +91,14 @@ class Output(StrictSpec):
     metadata: Literal["rights", "none", "all"] = Field(
         "rights",
         description="what of the photo's metadata the result keeps. rights: copyright notice, credit line, the web "
-        "addresses of rights and licensors, and IPTC DigitalSourceType, which marks pictures made by AI. none: nothing. "
-        "all: EXIF with maker notes, XMP and IPTC, without the GPS position.",
+        "addresses of rights and licensors, and IPTC DigitalSourceType, which marks pictures made by AI. none: "
+        "nothing. all: EXIF with maker notes, XMP and IPTC, without the GPS position.",
     )
     gps: bool = Field(False, description="with metadata all: keep the GPS position too")
     copyright: Text | None = Field(
         None, max_length=200, description="copyright notice, written instead of the photo's own"
     )
-    credit: Text | None = Field(
-        None, max_length=100, description="credit line, written instead of the photo's own"
-    )
+    credit: Text | None = Field(None, max_length=100, description="credit line, written instead of the photo's own")
     artist: Text | None = Field(None, max_length=100, description="name of the creator to write")
     caption: Text | None = Field(None, max_length=1000, description="caption to write")
 

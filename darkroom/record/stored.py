@@ -64,5 +64,5 @@ class Result(Stored):
     warnings: tuple[PhotoWarning, ...] = ()
     making: Making = Making()
     company: tuple[str, ...] = ()
-    """The ids of the jobs that were done together, itself included; empty if it was done alone. They share pictures, and
-    a small result may be made from a larger one, so its bytes depend on them."""
+    """The ids of the jobs that were done together, itself included; empty if it was done alone. They share
+    pictures, and a small result may be made from a larger one, so its bytes depend on them."""

@@ -213,6 +213,7 @@ def a_result(**other: Any) -> str:
         "sha256": hashlib.sha256(CONTENT).hexdigest(),
         "seconds": {"decode": 0.1, "auto-contrast": 0.2},
         "warnings": [{"code": "truncated", "detail": "The photo is cut short."}],
+        "making": {"plan": ["decode 20x10"], "fields": ["EXIF Copyright"], "pixels": "0" * 16},
     }
     return json.dumps({"job": "0", "result": result | other})
 
@@ -242,6 +243,8 @@ def test_a_result_as_it_should_be_is_believed(tmp_path: Path, run: Callable[...,
         ({"warnings": [{"code": "<script>", "detail": ""}]}, "an impossible result"),
         ({"warnings": [{"code": "truncated", "detail": "x" * 301}]}, "an impossible result"),
         ({"warnings": [{"code": "truncated", "detail": str(n)} for n in range(21)]}, "an impossible result"),
+        ({"making": {"fields": ["<\n>"]}}, "an impossible result"),
+        ({"making": {"pixels": "x" * 16}}, "an impossible result"),
     ],
 )
 def test_a_lie_about_a_result_is_found_out(

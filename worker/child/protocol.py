@@ -130,8 +130,8 @@ def _socket(pipe: Connection) -> socket.socket:
 @dataclass(frozen=True)
 class Description:
     """What a child says of a result that it has written: one of RESULT_FORMATS, `size` in bytes, `sha256` in hex,
-    `seconds` by step, for decoding and for encoding; `warnings` as `photo_warnings.bounded` leaves them; `making` within
-    the limits of darkroom/making.py.
+    `seconds` by step, for decoding and for encoding; `warnings` as `photo_warnings.bounded` leaves them; `making`
+    within the limits of darkroom/making.py.
 
     `width` and `height` are in pixels, None if the result is not a picture.
     """

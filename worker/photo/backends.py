@@ -41,10 +41,10 @@ CODECS: Mapping[str, str] = {
 
 
 def backends(source: str, operations: list[Operation], result: str) -> dict[str, str]:
-    """Role -> library and version, of a picture that was made by these operations. `source` and `result` are formats."""
+    """Role -> library and version, of a picture made by these operations. `source` and `result` are formats."""
     roles = {"decode": CODECS.get(source, PILLOW)}
     if any(isinstance(operation, Resample | CropByContent) for operation in operations):
         roles["resize"] = RESAMPLER
     if any(isinstance(operation, Colours) for operation in operations):
         roles["colours"] = COLOURS
-    return {**roles, "encode": CODECS[result], "metadata": METADATA}
+    return {**roles, "encode": CODECS[result]}

@@ -16,7 +16,7 @@ from PIL import Image
 from darkroom.errors import PhotoError
 from darkroom.jobs.job_types import Job, MetadataJob, PictureJob
 from darkroom.jobs.sizes import Size
-from darkroom.making import Making
+from darkroom.making import NOT_TOLD, Making
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.plan.drawing import steps
 from darkroom.plan.graph import (
@@ -57,7 +57,7 @@ class PipelineResult:
     height: int | None
     seconds: dict[str, float]
     warnings: tuple[PhotoWarning, ...] = ()
-    making: Making = Making()
+    making: Making = NOT_TOLD
 
 
 class Written(NamedTuple):
@@ -214,6 +214,7 @@ class PlanRun:
         if written.size:
             operations = [self._plan.nodes[at].operation for at in needed]
             libraries = backends(self._photo.source.format, operations, written.format)
+            libraries |= {"metadata": METADATA} if written.fields else {}
         return Making(steps(self._plan, needed), libraries, written.fields, written.pixels)
 
     def _finished(self, finish: Finish, image: Image.Image | None) -> Written:

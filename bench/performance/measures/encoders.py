@@ -23,6 +23,7 @@ from bench.performance.spread import Spread
 from bench.performance.tables import head, line
 from darkroom.jobs.output import Output
 from worker.photo.encode import ENCODERS
+from worker.photo.result_metadata.blocks import Blocks
 
 Options = Mapping[str, Any]
 
@@ -128,7 +129,7 @@ def _line(row: Mapping[str, Any]) -> str:
 
 def _darkrooms(image: Image.Image, name: str) -> bytes:
     file = io.BytesIO()
-    ENCODERS[name].write(image, file, Output(), b"")
+    ENCODERS[name].write(image, file, Output(), Blocks())
     return file.getvalue()
 
 

@@ -128,9 +128,7 @@ PICTURE_MAKING = Making(
         "resize": "cykooz-resizer 4.0.1",
         "colours": "littlecms2 2.17",
         "encode": "libjpeg-turbo 3.1.2",
-        "metadata": "exiv2 0.19.2",
     },
-    fields=("EXIF Copyright", "XMP dc:rights", "XMP photoshop:Credit"),
     pixels="0123456789abcdef",
 )
 METADATA_MAKING = Making(plan=("metadata 3024x4032",), backends={"metadata": "exiv2 0.19.2"})

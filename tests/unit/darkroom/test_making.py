@@ -27,7 +27,7 @@ def test_a_usual_one_is_kept_as_it_is():
         {"plan": ("x",) * (MAX_STEPS + 1)},
         {"backends": {"Decode": "x"}},
         {"backends": {"decode": "x" * 61}},
-        {"backends": {letter: "x" for letter in "abcdefghijk"}},
+        {"backends": dict.fromkeys("abcdefghijk", "x")},
         {"fields": ("é",)},
         {"fields": ("x" * 61,)},
         {"fields": ("x",) * (MAX_FIELDS + 1)},
@@ -41,7 +41,9 @@ def test_what_breaks_a_limit_is_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_what_is_too_long_is_shortened_and_says_so():
-    many = replace(USUAL, plan=("x" * 100,) * 100, fields=tuple(f"XMP é{number:03} {'y' * 100}" for number in range(300)))
+    many = replace(
+        USUAL, plan=("x" * 100,) * 100, fields=tuple(f"XMP é{number:03} {'y' * 100}" for number in range(300))
+    )
     kept = bounded(many)
     assert is_allowed(kept)
     assert kept.fields[0].startswith("XMP ?000 y")

@@ -91,7 +91,9 @@ def test_other_bytes_with_the_same_pixels_are_named_as_such(made):
 
 def test_other_pixels_and_another_release_are_named_as_such(made):
     receipt, path = made
-    other = changed(receipt, output__sha256="0" * 64, output__pixels="0" * 16, versions__darkroom="0.0.1", plan=["a 1x1"])
+    other = changed(
+        receipt, output__sha256="0" * 64, output__pixels="0" * 16, versions__darkroom="0.0.1", plan=["a 1x1"]
+    )
     again = replay(other, path)
     assert again.exit_code == 1
     assert "The pixels before encoding differ" in again.output

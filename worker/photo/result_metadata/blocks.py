@@ -45,7 +45,7 @@ def blocks_for(photo: PhotoFacts, output: Output, format_: str, size: Size) -> R
 
 
 def _all(photo: PhotoFacts, output: Output, format_: str, size: Size) -> ResultBlocks:
-    kept = everything(photo, output, size)
+    kept = everything(photo, output, format_, size)
     if kept.photoshop and format_ != "jpeg":
         kept.photoshop = b""
         kept.lost.append(f"The IPTC data sets are not kept: {format_.upper()} has no place for them.")

@@ -1,7 +1,7 @@
 """What `"metadata": "all"` writes: the photo's EXIF with its maker notes, XMP and IPTC, corrected for the result.
 
-Exiv2 writes them, because it knows where in the maker notes of each maker offsets stand. It writes them into a tiny JPEG
-in memory, and the metadata reader takes the blocks from there. So no block is longer than a JPEG can hold.
+Exiv2 writes them, because it knows where in the maker notes of each maker offsets stand. It writes them into a tiny
+JPEG in memory, and the metadata reader takes the blocks from there. So no block is longer than a JPEG can hold.
 """
 
 from __future__ import annotations
@@ -21,10 +21,17 @@ from darkroom.photo_warnings import PhotoWarning
 from worker.photo.decode import PhotoFacts
 from worker.photo.exif import STRUCTURE, Exif, exif_bytes
 from worker.photo.metadata.embedded import MAX_BLOCK, Embedded, image_resources
-from worker.photo.metadata.exiv2_reader import INSTALLED, MAX_VALUES, as_utf8, exiv2, tiff_with
+from worker.photo.metadata.exiv2_reader import INSTALLED, MAX_VALUES, as_utf8, tiff_with
 from worker.photo.metadata.formats import read_embedded
+from worker.photo.metadata.named_tags import tag_name
 from worker.photo.metadata.read import exif_block
 from worker.photo.result_metadata.original import open_original, original_tags
+from worker.photo.tiff_tags import read_tiff_tags
+
+if INSTALLED:
+    import exiv2  # type: ignore[import-untyped]
+
+    _ERRORS = (exiv2.Exiv2Error, UnicodeDecodeError, ValueError, OverflowError)
 
 POSITION = re.compile(r"gps|latitude|longitude", re.IGNORECASE)
 """Names of tags and properties that say where the photo was taken, in every block."""
@@ -36,14 +43,15 @@ _NOT_OF_THE_RESULT = re.compile(
     r"Xmp\.(xmp\.Thumbnails|xmpNote\.HasExtendedXMP|photoshop\.ICCProfile"  # a copy of the photo, blocks elsewhere
     r"|GCamera\.|Camera\.(Motion|Micro)|Container\.|GContainer\.|Item\.|hdrgm\.|HDRGainMap\.|apdi\.|GDepth\.|GImage\.)"
 )
-"""XMP about parts of the original's file: its thumbnail, video, gain map and depth map. The result does not have them."""
+"""XMP about parts of the original's file: its thumbnail, video, gain map and depth map. Results do not have them."""
 
 _IMAGE, _THUMBNAIL, _GPS, _PHOTO = "Image", "Thumbnail", "GPSInfo", "Photo"
 _STANDARD = {_IMAGE, _PHOTO, _GPS, "Iop"}
 _PADDING = {0xEA1C, 0xEA1D, 0xC634}
 _IPTC = 0x0404
 
-_UPRIGHT = {"Exif.Image.Orientation": "1", "Exif.Photo.ColorSpace": "1"}
+_SRGB = 1
+"""ColorSpace (EXIF 2.32, tag 0xA001)."""
 _XMP_SIZES = (("tiff.ImageWidth", "tiff.ImageLength"), ("exif.PixelXDimension", "exif.PixelYDimension"))
 
 _TEXTS = {
@@ -79,13 +87,13 @@ class Everything:
         return tuple(PhotoWarning("metadata_lost", words) for words in self.lost)
 
 
-def everything(photo: PhotoFacts, output: Output, size: Size) -> Everything:
-    """What a result of this size in pixels keeps of the photo's metadata."""
+def everything(photo: PhotoFacts, output: Output, format_: str, size: Size) -> Everything:
+    """What a result in this format and of this size in pixels keeps of the photo's metadata."""
     if not INSTALLED:
         lost = ["XMP, IPTC and maker notes are not kept, because no program for them is installed."]
         return Everything(exif=_plain_exif(photo, output, size), lost=lost)
     found = Everything()
-    _keep_exif(found, photo, output, size)
+    _keep_exif(found, photo, output, format_, size)
     _keep_xmp(found, photo, output, size)
     _keep_iptc(found, photo, output)
     return found
@@ -100,10 +108,10 @@ def _plain_exif(photo: PhotoFacts, output: Output, size: Size) -> bytes:
     return exif_bytes(kept, *size)
 
 
-def _keep_exif(found: Everything, photo: PhotoFacts, output: Output, size: Size) -> None:
+def _keep_exif(found: Everything, photo: PhotoFacts, output: Output, format_: str, size: Size) -> None:
     tags = original_tags(photo)
-    block = exif_block(open_original(photo), tags.embedded)
-    exif = _exif_data(block)
+    source = _opened(exif_block(open_original(photo), tags.embedded))
+    exif = source.exifData()
     for key in [datum.key() for datum in islice(exif, MAX_VALUES) if _is_left_out(datum, output)]:
         if key in exif:
             del exif[key]
@@ -112,30 +120,34 @@ def _keep_exif(found: Everything, photo: PhotoFacts, output: Output, size: Size)
             exif[key] = exiv2.AsciiValue(text)
     if exif.empty():
         return
-    for key, value in _UPRIGHT.items():
-        exif[key] = exiv2.UShortValue(int(value))
+    exif["Exif.Photo.ColorSpace"] = exiv2.UShortValue(_SRGB)
     exif["Exif.Photo.PixelXDimension"], exif["Exif.Photo.PixelYDimension"] = map(exiv2.ULongValue, size)
+    exif["Exif.Image.Orientation"] = exiv2.UShortValue(1)
+    if format_ == "avif":  # Pillow would turn the AVIF by it, and write the rest of the EXIF anew in ASCII
+        del exif["Exif.Image.Orientation"]
+    wanted = {(datum.groupName(), datum.tag()) for datum in islice(exif, MAX_VALUES) if datum.groupName() in _STANDARD}
     carried = _carried(exif=exif)
-    if carried is None:
-        found.lost.append("The maker notes are not kept: with them the EXIF is longer than a JPEG can hold.")
-        for key in [datum.key() for datum in islice(exif, MAX_VALUES) if datum.groupName() not in _STANDARD]:
-            if key in exif:
-                del exif[key]
-        if "Exif.Photo.MakerNote" in exif:
-            del exif["Exif.Photo.MakerNote"]
-        carried = _carried(exif=exif)
-    found.exif = b"Exif\0\0" + carried.exif if carried and carried.exif else _plain_exif(photo, output, size)
+    if carried is None or not carried.exif:
+        found.lost.append("The maker notes are not kept: the EXIF cannot be written with them.")
+        found.exif = _plain_exif(photo, output, size)
+        return
+    found.exif = b"Exif\0\0" + carried.exif
+    if missing := wanted - read_tiff_tags(io.BytesIO(carried.exif)).tags.keys():  # Exiv2 leaves out the longest ones
+        names = ", ".join(sorted(tag_name(*tag) for tag in missing)[:5])
+        found.lost.append(f"These parts of the EXIF are longer than a JPEG can hold, and are not kept: {names}.")
 
 
-def _exif_data(block: bytes) -> Any:
-    if block:
+def _opened(block: bytes) -> Any:
+    """Exiv2's image with the metadata of this block. It is empty if the block is, or cannot be read. The data are valid
+    as long as the image is there."""
+    for data in (block, _CARRIER):
         try:
-            image = exiv2.ImageFactory.open(block)
+            image = exiv2.ImageFactory.open(data)
             image.readMetadata()
-            return exiv2.ExifData(image.exifData())
-        except (exiv2.Exiv2Error, UnicodeDecodeError, ValueError, OverflowError):
-            pass
-    return exiv2.ExifData()
+            return image
+        except _ERRORS:
+            continue
+    raise AssertionError("Exiv2 reads its own carrier")
 
 
 def _is_left_out(datum: Any, output: Output) -> bool:
@@ -146,14 +158,17 @@ def _is_left_out(datum: Any, output: Output) -> bool:
         return True
     if output.gps:
         return False
-    return group == _GPS or bool(POSITION.search(key)) or (
-        group not in _STANDARD and bool(_PLACES_OF_CAMERAS.fullmatch(key))
+    return (
+        group == _GPS
+        or bool(POSITION.search(key))
+        or (group not in _STANDARD and bool(_PLACES_OF_CAMERAS.fullmatch(key)))
     )
 
 
 def _keep_xmp(found: Everything, photo: PhotoFacts, output: Output, size: Size) -> None:
     packets = original_tags(photo).embedded.xmp
-    xmp = _xmp_data(packets[0][:MAX_BLOCK]) if packets else exiv2.XmpData()
+    source = _opened(tiff_with(0x02BC, as_utf8(packets[0][:MAX_BLOCK])) if packets else b"")
+    xmp = source.xmpData()
     if len(packets) > 1:
         found.lost.append("The part of the XMP that stands outside of its first packet is not kept.")
     for key in [datum.key() for datum in islice(xmp, MAX_VALUES)]:
@@ -177,19 +192,10 @@ def _keep_xmp(found: Everything, photo: PhotoFacts, output: Output, size: Size) 
 
 def _corrections(size: Size) -> Iterator[tuple[str, str]]:
     yield "tiff.Orientation", "1"
-    yield "exif.ColorSpace", "1"
+    yield "exif.ColorSpace", str(_SRGB)
     for width, height in _XMP_SIZES:
         yield width, str(size[0])
         yield height, str(size[1])
-
-
-def _xmp_data(packet: bytes) -> Any:
-    try:
-        image = exiv2.ImageFactory.open(tiff_with(0x02BC, as_utf8(packet)))
-        image.readMetadata()
-        return exiv2.XmpData(image.xmpData())
-    except (exiv2.Exiv2Error, UnicodeDecodeError, ValueError, OverflowError):
-        return exiv2.XmpData()
 
 
 def _replace(xmp: Any, key: str, text: str) -> None:
@@ -208,12 +214,8 @@ def _keep_iptc(found: Everything, photo: PhotoFacts, output: Output) -> None:
     block = dict(reversed(list(image_resources(embedded.photoshop)))).get(_IPTC) or embedded.iptc
     if not block:
         return
-    try:
-        image = exiv2.ImageFactory.open(tiff_with(0x83BB, block))
-        image.readMetadata()
-        iptc = exiv2.IptcData(image.iptcData())
-    except (exiv2.Exiv2Error, UnicodeDecodeError, ValueError, OverflowError):
-        return
+    source = _opened(tiff_with(0x83BB, block))
+    iptc = source.iptcData()
     for name, (_key, _property, data_set) in _TEXTS.items():
         key = f"Iptc.Application2.{data_set}"
         while getattr(output, name) and key in iptc:
@@ -234,6 +236,10 @@ def _carried(exif: Any = None, xmp: Any = None, iptc: Any = None) -> Embedded | 
         if iptc is not None:
             image.setIptcData(iptc)
         image.writeMetadata()
-        return read_embedded(io.BytesIO(bytes(image.io())), "jpeg")
-    except (exiv2.Exiv2Error, UnicodeDecodeError, ValueError, OverflowError):
+        return read_embedded(io.BytesIO(bytes(image.io().data())), "jpeg")
+    except _ERRORS:
         return None
+
+
+if INSTALLED:  # Exiv2 makes its tables at their first use. Children are forked after this, and share them.
+    _carried(exiv2.ExifData(), exiv2.XmpData(), exiv2.IptcData())
