@@ -24,7 +24,9 @@ SAME, DIFFERENT, NOT_COMPARABLE = 0, 1, 2
 @click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to this file.")
 def replay(receipt_file: Path, photo: Path, out: Path | None) -> None:
-    """Make the result of RECEIPT again from PHOTO, and say whether bytes and pixels agree.
+    """Make a result again from its RECEIPT and PHOTO, and compare.
+
+    It says whether bytes and pixels agree.
 
     GET .../jobs/{job}/receipt gives the receipt. The jobs that were done together are done together again, because they
     share pictures. Give only receipts and photos that you trust: no sandbox protects this command.
