@@ -65,6 +65,14 @@ LONG_GAP = 16
 """A longer side is first made smaller by averaging blocks, down to this many times the wanted size."""
 
 
+def every_16th_row(image: Image.Image) -> Image.Image:
+    """A sixteenth of the rows, as they are, up to LONGEST pixels of each. The first one is the ninth of the picture, or
+    the middle of a lower one."""
+    width = min(image.width, LONGEST)
+    box = (0.0, 0.0, float(width), float(image.height))
+    return image.resize((width, -(-image.height // 16)), Image.Resampling.NEAREST, box)
+
+
 def resample(image: Image.Image, size: tuple[int, int], kernel: str, box: Box | None = None) -> Image.Image:
     """A new picture of `size` (width, height) in pixels, made from `box` of the image or from all of it.
 

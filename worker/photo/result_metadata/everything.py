@@ -21,7 +21,7 @@ from darkroom.photo_warnings import PhotoWarning
 from worker.photo.decode import PhotoFacts
 from worker.photo.exif import STRUCTURE, Exif, exif_bytes
 from worker.photo.metadata.embedded import MAX_BLOCK, Embedded, image_resources
-from worker.photo.metadata.exiv2_reader import INSTALLED, MAX_VALUES, as_utf8, tiff_with
+from worker.photo.metadata.exiv2_reader import INSTALLED, MAX_VALUES, as_utf8, has_too_many_properties, tiff_with
 from worker.photo.metadata.formats import read_embedded
 from worker.photo.metadata.named_tags import tag_name
 from worker.photo.metadata.read import exif_block
@@ -167,7 +167,11 @@ def _is_left_out(datum: Any, output: Output) -> bool:
 
 def _keep_xmp(found: Everything, photo: PhotoFacts, output: Output, size: Size) -> None:
     packets = original_tags(photo).embedded.xmp
-    source = _opened(tiff_with(0x02BC, as_utf8(packets[0][:MAX_BLOCK])) if packets else b"")
+    packet = as_utf8(packets[0][:MAX_BLOCK]) if packets else b""
+    if has_too_many_properties(packet):
+        found.lost.append("The XMP is not kept: it has more properties than Darkroom reads.")
+        packet = b""
+    source = _opened(tiff_with(0x02BC, packet) if packet else b"")
     xmp = source.xmpData()
     if len(packets) > 1:
         found.lost.append("The part of the XMP that stands outside of its first packet is not kept.")
