@@ -23,12 +23,12 @@ from darkroom.photo_warnings import PhotoWarning
 from worker.photo.colour import without_opaque_alpha
 from worker.photo.decode import PhotoFacts
 from worker.photo.resampling import every_16th_row
-from worker.photo.result_metadata.blocks import Blocks, blocks_for
+from worker.photo.result_metadata.blocks import MetadataBlocks, blocks_for
 
-Write = Callable[[Image.Image, BinaryIO, Output, Blocks], None]
+Write = Callable[[Image.Image, BinaryIO, Output, MetadataBlocks], None]
 
 
-def _jpeg(image: Image.Image, file: BinaryIO, output: Output, blocks: Blocks) -> None:
+def _jpeg(image: Image.Image, file: BinaryIO, output: Output, blocks: MetadataBlocks) -> None:
     """Baseline with Huffman tables for this picture, and with colours at half resolution, as cameras do.
 
     Measured at quality 82 on five photos, 200 to 1600 pixels wide: these tables double the encoding time (1600 pixels:
@@ -54,7 +54,7 @@ def _jpeg(image: Image.Image, file: BinaryIO, output: Output, blocks: Blocks) ->
             raise MemoryError from error
 
 
-def _segments(blocks: Blocks) -> dict[str, Any]:
+def _segments(blocks: MetadataBlocks) -> dict[str, Any]:
     """Pillow's options for the segments with metadata. `extra` are whole segments, which it writes as they are."""
     options: dict[str, Any] = {"exif": blocks.exif, "xmp": blocks.xmp}
     if blocks.photoshop:
@@ -63,7 +63,7 @@ def _segments(blocks: Blocks) -> dict[str, Any]:
     return options
 
 
-def _png(image: Image.Image, file: BinaryIO, _output: Output, blocks: Blocks) -> None:
+def _png(image: Image.Image, file: BinaryIO, _output: Output, blocks: MetadataBlocks) -> None:
     """Level 3 of 1..9. On three photos 800 pixels wide it takes 37 percent of the time of level 6, Pillow's default,
     and the files are 5 percent larger. For a page of text it takes 63 percent, and the file is 8 percent smaller.
     Pillow's wheels contain zlib-ng, so no other library is needed."""
@@ -73,14 +73,14 @@ def _png(image: Image.Image, file: BinaryIO, _output: Output, blocks: Blocks) ->
     image.save(file, "PNG", compress_level=3, exif=blocks.exif, pnginfo=texts)
 
 
-def _webp(image: Image.Image, file: BinaryIO, output: Output, blocks: Blocks) -> None:
+def _webp(image: Image.Image, file: BinaryIO, output: Output, blocks: MetadataBlocks) -> None:
     """Method 4 of 0..6. On three photos 800 pixels wide, method 2 takes 45 percent of its time, loses 0.3 dB and makes
     files 3 percent larger. Method 6 takes twice its time and makes files 4 percent smaller."""
     quality = 80 if output.quality is None else output.quality
     image.save(file, "WEBP", quality=quality, method=4, exif=blocks.exif, xmp=blocks.xmp)
 
 
-def _avif(image: Image.Image, file: BinaryIO, output: Output, blocks: Blocks) -> None:
+def _avif(image: Image.Image, file: BinaryIO, output: Output, blocks: MetadataBlocks) -> None:
     """Speed 8 of 0..10. On three photos 800 pixels wide, speed 6, Pillow's default, takes 3 times as long, makes files
     5 percent smaller and gains 0.4 dB. Speed 9 takes 28 percent of the time, makes files 6 percent larger and loses
     0.25 dB."""

@@ -41,7 +41,7 @@ from worker.photo.filters import FILTER_FUNCTIONS
 from worker.photo.metadata import metadata
 from worker.photo.resampling import resample
 from worker.photo.resize import chosen_box, padded
-from worker.photo.result_metadata.fields import check_fields, fields_of
+from worker.photo.result_metadata.proof import check_fields, fields_of
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from bench.performance.spread import Spread
 from bench.performance.tables import head, line
 from darkroom.jobs.output import Output
 from worker.photo.encode import ENCODERS
-from worker.photo.result_metadata.blocks import Blocks
+from worker.photo.result_metadata.blocks import MetadataBlocks
 
 Options = Mapping[str, Any]
 
@@ -129,7 +129,7 @@ def _line(row: Mapping[str, Any]) -> str:
 
 def _darkrooms(image: Image.Image, name: str) -> bytes:
     file = io.BytesIO()
-    ENCODERS[name].write(image, file, Output(), Blocks())
+    ENCODERS[name].write(image, file, Output(), MetadataBlocks())
     return file.getvalue()
 
 

@@ -16,7 +16,7 @@ from worker.photo.result_metadata.rights import asked_properties, rights_blocks,
 
 
 @dataclass(frozen=True)
-class Blocks:
+class MetadataBlocks:
     """The metadata of a file as encoders take it. A block that is empty is not written.
 
     `exif` is a TIFF structure behind `Exif\\0\\0`, `xmp` a packet, `photoshop` image resources with IPTC.
@@ -30,18 +30,18 @@ class Blocks:
 class ResultBlocks(NamedTuple):
     """The blocks of a result, and the warnings about what they lack."""
 
-    blocks: Blocks
+    blocks: MetadataBlocks
     warnings: tuple[PhotoWarning, ...] = ()
 
 
 def blocks_for(photo: PhotoFacts, output: Output, format_: str, size: Size) -> ResultBlocks:
     """The metadata of a result in this format and with this size in pixels."""
     if output.metadata == "none":
-        return ResultBlocks(Blocks())
+        return ResultBlocks(MetadataBlocks())
     if output.metadata == "all":
         return _all(photo, output, format_, size)
     exif, xmp = rights_blocks(rights_properties(original_tags(photo)) | asked_properties(output))
-    return ResultBlocks(Blocks(exif, xmp), _unwritten(output))
+    return ResultBlocks(MetadataBlocks(exif, xmp), _unwritten(output))
 
 
 def _all(photo: PhotoFacts, output: Output, format_: str, size: Size) -> ResultBlocks:
@@ -49,7 +49,7 @@ def _all(photo: PhotoFacts, output: Output, format_: str, size: Size) -> ResultB
     if kept.photoshop and format_ != "jpeg":
         kept.photoshop = b""
         kept.lost.append(f"The IPTC data sets are not kept: {format_.upper()} has no place for them.")
-    return ResultBlocks(Blocks(kept.exif, kept.xmp, kept.photoshop), (*kept.warnings, *_unwritten(output)))
+    return ResultBlocks(MetadataBlocks(kept.exif, kept.xmp, kept.photoshop), (*kept.warnings, *_unwritten(output)))
 
 
 def _unwritten(output: Output) -> tuple[PhotoWarning, ...]:

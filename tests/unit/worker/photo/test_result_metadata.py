@@ -27,8 +27,8 @@ from tests.support.plain_photo import done
 from worker.photo.encode import encode
 from worker.photo.metadata.descriptions import description
 from worker.photo.metadata.read import read_tags
-from worker.photo.result_metadata import fields as proof
-from worker.photo.result_metadata.fields import PERSONAL, RIGHTS, check_fields, fields_of
+from worker.photo.result_metadata import proof
+from worker.photo.result_metadata.proof import PERSONAL, RIGHTS, check_fields, fields_of
 from worker.photo.tiff_tags import IMAGE, PHOTO
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
