@@ -29,7 +29,7 @@ from worker.photo.result_metadata.original import open_original, original_tags
 from worker.photo.tiff_tags import read_tiff_tags
 
 if INSTALLED:
-    import exiv2  # type: ignore[import-untyped]
+    import exiv2
 
     _ERRORS = (exiv2.Exiv2Error, UnicodeDecodeError, ValueError, OverflowError)
 
