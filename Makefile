@@ -81,6 +81,10 @@ bench-peers: $(READY) ## install sharp, pyvips and thumbor outside of the checko
 	@$(BIN)/python -m bench.performance.peers
 	@$(BIN)/python -m bench.performance worker library quality $(ARGS)
 
+fidelity: $(READY) ## how true results are, to float arithmetic and beside sharp: docs/fidelity.md (ARGS=sizes)
+	@$(BIN)/python -m bench.fidelity --json docs/fidelity/measured.json $(ARGS)
+	@$(BIN)/python -m bench.fidelity.write_document
+
 bench-slow-callers: $(READY) ## a good client's waits while others read or send slowly (ARGS="--wave 'hung AWS'")
 	@$(BIN)/python -m bench.slow_callers $(ARGS)
 
@@ -142,4 +146,4 @@ clean: ## remove .darkroom (photos of `make run`) and the caches of tests and li
 distclean: clean ## clean, and remove .venv too
 	rm -rf $(VENV) *.egg-info
 
-.PHONY: help run run-serverless test test-all test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale bench bench-peers bench-slow-callers system-calls docs audit lint format install lock clean distclean
+.PHONY: help run run-serverless test test-all test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale bench bench-peers fidelity bench-slow-callers system-calls docs audit lint format install lock clean distclean

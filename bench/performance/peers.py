@@ -12,7 +12,14 @@ from pathlib import Path
 from bench.performance.contenders import PROGRAMS, Contender, Program
 from bench.performance.thumbor import Thumbor
 
-PYTHON_PACKAGES = ("pyvips[binary]==3.2.0", "pyvips-binary==8.18.7", "thumbor==7.8.0")
+PYTHON_PACKAGES = (
+    "pyvips[binary]==3.2.0",
+    "pyvips-binary==8.18.7",
+    "thumbor==7.8.0",
+    "ssimulacra2==0.3.0",
+    "scipy==1.17.1",
+)
+"""The last two are for bench.fidelity: how alike pictures look. ssimulacra2 needs scipy."""
 NODE_PACKAGES = ("sharp@0.35.5",)
 
 
@@ -23,9 +30,9 @@ def home() -> Path:
 
 def install() -> None:
     """Install the peers with the ordinary clients of their package registries: Python's venv and pip, and npm."""
-    python = home() / "python"
-    subprocess.run([sys.executable, "-m", "venv", python], check=True)
-    subprocess.run([_python(), "-m", "pip", "install", "--quiet", *PYTHON_PACKAGES], check=True)
+    environment = home() / "python"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    subprocess.run([python(), "-m", "pip", "install", "--quiet", *PYTHON_PACKAGES], check=True)
     node = home() / "node"
     node.mkdir(parents=True, exist_ok=True)
     (node / "package.json").write_text('{"private": true}\n')
@@ -34,7 +41,7 @@ def install() -> None:
 
 
 def pyvips(directory: Path) -> Program:
-    return Program("pyvips", [_python(), str(PROGRAMS / "vips_order.py")], directory / "pyvips")
+    return Program("pyvips", [python(), str(PROGRAMS / "vips_order.py")], directory / "pyvips")
 
 
 def sharp(directory: Path) -> Program:
@@ -43,10 +50,10 @@ def sharp(directory: Path) -> Program:
 
 
 def thumbor(directory: Path) -> Thumbor:
-    return Thumbor(Path(_python()), directory / "thumbor")
+    return Thumbor(Path(python()), directory / "thumbor")
 
 
-def _python() -> str:
+def python() -> str:
     return str(home() / "python" / "bin" / "python")
 
 
@@ -55,7 +62,7 @@ PEERS: Mapping[str, Callable[[Path], Contender]] = {"pyvips": pyvips, "sharp": s
 
 
 def installed() -> bool:
-    return (home() / "node" / "node_modules" / "sharp").is_dir() and Path(_python()).exists()
+    return (home() / "node" / "node_modules" / "sharp").is_dir() and Path(python()).exists()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+"""Every measure, in the order in which they run and are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bench.fidelity.bench import Bench, Found, SeenFound
+from bench.fidelity.measures import filters, results, sizes
+
+
+@dataclass(frozen=True)
+class Measure:
+    """`measure` returns JSON; `lines` makes Markdown tables of it. `explained` stands before them in the document."""
+
+    described: str
+    explained: str
+    measure: Callable[[Bench], Found]
+    lines: Callable[[SeenFound], list[str]]
+
+
+MEASURES: Mapping[str, Measure] = {
+    "sizes": Measure(
+        "Sizes and places, beside sharp",
+        "Every combination of ten photo sizes with ten widths, ten heights, five fits, with enlargement and without, "
+        "as far as no side of the result is above 4000 pixels. Pictures that are cut or padded without scaling show "
+        "which part each position keeps.",
+        sizes.measure,
+        sizes.lines,
+    ),
+    "results": Measure(
+        "Results by operation and format, beside sharp",
+        "Each result, put on white, against the photo decoded at full size and resampled in floating point with the "
+        "Lanczos kernel of three lobes. CIEDE2000 is the difference of colours for the eye: 1 is just visible. "
+        "SSIMULACRA2 is 100 for the same picture, and 90 for one that no one can tell from it. "
+        "Most of the difference of a PNG is that of rounding to 8 bits. JPEG and WebP have quality 80, AVIF 60.",
+        results.measure,
+        results.lines,
+    ),
+    "filters": Measure(
+        "Filters against their definitions",
+        "Differences in levels of 255 from the definitions in [filters.md](filters.md), computed in floating point, "
+        "for pictures made in code. Colours are multiplied by their alpha. Rounding alone is 0.25 in the mean, and 0.5 "
+        "at most. Filters of sharp that are meant to do the same are beside them.",
+        filters.measure,
+        filters.lines,
+    ),
+}
