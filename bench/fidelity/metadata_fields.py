@@ -50,7 +50,7 @@ def main() -> int:
     for line in report(found, None if options.all else 3):
         print(line)
     if options.json:
-        options.json.writeas_text(json.dumps(counts(found), indent=1) + "\n")
+        options.json.write_text(json.dumps(counts(found), indent=1) + "\n")
     return 1 if found.different else 0
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bench.fidelity.bench import Bench, Found, SeenFound
-from bench.fidelity.measures import filters, results, sizes
+from bench.fidelity.measures import filters, metadata, results, sizes
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ MEASURES: Mapping[str, Measure] = {
         "Each result, put on white, against the photo decoded at full size and resampled in floating point with the "
         "Lanczos kernel of three lobes. CIEDE2000 is the difference of colours for the eye: 1 is just visible. "
         "SSIMULACRA2 is 100 for the same picture, and 90 for one that no one can tell from it. "
-        "Most of the difference of a PNG is that of rounding to 8 bits. JPEG and WebP have quality 80, AVIF 60.",
+        "Most of the difference of a PNG is that of rounding to 8 bits. JPEG and WebP have quality 80, AVIF 60. "
+        "sharp has no Lanczos kernel to enlarge with: it takes a cubic one.",
         results.measure,
         results.lines,
     ),
@@ -44,5 +45,12 @@ MEASURES: Mapping[str, Measure] = {
         "at most. Filters of sharp that are meant to do the same are beside them.",
         filters.measure,
         filters.lines,
+    ),
+    "metadata": Measure(
+        "Metadata, beside ExifTool",
+        "Every field of the schema that ExifTool has too, for each photo of the folder. Where the two differ for a "
+        "known reason, [metadata.md](metadata.md) explains it.",
+        metadata.measure,
+        metadata.lines,
     ),
 }

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from bench.performance.bench import Bench
-from bench.performance.fidelity import LUMA, psnr, ssim
+from bench.performance.picture_quality import LUMA, psnr, ssim
 from bench.performance.spread import Spread
 from bench.performance.tables import head, line
 from darkroom.jobs.output import Output

@@ -9,9 +9,9 @@ from typing import Any
 
 from bench.performance.bench import Bench
 from bench.performance.contenders import CannotDoIt
-from bench.performance.fidelity import KINDS, References
 from bench.performance.inputs import Photo
 from bench.performance.lineup import OURS, lineup
+from bench.performance.picture_quality import KINDS, References
 from bench.performance.tables import head, line
 
 PHOTOS = ("s7", "oppo", "leica", "progressive", "png")

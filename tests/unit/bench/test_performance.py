@@ -15,11 +15,11 @@ from PIL import Image
 from bench.performance import goals, write_document
 from bench.performance.__main__ import main
 from bench.performance.contenders import CannotDoIt
-from bench.performance.fidelity import LUMA, References, psnr, ssim
 from bench.performance.inputs import SOURCES, Photo, find
 from bench.performance.lineup import OURS
 from bench.performance.measures import latency, overlap, requests
 from bench.performance.orders import ORDERS
+from bench.performance.picture_quality import LUMA, References, psnr, ssim
 from bench.performance.registry import MEASURES
 from bench.performance.rounds import interleave
 from bench.performance.spread import Spread

@@ -24,7 +24,7 @@ C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 @dataclass(frozen=True)
-class Fidelity:
+class PictureQuality:
     """`ssim` of the luma; `psnr` of all channels in dB; the picture's size in pixels and its file's in bytes."""
 
     ssim: float
@@ -43,7 +43,7 @@ class References:
         self._planes = [plane.convert("F") for plane in upright.split()]
         self._size = upright.size
 
-    def compare(self, data: bytes, kind: str) -> Fidelity:
+    def compare(self, data: bytes, kind: str) -> PictureQuality:
         """A result against its reference; `kind` is one of `KINDS`.
 
         For a cover there are several readings of "centre": the exact middle, or that of the scaled picture, rounded
@@ -54,7 +54,7 @@ class References:
         height, width = found.shape[:2]
         references = self._covers(width, height) if kind == "cover" else [self._scaled(width, height, kind == "sepia")]
         best, nearest = max(((psnr(found, reference), reference) for reference in references), key=lambda pair: pair[0])
-        return Fidelity(ssim(found @ LUMA, nearest @ LUMA), best, width, height, len(data))
+        return PictureQuality(ssim(found @ LUMA, nearest @ LUMA), best, width, height, len(data))
 
     def _scaled(self, width: int, height: int, sepia: bool = False) -> Pixels:
         pixels = self._resampled((width, height), (0, 0, *self._size))
