@@ -24,7 +24,7 @@ HARMLESS: Mapping[str, str] = {
     r"ioctl\(TCGETS\)": "isatty(), when Python opens a file: it then takes the file for no terminal",
     r'newfstatat\("", AT_EMPTY_PATH\)': "fstat() of glibc 2.33 to 2.38, when Python opens a file: it buffers 8 KB then",
     r'(stat|newfstatat|statx)\(".*/\.exiv2"': "Exiv2 looks for a file with its settings: it goes on without one",
-    r'openat\(".*/\.exiv2"': "the same, in the user's home",
+    r'openat\("(.*/)?\.exiv2"': "the same, in the user's home",
     r"getuid\(": "the same: whose home that is",
     r"socket\(AF_UNIX": "the same: glibc asks a service for it (nscd)",
     r'(openat|newfstatat)\("(/|/etc/nsswitch\.conf|/etc/passwd)"': "the same: glibc looks for it in files",

@@ -32,8 +32,8 @@ MAX_PROPERTIES = 20_000
 MAX_LIST = 200
 """Entries of a list of XMP that are read."""
 
-_ERRORS: tuple[type[Exception], ...] = (UnicodeDecodeError, ValueError, OverflowError, RuntimeError)
-"""What damaged bytes make of Exiv2 and its binding. RuntimeError is any exception of C++."""
+_ERRORS: tuple[type[Exception], ...] = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+"""What Exiv2 and its binding raise for damaged bytes. They turn the exceptions of C++ into these."""
 if exiv2 is not None:
     _ERRORS += (exiv2.Exiv2Error,)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from PIL import Image
@@ -40,6 +40,9 @@ from worker.photo.tiff_tags import IMAGE, INTEROP, PHOTO, TiffTags, read_tiff_ta
 
 if TYPE_CHECKING:
     from worker.photo.decode import PhotoFacts
+
+OURS = "Darkroom"
+"""Stands as the block in the list of what cannot be read, if Darkroom itself has a fault."""
 
 MAX_UNREADABLE = 50
 """Entries of the list of what cannot be read."""
@@ -106,9 +109,8 @@ def read_metadata(photo: PhotoFacts) -> PhotoMetadata:
     stream = cast(BinaryIO, io.BufferedReader(FileReader(photo.original.fileno(), photo.bytes)))
     tags = read_tags(stream, photo.source.format)
     embedded = tags.embedded
-    coded = embedded.coded_colours
     orientation, (width, height) = _lie(photo, tags)
-    document = {
+    document: dict[str, Any] = {
         "format": photo.source.format,
         "content_type": photo.source.content_type,
         "bytes": photo.bytes,
@@ -123,26 +125,18 @@ def read_metadata(photo: PhotoFacts) -> PhotoMetadata:
         "chroma_subsampling": embedded.chroma_subsampling,
         "progressive": embedded.progressive,
         "compression": embedded.compression,
-        "density": _density(tags),
-        "colour_space": _colour_space(tags),
-        "icc": profile(embedded.icc),
-        "coded_colours": coded
-        and CodedColours(primaries=coded[0], transfer=coded[1], matrix=coded[2], full_range=coded[3]),
-        "thumbnail": thumbnail(tags),
-        "gain_map": gain_map(tags),
-        "motion_photo": motion_photo(tags, stream),
-        "camera": camera(tags),
-        "lens": lens(tags),
-        "exposure": exposure(tags),
-        "captured": (taken := captured(tags)),
-        "taken_at": taken.at if taken else None,
-        "gps": position(tags),
-        "description": description(tags),
-        "provenance": provenance(embedded),
-        "exif": named_tags(tags),
-        "unreadable": list(_unreadable(embedded.faults))[:MAX_UNREADABLE],
         "maker_notes": INSTALLED,
     }
+    for name, fill in SECTIONS.items():
+        try:
+            document[name] = fill(tags, stream)
+        except (MemoryError, OSError):
+            raise
+        except Exception:  # noqa: BLE001 - a fault of ours in one section must not cost the others
+            embedded.fault(OURS, name, "damaged")
+    taken = document.get("captured")
+    document["taken_at"] = taken.at if taken else None
+    document["unreadable"] = list(_unreadable(embedded.faults))[:MAX_UNREADABLE]
     return PhotoMetadata(**document)
 
 
@@ -260,6 +254,33 @@ def _colour_space(tags: PhotoTags) -> str | None:
     if value == 1 or (value is None and tags.embedded.srgb):
         return "sRGB"
     return "uncalibrated" if value == 0xFFFF else None
+
+
+def _coded_colours(tags: PhotoTags) -> CodedColours | None:
+    if tags.embedded.coded_colours is None:
+        return None
+    primaries, transfer, matrix, full_range = tags.embedded.coded_colours
+    return CodedColours(primaries=primaries, transfer=transfer, matrix=matrix, full_range=full_range)
+
+
+SECTIONS: Mapping[str, Callable[[PhotoTags, BinaryIO], Any]] = {
+    "density": lambda tags, _stream: _density(tags),
+    "colour_space": lambda tags, _stream: _colour_space(tags),
+    "icc": lambda tags, _stream: profile(tags.embedded.icc),
+    "coded_colours": lambda tags, _stream: _coded_colours(tags),
+    "thumbnail": lambda tags, _stream: thumbnail(tags),
+    "gain_map": lambda tags, _stream: gain_map(tags),
+    "motion_photo": motion_photo,
+    "camera": lambda tags, _stream: camera(tags),
+    "lens": lambda tags, _stream: lens(tags),
+    "exposure": lambda tags, _stream: exposure(tags),
+    "captured": lambda tags, _stream: captured(tags),
+    "gps": lambda tags, _stream: position(tags),
+    "description": lambda tags, _stream: description(tags),
+    "provenance": lambda tags, _stream: provenance(tags.embedded),
+    "exif": lambda tags, _stream: named_tags(tags),
+}
+"""The parts of the result that are made from tags -> function(tags, stream of the file)."""
 
 
 def _unreadable(faults: list[BlockFault]) -> Iterator[Unreadable]:

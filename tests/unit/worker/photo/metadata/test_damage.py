@@ -24,6 +24,7 @@ from tests.support.metadata_blocks import (
     undefined,
     xmp,
 )
+from worker.photo.metadata.read import OURS, SECTIONS
 
 
 def unreadable(found):
@@ -134,4 +135,13 @@ def test_broken_metadata_never_fails_the_job(tmp_path):
         data = bytearray(good)
         for _ in range(chance.choice([1, 4, 25])):
             data[chance.randrange(start, end)] = chance.randrange(256)
-        json.dumps(described_like(good, bytes(data), tmp_path), allow_nan=False)
+        found = described_like(good, bytes(data), tmp_path)
+        json.dumps(found, allow_nan=False)
+        assert not [entry for entry in found["unreadable"] if entry["where"] == OURS]
+
+
+def test_a_fault_of_ours_in_one_section_does_not_cost_the_others(tmp_path, monkeypatch):
+    monkeypatch.setitem(SECTIONS, "gps", lambda *_: 1 / 0)
+    found = described(jpeg(exif_block=exif(image=[text(0x0110, "Camera")], gps=[text(1, "N")])), tmp_path)
+    assert found["camera"] == {"model": "Camera"}
+    assert unreadable(found) == {(OURS, "gps"): "damaged"}
