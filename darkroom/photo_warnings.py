@@ -25,6 +25,10 @@ WARNING_CODES: Mapping[str, str] = {
     "invalid_transparency": "The file says which pixels are transparent in a way that its format does not allow. "
     "They are opaque.",
     "partial_frame": "The first frame does not cover the whole picture. The rest is transparent.",
+    "profile_ignored": "The colour profile cannot be used. The colours count as sRGB.",
+    "assumed_cmyk_profile": "The photo is CMYK without a colour profile. A profile of offset printing was used.",
+    "tone_mapped": "The photo is HDR. Its light was mapped to the range of SDR.",
+    "gain_map_lost": "The photo has a gain map for HDR screens. The result shows its SDR picture only.",
     "metadata_damaged": "A part of the metadata cannot be read.",
     "metadata_lost": "A part of the photo's metadata, or of the job's texts, cannot stand in the result.",
     "colours_unavailable": "The pixels cannot be decoded, so the metadata names no colours.",

@@ -21,6 +21,7 @@ import pillow_heif
 from PIL import AvifImagePlugin, Image, ImageFile, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from darkroom.containers.isobmff import largest_size
+from darkroom.containers.item_properties import ItemProperties, Rectangle, item_properties
 from darkroom.containers.png import SIGNATURE as PNG_SIGNATURE
 from darkroom.containers.repair import ACCEPTED, cleaned, is_tiff, repaired
 from darkroom.containers.tiff import pixels_of
@@ -94,8 +95,9 @@ class Sniffed:
     """What a photo's header says.
 
     `format` is jpeg, png, webp, gif, tiff, avif or heic. `width` and `height` are in pixels, as the format's reader
-    reports them. EXIF orientation is NOT applied: the width of a phone's portrait may be its long side. Only the
-    orientation tag of a TIFF and the rotation of a HEIC belong to the format and are applied.
+    reports them; those of an AVIF or HEIC with a clean aperture are of that. EXIF orientation is NOT applied: the width
+    of a phone's portrait may be its long side. Only the orientation tag of a TIFF and the rotation of a HEIC belong to
+    the format and are applied.
     """
 
     format: str
@@ -123,13 +125,16 @@ def sniff(source: Path | BinaryIO, max_pixels: int) -> Sniffed:
 class OpenedHeader(NamedTuple):
     """A photo whose header is read. `image` is Pillow's, its pixels not yet loaded. `stream` is what Pillow reads: the
     file, or a view of it (darkroom/containers/repair.py). `warnings` say what was done to the file for that.
-    `max_pixels` is the limit that it was opened with."""
+    `max_pixels` is the limit that it was opened with. `properties` are those of an AVIF or HEIC. `aperture` is the part
+    that counts of a picture that Pillow loads as a whole."""
 
     sniffed: Sniffed
     image: ImageFile.ImageFile
     stream: BinaryIO
     warnings: tuple[PhotoWarning, ...]
     max_pixels: int
+    properties: ItemProperties
+    aperture: Rectangle | None
 
 
 def open_header(stream: BinaryIO, max_pixels: int) -> OpenedHeader:
@@ -187,8 +192,11 @@ def _opened(clean: Cleaned, header: _Header, max_pixels: int, head: bytes) -> Op
     content_type = INPUT_FORMATS["JPEG" if image.format == "MPO" else image.format or ""]
     check_pixels(image.width, image.height, max_pixels)
     _check_row(image)
-    sniffed = Sniffed(content_type.partition("/")[2], content_type, image.width, image.height)
-    return OpenedHeader(sniffed, image, clean.stream, clean.warnings, max_pixels)
+    properties = item_properties(clean.stream) if image.format in {"AVIF", "HEIF"} else ItemProperties()
+    aperture = properties.aperture if image.format == "AVIF" and properties.size == image.size else None
+    left, top, right, bottom = aperture or (0, 0, *image.size)  # libheif cuts a HEIC itself
+    sniffed = Sniffed(content_type.partition("/")[2], content_type, right - left, bottom - top)
+    return OpenedHeader(sniffed, image, clean.stream, clean.warnings, max_pixels, properties, aperture)
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:

@@ -85,9 +85,9 @@ def first_boxes(stream: BinaryIO) -> dict[bytes, Box]:
     return first
 
 
-def boxes(stream: BinaryIO, start: int, end: int) -> Iterator[Box]:
-    """The first MAX_BOXES boxes between two places of the file."""
-    return islice(_all_boxes(stream, start, end), MAX_BOXES)
+def boxes(stream: BinaryIO, start: int, end: int, most: int = MAX_BOXES) -> Iterator[Box]:
+    """The first boxes between two places of the file, at most `most`."""
+    return islice(_all_boxes(stream, start, end), most)
 
 
 def read_box(stream: BinaryIO, box: Box) -> bytes:

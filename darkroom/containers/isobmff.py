@@ -13,6 +13,7 @@ import struct
 from typing import BinaryIO
 
 from darkroom.containers.boxes import IN_FILE, IN_IDAT, Box, Extent, boxes, extents, first_boxes, read_box, read_items
+from darkroom.containers.item_properties import UNCONVERTED_MATRICES, item_properties
 from darkroom.errors import UnreadablePhoto
 
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
@@ -78,7 +79,8 @@ def unsupported_kind(stream: BinaryIO) -> str | None:
         top = first_boxes(stream)
         if b"meta" in top and (codings := read_items(stream, top[b"meta"]).codings()):
             types = read_box(stream, top[b"ftyp"])
-            return _unsupported_photo(brand, {types[at : at + 4] for at in range(8, len(types), 4)}, codings)
+            kind = _unsupported_photo(brand, {types[at : at + 4] for at in range(8, len(types), 4)}, codings)
+            return kind or _unsupported_matrix(stream)
         track = _track(stream, top[b"moov"]) if b"moov" in top else None
     except (struct.error, IndexError):  # the boxes are damaged
         track = None
@@ -167,6 +169,12 @@ def _unsupported_photo(brand: bytes, compatible: set[bytes], codings: set[bytes]
             return f"a HEIF photo {words}{named}"
     known = AVIF_BRANDS | HEIC_BRANDS | ANY_CODING_BRANDS
     return None if brand in known else f"a HEIF photo of a brand that is not supported ({_printable(brand)})"
+
+
+def _unsupported_matrix(stream: BinaryIO) -> str | None:
+    """The decoders convert such colours not at all, or wrongly."""
+    name = UNCONVERTED_MATRICES.get(item_properties(stream).matrix or 0)
+    return f"a HEIF photo with colours in {name}" if name else None
 
 
 def _unsupported_track(brand: bytes, track: tuple[bytes, bytes] | None) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from darkroom.containers.colour_numbers import Cicp, ColourNumbers
 from darkroom.containers.view import Cleaned, Part, view
 from darkroom.errors import UnreadablePhoto, UnsupportedPhoto
 from darkroom.photo_warnings import PhotoWarning
@@ -36,6 +37,8 @@ _PILLOWS_NAMES = frozenset(
 
 _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 _NEEDED = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS"})
+
+_COLOURS = frozenset({b"cICP", b"cLLI", b"iCCP", b"sRGB", b"gAMA", b"cHRM"})
 
 _INDEXED, _GRAY, _RGB = 3, 0, 2
 """Colour types. The others have an alpha channel, and no tRNS."""
@@ -137,6 +140,32 @@ def header_of(stream: BinaryIO, chunks: list[Chunk]) -> Header | None:
         return None
     width, height, depth, colour, _compression, _filter, interlace = struct.unpack(">IIBBBBB", data)
     return Header(width, height, depth, colour, interlace == 1)
+
+
+def colour_numbers(stream: BinaryIO) -> ColourNumbers:
+    """The colours of a PNG as its chunks say them by numbers.
+
+    cICP comes before an ICC profile. gAMA and cHRM count only without a profile and without sRGB (W3C PNG, third
+    edition, 4.3).
+    """
+    found: dict[bytes, bytes] = {}
+    for chunk in list(_chunks(stream, until=b"IDAT")):
+        if chunk.kind in _COLOURS and chunk.kind not in found:
+            stream.seek(chunk.start)
+            found[chunk.kind] = stream.read(min(chunk.length, 32))
+    light, cicp = found.get(b"cLLI", b""), found.get(b"cICP", b"")
+    peak = int.from_bytes(light[:4], "big") / 10_000 if len(light) == 8 else 0.0
+    if len(cicp) == 4 and cicp[2] == 0:  # the third number is the matrix: a PNG is always RGB
+        return ColourNumbers(Cicp(cicp[0], cicp[1]), before_icc=True, peak=peak or None)
+    if found.keys() & {b"iCCP", b"sRGB"}:
+        return ColourNumbers()
+    gamma, chromaticities = found.get(b"gAMA", b""), found.get(b"cHRM", b"")
+    return ColourNumbers(
+        gamma=int.from_bytes(gamma, "big") / 100_000 or None if len(gamma) == 4 else None,
+        chromaticities=tuple(value / 100_000 for value in struct.unpack(">8I", chromaticities))
+        if len(chromaticities) == 32
+        else None,
+    )
 
 
 # --- a PNG that the decoder does not read -----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from darkroom.jobs.spec import Colour, StrictSpec
 
 FormatName = Literal["jpeg", "png", "webp", "avif"]
+ProfileName = Literal["srgb", "keep", "p3"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,11 @@ class Output(StrictSpec):
         "smaller. It takes more than twice the time to write, and more time to decode.",
     )
     background: Colour = Field("#ffffff", description="put behind transparent pixels if the format has no alpha")
+    profile: ProfileName = Field(
+        "srgb",
+        description="colours of the result. srgb: written without a profile, which viewers treat as sRGB. p3: Display "
+        "P3. keep: those of the photo, if it is RGB, otherwise sRGB. The last two are written with their ICC profile.",
+    )
     metadata: Literal["rights", "none", "all"] = Field(
         "rights",
         description="what of the photo's metadata the result keeps. rights: copyright notice, credit line, the web "

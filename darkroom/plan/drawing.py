@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from darkroom.plan.graph import ApplyFilter, Colours, CropByContent, Decode, Finish, Node, Pad, Plan, Resample, Turn
 
+COLOUR_NAMES = {"srgb": "sRGB", "p3": "Display P3"}
+
 
 def drawn(plan: Plan) -> list[tuple[str, str, str]]:
     """A row for each node: what it does, drawn below the picture that it is made from; its size; its estimated cost."""
@@ -36,8 +38,8 @@ def _words(node: Node, *, named: bool = True) -> str:
             return "decode" if scale == 1 else f"decode at 1/{scale}"
         case Turn(orientation):
             return f"turn (orientation {orientation})"
-        case Colours():
-            return "convert to sRGB"
+        case Colours(target):
+            return f"convert to {COLOUR_NAMES[target]}"
         case Resample(kernel, box, label):
             part = "" if label == "overview" or box[:2] == (0, 0) else " a part"
             return f"{label}{part} ({kernel})"

@@ -35,6 +35,14 @@ class StoredPhoto:
     mode: str = "RGB"
     colour_space: str | None = None
 
+    def colours_for(self, profile: str) -> str:
+        """The colours of pictures of a job whose output has this `profile`: `srgb`, `p3`, or `photo` for those of the
+        photo's own profile. It can only be kept if it is for RGB."""
+        if profile != "keep":
+            return profile
+        is_rgb = self.mode in {"RGB", "RGBA", "RGBa", "RGBX", "P", "PA"}
+        return "photo" if is_rgb and self.colour_space == "RGB" else "srgb"
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -61,7 +69,9 @@ class Turn(Operation):
 
 @dataclass(frozen=True)
 class Colours(Operation):
-    """Convert the colours to sRGB."""
+    """Convert the colours of the photo to `target`: `srgb` or `p3`."""
+
+    target: str = "srgb"
 
 
 @dataclass(frozen=True)
@@ -92,10 +102,12 @@ class CropByContent(Operation):
 
 @dataclass(frozen=True)
 class Pad(Operation):
-    """Lay the source on a background of the node's size. `corner` is its left and top pixel there."""
+    """Lay the source on a background of the node's size. `corner` is its left and top pixel there. `colours` are those
+    of the source: `srgb`, `p3`, or `photo` for those of the photo's profile."""
 
     background: str
     corner: Size
+    colours: str = "srgb"
 
     @property
     def label(self) -> str:

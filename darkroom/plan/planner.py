@@ -50,14 +50,15 @@ REUSABLE = ("lanczos3", "cubic")
 
 @dataclass(frozen=True)
 class _Source:
-    """A picture that a resize can begin with: the node, how it shows the photo, and whether its colours are sRGB.
+    """A picture that a resize can begin with: the node, how it shows the photo, and its colours.
 
+    `colours`: `srgb`, `p3`, or `photo` for those of the decoded photo, if they are not sRGB.
     `changed`: it is a picture on the way of some jobs, for which it stands in for the photo.
     """
 
     node: int
     placement: Placement
-    srgb: bool
+    colours: str
     changed: bool = False
 
 
@@ -107,11 +108,13 @@ class _Planner:
         work = {f"decode {photo.format}": megapixels(decoded), f"read {photo.format}": photo.bytes / 1e6}
         decode = self._add(Decode(scale), (), decoded, work)
         placement = Placement(self._upright, photo.orientation, (stored[0] / scale, stored[1] / scale))
-        self._sources.append(_Source(decode, placement, not self._needs_colours()))
+        self._sources.append(_Source(decode, placement, "photo" if self._needs_colours() else "srgb"))
         if any(recipe.first_resize and recipe.first_resize.strategy for recipe in self._recipes):
             self._overview_of_crops = self._overview_of(self._in_blocks(self._sources[0], scale))
         if any(self._reads_full_size(recipe) for recipe in self._recipes):
-            self._sources = [self._finished(self._sources[0])]
+            targets = {self._target(recipe) for recipe in self._recipes}
+            if len(targets) == 1:
+                self._sources = [self._finished(self._sources[0], targets.pop())]
 
     def _needs_colours(self) -> bool:
         """Whether the decoded photo is not sRGB yet.
@@ -124,6 +127,10 @@ class _Planner:
             or mode.startswith("I")
             or (self._photo.colour_space is not None and mode not in {"CMYK", "LAB", "LA", "La"})
         )
+
+    def _target(self, recipe: Recipe) -> str:
+        """The colours of the job's pictures."""
+        return self._photo.colours_for(recipe.output.profile if recipe.output else "srgb")
 
     def _reads_full_size(self, recipe: Recipe) -> bool:
         return recipe.first_resize is None and not isinstance(recipe.job, MetadataJob)
@@ -145,10 +152,10 @@ class _Planner:
             else:
                 self._add(Finish(recipe.id, recipe.job.type), (), self._upright, {"metadata": 1.0})
             return
-        first = recipe.first_resize
-        picture = self._sources[0].node if first is None else self._first_picture(first)
+        first, target = recipe.first_resize, self._target(recipe)
+        picture = self._first_picture(first, target) if first else self._finished(self._sources[0], target).node
         for step in recipe.steps if first is None else recipe.steps[1:]:
-            picture = self._step(picture, step)
+            picture = self._step(picture, step, target)
         work = {f"encode {recipe.format(self._photo.format)}": self._megapixels(picture)} if recipe.output else {}
         self._finish(recipe, picture, work)
 
@@ -163,33 +170,34 @@ class _Planner:
         else:
             self._add(Finish(recipe.id, same_as=first), (picture,), size, {})
 
-    def _first_picture(self, resize: ResizeStep) -> int:
-        """The result of a resize of the whole photo, upright and in sRGB."""
-        source = self._source(resize.sizes.scaled, resize.spec.kernel)
-        made = self._finished(self._resampled(source, resize))
+    def _first_picture(self, resize: ResizeStep, target: str) -> int:
+        """The result of a resize of the whole photo, upright and in the colours of the job."""
+        source = self._source(resize.sizes.scaled, resize.spec.kernel, target)
+        made = self._finished(self._resampled(source, resize), target)
         if resize.spec.kernel in REUSABLE and not (resize.cuts or resize.enlarges) and made not in self._sources:
             self._sources.append(made)
-        return self._padded(made.node, resize)
+        return self._padded(made.node, resize, target)
 
-    def _step(self, picture: int, step: ResizeStep | FilterStep) -> int:
+    def _step(self, picture: int, step: ResizeStep | FilterStep, target: str) -> int:
         """A later step, on a picture that belongs to some of the jobs only."""
         if isinstance(step, FilterStep):
             size = self._nodes[picture].size
             return self._add(ApplyFilter(step.spec), (picture,), size, {step.spec.name: megapixels(size)})
         if step.scales or step.cuts:
             placement = Placement(step.before, 1, step.before)
-            picture = self._resampled(_Source(picture, placement, srgb=True, changed=True), step).node
-        return self._padded(picture, step)
+            picture = self._resampled(_Source(picture, placement, target, changed=True), step).node
+        return self._padded(picture, step, target)
 
     # --- pictures ---------------------------------------------------------------------------------------------------
 
-    def _source(self, scaled: Size, kernel: str) -> _Source:
-        """The smallest picture that a resize to this size can begin with."""
+    def _source(self, scaled: Size, kernel: str, target: str) -> _Source:
+        """The smallest picture that a resize to this size can begin with. Its colours are `target`, or the photo's."""
         decoded, *results = self._sources
         enough = [
             result
             for result in results
             if kernel != "nearest"
+            and result.colours == target
             and all(have + 1 >= REUSE * need for have, need in zip(result.placement.extent, scaled, strict=True))
         ]
         return min([*enough, decoded], key=lambda whole: whole.placement.extent[0] * whole.placement.extent[1])
@@ -214,20 +222,20 @@ class _Planner:
             operation = Resample(spec.kernel, placement.whole())
         size = swapped(upright, placement.orientation)
         node = self._add(operation, sources, size, work)
-        return _Source(node, Placement(placement.photo, placement.orientation, size), source.srgb)
+        return _Source(node, Placement(placement.photo, placement.orientation, size), source.colours)
 
-    def _padded(self, picture: int, resize: ResizeStep) -> int:
+    def _padded(self, picture: int, resize: ResizeStep, target: str) -> int:
         if not resize.pads:
             return picture
         size = resize.sizes.result
-        operation = Pad(resize.spec.background, pad_corner(resize.sizes, resize.spec.position))
+        operation = Pad(resize.spec.background, pad_corner(resize.sizes, resize.spec.position), target)
         return self._add(operation, (picture,), size, {"pad": megapixels(size)})
 
     def _overview(self) -> int:
         """The small copy of the whole photo, from the smallest picture that is large enough."""
         if self._overview_of_crops is not None:
             return self._overview_of_crops
-        return self._overview_of(self._source(overview_size(self._upright), "box"))
+        return self._overview_of(self._source(overview_size(self._upright), "box", "srgb"))
 
     def _in_blocks(self, decoded: _Source, scale: int) -> _Source:
         """The decoded photo in nearly the same pixels at whatever scale it was decoded.
@@ -245,7 +253,7 @@ class _Planner:
             box = 0.0, 0.0, float(blocks[0] * side), float(blocks[1] * side)
             work = {"resize from": megapixels(self._nodes[node].size), "resize to": megapixels(blocks)}
             node = self._add(Resample("box", box, "overview"), (node,), blocks, work)
-        return _Source(node, Placement(self._upright, self._photo.orientation, blocks), decoded.srgb)
+        return _Source(node, Placement(self._upright, self._photo.orientation, blocks), decoded.colours)
 
     def _overview_of(self, source: _Source) -> int:
         placement = source.placement
@@ -254,20 +262,20 @@ class _Planner:
             size = swapped(upright, placement.orientation)
             work = {"resize from": megapixels(self._nodes[source.node].size), "resize to": megapixels(size)}
             node = self._add(Resample("box", placement.whole(), "overview"), (source.node,), size, work)
-            source = _Source(node, Placement(placement.photo, placement.orientation, size), source.srgb)
-        return self._finished(source).node
+            source = _Source(node, Placement(placement.photo, placement.orientation, size), source.colours)
+        return self._finished(source, "srgb" if source.colours == "photo" else source.colours).node
 
-    def _finished(self, whole: _Source) -> _Source:
-        """The picture, turned upright and in sRGB."""
+    def _finished(self, whole: _Source, target: str) -> _Source:
+        """The picture, turned upright and in these colours."""
         node, placement = whole.node, whole.placement
         if placement.orientation != 1:
             size = swapped(self._nodes[node].size, placement.orientation)
             node = self._add(Turn(placement.orientation), (node,), size, {"turn": megapixels(size)})
             placement = placement.turned()
-        if not whole.srgb:
+        if whole.colours != target:
             size = self._nodes[node].size
-            node = self._add(Colours(), (node,), size, {"to srgb": megapixels(size)})
-        return _Source(node, placement, srgb=True)
+            node = self._add(Colours(target), (node,), size, {"to srgb": megapixels(size)})
+        return _Source(node, placement, target)
 
     def _add(self, operation: Operation, sources: tuple[int, ...], size: Size, work: Work) -> int:
         """The position of the node that does this. It is added if there is none yet."""

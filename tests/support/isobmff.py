@@ -121,3 +121,36 @@ def _locations(start: int, payload: Sequence[bytes]) -> bytes:
         entries.append(struct.pack(">HHHII", number, 0, 1, at, len(data)))
         at += len(data)
     return full_box(b"iloc", b"\x44\x00", struct.pack(">H", len(entries)), *entries)
+
+
+def with_property(photo: bytes, added: bytes) -> bytes:
+    """A photo of libavif whose first item has one more essential property: a box, behind its others."""
+
+    def grown(data: bytes, kind: bytes, at_end_of: int) -> bytes:
+        at = data.index(kind) - 4
+        (size,) = struct.unpack_from(">I", data, at)
+        return data[:at] + struct.pack(">I", size + at_end_of) + data[at + 4 :]
+
+    for kind, more in ((b"meta", len(added) + 1), (b"iprp", len(added) + 1), (b"ipco", len(added)), (b"ipma", 1)):
+        photo = grown(photo, kind, more)
+    places = photo.index(b"iloc") + 10
+    (items,) = struct.unpack_from(">H", photo, places)
+    for item in range(items):
+        at = places + 2 + 14 * item + 6
+        (start,) = struct.unpack_from(">I", photo, at)
+        photo = photo[:at] + struct.pack(">I", start + len(added) + 1) + photo[at + 4 :]
+    used = photo.index(b"ipma") + 4 + 8 + 2
+    known = photo.index(b"ipco") + 4
+    end, number = known + struct.unpack_from(">I", photo, known - 8)[0] - 8 - len(added), 1
+    while known < end:
+        known += struct.unpack_from(">I", photo, known)[0]
+        number += 1
+    count = photo[used]
+    last = used + 1 + count
+    photo = photo[:used] + bytes([count + 1]) + photo[used + 1 : last] + bytes([0x80 | number]) + photo[last:]
+    return photo[:end] + added + photo[end:]
+
+
+def clean_aperture(width: int, height: int, across: int = 0, down: int = 0, parts: int = 1) -> bytes:
+    """A `clap` box: a size, and the distance of its middle from that of the picture. All are divided by `parts`."""
+    return box(b"clap", struct.pack(">IIIIiIiI", width, parts, height, parts, across, parts, down, parts))

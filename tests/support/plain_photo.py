@@ -10,7 +10,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from darkroom.jobs.job_types import Job, jobs_adapter
-from worker.photo.colour import to_srgb
+from worker.photo.colour.conversion import to_srgb
 from worker.photo.decode import PhotoFacts, PhotoFile, turned
 from worker.photo.pipeline import PipelineResult, produce
 

@@ -34,8 +34,10 @@ from darkroom.plan.graph import (
 )
 from darkroom.plan.planner import make_plan
 from worker.photo.backends import METADATA, backends
-from worker.photo.colour import to_srgb
+from worker.photo.colour.conversion import converted
+from worker.photo.colour.result_profile import background_colour
 from worker.photo.decode import PhotoFacts, PhotoFile, turned
+from worker.photo.decode.gain_maps import LOST
 from worker.photo.encode import encode
 from worker.photo.filters import FILTER_FUNCTIONS
 from worker.photo.metadata import metadata
@@ -251,7 +253,8 @@ def _encoded(photo: PhotoFacts, job: PictureJob, image: Image.Image, file: Binar
     encoded = encode(image, photo, job.output, file)
     fields = fields_of(file, encoded.format)
     check_fields(fields, job.output)
-    return Written(encoded.format, (encoded.width, encoded.height), encoded.warnings, fields, encoded.pixels)
+    warnings = (*encoded.warnings, LOST) if photo.gain_map else encoded.warnings
+    return Written(encoded.format, (encoded.width, encoded.height), warnings, fields, encoded.pixels)
 
 
 def _described(photo: PhotoFacts, job: MetadataJob, overview: Image.Image | None, file: BinaryIO) -> Written:
@@ -290,12 +293,17 @@ def _filtered(operation: ApplyFilter, _node: Node, _photo: PhotoFacts, image: Im
     return FILTER_FUNCTIONS[type(operation.spec)](image, operation.spec)
 
 
+def _on_background(operation: Pad, node: Node, photo: PhotoFacts, image: Image.Image) -> Image.Image:
+    colour = background_colour(operation.background, operation.colours, photo.colours)
+    return padded(image, node.size, operation.corner, colour)
+
+
 OPERATIONS: Mapping[type[Operation], Callable[..., Image.Image]] = {
     Turn: lambda operation, _node, _photo, image: turned(image, operation.orientation),
-    Colours: lambda _operation, _node, photo, image: to_srgb(image, photo.colours),
+    Colours: lambda operation, _node, photo, image: converted(image, photo.colours, operation.target),
     Resample: _resized,
     CropByContent: _cropped,
-    Pad: lambda operation, node, _photo, image: padded(image, node.size, operation.corner, operation.background),
+    Pad: _on_background,
     ApplyFilter: _filtered,
 }
 """Every operation that makes a picture -> function(operation, node, photo, *sources), which returns a new image. Before

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from PIL import Image, ImageColor
+from PIL import Image
 
 from darkroom.jobs.sizes import Size
 from darkroom.plan.geometry import Box, kept_part
@@ -24,12 +24,11 @@ def chosen_box(crop: CropByContent, overview: Image.Image) -> Box:
     return placement.box(kept_part(placement.photo, sizes, "centre", shares))
 
 
-def padded(image: Image.Image, size: Size, corner: Size, background: str) -> Image.Image:
-    """Lay the image on a background of `size`, with its left and top pixel at `corner`.
+def padded(image: Image.Image, size: Size, corner: Size, colour: tuple[int, ...]) -> Image.Image:
+    """Lay the image on a background of `size` and `colour`, with its left and top pixel at `corner`.
 
     Its own transparent parts stay transparent, as in sharp. RGB stays RGB unless the background is not opaque.
     """
-    colour = ImageColor.getrgb(background)
     if image.mode == "RGB" and len(colour) == 4:
         image = image.convert("RGBA")
     canvas = Image.new(image.mode, size, colour)

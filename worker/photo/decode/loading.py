@@ -14,8 +14,10 @@ from darkroom.errors import PhotoError
 from darkroom.jobs.sizes import Size
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.sniff import OpenedHeader, blames_the_photo, open_repaired
-from worker.photo.colour import GrayLevels, gray_levels
+from worker.photo.colour.conversion import GrayLevels, gray_levels
+from worker.photo.colour.deep_levels import HdrCurve, tone_mapped
 from worker.photo.decode.corrections import TRANSPARENCY, correct_description, correct_pixels, is_deep_and_keyed, keyed
+from worker.photo.decode.deep_pixels import deep_picture
 from worker.photo.decode.recovery import cut_error, recovered
 from worker.photo.memory_check import require_memory
 
@@ -36,9 +38,25 @@ class Loaded:
     cut: PhotoError | None = None
 
 
-def load(opened: OpenedHeader, scale: int, *, tolerate_cut: bool) -> Loaded:
-    """Load the pixels, each side divided by `scale`. Raises what Pillow raises for a photo that cannot be repaired, and
-    UnreadablePhoto for one that is cut short, unless that is tolerated."""
+def load(opened: OpenedHeader, scale: int, curve: HdrCurve | None, *, tolerate_cut: bool) -> Loaded:
+    """Load the pixels, each side divided by `scale`, and map HDR with this curve to SDR.
+
+    Raises what Pillow raises for a photo that cannot be repaired, and UnreadablePhoto for one that is cut short, unless
+    that is tolerated.
+    """
+    if deep := deep_picture(opened, curve):
+        return Loaded(deep, opened.image, gray_levels(opened.image), opened.warnings)
+    loaded = _load(opened, scale, tolerate_cut)
+    return replace(loaded, image=_sdr(loaded.image, curve)) if curve else loaded
+
+
+def _sdr(image: Image.Image, curve: HdrCurve) -> Image.Image:
+    if image.mode not in {"L", "RGB"} or image.has_transparency_data:
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return tone_mapped(image, curve)
+
+
+def _load(opened: OpenedHeader, scale: int, tolerate_cut: bool) -> Loaded:
     levels = gray_levels(opened.image)
     try:
         return _loaded(opened, scale)
@@ -78,6 +96,8 @@ def _loaded(opened: OpenedHeader, scale: int) -> Loaded:
     image, warnings = correct_pixels(_pixels(file, scale), file, transparency)
     if deep:
         image = keyed(image, _open(opened.stream, opened))
+    if opened.aperture:
+        image = image.crop(opened.aperture)
     return Loaded(image, file, levels, (*opened.warnings, *warnings))
 
 

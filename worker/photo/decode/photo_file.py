@@ -16,6 +16,7 @@ from PIL import ExifTags, Image, ImageCms
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from darkroom.containers import png
 from darkroom.containers.view import BoundedReader
 from darkroom.errors import PhotoError
 from darkroom.jobs.sizes import Size
@@ -23,8 +24,11 @@ from darkroom.photo_warnings import PhotoWarning
 from darkroom.plan.geometry import swapped
 from darkroom.plan.graph import StoredPhoto
 from darkroom.sniff import Sniffed, check_pixels, open_header, reading
-from worker.photo.colour import colour_space, colours_of, profile_name, profile_of, resizable, to_srgb
+from worker.photo.colour.conversion import resizable, to_srgb
+from worker.photo.colour.icc_profiles import colour_space, profile_name, profile_of
+from worker.photo.colour.photo_colours import photo_colours
 from worker.photo.decode.corrections import correct_description
+from worker.photo.decode.gain_maps import has_gain_map
 from worker.photo.decode.loading import load
 from worker.photo.decode.recovery import hidden
 from worker.photo.exif import Exif, read_exif
@@ -54,7 +58,7 @@ class PhotoFacts:
     the EXIF number 1 to 8, `icc` the profile's name, and `frames` the number of frames: None if it is not counted yet,
     because that reads the whole file. `colours` is the profile that the decoded pixels still have. `warnings` say what
     was repaired or ignored; each result of the photo has them. `cut` is the error for jobs that do not tolerate that
-    the photo is cut short.
+    the photo is cut short. `gain_map`: whether the file has one, for HDR.
     """
 
     original: BinaryIO
@@ -71,6 +75,7 @@ class PhotoFacts:
     colours: ImageCms.ImageCmsProfile | None
     warnings: tuple[PhotoWarning, ...]
     cut: PhotoError | None
+    gain_map: bool
 
     @property
     def size(self) -> Size:
@@ -93,8 +98,9 @@ class PhotoFile:
         with _quiet(), reading("The header", max_pixels):
             self._opened = open_header(self._stream, max_pixels)
             self._source, image = self._opened.sniffed, self._opened.image
-            self._size, self._mode = image.size, image.mode
+            self._size, self._mode = (self._source.width, self._source.height), image.mode
             correct_description(image)
+            self._gain_map = has_gain_map(self._opened)
             self._exif: Exif | None = None
             self._tiff_orientation = None
             if isinstance(image, TiffImageFile):  # Pillow rotates a TIFF while loading
@@ -102,7 +108,9 @@ class PhotoFile:
             elif self._source.format != "png":  # Pillow reads the pixels of a PNG to find its EXIF
                 self._exif = read_exif(image)
             self._icc = image.info.get("icc_profile")
-            self._colours = colours_of(self._icc, image.info.get("nclx_profile"))
+            is_png = self._source.format == "png"
+            numbers = png.colour_numbers(self._opened.stream) if is_png else self._opened.properties.colours
+            self._colours = photo_colours(self._icc, numbers, self._mode)
             self.stored = self._stored(self._exif)
             counted = isinstance(image, JpegImageFile) or self._source.format in ("avif", "heic")
             self._frames = int(getattr(image, "n_frames", 1)) if counted else None
@@ -128,7 +136,7 @@ class PhotoFile:
         transparent, and `PhotoFacts.cut` is set. Raises what the constructor raises.
         """
         with _quiet(), reading(f"The {self._source.format.upper()} data", self._max_pixels), self._stream:
-            loaded = load(self._opened, scale, tolerate_cut=tolerate_cut)
+            loaded = load(self._opened, scale, self._colours.curve, tolerate_cut=tolerate_cut)
             image, file = loaded.image, loaded.file
             if scale == 1:  # a HEIC header may have given another size
                 self._size = image.size
@@ -139,9 +147,10 @@ class PhotoFile:
             self.stored = self._stored(exif)
             mode, has_alpha = image.mode, image.has_transparency_data
             orientation = self._tiff_orientation or file.info.get("original_orientation")
-            levels, missing, warnings, cut = loaded.levels, loaded.missing, loaded.warnings, loaded.cut
+            levels, missing, cut = loaded.levels, loaded.missing, loaded.cut
+            warnings = (*loaded.warnings, *self._colours.warnings)
             del file, loaded, self._opened
-            pixels, colours = resizable(image, self._colours, levels)
+            pixels, colours = resizable(image, self._colours.profile, levels)
             del image
             if missing:
                 pixels, colours = hidden(to_srgb(pixels, colours), missing), None
@@ -183,6 +192,7 @@ class PhotoFile:
             colours=colours,
             warnings=warnings,
             cut=cut,
+            gain_map=self._gain_map,
         )
 
     def _stored(self, exif: Exif | None) -> StoredPhoto:
@@ -192,7 +202,7 @@ class PhotoFile:
             bytes=self._stream.size,
             orientation=1 if exif is None else exif.orientation,
             mode=self._mode,
-            colour_space=None if self._colours is None else colour_space(self._colours),
+            colour_space=None if self._colours.profile is None else colour_space(self._colours.profile),
         )
 
 

@@ -19,12 +19,14 @@ from worker.photo.result_metadata.rights import asked_properties, rights_blocks,
 class MetadataBlocks:
     """The metadata of a file as encoders take it. A block that is empty is not written.
 
-    `exif` is a TIFF structure behind `Exif\\0\\0`, `xmp` a packet, `photoshop` image resources with IPTC.
+    `exif` is a TIFF structure behind `Exif\\0\\0`, `xmp` a packet, `photoshop` image resources with IPTC, `icc` a
+    colour profile.
     """
 
     exif: bytes = b""
     xmp: bytes = b""
     photoshop: bytes = b""
+    icc: bytes = b""
 
 
 class ResultBlocks(NamedTuple):

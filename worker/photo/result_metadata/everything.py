@@ -50,8 +50,8 @@ _STANDARD = {_IMAGE, _PHOTO, _GPS, "Iop"}
 _PADDING = {0xEA1C, 0xEA1D, 0xC634}
 _IPTC = 0x0404
 
-_SRGB = 1
-"""ColorSpace (EXIF 2.32, tag 0xA001)."""
+_SRGB, _OTHER_COLOURS = 1, 65535
+"""ColorSpace (EXIF 2.32, tag 0xA001): sRGB, or those of the profile in the file."""
 _XMP_SIZES = (("tiff.ImageWidth", "tiff.ImageLength"), ("exif.PixelXDimension", "exif.PixelYDimension"))
 
 _TEXTS = {
@@ -120,7 +120,7 @@ def _keep_exif(found: Everything, photo: PhotoFacts, output: Output, format_: st
             exif[key] = exiv2.AsciiValue(text)
     if exif.empty():
         return
-    exif["Exif.Photo.ColorSpace"] = exiv2.UShortValue(_SRGB)
+    exif["Exif.Photo.ColorSpace"] = exiv2.UShortValue(_colour_space(output))
     exif["Exif.Photo.PixelXDimension"], exif["Exif.Photo.PixelYDimension"] = map(exiv2.ULongValue, size)
     exif["Exif.Image.Orientation"] = exiv2.UShortValue(1)
     if format_ == "avif":  # Pillow would turn the AVIF by it, and write the rest of the EXIF anew in ASCII
@@ -179,7 +179,7 @@ def _keep_xmp(found: Everything, photo: PhotoFacts, output: Output, size: Size) 
         name = key.removeprefix("Xmp.")
         if (_NOT_OF_THE_RESULT.match(key) or (POSITION.search(name) and not output.gps)) and key in xmp:
             del xmp[key]
-    for name, value in _corrections(size):
+    for name, value in _corrections(output, size):
         if f"Xmp.{name}" in xmp:
             xmp[f"Xmp.{name}"] = exiv2.XmpTextValue(value)
     for name, (_key, property_, _data_set) in _TEXTS.items():
@@ -194,9 +194,13 @@ def _keep_xmp(found: Everything, photo: PhotoFacts, output: Output, size: Size) 
         found.xmp = carried.xmp[0]
 
 
-def _corrections(size: Size) -> Iterator[tuple[str, str]]:
+def _colour_space(output: Output) -> int:
+    return _SRGB if output.profile == "srgb" else _OTHER_COLOURS
+
+
+def _corrections(output: Output, size: Size) -> Iterator[tuple[str, str]]:
     yield "tiff.Orientation", "1"
-    yield "exif.ColorSpace", str(_SRGB)
+    yield "exif.ColorSpace", str(_colour_space(output))
     for width, height in _XMP_SIZES:
         yield width, str(size[0])
         yield height, str(size[1])

@@ -17,6 +17,8 @@ from darkroom.errors import UnreadablePhoto
 from darkroom.jobs.job_types import jobs_adapter
 from tests.support.container_files import PNG_SIGNATURE, chunk, gif, saved, tiff
 from tests.support.plain_photo import job
+from worker.photo.colour.conversion import to_srgb
+from worker.photo.colour.photo_colours import PRESS_PROFILE
 from worker.photo.pipeline import PipelineResult, produce
 
 LIMIT = 1_000_000
@@ -56,7 +58,7 @@ def tolerant(data: bytes) -> tuple[Image.Image, str]:
     ends, pictures = ends_of(data, {"a": whole_size(tolerate="truncated")})
     end = ends["a"]
     assert isinstance(end, PipelineResult), end
-    (warning,) = end.warnings
+    (warning,) = (warning for warning in end.warnings if warning.code != "assumed_cmyk_profile")
     assert warning.code == "truncated"
     return pictures["a"].convert("RGBA"), warning.detail
 
@@ -90,7 +92,8 @@ def test_a_jpeg_shows_the_rows_that_it_has_and_no_others(kind: str, share: float
     there = rows_there(picture)
     assert detail == f"The JPEG is cut short: {there} of its 160 rows are there. The rest is transparent."
     with Image.open(io.BytesIO(data)) as whole:
-        expected = whole.convert("RGB").crop((0, 0, 200, there))
+        profile = PRESS_PROFILE if kind == "CMYK" else None
+        expected = to_srgb(whole, profile).crop((0, 0, 200, there))
     assert difference(picture.convert("RGB").crop((0, 0, 200, there)), expected) == 0
     assert abs(there / 160 - share) < 0.35  # the tables take a part of the file
 

@@ -133,7 +133,7 @@ def test_a_heic_that_names_display_p3_by_number_is_converted(opened):
         return photo.image.getpixel((8, 8))
 
     assert pixel(12, 13) == pytest.approx((215, 93, 31), abs=1)  # by the matrices of both spaces
-    assert pixel(1, 13) == pixel(12, 16) == (200, 100, 50)  # sRGB; HDR
+    assert pixel(1, 13) == (200, 100, 50)  # sRGB
 
 
 @pytest.mark.parametrize("icc", [b"broken", b"\0" * 4000, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))])
@@ -158,7 +158,7 @@ def test_a_png_with_long_texts_is_not_damaged(quarters, opened):
 @pytest.mark.parametrize("format_", ["JPEG", "TIFF"])
 def test_cmyk_becomes_rgb(opened, format_):
     photo = opened(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), format_)  # magenta and yellow ink make red
-    assert photo.image.getpixel((8, 8)) == pytest.approx((255, 0, 0), abs=8)
+    assert photo.image.getpixel((8, 8)) == pytest.approx((227, 0, 14), abs=8)  # on paper
     assert photo.mode == "CMYK"
 
 

@@ -21,7 +21,7 @@ from darkroom.plan import decode_scale
 from tests.support.exhaustive import matrix
 from tests.support.plain_photo import made_of, open_plain
 from worker.photo import pipeline, resize
-from worker.photo.colour import SRGB, nclx_profile
+from worker.photo.colour.icc_profiles import DISPLAY_P3
 from worker.photo.crop import STRATEGIES
 
 LIMIT = 1_000_000
@@ -77,12 +77,6 @@ def scene(size: tuple[int, int] = (621, 467)) -> Image.Image:
     return image.resize((width * 2, height * 2)).resize(size)
 
 
-def display_p3() -> bytes:
-    profile = nclx_profile({"color_primaries": 12, "transfer_characteristics": 13})
-    assert profile is not None
-    return profile.tobytes()
-
-
 def with_alpha(image: Image.Image) -> Image.Image:
     image = image.convert("RGBA")
     image.putalpha(Image.radial_gradient("L").resize(image.size).point(lambda level: min(255, 2 * (255 - level))))
@@ -99,21 +93,21 @@ def orientation(number: int) -> Image.Exif:
     return exif
 
 
-SRGB_BYTES = ImageCms.ImageCmsProfile(SRGB).tobytes()
+SRGB_BYTES = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 KINDS: dict[str, tuple[Callable[[Image.Image], Image.Image], str, dict[str, Any]]] = {
     **{f"jpeg {turn}": (lambda image: image, "JPEG", {"exif": orientation(turn)}) for turn in range(1, 9)},
     "progressive jpeg": (lambda image: image, "JPEG", {"progressive": True}),
     "gray jpeg": (lambda image: image.convert("L"), "JPEG", {"exif": orientation(8)}),
     "cmyk jpeg": (lambda image: image.convert("CMYK"), "JPEG", {"exif": orientation(6)}),
-    "jpeg in Display P3": (lambda image: image, "JPEG", {"icc_profile": display_p3(), "exif": orientation(3)}),
+    "jpeg in Display P3": (lambda image: image, "JPEG", {"icc_profile": DISPLAY_P3, "exif": orientation(3)}),
     "jpeg in sRGB": (lambda image: image, "JPEG", {"icc_profile": SRGB_BYTES}),
-    "gray jpeg in Display P3": (lambda image: image.convert("L"), "JPEG", {"icc_profile": display_p3()}),
+    "gray jpeg in Display P3": (lambda image: image.convert("L"), "JPEG", {"icc_profile": DISPLAY_P3}),
     "several pictures": (lambda image: image, "MPO", {}),
     "png": (lambda image: image, "PNG", {}),
-    "turned png in Display P3": (lambda image: image, "PNG", {"icc_profile": display_p3(), "exif": orientation(7)}),
+    "turned png in Display P3": (lambda image: image, "PNG", {"icc_profile": DISPLAY_P3, "exif": orientation(7)}),
     "transparent png": (with_alpha, "PNG", {"exif": orientation(6)}),
-    "transparent png in Display P3": (with_alpha, "PNG", {"icc_profile": display_p3()}),
+    "transparent png in Display P3": (with_alpha, "PNG", {"icc_profile": DISPLAY_P3}),
     "gray png with alpha": (lambda image: with_alpha(image).convert("LA"), "PNG", {}),
     "png of 16 bits": (sixteen_bits, "PNG", {}),
     "palette": (lambda image: image.quantize(200), "PNG", {"transparency": 3}),

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import math
-import struct
 from dataclasses import dataclass
 
 from PIL import Image, ImageChops, ImageCms, ImageFile, ImageMath
 from PIL.TiffImagePlugin import TiffImageFile
 
 from darkroom.errors import UnreadablePhoto
-
-SRGB = ImageCms.createProfile("sRGB")
+from worker.photo.colour.icc_profiles import RESULT_PROFILES, SRGB_PROFILE, colour_space
 
 _MODES_OF_SPACE = {"GRAY": {"L", "LA"}, "RGB": {"RGB", "RGBA"}, "CMYK": {"CMYK"}}
 """The colour space of an ICC profile (ICC.1:2022, table 19) -> the modes that it describes."""
@@ -58,68 +55,6 @@ def gray_levels(image: ImageFile.ImageFile) -> GrayLevels:
     return _PLAIN_LEVELS
 
 
-def profile_of(icc: object) -> ImageCms.ImageCmsProfile | None:
-    """The embedded profile. None if there is none or it is broken: the colours then count as sRGB."""
-    if not isinstance(icc, bytes) or not icc:
-        return None
-    try:
-        return ImageCms.getOpenProfile(io.BytesIO(icc))
-    except (ImageCms.PyCMSError, OSError):
-        return None
-
-
-def nclx_profile(nclx: object) -> ImageCms.ImageCmsProfile | None:
-    """The profile of a HEIC that names its colour space by numbers (ITU-T H.273). None for all but Display P3.
-
-    Display P3 is sRGB with other primaries (SMPTE EG 432-1, adapted to D50 as in ICC.1:2022, annex E). The transfer
-    characteristics PQ and HLG mean HDR, which has no profile here.
-    """
-    primaries_p3, transfers_of_hdr = 12, {16, 18}
-    if not isinstance(nclx, dict) or nclx.get("color_primaries") != primaries_p3:
-        return None
-    if nclx.get("transfer_characteristics") in transfers_of_hdr:
-        return None
-    icc = bytearray(ImageCms.ImageCmsProfile(SRGB).tobytes())
-    for tag, xyz in (
-        (b"rXYZ", (0.51512, 0.24120, -0.00105)),
-        (b"gXYZ", (0.29198, 0.69225, 0.04189)),
-        (b"bXYZ", (0.15710, 0.06657, 0.78407)),
-    ):
-        (offset,) = struct.unpack_from(">I", icc, icc.index(tag) + 4)
-        struct.pack_into(">3i", icc, offset + 8, *(round(value * 65536) for value in xyz))
-    return ImageCms.ImageCmsProfile(io.BytesIO(icc))
-
-
-def profile_name(profile: ImageCms.ImageCmsProfile | None) -> str | None:
-    """The profile's own name, such as `Display P3`."""
-    if profile is None:
-        return None
-    try:
-        name = ImageCms.getProfileDescription(profile).replace("\0", "").strip()
-    except (ImageCms.PyCMSError, UnicodeDecodeError):
-        return None
-    return name[:200] or None
-
-
-def colours_of(icc: object, nclx: object) -> ImageCms.ImageCmsProfile | None:
-    """The profile to convert from: the embedded one, or that of a HEIC that names its colour space by numbers.
-
-    None if there is none or it is broken, or if it is sRGB, so that the levels stay as they are.
-    """
-    profile = profile_of(icc) or nclx_profile(nclx)
-    if profile is None or colour_space(profile) is None:
-        return None
-    return None if colour_space(profile) == "RGB" and _is_srgb(profile) else profile
-
-
-def colour_space(profile: ImageCms.ImageCmsProfile) -> str | None:
-    """The colour space that a profile describes, such as `RGB`. None if it cannot be read."""
-    try:
-        return profile.profile.xcolor_space.strip()
-    except UnicodeDecodeError:
-        return None
-
-
 def resizable(
     image: Image.Image, profile: ImageCms.ImageCmsProfile | None, levels: GrayLevels = _PLAIN_LEVELS
 ) -> tuple[Image.Image, ImageCms.ImageCmsProfile | None]:
@@ -135,7 +70,7 @@ def resizable(
     if image.mode in {"RGB", "RGBA"}:
         return without_opaque_alpha(image), profile
     if image.mode == "LAB":
-        image = _transformed(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), "RGB")
+        image = transformed(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), SRGB_PROFILE, "RGB")
         profile = None
     return without_opaque_alpha(to_srgb(image, profile)), None
 
@@ -145,8 +80,15 @@ def to_srgb(image: Image.Image, profile: ImageCms.ImageCmsProfile | None) -> Ima
 
     A profile that is broken or describes another kind of pixels is ignored; the levels then stay as they are.
     """
+    return converted(image, profile, "srgb")
+
+
+def converted(image: Image.Image, profile: ImageCms.ImageCmsProfile | None, target: str) -> Image.Image:
+    """The same for any profile of RESULT_PROFILES. Without a profile the image is sRGB."""
+    if profile is None and target != "srgb":
+        profile = SRGB_PROFILE
     if profile is not None:
-        image = _with_profile(image, profile)
+        image = _with_profile(image, profile, RESULT_PROFILES[target])
     return image if image.mode in {"RGB", "RGBA"} else image.convert("RGBA" if image.mode == "LA" else "RGB")
 
 
@@ -226,7 +168,9 @@ def _unsigned(image: Image.Image) -> Image.Image:
     return lifted
 
 
-def _with_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
+def _with_profile(
+    image: Image.Image, profile: ImageCms.ImageCmsProfile, target: ImageCms.ImageCmsProfile
+) -> Image.Image:
     space = colour_space(profile) or ""
     if space == "RGB" and image.mode in {"L", "LA"}:
         image = image.convert("RGB" if image.mode == "L" else "RGBA")
@@ -234,27 +178,38 @@ def _with_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Imag
         return image
     try:
         if image.mode == "LA":
-            coloured = _transformed(image.getchannel("L"), profile, "RGB")
+            coloured = transformed(image.getchannel("L"), profile, target, "RGB")
             coloured.putalpha(image.getchannel("A"))
             return coloured
-        return _transformed(image, profile, "RGBA" if image.mode == "RGBA" else "RGB")
+        return transformed(image, profile, target, "RGBA" if image.mode == "RGBA" else "RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image
 
 
-def _transformed(image: Image.Image, profile: ImageCms.ImageCmsProfile, mode: str) -> Image.Image:
+def transformed(
+    image: Image.Image, profile: ImageCms.ImageCmsProfile, target: ImageCms.ImageCmsProfile, mode: str
+) -> Image.Image:
     """Convert with perceptual intent, as browsers and sharp do."""
-    changed = ImageCms.profileToProfile(image, profile, SRGB, ImageCms.Intent.PERCEPTUAL, outputMode=mode)
+    changed = ImageCms.profileToProfile(image, profile, target, ImageCms.Intent.PERCEPTUAL, outputMode=mode)
     assert changed is not None  # only in-place transforms return nothing
     return changed
 
 
-def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
-    """Most embedded profiles are sRGB under one of many names. Testing a few colours saves converting all pixels."""
+def describes(profile: ImageCms.ImageCmsProfile, mode: str) -> bool:
+    """Whether a profile is for pixels that Pillow stores in this mode."""
+    space = colour_space(profile)
+    kind = "L" if mode in {"1", "L", "LA", "La", "F"} or mode.startswith("I") else "CMYK" if mode == "CMYK" else "RGB"
+    return kind in _MODES_OF_SPACE.get(space or "", set()) or (kind == "L" and space == "RGB")
+
+
+def is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
+    """Whether a profile is sRGB. Most embedded ones are, under one of many names. Testing a few colours saves
+    converting all pixels. Raises PyCMSError, OSError or ValueError if the profile cannot be used."""
+    mode = {"GRAY": "L", "CMYK": "CMYK"}.get(colour_space(profile) or "", "RGB")
+    if mode != "RGB":
+        transformed(Image.new(mode, (1, 1)), profile, SRGB_PROFILE, "RGB")
+        return False
     levels = range(0, 256, 51)
     grid = Image.frombytes("RGB", (36, 6), bytes(v for r in levels for g in levels for b in levels for v in (r, g, b)))
-    try:
-        moved = ImageChops.difference(grid, _transformed(grid, profile, "RGB"))
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return True  # the profile cannot be used: the colours stay as they are
+    moved = ImageChops.difference(grid, transformed(grid, profile, SRGB_PROFILE, "RGB"))
     return all(channel.getextrema()[1] <= _SRGB_TOLERANCE for channel in moved.split())  # type: ignore[operator]
