@@ -57,7 +57,8 @@ RATES: Work = {
     "encode jpeg": 0.0033,
     "encode png": 0.1141,
     "encode webp": 0.0784,
-    "encode avif": 0.1253,
+    "encode avif": 0.5100,
+    "encode small avif": 2.7000,
     # For each job that reads metadata, and for each that names dominant colours.
     "metadata": 0.0030,
     "colours": 0.0034,

@@ -31,6 +31,9 @@ OUTPUT_FORMATS: Mapping[str, FileFormat] = {
 }
 """The picture formats that a job may ask for. `worker/photo/encode.py` holds an encoder for each."""
 
+SMALL_AVIF = 1_000_000
+"""Pixels. A smaller AVIF is encoded with more effort. So it takes as long as one of five times as many pixels."""
+
 RESULT_FORMATS: Mapping[str, FileFormat] = {**OUTPUT_FORMATS, "json": FileFormat("json", "application/json")}
 """Every format that a result may have, by name."""
 
@@ -81,7 +84,7 @@ class Output(StrictSpec):
         description="default: the photo's format if it is one of these, otherwise JPEG, or PNG for transparency",
     )
     quality: int | None = Field(
-        None, ge=1, le=100, description="JPEG, WebP and AVIF; default: JPEG 82, WebP 80, AVIF 60. PNG is lossless."
+        None, ge=1, le=100, description="JPEG, WebP and AVIF; default: JPEG 82, WebP 80, AVIF 55. PNG is lossless."
     )
     progressive: bool = Field(
         False,

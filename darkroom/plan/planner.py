@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from darkroom.cost import Work, megapixels
 from darkroom.errors import PhotoError
 from darkroom.jobs.job_types import Job, MetadataJob
-from darkroom.jobs.output import Output
+from darkroom.jobs.output import SMALL_AVIF, Output
 from darkroom.jobs.sizes import Size
 from darkroom.plan.decode_scale import decode_scale
 from darkroom.plan.geometry import Placement, kept_part, pad_corner, swapped
@@ -156,8 +156,12 @@ class _Planner:
         picture = self._first_picture(first, target) if first else self._finished(self._sources[0], target).node
         for step in recipe.steps if first is None else recipe.steps[1:]:
             picture = self._step(picture, step, target)
-        work = {f"encode {recipe.format(self._photo.format)}": self._megapixels(picture)} if recipe.output else {}
-        self._finish(recipe, picture, work)
+        self._finish(recipe, picture, self._encoding(recipe, picture) if recipe.output else {})
+
+    def _encoding(self, recipe: Recipe, picture: int) -> Work:
+        amount, format_ = self._megapixels(picture), recipe.format(self._photo.format)
+        is_small = format_ == "avif" and 1e6 * amount <= SMALL_AVIF
+        return {"encode small avif" if is_small else f"encode {format_}": amount}
 
     def _finish(self, recipe: Recipe, picture: int, work: Work) -> None:
         size = self._nodes[picture].size

@@ -29,7 +29,13 @@ Options = Mapping[str, Any]
 
 JPEG: Options = {"quality": 82, "subsampling": "4:2:0"}
 WEBP: Options = {"quality": 80}
-AVIF: Options = {"quality": 60, "codec": "aom", "subsampling": "4:2:0", "max_threads": 1}
+AVIF: Options = {
+    "quality": 55,
+    "codec": "aom",
+    "subsampling": "4:4:4",
+    "max_threads": 1,
+    "advanced": {"color:tune": "ssimulacra2"},
+}
 RUN_LENGTHS = 3
 """zlib's strategy Z_RLE: matches only the pixel before."""
 
@@ -44,7 +50,11 @@ SETTINGS: Mapping[str, Mapping[str, Options]] = {
     "png": {f"level {level}": {"compress_level": level} for level in (1, 2, 3, 4, 5, 6, 9)}
     | {"run lengths only": {"compress_level": 1, "compress_type": RUN_LENGTHS}},
     "webp": {f"method {method}": {**WEBP, "method": method} for method in range(7)},
-    "avif": {f"speed {speed}": {**AVIF, "speed": speed} for speed in range(4, 11)},
+    "avif": {f"speed {speed}": {**AVIF, "speed": speed} for speed in range(4, 11)}
+    | {
+        "speed 5, 4:2:0": {**AVIF, "speed": 5, "subsampling": "4:2:0"},
+        "speed 5, tuned for images": {**AVIF, "speed": 5, "advanced": {"color:tune": "iq"}},
+    },
 }
 """Format -> name of a setting -> options of Pillow's `save`."""
 

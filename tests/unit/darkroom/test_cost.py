@@ -53,6 +53,12 @@ def test_a_result_is_encoded_in_the_format_of_the_job_or_of_the_photo_or_in_jpeg
     assert (asked["encode webp"], own["encode png"], neither["encode jpeg"]) == (0.75, 0.75, 0.75)
 
 
+def test_a_small_avif_is_encoded_with_more_effort() -> None:
+    small, large = (order_work(PHOTO, jobs(width(side, output={"format": "avif"}))) for side in (1000, 2000))
+    assert small["encode small avif"] == 0.75
+    assert large["encode avif"] == 3.0
+
+
 def test_seconds_are_work_times_rates() -> None:
     assert seconds_of({"order": 1, "encode jpeg": 2}) == RATES["order"] + 2 * RATES["encode jpeg"]
     assert order_seconds(PHOTO, jobs(SEPIA)) == seconds_of(order_work(PHOTO, jobs(SEPIA)))
