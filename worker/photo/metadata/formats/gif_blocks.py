@@ -27,13 +27,12 @@ def read_gif(stream: BinaryIO, embedded: Embedded) -> None:
             embedded.progressive = embedded.progressive or bool(descriptor[8] & 0x40)
             reader.skip(_palette(descriptor[8]) + 1)
             if not reader.blocks(None):
-                embedded.fault("GIF", f"frame {frames}", "cut_short")
-                break
+                break  # the pixels are cut short: a warning of the photo says so
         elif kind == b"!":
             _extension(reader, embedded)
         else:
-            if kind != b";":
-                embedded.fault("GIF", "blocks", "damaged" if kind else "cut_short")
+            if kind not in (b";", b""):
+                embedded.fault("GIF", "blocks", "damaged")
             break
     embedded.frames = max(1, frames)
 

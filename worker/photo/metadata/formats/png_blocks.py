@@ -21,8 +21,7 @@ def read_png(stream: BinaryIO, embedded: Embedded) -> None:
     for _ in range(MAX_PARTS):
         head = read_at(stream, at, 8)
         if len(head) < 8:
-            embedded.fault("PNG", "IEND", "cut_short")
-            return
+            return  # the end is missing: a warning of the photo says so
         length, kind = struct.unpack(">I4s", head)
         if kind == b"IEND":
             return
@@ -111,7 +110,11 @@ def _raw_profile(kind: str, text: bytes, embedded: Embedded) -> None:
         else:
             embedded.exif = embedded.exif or data.removeprefix(b"Exif\0\0")
     elif kind in ("iptc", "8bim"):
-        embedded.photoshop = data
+        # Old versions of ImageMagick write the IPTC alone.
+        if data.startswith(b"8BIM"):
+            embedded.photoshop = data
+        else:
+            embedded.iptc = data
     elif kind == "xmp":
         embedded.xmp.append(data)
     elif kind in ("icc", "icm"):

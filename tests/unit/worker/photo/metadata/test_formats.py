@@ -9,7 +9,18 @@ import zlib
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from tests.support.metadata_blocks import alternatives, chunk, described, exif, iptc, jpeg, segment, text, xmp
+from tests.support.metadata_blocks import (
+    alternatives,
+    chunk,
+    described,
+    exif,
+    image_resource,
+    iptc,
+    jpeg,
+    segment,
+    text,
+    xmp,
+)
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -107,8 +118,10 @@ def test_exif_and_xmp_that_imagemagick_writes_as_text(tmp_path):
     at = data.index(b"IDAT") - 4
     added = raw("exif", b"Exif\0\0" + exif(image=[text(0x0110, "Camera")]))
     added += raw("xmp", xmp(alternatives("dc:title", "Title")))
-    found = described(data[:at] + added + data[at:], tmp_path)
-    assert (found["camera"], found["description"]) == ({"model": "Camera"}, {"title": "Title"})
+    for block in (iptc((25, "sea")), image_resource(0x0404, iptc((25, "sea")))):
+        found = described(data[:at] + added + raw("iptc", block) + data[at:], tmp_path)
+        assert found["camera"] == {"model": "Camera"}
+        assert (found["description"], found["unreadable"]) == ({"title": "Title", "keywords": ["sea"]}, [])
 
 
 def test_coded_colours_of_a_png(tmp_path):
