@@ -28,7 +28,7 @@ OF_AN_ERROR = {"error", "exc", "exception", "message", "reason"}
 FORBIDDEN = re.compile(
     r"""
       \b\w*(?:Error|Exception|Warning)\b | Traceback | \berrno\b | \bNone\b | \bTrue\b | \bFalse\b
-    | \b0x[0-9a-f]{4,} | (?<!\w)b['"] | <[\w.]+\ object | \bat\ 0x | __\w+__ | \bself\b
+    | \b0x[0-9a-f]{7,} | (?<!\w)b['"] | <[\w.]+\ object | \bat\ 0x | __\w+__ | \bself\b
     | unpack | \bbuffer\b | \bcodec\b | bytes-like | object\ has\ no | \bsubscript | indices | out\ of\ range
     | index\ out | integer\ division | invalid\ literal | \bpositional\b | \bkeyword\b | \battribute\b | assert
     | not\ identified | identify\ image | BMFF | data\ stream | File\ Read | file\ is\ truncated | decoder\ error

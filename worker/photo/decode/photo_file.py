@@ -122,7 +122,7 @@ class PhotoFile:
         return self._facts(
             exif=self._exif or Exif(),
             mode=self._mode,
-            has_alpha=image.has_transparency_data,
+            has_alpha=_has_transparency(image),
             container_orientation=self._tiff_orientation or image.info.get("original_orientation"),
             warnings=self._opened.warnings,
         )
@@ -145,7 +145,7 @@ class PhotoFile:
             exif = self._exif or read_exif(file)
             self._mode = file.mode
             self.stored = self._stored(exif)
-            mode, has_alpha = image.mode, image.has_transparency_data
+            mode, has_alpha = image.mode, _has_transparency(image)
             orientation = self._tiff_orientation or file.info.get("original_orientation")
             levels, missing, cut = loaded.levels, loaded.missing, loaded.cut
             warnings = (*loaded.warnings, *self._colours.warnings)
@@ -209,6 +209,13 @@ class PhotoFile:
 def turned(image: Image.Image, orientation: int) -> Image.Image:
     """Make a picture upright that has this EXIF orientation, 2 to 8."""
     return image.transpose(_UPRIGHT[orientation])
+
+
+def _has_transparency(image: Image.Image) -> bool:
+    """Pillow asserts that a picture of palette entries has a palette. A damaged PNG has none."""
+    if image.mode == "P" and image.palette is None:
+        return "transparency" in image.info
+    return image.has_transparency_data
 
 
 @contextmanager

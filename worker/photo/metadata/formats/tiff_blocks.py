@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterable
 from typing import BinaryIO
 
 from worker.photo.metadata.embedded import Embedded
@@ -26,9 +28,7 @@ def take_blocks(found: TiffTags, embedded: Embedded) -> None:
         tag = found.tags.pop((IMAGE, number), None)
         if tag is None:
             continue
-        order = "little" if found.order == "<" else "big"
-        # Some programs store IPTC as numbers of 4 bytes.
-        data = tag.value if isinstance(tag.value, bytes) else b"".join(int(v).to_bytes(4, order) for v in tag.value)  # type: ignore[arg-type]
+        data = tag.value if isinstance(tag.value, bytes) else _bytes_of(tag.value, found.order)
         if name == "xmp":
             embedded.xmp.append(data)
         else:
@@ -42,6 +42,12 @@ def take_blocks(found: TiffTags, embedded: Embedded) -> None:
         across, down = [*_numbers(found, 0x0212), 2, 2][:2]
         names = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1", (4, 2): "4:1:0"}
         embedded.chroma_subsampling = names.get((across, down))
+
+
+def _bytes_of(numbers: Iterable[object], order: str) -> bytes:
+    """Some programs store IPTC as numbers of 4 bytes. Damage may make them anything."""
+    numbers = [number & 0xFFFFFFFF for number in numbers if isinstance(number, int)]
+    return struct.pack(f"{order}{len(numbers)}I", *numbers)
 
 
 def _numbers(found: TiffTags, number: int) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import struct
 
 import pytest
 from PIL import Image, PngImagePlugin
@@ -145,3 +146,33 @@ def test_a_fault_of_ours_in_one_section_does_not_cost_the_others(tmp_path, monke
     found = described(jpeg(exif_block=exif(image=[text(0x0110, "Camera")], gps=[text(1, "N")])), tmp_path)
     assert found["camera"] == {"model": "Camera"}
     assert unreadable(found) == {(OURS, "gps"): "damaged"}
+
+
+@pytest.mark.parametrize("number", [2**16, 2**33, -5])
+def test_iptc_of_a_tiff_that_is_numbers_of_any_size_is_listed_at_most(tmp_path, number):
+    """Written by hand, because Pillow does not write such numbers. Type 16 has 8 bytes (BigTIFF), type 9 a sign."""
+    kind, data = (9, struct.pack("<i", number)) if number < 0 else (16, struct.pack("<Q", number))
+    directory = [
+        (256, 4, 1, struct.pack("<I", 1)),
+        (257, 4, 1, struct.pack("<I", 1)),
+        (273, 4, 1, struct.pack("<I", 8)),
+        (279, 4, 1, struct.pack("<I", 1)),
+        (0x83BB, kind, 1, data if len(data) == 4 else struct.pack("<I", 0)),
+    ]
+    place = 8 + 2 + 12 * len(directory) + 4
+    if len(data) == 8:
+        directory[-1] = (0x83BB, kind, 1, struct.pack("<I", place))
+    entries = b"".join(struct.pack("<HHI", tag, type_, count) + value for tag, type_, count, value in directory)
+    tiff = b"II*\0\x08\0\0\0" + struct.pack("<H", len(directory)) + entries + bytes(4) + data
+    assert described(tiff, tmp_path)["width"] == 1
+
+
+def test_a_palette_png_without_its_palette_has_metadata(tmp_path):
+    image = Image.new("P", (6, 4))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    data = file.getvalue()
+    start = data.index(b"PLTE") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+    found = described(data[:start] + data[end:], tmp_path)
+    assert (found["width"], found["has_alpha"]) == (6, False)
