@@ -14,6 +14,7 @@ from tests.support.words import is_ours
 from worker.child.limits import ChildLimits
 from worker.child.process import Child
 from worker.child.protocol import JOB_ERRORS, Failure, JobOutcome
+from worker.photo.metadata.read import OURS
 
 MAX_PIXELS = 4_000_000
 
@@ -134,6 +135,8 @@ def _faults(outcome: JobOutcome) -> Iterator[str]:
     if outcome.result.format == "json":
         for unreadable in json.loads(outcome.result.path.read_text()).get("unreadable", ()):
             yield from _wrong_words(f"{outcome.job}: {unreadable['tag']}", unreadable["reason"], unreadable["detail"])
+            if unreadable["where"] == OURS:
+                yield f"{outcome.job}: an error of ours in the metadata: {unreadable['tag']}"
 
 
 def _wrong_words(where: str, code: str, detail: str) -> Iterator[str]:
