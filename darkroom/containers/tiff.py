@@ -15,6 +15,9 @@ from darkroom.containers.view import Cleaned, view
 from darkroom.errors import UnreadablePhoto, UnsupportedPhoto
 from darkroom.photo_warnings import MAX_WARNINGS, PhotoWarning
 
+MAX_TAGS = 4096
+"""Tags of one picture. Pillow reads each of them with two jumps in the file. A photo has at most a few hundred."""
+
 MAX_TAG_VALUES = 100_000
 """Values of one tag. A tag of strip offsets has one for each strip, and no photo has that many rows."""
 
@@ -26,7 +29,8 @@ _STRUCTURE = frozenset(
 """Tags without which the pixels would be read wrong: sizes, samples, strips and tiles, palette."""
 
 MAX_MOVED = 16 * 2**20
-"""Bytes of all values that are written anew for a BigTIFF."""
+"""Bytes of all values that are written anew for a BigTIFF. They also are no more than the file has: tags that share
+their values would make a long table of a small file."""
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Type of a value -> its bytes."""
@@ -136,8 +140,8 @@ def cleaned(stream: BinaryIO, head: bytes) -> Cleaned:
     """The TIFF with tags that a decoder can read. `head`: its first 16 bytes.
 
     Raises UnsupportedPhoto for a compression that is not read, UnreadablePhoto for a header that is cut short, or that
-    lists very many strips: Pillow makes an object of each value and a tile of each strip before the pixels can be
-    counted. 12 MB of strip offsets took 4 s and 0.9 GB.
+    has very many tags or strips: Pillow makes an object of each value and a tile of each strip before the pixels can
+    be counted. 12 MB of strip offsets took 4 s and 0.9 GB.
     """
     directory = _read(stream, head)
     compression = directory.value(stream, COMPRESSION)
@@ -193,14 +197,15 @@ def _read(stream: BinaryIO, head: bytes) -> _Directory:
     if len(number) < (8 if big else 2):
         raise _cut()
     count = int.from_bytes(number, "little" if order == "<" else "big")
+    if count > MAX_TAGS:
+        raise UnreadablePhoto(f"The header of the TIFF has {count:,} tags; at most {MAX_TAGS:,} are allowed.")
     entry = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
-    table = stream.read(min(count, MAX_TAG_VALUES) * entry.size)
+    table = stream.read(count * entry.size)
     tags = tuple(_Tag(*values) for values in entry.iter_unpack(table[: len(table) // entry.size * entry.size]))
     values = max((tag.count for tag in tags if tag.kind not in _BYTES), default=0)
-    if max(count, values) > MAX_TAG_VALUES:
+    if values > MAX_TAG_VALUES:
         raise UnreadablePhoto(
-            f"The header of the TIFF lists {max(count, values):,} strips or values; "
-            f"at most {MAX_TAG_VALUES:,} are allowed."
+            f"The header of the TIFF lists {values:,} strips or values; at most {MAX_TAG_VALUES:,} are allowed."
         )
     following = stream.read(8 if big else 4)
     return _Directory(order, big, offset, stream.tell(), tags, following.ljust(8 if big else 4, b"\0"))
@@ -231,7 +236,9 @@ def _classic(stream: BinaryIO, directory: _Directory, tags: tuple[_Tag, ...], si
     if size >= 2**32:
         raise UnsupportedPhoto("This is a BigTIFF with big-endian numbers and more than 4 GB, which is not taken.")
     order = directory.order
-    table, values = b"", b""
+    table: list[bytes] = []
+    values: list[bytes] = []
+    moved = 0
     values_at = size + 2 + 12 * len(tags) + 4
     for tag in tags:
         kind, value, place = tag.kind, tag.field[: tag.size], directory.place(tag)
@@ -243,11 +250,13 @@ def _classic(stream: BinaryIO, directory: _Directory, tags: tuple[_Tag, ...], si
             numbers = struct.unpack(f"{order}{tag.count}Q", value)
             value = struct.pack(f"{order}{tag.count}I", *(min(number, 2**32 - 1) for number in numbers))
         if place is None and len(value) > 4:
-            place = values_at + len(values)
-            values += value
-            if len(values) > MAX_MOVED:
+            place = values_at + moved
+            values.append(value)
+            moved += len(value)
+            if moved > min(size, MAX_MOVED):
                 raise UnreadablePhoto("The header of the TIFF has more values than a photo has.")
         field = value if place is None else struct.pack(order + "I", place)
-        table += struct.pack(order + "HHI4s", tag.number, kind, tag.count, field)
+        table.append(struct.pack(order + "HHI4s", tag.number, kind, tag.count, field))
     head = b"MM\0*" + struct.pack(order + "I", size)
-    return view(stream, [head, range(8, size), struct.pack(order + "H", len(tags)) + table + bytes(4) + values])
+    rewritten = b"".join([struct.pack(order + "H", len(tags)), *table, bytes(4), *values])
+    return view(stream, [head, range(8, size), rewritten])
