@@ -89,6 +89,9 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = DECODING_THREADS
 # or an editor's XMP is longer. The limit can only be set globally. All texts of a file together may still have 64 MiB.
 PngImagePlugin.MAX_TEXT_CHUNK = 8 * 2**20
 
+# Pillow warns about each odd tag of a TIFF. A hostile file would write thousands of lines to the log of the API.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
 
 @dataclass(frozen=True)
 class Sniffed:
@@ -321,7 +324,8 @@ def _refusal(stream: BinaryIO, head: bytes, reason: Exception) -> DarkroomError:
         )
     if message.startswith(_NOT_SUPPORTED):
         return UnsupportedPhoto(f"This is {what} photo with a feature that is not supported.")
-    return UnreadablePhoto(f"This begins like {what} photo, but its header is damaged or cut short.")
+    part = "it" if name == "WEBP" else "its header"  # libwebp opens whole files only
+    return UnreadablePhoto(f"This begins like {what} photo, but {part} is damaged or cut short.")
 
 
 def _unknown(head: bytes) -> str:

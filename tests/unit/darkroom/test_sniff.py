@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -200,8 +202,39 @@ def test_a_tiff_of_very_many_strips_is_refused_before_pillow_opens_it(
 
 def test_a_bigtiff_with_a_huge_number_of_tags_is_refused() -> None:
     data = b"II" + struct.pack("<HHHQQ", 43, 8, 0, 16, 2**60)
-    with pytest.raises(UnreadablePhoto, match="strips or values"):
+    with pytest.raises(UnreadablePhoto, match="1,152,921,504,606,846,976 tags; at most 4,096"):
         sniff(io.BytesIO(data), LIMIT)
+
+
+def test_a_tiff_of_very_many_tags_is_refused_before_pillow_opens_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "open", None)
+    data = b"MM" + struct.pack(">HHHQQ", 43, 8, 0, 16, 60_000)
+    data += b"".join(struct.pack(">HHQ8s", 1000 + tag % 40_000, 1, 8, b"12345678") for tag in range(60_000))
+    with pytest.raises(UnreadablePhoto, match="has 60,000 tags; at most 4,096 are allowed"):
+        sniff(io.BytesIO(data), LIMIT)
+
+
+def test_a_tiff_whose_tags_share_their_values_costs_no_lines_in_the_log() -> None:
+    photo = encoded("TIFF", tiffinfo={40_000 + tag: b"a" * 3000 for tag in range(5)})
+    for tag in range(5):  # all point at the bytes of the first one, which become as long as the file
+        entry = photo.index(struct.pack("<HHI", 40_000 + tag, 1, 3000))
+        photo = photo[: entry + 4] + struct.pack("<II", len(photo) - 8, 8) + photo[entry + 12 :]
+    script = "import io, sys; from darkroom.sniff import sniff; sniff(io.BytesIO(sys.stdin.buffer.read()), 10**6)"
+    ran = subprocess.run([sys.executable, "-c", script], input=photo, capture_output=True, check=True)
+    assert ran.stderr == b""
+
+
+def test_a_big_endian_bigtiff_whose_tags_share_their_values_is_not_rewritten() -> None:
+    tags, values = 100, 500
+    data = b"MM" + struct.pack(">HHHQQ", 43, 8, 0, 16, tags)
+    data += b"".join(struct.pack(">HHQQ", 1000 + tag, 16, values, 16) for tag in range(tags)) + bytes(4000)
+    with pytest.raises(UnreadablePhoto, match="more values than a photo has"):
+        sniff(io.BytesIO(data), LIMIT)
+
+
+def test_a_webp_that_is_cut_short_is_not_said_to_have_a_damaged_header() -> None:
+    with pytest.raises(UnreadablePhoto, match="begins like a WebP photo, but it is damaged or cut short"):
+        sniff(io.BytesIO(encoded("WEBP")[:-20]), LIMIT)
 
 
 def test_long_tags_of_bytes_and_a_strip_for_each_row_are_accepted() -> None:
