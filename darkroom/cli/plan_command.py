@@ -28,6 +28,7 @@ def plan(photo: Path, preset: str | None, jobs: str | None) -> None:
     """
     if preset and jobs:
         raise click.UsageError("give either --preset or --jobs, not both")
+    from darkroom.containers.repair import name_of
     from darkroom.cost import seconds_of
     from darkroom.jobs.job_types import JOB_TYPES, jobs_adapter
     from darkroom.plan.drawing import drawn
@@ -52,7 +53,7 @@ def plan(photo: Path, preset: str | None, jobs: str | None) -> None:
     made = make_plan(stored, names, settings.max_pixels)
     colours = f", {stored.colour_space} profile" if stored.colour_space else ""
     say(
-        f"{photo}: {stored.format.upper()} {stored.width}x{stored.height} {stored.mode}{colours}, "
+        f"{photo}: {name_of(stored.format)} {stored.width}x{stored.height} {stored.mode}{colours}, "
         f"orientation {stored.orientation}, {stored.bytes / 1e6:.1f} MB"
     )
     say_table([["STEP", "SIZE", "COST"], *map(list, drawn(made))])

@@ -20,6 +20,11 @@ _TIFF = (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+")
 """The four beginnings that the specifications have, and two that Pillow takes beside them."""
 
 
+def name_of(photo_format: str) -> str:
+    """The name of a format for people: "WebP" for `webp`."""
+    return "WebP" if photo_format == "webp" else photo_format.upper()
+
+
 def is_tiff(head: bytes) -> bool:
     return head.startswith(_TIFF)
 

@@ -65,7 +65,7 @@ def repaired(stream: BinaryIO) -> Iterator[Cleaned]:
     whole = [chunk for chunk in chunks if chunk.start + chunk.length <= size]
     if not any(chunk.kind in _PIXELS for chunk in whole):
         return
-    parts: list[Part] = [part for chunk in whole for part in (range(chunk.start - 8, min(size, chunk.end)),)]
+    parts: list[Part] = [*(range(chunk.start - 8, min(size, chunk.end)) for chunk in whole)]
     if whole[-1].end > size:
         parts.append(b"\0")
     length = 4 + sum(len(part) for part in parts)

@@ -10,6 +10,7 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from darkroom.containers.jpeg import is_lossless
+from darkroom.containers.repair import name_of
 from darkroom.errors import PhotoError
 from darkroom.jobs.sizes import Size
 from darkroom.photo_warnings import PhotoWarning
@@ -84,7 +85,7 @@ def _load(opened: OpenedHeader, scale: int, tolerate_cut: bool) -> Loaded:
     found = recovered(opened, reopen, reload, scale, tolerate_cut=tolerate_cut)
     if found is None:
         raise reason
-    cut = cut_error(opened.sniffed.format.upper(), found.cut) if found.cut else None
+    cut = cut_error(name_of(opened.sniffed.format), found.cut) if found.cut else None
     known = (warning for warning in opened.warnings if warning.code != "end_missing")  # now more is known of the end
     warnings = (*known, found.warning)
     return Loaded(found.image, opened.image, levels, warnings, found.missing, cut)

@@ -17,6 +17,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from darkroom.containers import png
+from darkroom.containers.repair import name_of
 from darkroom.containers.view import BoundedReader
 from darkroom.errors import PhotoError
 from darkroom.jobs.sizes import Size
@@ -135,7 +136,7 @@ class PhotoFile:
         original gets into a result. `tolerate_cut`: of a photo that is cut short, return what there is; the rest is
         transparent, and `PhotoFacts.cut` is set. Raises what the constructor raises.
         """
-        with _quiet(), reading(f"The {self._source.format.upper()} data", self._max_pixels), self._stream:
+        with _quiet(), reading(f"The {name_of(self._source.format)} data", self._max_pixels), self._stream:
             loaded = load(self._opened, scale, self._colours.curve, tolerate_cut=tolerate_cut)
             image, file = loaded.image, loaded.file
             if scale == 1:  # a HEIC header may have given another size

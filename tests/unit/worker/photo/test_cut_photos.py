@@ -235,6 +235,13 @@ def test_of_other_formats_nothing_is_made(format_: str) -> None:
     assert isinstance(ends["a"], UnreadablePhoto)
 
 
+def test_a_webp_with_damaged_pixels_is_called_a_webp() -> None:
+    data = bytearray(saved(scene(), "WEBP", lossless=True))
+    data[60:460] = b"\xff" * 400
+    ends, _ = ends_of(bytes(data), {"a": whole_size()})
+    assert str(ends["a"]) == "The WebP data is damaged or cut short."
+
+
 def test_jobs_that_tolerate_it_and_jobs_that_do_not_are_done_together() -> None:
     data = saved(scene(), "JPEG", subsampling=0)
     specs = [
