@@ -36,7 +36,7 @@ def level_table(depth: int, curve: HdrCurve | None) -> tuple[int, ...]:
     return tuple(round(255 * share) for share in shares)
 
 
-def eight_bit(data: bytes, size: tuple[int, int], mode: str, depth: int, curve: HdrCurve | None) -> Image.Image:
+def eight_bit(data: memoryview, size: tuple[int, int], mode: str, depth: int, curve: HdrCurve | None) -> Image.Image:
     """A picture in mode L, LA, RGB or RGBA, of interleaved levels that have 16 bits each in the machine's byte order.
 
     `depth`: how many bits of them count, at most 12. Alpha has no curve.
@@ -47,7 +47,7 @@ def eight_bit(data: bytes, size: tuple[int, int], mode: str, depth: int, curve: 
     for top in range(0, height, _STRIP):
         rows = min(_STRIP, height - top)
         levels = array("H")
-        levels.frombytes(memoryview(data)[2 * row * top : 2 * row * (top + rows)])
+        levels.frombytes(data[2 * row * top : 2 * row * (top + rows)])
         planes = (
             Image.frombytes("I;16", (width, rows), levels[at :: len(mode)].tobytes(), "raw", "I;16N").convert("I")
             for at in range(len(mode))

@@ -39,7 +39,7 @@ def _heic(opened: OpenedHeader, curve: HdrCurve | None) -> Image.Image | None:
     if heif.mode.partition(";")[0] != mode:
         return None
     data = heif.data  # the size is known only after decoding
-    return eight_bit(bytes(data), heif.size, mode, depth, curve)
+    return eight_bit(memoryview(data).cast("B"), heif.size, mode, depth, curve)
 
 
 def _avif(opened: OpenedHeader, curve: HdrCurve | None) -> Image.Image | None:
