@@ -72,10 +72,6 @@ class Output(StrictSpec):
                 "if": {"required": ["metadata"], "properties": {"metadata": {"const": "none"}}},
                 "then": {"properties": {name: {"type": "null"} for name in TEXTS}},
             },
-            {
-                "if": {"required": ["gps"], "properties": {"gps": {"const": True}}},
-                "then": {"required": ["metadata"], "properties": {"metadata": {"const": "all"}}},
-            },
         ]
     }
 
@@ -103,7 +99,9 @@ class Output(StrictSpec):
         "addresses of rights and licensors, and IPTC DigitalSourceType, which marks pictures made by AI. none: "
         "nothing. all: EXIF with maker notes, XMP and IPTC, without the GPS position.",
     )
-    gps: bool = Field(False, description="with metadata all: keep the GPS position too")
+    gps: bool = Field(
+        False, description="with metadata all: keep the GPS position too. Otherwise the result has a warning."
+    )
     copyright: Text | None = Field(
         None, max_length=200, description="copyright notice, written instead of the photo's own"
     )
@@ -116,6 +114,4 @@ class Output(StrictSpec):
         texts = [name for name in TEXTS if getattr(self, name) is not None]
         if self.metadata == "none" and texts:
             raise ValueError(f'"metadata": "none" writes nothing: leave out {texts[0]}, or use "rights"')
-        if self.gps and self.metadata != "all":
-            raise ValueError('the GPS position is kept with "metadata": "all" only: leave out gps, or use "all"')
         return self

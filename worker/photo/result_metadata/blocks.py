@@ -39,7 +39,7 @@ class ResultBlocks(NamedTuple):
 def blocks_for(photo: PhotoFacts, output: Output, format_: str, size: Size) -> ResultBlocks:
     """The metadata of a result in this format and with this size in pixels."""
     if output.metadata == "none":
-        return ResultBlocks(MetadataBlocks())
+        return ResultBlocks(MetadataBlocks(), _unwritten(output))
     if output.metadata == "all":
         return _all(photo, output, format_, size)
     exif, xmp = rights_blocks(rights_properties(original_tags(photo)) | asked_properties(output))
@@ -55,7 +55,10 @@ def _all(photo: PhotoFacts, output: Output, format_: str, size: Size) -> ResultB
 
 
 def _unwritten(output: Output) -> tuple[PhotoWarning, ...]:
-    """The credit line stands in XMP only, which is not written without the package `exiv2`."""
-    if INSTALLED or not any(getattr(output, name) for name in TEXTS):
-        return ()
-    return (PhotoWarning("metadata_lost", "The texts of the job stand in EXIF only: no program for XMP is installed."),)
+    """What the job asks for and does not get. XMP is not written without the package `exiv2`."""
+    lost = []
+    if output.gps and output.metadata != "all":
+        lost.append('The GPS position is not kept: that needs "metadata": "all".')
+    if not INSTALLED and any(getattr(output, name) for name in TEXTS):
+        lost.append("The texts of the job stand in EXIF only: no program for XMP is installed.")
+    return tuple(PhotoWarning("metadata_lost", words) for words in lost)

@@ -7,6 +7,7 @@ import struct
 
 import pytest
 from PIL import Image, ImageCms
+from pydantic import ValidationError
 
 from darkroom.errors import PersonalMetadata
 from darkroom.jobs.output import OUTPUT_FORMATS, Output
@@ -213,6 +214,23 @@ def test_all_keeps_what_the_photo_says_but_its_position(everything, name):
 def test_the_position_is_kept_if_the_job_asks_for_it(everything, name):
     fields = fields_of(written(everything, Output(format=name, metadata="all", gps=True)), name)
     assert {"EXIF GPSLatitude", "EXIF GPSLongitude", "XMP exif:GPSLatitude"} <= set(fields)
+
+
+@pytest.mark.parametrize("kept", ["rights", "none"])
+def test_the_position_without_all_is_not_kept_and_the_result_says_so(everything, kept):
+    output = {"format": "jpeg", "metadata": kept, "gps": True}
+    result, _ = done(everything.original, 100_000, type="resize", width=9, output=output)
+    assert not [field for field in result.making.fields if "GPS" in field]
+    assert [warning.code for warning in result.warnings] == ["metadata_lost"]
+
+
+def test_none_with_a_text_of_the_job_is_refused():
+    with pytest.raises(ValidationError, match='leave out caption, or use "rights"'):
+        Output(metadata="none", caption="A caption")
+    with pytest.raises(ValidationError, match="control characters"):
+        Output(caption="a\0b")
+    with pytest.raises(ValidationError, match="must not be empty"):
+        Output(artist=" ")
 
 
 def test_all_keeps_maker_notes_that_can_still_be_read(tmp_path, open_file):
