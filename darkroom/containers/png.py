@@ -15,7 +15,7 @@ from typing import BinaryIO
 from darkroom.containers.colour_numbers import Cicp, ColourNumbers
 from darkroom.containers.view import Cleaned, Part, view
 from darkroom.errors import UnreadablePhoto, UnsupportedPhoto
-from darkroom.photo_warnings import PhotoWarning
+from darkroom.photo_warnings import MAX_WARNINGS, PhotoWarning
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -201,7 +201,7 @@ def repaired(stream: BinaryIO) -> Iterator[Cleaned]:
     kept = [chunk for chunk in chunks if chunk not in damaged and chunk.kind != b"IEND"]
     warnings = [
         _damage(f"The {name.decode()} chunk of the PNG is damaged and was ignored.")
-        for name in dict.fromkeys(chunk.kind for chunk in chunks if chunk in damaged)
+        for name in list(dict.fromkeys(chunk.kind for chunk in chunks if chunk in damaged))[:MAX_WARNINGS]
     ]
     if b"IEND" not in kinds:
         detail = "The end of the PNG is missing or damaged. All its pixels are there."

@@ -17,7 +17,7 @@ from PIL import Image
 
 from darkroom.errors import TooManyPixels, UnreadablePhoto, UnsupportedPhoto
 from darkroom.sniff import INPUT_FORMATS, MAX_HEADER, set_pixel_limit, sniff
-from tests.support.container_files import chunk, lossless_jpeg, segment, tiff
+from tests.support.container_files import chunk, lossless_jpeg, riff, segment, tiff
 
 LIMIT = 1_000_000
 
@@ -229,6 +229,17 @@ def test_a_big_endian_bigtiff_whose_tags_share_their_values_is_not_rewritten() -
     data = b"MM" + struct.pack(">HHHQQ", 43, 8, 0, 16, tags)
     data += b"".join(struct.pack(">HHQQ", 1000 + tag, 16, values, 16) for tag in range(tags)) + bytes(4000)
     with pytest.raises(UnreadablePhoto, match="more values than a photo has"):
+        sniff(io.BytesIO(data), LIMIT)
+
+
+def test_a_webp_of_very_many_chunks_is_refused_before_pillow_opens_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = (b"VP8X", bytes([8, 0, 0, 0, 39, 0, 0, 29, 0, 0]))
+    picture = encoded("WEBP")[12:]
+    data = riff(head, (picture[:4], picture[8:]), *[(b"abCd", b"")] * 4096)
+    with_zeros_behind = riff(head, (picture[:4], picture[8:]), *[(b"abCd", b"")] * 4000) + bytes(50_000)
+    assert sniff(io.BytesIO(with_zeros_behind), LIMIT).width == 40
+    monkeypatch.setattr(Image, "open", None)
+    with pytest.raises(UnreadablePhoto, match="more than 4,096 frames"):
         sniff(io.BytesIO(data), LIMIT)
 
 
