@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 from functools import lru_cache
 
-from PIL import Image, ImageMath
+import numpy as np
+from PIL import Image
 
 from worker.photo.colour.tone_mapping import sdr_level
-
-_STRIP = 256
-"""Rows that are converted at a time."""
-
-_TABLE = 65536
-"""Entries of a table with which Pillow makes mode L of mode I."""
 
 
 @dataclass(frozen=True)
@@ -41,41 +35,26 @@ def eight_bit(data: memoryview, size: tuple[int, int], mode: str, depth: int, cu
 
     `depth`: how many bits of them count, at most 12. Alpha has no curve.
     """
-    result = Image.new(mode, size)
-    width, height = size
-    row = width * len(mode)
-    for top in range(0, height, _STRIP):
-        rows = min(_STRIP, height - top)
-        levels = array("H")
-        levels.frombytes(data[2 * row * top : 2 * row * (top + rows)])
-        planes = (
-            Image.frombytes("I;16", (width, rows), levels[at :: len(mode)].tobytes(), "raw", "I;16N").convert("I")
-            for at in range(len(mode))
-        )
-        strip = [
-            plane.point(_full_table(depth, None if name == "A" else curve), "L")
-            for plane, name in zip(planes, mode, strict=True)
-        ]
-        result.paste(strip[0] if len(strip) == 1 else Image.merge(mode, strip), (0, top))
-    return result
+    levels = np.frombuffer(data, np.uint16).reshape(size[1], size[0], len(mode))
+    found = np.empty(levels.shape, np.uint8)
+    for channel, name in enumerate(mode):
+        table = np.array(level_table(depth, None if name == "A" else curve), np.uint8)
+        np.take(table, levels[:, :, channel], out=found[:, :, channel], mode="clip")
+    return Image.fromarray(found[:, :, 0] if len(mode) == 1 else found)
 
 
 def joined(upper: Image.Image, lower: Image.Image, curve: HdrCurve) -> Image.Image:
-    """A picture in SDR of the upper and the lower 8 bits of its HDR levels, both in mode RGB or RGBA."""
-    channels = []
-    for name, high, low in zip(upper.mode, upper.split(), lower.split(), strict=True):
-        levels = ImageMath.lambda_eval(lambda args: args["high"] * 16 + args["low"] / 16, high=high, low=low)
-        channels.append(high if name == "A" else levels.point(_full_table(12, curve), "L"))
-    return Image.merge(upper.mode, channels)
+    """A picture in SDR of the upper and the lower 8 bits of its HDR levels, both in mode RGB or RGBA. The upper 12 bits
+    count."""
+    table = np.array(level_table(12, curve), np.uint8)
+    high, low = np.asarray(upper), np.asarray(lower)
+    found = np.take(table, (high.astype(np.uint16) << 4) | (low >> 4))
+    if upper.mode == "RGBA":
+        found[:, :, 3] = high[:, :, 3]
+    return Image.fromarray(found)
 
 
 def tone_mapped(image: Image.Image, curve: HdrCurve) -> Image.Image:
     """An HDR picture of 8 bits, in mode L, LA, RGB or RGBA, in SDR."""
     table, same = level_table(8, curve), tuple(range(256))
     return image.point([level for name in image.mode for level in (same if name == "A" else table)])
-
-
-@lru_cache(maxsize=8)
-def _full_table(depth: int, curve: HdrCurve | None) -> list[int]:
-    table = list(level_table(depth, curve))
-    return table + [table[-1]] * (_TABLE - len(table))
