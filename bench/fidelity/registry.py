@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bench.fidelity.bench import Bench, Found, SeenFound
-from bench.fidelity.measures import filters, metadata, results, sizes
+from bench.fidelity.measures import colours, filters, metadata, results, sizes
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,14 @@ MEASURES: Mapping[str, Measure] = {
         "sharp has no Lanczos kernel to enlarge with: it takes a cubic one.",
         results.measure,
         results.lines,
+    ),
+    "colours": Measure(
+        "Other colour spaces against their standards, beside sharp",
+        "Cubes of 729 colours: Display P3 and Adobe RGB with an ICC profile, PQ and HLG (ITU-R BT.2100) as 16-bit PNGs "
+        "with `cICP`. They are compared with the formulas of the standards in floating point. For HDR these "
+        "include the tone curve of ITU-R BT.2390, from 1,000 to 203 cd/m2. sharp does not read `cICP`.",
+        colours.measure,
+        colours.lines,
     ),
     "filters": Measure(
         "Filters against their definitions",

@@ -41,3 +41,17 @@ def test_lossless_results_differ_from_their_references_by_little_more_than_round
 def test_every_filter_is_within_one_level_of_its_definition(found):
     for name, contenders in found["filters"]["filters"].items():
         assert max(one["worst"] for one in contenders["ours"]) <= 1.0, name
+
+
+def test_wide_and_hdr_pictures_become_what_their_standards_say(found):
+    for name, contenders in found["colours"]["colours"].items():
+        assert contenders[OURS]["mean"] < 0.2, name
+        assert contenders[OURS]["worst"] < 1, name
+
+
+def test_metadata_differs_from_exiftool_only_for_known_reasons(found):
+    """CI installs ExifTool."""
+    if "missing" in found["metadata"]:
+        pytest.skip(found["metadata"]["missing"])
+    assert found["metadata"]["different"] == {}
+    assert sum(counts["same"] for counts in found["metadata"]["fields"].values()) > 10

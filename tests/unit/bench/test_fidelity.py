@@ -14,6 +14,7 @@ from bench.fidelity.colour_difference import ciede2000, lab
 from bench.fidelity.float_reference import on_white, premultiplied, resampled
 from bench.fidelity.measures import filters, results, sizes
 from bench.fidelity.registry import MEASURES
+from bench.fidelity.wide_pictures import BT2020, P3, hlg_nits, in_srgb, pq_levels, pq_nits, srgb, tone_mapped, xyz_of
 from darkroom.jobs.steps import FILTERS
 
 SHARMA_PAIRS = """
@@ -135,3 +136,25 @@ def test_results_are_listed_with_and_without_scores():
     assert results.lines(found)[-1] == "| smaller png | 2 | Darkroom | 1.00 | 1.50 | 3.0 | - | - | 4 |"
     scored = {"results": {"smaller png": {"Darkroom": {"a": without | {"ssimulacra2": 80.04}}}}}
     assert results.lines(scored)[-1] == "| smaller png | 1 | Darkroom | 0.50 | 0.50 | 3.0 | 80.0 | 80.0 | 2 |"
+
+
+def test_levels_of_hdr_mean_the_luminances_that_their_standards_name():
+    """ITU-R BT.2408, table 1: white paper of 203 cd/m2 is 58 percent in PQ and 75 percent in HLG."""
+    assert pq_levels(203) == pytest.approx(0.58, abs=0.002)
+    assert pq_levels(1000) == pytest.approx(0.75, abs=0.003)
+    assert pq_nits(pq_levels(np.array([0.1, 5, 203, 9000]))) == pytest.approx(np.array([0.1, 5, 203, 9000]))
+    assert hlg_nits(0.75) == pytest.approx(203, abs=1)
+    assert hlg_nits(1) == pytest.approx(1000, abs=0.1)
+
+
+def test_the_tone_curve_keeps_what_is_dark_and_ends_at_white():
+    assert tone_mapped(np.array([1.0, 50.0, 80.0])) == pytest.approx(np.array([1.0, 50.0, 80.0]) / 203)
+    assert tone_mapped(np.array([1000.0, 4000.0])) == pytest.approx(1)
+    assert (np.diff(tone_mapped(np.linspace(0, 1000, 500))) >= 0).all()
+
+
+def test_white_stays_white_and_the_luminance_of_green_is_that_of_its_standard():
+    for primaries in (P3, BT2020):
+        assert in_srgb(np.ones((1, 3)), primaries) == pytest.approx(np.full((1, 3), 255), abs=0.05)
+    assert xyz_of(BT2020)[1] == pytest.approx([0.2627, 0.6780, 0.0593], abs=1e-4)
+    assert srgb(np.array([0.0, 0.0021, 0.2140, 2.0])) == pytest.approx([0, 6.9, 127.4, 255], abs=0.2)
