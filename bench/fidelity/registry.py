@@ -22,9 +22,9 @@ class Measure:
 MEASURES: Mapping[str, Measure] = {
     "sizes": Measure(
         "Sizes and places, beside sharp",
-        "Every combination of ten photo sizes with ten widths, ten heights, five fits, with enlargement and without, "
-        "and 600 random sizes for each fit, as far as no side of the result is above 4000 pixels. Pictures that are cut or padded without scaling show "
-        "which part each position keeps.",
+        "Every combination of ten photo sizes with ten widths, ten heights, five fits, with enlargement and without, and "
+        "600 random sizes for each fit, as far as no side of the result is above 4000 pixels. Pictures that are cut or "
+        "padded without scaling show which part each position keeps.",
         sizes.measure,
         sizes.lines,
     ),

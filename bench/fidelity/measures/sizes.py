@@ -13,7 +13,7 @@ from PIL import Image
 from bench.fidelity.bench import OURS, SHARP, Bench, Found, SeenFound, darkroom_results, sharp_result
 from bench.fidelity.pictures import rgba
 from bench.performance.tables import head, line
-from darkroom.jobs.sizes import sizes_of
+from darkroom.jobs.sizes import Size, sizes_of
 from darkroom.jobs.steps import Resize
 from darkroom.plan.geometry import GRAVITY
 
@@ -45,16 +45,13 @@ def measure(bench: Bench) -> Found:
 
 def _cases() -> Iterator[tuple[Size, dict[str, Any]]]:
     """A photo's size, and the options of a resize."""
-    chance = random.Random(14)
-    drawn = (
-        (*[(chance.randint(1, 1200), chance.randint(1, 1200)) for _ in range(2)], fit, False)
-        for fit in FITS
-        for _ in range(DRAWN)
-    )
     wanted = [sides for sides in itertools.product(WANTED, WANTED) if any(sides)]
-    for photo, (width, height), fit, keep_small in itertools.chain(
-        itertools.product(PHOTOS, wanted, FITS, (False, True)), drawn
-    ):
+    cases = list(itertools.product(PHOTOS, wanted, FITS, (False, True)))
+    chance = random.Random(14)
+    for fit in FITS * DRAWN:
+        photo, result = ((chance.randint(1, 1200), chance.randint(1, 1200)) for _ in range(2))
+        cases.append((photo, result, fit, False))
+    for photo, (width, height), fit, keep_small in cases:
         sides = {name: side for name, side in (("width", width), ("height", height)) if side}
         resize = {**sides, "fit": fit, "without_enlargement": keep_small}
         scaled = sizes_of(photo, Resize.model_validate(resize))
@@ -70,10 +67,10 @@ def _for_sharp(resize: dict[str, Any]) -> dict[str, Any]:
 
 def _count(
     counts: dict[str, Any],
-    photo: tuple[int, int],
+    photo: Size,
     resize: dict[str, Any],
-    ours: tuple[int, int],
-    sharp: tuple[int, int],
+    ours: Size,
+    sharp: Size,
 ) -> None:
     counts["cases"] += 1
     if ours == sharp:
@@ -84,7 +81,7 @@ def _count(
         counts["different"].append({"photo": photo, "resize": resize, OURS: ours, SHARP: sharp})
 
 
-def _is_half(photo: tuple[int, int], resize: dict[str, Any], ours: tuple[int, int], sharp: tuple[int, int]) -> bool:
+def _is_half(photo: Size, resize: dict[str, Any], ours: Size, sharp: Size) -> bool:
     """One side is decided by the other, is exactly so many pixels and a half, and we have the higher number."""
     wanted = resize.get("width"), resize.get("height")
     for side, other in ((0, 1), (1, 0)):
@@ -113,7 +110,7 @@ def _places(bench: Bench) -> Found:
     return found
 
 
-def _numbered(size: tuple[int, int]) -> Image.Image:
+def _numbered(size: Size) -> Image.Image:
     """Each pixel says where it is: red its column, green its row."""
     columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
     return Image.fromarray(np.stack([columns * 6, rows * 6, np.full_like(rows, 9)], axis=-1).astype(np.uint8))
