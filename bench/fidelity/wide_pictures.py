@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from worker.photo.colour.icc_profiles import icc_profile
 
 from bench.fidelity.colour_difference import XYZ_OF_LINEAR_SRGB
+from worker.photo.colour.icc_profiles import icc_profile
 
 Levels = npt.NDArray[np.float64]
 """Height x width x 3, 0 to 1."""
