@@ -1,4 +1,4 @@
-"""EXIF as plain dicts: read leniently, and written again for results that keep it."""
+"""EXIF as plain dicts: read leniently, and written again for results that keep it where Exiv2 is missing."""
 
 from __future__ import annotations
 

@@ -289,6 +289,35 @@ def test_exif_too_long_for_a_jpeg_loses_its_maker_notes_with_a_warning(tmp_path,
     assert read_tags(file, "jpeg").text(IMAGE, 0x010F) == "Maker"
 
 
+# --- without the package exiv2 ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def without_exiv2(monkeypatch):
+    for module in ("blocks", "everything", "rights"):
+        monkeypatch.setattr(f"worker.photo.result_metadata.{module}.INSTALLED", False)
+
+
+@pytest.mark.usefixtures("without_exiv2")
+@pytest.mark.parametrize("name", OUTPUT_FORMATS)
+def test_without_exiv2_all_keeps_the_standard_tags_and_says_what_is_lost(everything, name):
+    output = {"format": name, "metadata": "all", "caption": "A caption"}
+    result, file = done(everything.original, 100_000, type="resize", width=9, output=output)
+    tags = read_tags(file, name)
+    assert (tags.text(PHOTO, 0xA431), tags.text(IMAGE, 0x010E)) == ("Secret 123", "A caption")
+    assert (tags.integer(PHOTO, 0xA002), tags.integer(IMAGE, 0x0112) or 1) == (9, 1)
+    assert not [field for field in result.making.fields if "GPS" in field or "XMP" in field or "MakerNote" in field]
+    assert [warning.code for warning in result.warnings] == ["metadata_lost", "metadata_lost"]
+
+
+@pytest.mark.usefixtures("without_exiv2")
+def test_without_exiv2_rights_are_written_to_exif_only(everything):
+    output = {"format": "jpeg", "credit": "Ada"}
+    result, _ = done(everything.original, 100_000, type="resize", width=9, output=output)
+    assert result.making.fields == ("EXIF Copyright",)
+    assert [warning.code for warning in result.warnings] == ["metadata_lost"]
+
+
 # --- the proof --------------------------------------------------------------------------------------------------------
 
 
