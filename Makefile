@@ -83,7 +83,7 @@ bench-peers: $(READY) ## install sharp, pyvips and thumbor outside of the checko
 
 fidelity: $(READY) ## how true results are, to float arithmetic and beside sharp: docs/fidelity.md (ARGS=sizes)
 	@$(BIN)/python -m bench.fidelity --json docs/fidelity/measured.json $(ARGS)
-	@$(BIN)/python -m bench.fidelity.write_document
+	@$(BIN)/python -m bench.fidelity.write_fidelity_page
 
 bench-slow-callers: $(READY) ## a good client's waits while others read or send slowly (ARGS="--wave 'hung AWS'")
 	@$(BIN)/python -m bench.slow_callers $(ARGS)

@@ -1,10 +1,10 @@
-"""Measure how true results are: to the same operations in floating point, and beside sharp.
+"""FidelityMeasure how true results are: to the same operations in floating point, and beside sharp.
 
 \b
     .venv/bin/python -m bench.fidelity sizes filters
     .venv/bin/python -m bench.fidelity                     # every measure
 
-MEASURES are names of bench/fidelity/registry.py; without any, all of them run.
+MEASURES are names of bench/fidelity/measure_list.py; without any, all of them run.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 import click
 
 from bench.fidelity import line_program
-from bench.fidelity.bench import Bench
-from bench.fidelity.registry import MEASURES
+from bench.fidelity.fidelity_run import FidelityRun
+from bench.fidelity.measure_list import MEASURES
 from bench.performance import peers
 from bench.performance.inputs import DEFAULT_FOLDER
 from bench.performance.run_record import run_record
@@ -44,10 +44,10 @@ def main(measures: tuple[str, ...], folder: Path, with_peers: bool | None, quick
         sharp = stack.enter_context(line_program.sharp()) if use_peers else None
         scores = stack.enter_context(line_program.ssimulacra2()) if use_peers else None
         versions = {**(sharp.versions if sharp else {}), **(scores.versions if scores else {})}
-        bench = Bench(directory, folder, sharp, scores, quick)
+        run = FidelityRun(directory, folder, sharp, scores, quick)
         for name in measures or MEASURES:
             began, load = time.monotonic(), os.getloadavg()[0]
-            found = MEASURES[name].measure(bench)
+            found = MEASURES[name].measure(run)
             found["run"] = run_record(1, time.monotonic() - began, load)
             found["run"]["peers"] = versions
             click.echo("\n".join(["", f"## {MEASURES[name].described}", "", *MEASURES[name].lines(found)]))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from bench.fidelity.bench import Bench
+from bench.fidelity.fidelity_run import FidelityRun
 from bench.fidelity.float_reference import Plane, premultiplied
 
 SIZE = (480, 360)
@@ -89,16 +89,16 @@ MADE: Mapping[str, Callable[[], Image.Image]] = {
 """Pictures made in code, of 480 x 360 pixels, as PNG."""
 
 
-def pictures(bench: Bench) -> list[Picture]:
+def pictures(run: FidelityRun) -> list[Picture]:
     """All that can be had: without the folder of real photos, only those made in code."""
-    names = [] if bench.quick else [name for name in PHOTOS if (bench.folder / name).exists()]
-    return [_read(name, bench.folder / name) for name in names] + made(bench)
+    names = [] if run.quick else [name for name in PHOTOS if (run.folder / name).exists()]
+    return [_read(name, run.folder / name) for name in names] + made(run)
 
 
-def made(bench: Bench) -> list[Picture]:
+def made(run: FidelityRun) -> list[Picture]:
     found = []
     for name, make in MADE.items():
-        path = bench.directory / f"{name.replace(' ', '-')}.png"
+        path = run.directory / f"{name.replace(' ', '-')}.png"
         make().save(path)
         found.append(_read(name, path, small=True))
     return found

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from bench.fidelity import write_document
-from bench.fidelity.bench import OURS
-from bench.fidelity.registry import MEASURES
+from bench.fidelity import write_fidelity_page
+from bench.fidelity.fidelity_run import OURS
+from bench.fidelity.measure_list import MEASURES
 from darkroom.settings import PROJECT
 
 
@@ -25,7 +25,7 @@ def found(tmp_path_factory):
 
 def test_every_measure_has_its_place_in_the_document(found):
     assert list(found) == list(MEASURES)
-    text = write_document.document(found)
+    text = write_fidelity_page.document(found)
     assert all(f"## {measure.described}" in text for measure in MEASURES.values())
 
 

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.fidelity.bench import OURS, SHARP, Bench, Found, SeenFound, darkroom_results, sharp_result
 from bench.fidelity.colour_difference import ciede2000, lab
+from bench.fidelity.fidelity_run import OURS, SHARP, FidelityRun, Found, SeenFound, darkroom_results, sharp_result
 from bench.fidelity.pictures import rgba
 from bench.fidelity.wide_pictures import PICTURES, Levels
 from bench.performance.tables import head, line
 
 
-def measure(bench: Bench) -> Found:
+def measure(run: FidelityRun) -> Found:
     found: Found = {}
     for name, make in PICTURES.items():
         picture = make()
         job = {"type": "resize", "width": picture.expected.shape[1], "output": {"format": "png"}}
         [data] = darkroom_results(picture.file, [job])
         found[name] = {OURS: _compared(data, picture.expected)}
-        if bench.sharp is not None:
-            path = bench.directory / "wide.png"
+        if run.sharp is not None:
+            path = run.directory / "wide.png"
             path.write_bytes(picture.file)
-            data = sharp_result(bench.sharp, path, [["png"]], bench.directory / "wide-result.png")
+            data = sharp_result(run.sharp, path, [["png"]], run.directory / "wide-result.png")
             found[name][SHARP] = _compared(data, picture.expected)
     return {"colours": found}
 

@@ -8,16 +8,16 @@ from pathlib import Path
 from PIL import Image
 
 from bench.fidelity import metadata_fields
-from bench.fidelity.bench import Bench, Found, SeenFound
+from bench.fidelity.fidelity_run import FidelityRun, Found, SeenFound
 from bench.performance.tables import head, line
 
 MISSING = "Not measured: ExifTool is not installed. It is in Debian's package libimage-exiftool-perl."
 
 
-def measure(bench: Bench) -> Found:
+def measure(run: FidelityRun) -> Found:
     if shutil.which("exiftool") is None:
         return {"missing": MISSING}
-    folder = bench.folder if bench.folder.is_dir() and not bench.quick else _one_photo(bench.directory / "metadata")
+    folder = run.folder if run.folder.is_dir() and not run.quick else _one_photo(run.directory / "metadata")
     compared = metadata_fields.compare(folder)
     different = {path: [list(map(str, one)) for one in several[:5]] for path, several in compared.different.items()}
     return {**metadata_fields.counts(compared), "different": different}

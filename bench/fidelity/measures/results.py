@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bench.fidelity.bench import OURS, SHARP, Bench, Found, SeenFound, darkroom_results, sharp_result
 from bench.fidelity.colour_difference import ciede2000, lab
+from bench.fidelity.fidelity_run import OURS, SHARP, FidelityRun, Found, SeenFound, darkroom_results, sharp_result
 from bench.fidelity.float_reference import Plane, on_white, resampled
 from bench.fidelity.pictures import Picture, pictures, rgba
 from bench.performance.tables import head, line
@@ -63,45 +63,45 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def measure(bench: Bench) -> Found:
+def measure(run: FidelityRun) -> Found:
     found: Found = {}
-    for picture in pictures(bench):
+    for picture in pictures(run):
         for kind_name, kind in KINDS.items():
             if kind.small_only and not picture.small:
                 continue
             reference = on_white(kind.reference(picture))
-            made = _both(bench, picture, kind.resize(picture))
+            made = _both(run, picture, kind.resize(picture))
             for name, files in made.items():
                 for format_, data in files.items():
                     by_picture = found.setdefault(f"{kind_name} {format_}", {}).setdefault(name, {})
-                    by_picture[picture.name] = _compared(bench, reference, data)
+                    by_picture[picture.name] = _compared(run, reference, data)
     return {"results": found}
 
 
-def _both(bench: Bench, picture: Picture, resize: dict[str, Any]) -> dict[str, dict[str, bytes]]:
+def _both(run: FidelityRun, picture: Picture, resize: dict[str, Any]) -> dict[str, dict[str, bytes]]:
     """Contender -> format -> file."""
     jobs = [{"type": "resize", **resize, "output": {"format": format_, **OUTPUTS[format_]}} for format_ in OUTPUTS]
     ours = darkroom_results(picture.path.read_bytes(), jobs)
     made = {OURS: dict(zip(OUTPUTS, ours, strict=True))}
-    if bench.sharp is not None:
-        out = bench.directory / "result"
+    if run.sharp is not None:
+        out = run.directory / "result"
         made[SHARP] = {}
         for format_, options in SHARP_OUTPUTS.items():
             flatten: list[list[Any]] = [["flatten", {"background": "#ffffff"}]] if format_ == "jpeg" else []
             calls = [["resize", resize], *flatten, [format_, options]]
-            made[SHARP][format_] = sharp_result(bench.sharp, picture.path, calls, out)
+            made[SHARP][format_] = sharp_result(run.sharp, picture.path, calls, out)
     return made
 
 
-def _compared(bench: Bench, reference: Plane, data: bytes) -> Found:
+def _compared(run: FidelityRun, reference: Plane, data: bytes) -> Found:
     result = on_white(rgba(data))
     differences = ciede2000(lab(reference), lab(result))
     found = {"mean": float(differences.mean()), "worst": float(differences.max()), "bytes": len(data)}
-    if bench.ssimulacra2 is not None:
-        paths = {name: str(bench.directory / f"{name}.png") for name in ("reference", "picture")}
+    if run.ssimulacra2 is not None:
+        paths = {name: str(run.directory / f"{name}.png") for name in ("reference", "picture")}
         for path, pixels in zip(paths.values(), (reference, result), strict=True):
             Image.fromarray(np.round(pixels).astype(np.uint8)).save(path, compress_level=1)
-        found["ssimulacra2"] = bench.ssimulacra2.ask(paths)["score"]
+        found["ssimulacra2"] = run.ssimulacra2.ask(paths)["score"]
     return found
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.fidelity import write_document
+from bench.fidelity import write_fidelity_page
 from bench.fidelity.colour_difference import ciede2000, lab
 from bench.fidelity.float_reference import on_white, premultiplied, resampled
-from bench.fidelity.measures import filters, results, sizes
-from bench.fidelity.registry import MEASURES
+from bench.fidelity.measure_list import MEASURES
+from bench.fidelity.measures import filter_definitions, results, sizes_beside_sharp
 from bench.fidelity.wide_pictures import BT2020, P3, hlg_nits, in_srgb, pq_levels, pq_nits, srgb, tone_mapped, xyz_of
 from darkroom.jobs.steps import FILTERS
 
@@ -57,18 +57,18 @@ SHARMA_PAIRS = """
 
 
 def test_the_document_is_what_the_report_makes_of_the_measured_figures():
-    """`python -m bench.fidelity.write_document` writes it."""
-    found = json.loads(write_document.MEASURED.read_text())
-    assert write_document.DOCUMENT.read_text() == write_document.document(found)
+    """`python -m bench.fidelity.write_fidelity_page` writes it."""
+    found = json.loads(write_fidelity_page.MEASURED.read_text())
+    assert write_fidelity_page.DOCUMENT.read_text() == write_fidelity_page.document(found)
 
 
 def test_the_document_shows_every_measure():
-    headings = re.findall(r"^## (.*)$", write_document.DOCUMENT.read_text(), re.MULTILINE)
+    headings = re.findall(r"^## (.*)$", write_fidelity_page.DOCUMENT.read_text(), re.MULTILINE)
     assert headings == [*(measure.described for measure in MEASURES.values()), "How it was measured"]
 
 
 def test_sharp_has_the_same_size_in_every_case_but_exact_halves():
-    found = json.loads(write_document.MEASURED.read_text())["sizes"]
+    found = json.loads(write_fidelity_page.MEASURED.read_text())["sizes"]
     for fit, counts in found["sizes"].items():
         assert counts["cases"] > 100, fit
         assert counts["equal"] + counts["halves"] == counts["cases"], fit
@@ -119,15 +119,15 @@ def test_a_picture_on_white_shows_no_hidden_colours():
 
 
 def test_every_filter_is_measured_or_said_to_be_left_out():
-    measured = {case.job["filter"] for case in filters.CASES.values()}
+    measured = {case.job["filter"] for case in filter_definitions.CASES.values()}
     assert measured | {"auto-contrast"} == set(FILTERS)
 
 
 def test_sizes_with_exact_halves_are_told_from_other_differences():
     half = {"width": 200, "height": 150, "fit": "outside"}
-    assert sizes._is_half((200, 32), half, (938, 150), (937, 150))
-    assert not sizes._is_half((200, 31), half, (968, 150), (967, 150))
-    assert not sizes._is_half((200, 32), half, (937, 150), (938, 150))
+    assert sizes_beside_sharp._is_half((200, 32), half, (938, 150), (937, 150))
+    assert not sizes_beside_sharp._is_half((200, 31), half, (968, 150), (967, 150))
+    assert not sizes_beside_sharp._is_half((200, 32), half, (937, 150), (938, 150))
 
 
 def test_results_are_listed_with_and_without_scores():

@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bench.fidelity.bench import Bench, Found, SeenFound
-from bench.fidelity.measures import colours, filters, metadata, results, sizes
+from bench.fidelity.fidelity_run import FidelityRun, Found, SeenFound
+from bench.fidelity.measures import colours, filter_definitions, metadata, results, sizes_beside_sharp
 
 
 @dataclass(frozen=True)
-class Measure:
+class FidelityMeasure:
     """`measure` returns JSON; `lines` makes Markdown tables of it. `explained` stands before them in the document."""
 
     described: str
     explained: str
-    measure: Callable[[Bench], Found]
+    measure: Callable[[FidelityRun], Found]
     lines: Callable[[SeenFound], list[str]]
 
 
-MEASURES: Mapping[str, Measure] = {
-    "sizes": Measure(
+MEASURES: Mapping[str, FidelityMeasure] = {
+    "sizes": FidelityMeasure(
         "Sizes and places, beside sharp",
         "Every combination of ten photo sizes with ten widths, ten heights, five fits, enlargement allowed or not, and "
         "600 random sizes for each fit, as far as no side of the result is above 4000 pixels. Pictures that are cut or "
         "padded without scaling show which part each position keeps.",
-        sizes.measure,
-        sizes.lines,
+        sizes_beside_sharp.measure,
+        sizes_beside_sharp.lines,
     ),
-    "results": Measure(
+    "results": FidelityMeasure(
         "Results by operation and format, beside sharp",
         "Each result, put on white, against the photo decoded at full size and resampled in floating point with the "
         "Lanczos kernel of three lobes. CIEDE2000 is the difference of colours for the eye: 1 is just visible. "
@@ -39,7 +39,7 @@ MEASURES: Mapping[str, Measure] = {
         results.measure,
         results.lines,
     ),
-    "colours": Measure(
+    "colours": FidelityMeasure(
         "Other colour spaces against their standards, beside sharp",
         "Cubes of 729 colours: Display P3 and Adobe RGB with an ICC profile, PQ and HLG (ITU-R BT.2100) as 16-bit PNGs "
         "with `cICP`. They are compared with the formulas of the standards in floating point. For HDR these "
@@ -47,15 +47,15 @@ MEASURES: Mapping[str, Measure] = {
         colours.measure,
         colours.lines,
     ),
-    "filters": Measure(
+    "filters": FidelityMeasure(
         "Filters against their definitions",
         "Differences in levels of 255 from the definitions in [filters.md](filters.md), computed in floating point, "
         "for pictures made in code. Colours are multiplied by their alpha. Rounding alone is 0.25 in the mean, and 0.5 "
         "at most. Filters of sharp that are meant to do the same are beside them.",
-        filters.measure,
-        filters.lines,
+        filter_definitions.measure,
+        filter_definitions.lines,
     ),
-    "metadata": Measure(
+    "metadata": FidelityMeasure(
         "Metadata, beside ExifTool",
         "Every field of the schema that ExifTool has too, for each photo of the folder. Where the two differ for a "
         "known reason, [metadata.md](metadata.md) explains it.",

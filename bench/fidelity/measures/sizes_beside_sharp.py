@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bench.fidelity.bench import OURS, SHARP, Bench, Found, SeenFound, darkroom_results, sharp_result
+from bench.fidelity.fidelity_run import OURS, SHARP, FidelityRun, Found, SeenFound, darkroom_results, sharp_result
 from bench.fidelity.pictures import rgba
 from bench.performance.tables import head, line
 from darkroom.jobs.sizes import Size, sizes_of
@@ -32,15 +32,15 @@ PLACES = ((41, 20), (40, 21), (20, 41), (21, 40), (33, 33))
 HALVES = "the exact side ends in one half: we round it up; sharp's number is lower by less than a millionth"
 
 
-def measure(bench: Bench) -> Found:
-    if bench.sharp is None:
+def measure(run: FidelityRun) -> Found:
+    if run.sharp is None:
         return {"sizes": {}, "places": {}}
     sizes = {fit: {"cases": 0, "equal": 0, "halves": 0, "different": []} for fit in FITS}
-    for photo, resize in itertools.islice(_cases(), 0, None, 50 if bench.quick else 1):
+    for photo, resize in itertools.islice(_cases(), 0, None, 50 if run.quick else 1):
         ours = sizes_of(photo, Resize.model_validate(resize)).result
-        answer = bench.sharp.ask({"kind": "size", "width": photo[0], "height": photo[1], "resize": _for_sharp(resize)})
+        answer = run.sharp.ask({"kind": "size", "width": photo[0], "height": photo[1], "resize": _for_sharp(resize)})
         _count(sizes[resize["fit"]], photo, resize, ours, (answer["width"], answer["height"]))
-    return {"sizes": sizes, "places": _places(bench)}
+    return {"sizes": sizes, "places": _places(run)}
 
 
 def _cases() -> Iterator[tuple[Size, dict[str, Any]]]:
@@ -91,20 +91,20 @@ def _is_half(photo: Size, resize: dict[str, Any], ours: Size, sharp: Size) -> bo
     return False
 
 
-def _places(bench: Bench) -> Found:
+def _places(run: FidelityRun) -> Found:
     """Whether pictures that are cut or padded without scaling are pixel for pixel those of sharp."""
-    assert bench.sharp is not None
+    assert run.sharp is not None
     found: Found = {}
     for fit, position in itertools.product(("cover", "contain"), GRAVITY):
         counts = found.setdefault(position, {}).setdefault(fit, {"cases": 0, "equal": 0})
-        for size in PLACES[: 1 if bench.quick else None]:
-            path = bench.directory / f"place-{size[0]}x{size[1]}.png"
+        for size in PLACES[: 1 if run.quick else None]:
+            path = run.directory / f"place-{size[0]}x{size[1]}.png"
             _numbered(size).save(path)
             side = min(size) if fit == "cover" else max(size)
             resize = {"width": side, "height": side, "fit": fit, "position": position}
             job = {"type": "resize", **resize, "output": {"format": "png"}}
             [ours] = darkroom_results(path.read_bytes(), [job])
-            theirs = sharp_result(bench.sharp, path, [["resize", resize], ["png"]], bench.directory / "place.png")
+            theirs = sharp_result(run.sharp, path, [["resize", resize], ["png"]], run.directory / "place.png")
             counts["cases"] += 1
             counts["equal"] += bool(np.array_equal(rgba(ours), rgba(theirs)))
     return found

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bench.fidelity.bench import Bench, Found, SeenFound, darkroom_results, sharp_result
+from bench.fidelity.fidelity_run import FidelityRun, Found, SeenFound, darkroom_results, sharp_result
 from bench.fidelity.float_reference import Plane, premultiplied
 from bench.fidelity.pictures import Picture, made
 from bench.performance.tables import head, line
@@ -26,7 +26,7 @@ Definition = Callable[[Plane], Plane]
 
 
 @dataclass(frozen=True)
-class Case:
+class FilterCase:
     """A filter with its parameters, its definition, and the calls of sharp that mean the same."""
 
     job: dict[str, Any]
@@ -84,56 +84,60 @@ def _sharpened(sigma: float, amount: float, threshold: float) -> Definition:
     return sharpen
 
 
-CASES: Mapping[str, Case] = {
-    "grayscale": Case({"filter": "grayscale"}, _colours(lambda rgb: np.repeat(_luma(rgb), 3, -1)), [["greyscale"]]),
-    "grayscale, rec601": Case(
+CASES: Mapping[str, FilterCase] = {
+    "grayscale": FilterCase(
+        {"filter": "grayscale"}, _colours(lambda rgb: np.repeat(_luma(rgb), 3, -1)), [["greyscale"]]
+    ),
+    "grayscale, rec601": FilterCase(
         {"filter": "grayscale", "luma": "rec601"}, _colours(lambda rgb: np.repeat(_luma(rgb, REC601), 3, -1))
     ),
-    "sepia": Case({"filter": "sepia"}, _colours(lambda rgb: rgb @ SEPIA.T), [["recomb", SEPIA.tolist()]]),
-    "sepia, amount 0.5": Case({"filter": "sepia", "amount": 0.5}, _colours(lambda rgb: (rgb @ SEPIA.T + rgb) / 2)),
-    "invert": Case({"filter": "invert"}, _colours(lambda rgb: 255 - rgb), [["negate", {"alpha": False}]]),
-    "brightness, amount 1.4": Case(
+    "sepia": FilterCase({"filter": "sepia"}, _colours(lambda rgb: rgb @ SEPIA.T), [["recomb", SEPIA.tolist()]]),
+    "sepia, amount 0.5": FilterCase(
+        {"filter": "sepia", "amount": 0.5}, _colours(lambda rgb: (rgb @ SEPIA.T + rgb) / 2)
+    ),
+    "invert": FilterCase({"filter": "invert"}, _colours(lambda rgb: 255 - rgb), [["negate", {"alpha": False}]]),
+    "brightness, amount 1.4": FilterCase(
         {"filter": "brightness", "amount": 1.4}, _colours(lambda rgb: 1.4 * rgb), [["linear", 1.4, 0]]
     ),
-    "contrast, amount 1.5": Case(
+    "contrast, amount 1.5": FilterCase(
         {"filter": "contrast", "amount": 1.5},
         _colours(lambda rgb: 127.5 + 1.5 * (rgb - 127.5)),
         [["linear", 1.5, 127.5 * (1 - 1.5)]],
     ),
-    "contrast, amount 1.5, mean": Case({"filter": "contrast", "amount": 1.5, "pivot": "mean"}, _around_mean),
-    "saturation, amount 1.6": Case(
+    "contrast, amount 1.5, mean": FilterCase({"filter": "contrast", "amount": 1.5, "pivot": "mean"}, _around_mean),
+    "saturation, amount 1.6": FilterCase(
         {"filter": "saturation", "amount": 1.6}, _colours(lambda rgb: _luma(rgb) + 1.6 * (rgb - _luma(rgb)))
     ),
     **{
-        f"posterize, {bits} bits": Case(
+        f"posterize, {bits} bits": FilterCase(
             {"filter": "posterize", "bits": bits}, _colours(partial(_posterized, bits=bits))
         )
         for bits in (1, 3, 8)
     },
     **{
-        f"blur, sigma {sigma}": Case({"filter": "blur", "sigma": sigma}, _blurred(sigma), [["blur", sigma]])
+        f"blur, sigma {sigma}": FilterCase({"filter": "blur", "sigma": sigma}, _blurred(sigma), [["blur", sigma]])
         for sigma in (0.3, 0.7, 2.0, 5.5, 20.0, 60.0)
     },
-    "sharpen, amount 0": Case({"filter": "sharpen", "amount": 0}, lambda rgba: rgba),
-    "sharpen, sigma 1.5, amount 0.8, threshold 0": Case(
+    "sharpen, amount 0": FilterCase({"filter": "sharpen", "amount": 0}, lambda rgba: rgba),
+    "sharpen, sigma 1.5, amount 0.8, threshold 0": FilterCase(
         {"filter": "sharpen", "sigma": 1.5, "amount": 0.8, "threshold": 0}, _sharpened(1.5, 0.8, 0)
     ),
 }
 """What is measured. `auto-contrast` is in the unit tests: its definition is one of counts of pixels."""
 
 
-def measure(bench: Bench) -> Found:
+def measure(run: FidelityRun) -> Found:
     found: Found = {}
-    for picture in made(bench)[: 2 if bench.quick else None]:
+    for picture in made(run)[: 2 if run.quick else None]:
         for name, case in CASES.items():
             reference = premultiplied(case.definition(_straight(picture.path.read_bytes())))
             job = {"type": "filter", **case.job, "output": {"format": "png"}}
             [data] = darkroom_results(picture.path.read_bytes(), [job])
             counts = found.setdefault(name, {})
             _add(counts.setdefault("ours", []), picture, reference, data)
-            if case.sharp and bench.sharp:
-                out = bench.directory / "filtered.png"
-                data = sharp_result(bench.sharp, picture.path, [*case.sharp, ["png"]], out)
+            if case.sharp and run.sharp:
+                out = run.directory / "filtered.png"
+                data = sharp_result(run.sharp, picture.path, [*case.sharp, ["png"]], out)
                 _add(counts.setdefault("sharp", []), picture, reference, data)
     return {"filters": found}
 

@@ -1,4 +1,4 @@
-"""`python -m bench.fidelity.write_document`: docs/fidelity.md from what was measured."""
+"""`python -m bench.fidelity.write_fidelity_page`: docs/fidelity.md from what was measured."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.fidelity.registry import MEASURES
+from bench.fidelity.measure_list import MEASURES
 from bench.performance.tables import head, line
 from darkroom.settings import PROJECT
 

@@ -20,7 +20,7 @@ MAX_PIXELS = 100_000_000
 
 
 @dataclass(frozen=True)
-class Bench:
+class FidelityRun:
     """`directory` is for files of the run, `folder` has real photos. A program is None if it is not installed.
 
     `quick` leaves out large photos and most cases: for tests.
