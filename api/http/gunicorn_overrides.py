@@ -8,8 +8,8 @@ phases, one after the other, and then begins again:
 2. run: a thread of the pool reads the head and runs the app. The app checks from the head alone whether the caller may
    send a body. If the body is not here yet, the app stops with BodyAwaited.
 3. body, only after BodyAwaited: the main loop sends `100 Continue` if the caller waits for it, and collects the body.
-   Of a photo that arrives in memory the kernel collects a good part before it wakes the main loop, which looks each
-   CHECK_INTERVAL for less. Then step 2 runs again, from its start.
+   For a photo that arrives in memory, the kernel wakes the main loop only when WAKE_AT bytes have arrived. Every
+   CHECK_INTERVAL the main loop takes what has arrived, even if it is less. Then step 2 runs again, from its start.
 4. response: the main loop sends what the socket did not accept in step 2. The next request of the connection is looked
    at only after that.
 5. linger, only before the connection is closed: the caller can read the response although it still sends.

@@ -1,4 +1,4 @@
-"""What a caller has sent and nobody has read yet: the head of a request, then its body, then perhaps the next request.
+"""What a caller has sent and the app has not read yet: the head of a request, its body, then perhaps the next request.
 
 The main loop collects a head, and after the caller was admitted the body, until it is complete. Only then does a thread
 read it. So a caller who sends slowly holds no thread.
@@ -131,12 +131,12 @@ class RequestBuffer:
 
     @property
     def wakes_late(self) -> bool:
-        """Whether bytes may have arrived for which the kernel does not wake the main loop: it has to look for them."""
+        """Whether the kernel does not wake the main loop for each byte. The main loop then has to look for bytes."""
         return self._wake_at > 1
 
     def receive_body(self) -> bool:
-        """Take what has arrived. Returns whether nothing more is to be waited for: the body is complete, too long or
-        not valid, the caller has closed the connection, or the disk is full. Reading the body shows which."""
+        """Take what has arrived. Returns whether the body has ended: it is complete, too long or not valid, the caller
+        has closed the connection, or the disk is full. Reading the body shows which."""
         body, end = cast(BodyFile, self._body), cast(BodyEnd, self._body_end)
         if not end.missing or self.body_size > self._most or self.disk_error:
             return self.end_body()

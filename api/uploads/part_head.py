@@ -101,7 +101,7 @@ def _parameters(value: str) -> dict[str, str]:
             plain.setdefault(name, given)
     joined = {name: _extended([numbered[at] for at in sorted(numbered)]) for name, numbered in pieces.items()}
     found_names = plain | joined | extended
-    # An extended name that is empty is no better than a plain one.
+    # An empty extended value does not replace a plain one.
     return {name: extended.get(name) or joined.get(name) or plain.get(name, "") for name in found_names}
 
 

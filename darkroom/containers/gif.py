@@ -38,22 +38,7 @@ class Frame:
 
 def first_frame(stream: BinaryIO) -> Frame | None:
     """What there is of the first frame. None if the file ends before its pixels."""
-    stream.seek(10)
-    screen = stream.read(3)
-    if len(screen) < 3:
-        return None
-    stream.seek(13 + _palette_bytes(screen[0]))
-    for _ in range(MAX_BLOCKS):
-        kind = stream.read(1)
-        if kind == bytes([_EXTENSION]):
-            stream.read(1)
-            for _block in _blocks(stream):
-                pass
-        elif kind == bytes([_IMAGE]):
-            break
-        elif kind != b"\0":
-            return None
-    place = stream.read(9)
+    place = _first_descriptor(stream)
     if len(place) < 9:
         return None
     stream.seek(_palette_bytes(place[8]), 1)
@@ -70,6 +55,24 @@ def first_frame(stream: BinaryIO) -> Frame | None:
     width, height = int.from_bytes(place[4:6], "little"), int.from_bytes(place[6:8], "little")
     indices, sound = _unpacked(b"".join(data), code_bits[0], width * height)
     return Frame(width, height, bool(place[8] & 0x40), indices, closed and sound)
+
+
+def _first_descriptor(stream: BinaryIO) -> bytes:
+    """The 9 bytes that describe the first frame: its place, its size and its flags. Fewer where the file is cut."""
+    stream.seek(10)
+    screen = stream.read(3)
+    stream.seek(13 + _palette_bytes(screen[0] if screen else 0))
+    for _ in range(MAX_BLOCKS):
+        kind = stream.read(1)
+        if kind == bytes([_IMAGE]):
+            return stream.read(9)
+        if kind == bytes([_EXTENSION]):
+            stream.read(1)
+            for _block in _blocks(stream):
+                pass
+        elif kind != b"\0":
+            break
+    return b""
 
 
 def _palette_bytes(flags: int) -> int:

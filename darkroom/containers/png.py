@@ -22,18 +22,17 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_INFLATED = 64
 """Compressed chunks that a PNG may have before its pixels: a colour profile, and texts."""
 
-MAX_CHUNKS = 100_000
-"""Chunks that are looked at for a repair. A photo in pieces of 8 KB has 100 MB of them."""
+MAX_CHUNKS = 32_768
+"""Chunks that are looked at for a repair, which takes 0.2 s. A PNG of 100 MB in pieces of 8 KB has 12,500."""
 
 MAX_CHECKED = 64 * 2**20
 """Bytes of all ancillary chunks whose checksums are computed for a repair. Further ones are dropped."""
 
 END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
 _TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
-_PILLOWS_NAMES = frozenset(
-    {b"transparency", b"icc_profile", b"interlace", b"bbox", b"default_image", b"gamma", b"srgb"}
-)
-"""Where Pillow keeps what other chunks say. It keeps texts in the same place, by their keywords."""
+_INFO_KEYS = frozenset({b"transparency", b"icc_profile", b"interlace", b"bbox", b"default_image", b"gamma", b"srgb"})
+"""Keys of Pillow's `info` for what chunks other than texts say. Pillow stores each text in `info`, too, under its
+keyword."""
 
 _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 _NEEDED = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS"})
@@ -86,9 +85,7 @@ def cleaned(stream: BinaryIO) -> Cleaned:
             f"The header of the PNG has {inflated:,} profiles and texts; at most {MAX_INFLATED} are allowed."
         )
     invalid = set(_invalid_transparency(stream, chunks)) if any(chunk.kind == b"tRNS" for chunk in chunks) else set()
-    dropped = invalid | {
-        chunk for chunk in chunks if chunk.kind in _TEXTS and _keyword(stream, chunk) in _PILLOWS_NAMES
-    }
+    dropped = invalid | {chunk for chunk in chunks if chunk.kind in _TEXTS and _keyword(stream, chunk) in _INFO_KEYS}
     if not dropped:
         return Cleaned(stream)
     detail = "The transparency chunk (tRNS) of the PNG is not valid and was ignored."

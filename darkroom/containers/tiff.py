@@ -22,7 +22,9 @@ MAX_TAG_VALUES = 100_000
 """Values of one tag. A tag of strip offsets has one for each strip, and no photo has that many rows."""
 
 BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 259, 262, 277, 338, 339
-_HD_PHOTO = 0xBC01
+_JPEG_XR, _JPEG_XR_PIXELS = 22610, 0xBC01
+"""A compression, and a tag that only JPEG XR files have. They name no compression (ITU-T T.832, annex A)."""
+
 _STRUCTURE = frozenset(
     {*range(256, 260), 262, 266, 273, *range(277, 280), 284, 317, 320, *range(322, 326), 338, 339, 347}
 )
@@ -45,7 +47,7 @@ _READ_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32809, 329
 _COMPRESSIONS: Mapping[int, str] = {
     9: "JBIG",
     10: "JBIG",
-    22610: "JPEG XR",
+    _JPEG_XR: "JPEG XR",
     32766: "NeXT",
     32767: "Sony raw",
     33003: "JPEG 2000",
@@ -145,8 +147,8 @@ def cleaned(stream: BinaryIO, head: bytes) -> Cleaned:
     """
     directory = _read(stream, head)
     compression = directory.value(stream, COMPRESSION)
-    if any(tag.number == _HD_PHOTO for tag in directory.tags):
-        compression = (22610,)
+    if any(tag.number == _JPEG_XR_PIXELS for tag in directory.tags):
+        compression = (_JPEG_XR,)
     if compression and compression[0] not in _READ_COMPRESSIONS:
         named = _COMPRESSIONS.get(compression[0])
         words = f"{named} compression" if named else f"a compression that is not known (number {compression[0]})"

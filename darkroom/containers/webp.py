@@ -12,7 +12,7 @@ from darkroom.errors import UnreadablePhoto
 from darkroom.photo_warnings import PhotoWarning
 
 MAX_CHUNKS = 4096
-"""Chunks of a file, frames included. libwebp keeps a note of each, before it says the size: 5 million took 160 MB."""
+"""Chunks of a file, frames included. libwebp allocates memory for each when it opens a file: 5 million took 160 MB."""
 
 _ANIMATION, _ALPHA = 0x02, 0x10
 """Flags of the VP8X chunk."""

@@ -2,7 +2,7 @@
 
 The file is given to the decoder twice, with two different continuations of its data (darkroom/containers); a TIFF as it
 is, on two different backgrounds. Where both pictures are the same, the pixels come from the file. Where they differ,
-the file has no data. So no decoder has to say where its data ended, and a picture counts as complete exactly if it is.
+the file has no data. So no decoder has to report where its data ended.
 """
 
 from __future__ import annotations
