@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 IMAGE, PHOTO, GPS, INTEROP, THUMBNAIL = "Image", "Photo", "GPSInfo", "Iop", "Thumbnail"
 """The directories (IFDs) of EXIF, as Exiv2 names them."""
 
-_POINTERS = {0x8769: PHOTO, 0x8825: GPS, 0xA005: INTEROP}
+POINTERS = {0x8769: PHOTO, 0x8825: GPS, 0xA005: INTEROP}
 """Tags whose value is the place of another directory."""
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, SBYTE, UNDEFINED, SSHORT, SLONG, SRATIONAL, FLOAT, DOUBLE = range(1, 13)
@@ -176,8 +176,8 @@ class _Reader:
             return
         value = Tag(kind, decoded(kind, data, self.found.order))
         self.found.tags[directory, tag] = value
-        if tag in _POINTERS and directory in (IMAGE, PHOTO) and value.value and isinstance(value.value[0], int):
-            self._directory(_POINTERS[tag], value.value[0])
+        if tag in POINTERS and directory in (IMAGE, PHOTO) and value.value and isinstance(value.value[0], int):
+            self._directory(POINTERS[tag], value.value[0])
 
     def _at(self, place: int, size: int) -> bytes:
         if not 0 <= place < self._size or size <= 0:

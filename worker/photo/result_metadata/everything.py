@@ -26,7 +26,7 @@ from worker.photo.metadata.formats import read_embedded
 from worker.photo.metadata.named_tags import tag_name
 from worker.photo.metadata.read import exif_block
 from worker.photo.result_metadata.original import open_original, original_tags
-from worker.photo.tiff_tags import read_tiff_tags
+from worker.photo.tiff_tags import POINTERS, read_tiff_tags
 
 if INSTALLED:
     import exiv2
@@ -132,8 +132,9 @@ def _keep_exif(found: Everything, photo: PhotoFacts, output: Output, format_: st
         found.exif = _plain_exif(photo, output, size)
         return
     found.exif = b"Exif\0\0" + carried.exif
-    if missing := wanted - read_tiff_tags(io.BytesIO(carried.exif)).tags.keys():  # Exiv2 leaves out the longest ones
-        names = ", ".join(sorted(tag_name(*tag) for tag in missing)[:5])
+    # Exiv2 leaves out the longest ones.
+    missing = wanted - read_tiff_tags(io.BytesIO(carried.exif)).tags.keys()
+    if names := ", ".join(sorted(tag_name(*tag) for tag in missing if tag[1] not in POINTERS)[:5]):
         found.lost.append(f"These parts of the EXIF are longer than a JPEG can hold, and are not kept: {names}.")
 
 

@@ -18,7 +18,7 @@ from worker.photo.metadata.named_tags import tag_name
 from worker.photo.metadata.photo_tags import PhotoTags
 from worker.photo.metadata.read import FileReader, read_tags
 from worker.photo.result_metadata.everything import POSITION
-from worker.photo.tiff_tags import GPS
+from worker.photo.tiff_tags import GPS, POINTERS
 
 RIGHTS: Mapping[str, str] = {
     "EXIF Copyright": "the copyright notice",
@@ -57,7 +57,6 @@ PERSONAL: Mapping[str, str] = {
 """Parts of names of fields that say something about a person -> what they say. The first one that fits gives the reason
 in the error. A field that fits none of them must not leave either."""
 
-_POINTERS = {0x8769, 0x8825, 0xA005}
 _PREFIXES = {"iptcExt:": "Iptc4xmpExt:", "iptc:": "Iptc4xmpCore:"}
 """Exiv2's own names of namespaces -> the usual ones."""
 
@@ -102,7 +101,7 @@ def _reason_against(name: str, output: Output) -> str | None:
 def _names(tags: PhotoTags) -> Iterator[str]:
     embedded = tags.embedded
     for directory, number in tags.exif:
-        if number not in _POINTERS:
+        if number not in POINTERS:
             name = tag_name(directory, number)
             yield f"EXIF {name}" if directory != GPS or name.startswith("GPS") else f"EXIF GPS {name}"
     for name in tags.xmp:

@@ -30,7 +30,7 @@ from worker.photo.metadata.descriptions import description
 from worker.photo.metadata.read import read_tags
 from worker.photo.result_metadata import proof
 from worker.photo.result_metadata.proof import PERSONAL, RIGHTS, check_fields, fields_of
-from worker.photo.tiff_tags import IMAGE, PHOTO
+from worker.photo.tiff_tags import IMAGE, INTEROP, PHOTO
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -277,6 +277,18 @@ def test_a_thumbnail_is_not_kept(tmp_path, open_file):
     fields = fields_of(written(photo, Output(format="jpeg", metadata="all")), "jpeg")
     assert "EXIF Make" in fields
     assert not [field for field in fields if "Thumbnail" in field or "JpegIF" in field]
+
+
+def test_the_index_of_adobe_rgb_is_not_kept_and_not_missed(tmp_path, open_file):
+    """The colours of the result are others."""
+    tags = Image.Exif()
+    tags[0x010F] = "Maker"
+    tags.get_ifd(0x8769)[0xA005] = {1: "R03"}
+    Image.new("RGB", (8, 6)).save(tmp_path / "photo", "JPEG", exif=tags)
+    with (tmp_path / "photo").open("rb") as original:
+        assert read_tags(original, "jpeg").text(INTEROP, 1) == "R03"
+        result, file = done(original, 10_000, type="resize", width=4, output={"metadata": "all"})
+    assert (result.warnings, read_tags(file, "jpeg").text(INTEROP, 1)) == ((), None)
 
 
 def test_exif_too_long_for_a_jpeg_loses_its_maker_notes_with_a_warning(tmp_path, open_file):
