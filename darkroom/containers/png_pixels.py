@@ -5,6 +5,7 @@ Their data is inflated and packed again, with what is missing. It is not decoded
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """The seven passes of interlaced pixels: first column and row, and the steps between columns and rows (8.2, Adam7)."""
+
+_NO_FILTER = re.compile(rb"[^\x00-\x04]")
+"""The first byte of a row is the number of its filter (9.2)."""
 
 _BLOCK, _LONGEST = 1 << 16, 1 << 30
 """Bytes that are read at a time, and of a chunk that is written."""
@@ -86,11 +90,25 @@ def pixel_data(stream: BinaryIO) -> PixelData | None:
     packer, have = zlib.compressobj(1), 0
     packed: list[bytes] = []
     for data in _inflated(_pixel_data(stream, chunks)):
-        packed.append(packer.compress(data[: whole - have]))
-        have = min(whole, have + len(data))
-        if have == whole:
+        sound = _sound(rows, have, data[: whole - have])
+        packed.append(packer.compress(sound))
+        have += len(sound)
+        if have == whole or len(sound) < len(data):
             break
     return PixelData(stream, chunks, rows, packed, packer, have) if have else None
+
+
+def _sound(rows: list[tuple[int, int]], have: int, data: bytes) -> bytes:
+    """The data, which follows `have` bytes, up to the first row whose filter does not exist. A decoder stops there."""
+    start = 0
+    for length, count in rows:
+        end = start + length * count
+        first = start + -(-max(0, have - start) // length) * length
+        filters = data[max(0, first - have) : max(0, end - have) : length]
+        if wrong := _NO_FILTER.search(filters):
+            return data[: first - have + wrong.start() * length]
+        start = end
+    return data
 
 
 def _inflated(blocks: Iterator[bytes]) -> Iterator[bytes]:

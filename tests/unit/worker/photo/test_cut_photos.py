@@ -148,6 +148,29 @@ def test_a_png_shows_the_rows_that_it_has_and_no_others(mode: str) -> None:
         assert difference(picture.convert("RGB").crop(box), expected.convert("RGB").crop(box)) <= 1
 
 
+def test_a_png_whose_second_half_is_zeros_counts_as_cut_there() -> None:
+    """A copy that was interrupted can have the length of the photo. Zeros can be inflated, but not be decoded."""
+    data = saved(Image.effect_noise((400, 300), 60).convert("RGB"), "PNG")
+    data = data[: len(data) // 2] + bytes(len(data) // 2)
+    ends, _ = ends_of(data, {"a": whole_size()})
+    assert "of its 300 rows are there" in str(ends["a"])
+    picture, _ = tolerant(data)
+    alpha = picture.getchannel("A")
+    assert (alpha.getpixel((0, 100)), alpha.getpixel((0, 200))) == (255, 0)
+
+
+@pytest.mark.parametrize("row", range(1, 15))
+def test_an_interlaced_png_counts_as_cut_before_a_row_whose_filter_does_not_exist(row: int) -> None:
+    widths = [1, 1, 2, 2, 2, 4, 4, 4, 4, 4, 4, 8, 8, 8, 8]
+    rows = [b"\0" + b"\x80" * width for width in widths]  # the seven passes of 8 x 8 pixels
+    rows[row] = b"\x05" + rows[row][1:]
+    header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 1)
+    data = PNG_SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"".join(rows))) + chunk(b"IEND", b"")
+    picture, _ = tolerant(data)
+    shown = picture.getchannel("A").histogram()[255]
+    assert shown == sum(widths[:row])
+
+
 def test_a_cut_gif_has_the_pixels_before_the_cut() -> None:
     data = gif((40, 30), (0, 0, 40, 30))
     picture, detail = tolerant(data[: len(data) // 2])
