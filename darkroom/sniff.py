@@ -8,6 +8,7 @@ this module registers the HEIC reader of pillow-heif. Pillow itself reads AVIF.
 from __future__ import annotations
 
 import errno
+import logging
 import math
 import re
 import warnings
@@ -89,8 +90,10 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = DECODING_THREADS
 # or an editor's XMP is longer. The limit can only be set globally. All texts of a file together may still have 64 MiB.
 PngImagePlugin.MAX_TEXT_CHUNK = 8 * 2**20
 
-# Pillow warns about each odd tag of a TIFF. A hostile file would write thousands of lines to the log of the API.
+# Pillow warns about each odd tag of a TIFF, and logs errors of its own for some. A hostile file would write thousands
+# of lines to the log of the API.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
