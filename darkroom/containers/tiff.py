@@ -146,16 +146,7 @@ def cleaned(stream: BinaryIO, head: bytes) -> Cleaned:
     be counted. 12 MB of strip offsets took 4 s and 0.9 GB.
     """
     directory = _read(stream, head)
-    compression = directory.value(stream, COMPRESSION)
-    if any(tag.number == _JPEG_XR_PIXELS for tag in directory.tags):
-        compression = (_JPEG_XR,)
-    if compression and compression[0] not in _READ_COMPRESSIONS:
-        named = _COMPRESSIONS.get(compression[0])
-        words = f"{named} compression" if named else f"a compression that is not known (number {compression[0]})"
-        raise UnsupportedPhoto(
-            f"This is a TIFF with {words}, which is not taken. Taken are uncompressed TIFFs and those with LZW, "
-            "Deflate, PackBits, JPEG, CCITT, LZMA or Zstandard compression."
-        )
+    _check_compression(stream, directory)
     size = stream.seek(0, 2)
     outside = {tag for tag in directory.tags if (directory.place(tag) or 0) + tag.size > size}
     if any(tag.number in _STRUCTURE for tag in outside):
@@ -170,6 +161,19 @@ def cleaned(stream: BinaryIO, head: bytes) -> Cleaned:
     if not warnings:
         return Cleaned(stream)
     return Cleaned(_rewritten(stream, directory, sound, size), warnings)
+
+
+def _check_compression(stream: BinaryIO, directory: _Directory) -> None:
+    compression = directory.value(stream, COMPRESSION)
+    if any(tag.number == _JPEG_XR_PIXELS for tag in directory.tags):
+        compression = (_JPEG_XR,)
+    if compression and compression[0] not in _READ_COMPRESSIONS:
+        named = _COMPRESSIONS.get(compression[0])
+        words = f"{named} compression" if named else f"a compression that is not known (number {compression[0]})"
+        raise UnsupportedPhoto(
+            f"This is a TIFF with {words}, which is not taken. Taken are uncompressed TIFFs and those with LZW, "
+            "Deflate, PackBits, JPEG, CCITT, LZMA or Zstandard compression."
+        )
 
 
 def pixels_of(stream: BinaryIO, head: bytes) -> str:
