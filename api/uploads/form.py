@@ -62,7 +62,7 @@ class _Decoder(MultipartDecoder):
         self.head = head = read_head(bytes(data), self.encoding)
         if head.name is None:
             raise BadRequest("a part of the form has no name: expected Content-Disposition: form-data; name=...")
-        is_file = head.filename is not None and head.name not in self.text_names
+        is_file = head.is_file and head.name not in self.text_names
         return Headers({"Content-Disposition": f"form-data; name=part{'; filename=file' if is_file else ''}"})
 
 
@@ -76,7 +76,8 @@ def read_form(
 ) -> Form[W]:
     """Read a form. `content_type`: the parameters of its Content-Type.
 
-    A part with one of `text_names` is a text even if it has a file name: browsers give one to a Blob. Raises BadRequest
+    A part is a file if it has a file name or the type of a photo. A part with one of `text_names` is a text even then:
+    browsers give a file name to a Blob. Raises BadRequest
     for a form that is broken or cut short, RequestEntityTooLarge for a text with more than `max_text` bytes or more
     than `max_parts` parts.
     """

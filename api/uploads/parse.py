@@ -85,11 +85,12 @@ def _read_form(
 ) -> tuple[UploadFields, list[Incoming], list[tuple[str, str]], list[Fault]]:
     """The fields of the form and of the query, the photos, the form's texts, and what is wrong."""
     form = incoming.spool_form(UploadFields.model_fields)
-    texts, faults = MultiDict(form.texts), form.faults
-    if texts.poplist(PART):
-        faults.append(Fault(PART, "this part must be a file, with a file name", "not_a_file"))
-    for name in dict.fromkeys(file.name for file in form.files if file.name != PART):
-        faults.append(Fault(name, f"only parts named {PART} may be files", "extra_forbidden"))
+    texts, faults = MultiDict(form.texts), [fault for fault in form.faults if fault.field != PART]
+    if texts.poplist(PART) or len(faults) < len(form.faults):
+        expected = "this part must be a file: give it a file name, or Content-Type: application/octet-stream"
+        faults.append(Fault(PART, expected, "not_a_file"))
+    others = dict.fromkeys(file.name for file in form.files if file.name != PART)
+    faults += [Fault(name, f"only parts named {PART} may be files", "extra_forbidden") for name in others]
     photos = [Incoming(file.content, safe_filename(file.filename)) for file in form.files if file.name == PART]
     if not photos and not faults:
         faults.append(Fault(PART, "send at least one photo", "missing"))

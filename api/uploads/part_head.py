@@ -38,20 +38,35 @@ def known_encoding(label: str) -> str | None:
 
 @dataclass(frozen=True)
 class PartHead:
-    """`filename` is None for a part that is not a file, and may be empty. `charset`: the label in the Content-Type of
-    the part; empty if it names none."""
+    """`filename` is None if the head names none, and may be empty. `media_type`: the Content-Type of the part without
+    its parameters, in small letters, and `charset` the label in it; each empty if there is none."""
 
     name: str | None
     filename: str | None
+    media_type: str
     charset: str
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the part has a file name, or at least the type of a photo (RFC 7578, 4.2: the name is optional)."""
+        return (
+            self.filename is not None
+            or self.media_type.startswith("image/")
+            or self.media_type == "application/octet-stream"
+        )
 
 
 def read_head(data: bytes, encoding: str | None = None) -> PartHead:
     """Read the header lines of a part. `encoding`: the one that the form names for its texts."""
     headers = _headers(data)
     disposition = _parameters(_text(headers.get(b"content-disposition", b""), encoding))
-    content_type = _parameters(headers.get(b"content-type", b"").decode("latin-1"))
-    return PartHead(disposition.get("name"), disposition.get("filename"), content_type.get("charset", ""))
+    content_type = headers.get(b"content-type", b"").decode("latin-1")
+    return PartHead(
+        name=disposition.get("name"),
+        filename=disposition.get("filename"),
+        media_type=content_type.partition(";")[0].strip().lower(),
+        charset=_parameters(content_type).get("charset", ""),
+    )
 
 
 _LINE_BREAK = re.compile(rb"\r\n|\r|\n")

@@ -26,7 +26,7 @@ EXCUSED = {
     "too_large": "the settings limit the bytes of a photo",
     "unsupported_photo": "OpenAPI allows any bytes, and some are not a photo",
     "unreadable_photo": "the same",
-    "not_a_file": "OpenAPI cannot require a file name",
+    "not_a_file": "OpenAPI cannot require a file name or a type",
     "extra_forbidden": "`filename` is a parameter of raw uploads only",
     "json_invalid": "the document asks for JSON in the text (contentSchema), which schemathesis does not always make",
     # OpenAPI cannot describe these rules of a query, or of a query and a form together.

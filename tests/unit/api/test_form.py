@@ -36,6 +36,16 @@ def test_a_text_may_have_a_file_name() -> None:
     assert (form.texts, form.files) == ([("jobs", "[]")], [])
 
 
+@pytest.mark.parametrize("media_type", ["image/jpeg", "Image/PNG", "application/octet-stream"])
+def test_a_part_with_the_type_of_a_photo_is_a_file_without_a_file_name(media_type: str) -> None:
+    form = read(part(f'name="photo"\r\nContent-Type: {media_type}', b"\xff\xd8"))
+    assert [(file.name, file.filename, file.content.read()) for file in form.files] == [("photo", "", b"\xff\xd8")]
+
+
+def test_a_part_without_file_name_and_type_is_a_text() -> None:
+    assert read(part('name="photo"', "http://a.example/a.jpg")).texts == [("photo", "http://a.example/a.jpg")]
+
+
 @pytest.mark.parametrize("mark", [b"\xef\xbb\xbf[]", b"\xff\xfe[\0]\0", b"\xfe\xff\0[\0]"])
 def test_a_byte_order_mark_says_the_encoding_and_is_dropped(mark: bytes) -> None:
     assert read(part('name="jobs"', mark)).texts == [("jobs", "[]")]

@@ -83,15 +83,15 @@ def test_gbk_without_its_name_is_taken_with_other_characters() -> None:
 
 
 def test_a_part_without_a_file_name_is_no_file() -> None:
-    assert head('name="jobs"') == PartHead("jobs", None, "")
+    assert head('name="jobs"').filename is None
     assert head("filename=a.jpg").name is None
 
 
 def test_headers_may_be_folded_and_come_in_any_order() -> None:
     first = b'Content-Type: text/plain;\r\n charset="gbk"\n'
     data = first + b'CONTENT-DISPOSITION:form-data;\r\n\tname="jobs"\r\nX: y\r\nnonsense'
-    assert read_head(data) == PartHead("jobs", None, "gbk")
-    assert read_head(b"") == PartHead(None, None, "")
+    assert read_head(data) == PartHead("jobs", None, "text/plain", "gbk")
+    assert read_head(b"") == PartHead(None, None, "", "")
 
 
 def test_every_known_encoding_can_decode_ascii() -> None:
