@@ -80,7 +80,7 @@ def unsupported_kind(stream: BinaryIO) -> str | None:
         if b"meta" in top and (codings := read_items(stream, top[b"meta"]).codings()):
             types = read_box(stream, top[b"ftyp"])
             kind = _unsupported_photo(brand, {types[at : at + 4] for at in range(8, len(types), 4)}, codings)
-            return kind or _unsupported_matrix(stream)
+            return kind or _unsupported_matrix(stream, brand)
         track = _track(stream, top[b"moov"]) if b"moov" in top else None
     except (struct.error, IndexError):  # the boxes are damaged
         track = None
@@ -171,10 +171,11 @@ def _unsupported_photo(brand: bytes, compatible: set[bytes], codings: set[bytes]
     return None if brand in known else f"a HEIF photo of a brand that is not supported ({_printable(brand)})"
 
 
-def _unsupported_matrix(stream: BinaryIO) -> str | None:
+def _unsupported_matrix(stream: BinaryIO, brand: bytes) -> str | None:
     """The decoders convert such colours not at all, or wrongly."""
     name = UNCONVERTED_MATRICES.get(item_properties(stream).matrix or 0)
-    return f"a HEIF photo with colours in {name}" if name else None
+    photo = "an AVIF" if brand in AVIF_BRANDS else "a HEIF photo"
+    return f"{photo} with colours in {name}" if name else None
 
 
 def _unsupported_track(brand: bytes, track: tuple[bytes, bytes] | None) -> str | None:

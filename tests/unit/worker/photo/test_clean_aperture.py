@@ -104,5 +104,5 @@ def test_a_clean_aperture_outside_of_the_picture_is_ignored(photo):
 
 def test_a_photo_in_constant_luminance_is_named_as_such():
     data = avif(framed()).replace(b"nclx\0\1\0\x0d\0\6", b"nclx\0\x09\0\x0e\0\x0a")
-    with pytest.raises(UnsupportedPhoto, match=r"a HEIF photo with colours in BT.2020 constant luminance"):
+    with pytest.raises(UnsupportedPhoto, match=r"an AVIF with colours in BT.2020 constant luminance"):
         sniff(io.BytesIO(data), LIMIT)
