@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from darkroom.jobs.spec import Colour, StrictSpec
 
@@ -113,5 +114,9 @@ class Output(StrictSpec):
     def _is_consistent(self) -> Output:
         texts = [name for name in TEXTS if getattr(self, name) is not None]
         if self.metadata == "none" and texts:
-            raise ValueError(f'"metadata": "none" writes nothing: leave out {texts[0]}, or use "rights"')
+            raise PydanticCustomError(
+                "text_without_metadata",
+                '"metadata": "none" writes nothing: leave out {text}, or use "rights"',
+                {"text": texts[0]},
+            )
         return self
