@@ -94,6 +94,12 @@ class Output(StrictSpec):
         description="colours of the result. srgb: written without a profile, which viewers treat as sRGB. p3: Display "
         "P3. keep: those of the photo, if it is RGB, otherwise sRGB. The last two are written with their ICC profile.",
     )
+    keep_hdr: bool = Field(
+        False,
+        description="keep the gain map of an Ultra HDR or ISO 21496-1 JPEG, which follows the picture. The result "
+        "has to be a JPEG, and its steps have to be resizes, without padding and without a position that looks at the "
+        "content. Otherwise the result has the warning gain_map_lost.",
+    )
     metadata: Literal["rights", "none", "all"] = Field(
         "rights",
         description="what of the photo's metadata the result keeps. rights: copyright notice, credit line, the web "

@@ -49,8 +49,9 @@ def _words(node: Node, *, named: bool = True) -> str:
             return f"pad with {background}"
         case ApplyFilter(spec):
             return spec.name
-        case Finish(job):
+        case Finish(job, gain_map_part=part):
             encoding = next((kind for kind in node.work if kind.startswith("encode ")), node.operation.label)
+            encoding += " with gain map" if part else ""
             return f"{encoding} -> {job}" if named else encoding
         case operation:
             return operation.label

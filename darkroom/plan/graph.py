@@ -14,7 +14,7 @@ from darkroom.cost import Work, seconds_of
 from darkroom.errors import PhotoError
 from darkroom.jobs.sizes import Size, Sizes
 from darkroom.jobs.steps import Filter
-from darkroom.plan.geometry import Box, Placement
+from darkroom.plan.geometry import Box, Part, Placement
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class StoredPhoto:
     `format` is as in darkroom/sniff.py, `bytes` the size of the file. `width` and `height` are in pixels, as stored;
     `orientation` is the EXIF number 1 to 8 of the turn that makes the photo upright. `mode` is Pillow's mode.
     `colour_space` is that of the colour profile, such as `RGB`, `GRAY` or `CMYK`. It is None if there is no profile, or
-    if it is sRGB, so that nothing has to be converted.
+    if it is sRGB, so that nothing has to be converted. `gain_map`: whether the file has one, for HDR.
     """
 
     format: str
@@ -34,6 +34,7 @@ class StoredPhoto:
     orientation: int = 1
     mode: str = "RGB"
     colour_space: str | None = None
+    gain_map: bool = False
 
     def colours_for(self, profile: str) -> str:
         """The colours of pictures of a job whose output has this `profile`: `srgb`, `p3`, or `photo` for those of the
@@ -130,11 +131,13 @@ class Finish(Operation):
     """Write the result of a job: encode a picture, or describe it. The answer to the job follows.
 
     `same_as`: an earlier job with the same picture and the same output. The bytes of its result are written again.
+    `gain_map_part`: the part of the upright photo that the gain map of the result shows. None: the result has no map.
     """
 
     job: str
     label: str = "encode"
     same_as: str | None = None
+    gain_map_part: Part | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from darkroom.jobs.job_types import Job, MetadataJob
 from darkroom.jobs.output import SMALL_AVIF, Output
 from darkroom.jobs.sizes import Size
 from darkroom.plan.decode_scale import decode_scale
-from darkroom.plan.geometry import Placement, kept_part, pad_corner, swapped
+from darkroom.plan.geometry import Part, Placement, kept_part, pad_corner, swapped
 from darkroom.plan.graph import (
     ApplyFilter,
     Colours,
@@ -170,9 +170,17 @@ class _Planner:
             return
         first = self._encoded.setdefault((picture, recipe.output), recipe.id)
         if first == recipe.id:
-            self._add(Finish(recipe.id), (picture,), size, work)
+            finish = Finish(recipe.id, gain_map_part=self._gain_map_part(recipe))
+            self._add(finish, (picture,), size, work)
         else:
             self._add(Finish(recipe.id, same_as=first), (picture,), size, {})
+
+    def _gain_map_part(self, recipe: Recipe) -> Part | None:
+        """The part of the photo that the gain map of the result shows. Only a JPEG can have one."""
+        photo, output = self._photo, recipe.output
+        if not (output and output.keep_hdr and photo.gain_map):
+            return None
+        return recipe.shown_part if photo.format == recipe.format(photo.format) == "jpeg" else None
 
     def _first_picture(self, resize: ResizeStep, target: str) -> int:
         """The result of a resize of the whole photo, upright and in the colours of the job."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeVar
 
 from darkroom.errors import TooManyPixels
@@ -10,7 +11,7 @@ from darkroom.jobs.job_types import Job, MetadataJob, PictureJob, steps_of
 from darkroom.jobs.output import OUTPUT_FORMATS, Output
 from darkroom.jobs.sizes import Size, Sizes, sizes_of
 from darkroom.jobs.steps import STEPS, Filter, Resize, StepSpec
-from darkroom.plan.geometry import GRAVITY
+from darkroom.plan.geometry import GRAVITY, Part, kept_part
 
 S = TypeVar("S", bound=StepSpec)
 
@@ -54,10 +55,14 @@ class FilterStep:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A job and its steps. Steps that change nothing are left out; a job that makes no picture has none."""
+    """A job and its steps. Steps that change nothing are left out; a job that makes no picture has none.
+
+    `photo` is the size of the upright photo.
+    """
 
     id: str
     job: Job
+    photo: Size
     steps: tuple[ResizeStep | FilterStep, ...]
 
     @property
@@ -65,6 +70,22 @@ class Recipe:
         """The resize that the job begins with, if it computes pixels anew: the job needs no picture of full size."""
         first = self.steps[0] if self.steps else None
         return first if isinstance(first, ResizeStep) and (first.scales or first.cuts) else None
+
+    @property
+    def shown_part(self) -> Part | None:
+        """The part of the upright photo that the result shows, in the photo's pixels. None if that is not known from
+        the sizes, or if the result does not show the photo alone and unchanged: after filters and padding."""
+        left, top, x_ratio, y_ratio = Fraction(0), Fraction(0), Fraction(1), Fraction(1)
+        size = self.photo
+        for step in self.steps:
+            if not isinstance(step, ResizeStep) or step.pads or step.strategy:
+                return None
+            kept = kept_part(step.before, step.sizes, step.spec.position) if step.cuts else (0, 0, *step.before)
+            left, top = left + kept[0] * x_ratio, top + kept[1] * y_ratio
+            size = step.sizes.result
+            x_ratio *= Fraction(kept[2] - kept[0]) / size[0]
+            y_ratio *= Fraction(kept[3] - kept[1]) / size[1]
+        return left, top, left + size[0] * x_ratio, top + size[1] * y_ratio
 
     @property
     def output(self) -> Output | None:
@@ -102,7 +123,7 @@ def recipe_of(job_id: str, job: Job, photo: Size, max_pixels: float) -> Recipe:
             )
         if resize.scales or resize.cuts or resize.pads:
             steps.append(resize)
-    return Recipe(job_id, job, tuple(steps))
+    return Recipe(job_id, job, photo, tuple(steps))
 
 
 def _plain(step: S) -> S:

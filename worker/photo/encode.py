@@ -20,9 +20,11 @@ from PIL.PngImagePlugin import PngInfo
 from darkroom.errors import PhotoError
 from darkroom.jobs.output import SMALL_AVIF, Output
 from darkroom.photo_warnings import PhotoWarning
+from darkroom.plan.geometry import Part
 from worker.photo.colour.conversion import without_opaque_alpha
 from worker.photo.colour.result_profile import background_colour, result_profile
 from worker.photo.decode import PhotoFacts
+from worker.photo.kept_gain_map import kept_gain_map, lost
 from worker.photo.resampling import every_16th_row
 from worker.photo.result_metadata.blocks import MetadataBlocks, blocks_for
 
@@ -131,8 +133,13 @@ class Encoded:
     warnings: tuple[PhotoWarning, ...] = ()
 
 
-def encode(image: Image.Image, photo: PhotoFacts, output: Output, file: BinaryIO) -> Encoded:
-    """Write an RGB or RGBA image to an empty file. Raises PhotoError when the format cannot hold the picture."""
+def encode(
+    image: Image.Image, photo: PhotoFacts, output: Output, file: BinaryIO, gain_map_part: Part | None = None
+) -> Encoded:
+    """Write an RGB or RGBA image to an empty file. Raises PhotoError when the format cannot hold the picture.
+
+    `gain_map_part`: the part of the upright photo that the image shows, if the photo's gain map is to be kept.
+    """
     image = without_opaque_alpha(image)
     colours = photo.stored.colours_for(output.profile)
     name = output.format or _fitting_format(photo.source.format, image)
@@ -146,14 +153,23 @@ def encode(image: Image.Image, photo: PhotoFacts, output: Output, file: BinaryIO
         image = flattened(image, background_colour(output.background, colours, photo.colours))
     blocks, warnings = blocks_for(photo, output, name, image.size)
     blocks = replace(blocks, icc=result_profile(colours, photo.colours))
+    kept = kept_gain_map(photo, gain_map_part, image.size) if gain_map_part and name == "jpeg" else None
+    announced = kept.announced(blocks.xmp) if kept else None
     try:
-        encoder.write(image, cast(BinaryIO, _WithoutDescriptor(file)), output, blocks)
+        if kept and announced:
+            picture = io.BytesIO()
+            encoder.write(image, picture, output, replace(blocks, xmp=announced))
+            file.write(kept.behind(picture.getvalue()))
+        else:
+            encoder.write(image, cast(BinaryIO, _WithoutDescriptor(file)), output, blocks)
     except Exception as error:
         if isinstance(error, ValueError | RuntimeError) or (isinstance(error, OSError) and error.errno is None):
             raise PhotoError(
                 f"The result cannot be written as {name.upper()}. Ask for another format or size."
             ) from error
         raise
+    if photo.gain_map and not announced:
+        warnings = (*warnings, lost(output, name, gain_map_part))
     return Encoded(name, *image.size, pixel_hash(image), warnings)
 
 

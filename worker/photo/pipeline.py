@@ -37,7 +37,6 @@ from worker.photo.backends import METADATA, backends
 from worker.photo.colour.conversion import converted
 from worker.photo.colour.result_profile import background_colour
 from worker.photo.decode import PhotoFacts, PhotoFile, turned
-from worker.photo.decode.gain_maps import LOST
 from worker.photo.encode import encode
 from worker.photo.filters import FILTER_FUNCTIONS
 from worker.photo.metadata import metadata
@@ -232,12 +231,12 @@ class PlanRun:
             file.write(data)
         elif self._uses[finish.job]:
             buffer = io.BytesIO()
-            written = write(self._photo, job, image, buffer)
+            written = write(self._photo, job, image, buffer, finish)
             data = buffer.getvalue()
             self._kept[finish.job] = written, data
             file.write(data)
         else:  # also if the first of several equal jobs has failed
-            written = write(self._photo, job, image, file)
+            written = write(self._photo, job, image, file, finish)
         return written
 
 
@@ -248,16 +247,17 @@ def _free_pictures(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def _encoded(photo: PhotoFacts, job: PictureJob, image: Image.Image, file: BinaryIO) -> Written:
+def _encoded(photo: PhotoFacts, job: PictureJob, image: Image.Image, file: BinaryIO, finish: Finish) -> Written:
     """Write the picture, and read back which metadata its file has."""
-    encoded = encode(image, photo, job.output, file)
+    encoded = encode(image, photo, job.output, file, finish.gain_map_part)
     fields = fields_of(file, encoded.format)
     check_fields(fields, job.output)
-    warnings = (*encoded.warnings, LOST) if photo.gain_map else encoded.warnings
-    return Written(encoded.format, (encoded.width, encoded.height), warnings, fields, encoded.pixels)
+    return Written(encoded.format, (encoded.width, encoded.height), encoded.warnings, fields, encoded.pixels)
 
 
-def _described(photo: PhotoFacts, job: MetadataJob, overview: Image.Image | None, file: BinaryIO) -> Written:
+def _described(
+    photo: PhotoFacts, job: MetadataJob, overview: Image.Image | None, file: BinaryIO, _finish: Finish
+) -> Written:
     document, warnings = metadata(photo, job, overview)
     return _json(document, file)._replace(warnings=warnings)
 
@@ -268,15 +268,15 @@ def _json(value: dict[str, Any], file: BinaryIO) -> Written:
     return Written("json")
 
 
-JOB_FUNCTIONS: Mapping[str, Callable[[PhotoFacts, Any, Any, BinaryIO], Written]] = {
+JOB_FUNCTIONS: Mapping[str, Callable[[PhotoFacts, Any, Any, BinaryIO, Finish], Written]] = {
     "resize": _encoded,
     "filter": _encoded,
     "pipeline": _encoded,
     "metadata": _described,
 }
-"""Every job type -> function(photo, job, image, file) that writes the result. `image` is the picture that the job's
-steps have made; for `metadata` it is a small copy of the photo, or None if no pixels are needed
-or can be had. A job type without steps gets the whole photo."""
+"""Every job type -> function(photo, job, image, file, finish) that writes the result. `image` is the picture that the
+job's steps have made; for `metadata` it is a small copy of the photo, or None if no pixels are needed or can be had. A
+job type without steps gets the whole photo."""
 
 
 def _resized(operation: Resample, node: Node, _photo: PhotoFacts, image: Image.Image) -> Image.Image:

@@ -5,15 +5,10 @@ from __future__ import annotations
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
-from darkroom.photo_warnings import PhotoWarning
 from darkroom.sniff import OpenedHeader
 
 _XMP, _ADOBE = b"http://ns.adobe.com/xap/1.0/\0", b"ns.adobe.com/hdr-gain-map/1.0/"
 _ISO = b"urn:iso:std:iso:ts:21496:-1"
-
-LOST = PhotoWarning(
-    "gain_map_lost", "The photo has a gain map for HDR screens. The result has its SDR picture, without the map."
-)
 
 
 def has_gain_map(opened: OpenedHeader) -> bool:

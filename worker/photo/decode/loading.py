@@ -80,7 +80,7 @@ def _load(opened: OpenedHeader, scale: int, tolerate_cut: bool) -> Loaded:
         return _open(stream, opened)
 
     def reload(stream: BinaryIO, scale: int) -> Image.Image:
-        return _pixels(reopen(stream), scale)
+        return load_pixels(reopen(stream), scale)
 
     found = recovered(opened, reopen, reload, scale, tolerate_cut=tolerate_cut)
     if found is None:
@@ -94,7 +94,7 @@ def _load(opened: OpenedHeader, scale: int, tolerate_cut: bool) -> Loaded:
 def _loaded(opened: OpenedHeader, scale: int) -> Loaded:
     file = opened.image
     transparency, deep, levels = file.info.get(TRANSPARENCY), is_deep_and_keyed(file), gray_levels(file)
-    image, warnings = correct_pixels(_pixels(file, scale), file, transparency)
+    image, warnings = correct_pixels(load_pixels(file, scale), file, transparency)
     if deep:
         image = keyed(image, _open(opened.stream, opened))
     if opened.aperture:
@@ -110,7 +110,9 @@ def _open(stream: BinaryIO, opened: OpenedHeader) -> ImageFile:
     return file
 
 
-def _pixels(file: ImageFile, scale: int) -> Image.Image:
+def load_pixels(file: ImageFile, scale: int) -> Image.Image:
+    """The pixels of an opened file, each side divided by `scale`, which is 1 unless it is a JPEG that libjpeg can make
+    smaller."""
     size = file.size
     if scale > 1:
         file.draft(None, (size[0] // scale, size[1] // scale))

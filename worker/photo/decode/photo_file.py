@@ -96,7 +96,7 @@ class PhotoFile:
         self._original = original
         self._max_pixels = max_pixels
         self._stream = BoundedReader(io.FileIO(original.fileno(), closefd=False))
-        with _quiet(), reading("The header", max_pixels):
+        with quiet(), reading("The header", max_pixels):
             self._opened = open_header(self._stream, max_pixels)
             self._source, image = self._opened.sniffed, self._opened.image
             self._size, self._mode = (self._source.width, self._source.height), image.mode
@@ -136,7 +136,7 @@ class PhotoFile:
         original gets into a result. `tolerate_cut`: of a photo that is cut short, return what there is; the rest is
         transparent, and `PhotoFacts.cut` is set. Raises what the constructor raises.
         """
-        with _quiet(), reading(f"The {name_of(self._source.format)} data", self._max_pixels), self._stream:
+        with quiet(), reading(f"The {name_of(self._source.format)} data", self._max_pixels), self._stream:
             loaded = load(self._opened, scale, self._colours.curve, tolerate_cut=tolerate_cut)
             image, file = loaded.image, loaded.file
             if scale == 1:  # a HEIC header may have given another size
@@ -204,6 +204,7 @@ class PhotoFile:
             orientation=1 if exif is None else exif.orientation,
             mode=self._mode,
             colour_space=None if self._colours.profile is None else colour_space(self._colours.profile),
+            gain_map=self._gain_map,
         )
 
 
@@ -220,7 +221,7 @@ def _has_transparency(image: Image.Image) -> bool:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Pillow warns about odd files, and raises where it matters."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -53,7 +53,7 @@ def motion_photo(tags: PhotoTags, stream: BinaryIO) -> MotionPhoto | None:
 def _announced(tags: PhotoTags) -> list[tuple[int, int]]:
     """Lengths of videos, and the bytes behind them."""
     found = []
-    for prefix in _item_prefixes(tags):
+    for prefix in item_prefixes(tags):
         if tags.xmp_text(f"{prefix}Semantic") == "MotionPhoto":
             length, padding = tags.xmp_number(f"{prefix}Length"), tags.xmp_number(f"{prefix}Padding")
             found.append((int(length or 0), int(padding or 0)))
@@ -61,14 +61,14 @@ def _announced(tags: PhotoTags) -> list[tuple[int, int]]:
     return [*found, *([(int(micro), 0)] if micro else [])]
 
 
-def _item_prefixes(tags: PhotoTags) -> list[str]:
+def item_prefixes(tags: PhotoTags) -> list[str]:
     """The beginnings of the names of the fields of each item in Google's container directory."""
     marker = "Item:Semantic"
     return [name.removesuffix("Semantic") for name in tags.xmp if name.endswith(marker)][:_MAX_ITEMS]
 
 
 def _semantics(tags: PhotoTags) -> set[str]:
-    return {tags.xmp_text(f"{prefix}Semantic") or "" for prefix in _item_prefixes(tags)}
+    return {tags.xmp_text(f"{prefix}Semantic") or "" for prefix in item_prefixes(tags)}
 
 
 def _samsung(stream: BinaryIO, size: int) -> MotionPhoto | None:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO, cast
 
+from darkroom.containers.multi_picture import further_pictures
+from darkroom.containers.view import view
 from darkroom.errors import PersonalMetadata
 from darkroom.jobs.output import Output
 from worker.photo.metadata.embedded import image_resources
@@ -39,6 +41,19 @@ TEXT_FIELDS: Mapping[str, tuple[str, ...]] = {
 
 TECHNICAL: Mapping[str, str] = {
     "ICC profile": "the colours of the pixels",
+    "gain map": "how much brighter each place is on an HDR screen",
+    "XMP Container:Directory": "where the gain map stands in the file",
+    **{
+        f"XMP Container:Directory/Container:Item{name}": "where the gain map stands in the file"
+        for name in ("", "/Item:Semantic", "/Item:Mime", "/Item:Length")
+    },
+    **{
+        f"XMP hdrgm:{name}": "the numbers of the gain map"
+        for name in (
+            *("Version", "BaseRenditionIsHDR", "GainMapMin", "GainMapMax", "Gamma", "OffsetSDR", "OffsetHDR"),
+            *("HDRCapacityMin", "HDRCapacityMax"),
+        )
+    },
 }
 """What every result may have, because viewers need it to show the picture -> why."""
 
@@ -65,6 +80,7 @@ def fields_of(file: BinaryIO, format_: str) -> tuple[str, ...]:
     """The names of all fields of a written result, sorted: `EXIF Copyright`, `XMP dc:rights`, `IPTC 2:116`.
 
     `file` is in memory, or was opened by its descriptor for reading and writing. Maker notes count as one field.
+    Those of the gain map behind a JPEG are among them.
     """
     file.flush()
     size = file.seek(0, io.SEEK_END)
@@ -72,7 +88,10 @@ def fields_of(file: BinaryIO, format_: str) -> tuple[str, ...]:
         stream: BinaryIO = io.BytesIO(file.getbuffer())
     else:
         stream = cast(BinaryIO, io.BufferedReader(FileReader(file.fileno(), size)))
-    return tuple(sorted(set(_names(read_tags(stream, format_, maker_notes=False)))))
+    names = set(_names(read_tags(stream, format_, maker_notes=False)))
+    for place in further_pictures(stream) if format_ == "jpeg" else ():
+        names.update(_names(read_tags(view(stream, [place]), format_, maker_notes=False)))
+    return tuple(sorted(names))
 
 
 def check_fields(fields: tuple[str, ...], output: Output) -> None:

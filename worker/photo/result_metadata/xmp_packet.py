@@ -43,6 +43,18 @@ def xmp_packet(properties: Mapping[str, Value]) -> bytes:
     return f"{_BEGIN}{ElementTree.tostring(root, encoding='unicode')}{_END}".encode()
 
 
+def with_description(packet: bytes, description: str) -> bytes:
+    """A packet with one more `rdf:Description`, which is well-formed XML. An empty packet gives a new one.
+
+    Exiv2 and `xmp_packet` write the prefix `rdf`.
+    """
+    if packet:
+        before, end, after = packet.rpartition(b"</rdf:RDF>")
+        return before + description.encode() + end + after
+    rdf = f'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">{description}</rdf:RDF>'
+    return f'{_BEGIN}<x:xmpmeta xmlns:x="adobe:ns:meta/">{rdf}</x:xmpmeta>{_END}'.encode()
+
+
 def _text(element: ElementTree.Element, values: tuple[str, ...]) -> None:
     element.text = _NOT_XML.sub("", values[0])
 

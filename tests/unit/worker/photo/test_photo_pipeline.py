@@ -184,9 +184,9 @@ def test_the_decoded_picture_is_freed_before_its_results_are_written(noise, open
         decoded.append(weakref.ref(image))
         return facts, image
 
-    def encode(image, photo, output, file):
+    def encode(image, photo, output, file, part):
         alive.append(decoded[0]() is not None)
-        return write(image, photo, output, file)
+        return write(image, photo, output, file, part)
 
     monkeypatch.setattr(PhotoFile, "decode", watched)
     monkeypatch.setattr(pipeline, "encode", encode)

@@ -337,7 +337,7 @@ def test_a_personal_field_in_a_result_fails_the_job(everything, monkeypatch):
     """As if an encoder wrote more than it was given."""
     leak = Output(format="jpeg", metadata="all", gps=True)
     monkeypatch.setattr(
-        "worker.photo.pipeline.encode", lambda image, photo, _output, file: encode(image, photo, leak, file)
+        "worker.photo.pipeline.encode", lambda image, photo, _output, file, _part: encode(image, photo, leak, file)
     )
     for output in ({"format": "jpeg"}, {"format": "jpeg", "metadata": "none"}, {"format": "jpeg", "metadata": "all"}):
         with pytest.raises(PersonalMetadata, match="would contain the field"):
