@@ -25,6 +25,7 @@ from bench.fidelity.measure_list import MEASURES
 from bench.performance import peers
 from bench.performance.inputs import DEFAULT_FOLDER
 from bench.performance.run_record import run_record
+from bench.rounded import rounded
 
 
 @click.command(help=__doc__)
@@ -58,17 +59,9 @@ def main(measures: tuple[str, ...], folder: Path, with_peers: bool | None, quick
 def _keep(file: Path, name: str, found: dict[str, Any]) -> None:
     """Replace this measure in the file, and leave the others."""
     kept = json.loads(file.read_text()) if file.exists() else {}
-    kept[name] = _rounded(found)
+    kept[name] = rounded(found)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({name: kept[name] for name in MEASURES if name in kept}, indent=1) + "\n")
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return round(value, 4) if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from bench.performance.bench import Bench
 from bench.performance.inputs import DEFAULT_FOLDER, SOURCES
 from bench.performance.registry import MEASURES
 from bench.performance.run_record import missing_packages, run_record
+from bench.rounded import rounded
 
 
 @click.command(help=__doc__)
@@ -93,15 +94,7 @@ def _keep(file: Path, found: dict[str, Any]) -> None:
     kept = json.loads(file.read_text()) if file.exists() else {}
     kept |= found
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({name: _rounded(kept[name]) for name in MEASURES if name in kept}, indent=1) + "\n")
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return round(value, 5) if isinstance(value, float) else value
+    file.write_text(json.dumps({name: rounded(kept[name]) for name in MEASURES if name in kept}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from bench.rounded import rounded
 from bench.scale.prices import Prices
 from darkroom.settings import PROJECT
 
@@ -80,7 +81,7 @@ def report() -> None:
 
 def _keep(name: str, found: dict[str, Any]) -> None:
     FOLDER.mkdir(exist_ok=True)
-    Path(FOLDER, f"{name}.json").write_text(json.dumps(_rounded(found), indent=1) + "\n")
+    Path(FOLDER, f"{name}.json").write_text(json.dumps(rounded(found), indent=1) + "\n")
 
 
 def _kept(name: str) -> dict[str, Any]:
@@ -89,14 +90,6 @@ def _kept(name: str) -> dict[str, Any]:
         raise click.ClickException(f"there is no {path.name} yet: python -m bench.scale measure")
     kept: dict[str, Any] = json.loads(path.read_text())
     return kept
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return round(value, 4) if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

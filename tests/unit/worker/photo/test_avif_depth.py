@@ -25,16 +25,6 @@ TWELVE_BITS = {
 """Colours -> files of 16 x 16 pixels of 12 bits in that colour, written by libheif. Pillow writes 8 bits only."""
 
 
-@pytest.fixture
-def photo(tmp_path, open_file):
-    def opened(data: bytes):
-        path = tmp_path / "photo"
-        path.write_bytes(data)
-        return open_file(path)
-
-    return opened
-
-
 def colourful() -> Image.Image:
     """All hues, from gray to what the matrices of AVIF keep within their range."""
     hues = Image.linear_gradient("L").rotate(90)
@@ -45,10 +35,10 @@ def colourful() -> Image.Image:
 
 
 @pytest.mark.parametrize("colour", TWELVE_BITS)
-def test_twelve_bits_are_rounded(photo, colour):
+def test_twelve_bits_are_rounded(read, colour):
     """Cut off, blue is 2 levels too low, and red 1. The white of libheif is 4080 of 4095."""
     expected = [level * 4080 / 4095 for level in colour]
-    assert photo(TWELVE_BITS[colour]).image.getpixel((8, 8)) == pytest.approx(expected, abs=0.7)
+    assert read(TWELVE_BITS[colour]).image.getpixel((8, 8)) == pytest.approx(expected, abs=0.7)
 
 
 @pytest.mark.parametrize("matrix", [1, 2, 5, 6, 9])

@@ -30,51 +30,41 @@ def avif(image: Image.Image, **options: Any) -> bytes:
     return saved(image, "AVIF", quality=95, subsampling="4:4:4", **options)
 
 
-@pytest.fixture
-def photo(tmp_path, open_file):
-    def opened(data: bytes):
-        path = tmp_path / "photo"
-        path.write_bytes(data)
-        return open_file(path)
-
-    return opened
-
-
 def is_near(image: Image.Image, at: tuple[int, int], colour: tuple[int, int, int]) -> bool:
     return all(abs(a - b) < 24 for a, b in zip(image.getpixel(at), colour, strict=True))
 
 
-def test_an_avif_is_cut_to_its_clean_aperture(photo):
+def test_an_avif_is_cut_to_its_clean_aperture(read):
     data = isobmff.with_property(avif(framed()), isobmff.clean_aperture(32, 24))
     sniffed = sniff(io.BytesIO(data), LIMIT)
     assert (sniffed.width, sniffed.height) == (32, 24)
-    image = photo(data).image
+    image = read(data).image
     assert image.size == (32, 24)
     assert is_near(image, (1, 1), BLUE)
     assert is_near(image, (30, 22), GREEN)
 
 
-def test_the_aperture_lies_where_its_offset_says(photo):
+def test_the_aperture_lies_where_its_offset_says(read):
     data = isobmff.with_property(avif(framed()), isobmff.clean_aperture(16, 24, across=8))
-    image = photo(data).image
+    image = read(data).image
     assert image.size == (16, 24)
     assert is_near(image, (1, 1), GREEN)
     assert is_near(image, (14, 22), GREEN)
 
 
-def test_an_avif_is_cut_before_it_is_turned(photo):
+def test_an_avif_is_cut_before_it_is_turned(read):
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn clockwise makes it upright: left becomes top
     turned = isobmff.with_property(avif(framed(), exif=exif), isobmff.clean_aperture(32, 24))
-    image = photo(turned).image
+    image = read(turned).image
     assert image.size == (24, 32)
     assert is_near(image, (12, 2), BLUE)
     assert is_near(image, (12, 30), GREEN)
 
 
-def test_a_heic_is_cut_to_its_clean_aperture(photo):
+def test_a_heic_is_cut_to_its_clean_aperture(read):
     """pillow-heif writes the aperture for a picture whose sides are odd: HEVC has even ones."""
-    image = photo(saved(framed(63, 47), "HEIF", quality=95)).image
+    image = read(saved(framed(63, 47), "HEIF", quality=95)).image
     assert image.size == (63, 47)
 
 
@@ -97,9 +87,9 @@ def test_which_part_an_aperture_names(size, offset, parts, cut):
     assert clean_aperture((64, 48), tuple(clap)) == cut
 
 
-def test_a_clean_aperture_outside_of_the_picture_is_ignored(photo):
+def test_a_clean_aperture_outside_of_the_picture_is_ignored(read):
     data = isobmff.with_property(avif(framed()), isobmff.clean_aperture(8, 8, across=200))
-    assert photo(data).image.size == (64, 48)
+    assert read(data).image.size == (64, 48)
 
 
 def test_a_photo_in_constant_luminance_is_named_as_such():

@@ -21,16 +21,6 @@ LIMIT = 1_000_000
 P3_CHROMATICITIES = (0.3127, 0.3290, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)
 
 
-@pytest.fixture
-def photo(tmp_path, open_file):
-    def opened(data: bytes):
-        path = tmp_path / "photo"
-        path.write_bytes(data)
-        return open_file(path)
-
-    return opened
-
-
 def chromaticities(values: tuple[float, ...]) -> bytes:
     return chunk(b"cHRM", struct.pack(">8I", *(round(100_000 * value) for value in values)))
 
@@ -70,8 +60,8 @@ def test_numbers_of_srgb_need_no_profile():
 
 
 @pytest.mark.parametrize("values", [(0.3, 0.0, *P3_CHROMATICITIES[2:]), (0.3, 0.3) * 4, (0.0,) * 8])
-def test_impossible_chromaticities_are_ignored(photo, values):
-    found = photo(png([bytes([200, 100, 50])], 1, before=chromaticities(values)))
+def test_impossible_chromaticities_are_ignored(read, values):
+    found = read(png([bytes([200, 100, 50])], 1, before=chromaticities(values)))
     assert found.image.getpixel((0, 0)) == (200, 100, 50)
     with pytest.raises(ZeroDivisionError):
         icc_profile("impossible", values, (1.0,))
@@ -81,9 +71,9 @@ def test_impossible_chromaticities_are_ignored(photo, values):
 
 
 @pytest.mark.parametrize("before", [P3, gamma(0.45455) + chromaticities(P3_CHROMATICITIES), profile_chunk(DISPLAY_P3)])
-def test_a_png_in_display_p3(photo, before):
+def test_a_png_in_display_p3(read, before):
     """However it says so. The pixel is as by the matrices of both spaces."""
-    found = photo(png([bytes([200, 100, 50])], 1, before=before))
+    found = read(png([bytes([200, 100, 50])], 1, before=before))
     assert found.image.getpixel((0, 0)) == pytest.approx((215, 93, 31), abs=1)
 
 
@@ -99,25 +89,25 @@ def test_a_png_in_display_p3(photo, before):
         gamma(0),
     ],
 )
-def test_a_png_in_srgb(photo, before):
+def test_a_png_in_srgb(read, before):
     """cICP comes before a profile, that before sRGB, and that before gAMA and cHRM."""
-    assert photo(png([bytes([200, 100, 50])], 1, before=before)).image.getpixel((0, 0)) == (200, 100, 50)
+    assert read(png([bytes([200, 100, 50])], 1, before=before)).image.getpixel((0, 0)) == (200, 100, 50)
 
 
-def test_a_png_of_linear_light(photo):
-    found = photo(png([bytes([51, 128, 204])], 1, before=gamma(1.0)))
+def test_a_png_of_linear_light(read):
+    found = read(png([bytes([51, 128, 204])], 1, before=gamma(1.0)))
     assert found.image.getpixel((0, 0)) == pytest.approx([255 * srgb_level(v / 255) for v in (51, 128, 204)], abs=1)
 
 
-def test_a_gray_png_of_linear_light(photo):
-    found = photo(png([bytes([51])], 1, colour=0, before=gamma(1.0)))
+def test_a_gray_png_of_linear_light(read):
+    found = read(png([bytes([51])], 1, colour=0, before=gamma(1.0)))
     assert found.image.convert("L").getpixel((0, 0)) == pytest.approx(255 * srgb_level(51 / 255), abs=1)
 
 
-def test_a_profile_that_cannot_be_used_is_said(photo):
-    broken = photo(saved(Image.new("RGB", (4, 4), (200, 100, 50)), "PNG", icc_profile=b"broken"))
+def test_a_profile_that_cannot_be_used_is_said(read):
+    broken = read(saved(Image.new("RGB", (4, 4), (200, 100, 50)), "PNG", icc_profile=b"broken"))
     gray = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    other = photo(saved(Image.new("RGB", (4, 4), (200, 100, 50)), "JPEG", icc_profile=gray))
+    other = read(saved(Image.new("RGB", (4, 4), (200, 100, 50)), "JPEG", icc_profile=gray))
     for found in (broken, other):
         assert [warning.code for warning in found.warnings] == ["profile_ignored"]
 
@@ -126,15 +116,15 @@ def test_a_profile_that_cannot_be_used_is_said(photo):
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "TIFF"])
-def test_cmyk_without_a_profile_is_ink_on_paper(photo, format_):
+def test_cmyk_without_a_profile_is_ink_on_paper(read, format_):
     inks = Image.new("CMYK", (16, 16), (0, 200, 200, 0))
-    found = photo(saved(inks, format_, **({"quality": 100} if format_ == "JPEG" else {})))
+    found = read(saved(inks, format_, **({"quality": 100} if format_ == "JPEG" else {})))
     assert found.image.getpixel((8, 8)) == pytest.approx((237, 73, 53), abs=6)
     assert [warning.code for warning in found.warnings] == ["assumed_cmyk_profile"]
 
 
-def test_paper_is_white_and_all_ink_is_nearly_black(photo):
-    paper, ink = (photo(saved(Image.new("CMYK", (8, 8), (v,) * 4), "TIFF")).image.getpixel((4, 4)) for v in (0, 255))
+def test_paper_is_white_and_all_ink_is_nearly_black(read):
+    paper, ink = (read(saved(Image.new("CMYK", (8, 8), (v,) * 4), "TIFF")).image.getpixel((4, 4)) for v in (0, 255))
     assert min(paper) >= 253
     assert max(ink) <= 40
 
@@ -255,10 +245,10 @@ def test_a_lost_gain_map_is_said_of_pictures_and_not_of_metadata(tmp_path):
     assert "gain_map_lost" not in codes["facts"]
 
 
-def test_gain_maps_of_iso(photo):
+def test_gain_maps_of_iso(read):
     segment = b"\xff\xe2\0\x22urn:iso:std:iso:ts:21496:-1\0\0\0\0\0"
-    assert photo(saved(plain(), "JPEG", extra=segment)).gain_map
-    assert not photo(saved(plain(), "JPEG")).gain_map
+    assert read(saved(plain(), "JPEG", extra=segment)).gain_map
+    assert not read(saved(plain(), "JPEG")).gain_map
 
 
 def test_gain_maps_of_avif_and_heic():

@@ -16,16 +16,6 @@ from worker.photo.colour.deep_levels import HdrCurve, level_table
 from worker.photo.colour.tone_mapping import HDR_WHITE, hlg_light, mapped, pq_level, pq_luminance, sdr_level, srgb_level
 
 
-@pytest.fixture
-def photo(tmp_path, open_file):
-    def opened(data: bytes):
-        path = tmp_path / "photo"
-        path.write_bytes(data)
-        return open_file(path)
-
-    return opened
-
-
 def cicp(primaries: int, transfer: int) -> bytes:
     return chunk(b"cICP", bytes([primaries, transfer, 0, 1]))
 
@@ -63,64 +53,64 @@ def test_a_ramp_stays_monotonic(transfer, depth):
     assert len(set(table)) > (130 if depth == 8 else 250)
 
 
-def test_a_png_in_pq_is_tone_mapped(photo):
+def test_a_png_in_pq_is_tone_mapped(read):
     """Gray has no primaries to convert: its levels show the curve alone."""
     level = round(255 * pq_level(50))
-    found = photo(png([bytes([level] * 3 * 4)] * 4, 4, before=cicp(9, PQ)))
+    found = read(png([bytes([level] * 3 * 4)] * 4, 4, before=cicp(9, PQ)))
     expected = round(255 * srgb_level(50 / HDR_WHITE))
     assert found.image.getpixel((1, 1)) == pytest.approx((expected,) * 3, abs=2)
     assert [warning.code for warning in found.warnings] == ["tone_mapped"]
     assert "PQ" in found.warnings[0].detail
 
 
-def test_a_png_in_hlg_is_tone_mapped(photo):
-    found = photo(png([bytes([128] * 3 * 4)] * 4, 4, before=cicp(9, HLG)))
+def test_a_png_in_hlg_is_tone_mapped(read):
+    found = read(png([bytes([128] * 3 * 4)] * 4, 4, before=cicp(9, HLG)))
     expected = round(255 * sdr_level(128 / 255, HLG, None))
     assert found.image.getpixel((1, 1)) == pytest.approx((expected,) * 3, abs=1)
     assert "HLG" in found.warnings[0].detail
 
 
-def test_colours_of_hdr_are_converted_from_their_primaries(photo):
+def test_colours_of_hdr_are_converted_from_their_primaries(read):
     """A red of sRGB, 80 cd/m2 bright, is a weaker red in BT.2020. Below the knee it comes out as it was."""
     light = (0.6274 * 80, 0.0691 * 80, 0.0164 * 80)  # ITU-R BT.2087, table 4
     pixel = bytes(round(255 * pq_level(nits)) for nits in light)
-    red, green, blue = photo(png([pixel * 4] * 4, 4, before=cicp(9, PQ))).image.getpixel((0, 0))
+    red, green, blue = read(png([pixel * 4] * 4, 4, before=cicp(9, PQ))).image.getpixel((0, 0))
     assert red == pytest.approx(255 * srgb_level(80 / HDR_WHITE), abs=4)
     assert green < 25
     assert blue < 25
 
 
-def test_a_ramp_of_16_bits_does_not_band(photo):
+def test_a_ramp_of_16_bits_does_not_band(read):
     """With 8 bits of PQ, steps of sRGB are missing."""
     width = 1024
     values = [round(65535 * 0.5 * at / (width - 1)) for at in range(width)]
     row = b"".join(struct.pack(">HHH", value, value, value) for value in values)
-    gray = [pixel[0] for pixel in photo(png([row], width, depth=16, before=cicp(1, PQ))).image.get_flattened_data()]
+    gray = [pixel[0] for pixel in read(png([row], width, depth=16, before=cicp(1, PQ))).image.get_flattened_data()]
     assert all(0 <= after - before <= 1 for before, after in pairwise(gray))
 
 
-def test_transparency_of_hdr_stays(photo):
+def test_transparency_of_hdr_stays(read):
     rows = [bytes([120, 120, 120, 77] * 4)] * 4
-    found = photo(png(rows, 4, colour=6, before=cicp(9, PQ))).image
+    found = read(png(rows, 4, colour=6, before=cicp(9, PQ))).image
     assert found.mode == "RGBA"
     assert found.getpixel((0, 0))[3] == 77
     keyed = png([bytes([120, 120, 120, 7, 7, 7])], 2, before=cicp(9, PQ) + chunk(b"tRNS", struct.pack(">HHH", 7, 7, 7)))
-    assert [pixel[3] for pixel in photo(keyed).image.get_flattened_data()] == [255, 0]
+    assert [pixel[3] for pixel in read(keyed).image.get_flattened_data()] == [255, 0]
 
 
-def test_a_peak_in_the_file_counts(photo):
+def test_a_peak_in_the_file_counts(read):
     level = round(255 * pq_level(203))
     light = chunk(b"cLLI", struct.pack(">II", 4000 * 10_000, 100 * 10_000))
     rows = [bytes([level] * 3)]
-    plain, bright = (photo(png(rows, 1, before=cicp(1, PQ) + more)).image.getpixel((0, 0)) for more in (b"", light))
+    plain, bright = (read(png(rows, 1, before=cicp(1, PQ) + more)).image.getpixel((0, 0)) for more in (b"", light))
     assert bright[0] < plain[0]
 
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])
-def test_an_avif_in_hdr_is_tone_mapped(photo, transfer):
+def test_an_avif_in_hdr_is_tone_mapped(read, transfer):
     """libavif writes the numbers of sRGB: they are replaced."""
     data = saved(Image.new("RGB", (64, 64), (120, 120, 120)), "AVIF", quality=100)
-    found = photo(data.replace(b"nclx\0\1\0\x0d", b"nclx\0\x09\0" + bytes([transfer])))
+    found = read(data.replace(b"nclx\0\1\0\x0d", b"nclx\0\x09\0" + bytes([transfer])))
     expected = round(255 * sdr_level(120 / 255, transfer, None))
     assert found.image.getpixel((32, 32)) == pytest.approx((expected,) * 3, abs=2)
     assert [warning.code for warning in found.warnings] == ["tone_mapped"]
@@ -137,15 +127,15 @@ def heic(value: int, depth: int = 10, **options: int) -> bytes:
 
 
 @pytest.mark.parametrize("value", [403, 513, 514, 515, 613])
-def test_ten_bits_of_a_heic_are_rounded(photo, value):
+def test_ten_bits_of_a_heic_are_rounded(read, value):
     """A cut of two bits would be wrong for most levels."""
-    found = photo(heic(value, matrix_coefficients=0)).image
+    found = read(heic(value, matrix_coefficients=0)).image
     assert found.getpixel((32, 32)) == (round(value / 1023 * 255),) * 3
 
 
-def test_a_heic_in_pq_is_tone_mapped(photo):
+def test_a_heic_in_pq_is_tone_mapped(read):
     value = round(1023 * pq_level(50))
-    found = photo(heic(value, matrix_coefficients=9, color_primaries=9, transfer_characteristics=PQ))
+    found = read(heic(value, matrix_coefficients=9, color_primaries=9, transfer_characteristics=PQ))
     expected = round(255 * srgb_level(50 / HDR_WHITE))
     assert found.image.getpixel((32, 32)) == pytest.approx((expected,) * 3, abs=1)
     assert [warning.code for warning in found.warnings] == ["tone_mapped"]
