@@ -93,7 +93,7 @@ def _fault_in_picture(
 
 def _gray(colour: Colour) -> Colour:
     red, green, blue = colour
-    luma = round(0.299 * red + 0.587 * green + 0.114 * blue)
+    luma = round(0.2126 * red + 0.7152 * green + 0.0722 * blue)
     return luma, luma, luma
 
 

@@ -82,7 +82,10 @@ def _load(opened: OpenedHeader, scale: int, tolerate_cut: bool) -> Loaded:
     def reload(stream: BinaryIO, scale: int) -> Image.Image:
         return load_pixels(reopen(stream), scale)
 
-    found = recovered(opened, reopen, reload, scale, tolerate_cut=tolerate_cut)
+    try:
+        found = recovered(opened, reopen, reload, scale, tolerate_cut=tolerate_cut)
+    except MemoryError:  # the photo is damaged; the looks at how badly need more memory than its picture
+        raise reason from None
     if found is None:
         raise reason
     cut = cut_error(name_of(opened.sniffed.format), found.cut) if found.cut else None
