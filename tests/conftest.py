@@ -34,6 +34,9 @@ def pytest_configure() -> None:
     # Hundreds of processes are started: none of them compiles what another one has compiled.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    # Workers of tests load numpy in their own process, which in a real worker only children do. OpenBLAS would start a
+    # thread there that does not block the signals that a worker waits for.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     share_aws_models()
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     # What runs on this machine is not asked for through a proxy.

@@ -98,15 +98,17 @@ class KeptGainMap:
 def lost(output: Output, format_: str, part: Part | None) -> PhotoWarning:
     """The warning that a result does not have the photo's gain map, with the reason."""
     if not output.keep_hdr:
-        reason = 'A JPEG keeps it with "keep_hdr".'
+        why = 'A JPEG keeps it with "keep_hdr".'
     elif format_ != "jpeg":
-        reason = f"{format_.upper()} is written without it: ask for JPEG."
+        why = f"{format_.upper()} is written without it: ask for JPEG."
     elif part is None:
-        reason = "It can be kept only in a JPEG that is made from a JPEG by plain resizes."
+        why = "It can be kept only in a JPEG that is made from a JPEG by plain resizes."
     else:
-        reason = "It is damaged, or of a kind that is not known."
-    words = "The photo has a gain map for HDR screens. The result has its SDR picture, without the map."
-    return PhotoWarning("gain_map_lost", f"{words} {reason}")
+        why = "It is damaged, or of a kind that is not known."
+    return PhotoWarning(
+        "gain_map_lost",
+        f"The photo has a gain map for HDR screens. The result has its SDR picture, without the map. {why}",
+    )
 
 
 def kept_gain_map(photo: PhotoFacts, part: Part, size: Size) -> KeptGainMap | None:
