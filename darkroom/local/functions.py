@@ -25,7 +25,7 @@ from darkroom.provision.gateway import provision_gateway
 from darkroom.provision.stack import TEMPLATES, Stack
 from darkroom.settings import MIB, PROJECT, Settings
 
-CODE = ("api/**/*.py", "darkroom/**/*.py", "worker/**/*.py", "deploy/aws/*.yaml", "presets.toml")
+CODE = ("api/**/*.py", "darkroom/**/*.py", "worker/**/*.py", "worker/**/*.icc", "deploy/aws/*.yaml", "presets.toml")
 CODE_PREFIX = "code/"
 
 WORKERS = 2
