@@ -84,8 +84,8 @@ def _load(opened: OpenedHeader, scale: int, tolerate_cut: bool) -> Loaded:
 
     try:
         found = recovered(opened, reopen, reload, scale, tolerate_cut=tolerate_cut)
-    except MemoryError:  # the photo is damaged; the looks at how badly need more memory than its picture
-        raise reason from None
+    except MemoryError:  # the photo is damaged; to find out how badly takes more memory than its picture
+        found = None  # raised below, outside of this block: an error with lack of memory in its context counts as that
     if found is None:
         raise reason
     cut = cut_error(name_of(opened.sniffed.format), found.cut) if found.cut else None
