@@ -368,7 +368,8 @@ def test_the_command_line_processes_a_folder(real_run: LocalRun, tmp_path: Path)
     assert "2 of 3 photos succeeded, 1 failed, 5 files in" in uploaded.stderr
     assert f"failed: {folder}/damaged.png" in uploaded.stderr
     results = sorted(path for path in out.rglob("*") if path.is_file())
-    assert {path.parent.relative_to(out).as_posix() for path in results} == {"a", "day/b", "damaged"}  # the metadata of a cut photo can be read
+    # The metadata of a cut photo can be read.
+    assert {path.parent.relative_to(out).as_posix() for path in results} == {"a", "day/b", "damaged"}
     pictures = [path for path in results if path.suffix != ".json"]
     for path in pictures:
         with Image.open(path) as picture:

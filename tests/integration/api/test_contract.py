@@ -50,10 +50,10 @@ CHECKS = [
 
 REFUSALS = """
 [checks.negative_data_rejection]
-expected-statuses = [400, 401, 404, 406, 409, 413, 415, 422, 428, 501]
+expected-statuses = [400, 401, 404, 406, 409, 413, 414, 415, 422, 428, 501]
 """
-"""Configuration of the tool: the statuses that refuse an invalid request. The tool's own list lacks 413: a request may
-be invalid and too large."""
+"""Configuration of the tool: the statuses that refuse an invalid request. The tool's own list lacks 413 and 414: a
+request may be invalid and too large."""
 
 
 @pytest.fixture(scope="module")
