@@ -83,8 +83,6 @@ def _load(opened: OpenedHeader, scale: int, tolerate_cut: bool) -> Loaded:
         return load_pixels(reopen(stream), scale)
 
     try:
-        if opened.sniffed.format == "jpeg":  # it is decoded twice at full size
-            require_memory(2 * 4 * opened.sniffed.width * opened.sniffed.height)
         found = recovered(opened, reopen, reload, scale, tolerate_cut=tolerate_cut)
     except MemoryError:  # the photo is damaged; to find out how badly takes more memory than its picture
         found = None  # raised below, outside of this block: an error with lack of memory in its context counts as that

@@ -20,6 +20,7 @@ from darkroom.containers import gif, jpeg_scans, png_pixels
 from darkroom.errors import UnreadablePhoto
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.sniff import OpenedHeader, blames_the_photo
+from worker.photo.memory_check import require_memory
 
 _BAND = 256
 """Rows that are compared at a time."""
@@ -47,7 +48,7 @@ class Recovered:
 def recovered(opened: OpenedHeader, reopen: Open, load: Load, scale: int, *, tolerate_cut: bool) -> Recovered | None:
     """What there is of a photo whose pixels could not be loaded. None if nothing is known of it.
 
-    Raises UnreadablePhoto for one that is cut short, unless that is tolerated.
+    Raises UnreadablePhoto for one that is cut short, unless that is tolerated; MemoryError.
     """
     if opened.sniffed.format == "jpeg":
         found = _jpeg(opened, load, scale)
@@ -71,10 +72,13 @@ def cut_error(name: str, there: str) -> UnreadablePhoto:
 
 
 def _jpeg(opened: OpenedHeader, load: Load, scale: int) -> Recovered | None:
-    """At whatever scale the picture is needed, it is complete only if it is at full size."""
+    """At whatever scale the picture is needed, it is complete only if it is at full size. Raises MemoryError."""
     found = jpeg_scans.endless(opened.stream)
     if found is None:
         return None
+    # Two pictures of 4 bytes a pixel. Without this, they would raise the high water mark of the child's memory to its
+    # cap, and the damage would look like a lack of memory.
+    require_memory(2 * 4 * opened.sniffed.width * opened.sniffed.height)
     image = load(found.one, 1)
     top = _first_difference(image, load(found.other, 1))
     if scale > 1:
