@@ -54,6 +54,8 @@ class Items:
 
     primary: int | None = None
     types: dict[int, bytes] = field(default_factory=dict)
+    content_types: dict[int, bytes] = field(default_factory=dict)
+    """Of the items of the type `mime`."""
     sources: dict[int, list[int]] = field(default_factory=dict)
     """The items that a derived item is made of."""
     iloc: Box | None = None
@@ -104,7 +106,10 @@ def read_items(stream: BinaryIO, meta: Box) -> Items:
             data = read_box(stream, box)
             (items.primary,) = struct.unpack_from(">I" if data[0] else ">H", data, 4)
         elif box.kind == b"iinf":
-            items.types = dict(_item_types(read_box(stream, box)))
+            for number, item_type, names in _entries(read_box(stream, box)):
+                items.types[number] = item_type
+                if item_type == b"mime":
+                    items.content_types[number] = names.split(b"\0", 2)[1] if b"\0" in names else b""
         elif box.kind == b"iref":
             items.sources = dict(_derivations(read_box(stream, box)))
         elif box.kind == b"iloc":
@@ -157,14 +162,15 @@ def _all_boxes(stream: BinaryIO, start: int, end: int) -> Iterator[Box]:
         start += size
 
 
-def _item_types(table: bytes) -> Iterator[tuple[int, bytes]]:
-    """The number and the type of each item in an `iinf` box."""
+def _entries(table: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """The number and the type of each item in an `iinf` box, and the texts behind them: the first one is a name."""
     at = 8 if table[0] else 6
     while at + 8 <= len(table):
         size, kind, version = struct.unpack_from(">I4sB", table, at)
         if kind == b"infe" and version in (2, 3):
-            number, item_type = struct.unpack_from(">H2x4s" if version == 2 else ">I2x4s", table, at + 12)
-            yield number, item_type
+            head = struct.Struct(">H2x4s" if version == 2 else ">I2x4s")
+            number, item_type = head.unpack_from(table, at + 12)
+            yield number, item_type, table[at + 12 + head.size : at + size]
         at += max(8, size)
 
 

@@ -23,7 +23,7 @@ UNCONVERTED_MATRICES = {
 }
 """Matrix coefficients (ITU-T H.273, table 4) that no decoder of ours converts to RGB -> their names."""
 
-_APPLE_GAIN_MAP = b"urn:com:apple:photo:2020:aux:hdrgainmap"
+APPLE_GAIN_MAP = b"urn:com:apple:photo:2020:aux:hdrgainmap"
 
 Rectangle = tuple[int, int, int, int]
 """Left, top, right and bottom in pixels."""
@@ -53,11 +53,11 @@ def item_properties(stream: BinaryIO) -> ItemProperties:
         if meta is None:
             return ItemProperties()
         items = read_items(stream, meta)
-        listed, tables = _properties(stream, meta)
-        own = [at for table in tables for at in _associated(table, items.primary)]
+        listed, tables = read_properties(stream, meta)
+        own = [at for table in tables for item, at in associations(table) if item == items.primary]
         properties = dict(_content(stream, listed[at - 1]) for at in own if 0 < at <= len(listed))
         auxiliary = (_content(stream, box)[1] for box in listed if box.kind == b"auxC")
-        gain_map = b"tmap" in items.types.values() or any(_APPLE_GAIN_MAP in data for data in auxiliary)
+        gain_map = b"tmap" in items.types.values() or any(APPLE_GAIN_MAP in data for data in auxiliary)
     except (struct.error, IndexError):
         return ItemProperties()
     width, height = _numbers(">II", properties.get(b"ispe", b"")[4:]) or (0, 0)
@@ -97,13 +97,11 @@ def clean_aperture(size: tuple[int, int], clap: tuple[int, ...]) -> Rectangle | 
     return None if is_empty or cut == (0, 0, *size) else cut
 
 
-def _numbers(layout: str, data: bytes) -> tuple[int, ...]:
-    """Numbers at the start of a property. Empty if it is too short."""
-    return struct.unpack_from(layout, data) if len(data) >= struct.calcsize(layout) else ()
+def read_properties(stream: BinaryIO, meta: Box) -> tuple[list[Box], list[bytes]]:
+    """The properties of all items, and the tables that say which item has which (ISO/IEC 23008-12, 9.3).
 
-
-def _properties(stream: BinaryIO, meta: Box) -> tuple[list[Box], list[bytes]]:
-    """The properties of all items, and the tables that say which item has which (ISO/IEC 23008-12, 9.3)."""
+    Raises struct.error or IndexError when a table is damaged.
+    """
     outer = [box for box in boxes(stream, meta.start + 4, meta.end) if box.kind == b"iprp"]
     inside = [box for properties in outer for box in boxes(stream, properties.start, properties.end)]
     listed = [
@@ -112,15 +110,11 @@ def _properties(stream: BinaryIO, meta: Box) -> tuple[list[Box], list[bytes]]:
     return listed, [read_box(stream, box) for box in inside if box.kind == b"ipma"]
 
 
-def _content(stream: BinaryIO, box: Box) -> tuple[bytes, bytes]:
-    """Kind and content of a property. The kind of one with colours names what they are given as: `colr nclx`."""
-    stream.seek(box.start)
-    data = stream.read(min(box.end - box.start, 256))
-    return b"colr " + data[:4] if box.kind == b"colr" else box.kind, data
+def associations(table: bytes) -> Iterator[tuple[int, int]]:
+    """The items in an `ipma` box, each with the number of one of its properties, from 1 on.
 
-
-def _associated(table: bytes, item: int | None) -> Iterator[int]:
-    """The numbers of an item's properties in an `ipma` box, from 1 on."""
+    Raises struct.error or IndexError when the table is damaged.
+    """
     version, wide = table[0], table[3] & 1
     (entries,) = struct.unpack_from(">I", table, 4)
     head = struct.Struct(">IB" if version else ">HB")
@@ -130,5 +124,16 @@ def _associated(table: bytes, item: int | None) -> Iterator[int]:
         at += head.size
         found = struct.unpack_from(f">{count}{'H' if wide else 'B'}", table, at)
         at += count * (2 if wide else 1)
-        if number == item:
-            yield from (entry & (0x7FFF if wide else 0x7F) for entry in found)
+        yield from ((number, entry & (0x7FFF if wide else 0x7F)) for entry in found)
+
+
+def _numbers(layout: str, data: bytes) -> tuple[int, ...]:
+    """Numbers at the start of a property. Empty if it is too short."""
+    return struct.unpack_from(layout, data) if len(data) >= struct.calcsize(layout) else ()
+
+
+def _content(stream: BinaryIO, box: Box) -> tuple[bytes, bytes]:
+    """Kind and content of a property. The kind of one with colours names what they are given as: `colr nclx`."""
+    stream.seek(box.start)
+    data = stream.read(min(box.end - box.start, 256))
+    return b"colr " + data[:4] if box.kind == b"colr" else box.kind, data

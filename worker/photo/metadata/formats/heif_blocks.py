@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from typing import BinaryIO
 
 from darkroom.containers.boxes import IN_FILE, IN_IDAT, Box, Items, boxes, extents, first_boxes, read_box, read_items
+from darkroom.containers.item_properties import APPLE_GAIN_MAP, associations, read_properties
 from worker.photo.metadata.embedded import MAX_BLOCK, Embedded, read_at
 
 _C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 """The UUID of the box with the C2PA manifest (C2PA specification, A.5)."""
-
-_APPLE_GAIN_MAP = b"urn:com:apple:photo:2020:aux:hdrgainmap"
 
 _CHROMA = {0: "4:0:0", 1: "4:2:0", 2: "4:2:2", 3: "4:4:4"}
 """chroma_format_idc of HEVC (ITU-T H.265, table 6-1)."""
@@ -31,16 +31,13 @@ def read_heif(stream: BinaryIO, embedded: Embedded) -> None:
     if meta is None:
         return
     items = read_items(stream, meta)
-    _metadata_items(stream, meta, items, embedded)
-    properties = next((box for box in boxes(stream, meta.start + 4, meta.end) if box.kind == b"iprp"), None)
-    if properties:
-        _properties(stream, properties, items, embedded)
+    _metadata_items(stream, items, embedded)
+    _properties(stream, meta, items, embedded)
     if b"tmap" in items.types.values():
         embedded.gain_map = "iso"
 
 
-def _metadata_items(stream: BinaryIO, meta: Box, items: Items, embedded: Embedded) -> None:
-    content_types = _content_types(stream, meta)
+def _metadata_items(stream: BinaryIO, items: Items, embedded: Embedded) -> None:
     for item, kind in items.types.items():
         if kind == b"Exif":
             data = _data(stream, items, item)
@@ -50,7 +47,7 @@ def _metadata_items(stream: BinaryIO, meta: Box, items: Items, embedded: Embedde
             embedded.exif = embedded.exif or block.removeprefix(b"Exif\0\0")
             if not block:
                 embedded.fault("EXIF", "item", "cut_short")
-        elif kind == b"mime" and content_types.get(item, b"").startswith(b"application/rdf+xml"):
+        elif kind == b"mime" and items.content_types.get(item, b"").startswith(b"application/rdf+xml"):
             embedded.xmp.append(_data(stream, items, item))
 
 
@@ -66,33 +63,16 @@ def _data(stream: BinaryIO, items: Items, item: int) -> bytes:
     return data
 
 
-def _content_types(stream: BinaryIO, meta: Box) -> dict[int, bytes]:
-    """The content type of each `mime` item: item -> text."""
-    found = {}
-    for box in boxes(stream, meta.start + 4, meta.end):
-        if box.kind != b"iinf":
-            continue
-        table = read_box(stream, box)
-        at = 8 if table[0] else 6
-        while at + 8 <= len(table):
-            size, kind, version = struct.unpack_from(">I4sB", table, at)
-            if kind == b"infe" and version in (2, 3):
-                number = struct.unpack_from(">H" if version == 2 else ">I", table, at + 12)[0]
-                rest = table[at + (20 if version == 2 else 22) : at + size]
-                _name, _, content_type = rest.partition(b"\0")
-                found[number] = content_type.partition(b"\0")[0]
-            at += max(8, size)
-    return found
-
-
-def _properties(stream: BinaryIO, properties: Box, items: Items, embedded: Embedded) -> None:
-    inside = {box.kind: box for box in boxes(stream, properties.start, properties.end)}
-    if b"ipco" not in inside or b"ipma" not in inside:
+def _properties(stream: BinaryIO, meta: Box, items: Items, embedded: Embedded) -> None:
+    listed, tables = read_properties(stream, meta)
+    if not listed or not tables:
         return
-    listed = list(boxes(stream, inside[b"ipco"].start, inside[b"ipco"].end))
-    owners = _owners(read_box(stream, inside[b"ipma"]))
+    owners: defaultdict[int, list[int]] = defaultdict(list)
+    for table in tables:
+        for item, number in associations(table):
+            owners[item].append(number)
     for box in listed:
-        if box.kind == b"auxC" and read_box(stream, box)[4:].startswith(_APPLE_GAIN_MAP):
+        if box.kind == b"auxC" and read_box(stream, box)[4:].startswith(APPLE_GAIN_MAP):
             embedded.gain_map = embedded.gain_map or "apple"
     picture = sorted(items.picture(), key=lambda item: item != items.primary)
     turns, mirrored = 0, None
@@ -131,27 +111,6 @@ def _property(kind: bytes, data: bytes, embedded: Embedded) -> None:
             embedded.chroma_subsampling = "4:0:0"
         else:
             embedded.chroma_subsampling = {0x0C: "4:2:0", 0x08: "4:2:2", 0: "4:4:4"}.get(flags & 0x0C)
-
-
-def _owners(table: bytes) -> dict[int, list[int]]:
-    """The properties of each item in an `ipma` box: item -> numbers, which count from 1."""
-    owners: dict[int, list[int]] = {}
-    version, flags = table[0], table[3]
-    count = int.from_bytes(table[4:8], "big")
-    at = 8
-    for _ in range(min(count, len(table))):
-        wide = version > 0
-        item = int.from_bytes(table[at : at + (4 if wide else 2)], "big")
-        at += 4 if wide else 2
-        associations = table[at]
-        at += 1
-        size = 2 if flags & 1 else 1
-        mask = 0x7FFF if size == 2 else 0x7F
-        owners[item] = [
-            int.from_bytes(table[at + n * size : at + (n + 1) * size], "big") & mask for n in range(associations)
-        ]
-        at += associations * size
-    return owners
 
 
 def _orientation(turns: int, mirrored: int | None) -> int | None:
