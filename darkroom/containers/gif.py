@@ -41,7 +41,7 @@ def first_frame(stream: BinaryIO) -> Frame | None:
     place = _first_descriptor(stream)
     if len(place) < 9:
         return None
-    stream.seek(_palette_bytes(place[8]), 1)
+    stream.seek(palette_bytes(place[8]), 1)
     code_bits = stream.read(1)
     if not code_bits or not 1 <= code_bits[0] <= 8:
         return None
@@ -61,7 +61,7 @@ def _first_descriptor(stream: BinaryIO) -> bytes:
     """The 9 bytes that describe the first frame: its place, its size and its flags. Fewer where the file is cut."""
     stream.seek(10)
     screen = stream.read(3)
-    stream.seek(13 + _palette_bytes(screen[0] if screen else 0))
+    stream.seek(13 + palette_bytes(screen[0] if screen else 0))
     for _ in range(MAX_BLOCKS):
         kind = stream.read(1)
         if kind == bytes([_IMAGE]):
@@ -75,7 +75,8 @@ def _first_descriptor(stream: BinaryIO) -> bytes:
     return b""
 
 
-def _palette_bytes(flags: int) -> int:
+def palette_bytes(flags: int) -> int:
+    """Bytes of the palette that these flags announce."""
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 

@@ -17,6 +17,10 @@ from darkroom.photo_warnings import PhotoWarning
 EOI, SOS, DRI, COM = 0xD9, 0xDA, 0xDD, 0xFE
 FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})  # DHT, JPG and DAC lie between them
 APP = range(0xE0, 0xF0)
+XMP_NAME = b"http://ns.adobe.com/xap/1.0/\0"
+"""What an APP1 segment with XMP begins with (XMP specification, part 3, 1.1.3)."""
+GAIN_MAP_NAME = b"urn:iso:std:iso:ts:21496:-1\0"
+"""What an APP2 segment with the numbers of a gain map begins with (ISO 21496-1)."""
 _LOSSLESS, _HIERARCHICAL = 0xC3, 0xDE
 _HIERARCHICAL_FRAMES = frozenset({0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF, _HIERARCHICAL})
 MAX_SEGMENTS = 8192

@@ -76,7 +76,7 @@ def cleaned(stream: BinaryIO) -> Cleaned:
     Raises UnsupportedPhoto for Apple's own format, UnreadablePhoto for one with more profiles and texts than a photo
     has: each is inflated to up to 8 MiB, and a thousand take 20 s.
     """
-    chunks = list(_chunks(stream, until=b"IDAT"))
+    chunks = list(chunks_of(stream, until=b"IDAT"))
     if chunks and chunks[0].kind == b"CgBI":
         raise UnsupportedPhoto("This is a PNG for iPhone apps (CgBI), which only Apple's software reads.")
     inflated = sum(chunk.kind in {b"iCCP", b"zTXt", b"iTXt"} for chunk in chunks)
@@ -94,7 +94,7 @@ def cleaned(stream: BinaryIO) -> Cleaned:
     return Cleaned(view(stream, [*parts, range(chunks[-1].span.stop, stream.seek(0, 2))]), warnings)
 
 
-def _chunks(stream: BinaryIO, until: bytes) -> Iterator[Chunk]:
+def chunks_of(stream: BinaryIO, until: bytes) -> Iterator[Chunk]:
     """The chunks, up to the first one of a kind. It ends early where the file ends in the head of a chunk."""
     position = len(SIGNATURE)
     stream.seek(position)
@@ -146,7 +146,7 @@ def colour_numbers(stream: BinaryIO) -> ColourNumbers:
     edition, 4.3).
     """
     found: dict[bytes, bytes] = {}
-    for chunk in list(_chunks(stream, until=b"IDAT")):
+    for chunk in list(chunks_of(stream, until=b"IDAT")):
         if chunk.kind in _COLOURS and chunk.kind not in found:
             stream.seek(chunk.start)
             found[chunk.kind] = stream.read(min(chunk.length, 32))
@@ -235,7 +235,7 @@ def whole_chunks(stream: BinaryIO) -> list[Chunk]:
     """All chunks. The last one of the pixels may be cut; after the pixels the list ends at the first damage."""
     size = stream.seek(0, 2)
     chunks: list[Chunk] = []
-    for chunk in _chunks(stream, until=b"IEND"):
+    for chunk in chunks_of(stream, until=b"IEND"):
         is_name = chunk.kind.isalpha() and chunk.kind.isascii()
         if not is_name or len(chunks) == MAX_CHUNKS:
             break

@@ -45,10 +45,10 @@ def cleaned(stream: BinaryIO) -> Cleaned:
     if len(head) < 18 or head[:4] != b"VP8X":
         return Cleaned(stream)
     # Decoders do not read what stands behind the length of the file.
-    chunks = list(takewhile(lambda chunk: chunk.start <= 8 + length, _chunks(stream)))
-    if len(chunks) > MAX_CHUNKS:
+    found = list(takewhile(lambda chunk: chunk.start <= 8 + length, chunks(stream)))
+    if len(found) > MAX_CHUNKS:
         raise UnreadablePhoto(f"The WebP has more than {MAX_CHUNKS:,} frames and other chunks.")
-    frame = next((chunk for chunk in chunks if chunk.kind == b"ANMF"), None)
+    frame = next((chunk for chunk in found if chunk.kind == b"ANMF"), None)
     if frame is None or head[8] & (_ANIMATION | _ALPHA) != _ANIMATION:
         return Cleaned(stream)
     stream.seek(frame.start)
@@ -71,8 +71,7 @@ def _sizes(data: bytes) -> list[int]:
 def repaired(stream: BinaryIO) -> Iterator[Cleaned]:
     """The WebP with its whole chunks alone, and with the length that they have."""
     size = stream.seek(0, 2)
-    chunks = list(_chunks(stream))
-    whole = [chunk for chunk in chunks if chunk.start + chunk.length <= size]
+    whole = [chunk for chunk in chunks(stream) if chunk.start + chunk.length <= size]
     if not any(chunk.kind in _PIXELS for chunk in whole):
         return
     parts: list[Part] = [*(range(chunk.start - 8, min(size, chunk.end)) for chunk in whole)]
@@ -83,7 +82,7 @@ def repaired(stream: BinaryIO) -> Iterator[Cleaned]:
     yield Cleaned(view(stream, [b"RIFF", struct.pack("<I", length), b"WEBP", *parts]), (warning,))
 
 
-def _chunks(stream: BinaryIO) -> Iterator[RiffChunk]:
+def chunks(stream: BinaryIO) -> Iterator[RiffChunk]:
     """The chunks, and one more than allowed if there are too many. It ends early where the file is damaged."""
     position = 12
     for _ in range(MAX_CHUNKS + 1):

@@ -13,7 +13,7 @@ from typing import Any
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
-from worker.photo.tiff_tags import ASCII, GPS, IMAGE, PHOTO, Rational, Tag, read_tiff_tags
+from worker.photo.tiff_tags import ASCII, GPS, IMAGE, MAX_TAGS, PHOTO, Rational, Tag, read_tiff_tags
 
 Tags = dict[int, Any]
 
@@ -31,9 +31,6 @@ _MAKER_NOTES = {0x927C, 0xC634}
 
 _MAX_VALUE = 4096
 """Longest value of one tag that is kept, in characters, bytes or numbers. Real values are far shorter."""
-
-_MAX_TAGS = 1000
-"""Tags of one IFD that are read. Real photos have fewer than 200, and each costs time."""
 
 _MAX_READ = 1_000_000
 """Bytes. Larger EXIF is not read: Pillow turns it into objects of many times the size."""
@@ -135,7 +132,7 @@ def _ifd(raw: Image.Exif, number: int) -> Tags:
 
 def _readable(tags: Iterable[int], values: Mapping[int, Any] | Image.Exif) -> Tags:
     kept: Tags = {}
-    for tag in islice(tags, _MAX_TAGS):
+    for tag in islice(tags, MAX_TAGS):
         if tag in STRUCTURE or tag in _MAKER_NOTES:
             continue
         with _ignore_broken_tags():

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from darkroom.containers.jpeg import is_lossless, segments
+from darkroom.containers.jpeg import GAIN_MAP_NAME, XMP_NAME, is_lossless, segments
 from darkroom.containers.multi_picture import further_pictures, joined
 from darkroom.containers.view import view
 from darkroom.jobs.output import Output
@@ -42,7 +42,6 @@ _KERNEL = "linear"
 _DECODED = 2
 """The map is decoded at no less than this many times the wanted size."""
 
-_ISO = b"urn:iso:std:iso:ts:21496:-1\0"
 _ISO_LENGTHS = frozenset({61, 141, 37, 77})
 """Bytes of the numbers of ISO 21496-1, for one and three channels, with a denominator for each number and with a common
 one. A segment with others is not copied, because it could contain anything."""
@@ -70,7 +69,6 @@ _CONTAINER = (
     'Item:Length="{length}"/></rdf:li></rdf:Seq></Container:Directory></rdf:Description>'
 )
 
-_XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _LONGEST = 65533
 """Bytes that a JPEG segment can hold."""
 
@@ -88,11 +86,11 @@ class KeptGainMap:
         """The XMP packet of the picture, with what says that the map follows. None if a JPEG cannot hold it."""
         hdrgm = f' xmlns:hdrgm="{_HDRGM}" hdrgm:Version="{self.version}"' if self.version else ""
         packet = with_description(xmp, _CONTAINER.format(hdrgm=hdrgm, length=len(self.jpeg)))
-        return packet if len(_XMP) + len(packet) <= _LONGEST else None
+        return packet if len(XMP_NAME) + len(packet) <= _LONGEST else None
 
     def behind(self, picture: bytes) -> bytes:
         """The file of the result: the picture, then the map."""
-        return joined(picture, self.jpeg, _segment(0xE2, _ISO + bytes(4)) if self.iso else b"")
+        return joined(picture, self.jpeg, _segment(0xE2, GAIN_MAP_NAME + bytes(4)) if self.iso else b"")
 
 
 def lost(output: Output, format_: str, part: Part | None) -> PhotoWarning:
@@ -168,7 +166,7 @@ def _properties(tags: PhotoTags) -> dict[str, str | list[str]]:
 def _iso_numbers(stream: BinaryIO) -> bytes:
     for segment in segments(stream):
         stream.seek(segment.data)
-        if segment.marker == 0xE2 and stream.read(len(_ISO)) == _ISO:
+        if segment.marker == 0xE2 and stream.read(len(GAIN_MAP_NAME)) == GAIN_MAP_NAME:
             numbers = stream.read(max(0, segment.end - stream.tell()))
             return numbers if len(numbers) in _ISO_LENGTHS else b""
     return b""
@@ -205,7 +203,7 @@ def _written(
     """With libjpeg's standard tables: fitted ones need a buffer whose size would have to be guessed."""
     file = io.BytesIO()
     xmp = with_description(b"", _described(properties)) if properties else b""
-    extra = _segment(0xE2, _ISO + iso) if iso else b""
+    extra = _segment(0xE2, GAIN_MAP_NAME + iso) if iso else b""
     picture.save(file, "JPEG", quality=QUALITY, subsampling="4:4:4", xmp=xmp, extra=extra, icc_profile=profile or b"")
     return file.getvalue()
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
+from darkroom.containers.jpeg import XMP_NAME
 from darkroom.sniff import OpenedHeader
 
-_XMP, _ADOBE = b"http://ns.adobe.com/xap/1.0/\0", b"ns.adobe.com/hdr-gain-map/1.0/"
+_ADOBE = b"ns.adobe.com/hdr-gain-map/1.0/"
 _ISO = b"urn:iso:std:iso:ts:21496:-1"
 
 
@@ -19,6 +20,6 @@ def has_gain_map(opened: OpenedHeader) -> bool:
 def _announces_map(image: ImageFile) -> bool:
     segments: list[tuple[str, bytes]] = image.applist if isinstance(image, JpegImageFile) else []
     return any(
-        (name == "APP1" and data.startswith(_XMP) and _ADOBE in data) or (name == "APP2" and data.startswith(_ISO))
+        (name == "APP1" and data.startswith(XMP_NAME) and _ADOBE in data) or (name == "APP2" and data.startswith(_ISO))
         for name, data in segments
     )

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-MAX_BLOCK = 16 * 2**20
-"""Bytes of a block that is read. The longest known to us, an XMP with a depth map, has 4 MB."""
+from worker.photo.tiff_tags import MAX_BLOCK
 
 MAX_PARTS = 100_000
 """Segments, chunks or blocks of a file that are looked at. A GIF of 50 MB has about 200,000 blocks of data, which are

@@ -26,7 +26,7 @@ from worker.photo.metadata.companions import gain_map, motion_photo, thumbnail
 from worker.photo.metadata.credentials import provenance
 from worker.photo.metadata.descriptions import description
 from worker.photo.metadata.dominant_colours import dominant_colours
-from worker.photo.metadata.embedded import MAX_BLOCK, WORDS, BlockFault, Embedded, image_resources
+from worker.photo.metadata.embedded import WORDS, BlockFault, Embedded, image_resources
 from worker.photo.metadata.exiv2_reader import INSTALLED, has_too_many_properties, read_exif_block, read_iptc, read_xmp
 from worker.photo.metadata.exposures import exposure
 from worker.photo.metadata.formats import read_embedded
@@ -36,7 +36,7 @@ from worker.photo.metadata.photo_tags import PhotoTags
 from worker.photo.metadata.positions import position
 from worker.photo.metadata.profiles import profile
 from worker.photo.metadata.times import captured
-from worker.photo.tiff_tags import IMAGE, INTEROP, PHOTO, TiffTags, read_tiff_tags
+from worker.photo.tiff_tags import IMAGE, INTEROP, MAX_BLOCK, PHOTO, TiffTags, read_tiff_tags
 
 if TYPE_CHECKING:
     from worker.photo.decode import PhotoFacts

@@ -20,13 +20,13 @@ from darkroom.jobs.sizes import Size
 from darkroom.photo_warnings import PhotoWarning
 from worker.photo.decode import PhotoFacts
 from worker.photo.exif import STRUCTURE, Exif, exif_bytes
-from worker.photo.metadata.embedded import MAX_BLOCK, Embedded, image_resources
+from worker.photo.metadata.embedded import Embedded, image_resources
 from worker.photo.metadata.exiv2_reader import INSTALLED, MAX_VALUES, as_utf8, has_too_many_properties, tiff_with
 from worker.photo.metadata.formats import read_embedded
 from worker.photo.metadata.named_tags import tag_name
 from worker.photo.metadata.read import exif_block
 from worker.photo.result_metadata.original import open_original, original_tags
-from worker.photo.tiff_tags import POINTERS, read_tiff_tags
+from worker.photo.tiff_tags import MAX_BLOCK, POINTERS, read_tiff_tags
 
 if INSTALLED:
     import exiv2

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from worker.photo.metadata.embedded import MAX_BLOCK, Embedded
+from darkroom.containers.gif import palette_bytes
+from worker.photo.metadata.embedded import Embedded
 from worker.photo.metadata.texts import free_text
+from worker.photo.tiff_tags import MAX_BLOCK
 
 _MAX_BLOCKS = 5_000_000
 """Blocks of data, each of 1 to 255 bytes. A GIF of 500 MB has about two million."""
@@ -15,7 +17,7 @@ def read_gif(stream: BinaryIO, embedded: Embedded) -> None:
     reader = _Blocks(stream)
     head = reader.take(13)
     embedded.compression, embedded.progressive, embedded.bit_depth = "lzw", False, 8
-    reader.skip(_palette(head[10]))
+    reader.skip(palette_bytes(head[10]))
     frames = 0
     while True:
         kind = reader.take(1)
@@ -25,7 +27,7 @@ def read_gif(stream: BinaryIO, embedded: Embedded) -> None:
                 break
             frames += 1
             embedded.progressive = embedded.progressive or bool(descriptor[8] & 0x40)
-            reader.skip(_palette(descriptor[8]) + 1)
+            reader.skip(palette_bytes(descriptor[8]) + 1)
             if not reader.blocks(None):
                 break  # the pixels are cut short: a warning of the photo says so
         elif kind == b"!":
@@ -35,11 +37,6 @@ def read_gif(stream: BinaryIO, embedded: Embedded) -> None:
                 embedded.fault("GIF", "blocks", "damaged")
             break
     embedded.frames = max(1, frames)
-
-
-def _palette(flags: int) -> int:
-    """Bytes of the palette that these flags announce."""
-    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
 def _extension(reader: _Blocks, embedded: Embedded) -> None:

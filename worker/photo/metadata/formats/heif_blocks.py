@@ -8,7 +8,8 @@ from typing import BinaryIO
 
 from darkroom.containers.boxes import IN_FILE, IN_IDAT, Box, Items, boxes, extents, first_boxes, read_box, read_items
 from darkroom.containers.item_properties import APPLE_GAIN_MAP, associations, read_properties
-from worker.photo.metadata.embedded import MAX_BLOCK, Embedded, read_at
+from worker.photo.metadata.embedded import Embedded, read_at
+from worker.photo.tiff_tags import MAX_BLOCK
 
 _C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 """The UUID of the box with the C2PA manifest (C2PA specification, A.5)."""

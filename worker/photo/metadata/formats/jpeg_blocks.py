@@ -6,12 +6,13 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from darkroom.containers.jpeg import FRAMES, SOS, segments
-from worker.photo.metadata.embedded import MAX_BLOCK, Embedded, read_at
+from darkroom.containers.jpeg import FRAMES, GAIN_MAP_NAME, SOS, XMP_NAME, segments
+from worker.photo.metadata.embedded import Embedded, read_at
 from worker.photo.metadata.texts import free_text
+from worker.photo.tiff_tags import MAX_BLOCK
 
-_EXIF, _XMP, _MORE_XMP = b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
-_ICC, _ISO_GAIN_MAP, _PHOTOSHOP = b"ICC_PROFILE\0", b"urn:iso:std:iso:ts:21496:-1\0", b"Photoshop 3.0\0"
+_EXIF, _MORE_XMP = b"Exif\0", b"http://ns.adobe.com/xmp/extension/\0"
+_ICC, _PHOTOSHOP = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
 _JFIF, _JUMBF = b"JFIF\0", b"JP"
 
 _WITHOUT_DATA = {0x01, *range(0xD0, 0xDA), SOS}
@@ -53,14 +54,14 @@ class _Blocks:
             _jfif(data, embedded)
         elif marker == 0xE1 and data.startswith(_EXIF):
             self._take_exif(data[6:])
-        elif marker == 0xE1 and data.startswith(_XMP):
-            embedded.xmp.insert(0, data[len(_XMP) :])
+        elif marker == 0xE1 and data.startswith(XMP_NAME):
+            embedded.xmp.insert(0, data[len(XMP_NAME) :])
         elif marker == 0xE1 and data.startswith(_MORE_XMP):
             guid, _total, place = struct.unpack_from(">32sII", data, len(_MORE_XMP))
             self._more_xmp.setdefault(guid, {})[place] = data[len(_MORE_XMP) + 40 :]
         elif marker == 0xE2 and data.startswith(_ICC):
             self._profile.setdefault(data[12], data[14:])
-        elif marker == 0xE2 and data.startswith(_ISO_GAIN_MAP):
+        elif marker == 0xE2 and data.startswith(GAIN_MAP_NAME):
             embedded.gain_map = embedded.gain_map or "iso"
         elif marker == 0xEB and data.startswith(_JUMBF):
             number, order = struct.unpack_from(">HI", data, 2)

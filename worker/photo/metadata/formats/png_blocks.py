@@ -4,37 +4,34 @@ from __future__ import annotations
 
 import struct
 import zlib
+from itertools import islice
 from typing import BinaryIO
 
-from worker.photo.metadata.embedded import MAX_BLOCK, MAX_PARTS, Embedded, read_at
+from darkroom.containers.jpeg import XMP_NAME
+from darkroom.containers.png import MAX_INFLATED, chunks_of
+from worker.photo.metadata.embedded import MAX_PARTS, Embedded, read_at
 from worker.photo.metadata.texts import free_text
+from worker.photo.tiff_tags import MAX_BLOCK
 
 _DEPTH_OF_PALETTE = 8
-_MAX_INFLATED_CHUNKS = 64
 _XMP = "XML:com.adobe.xmp"
 _TEXT_KEYWORDS_OF_BLOCKS = ("Raw profile type ", _XMP)
 
 
 def read_png(stream: BinaryIO, embedded: Embedded) -> None:
-    at, inflated = 8, 0
+    inflated = 0
     size = stream.seek(0, 2)
-    for _ in range(MAX_PARTS):
-        head = read_at(stream, at, 8)
-        if len(head) < 8:
-            return  # the end is missing: a warning of the photo says so
-        length, kind = struct.unpack(">I4s", head)
-        if kind == b"IEND":
-            return
-        if kind in _CHUNKS:
-            inflated += kind in (b"iCCP", b"zTXt", b"iTXt")
-            data = read_at(stream, at + 8, length)
-            if inflated > _MAX_INFLATED_CHUNKS or length > MAX_BLOCK:
-                embedded.fault("PNG", kind.decode(), "too_large")
-            elif at + 12 + length > size:
-                embedded.fault("PNG", kind.decode(), "cut_short")
+    # Where the end is missing, a warning of the photo says so.
+    for chunk in islice(chunks_of(stream, until=b"IEND"), MAX_PARTS):
+        if chunk.kind in _CHUNKS:
+            inflated += chunk.kind in (b"iCCP", b"zTXt", b"iTXt")
+            data = read_at(stream, chunk.start, chunk.length)
+            if inflated > MAX_INFLATED or chunk.length > MAX_BLOCK:
+                embedded.fault("PNG", chunk.kind.decode(), "too_large")
+            elif chunk.span.stop > size:
+                embedded.fault("PNG", chunk.kind.decode(), "cut_short")
             else:
-                _read(kind, data, embedded)
-        at += 12 + length
+                _read(chunk.kind, data, embedded)
 
 
 def _read(kind: bytes, data: bytes, embedded: Embedded) -> None:
@@ -105,7 +102,7 @@ def _raw_profile(kind: str, text: bytes, embedded: Embedded) -> None:
     parts = text.split(None, 2)
     data = bytes.fromhex(b"".join(parts[2].split()).decode("ascii"))[: int(parts[1])]
     if kind in ("exif", "APP1"):
-        if data.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
+        if data.startswith(XMP_NAME):
             embedded.xmp.append(data.split(b"\0", 1)[1])
         else:
             embedded.exif = embedded.exif or data.removeprefix(b"Exif\0\0")

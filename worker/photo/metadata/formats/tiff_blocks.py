@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import BinaryIO
 
 from worker.photo.metadata.embedded import Embedded
-from worker.photo.tiff_tags import IMAGE, TiffTags
+from worker.photo.tiff_tags import BLOCKS, IMAGE, TiffTags
 
 COMPRESSIONS = {
     **{1: "none", 2: "ccitt rle", 3: "ccitt g3", 4: "ccitt g4", 5: "lzw", 6: "old jpeg", 7: "jpeg", 8: "deflate"},
@@ -24,16 +24,16 @@ def read_tiff(_stream: BinaryIO, embedded: Embedded) -> None:
 def take_blocks(found: TiffTags, embedded: Embedded) -> None:
     """Move the blocks of a TIFF from its tags to where those of other formats are, and note what its tags say of it."""
     embedded.pages = max(1, found.pages)
-    for number, name in ((0x02BC, "xmp"), (0x83BB, "iptc"), (0x8649, "photoshop"), (0x8773, "icc"), (0xCD41, "c2pa")):
+    for number, block in BLOCKS.items():
         tag = found.tags.pop((IMAGE, number), None)
         if tag is None:
             continue
         data = tag.value if isinstance(tag.value, bytes) else _bytes_of(tag.value, found.order)
-        if name == "xmp":
+        if block == "XMP":
             embedded.xmp.append(data)
         else:
-            setattr(embedded, name, data)
-            if name == "c2pa":
+            setattr(embedded, block.lower(), data)
+            if block == "C2PA":
                 embedded.c2pa_bytes = len(data)
     depths = _numbers(found, 0x0102)
     embedded.bit_depth = max(depths, default=1)

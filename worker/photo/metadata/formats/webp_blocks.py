@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import struct
 from typing import BinaryIO
 
-from worker.photo.metadata.embedded import MAX_PARTS, Embedded, read_at
+from darkroom.containers.webp import chunks
+from worker.photo.metadata.embedded import Embedded, read_at
 
 
 def read_webp(stream: BinaryIO, embedded: Embedded) -> None:
     embedded.bit_depth = 8
     embedded.progressive = False
-    at, frames = 12, 0
+    frames = 0
     size = stream.seek(0, 2)
-    for _ in range(MAX_PARTS):
-        head = read_at(stream, at, 8)
-        if len(head) < 8:
-            break
-        kind, length = struct.unpack("<4sI", head)
-        if kind == b"ANMF":
+    for chunk in chunks(stream):
+        if chunk.kind == b"ANMF":
             frames += 1
             if not embedded.compression:
-                _coding(read_at(stream, at + 24, 16), embedded)
-        elif kind in (b"VP8 ", b"VP8L", b"ALPH"):
-            _coding(head, embedded)
-        elif kind in (b"ICCP", b"EXIF", b"XMP ", b"C2PA"):
-            if at + 8 + length > size:
-                embedded.fault("WEBP", kind.decode().strip(), "cut_short")
-            _keep(kind, read_at(stream, at + 8, length), length, embedded)
-        at += 8 + length + length % 2
+                _coding(read_at(stream, chunk.start + 16, 4), embedded)
+        elif chunk.kind in (b"VP8 ", b"VP8L", b"ALPH"):
+            _coding(chunk.kind, embedded)
+        elif chunk.kind in (b"ICCP", b"EXIF", b"XMP ", b"C2PA"):
+            if chunk.start + chunk.length > size:
+                embedded.fault("WEBP", chunk.kind.decode().strip(), "cut_short")
+            _keep(chunk.kind, read_at(stream, chunk.start, chunk.length), chunk.length, embedded)
     embedded.frames = max(1, frames)
 
 
-def _coding(head: bytes, embedded: Embedded) -> None:
+def _coding(kind: bytes, embedded: Embedded) -> None:
     """Lossy WebP has 4:2:0; lossless WebP has no chroma of its own. A frame may begin with its alpha."""
-    kind = head[:4]
     if kind == b"VP8L":
         embedded.compression = embedded.compression or "lossless"
     elif kind in (b"VP8 ", b"ALPH"):
