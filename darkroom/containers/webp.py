@@ -45,7 +45,7 @@ def cleaned(stream: BinaryIO) -> Cleaned:
     if len(head) < 18 or head[:4] != b"VP8X":
         return Cleaned(stream)
     # Decoders do not read what stands behind the length of the file.
-    found = list(takewhile(lambda chunk: chunk.start <= 8 + length, chunks(stream)))
+    found = list(takewhile(lambda chunk: chunk.start <= 8 + length, _sound_chunks(stream)))
     if len(found) > MAX_CHUNKS:
         raise UnreadablePhoto(f"The WebP has more than {MAX_CHUNKS:,} frames and other chunks.")
     frame = next((chunk for chunk in found if chunk.kind == b"ANMF"), None)
@@ -71,7 +71,7 @@ def _sizes(data: bytes) -> list[int]:
 def repaired(stream: BinaryIO) -> Iterator[Cleaned]:
     """The WebP with its whole chunks alone, and with the length that they have."""
     size = stream.seek(0, 2)
-    whole = [chunk for chunk in chunks(stream) if chunk.start + chunk.length <= size]
+    whole = [chunk for chunk in _sound_chunks(stream) if chunk.start + chunk.length <= size]
     if not any(chunk.kind in _PIXELS for chunk in whole):
         return
     parts: list[Part] = [*(range(chunk.start - 8, min(size, chunk.end)) for chunk in whole)]
@@ -82,13 +82,18 @@ def repaired(stream: BinaryIO) -> Iterator[Cleaned]:
     yield Cleaned(view(stream, [b"RIFF", struct.pack("<I", length), b"WEBP", *parts]), (warning,))
 
 
+def _sound_chunks(stream: BinaryIO) -> Iterator[RiffChunk]:
+    """The chunks before the first one whose kind is no text."""
+    return takewhile(lambda chunk: chunk.kind.isascii(), chunks(stream))
+
+
 def chunks(stream: BinaryIO) -> Iterator[RiffChunk]:
-    """The chunks, and one more than allowed if there are too many. It ends early where the file is damaged."""
+    """The chunks, and one more than allowed if there are too many."""
     position = 12
     for _ in range(MAX_CHUNKS + 1):
         stream.seek(position)
         head = stream.read(8)
-        if len(head) < 8 or not head[:4].isascii():
+        if len(head) < 8:
             return
         chunk = RiffChunk(head[:4], position + 8, int.from_bytes(head[4:], "little"))
         yield chunk

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
+from itertools import chain
 from typing import BinaryIO
 
 from darkroom.containers.boxes import IN_FILE, IN_IDAT, Box, Items, boxes, extents, first_boxes, read_box, read_items
@@ -69,9 +70,11 @@ def _properties(stream: BinaryIO, meta: Box, items: Items, embedded: Embedded) -
     if not listed or not tables:
         return
     owners: defaultdict[int, list[int]] = defaultdict(list)
-    for table in tables:
-        for item, number in associations(table):
+    try:
+        for item, number in chain.from_iterable(map(associations, tables)):
             owners[item].append(number)
+    except (struct.error, IndexError):  # what was read before the damage counts
+        embedded.fault("HEIF", "ipma", "damaged")
     for box in listed:
         if box.kind == b"auxC" and read_box(stream, box)[4:].startswith(APPLE_GAIN_MAP):
             embedded.gain_map = embedded.gain_map or "apple"
