@@ -84,6 +84,7 @@ COMMON: ResponseDict = OPEN | {
 
 NOT_FOUND = problem("The photo does not exist, was deleted or has expired")
 NO_JOB = problem("The photo or job does not exist, or the photo was deleted or has expired")
+NO_RESULT = problem("The job has not ended, or has no result", headers=retry_after())
 INVALID = problem("A part of the request is not valid; `errors` names each field")
 INVALID_OR_REUSED = problem(f"A part of the request is not valid; `errors` names each field. Or {REUSED}")
 TOO_LARGE = problem("The body is too large")

@@ -13,10 +13,11 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.context import RETRY_SOON, Context, context, json_response, require_own
-from api.http.problems import invalid_request, make_problem, problem_response
+from api.http.problems import invalid_request
 from api.idempotency import KeyHeader, json_content, read_key, run_once
 from api.openapi import responses, schemas
 from api.routes.paths import JobPath, PhotoPath
+from api.routes.unfinished import not_finished
 from api.uploads.fields import choose_jobs, one_choice
 from api.uploads.intake import send
 from darkroom.aws.bucket import content_disposition
@@ -163,15 +164,14 @@ def retry_job(header: KeyHeader, path: JobPath) -> Response:
         404: responses.problem(
             "The photo or job does not exist, the photo was deleted or has expired, or the result has expired"
         ),
-        409: responses.problem("The job has not ended, or has no result", headers=responses.retry_after()),
+        409: responses.NO_RESULT,
     },
 )
 def get_result(path: JobPath) -> Response:
     ctx = context()
     job = ctx.photo(path.photo_id).job(str(path.job_id))
     if job.unfinished:
-        problem = make_problem(HTTPStatus.CONFLICT, "not_finished", f"job {job.id} is {job.status}; ask again later")
-        return problem_response(problem, retry_after=RETRY_SOON)
+        return not_finished(job)
     result = job.result
     if job.status != "succeeded" or result is None:
         reason = f": {job.errors[-1].detail}" if job.status == "failed" and job.errors else ""
