@@ -112,7 +112,7 @@ GOALS = (
     Goal("orders a second on two CPUs / one, as measured: the emulator and the API run on them, too", 1.9,
          _of("overlap", lambda one: overlap.speed_up(one["near"])), most=False),
     Goal("the same for two children / one, each with a share of CPU time that it does not have to give away", 1.9,
-         _of("overlap", lambda one: overlap.speed_up(one.get("shared", {}))), most=False),
+         _of("overlap", lambda one: overlap.speed_up(one["shared"])), most=False),
     Goal("busy share of one CPU between the ends of a backlog, 30 ms added to each call of AWS", 0.95,
          _of("overlap", lambda one: overlap.busy(one["far"], 1, "steady_")), ".0%", most=False),
     Goal("SQS requests for each photo, API and worker", 1.5, _requests("sqs", "api", "worker")),

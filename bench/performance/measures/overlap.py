@@ -167,14 +167,14 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     )
     for cpus, runs in found["near"].items():
         table.append(line(f"{cpus} CPU{'s' * (cpus != '1')}", *_cells(runs, found["orders"], int(cpus))))
-    for children, runs in found.get("shared", {}).items():
+    for children, runs in found["shared"].items():
         label = f"{children} child{'ren' * (children != '1')}, {found['share']:g} CPUs for each"
         table.append(line(label, *_cells(runs, found["orders"], int(children) * found["share"])))
     label = f"1 CPU, {1000 * found['delay']:g} ms added to each call of AWS"
     table.append(line(label, *_cells(found["far"], found["orders"], 1)))
     if "2" in found["near"]:
         table += ["", f"Orders a second on two CPUs / on one, as measured: {speed_up(found['near']):.2f}."]
-    if found.get("shared"):
+    if found["shared"]:
         table += [
             "",
             f"Orders a second with two children / with one, each with its share: {speed_up(found['shared']):.2f}.",
@@ -189,11 +189,8 @@ def speed_up(runs: Mapping[str, list[Mapping[str, float]]]) -> Spread | None:
     return Spread.of_ratios(*([run["seconds"] for run in runs[number]] for number in ("1", "2")))
 
 
-def busy(runs: list[Mapping[str, float]], cpus: float, steady: str = "") -> Spread | None:
-    """The share of so many CPUs that a worker used. With `steady_`: between the ends of the backlog; None if that was
-    not measured."""
-    if not all(f"{steady}worker" in run for run in runs):
-        return None
+def busy(runs: list[Mapping[str, float]], cpus: float, steady: str = "") -> Spread:
+    """The share of so many CPUs that a worker used. With `steady_`: between the ends of the backlog."""
     return Spread.of([run[f"{steady}worker"] / run[f"{steady}seconds"] / cpus for run in runs])
 
 
@@ -201,4 +198,4 @@ def _cells(runs: list[Mapping[str, float]], orders: int, cpus: float) -> list[st
     rates = Spread.of([orders / run["seconds"] for run in runs])
     helpers = Spread.of([run["helpers"] / run["worker"] for run in runs])
     shares = [busy(runs, cpus, part) for part in ("", "steady_")]
-    return [f"{rates:.2f}", *(f"{share:.0%}" if share else "-" for share in shares), f"{helpers:.2f}"]
+    return [f"{rates:.2f}", *(f"{share:.0%}" for share in shares), f"{helpers:.2f}"]
