@@ -1,4 +1,4 @@
-"""FidelityMeasure how true results are: to the same operations in floating point, and beside sharp.
+"""Measure how true results are: to the same operations in floating point, and beside sharp.
 
 \b
     .venv/bin/python -m bench.fidelity sizes filters
@@ -10,22 +10,20 @@ MEASURES are names of bench/fidelity/measure_list.py; without any, all of them r
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import click
 
 from bench.fidelity import line_program
 from bench.fidelity.fidelity_run import FidelityRun
 from bench.fidelity.measure_list import MEASURES
+from bench.measured_file import keep
 from bench.performance import peers
 from bench.performance.inputs import DEFAULT_FOLDER
 from bench.performance.run_record import run_record
-from bench.rounded import rounded
 
 
 @click.command(help=__doc__)
@@ -53,15 +51,7 @@ def main(measures: tuple[str, ...], folder: Path, with_peers: bool | None, quick
             found["run"]["peers"] = versions
             click.echo("\n".join(["", f"## {MEASURES[name].described}", "", *MEASURES[name].lines(found)]))
             if file:
-                _keep(file, name, found)
-
-
-def _keep(file: Path, name: str, found: dict[str, Any]) -> None:
-    """Replace this measure in the file, and leave the others."""
-    kept = json.loads(file.read_text()) if file.exists() else {}
-    kept[name] = rounded(found)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({name: kept[name] for name in MEASURES if name in kept}, indent=1) + "\n")
+                keep(file, {name: found}, MEASURES)
 
 
 if __name__ == "__main__":

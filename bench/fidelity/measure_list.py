@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from bench.fidelity.fidelity_run import FidelityRun, Found, SeenFound
+from bench.fidelity.fidelity_run import FidelityRun
 from bench.fidelity.measures import colours, filter_definitions, metadata, results, sizes_beside_sharp
+from bench.one_measure import Measure
 
-
-@dataclass(frozen=True)
-class FidelityMeasure:
-    """`measure` returns JSON; `lines` makes Markdown tables of it. `explained` stands before them in the document."""
-
-    described: str
-    explained: str
-    measure: Callable[[FidelityRun], Found]
-    lines: Callable[[SeenFound], list[str]]
-
-
-MEASURES: Mapping[str, FidelityMeasure] = {
-    "sizes": FidelityMeasure(
+MEASURES: Mapping[str, Measure[FidelityRun]] = {
+    "sizes": Measure(
         "Sizes and places, beside sharp",
         "Every combination of ten photo sizes with ten widths, ten heights, five fits, enlargement allowed or not, and "
         "600 random sizes for each fit, as far as no side of the result is above 4000 pixels. Pictures that are cut or "
@@ -28,7 +17,7 @@ MEASURES: Mapping[str, FidelityMeasure] = {
         sizes_beside_sharp.measure,
         sizes_beside_sharp.lines,
     ),
-    "results": FidelityMeasure(
+    "results": Measure(
         "Results by operation and format, beside sharp",
         "Each result, put on white, against the photo decoded at full size and resampled in floating point with the "
         "Lanczos kernel of three lobes. CIEDE2000 is the difference of colours for the eye: 1 is just visible. "
@@ -39,7 +28,7 @@ MEASURES: Mapping[str, FidelityMeasure] = {
         results.measure,
         results.lines,
     ),
-    "colours": FidelityMeasure(
+    "colours": Measure(
         "Other colour spaces against their standards, beside sharp",
         "Cubes of 729 colours: Display P3 and Adobe RGB with an ICC profile, PQ and HLG (ITU-R BT.2100) as 16-bit PNGs "
         "with `cICP`. They are compared with the formulas of the standards in floating point. For HDR these "
@@ -47,7 +36,7 @@ MEASURES: Mapping[str, FidelityMeasure] = {
         colours.measure,
         colours.lines,
     ),
-    "filters": FidelityMeasure(
+    "filters": Measure(
         "Filters against their definitions",
         "Differences in levels of 255 from the definitions in [filters.md](filters.md), computed in floating point, "
         "for pictures made in code. Colours are multiplied by their alpha. Rounding alone is 0.25 in the mean, and 0.5 "
@@ -55,7 +44,7 @@ MEASURES: Mapping[str, FidelityMeasure] = {
         filter_definitions.measure,
         filter_definitions.lines,
     ),
-    "metadata": FidelityMeasure(
+    "metadata": Measure(
         "Metadata, beside ExifTool",
         "Every field of the schema that ExifTool has too, for each photo of the folder. Where the two differ for a "
         "known reason, [metadata.md](metadata.md) explains it.",

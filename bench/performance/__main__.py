@@ -21,12 +21,12 @@ from typing import Any
 
 import click
 
+from bench.measured_file import keep
 from bench.performance import goals, peers
 from bench.performance.bench import Bench
 from bench.performance.inputs import DEFAULT_FOLDER, SOURCES
 from bench.performance.registry import MEASURES
 from bench.performance.run_record import missing_packages, run_record
-from bench.rounded import rounded
 
 
 @click.command(help=__doc__)
@@ -75,7 +75,7 @@ def main(
             found[name]["run"] = run_record(rounds, time.monotonic() - began, load)
             click.echo("\n".join(["", f"## {MEASURES[name].described}", "", *MEASURES[name].lines(found[name])]))
             if file:
-                _keep(file, {name: found[name]})
+                keep(file, {name: found[name]}, MEASURES)
     click.echo("\n".join(["", "## Goals", "", *goals.lines(found)]))
 
 
@@ -87,14 +87,6 @@ def _refuse_to_mix(file: Path, measures: Iterable[str]) -> None:
             f"{file} holds figures of {', '.join(again)}, and figures of some photos would replace those of all: leave "
             "out --photos, leave out --json, or give --json a new file"
         )
-
-
-def _keep(file: Path, found: dict[str, Any]) -> None:
-    """Replace these measures in the file, and leave the others."""
-    kept = json.loads(file.read_text()) if file.exists() else {}
-    kept |= found
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({name: rounded(kept[name]) for name in MEASURES if name in kept}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
+from bench.one_measure import Measure
 from bench.performance.bench import Bench
 from bench.performance.measures import api, encoders, latency, library, memory, overlap, quality, requests, worker
 
-
-@dataclass(frozen=True)
-class Measure:
-    """`measure` returns JSON; `lines` makes Markdown tables of it. `explained` stands before them in the document."""
-
-    described: str
-    explained: str
-    measure: Callable[[Bench], dict[str, Any]]
-    lines: Callable[[Mapping[str, Any]], list[str]]
-
-
-MEASURES: Mapping[str, Measure] = {
+MEASURES: Mapping[str, Measure[Bench]] = {
     "worker": Measure(
         "CPU of the worker for one order, beside peers",
         "Milliseconds of CPU of the whole process tree for one order. The worker also downloads from and uploads "

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from bench.rounded import rounded
+from bench.measured_file import rounded
 from bench.scale.prices import Prices
 from darkroom.settings import PROJECT
 
