@@ -170,15 +170,21 @@ def test_a_child_with_much_memory_gives_back_what_a_very_large_picture_has_left(
 
 
 def use_what_a_thread_freed() -> int:
-    """The bytes that this thread's blocks add, after another thread had as many blocks and freed them."""
-    earlier = small_blocks()  # they take what is free already
-    thread = threading.Thread(target=small_blocks)
-    thread.start()
-    thread.join()
-    before = resident()
-    later = small_blocks()
-    assert len(earlier) == len(later)
-    return resident() - before
+    """The bytes that this thread's blocks add, after another thread had as many blocks and freed them.
+
+    It is the least of three times: the kernel gives whole huge pages of 2 MiB, so that now and then one byte adds one.
+    """
+    kept = [small_blocks()]  # they take what is free already
+    added = []
+    for _ in range(3):
+        thread = threading.Thread(target=small_blocks)
+        thread.start()
+        thread.join()
+        before = resident()
+        kept.append(small_blocks())
+        added.append(resident() - before)
+    assert len({len(blocks) for blocks in kept}) == 1
+    return min(added)
 
 
 def small_blocks() -> list[bytearray]:
