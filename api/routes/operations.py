@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from api.context import context, json_response
 from api.openapi import responses
 from darkroom.jobs.job_types import JOB_TYPES
-from darkroom.jobs.steps import FILTERS, STEP_TYPES
+from darkroom.jobs.step_types import FILTERS, STEP_TYPES
 from darkroom.photo_metadata.photo_document import json_schema as metadata_schema
 from darkroom.photo_warnings import WARNING_CODES
 from darkroom.presets import Preset

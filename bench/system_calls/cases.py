@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from darkroom.jobs.job_types import JOB_TYPES, MAX_JOBS, STEP_JOBS, Job, MetadataJob, PipelineJob, jobs_adapter
 from darkroom.jobs.output import OUTPUT_FORMATS, TEXTS, Output
-from darkroom.jobs.steps import Resize
+from darkroom.jobs.steps.resize import Resize
 from darkroom.sniff import INPUT_FORMATS
 from tests.support.metadata_blocks import (
     alternatives,

@@ -14,7 +14,9 @@ from darkroom.errors import Fault, nearest_name
 from darkroom.jobs.job_types import JOB_TYPES, STEP_JOBS
 from darkroom.jobs.json_text import explain_json_error
 from darkroom.jobs.output import OUTPUT_FORMATS, Output
-from darkroom.jobs.steps import FILTERS, FocalPoint, Resize
+from darkroom.jobs.step_types import FILTERS
+from darkroom.jobs.steps.gravity import FocalPoint
+from darkroom.jobs.steps.resize import Resize
 
 MOST_SUGGESTIONS = 20
 """Faults that get a suggestion. A request can have thousands of unknown fields, and each search takes time."""

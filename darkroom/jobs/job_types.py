@@ -15,7 +15,9 @@ from pydantic import Field, TypeAdapter, create_model
 
 from darkroom.jobs.output import Output
 from darkroom.jobs.spec import OneOf, TaggedSpec
-from darkroom.jobs.steps import FILTERS, STEPS, Resize, Step, StepSpec
+from darkroom.jobs.step_types import FILTERS, STEPS, Step
+from darkroom.jobs.steps.resize import Resize
+from darkroom.jobs.steps.step import StepSpec
 
 MAX_JOBS = 50
 """Jobs of one photo. A DynamoDB item holds 400 KB, and it holds the spec, errors and result of each job."""

@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from darkroom.jobs.steps import Resize
+from darkroom.jobs.steps.resize import Resize
 
 Size = tuple[int, int]
 """Width and height in pixels."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from darkroom.plan.graph import ApplyFilter, Colours, CropByContent, Decode, Finish, Node, Pad, Plan, Resample, Turn
+from darkroom.plan.graph import Apply, Colours, CropByContent, Decode, Finish, Node, Pad, Plan, Resample, Turn
 
 COLOUR_NAMES = {"srgb": "sRGB", "p3": "Display P3"}
 
@@ -47,7 +47,7 @@ def _words(node: Node, *, named: bool = True) -> str:
             return f"resize a part, by {strategy} ({kernel})"
         case Pad(background):
             return f"pad with {background}"
-        case ApplyFilter(spec):
+        case Apply(spec):
             return spec.name
         case Finish(job, gain_map_part=part):
             encoding = next((kind for kind in node.work if kind.startswith("encode ")), node.operation.label)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from darkroom.jobs.sizes import Size, Sizes, half_up
-from darkroom.jobs.steps import FocalPoint, Position
+from darkroom.jobs.steps.gravity import FocalPoint, Position
 
 Part = tuple[Fraction, Fraction, Fraction, Fraction]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from darkroom.cost import Work, seconds_of
 from darkroom.errors import PhotoError
 from darkroom.jobs.sizes import Size, Sizes
-from darkroom.jobs.steps import Filter
+from darkroom.jobs.steps.step import StepSpec
 from darkroom.plan.geometry import Box, Part, Placement
 
 
@@ -116,10 +116,11 @@ class Pad(Operation):
 
 
 @dataclass(frozen=True)
-class ApplyFilter(Operation):
-    """Apply a filter."""
+class Apply(Operation):
+    """Apply a step that keeps the size of the picture. `colours` are those of the source, as in `Pad`."""
 
-    spec: Filter
+    spec: StepSpec
+    colours: str = "srgb"
 
     @property
     def label(self) -> str:

@@ -23,7 +23,7 @@ from darkroom.jobs.sizes import Size
 from darkroom.plan.decode_scale import decode_scale
 from darkroom.plan.geometry import Part, Placement, kept_part, pad_corner, swapped
 from darkroom.plan.graph import (
-    ApplyFilter,
+    Apply,
     Colours,
     CropByContent,
     Decode,
@@ -37,7 +37,7 @@ from darkroom.plan.graph import (
     Turn,
 )
 from darkroom.plan.overview import overview_scale, overview_size
-from darkroom.plan.recipes import FilterStep, Recipe, ResizeStep, recipe_of
+from darkroom.plan.recipes import PlainStep, Recipe, ResizeStep, recipe_of
 
 REUSE = 2
 """A resize begins with an earlier result that is at least this many times as large on each axis. Measured as in
@@ -190,11 +190,11 @@ class _Planner:
             self._sources.append(made)
         return self._padded(made.node, resize, target)
 
-    def _step(self, picture: int, step: ResizeStep | FilterStep, target: str) -> int:
+    def _step(self, picture: int, step: ResizeStep | PlainStep, target: str) -> int:
         """A later step, on a picture that belongs to some of the jobs only."""
-        if isinstance(step, FilterStep):
+        if isinstance(step, PlainStep):
             size = self._nodes[picture].size
-            return self._add(ApplyFilter(step.spec), (picture,), size, {step.spec.name: megapixels(size)})
+            return self._add(Apply(step.spec, target), (picture,), size, {step.spec.name: megapixels(size)})
         if step.scales or step.cuts:
             placement = Placement(step.before, 1, step.before)
             picture = self._resampled(_Source(picture, placement, target, changed=True), step).node

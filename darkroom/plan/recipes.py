@@ -10,7 +10,9 @@ from darkroom.errors import TooManyPixels
 from darkroom.jobs.job_types import Job, MetadataJob, PictureJob, steps_of
 from darkroom.jobs.output import OUTPUT_FORMATS, Output
 from darkroom.jobs.sizes import Size, Sizes, sizes_of
-from darkroom.jobs.steps import STEPS, Filter, Resize, StepSpec
+from darkroom.jobs.step_types import STEPS
+from darkroom.jobs.steps.resize import Resize
+from darkroom.jobs.steps.step import StepSpec
 from darkroom.plan.geometry import GRAVITY, Part, kept_part
 
 S = TypeVar("S", bound=StepSpec)
@@ -49,8 +51,10 @@ class ResizeStep:
 
 
 @dataclass(frozen=True)
-class FilterStep:
-    spec: Filter
+class PlainStep:
+    """A step that keeps the size of the picture."""
+
+    spec: StepSpec
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Recipe:
     id: str
     job: Job
     photo: Size
-    steps: tuple[ResizeStep | FilterStep, ...]
+    steps: tuple[ResizeStep | PlainStep, ...]
 
     @property
     def first_resize(self) -> ResizeStep | None:
@@ -106,13 +110,11 @@ class Recipe:
 def recipe_of(job_id: str, job: Job, photo: Size, max_pixels: float) -> Recipe:
     """The recipe for an upright photo of this size. Raises TooManyPixels if a picture on the way would have more than
     `max_pixels` (width x height)."""
-    steps: list[ResizeStep | FilterStep] = []
+    steps: list[ResizeStep | PlainStep] = []
     size = photo
     for step in steps_of(job) if isinstance(job, PictureJob) else []:
         if not isinstance(step, Resize):
-            spec = _plain(step)
-            assert isinstance(spec, Filter)
-            steps.append(FilterStep(spec))
+            steps.append(PlainStep(_plain(step)))
             continue
         resize = ResizeStep(_plain(step), size, sizes_of(size, step))
         size = resize.sizes.result

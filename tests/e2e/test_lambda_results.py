@@ -8,7 +8,7 @@ import pytest
 
 from darkroom.jobs.job_types import STEP_JOBS, MetadataJob, jobs_adapter, steps_of
 from darkroom.jobs.output import OUTPUT_FORMATS
-from darkroom.jobs.steps import FILTERS
+from darkroom.jobs.step_types import FILTERS
 from darkroom.record.photo import PhotoRecord
 from tests.support.lambda_container import Cloud, until
 from tests.support.lambda_runtime import EventSource

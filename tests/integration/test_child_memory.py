@@ -23,7 +23,7 @@ from worker.child import sandbox
 from worker.child.limits import CROWDED, ROOMY, ChildLimits
 from worker.child.process import Child
 from worker.child.protocol import Failure
-from worker.photo.resampling import resample
+from worker.photo.operations.resampling import resample
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the memory of a child is not limited")
 

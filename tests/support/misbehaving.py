@@ -19,9 +19,11 @@ from typing import Any, BinaryIO
 from PIL import Image, ImageFilter
 
 import worker.child.main
-from darkroom.jobs.steps import AutoContrast, Brightness, Filter, Grayscale, Invert, Posterize, Saturation, Sepia
+from darkroom.jobs.steps.filters.colours import Grayscale, Saturation, Sepia
+from darkroom.jobs.steps.filters.filter import Filter
+from darkroom.jobs.steps.filters.tones import AutoContrast, Brightness, Invert, Posterize
 from darkroom.sniff import Sniffed, sniff
-from worker.photo.filters import FILTER_FUNCTIONS
+from worker.photo.operations.step_functions import STEP_FUNCTIONS
 
 TRAP = 15.0
 """Seconds: longer than the test's lease."""
@@ -55,14 +57,14 @@ def read_a_file_elsewhere() -> None:
 
 
 def _first(misbehave: Callable[[], None]) -> Callable[..., Image.Image]:
-    def apply(image: Image.Image, _spec: Filter) -> Image.Image:
+    def apply(image: Image.Image, _spec: Filter, _materials: object) -> Image.Image:
         misbehave()
         return image
 
     return apply
 
 
-def _rank_filter(image: Image.Image, _spec: Any) -> Image.Image:
+def _rank_filter(image: Image.Image, _spec: Any, _materials: object) -> Image.Image:
     """Hold the GIL, as Pillow does while it filters. It filters again until TRAP seconds have passed."""
     end = time.monotonic() + TRAP
     image = image.convert("L")
@@ -84,13 +86,13 @@ def _sniff(original: BinaryIO, max_pixels: int) -> Sniffed:
 
 
 worker.child.main.sniff = _sniff
-FILTER_FUNCTIONS[Sepia] = _first(crash)
-FILTER_FUNCTIONS[Invert] = _first(allocate_without_end)
-FILTER_FUNCTIONS[Posterize] = _first(sleep_forever)
-FILTER_FUNCTIONS[Saturation] = _first(reach_the_network)
-FILTER_FUNCTIONS[AutoContrast] = _first(run_a_program)
-FILTER_FUNCTIONS[Brightness] = _first(read_a_file_elsewhere)
-FILTER_FUNCTIONS[Grayscale] = _rank_filter
+STEP_FUNCTIONS[Sepia] = _first(crash)
+STEP_FUNCTIONS[Invert] = _first(allocate_without_end)
+STEP_FUNCTIONS[Posterize] = _first(sleep_forever)
+STEP_FUNCTIONS[Saturation] = _first(reach_the_network)
+STEP_FUNCTIONS[AutoContrast] = _first(run_a_program)
+STEP_FUNCTIONS[Brightness] = _first(read_a_file_elsewhere)
+STEP_FUNCTIONS[Grayscale] = _rank_filter
 
 if __name__ == "__main__":
     from worker.__main__ import main  # not in the children, which would load all of the worker

@@ -11,16 +11,16 @@ import threading
 
 from PIL import Image
 
-from darkroom.jobs.steps import Blur
-from worker.photo.filters import FILTER_FUNCTIONS
+from darkroom.jobs.steps.filters.details import Blur
+from worker.photo.operations.step_functions import STEP_FUNCTIONS
 
 
-def _wait(image: Image.Image, spec: Blur) -> Image.Image:
+def _wait(image: Image.Image, spec: Blur, _materials: object) -> Image.Image:
     threading.Event().wait(spec.sigma / 10)  # not time.sleep: its system call is refused
     return image
 
 
-FILTER_FUNCTIONS[Blur] = _wait
+STEP_FUNCTIONS[Blur] = _wait
 
 if __name__ == "__main__":
     from worker.__main__ import main  # not in the children, which would load all of the worker

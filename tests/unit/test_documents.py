@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from darkroom.jobs.job_types import jobs_adapter
-from darkroom.jobs.steps import FILTERS
+from darkroom.jobs.step_types import FILTERS
 from darkroom.settings import PREFIX, PROJECT, Settings
 from tests.support.documents import SHELLS, blocks, pages
 

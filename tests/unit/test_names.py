@@ -26,6 +26,14 @@ WITH_A_REASON = set(re.findall(r"^- `(\w+)`: ", SECTION, re.MULTILINE))
 LONGEST = 400
 
 
+SPECS, FUNCTIONS = PROJECT / "darkroom/jobs/steps", PROJECT / "worker/photo/operations"
+"""A family of steps has its specs and its functions in files of the same name."""
+
+
+def has_its_specs(path: Path) -> bool:
+    return path.is_relative_to(FUNCTIONS) and (SPECS / path.relative_to(FUNCTIONS)).exists()
+
+
 def named_twice(names: Iterable[tuple[str, Path]]) -> dict[str, list[str]]:
     places = defaultdict(list)
     for name, path in names:
@@ -33,7 +41,7 @@ def named_twice(names: Iterable[tuple[str, Path]]) -> dict[str, list[str]]:
     return {name: found for name, found in places.items() if len(found) > 1}
 
 
-MODULES = named_twice((path.stem, path) for path in FILES)
+MODULES = named_twice((path.stem, path) for path in FILES if not has_its_specs(path))
 
 CLASSES = named_twice(
     (node.name, path)

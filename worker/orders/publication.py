@@ -38,7 +38,7 @@ PUBLISH_EVERY = 2.0
 
 
 def _versions() -> dict[str, str]:
-    """What makes the pixels of results. Without cykooz-resizer, Pillow resamples (worker/photo/resampling.py)."""
+    """What makes the pixels of results. Without cykooz-resizer, Pillow resamples (operations/resampling.py)."""
     versions = {"darkroom": darkroom.__version__, "pillow": version("pillow")}
     with contextlib.suppress(PackageNotFoundError):
         versions["cykooz-resizer"] = version("cykooz-resizer")

@@ -25,7 +25,7 @@ from worker.photo.colour.conversion import without_opaque_alpha
 from worker.photo.colour.result_profile import background_colour, result_profile
 from worker.photo.decode import PhotoFacts
 from worker.photo.kept_gain_map import kept_gain_map, lost
-from worker.photo.resampling import every_16th_row
+from worker.photo.operations.resampling import every_16th_row
 from worker.photo.result_metadata.blocks import MetadataBlocks, blocks_for
 
 Write = Callable[[Image.Image, BinaryIO, Output, MetadataBlocks], None]

@@ -29,7 +29,7 @@ from worker.photo.decode.photo_file import quiet
 from worker.photo.metadata.companions import item_prefixes
 from worker.photo.metadata.photo_tags import PhotoTags
 from worker.photo.metadata.read import read_tags
-from worker.photo.resampling import resample
+from worker.photo.operations.resampling import resample
 from worker.photo.result_metadata.original import open_original, original_tags
 from worker.photo.result_metadata.xmp_packet import with_description
 

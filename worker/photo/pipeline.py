@@ -8,7 +8,7 @@ import time
 import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, NamedTuple
 
 from PIL import Image
@@ -20,7 +20,7 @@ from darkroom.making import NOT_TOLD, Making
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.plan.drawing import steps
 from darkroom.plan.graph import (
-    ApplyFilter,
+    Apply,
     Colours,
     CropByContent,
     Decode,
@@ -38,10 +38,11 @@ from worker.photo.colour.conversion import converted
 from worker.photo.colour.result_profile import background_colour
 from worker.photo.decode import PhotoFacts, PhotoFile, turned
 from worker.photo.encode import encode
-from worker.photo.filters import FILTER_FUNCTIONS
+from worker.photo.materials import Materials
 from worker.photo.metadata import metadata
-from worker.photo.resampling import resample
-from worker.photo.resize import chosen_box, padded
+from worker.photo.operations.resampling import resample
+from worker.photo.operations.resize import chosen_box, padded
+from worker.photo.operations.step_functions import STEP_FUNCTIONS
 from worker.photo.result_metadata.proof import check_fields, fields_of
 
 
@@ -144,6 +145,7 @@ class PlanRun:
     ) -> None:
         self._plan = plan
         self._photo = photo
+        self._materials = Materials(photo)
         self._jobs = jobs
         self._files = files
         self._pictures = {} if decoded is None else {0: decoded}
@@ -190,7 +192,7 @@ class PlanRun:
         started = time.perf_counter()
         sources = [self._pictures[source] for source in node.sources]
         if not isinstance(operation, Finish):
-            self._pictures[position] = OPERATIONS[type(operation)](operation, node, self._photo, *sources)
+            self._pictures[position] = OPERATIONS[type(operation)](operation, node, self._materials, *sources)
             self._seconds[operation.label] += time.perf_counter() - started
             return None
         written = self._finished(operation, sources[0] if sources else None)
@@ -279,32 +281,33 @@ job's steps have made; for `metadata` it is a small copy of the photo, or None i
 job type without steps gets the whole photo."""
 
 
-def _resized(operation: Resample, node: Node, _photo: PhotoFacts, image: Image.Image) -> Image.Image:
+def _resized(operation: Resample, node: Node, _materials: Materials, image: Image.Image) -> Image.Image:
     return resample(image, node.size, operation.kernel, operation.box)
 
 
 def _cropped(
-    operation: CropByContent, node: Node, _photo: PhotoFacts, image: Image.Image, overview: Image.Image
+    operation: CropByContent, node: Node, _materials: Materials, image: Image.Image, overview: Image.Image
 ) -> Image.Image:
     return resample(image, node.size, operation.kernel, chosen_box(operation, overview))
 
 
-def _filtered(operation: ApplyFilter, _node: Node, _photo: PhotoFacts, image: Image.Image) -> Image.Image:
-    return FILTER_FUNCTIONS[type(operation.spec)](image, operation.spec)
+def _applied(operation: Apply, _node: Node, materials: Materials, image: Image.Image) -> Image.Image:
+    function = STEP_FUNCTIONS[type(operation.spec)]
+    return function(image, operation.spec, replace(materials, colours=operation.colours))
 
 
-def _on_background(operation: Pad, node: Node, photo: PhotoFacts, image: Image.Image) -> Image.Image:
-    colour = background_colour(operation.background, operation.colours, photo.colours)
+def _on_background(operation: Pad, node: Node, materials: Materials, image: Image.Image) -> Image.Image:
+    colour = background_colour(operation.background, operation.colours, materials.photo.colours)
     return padded(image, node.size, operation.corner, colour)
 
 
 OPERATIONS: Mapping[type[Operation], Callable[..., Image.Image]] = {
-    Turn: lambda operation, _node, _photo, image: turned(image, operation.orientation),
-    Colours: lambda operation, _node, photo, image: converted(image, photo.colours, operation.target),
+    Turn: lambda operation, _node, _materials, image: turned(image, operation.orientation),
+    Colours: lambda operation, _node, materials, image: converted(image, materials.photo.colours, operation.target),
     Resample: _resized,
     CropByContent: _cropped,
     Pad: _on_background,
-    ApplyFilter: _filtered,
+    Apply: _applied,
 }
-"""Every operation that makes a picture -> function(operation, node, photo, *sources), which returns a new image. Before
-them the photo is decoded, and `Finish` ends a job."""
+"""Every operation that makes a picture -> function(operation, node, materials, *sources), which returns a new image.
+Before them the photo is decoded, and `Finish` ends a job."""

@@ -14,7 +14,7 @@ from bench.fidelity.fidelity_run import OURS, SHARP, FidelityRun, Found, SeenFou
 from bench.fidelity.pictures import rgba
 from bench.performance.tables import head, line
 from darkroom.jobs.sizes import Size, sizes_of
-from darkroom.jobs.steps import Resize
+from darkroom.jobs.steps.resize import Resize
 from darkroom.plan.geometry import GRAVITY
 
 PHOTOS = ((1, 1), (1, 300), (300, 1), (7, 5), (32, 200), (200, 32), (101, 67), (333, 1000), (1000, 667), (2017, 13))

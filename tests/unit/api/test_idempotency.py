@@ -8,7 +8,7 @@ from api.idempotency import read_key
 from darkroom.aws.idempotency_store import LOCK, _pause
 from darkroom.errors import MalformedKey, Unavailable, UnreadablePhoto, UploadNotCompleted
 from darkroom.jobs.job_types import STEP_JOBS, MetadataJob
-from darkroom.jobs.steps import Resize
+from darkroom.jobs.steps.resize import Resize
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.messages import OrderMessage

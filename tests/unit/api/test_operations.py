@@ -3,7 +3,7 @@ from __future__ import annotations
 from pydantic import TypeAdapter
 
 from darkroom.jobs.job_types import JOB_TYPES, STEP_JOBS
-from darkroom.jobs.steps import STEP_TYPES, STEPS
+from darkroom.jobs.step_types import STEP_TYPES, STEPS
 
 
 def titles(spec: object) -> set[str]:

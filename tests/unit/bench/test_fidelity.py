@@ -15,7 +15,7 @@ from bench.fidelity.float_reference import on_white, premultiplied, resampled
 from bench.fidelity.measure_list import MEASURES
 from bench.fidelity.measures import filter_definitions, results, sizes_beside_sharp
 from bench.fidelity.wide_pictures import BT2020, P3, hlg_nits, in_srgb, pq_levels, pq_nits, srgb, tone_mapped, xyz_of
-from darkroom.jobs.steps import FILTERS
+from darkroom.jobs.step_types import FILTERS
 
 SHARMA_PAIRS = """
     50.0000 2.6772 -79.7751   50.0000 0.0000 -82.7485   2.0425

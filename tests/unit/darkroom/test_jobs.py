@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from darkroom.jobs.faults import faults_of
 from darkroom.jobs.job_types import MAX_JOBS, MetadataJob, PipelineJob, jobs_adapter, result_filename, steps_of
-from darkroom.jobs.steps import STEPS
+from darkroom.jobs.step_types import STEPS
 
 
 def read(*jobs: dict[str, Any]) -> list[Any]:

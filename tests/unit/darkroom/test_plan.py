@@ -12,7 +12,7 @@ from darkroom.jobs.job_types import jobs_adapter
 from darkroom.jobs.sizes import Sizes
 from darkroom.plan.geometry import Placement, kept_part, swapped
 from darkroom.plan.graph import (
-    ApplyFilter,
+    Apply,
     Colours,
     CropByContent,
     Decode,
@@ -372,4 +372,4 @@ def test_a_crop_by_content_looks_at_an_overview() -> None:
 
 def test_equal_filters_of_a_job_and_of_a_pipeline_are_equal() -> None:
     plan = planned(PNG, SEPIA, pipeline(SEPIA), pipeline(SEPIA | {"amount": 0.5}))
-    assert sum(isinstance(node.operation, ApplyFilter) for node in plan.nodes) == 2
+    assert sum(isinstance(node.operation, Apply) for node in plan.nodes) == 2

@@ -10,7 +10,8 @@ import pytest
 
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.jobs.sizes import Size, Sizes, sizes_of
-from darkroom.jobs.steps import FocalPoint, Resize
+from darkroom.jobs.steps.gravity import FocalPoint
+from darkroom.jobs.steps.resize import Resize
 from darkroom.plan.geometry import Placement, kept_part, pad_corner
 from darkroom.plan.graph import StoredPhoto
 from darkroom.plan.overview import OVERVIEW_SIDE, overview_size

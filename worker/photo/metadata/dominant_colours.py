@@ -5,7 +5,7 @@ from __future__ import annotations
 from PIL import Image
 
 from darkroom.photo_metadata.photo_document import Colour
-from worker.photo.resampling import resample
+from worker.photo.operations.resampling import resample
 
 _SAMPLE_SIDE = 48
 """Longest side in pixels of the sample in which colours are counted."""

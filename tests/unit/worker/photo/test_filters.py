@@ -1,4 +1,4 @@
-"""worker/photo/filters.py: each filter has a visible property that a test checks."""
+"""worker/photo/operations/filters: each filter has a visible property that a test checks."""
 
 from __future__ import annotations
 
@@ -10,28 +10,19 @@ import numpy as np
 import pytest
 from PIL import Image, ImageStat
 
-from darkroom.jobs.steps import (
-    FILTERS,
-    AutoContrast,
-    Blur,
-    Brightness,
-    Contrast,
-    Filter,
-    Grayscale,
-    Invert,
-    Posterize,
-    Saturation,
-    Sepia,
-    Sharpen,
-)
-from worker.photo.filters import FILTER_FUNCTIONS
+from darkroom.jobs.step_types import FILTERS
+from darkroom.jobs.steps.filters.colours import Grayscale, Saturation, Sepia
+from darkroom.jobs.steps.filters.details import Blur, Sharpen
+from darkroom.jobs.steps.filters.filter import Filter
+from darkroom.jobs.steps.filters.tones import AutoContrast, Brightness, Contrast, Invert, Posterize
+from worker.photo.operations.step_functions import STEP_FUNCTIONS
 
 SAMPLES = [spec.model_validate(spec.example) for spec in FILTERS.values()]
 """The example of every filter."""
 
 
 def filtered(image, spec):
-    return FILTER_FUNCTIONS[type(spec)](image, spec)
+    return STEP_FUNCTIONS[type(spec)](image, spec, None)
 
 
 def plain(*colour):

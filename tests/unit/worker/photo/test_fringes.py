@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from darkroom.jobs.output import OUTPUT_FORMATS
-from darkroom.jobs.steps import FILTERS, Resize
+from darkroom.jobs.step_types import FILTERS
+from darkroom.jobs.steps.resize import Resize
 from tests.support.plain_photo import done
 
 SHOWN, HIDDEN = (200, 120, 40), (0, 255, 255)

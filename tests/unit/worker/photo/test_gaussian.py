@@ -1,4 +1,4 @@
-"""worker/photo/gaussian.py: blur and sharpen beside the same in floating point, computed here without shortcuts."""
+"""worker/photo/operations/gaussian.py: blur and sharpen beside the same in floating point, without shortcuts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from worker.photo import gaussian
-from worker.photo.gaussian import BOUND, SAMPLES, blurred, sharpened
+from worker.photo.operations import gaussian
+from worker.photo.operations.gaussian import BOUND, SAMPLES, blurred, sharpened
 
 SIGMAS = [0.3, 0.4, 0.5, 0.7, 0.85, 1, 1.3, 2, 3, 3.99, 4, 5.5, 6, 8, 10, 20, 37.3, 100]
 """From the smallest to the largest of the filter."""

@@ -14,7 +14,9 @@ from PIL import Image
 from darkroom.errors import TooManyPixels, UnreadablePhoto
 from darkroom.jobs.job_types import JOB_TYPES
 from darkroom.jobs.output import OUTPUT_FORMATS, FormatName
-from darkroom.jobs.steps import FILTERS, STEP_TYPES, STEPS, Resize, Sepia
+from darkroom.jobs.step_types import FILTERS, STEP_TYPES, STEPS
+from darkroom.jobs.steps.filters.colours import Sepia
+from darkroom.jobs.steps.resize import Resize
 from darkroom.photo_warnings import PhotoWarning
 from tests.support import plain_photo
 from tests.support.metadata_blocks import broken, exif, jpeg, short
@@ -22,9 +24,9 @@ from tests.support.plain_photo import job
 from worker.photo import pipeline
 from worker.photo.decode import PhotoFile
 from worker.photo.encode import ENCODERS
-from worker.photo.filters import FILTER_FUNCTIONS
+from worker.photo.operations.resampling import resample
+from worker.photo.operations.step_functions import STEP_FUNCTIONS
 from worker.photo.pipeline import JOB_FUNCTIONS, PlanRun, Written, produce
-from worker.photo.resampling import resample
 
 LIMIT = 1_000_000
 
@@ -42,8 +44,8 @@ def test_every_job_type_has_its_function_and_every_function_its_job_type():
 
 
 def test_every_step_has_its_function_and_every_function_its_step():
-    assert set(STEPS) == {Resize, *FILTER_FUNCTIONS}
-    assert set(FILTERS.values()) == FILTER_FUNCTIONS.keys()
+    assert set(STEPS) == {Resize, *STEP_FUNCTIONS}
+    assert set(FILTERS.values()) == STEP_FUNCTIONS.keys()
 
 
 def test_every_output_format_has_its_encoder_and_the_other_way_round():
@@ -258,7 +260,7 @@ def test_an_operation_that_fails_ends_the_jobs_that_need_it_with_its_error_and_n
         raise failure
 
     failure = RuntimeError("no sepia today")
-    monkeypatch.setitem(FILTER_FUNCTIONS, Sepia, fail)
+    monkeypatch.setitem(STEP_FUNCTIONS, Sepia, fail)
     half, sepia = {"type": "resize", "width": 30}, {"type": "filter", "filter": "sepia"}
     specs = {
         "half": half,

@@ -20,9 +20,10 @@ from darkroom.jobs.job_types import jobs_adapter
 from darkroom.plan import decode_scale
 from tests.support.exhaustive import matrix
 from tests.support.plain_photo import made_of, open_plain
-from worker.photo import pipeline, resize
+from worker.photo import pipeline
 from worker.photo.colour.icc_profiles import DISPLAY_P3
-from worker.photo.crop import STRATEGIES
+from worker.photo.operations import resize
+from worker.photo.operations.crop import STRATEGIES
 
 LIMIT = 1_000_000
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageMath
 
-from worker.photo import resampling
-from worker.photo.resampling import KERNELS, Box, resample
+from worker.photo.operations import resampling
+from worker.photo.operations.resampling import KERNELS, Box, resample
 
 FAST_KERNELS = [name for name, kernel in KERNELS.items() if kernel.fast]
 
@@ -317,7 +317,7 @@ def test_pillow_does_what_cykooz_resizer_cannot(backend: str) -> None:
 
 def test_no_other_module_resamples() -> None:
     """conversion.py takes the mean of all pixels; loading.py averages blocks of a lossless JPEG, as libjpeg does."""
-    modules = Path(resampling.__file__).parent.rglob("*.py")
+    modules = Path(resampling.__file__).parents[1].rglob("*.py")
     allowed = {"resampling.py", "conversion.py", "loading.py"}
     calls = re.compile(r"\.(resize|reduce|thumbnail)\(")
     assert {module.name for module in modules if calls.search(module.read_text())} == allowed

@@ -1,4 +1,4 @@
-"""worker/photo/resize.py and crop.py: exact sizes, and the part of the photo that is kept."""
+"""worker/photo/operations/resize.py and crop.py: exact sizes, and the part of the photo that is kept."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from PIL import Image, ImageChops, ImageDraw
 
 from darkroom.errors import TooManyPixels
 from darkroom.jobs.sizes import sizes_of
-from darkroom.jobs.steps import Gravity, Resize
+from darkroom.jobs.steps.gravity import Gravity
+from darkroom.jobs.steps.resize import Resize
 from darkroom.plan.geometry import GRAVITY
 from tests.support.plain_photo import made_of
-from worker.photo.crop import STRATEGIES
-from worker.photo.resampling import KERNELS
+from worker.photo.operations.crop import STRATEGIES
+from worker.photo.operations.resampling import KERNELS
 
 LIMIT = 1_000_000
 RED, GREEN, BLUE, YELLOW = (220, 30, 30), (30, 200, 30), (30, 30, 220), (230, 230, 30)

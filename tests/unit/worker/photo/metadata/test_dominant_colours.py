@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from worker.photo.metadata import dominant_colours as module
-from worker.photo.resampling import resample
+from worker.photo.operations.resampling import resample
 
 
 def dominant_colours(image, count):

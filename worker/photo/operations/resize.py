@@ -13,7 +13,7 @@ from PIL import Image
 from darkroom.jobs.sizes import Size
 from darkroom.plan.geometry import Box, kept_part
 from darkroom.plan.graph import CropByContent
-from worker.photo.crop import STRATEGIES
+from worker.photo.operations.crop import STRATEGIES
 
 
 def chosen_box(crop: CropByContent, overview: Image.Image) -> Box:

@@ -1,0 +1,42 @@
+"""The types of steps: the one list of all steps, and what is made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from darkroom.jobs.spec import OneOf
+from darkroom.jobs.steps.filters.colours import Grayscale, Saturation, Sepia
+from darkroom.jobs.steps.filters.details import Blur, Sharpen
+from darkroom.jobs.steps.filters.filter import Filter
+from darkroom.jobs.steps.filters.tones import AutoContrast, Brightness, Contrast, Invert, Posterize
+from darkroom.jobs.steps.resize import Resize
+from darkroom.jobs.steps.step import StepSpec
+
+STEPS: tuple[type[StepSpec], ...] = (
+    Resize,
+    Grayscale,
+    Sepia,
+    Invert,
+    AutoContrast,
+    Posterize,
+    Blur,
+    Sharpen,
+    Brightness,
+    Contrast,
+    Saturation,
+)
+"""Every step. The unions below, the job classes in job_types.py and the lists of the API are made from it."""
+
+FILTERS: Mapping[str, type[Filter]] = {
+    step.model_fields["filter"].default: step for step in STEPS if issubclass(step, Filter)
+}
+"""Every filter by its name."""
+
+AnyFilter = Annotated[Filter, OneOf(FILTERS.values(), by="filter")]
+
+STEP_TYPES: Mapping[str, Any] = {"resize": Resize, "filter": AnyFilter}
+"""`type` of a step -> the class, or the union of classes, that validates it."""
+
+Step = Annotated[StepSpec, OneOf(STEP_TYPES.values(), by="type")]
+"""A step of a pipeline, as pydantic validates it."""

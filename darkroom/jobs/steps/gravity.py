@@ -1,0 +1,40 @@
+"""Where a crop or an overlay lies in a picture."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Tag
+
+from darkroom.jobs.spec import Share, StrictSpec
+
+Gravity = Literal[
+    "centre",
+    "north",
+    "northeast",
+    "east",
+    "southeast",
+    "south",
+    "southwest",
+    "west",
+    "northwest",
+    "entropy",
+    "attention",
+]
+
+
+class FocalPoint(StrictSpec):
+    """The point that stays in view when a photo is cropped, as shares of width and height."""
+
+    x: Share
+    y: Share
+
+
+def _kind_of_position(value: object) -> str:
+    """`point` or `gravity`; pydantic then reports faults of that kind only."""
+    return "point" if isinstance(value, dict | FocalPoint) else "gravity"
+
+
+Position = Annotated[
+    Annotated[Gravity, Tag("gravity")] | Annotated[FocalPoint, Tag("point")], Discriminator(_kind_of_position)
+]

@@ -1,0 +1,40 @@
+"""The function of every step that keeps the size of the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from PIL import Image
+
+from darkroom.jobs.steps.filters.colours import Grayscale, Saturation, Sepia
+from darkroom.jobs.steps.filters.details import Blur, Sharpen
+from darkroom.jobs.steps.filters.tones import AutoContrast, Brightness, Contrast, Invert, Posterize
+from darkroom.jobs.steps.step import StepSpec
+from worker.photo.materials import Materials
+from worker.photo.operations.filters.alpha import keep_alpha
+from worker.photo.operations.filters.colours import grayscale, saturation, sepia
+from worker.photo.operations.filters.details import blur, sharpen
+from worker.photo.operations.filters.tones import auto_contrast, brightness, contrast, invert, posterize
+
+StepFunction = Callable[[Image.Image, Any, Materials], Image.Image]
+
+
+def _filter(function: Callable[[Image.Image, Any], Image.Image]) -> StepFunction:
+    """A filter needs nothing besides the picture."""
+    return lambda image, spec, _materials: function(image, spec)
+
+
+STEP_FUNCTIONS: Mapping[type[StepSpec], StepFunction] = {
+    Grayscale: _filter(keep_alpha(grayscale)),
+    Sepia: _filter(keep_alpha(sepia)),
+    Invert: _filter(keep_alpha(invert)),
+    AutoContrast: _filter(keep_alpha(auto_contrast, needs_alpha=True)),
+    Posterize: _filter(keep_alpha(posterize)),
+    Blur: _filter(blur),
+    Sharpen: _filter(sharpen),
+    Brightness: _filter(keep_alpha(brightness)),
+    Contrast: _filter(keep_alpha(contrast, needs_alpha=True)),
+    Saturation: _filter(keep_alpha(saturation)),
+}
+"""Spec class -> function(image, spec, materials), which returns a new picture of the same size."""
