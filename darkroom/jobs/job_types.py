@@ -104,7 +104,7 @@ JOB_TYPES: Mapping[str, JobType] = {
     "resize": JobType(STEP_JOBS[Resize], file_label=_sides),
     "filter": JobType(
         Annotated[PictureJob, OneOf((STEP_JOBS[spec] for spec in FILTERS.values()), by="filter")],
-        file_label=lambda job: str(job.name),
+        file_label=lambda job: str(job.label),
     ),
     "pipeline": JobType(PipelineJob, file_label=lambda _job: "pipeline"),
     "metadata": JobType(MetadataJob, file_label=lambda _job: "metadata", inline=True),

@@ -48,7 +48,7 @@ def _words(node: Node, *, named: bool = True) -> str:
         case Pad(background):
             return f"pad with {background}"
         case Apply(spec):
-            return spec.name
+            return spec.label
         case Finish(job, gain_map_part=part):
             encoding = next((kind for kind in node.work if kind.startswith("encode ")), node.operation.label)
             encoding += " with gain map" if part else ""

@@ -124,7 +124,7 @@ class Apply(Operation):
 
     @property
     def label(self) -> str:
-        return self.spec.name
+        return self.spec.label
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,7 @@ class _Planner:
         """A later step, on a picture that belongs to some of the jobs only."""
         if isinstance(step, PlainStep):
             size = self._nodes[picture].size
-            return self._add(Apply(step.spec, target), (picture,), size, {step.spec.name: megapixels(size)})
+            return self._add(Apply(step.spec, target), (picture,), size, {step.spec.label: megapixels(size)})
         if step.scales or step.cuts:
             placement = Placement(step.before, 1, step.before)
             picture = self._resampled(_Source(picture, placement, target, changed=True), step).node

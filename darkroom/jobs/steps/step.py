@@ -9,6 +9,6 @@ class StepSpec(TaggedSpec):
     """Base of all steps."""
 
     @property
-    def name(self) -> str:
-        """The name of the step in timings and file names."""
+    def label(self) -> str:
+        """What timings, plans and file names call the step."""
         return self.type

@@ -14,5 +14,5 @@ class Filter(StepSpec):
     filter: str
 
     @property
-    def name(self) -> str:
+    def label(self) -> str:
         return self.filter
