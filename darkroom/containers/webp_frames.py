@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from darkroom.containers.animation import FOREVER, StoredAnimation, StoredFrame
-from darkroom.containers.webp import RiffChunk, chunks
 from darkroom.containers.view import Part
+from darkroom.containers.webp import RiffChunk, chunks
 
 _HEAD = 16
 """Bytes of a frame before its chunks."""
@@ -36,9 +36,7 @@ def _frames(stream: BinaryIO) -> Iterator[StoredFrame]:
             alpha = stream.read(4) == b"ALPH"
             if len(head) < _HEAD:
                 return
-            left, top, width, height, duration = (
-                int.from_bytes(head[at : at + 3], "little") for at in range(0, 15, 3)
-            )
+            left, top, width, height, duration = (int.from_bytes(head[at : at + 3], "little") for at in range(0, 15, 3))
             yield StoredFrame(
                 2 * left,
                 2 * top,

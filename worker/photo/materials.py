@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from worker.photo.decode import PhotoFacts
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Materials:
     """`assets`: id -> the open file of an asset that the caller has uploaded for use in jobs. `colours`: those of the
-    picture that an operation changes: `srgb`, `p3`, or `photo` for those of the photo's profile."""
+    picture that an operation changes: `srgb`, `p3`, or `photo` for those of the photo's profile. `measured`: what an
+    operation on the frames of an animation has found in the first one; None for a still photo."""
 
     photo: PhotoFacts
     assets: Mapping[str, BinaryIO] = field(default_factory=dict)
     colours: str = "srgb"
+    measured: dict[str, Any] | None = None
+
+    def once(self, name: str, measure: Callable[[], T]) -> T:
+        """What `measure` finds out by looking at a picture, under a name that the operation chooses.
+
+        In an animation it is measured in the first frame and holds for all frames: if each frame had its own, such as
+        its own contrast or crop, the result would flicker.
+        """
+        if self.measured is None:
+            return measure()
+        if name not in self.measured:
+            self.measured[name] = measure()
+        found: T = self.measured[name]
+        return found

@@ -8,7 +8,7 @@ import time
 import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
 from PIL import Image
@@ -19,30 +19,14 @@ from darkroom.jobs.sizes import Size
 from darkroom.making import NOT_TOLD, Making
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.plan.drawing import steps
-from darkroom.plan.graph import (
-    Apply,
-    Colours,
-    CropByContent,
-    Decode,
-    Finish,
-    Node,
-    Operation,
-    Pad,
-    Plan,
-    Resample,
-    Turn,
-)
+from darkroom.plan.graph import Decode, Finish, Node, Plan
 from darkroom.plan.planner import make_plan
 from worker.photo.backends import METADATA, backends
-from worker.photo.colour.conversion import converted
-from worker.photo.colour.result_profile import background_colour
-from worker.photo.decode import PhotoFacts, PhotoFile, turned
+from worker.photo.decode import PhotoFacts, PhotoFile
 from worker.photo.encode import encode
 from worker.photo.materials import Materials
 from worker.photo.metadata import metadata
-from worker.photo.operations.resampling import resample
-from worker.photo.operations.resize import chosen_box, padded
-from worker.photo.operations.step_functions import STEP_FUNCTIONS
+from worker.photo.operations.plan_operations import OPERATIONS
 from worker.photo.result_metadata.proof import check_fields, fields_of
 
 
@@ -279,35 +263,3 @@ JOB_FUNCTIONS: Mapping[str, Callable[[PhotoFacts, Any, Any, BinaryIO, Finish], W
 """Every job type -> function(photo, job, image, file, finish) that writes the result. `image` is the picture that the
 job's steps have made; for `metadata` it is a small copy of the photo, or None if no pixels are needed or can be had. A
 job type without steps gets the whole photo."""
-
-
-def _resized(operation: Resample, node: Node, _materials: Materials, image: Image.Image) -> Image.Image:
-    return resample(image, node.size, operation.kernel, operation.box)
-
-
-def _cropped(
-    operation: CropByContent, node: Node, _materials: Materials, image: Image.Image, overview: Image.Image
-) -> Image.Image:
-    return resample(image, node.size, operation.kernel, chosen_box(operation, overview))
-
-
-def _applied(operation: Apply, _node: Node, materials: Materials, image: Image.Image) -> Image.Image:
-    function = STEP_FUNCTIONS[type(operation.spec)]
-    return function(image, operation.spec, replace(materials, colours=operation.colours))
-
-
-def _on_background(operation: Pad, node: Node, materials: Materials, image: Image.Image) -> Image.Image:
-    colour = background_colour(operation.background, operation.colours, materials.photo.colours)
-    return padded(image, node.size, operation.corner, colour)
-
-
-OPERATIONS: Mapping[type[Operation], Callable[..., Image.Image]] = {
-    Turn: lambda operation, _node, _materials, image: turned(image, operation.orientation),
-    Colours: lambda operation, _node, materials, image: converted(image, materials.photo.colours, operation.target),
-    Resample: _resized,
-    CropByContent: _cropped,
-    Pad: _on_background,
-    Apply: _applied,
-}
-"""Every operation that makes a picture -> function(operation, node, materials, *sources), which returns a new image.
-Before them the photo is decoded, and `Finish` ends a job."""

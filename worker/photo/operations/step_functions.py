@@ -15,6 +15,7 @@ from worker.photo.materials import Materials
 from worker.photo.operations.filters.alpha import keep_alpha
 from worker.photo.operations.filters.colours import grayscale, saturation, sepia
 from worker.photo.operations.filters.details import blur, sharpen
+from worker.photo.operations.filters.measured import by_measured_curve
 from worker.photo.operations.filters.tones import auto_contrast, brightness, contrast, invert, posterize
 
 StepFunction = Callable[[Image.Image, Any, Materials], Image.Image]
@@ -29,12 +30,12 @@ STEP_FUNCTIONS: Mapping[type[StepSpec], StepFunction] = {
     Grayscale: _filter(keep_alpha(grayscale)),
     Sepia: _filter(keep_alpha(sepia)),
     Invert: _filter(keep_alpha(invert)),
-    AutoContrast: _filter(keep_alpha(auto_contrast, needs_alpha=True)),
+    AutoContrast: by_measured_curve(auto_contrast),
     Posterize: _filter(keep_alpha(posterize)),
     Blur: _filter(blur),
     Sharpen: _filter(sharpen),
     Brightness: _filter(keep_alpha(brightness)),
-    Contrast: _filter(keep_alpha(contrast, needs_alpha=True)),
+    Contrast: by_measured_curve(contrast),
     Saturation: _filter(keep_alpha(saturation)),
 }
 """Spec class -> function(image, spec, materials), which returns a new picture of the same size."""

@@ -15,6 +15,7 @@ from darkroom.jobs.steps.filters.colours import Grayscale, Saturation, Sepia
 from darkroom.jobs.steps.filters.details import Blur, Sharpen
 from darkroom.jobs.steps.filters.filter import Filter
 from darkroom.jobs.steps.filters.tones import AutoContrast, Brightness, Contrast, Invert, Posterize
+from worker.photo.materials import Materials
 from worker.photo.operations.step_functions import STEP_FUNCTIONS
 
 SAMPLES = [spec.model_validate(spec.example) for spec in FILTERS.values()]
@@ -22,7 +23,7 @@ SAMPLES = [spec.model_validate(spec.example) for spec in FILTERS.values()]
 
 
 def filtered(image, spec):
-    return STEP_FUNCTIONS[type(spec)](image, spec, None)
+    return STEP_FUNCTIONS[type(spec)](image, spec, Materials(photo=None))
 
 
 def plain(*colour):
@@ -253,3 +254,14 @@ def test_saturation_is_a_factor():
     strong = filtered(plain(160, 120, 120), Saturation(amount=2)).getpixel((0, 0))
     assert strong[0] > 160
     assert strong[1] < 120
+
+
+@pytest.mark.parametrize("spec", [AutoContrast(), Contrast(amount=2, pivot="mean")], ids=lambda spec: spec.filter)
+def test_what_a_filter_measures_in_the_first_frame_of_an_animation_holds_for_the_others(spec):
+    function = STEP_FUNCTIONS[type(spec)]
+    first, second = plain(100, 120, 140), plain(180, 190, 200)
+    first.paste((60, 60, 60), (0, 0, 4, 8))
+    materials = Materials(photo=None, measured={})
+    function(first, spec, materials)
+    assert function(second, spec, materials).tobytes() != function(second, spec, Materials(photo=None)).tobytes()
+    assert function(first, spec, materials).tobytes() == function(first, spec, Materials(photo=None)).tobytes()

@@ -24,6 +24,7 @@ from tests.support.plain_photo import job
 from worker.photo import pipeline
 from worker.photo.decode import PhotoFile
 from worker.photo.encode import ENCODERS
+from worker.photo.operations import plan_operations
 from worker.photo.operations.resampling import resample
 from worker.photo.operations.step_functions import STEP_FUNCTIONS
 from worker.photo.pipeline import JOB_FUNCTIONS, PlanRun, Written, produce
@@ -296,7 +297,7 @@ def test_pictures_are_freed_as_soon_as_no_step_needs_them(quarters, opened, monk
         pictures.append(weakref.ref(image))
         return resample(image, size, kernel, box)
 
-    monkeypatch.setattr(pipeline, "resample", noted)
+    monkeypatch.setattr(plan_operations, "resample", noted)
     jobs = {str(width): job(type="resize", width=width) for width in (32, 16, 8)}
     files = {name: io.BytesIO() for name in jobs}
     ends = produce(opened(quarters).original, jobs, files, LIMIT)

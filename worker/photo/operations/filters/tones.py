@@ -14,15 +14,15 @@ def invert(image: Image.Image, _spec: Invert) -> Image.Image:
     return ImageOps.invert(image)
 
 
-def auto_contrast(image: Image.Image, spec: AutoContrast, alpha: Image.Image | None = None) -> Image.Image:
-    """Transparent pixels do not count. A picture of one tone stays as it is."""
+def auto_contrast(image: Image.Image, alpha: Image.Image | None, spec: AutoContrast) -> list[int]:
+    """The curve. Transparent pixels do not count. A picture of one tone stays as it is."""
     counts = luma(image).histogram(alpha)
     ignored = sum(counts) * spec.cutoff / 100
     darkest = _first_above(ignored, counts)
     lightest = 255 - _first_above(ignored, counts[::-1])
     if darkest >= lightest:
-        return image.copy()
-    return image.point(curve(lambda level: (level - darkest) * 255 / (lightest - darkest)) * 3)
+        darkest, lightest = 0, 255
+    return curve(lambda level: (level - darkest) * 255 / (lightest - darkest))
 
 
 def posterize(image: Image.Image, spec: Posterize) -> Image.Image:
@@ -34,13 +34,13 @@ def brightness(image: Image.Image, spec: Brightness) -> Image.Image:
     return image.point(curve(lambda level: spec.amount * level) * 3)
 
 
-def contrast(image: Image.Image, spec: Contrast, alpha: Image.Image | None = None) -> Image.Image:
-    """The mean is that of the visible pixels."""
+def contrast(image: Image.Image, alpha: Image.Image | None, spec: Contrast) -> list[int]:
+    """The curve. The mean is that of the visible pixels."""
     pivot = 127.5
     if spec.pivot == "mean":
         statistics = ImageStat.Stat(luma(image), alpha)
         pivot = statistics.mean[0] if statistics.count[0] else pivot
-    return image.point(curve(lambda level: pivot + spec.amount * (level - pivot)) * 3)
+    return curve(lambda level: pivot + spec.amount * (level - pivot))
 
 
 def _first_above(ignored: float, counts: list[int]) -> int:
