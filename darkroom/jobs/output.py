@@ -30,7 +30,7 @@ OUTPUT_FORMATS: Mapping[str, FileFormat] = {
     "webp": FileFormat("webp", "image/webp"),
     "avif": FileFormat("avif", "image/avif"),
 }
-"""The picture formats that a job may ask for. `worker/photo/encode.py` holds an encoder for each."""
+"""The picture formats that a job may ask for. `worker/photo/encode/encoders.py` has the encoder of each."""
 
 SMALL_AVIF = 1_000_000
 """Pixels. A smaller AVIF is encoded with more effort. So it takes as long as one of five times as many pixels."""

@@ -59,10 +59,11 @@ def walkthrough(heading: str) -> list[Block]:
 
 
 def apply(block: Block, folder: Path) -> str:
-    """Change a file in `folder` as the diff says. Each hunk must fit at exactly one place. Returns the file's name."""
+    """Change a file in `folder` as the diff says, or make it. Each hunk must fit at exactly one place. Returns the
+    file's name."""
     header, _, body = block.text.partition("\n")
     name = header.removeprefix("+++ ")
-    text = (folder / name).read_text()
+    text = (folder / name).read_text() if (folder / name).exists() else ""
     for hunk in re.split(r"^@@\n", body, flags=re.MULTILINE):
         lines = hunk.splitlines(keepends=True)
         before = "".join(line[1:] for line in lines if line[0] in " -")

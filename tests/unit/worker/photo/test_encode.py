@@ -1,4 +1,4 @@
-"""worker/photo/encode.py: the formats, what they keep, and what they cannot hold."""
+"""worker/photo/encode/: the formats, what they keep, and what they cannot hold."""
 
 from __future__ import annotations
 
