@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import Response
@@ -12,7 +12,8 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from api.context import context, json_response
 from api.openapi import responses
-from darkroom.jobs.job_types import JOB_TYPES
+from darkroom.jobs.job_types import JOB_TYPES, jobs_adapter
+from darkroom.jobs.spec import ALIASES
 from darkroom.jobs.step_types import FILTERS, STEP_TYPES
 from darkroom.photo_metadata.photo_document import json_schema as metadata_schema
 from darkroom.photo_warnings import WARNING_CODES
@@ -35,6 +36,9 @@ class OperationsView(BaseModel):
     steps: dict[str, Schema] = Field(description="steps of a pipeline")
     metadata: Schema = Field(description="the result of a metadata job; docs/metadata.md explains its fields")
     filters: dict[str, Schema] = Field(description="each filter as a step; as a job it takes `output` too")
+    aliases: dict[str, dict[str, str]] = Field(
+        description="other spellings that requests may use: field -> alias -> the value that it stands for"
+    )
     presets: dict[str, Preset]
     default_preset: str
     warnings: dict[str, str] = Field(description="code of a warning of a result -> what it means")
@@ -54,6 +58,7 @@ def list_operations() -> Response:
             steps=_schemas(STEP_TYPES),
             metadata=metadata_schema(),
             filters=_schemas(FILTERS),
+            aliases=aliases_in(jobs_adapter.json_schema()),
             presets=dict(ctx.presets),
             default_preset=ctx.settings.default_preset,
             warnings=dict(WARNING_CODES),
@@ -63,3 +68,25 @@ def list_operations() -> Response:
 
 def _schemas(specs: Mapping[str, Any]) -> dict[str, Schema]:
     return {name: TypeAdapter(spec).json_schema() for name, spec in specs.items()}
+
+
+def aliases_in(schema: Schema) -> dict[str, dict[str, str]]:
+    """The aliases in a JSON schema: field -> alias -> value."""
+    found: dict[str, dict[str, str]] = {}
+    for field, values in _aliases(schema, ""):
+        found[field] = found.get(field, {}) | values
+    return found
+
+
+def _aliases(schema: Any, field: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """The aliases in the schema of a field, and of the fields in it."""
+    if isinstance(schema, list):
+        for one in schema:
+            yield from _aliases(one, field)
+    elif isinstance(schema, dict):
+        if ALIASES in schema:
+            yield field, schema[ALIASES]
+        for name, one in schema.get("properties", {}).items():
+            yield from _aliases(one, name)
+        for word in schema.keys() - {"properties"}:
+            yield from _aliases(schema[word], field)

@@ -14,7 +14,7 @@ from darkroom.errors import Fault, nearest_name
 from darkroom.jobs.job_types import JOB_TYPES, STEP_JOBS
 from darkroom.jobs.json_text import explain_json_error
 from darkroom.jobs.output import OUTPUT_FORMATS, Output
-from darkroom.jobs.step_types import FILTERS
+from darkroom.jobs.step_types import FILTER_SPELLINGS
 from darkroom.jobs.steps.gravity import FocalPoint
 from darkroom.jobs.steps.resize import Resize
 
@@ -56,11 +56,11 @@ def _known_fields(location: tuple[int | str, ...], fields: Iterable[str]) -> Ite
         case (*_, "position", "point"):
             return FocalPoint.model_fields
         case (*_, "steps", int(), "filter", str(name)):
-            return FILTERS[name].model_fields
+            return FILTER_SPELLINGS[name].model_fields
         case (*_, "steps", int(), "resize"):
             return Resize.model_fields
         case (*_, "jobs", int(), "filter", str(name)):
-            return STEP_JOBS[FILTERS[name]].model_fields
+            return STEP_JOBS[FILTER_SPELLINGS[name]].model_fields
         case (*_, "jobs", int(), str(job_type)):
             known: Iterable[str] = JOB_TYPES[job_type].spec.model_fields
             return known
@@ -154,7 +154,7 @@ def _wrong_tag(field: str, context: dict[str, Any]) -> str:
         return f"`{field}` is required"
     tag, known = str(context["tag"]), context["expected_tags"]
     detail = f"`{field}` must be one of {known}, not {tag!r}"
-    if field == "type" and tag in FILTERS:
+    if field == "type" and tag in FILTER_SPELLINGS:
         return f'{detail}; {tag} is a filter: {{"type": "filter", "filter": "{tag}"}}'
     return detail + _suggestion(tag, re.findall(r"'([^']+)'", known))
 

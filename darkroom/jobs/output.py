@@ -10,9 +10,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from darkroom.jobs.spec import Colour, StrictSpec
+from darkroom.jobs.spec import Aliases, Colour, StrictSpec
 
 FormatName = Literal["jpeg", "png", "webp", "avif"]
+FORMAT_ALIASES = Aliases({"jpg": "jpeg"})
 ProfileName = Literal["srgb", "keep", "p3"]
 
 
@@ -76,7 +77,7 @@ class Output(StrictSpec):
         ]
     }
 
-    format: FormatName | None = Field(
+    format: Annotated[FormatName, FORMAT_ALIASES] | None = Field(
         None,
         description="default: the photo's format if it is one of these, otherwise JPEG, or PNG for transparency",
     )

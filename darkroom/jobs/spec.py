@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import or_
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
-from pydantic_core import CoreSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
 
 MAX_SIDE = 16_384
 """Longest side that a caller may ask for, in pixels. A side that follows the aspect ratio may become longer, as long as
@@ -96,12 +105,49 @@ class TaggedSpec(StrictSpec):
 
 def _complete(schema: dict[str, Any], model: type[Any]) -> None:
     """Add the example and the extra keywords. List the tags as required, although they have defaults in Python."""
-    tags = [name for name, field in schema["properties"].items() if "const" in field]
+    tags = [name for name, field in schema["properties"].items() if _has_one_value(field)]
     if tags:
         schema["required"] = list(dict.fromkeys([*schema.get("required", []), *tags]))
     if model.example:
         schema["examples"] = [model.example]
     schema |= model.json_schema
+
+
+def _has_one_value(field: dict[str, Any]) -> bool:
+    """Whether a field can have only one value, perhaps in several spellings."""
+    return "const" in field or len(set(field.get("enum", ())) - set(field.get(ALIASES, ()))) == 1
+
+
+class Aliases:
+    """In `Annotated[Literal["centre", ...], Aliases({"center": "centre"})]`: other spellings that requests may use.
+
+    A spec always holds the value itself, so that equal jobs are equal. The JSON schema lists all spellings, and its
+    keyword `x-aliases` says which value each alias stands for.
+    """
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values = dict(values)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The alias is replaced after the check, because pydantic selects a class by `type` or `filter` before it."""
+        known = handler(source)["expected"]
+        if unknown := set(self.values.values()) - set(known):
+            raise TypeError(f"aliases of {', '.join(sorted(unknown))}, which is not among {', '.join(known)}")
+        every_spelling = core_schema.literal_schema([*known, *self.values])
+        return core_schema.no_info_after_validator_function(lambda given: self.values.get(given, given), every_spelling)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(schema) | {ALIASES: self.values}
+
+
+ALIASES = "x-aliases"
+"""The keyword of a JSON schema that lists the aliases of a field: alias -> value."""
+
+
+def spellings(field: FieldInfo) -> list[str]:
+    """The default of a field, and its aliases."""
+    lists = (each.values for each in field.metadata if isinstance(each, Aliases))
+    return [field.default, *(alias for values in lists for alias, value in values.items() if value == field.default)]
 
 
 class OneOf:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from darkroom.jobs.spec import OneOf
+from darkroom.jobs.spec import OneOf, spellings
 from darkroom.jobs.steps.filters.colours import Grayscale, Saturation, Sepia
 from darkroom.jobs.steps.filters.details import Blur, Sharpen
 from darkroom.jobs.steps.filters.filter import Filter
@@ -32,6 +32,11 @@ FILTERS: Mapping[str, type[Filter]] = {
     step.model_fields["filter"].default: step for step in STEPS if issubclass(step, Filter)
 }
 """Every filter by its name."""
+
+FILTER_SPELLINGS: Mapping[str, type[Filter]] = {
+    name: step for step in FILTERS.values() for name in spellings(step.model_fields["filter"])
+}
+"""Every filter by its name, and by each alias of the name."""
 
 AnyFilter = Annotated[Filter, OneOf(FILTERS.values(), by="filter")]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Tag
 
-from darkroom.jobs.spec import Share, StrictSpec
+from darkroom.jobs.spec import Aliases, Share, StrictSpec
 
 Gravity = Literal[
     "centre",
@@ -22,6 +22,21 @@ Gravity = Literal[
     "attention",
 ]
 
+GRAVITY_ALIASES = Aliases(
+    {
+        "center": "centre",
+        "top": "north",
+        "right top": "northeast",
+        "right": "east",
+        "right bottom": "southeast",
+        "bottom": "south",
+        "left bottom": "southwest",
+        "left": "west",
+        "left top": "northwest",
+    }
+)
+"""The names of positions in sharp (lib/resize.js) that are not its names of gravities."""
+
 
 class FocalPoint(StrictSpec):
     """The point that stays in view when a photo is cropped, as shares of width and height."""
@@ -36,5 +51,6 @@ def _kind_of_position(value: object) -> str:
 
 
 Position = Annotated[
-    Annotated[Gravity, Tag("gravity")] | Annotated[FocalPoint, Tag("point")], Discriminator(_kind_of_position)
+    Annotated[Gravity, GRAVITY_ALIASES, Tag("gravity")] | Annotated[FocalPoint, Tag("point")],
+    Discriminator(_kind_of_position),
 ]

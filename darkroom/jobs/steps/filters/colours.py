@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from darkroom.jobs.spec import Share
+from darkroom.jobs.spec import Aliases, Share
 from darkroom.jobs.steps.filters.filter import Filter
 
 
@@ -16,7 +16,7 @@ class Grayscale(Filter):
 
     example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "grayscale"}
 
-    filter: Literal["grayscale"] = "grayscale"
+    filter: Annotated[Literal["grayscale"], Aliases({"greyscale": "grayscale"})] = "grayscale"
     luma: Literal["rec709", "rec601"] = Field(
         "rec709",
         description="the standard of the weights: rec709, or rec601 with 0.299 red + 0.587 green + 0.114 blue",
