@@ -18,7 +18,16 @@ from PIL import Image
 from PIL.TiffImagePlugin import COMPRESSION_INFO_REV
 from pydantic import BaseModel
 
-from darkroom.jobs.job_types import JOB_TYPES, MAX_JOBS, STEP_JOBS, Job, MetadataJob, PipelineJob, jobs_adapter
+from darkroom.jobs.job_types import (
+    JOB_TYPES,
+    MAX_JOBS,
+    STEP_JOBS,
+    ConvertJob,
+    Job,
+    MetadataJob,
+    PipelineJob,
+    jobs_adapter,
+)
 from darkroom.jobs.output import OUTPUT_FORMATS, TEXTS, Output
 from darkroom.jobs.steps.resize import Resize
 from darkroom.sniff import INPUT_FORMATS
@@ -154,7 +163,7 @@ def jobs_for_one_photo() -> list[Job]:
             *variants(Resize, small),
             small | {"position": {"x": 0.2, "y": 0.8}},
             *(small | {"output": output} for name in OUTPUT_FORMATS for output in _outputs(name)),
-            *(variant for job in (PipelineJob, MetadataJob) for variant in variants(job, job.example)),
+            *(variant for job in (ConvertJob, PipelineJob, MetadataJob) for variant in variants(job, job.example)),
         ]
     )
 

@@ -1,8 +1,8 @@
 """The types of jobs: what a caller can ask for, and what the services need to know about each type.
 
 The API validates with these models and the worker carries them out; neither needs the other's libraries for it.
-A job is one deliverable: one step with an `output`, a `pipeline` of steps with an `output`, or `metadata`, whose result
-is JSON. CONTRIBUTING.md shows how to add a type.
+A job is one deliverable: one step with an `output`, a `pipeline` of steps with an `output`, `convert`, which has an
+`output` only, or `metadata`, whose result is JSON. CONTRIBUTING.md shows how to add a type.
 """
 
 from __future__ import annotations
@@ -56,8 +56,16 @@ STEP_JOBS: Mapping[type[StepSpec], type[PictureJob]] = {step: _job_of(step) for 
 """Every step -> the job that does only this step, such as `ResizeJob`."""
 
 
+class ConvertJob(PictureJob):
+    """The whole photo in another format, quality or colour profile, or with other metadata; as always upright."""
+
+    example: ClassVar[dict[str, Any]] = {"type": "convert", "output": {"format": "webp", "quality": 75}}
+
+    type: Literal["convert"] = "convert"
+
+
 class PipelineJob(PictureJob):
-    """Several steps, one result."""
+    """Several steps, one result. Without steps it does the same as `convert`."""
 
     example: ClassVar[dict[str, Any]] = {
         "type": "pipeline",
@@ -66,7 +74,7 @@ class PipelineJob(PictureJob):
     }
 
     type: Literal["pipeline"] = "pipeline"
-    steps: list[Step] = Field(min_length=1, max_length=MAX_STEPS)
+    steps: list[Step] = Field(max_length=MAX_STEPS)
 
 
 class MetadataJob(JobSpec):
@@ -106,6 +114,7 @@ JOB_TYPES: Mapping[str, JobType] = {
         Annotated[PictureJob, OneOf((STEP_JOBS[spec] for spec in FILTERS.values()), by="filter")],
         file_label=lambda job: str(job.label),
     ),
+    "convert": JobType(ConvertJob, file_label=lambda _job: "converted"),
     "pipeline": JobType(PipelineJob, file_label=lambda _job: "pipeline"),
     "metadata": JobType(MetadataJob, file_label=lambda _job: "metadata", inline=True),
 }
@@ -125,11 +134,10 @@ def _load(values: Any) -> JobSpec:
 
 
 def steps_of(job: PictureJob) -> list[StepSpec]:
-    """The steps that lead to a picture job's result. A job that is not a pipeline is its own only step."""
+    """The steps that lead to a picture job's result. A job of one step is that step itself; `convert` has none."""
     if isinstance(job, PipelineJob):
         return list(job.steps)
-    assert isinstance(job, StepSpec)
-    return [job]
+    return [job] if isinstance(job, StepSpec) else []
 
 
 def result_filename(photo_filename: str, job: Job, extension: str) -> str:

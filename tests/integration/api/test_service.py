@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from darkroom.jobs.job_types import JOB_TYPES
+from darkroom.jobs.step_types import STEP_TYPES
 from darkroom.photo_warnings import WARNING_CODES
 from tests.support.api import refusal_to_start
 
@@ -23,8 +25,9 @@ def test_the_api_is_alive_and_ready(api: Any) -> None:
 def test_operations_list_all_jobs_steps_filters_and_presets(api: Any) -> None:
     operations = api.get("/v1/operations").json()
 
-    assert operations["jobs"].keys() == {"resize", "filter", "pipeline", "metadata"}
-    assert operations["steps"].keys() == {"resize", "filter"}
+    assert operations["jobs"].keys() == JOB_TYPES.keys()
+    assert operations["steps"].keys() == STEP_TYPES.keys()
+    assert operations["aliases"]["position"]["center"] == "centre"
     assert {"grayscale", "sepia", "blur", "auto-contrast", "posterize"} <= operations["filters"].keys()
     assert operations["filters"]["blur"]["properties"]["sigma"]["maximum"] == 100
     assert operations["default_preset"] == "web"

@@ -54,6 +54,7 @@ def jobs_for(sample: Sample) -> list[dict[str, Any]]:
     return [
         {"type": "resize", "width": sample.size[0] // 4},
         {"type": "filter", "filter": "grayscale"},
+        {"type": "convert", "output": {"format": "webp"}},
         {"type": "pipeline", "steps": steps, "output": {"format": "png"}},
         {"type": "metadata", "colours": 0},
     ]
@@ -67,6 +68,8 @@ def fault_in(sample: Sample, job_type: str, result: bytes) -> str | None:
             return _fault_in_picture(sample, result, (width // 4, height // 4), lambda colour: colour)
         case "filter":
             return _fault_in_picture(sample, result, sample.size, _gray)
+        case "convert":
+            return _fault_in_picture(sample, result, sample.size, lambda colour: colour)
         case "pipeline":
             return _fault_in_picture(sample, result, (96, 64), _negative)
         case _:

@@ -36,6 +36,7 @@ JOBS: dict[str, Job] = {
                 {"type": "resize", "width": 50, "height": 50, "fit": "cover", "position": "attention"},
                 {"type": "filter", "filter": "auto-contrast", "output": {"metadata": "all", "gps": True}},
                 {"type": "metadata"},
+                {"type": "convert", "output": {"format": "webp", "metadata": "none"}},
                 {"type": "resize", "width": 20, "output": {"format": "avif"}},
                 {"type": "resize", "width": 30, "tolerate": "truncated"},
             ]

@@ -17,7 +17,7 @@ def test_the_lists_name_every_step_alone_and_as_a_job() -> None:
     jobs = set.union(*(titles(job_type.spec) for job_type in JOB_TYPES.values()))
     assert steps == {step.__name__ for step in STEPS}
     assert {job.__name__ for job in STEP_JOBS.values()} == {f"{step}Job" for step in steps}
-    assert {f"{step}Job" for step in steps} | {"PipelineJob", "MetadataJob"} <= jobs
+    assert {f"{step}Job" for step in steps} | {"ConvertJob", "PipelineJob", "MetadataJob"} <= jobs
 
 
 def test_the_lists_name_every_type_by_its_tag() -> None:

@@ -11,7 +11,15 @@ import pytest
 from pydantic import ValidationError
 
 from darkroom.jobs.faults import faults_of
-from darkroom.jobs.job_types import MAX_JOBS, MetadataJob, PipelineJob, jobs_adapter, result_filename, steps_of
+from darkroom.jobs.job_types import (
+    MAX_JOBS,
+    ConvertJob,
+    MetadataJob,
+    PipelineJob,
+    jobs_adapter,
+    result_filename,
+    steps_of,
+)
 from darkroom.jobs.step_types import STEPS
 
 
@@ -35,12 +43,16 @@ def test_defaults_are_filled_in() -> None:
     assert metadata.colours == 0
 
 
-def test_a_job_that_is_not_a_pipeline_is_its_own_only_step() -> None:
-    resize, pipeline = read(
+def test_the_steps_of_a_job() -> None:
+    """A job of one step is that step itself."""
+    resize, convert, empty, pipeline = read(
         {"type": "resize", "width": 8},
+        {"type": "convert"},
+        {"type": "pipeline", "steps": []},
         {"type": "pipeline", "steps": [{"type": "resize", "width": 8}, {"type": "filter", "filter": "invert"}]},
     )
     assert steps_of(resize) == [resize]
+    assert steps_of(convert) == steps_of(empty) == []
     assert [step.type for step in steps_of(pipeline)] == ["resize", "filter"]
 
 
@@ -72,10 +84,10 @@ def test_all_faults_are_listed_at_once_with_their_paths() -> None:
     ("job", "field", "message"),
     [
         ({"type": "resize"}, "jobs[0]", "give width, height or both"),
-        ({"type": "zip"}, "jobs[0]", "'resize', 'filter', 'pipeline', 'metadata'"),
+        ({"type": "zip"}, "jobs[0]", "'convert', 'pipeline', 'metadata'"),
         ({"type": "filter", "filter": "zip"}, "jobs[0]", "'grayscale', 'greyscale', 'sepia'"),
         ({"type": "filter", "filter": "brightness"}, "jobs[0].amount", "required"),
-        ({"type": "pipeline", "steps": []}, "jobs[0].steps", "at least 1"),
+        ({"type": "pipeline"}, "jobs[0].steps", "is required"),
         ({"type": "resize", "width": 8, "position": {"x": 2, "y": 0}}, "jobs[0].position.x", "must be at most 1"),
         ({"type": "resize", "width": 8, "background": "puce"}, "jobs[0].background", "use #rgb"),
         ({"type": "resize", "width": 8, "position": {"x": 0}}, "jobs[0].position.y", "is required"),
@@ -176,7 +188,7 @@ def test_the_number_of_jobs_is_bounded() -> None:
 
 def test_a_job_survives_pickling() -> None:
     """The worker sends jobs to its child processes as pickles."""
-    jobs = read(*(step.example for step in STEPS), PipelineJob.example, MetadataJob.example)
+    jobs = read(*(step.example for step in STEPS), ConvertJob.example, PipelineJob.example, MetadataJob.example)
     copies = pickle.loads(pickle.dumps(jobs))
     assert copies == jobs
     assert [type(copy) for copy in copies] == [type(job) for job in jobs]
@@ -189,6 +201,7 @@ def test_a_job_survives_pickling() -> None:
         ({"type": "resize", "height": 600}, "beach-x600.jpg"),
         ({"type": "resize", "width": 800, "height": 600}, "beach-800x600.jpg"),
         ({"type": "filter", "filter": "sepia"}, "beach-sepia.jpg"),
+        ({"type": "convert"}, "beach-converted.jpg"),
         (PipelineJob.example, "beach-pipeline.jpg"),
         ({"type": "metadata"}, "beach-metadata.jpg"),
     ],

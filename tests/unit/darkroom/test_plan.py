@@ -299,6 +299,21 @@ class TestJobs:
         assert {end.job: end.same_as for end in ends} == {"0": None, "1": "0", "2": None, "3": None}
         assert plan.work["encode jpeg"] == pytest.approx(2 * 0.3072)
 
+    def test_jobs_without_steps_share_the_decoded_photo_and_equal_outputs_are_encoded_once(self) -> None:
+        webp = {"output": {"format": "webp"}}
+        plan = planned(PNG, {"type": "convert", **webp}, SEPIA, pipeline() | webp, {"type": "convert"})
+        assert drawn(plan) == [
+            " > decode 4000x3000",
+            "0 > encode 4000x3000",
+            "0 > sepia 4000x3000",
+            "2 > encode 4000x3000",
+            "0 > encode 4000x3000",
+            "0 > encode 4000x3000",
+        ]
+        ends = [node.operation for node in plan.nodes if isinstance(node.operation, Finish)]
+        assert {end.job: end.same_as for end in ends} == {"0": None, "1": None, "2": "0", "3": None}
+        assert plan.work["encode webp"] == plan.work["encode png"] / 2 == 12
+
     def test_a_result_of_too_many_pixels_is_refused_and_the_others_are_planned(self) -> None:
         plan = planned(PNG, width(8000), width(800), pipeline(width(10), width(9000)), limit=12_000_000)
         assert list(plan.refused) == ["0", "2"]

@@ -201,8 +201,9 @@ def test_the_map_follows_several_resizes(made):
     assert levels(of_map) == pytest.approx((BRIGHT,) * 4, abs=12)
 
 
-def test_a_photo_of_its_own_size_keeps_its_map(made):
-    data, result = made(photo(), width=160, output=KEEP)
+@pytest.mark.parametrize("spec", [{"width": 160}, {"type": "convert"}, {"type": "pipeline", "steps": []}])
+def test_a_photo_of_its_own_size_keeps_its_map(made, spec):
+    data, result = made(photo(), **spec, output=KEEP)
     assert not lost(result)
     assert opened(listed_pictures(data)[1]).size == (40, 20)
 

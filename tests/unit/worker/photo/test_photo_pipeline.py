@@ -19,7 +19,7 @@ from darkroom.jobs.steps.filters.colours import Sepia
 from darkroom.jobs.steps.resize import Resize
 from darkroom.photo_warnings import PhotoWarning
 from tests.support import plain_photo
-from tests.support.metadata_blocks import broken, exif, jpeg, short
+from tests.support.metadata_blocks import broken, exif, jpeg, short, text
 from tests.support.plain_photo import job
 from worker.photo import pipeline
 from worker.photo.decode import PhotoFile
@@ -59,6 +59,36 @@ def test_a_picture_job(quarters, opened):
         assert (image.format, result.format) == ("WEBP", "webp")
         assert image.size == (result.width, result.height) == (30, 20)
     assert result.seconds.keys() == {"decode", "resize", "encode"}
+
+
+@pytest.mark.parametrize("spec", [{"type": "convert"}, {"type": "pipeline", "steps": []}])
+def test_a_job_without_steps_changes_the_format_and_no_pixel(quarters, opened, spec):
+    photo = opened(quarters, "PNG", exif=exif(image=[short(0x0112, 6)]))
+    result, file = done(photo, **spec, output={"format": "webp", "quality": 100})
+    with Image.open(file) as image:
+        assert (image.format, image.size, (result.width, result.height)) == ("WEBP", (40, 60), (40, 60))
+        for place in ((5, 5), (35, 5), (5, 55), (35, 55)):
+            seen, right = image.getpixel(place), quarters.transpose(Image.Transpose.ROTATE_270).getpixel(place)
+            assert all(abs(ours - theirs) <= 12 for ours, theirs in zip(seen, right, strict=True))
+    assert changes(photo, spec) is False
+
+
+def test_a_conversion_without_an_output_keeps_the_format_and_leaves_out_what_is_personal(tmp_path):
+    (tmp_path / "photo").write_bytes(jpeg(exif_block=exif(image=[text(0x010F, "SomeMaker")])))
+    jobs, file = {"same": job(type="convert")}, io.BytesIO()
+    with (tmp_path / "photo").open("rb") as original:
+        (end,) = produce(original, jobs, {"same": file}, LIMIT)
+    assert end.result.format == "jpeg"
+    assert b"SomeMaker" not in file.getvalue()
+
+
+@pytest.mark.parametrize("spec", [{"type": "convert"}, {"type": "pipeline", "steps": []}])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_photo_of_one_pixel_can_be_converted(opened, spec, mode):
+    colour = (200, 100, 50, 128)[: len(mode)]
+    _, file = done(opened(Image.new(mode, (1, 1), colour)), **spec, output={"format": "png"})
+    with Image.open(file) as image:
+        assert (image.size, image.convert(mode).getpixel((0, 0))) == ((1, 1), colour)
 
 
 def test_a_metadata_job(quarters, opened):
