@@ -7,6 +7,7 @@ DarkroomError
 │   ├── NotFound              404
 │   │   └── PhotoGone              the photo was deleted or has expired
 │   ├── Conflict              409  the state of the photo or job does not allow the request
+│   │   ├── AssetLimitReached      the owner has as many assets as the settings allow
 │   │   └── RequestInFlight        another request with the same Idempotency-Key is in progress
 │   ├── MalformedKey          400  the Idempotency-Key is not a valid key
 │   ├── KeyReused             422  the Idempotency-Key was used for another request
@@ -20,6 +21,10 @@ DarkroomError
 │   ├── UnreadablePhoto       422  damaged or cut short
 │   ├── TooManyPixels         422  more pixels than the settings allow
 │   └── PersonalMetadata           its result would say something personal that the job does not ask for
+├── AssetError                an asset is at fault; another try cannot help
+│   ├── UnsupportedAsset      415  neither a picture of a supported format nor a .cube file
+│   ├── UnreadableAsset       422  damaged, cut short, or not as its format demands
+│   └── AssetMissing               the asset that the job names was removed
 ├── OriginalMissing           the original is no longer in the bucket
 ├── UploadNotCompleted        the original was never stored
 ├── ProcessError              a child process was lost while it worked on a job

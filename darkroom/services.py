@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from darkroom.aws.asset_table import AssetTable
 from darkroom.aws.bucket import Bucket
 from darkroom.aws.clients import Clients, make_clients
 from darkroom.aws.dedupe import Dedupe
@@ -22,6 +23,7 @@ class Services:
     settings: Settings
     clients: Clients
     table: Table
+    assets: AssetTable
     bucket: Bucket
     photos: WorkQueue
     ingest: WorkQueue
@@ -46,6 +48,7 @@ class Services:
             settings=settings,
             clients=clients,
             table=table,
+            assets=AssetTable(settings, clients),
             bucket=bucket,
             photos=photos,
             ingest=ingest,

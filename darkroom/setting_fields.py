@@ -235,6 +235,25 @@ class PhotoSettings(_Group):
     )
 
 
+class AssetSettings(_Group):
+    """Assets"""
+
+    max_assets: int = Field(
+        100, ge=0, le=500, description="Most assets of one owner: logos and LUTs that jobs name by id."
+    )
+    max_asset_bytes: int = Field(
+        8 * MIB, ge=1024, le=64 * MIB, description="Largest asset, in bytes; 8388608 is 8 MiB."
+    )
+    max_asset_pixels: int = Field(
+        10_000_000, ge=1, le=100_000_000, description="Most pixels (width x height) of a picture that is an asset."
+    )
+    asset_cache_bytes: int = Field(
+        128 * MIB,
+        ge=0,
+        description="Bytes of assets that a worker keeps on its spool for further orders; 134217728 is 128 MiB.",
+    )
+
+
 class WorkerSettings(_Group):
     """Worker"""
 
@@ -371,6 +390,7 @@ GROUPS: tuple[type[_Group], ...] = (
     ResourceSettings,
     ApiSettings,
     PhotoSettings,
+    AssetSettings,
     WorkerSettings,
     WebhookSettings,
     SweepSettings,

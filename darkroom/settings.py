@@ -19,6 +19,7 @@ from darkroom.setting_fields import (
     MIB,
     PROJECT,
     ApiSettings,
+    AssetSettings,
     LogSettings,
     PhotoSettings,
     ResourceSettings,
@@ -45,7 +46,14 @@ _SECRET = re.compile(r"(dk|whsec)_[A-Za-z0-9+/_-]{20,}")
 
 
 class Settings(
-    ResourceSettings, ApiSettings, PhotoSettings, WorkerSettings, WebhookSettings, SweepSettings, LogSettings
+    ResourceSettings,
+    ApiSettings,
+    PhotoSettings,
+    AssetSettings,
+    WorkerSettings,
+    WebhookSettings,
+    SweepSettings,
+    LogSettings,
 ):
     """Everything that can be set, with its default."""
 

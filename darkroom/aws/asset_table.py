@@ -19,8 +19,8 @@ from darkroom.aws.clients import Clients
 from darkroom.aws.failures import aws_errors
 from darkroom.aws.items import SHARDS, pack, seconds_of, unpack
 from darkroom.errors import FutureRecord
-from darkroom.record.assets import OwnerAssets
 from darkroom.record.ids import new_id
+from darkroom.record.owner_assets import OwnerAssets
 from darkroom.settings import Settings
 
 T = TypeVar("T")

@@ -63,5 +63,8 @@ def _asset_fields(spec: type[BaseModel]) -> Mapping[str, AssetKind]:
 
 def _marks(field: FieldInfo) -> list[RefersTo]:
     """The mark of a field's type. That of an optional field stands in one of its options."""
-    options: list[Any] = [field.metadata, *(getattr(option, "__metadata__", ()) for option in get_args(field.annotation))]
+    options: list[Any] = [
+        field.metadata,
+        *(getattr(option, "__metadata__", ()) for option in get_args(field.annotation)),
+    ]
     return [mark for option in options for mark in option if isinstance(mark, RefersTo)]

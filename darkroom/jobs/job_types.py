@@ -7,12 +7,14 @@ A job is one deliverable: one step with an `output`, a `pipeline` of steps with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import Field, TypeAdapter, create_model
+from pydantic import AfterValidator, Field, TypeAdapter, create_model
+from pydantic_core import PydanticCustomError
 
+from darkroom.jobs.asset_ids import MAX_ASSETS, AssetUse, assets_in
 from darkroom.jobs.output import Output
 from darkroom.jobs.spec import OneOf, TaggedSpec
 from darkroom.jobs.step_types import FILTERS, STEPS, Step
@@ -123,7 +125,19 @@ JOB_TYPES: Mapping[str, JobType] = {
 Job = Annotated[JobSpec, OneOf((job_type.spec for job_type in JOB_TYPES.values()), by="type")]
 """A job, as pydantic validates it."""
 
-Jobs = Annotated[list[Job], Field(min_length=1, max_length=MAX_JOBS)]
+
+def _few_assets(jobs: list[Job]) -> list[Job]:
+    count = len(assets_of(*jobs))
+    if count > MAX_ASSETS:
+        raise PydanticCustomError(
+            "too_many_assets",
+            "name {count} different assets; jobs that are asked for together may name at most {most}",
+            {"count": count, "most": MAX_ASSETS},
+        )
+    return jobs
+
+
+Jobs = Annotated[list[Job], Field(min_length=1, max_length=MAX_JOBS), AfterValidator(_few_assets)]
 
 _job_adapter: TypeAdapter[Job] = TypeAdapter(Job)
 jobs_adapter: TypeAdapter[list[Job]] = TypeAdapter(Jobs)
@@ -138,6 +152,18 @@ def steps_of(job: PictureJob) -> list[StepSpec]:
     if isinstance(job, PipelineJob):
         return list(job.steps)
     return [job] if isinstance(job, StepSpec) else []
+
+
+def asset_uses(job: Job) -> Iterator[AssetUse]:
+    """The assets that a job names. `field` is the path in the job, such as `steps[1].image`."""
+    for number, step in enumerate(steps_of(job) if isinstance(job, PictureJob) else []):
+        for use in assets_in(step):
+            yield replace(use, field=f"steps[{number}].{use.field}") if isinstance(job, PipelineJob) else use
+
+
+def assets_of(*jobs: Job) -> tuple[str, ...]:
+    """The ids of the assets that these jobs name, each once."""
+    return tuple(dict.fromkeys(use.id for job in jobs for use in asset_uses(job)))
 
 
 def result_filename(photo_filename: str, job: Job, extension: str) -> str:

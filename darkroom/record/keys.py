@@ -3,12 +3,12 @@
 The API stores `originals/{spread}/{photo}`; workers store `results/{spread}/{photo}/{job}/{fence}.{extension}`. S3
 cannot check a fence: each claim writes under its own key, and the update of the record publishes one of them. Files
 that do not come through the API arrive under `uploads/{spread}/{photo}` or `incoming/...`; a worker copies each of them
-to `originals/{spread}/{photo}/{etag}`.
+to `originals/{spread}/{photo}/{etag}`. The API stores assets as `assets/{spread}/{owner}/{asset}/{upload}`.
 
-`{spread}` is the end of the photo's id, which is random. The beginning of an id is its time. S3 takes 3,500 writes a
-second for each prefix, and spreads a busy bucket over more prefixes where keys differ (Amazon S3 User Guide, "Best
-practices design patterns: optimizing Amazon S3 performance"). If keys began with the id, all keys of one minute would
-begin alike, and all writes would go to one prefix.
+`{spread}` is the end of the id of the photo or asset, which is random. The beginning of a photo's id is its time. S3
+takes 3,500 writes a second for each prefix, and spreads a busy bucket over more prefixes where keys differ (Amazon S3
+User Guide, "Best practices design patterns: optimizing Amazon S3 performance"). If keys began with the id, all keys of
+one minute would begin alike, and all writes would go to one prefix.
 """
 
 from __future__ import annotations
@@ -67,6 +67,11 @@ def results_prefix(photo_id: str) -> str:
 
 def result_key(photo_id: str, job_id: str, fence: int, extension: str) -> str:
     return f"{results_prefix(photo_id)}{job_id}/{fence}.{extension}"
+
+
+def asset_key(owner: str, asset_id: str, upload: str) -> str:
+    """`upload`: an id of this upload. No two uploads write to one key, so a late removal harms no other upload."""
+    return f"assets/{asset_id[-SPREAD_DIGITS:]}/{owner}/{asset_id}/{upload}"
 
 
 def job_and_fence(key: str) -> tuple[str, int] | None:

@@ -34,12 +34,12 @@ class ImportTime:
     """
 
     def __init__(self) -> None:
-        self._until = now() + IMPORT_TIME
+        self.until = now() + IMPORT_TIME
 
     def check(self) -> None:
         """Raises Unavailable when the time is over."""
-        if self._until <= now():
-            raise Unavailable(f"storing the photo took longer than {IMPORT_TIME.total_seconds():.0f} s")
+        if self.until <= now():
+            raise Unavailable(f"storing the file took longer than {IMPORT_TIME.total_seconds():.0f} s")
 
 
 class LateWrites(Stored):

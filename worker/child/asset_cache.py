@@ -55,13 +55,6 @@ class AssetCache:
                 oldest, _ = self._sizes.popitem(last=False)
                 (self._workspace.folder / oldest).unlink(missing_ok=True)
 
-    def forget(self, key: str) -> None:
-        """Remove the file of this key, because its asset was removed."""
-        name = _name_of(key)
-        with self._lock:
-            if self._sizes.pop(name, None) is not None:
-                (self._workspace.folder / name).unlink(missing_ok=True)
-
     def close(self) -> None:
         """Remove all files."""
         with self._lock:

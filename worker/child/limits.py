@@ -17,12 +17,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from darkroom.jobs.asset_ids import MAX_ASSETS
 from darkroom.jobs.job_types import MAX_JOBS
 from darkroom.resources import usable_cpus
 
-MOST_FILES = MAX_JOBS + 14
-"""Open files of a child: an order's original and results, standard input, output and error, the pipe, its status, and
-some to spare for the duplicates that libraries make."""
+MOST_FILES = MAX_JOBS + MAX_ASSETS + 14
+"""Open files of a child: an order's original, results and assets, standard input, output and error, the pipe, its
+status, and some to spare for the duplicates that libraries make."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Source: malloc.h."""

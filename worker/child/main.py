@@ -65,7 +65,7 @@ def serve(pipe: Connection, limits: ChildLimits) -> None:
                 with os.fdopen(descriptors[0], "rb") as original:
                     pipe.send_bytes(look_outcome_adapter.dump_json(look(original, limits)))
             else:
-                for answer in do(question.jobs, descriptors, limits):
+                for answer in do(question.jobs, descriptors, limits, question.assets):
                     pipe.send_bytes(job_answer_adapter.dump_json(answer))
                 sandbox.end_order()
         except MemoryError:
@@ -84,8 +84,12 @@ def look(original: BinaryIO, limits: ChildLimits) -> LookOutcome:
         return LookOutcome(_failure(error, limits))
 
 
-def do(jobs: Mapping[str, Job], descriptors: Sequence[int], limits: ChildLimits) -> Iterator[JobAnswer]:
+def do(
+    jobs: Mapping[str, Job], descriptors: Sequence[int], limits: ChildLimits, assets: Sequence[str] = ()
+) -> Iterator[JobAnswer]:
     """Do the jobs, and answer each as soon as it ends. A failed job is answered, too. Closes the descriptors.
+
+    `descriptors`: those of the original, of the results of the jobs, and of the assets with these ids.
 
     Raises MemoryError, and PermissionError if the sandbox refused something.
     """
@@ -93,9 +97,13 @@ def do(jobs: Mapping[str, Job], descriptors: Sequence[int], limits: ChildLimits)
         original = files.enter_context(os.fdopen(descriptors[0], "rb"))
         results = {
             job_id: files.enter_context(os.fdopen(descriptor, "wb"))
-            for job_id, descriptor in zip(jobs, descriptors[1:], strict=True)
+            for job_id, descriptor in zip(jobs, descriptors[1 : 1 + len(jobs)], strict=True)
         }
-        for end in produce(original, jobs, results, limits.max_pixels):
+        asset_files = {
+            asset_id: files.enter_context(os.fdopen(descriptor, "rb"))
+            for asset_id, descriptor in zip(assets, descriptors[1 + len(jobs) :], strict=True)
+        }
+        for end in produce(original, jobs, results, limits.max_pixels, asset_files):
             try:
                 if isinstance(end.result, Exception):
                     raise end.result

@@ -14,7 +14,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -87,15 +87,19 @@ class Child:
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
 
-    def run(self, original: Path, jobs: dict[str, Job], time_limit: float) -> Iterator[JobOutcome]:
+    def run(
+        self, original: Path, jobs: dict[str, Job], time_limit: float, assets: Mapping[str, Path] | None = None
+    ) -> Iterator[JobOutcome]:
         """Have the jobs done, one outcome after another, all within `time_limit` seconds. The files of the results are
-        made beside the original.
+        made beside the original. `assets`: id -> file, of every asset that the jobs name.
 
         Raises ProcessError, after which the outcomes before it stay valid, and OSError if the files cannot be opened.
         """
         results = {job_id: original.with_name(job_id) for job_id in jobs}
         check = partial(read_job_outcome, unanswered=dict(results))
-        return self._ask(Work(jobs), original, [*results.values()], check, time_limit)
+        files = dict(assets or {})
+        question = Work(jobs, tuple(files))
+        return self._ask(question, original, [*results.values()], check, time_limit, [*files.values()])
 
     def look(self, original: Path, time_limit: float) -> Sniffed:
         """What a file is, by its header. Raises what `sniff` raises, ProcessError, and OSError as `run`."""
@@ -108,7 +112,13 @@ class Child:
         return outcome.result
 
     def _ask(
-        self, question: Work | Look, original: Path, results: list[Path], check: Callable[[bytes], A], time_limit: float
+        self,
+        question: Work | Look,
+        original: Path,
+        results: list[Path],
+        check: Callable[[bytes], A],
+        time_limit: float,
+        assets: Sequence[Path] = (),
     ) -> Iterator[A]:
         """Ask, and check each answer. A child that does not finish, or meets an unexpected error, is stopped: a new
         one may succeed."""
@@ -116,7 +126,7 @@ class Child:
         process, pipe = self.start()
         finished, sound = False, True
         # The kill ends our reads and writes, whatever the child does with its end of the pipe.
-        with opened(original, results) as files, watchdog(deadline, process.kill):
+        with opened(original, results, assets) as files, watchdog(deadline, process.kill):
             try:
                 assert process.pid is not None  # it was started
                 allow_cpu_time(process.pid, time_limit, self._orders_left)

@@ -21,6 +21,7 @@ from typing import BinaryIO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from darkroom.asset_errors import AssetMissing, UnreadableAsset
 from darkroom.errors import (
     ChildDied,
     DarkroomError,
@@ -34,6 +35,7 @@ from darkroom.errors import (
     UnreadablePhoto,
     UnsupportedPhoto,
 )
+from darkroom.jobs.asset_ids import MAX_ASSETS
 from darkroom.jobs.job_types import MAX_JOBS, Job
 from darkroom.jobs.output import RESULT_FORMATS
 from darkroom.making import Making, is_allowed
@@ -55,8 +57,8 @@ NOT_PERMITTED = 78
 BYTE = b"\0"
 """What carries the descriptors: they cannot travel alone."""
 
-MOST_DESCRIPTORS = 1 + MAX_JOBS
-"""The original and a file for each result. The kernel sends at most 253 at a time (SCM_MAX_FD)."""
+MOST_DESCRIPTORS = 1 + MAX_JOBS + MAX_ASSETS
+"""The original, a file for each result, and the assets. The kernel sends at most 253 at a time (SCM_MAX_FD)."""
 
 LONGEST_ANSWER = 1024 * 1024
 """Bytes. A usual answer has a few hundred, one with a traceback some thousand."""
@@ -75,6 +77,8 @@ JOB_ERRORS = {
         UnsupportedPhoto,
         TooManyPixels,
         PersonalMetadata,
+        UnreadableAsset,
+        AssetMissing,
         TimeLimitExceeded,
         OutOfMemory,
         ChildDied,
@@ -97,9 +101,11 @@ class Look:
 
 @dataclass(frozen=True)
 class Work:
-    """Asks for jobs on one original. The original's descriptor comes along, and then one for the result of each job."""
+    """Asks for jobs on one original. The original's descriptor comes along, then one for the result of each job, and
+    then one for each of the assets, which these ids name."""
 
     jobs: dict[str, Job]
+    assets: tuple[str, ...] = ()
 
 
 def send_question(pipe: Connection, question: Work | Look, descriptors: Sequence[int]) -> None:

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 
 from darkroom.errors import Interrupted, LeaseLost, ProcessError
-from darkroom.jobs.job_types import Job
+from darkroom.jobs.job_types import Job, assets_of
 from darkroom.settings import Settings
 from darkroom.sniff import Sniffed
+from worker.child.asset_cache import AssetCache
 from worker.child.limits import ChildLimits
 from worker.child.line import Line
 from worker.child.process import Child
@@ -40,6 +41,21 @@ MOST_WAITING_RESULTS = 1024**3
 this keeps its child until its results are uploaded, so that the disk space of a worker is bounded."""
 
 
+@dataclass(frozen=True)
+class ChildWork:
+    """Jobs by id, the file of their original, and the files of the assets that they name, by id. The files of the
+    results are made beside the original."""
+
+    original: Path
+    jobs: dict[str, Job]
+    assets: Mapping[str, Path]
+
+    def of_one(self, job_id: str) -> ChildWork:
+        """The work of this job alone."""
+        job = self.jobs[job_id]
+        return ChildWork(self.original, {job_id: job}, {asset: self.assets[asset] for asset in assets_of(job)})
+
+
 class PhotoProcessors:
     """The photo processors of a worker, one for each message that is handled at a time, and the `children` child
     processes that they share. Processors are made when needed and used again."""
@@ -50,6 +66,7 @@ class PhotoProcessors:
         self._children = [Child(settings.child_orders, limits) for _ in range(children)]
         self.claim_permits = Line(range(children * (1 + CLAIMED_AHEAD)))
         self.free_children = Line(self._children)
+        self.assets = AssetCache(settings.spool_dir, settings.asset_cache_bytes)
         self.interrupted = self.draining = False
         self._free: list[PhotoProcessor] = []
         self._in_use: set[PhotoProcessor] = set()
@@ -110,6 +127,7 @@ class PhotoProcessors:
             child.stop()
         for processor in self._free:
             processor.close()
+        self.assets.close()
 
 
 class PhotoProcessor:
@@ -241,25 +259,25 @@ class PhotoProcessor:
                 self.check()
                 raise
 
-    def process(self, original: Path, jobs: dict[str, Job]) -> Generator[JobOutcome, None, None]:
-        """Do all jobs in the child of this processor (`child`), with one decode. The files of the results are made
-        beside the original. If the child dies, each unfinished job runs once more, alone in a new child. Raises OSError
-        if the files cannot be opened, and what `check` raises. Close the generator before the child is given back."""
-        unfinished = dict(jobs)
+    def process(self, work: ChildWork) -> Generator[JobOutcome, None, None]:
+        """Do all jobs in the child of this processor (`child`), with one decode. If the child dies, each unfinished job
+        runs once more, alone in a new child. Raises OSError if the files cannot be opened, and what `check` raises.
+        Close the generator before the child is given back."""
+        unfinished = dict(work.jobs)
         try:
-            for outcome in self._run(original, jobs):
+            for outcome in self._run(work):
                 del unfinished[outcome.job]
                 yield outcome
             return
         except ProcessError as error:
             self.check()
             log.warning("child.lost", code=error.code, detail=error.detail, unfinished=len(unfinished))
-        for job_id, job in unfinished.items():
-            yield from self._alone(original, job_id, job)
+        for job_id in unfinished:
+            yield from self._alone(job_id, work.of_one(job_id))
 
-    def _alone(self, original: Path, job_id: str, job: Job) -> Iterator[JobOutcome]:
+    def _alone(self, job_id: str, work: ChildWork) -> Iterator[JobOutcome]:
         try:
-            yield from self._run(original, {job_id: job})
+            yield from self._run(work)
         except ProcessError as error:
             self.check()
             yield JobOutcome(job_id, Failure(error.code, error.detail))
@@ -267,9 +285,9 @@ class PhotoProcessor:
             if self._child:
                 self._child.stop()
 
-    def _run(self, original: Path, jobs: dict[str, Job]) -> Iterator[JobOutcome]:
-        company = tuple(jobs) if len(jobs) > 1 else ()
-        for outcome in self._running_child().run(original, jobs, self._time_limit):
+    def _run(self, work: ChildWork) -> Iterator[JobOutcome]:
+        company = tuple(work.jobs) if len(work.jobs) > 1 else ()
+        for outcome in self._running_child().run(work.original, work.jobs, self._time_limit, work.assets):
             yield replace(outcome, company=company)
 
     def _running_child(self) -> Child:

@@ -37,17 +37,11 @@ class Workspace:
     @contextmanager
     def files(self) -> Iterator[Path]:
         """An empty folder for the files of one photo; it is removed afterwards. Raises OSError."""
-        self._hold()
+        self.hold()
         with TemporaryDirectory(dir=self.folder) as folder:
             yield Path(folder)
 
-    def close(self) -> None:
-        if self._lock is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            os.close(self._lock)
-            self._lock = None
-
-    def _hold(self) -> None:
+    def hold(self) -> None:
         """Make and lock the folder, unless this process holds it. Another worker may have removed it just after it was
         made."""
         while not self._is_held():
@@ -56,6 +50,12 @@ class Workspace:
             with suppress(FileNotFoundError):  # another worker removed it before the lock
                 self._lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def close(self) -> None:
+        if self._lock is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = None
 
     def _is_held(self) -> bool:
         if self._lock is None:
@@ -68,7 +68,7 @@ class Workspace:
 
 @dataclass(frozen=True)
 class OpenFiles:
-    """Descriptors of an original, and of a file for each result."""
+    """Descriptors of an original, of a file for each result, and of assets."""
 
     descriptors: list[int]
 
@@ -78,14 +78,15 @@ class OpenFiles:
 
 
 @contextmanager
-def opened(original: Path, results: Iterable[Path]) -> Iterator[OpenFiles]:
-    """Open an original for reading, and make an empty file for each result. Raises OSError."""
+def opened(original: Path, results: Iterable[Path], assets: Iterable[Path] = ()) -> Iterator[OpenFiles]:
+    """Open an original and assets for reading, and make an empty file for each result. Raises OSError."""
     files = OpenFiles([])
     try:
         files.descriptors.append(os.open(original, os.O_RDONLY | os.O_CLOEXEC))
         for path in results:
             path.unlink(missing_ok=True)  # an earlier child may still have it open
             files.descriptors.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        files.descriptors.extend(os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in assets)
         yield files
     finally:
         files.close()

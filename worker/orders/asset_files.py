@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from darkroom.errors import NotFound, Unavailable
-from darkroom.record.assets import Asset
+from darkroom.record.owner_assets import Asset
 from darkroom.services import Services
 from worker.child.asset_cache import AssetCache
 

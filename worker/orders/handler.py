@@ -19,6 +19,7 @@ from pathlib import Path
 
 import structlog
 
+from darkroom.asset_errors import AssetMissing
 from darkroom.aws.queue import Received
 from darkroom.errors import (
     AttemptsExhausted,
@@ -29,14 +30,16 @@ from darkroom.errors import (
     PhotoGone,
     UploadNotCompleted,
 )
+from darkroom.jobs.job_types import assets_of
 from darkroom.outbox import Announcement
 from darkroom.record.messages import OrderMessage, read_order
 from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
-from worker.child.protocol import Failure
-from worker.child.runner import PhotoProcessor, PhotoProcessors
+from worker.child.protocol import Failure, JobOutcome
+from worker.child.runner import ChildWork, PhotoProcessor, PhotoProcessors
 from worker.lease import Lease
+from worker.orders.asset_files import AssetFiles
 from worker.orders.downloads import Download, Downloads
 from worker.orders.publication import Publication
 from worker.refusal import as_darkroom_error, refuse
@@ -78,6 +81,7 @@ class OrderHandler:
         self._processors = processors
         self._transfers = transfers
         self._downloads = Downloads(services, transfers)
+        self._assets = AssetFiles(services, processors.assets)
 
     def handle(self, received: Received, lease: Lease) -> Verdict:
         """Carry out a message and return its verdict."""
@@ -149,16 +153,29 @@ class OrderHandler:
             except (OriginalMissing, UploadNotCompleted) as error:
                 publication.fail(claim.jobs, error)
                 return publication.photo
-            failure = self._process(path, claim, attempt, publication, before_child)
+            work = self._with_assets(path, claim, attempt, publication)
+            failure = self._process(work, claim, attempt, publication, before_child) if work.jobs else None
             publication.publish()
         if failure:
             raise failure.error
         return publication.photo
 
+    def _with_assets(self, original: Path, claim: Claim, attempt: Attempt, publication: Publication) -> ChildWork:
+        """The jobs of a claim, with the files of the assets that they name. Jobs whose assets were removed fail."""
+        ids = assets_of(*claim.jobs.values())
+        files = self._assets.fetch(publication.photo.owner, ids, original.parent, attempt.processor.check)
+        jobs = dict(claim.jobs)
+        for job_id, job in claim.jobs.items():
+            if missing := [asset_id for asset_id in assets_of(job) if asset_id not in files]:
+                error = AssetMissing(f"asset {missing[0]} was removed: upload the same file again, and retry the job")
+                publication.add(JobOutcome(job_id, Failure(error.code, error.detail)))
+                del jobs[job_id]
+        return ChildWork(original, jobs, files)
+
     def _process(
-        self, path: Path, claim: Claim, attempt: Attempt, publication: Publication, before_child: ExitStack
+        self, work: ChildWork, claim: Claim, attempt: Attempt, publication: Publication, before_child: ExitStack
     ) -> Failure | None:
-        """Do the jobs of a claim in a child and end `before_child`. Returns the last retryable failure of a job."""
+        """Do jobs of a claim in a child and end `before_child`. Returns the last retryable failure of a job."""
         processor = attempt.processor
         retryable: Failure | None = None
         with before_child.pop_all() as until_child_is_free:
@@ -166,7 +183,7 @@ class OrderHandler:
             if waited > RENEW_AFTER:
                 self._renew_claim(claim, attempt, publication)
             processor.check()
-            with closing(processor.process(path, claim.jobs)) as outcomes:
+            with closing(processor.process(work)) as outcomes:
                 for outcome in outcomes:
                     processor.check()
                     if isinstance(outcome.result, Failure) and outcome.result.error.retryable:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, TypeVar
 
+from darkroom.asset_errors import AssetMissing
 from worker.photo.decode import PhotoFacts
 
 T = TypeVar("T")
@@ -34,3 +35,11 @@ class Materials:
             self.measured[name] = measure()
         found: T = self.measured[name]
         return found
+
+    def asset(self, asset_id: str) -> BinaryIO:
+        """The file of an asset, at its beginning. Do not close it: other steps may read it. Raises AssetMissing."""
+        file = self.assets.get(asset_id)
+        if file is None:
+            raise AssetMissing(f"asset {asset_id} was removed")
+        file.seek(0)
+        return file

@@ -68,9 +68,15 @@ class JobEnd:
 
 
 def produce(
-    original: BinaryIO, jobs: Mapping[str, Job], files: Mapping[str, BinaryIO], max_pixels: int
+    original: BinaryIO,
+    jobs: Mapping[str, Job],
+    files: Mapping[str, BinaryIO],
+    max_pixels: int,
+    assets: Mapping[str, BinaryIO] | None = None,
 ) -> Iterator[JobEnd]:
     """Do the jobs (id -> job) of the photo in `original`, and write each result to its empty file.
+
+    `assets`: id -> open file, of every asset that the jobs name.
 
     Jobs end in the order of the plan. A job fails alone: with PhotoError when the photo cannot become what the job asks
     for, because the result would have more than `max_pixels` (width x height) or its format cannot hold it. If the
@@ -83,7 +89,7 @@ def produce(
         header = file.facts()
         plan = make_plan(file.stored, jobs, max_pixels)
         if not plan.decodes:
-            yield from PlanRun(plan, header, None, jobs, files, {}).ends()
+            yield from PlanRun(plan, Materials(header, assets or {}), None, jobs, files, {}).ends()
             return
         photo, image = file.decode(plan.scale, tolerate_cut=any(map(_tolerates_cut, jobs.values())))
         if photo.stored != plan.photo:  # for some formats the header does not say everything
@@ -93,12 +99,12 @@ def produce(
         yield from (JobEnd(job_id, error) for job_id in jobs if job_id not in described)
         if header and described:
             plan = make_plan(header.stored, described, max_pixels)
-            yield from PlanRun(plan, header, None, jobs, files, {}).ends()
+            yield from PlanRun(plan, Materials(header, assets or {}), None, jobs, files, {}).ends()
         return
     seconds = {"decode": time.perf_counter() - started}
     refused = [job_id for job_id, job in jobs.items() if photo.cut and not _tolerates_cut(job)]
     yield from (JobEnd(job_id, photo.cut) for job_id in refused if photo.cut)
-    run = PlanRun(plan, photo, image, jobs, files, seconds, refused)
+    run = PlanRun(plan, Materials(photo, assets or {}), image, jobs, files, seconds, refused)
     del image  # the run frees it
     yield from run.ends()
 
@@ -120,7 +126,7 @@ class PlanRun:
     def __init__(
         self,
         plan: Plan,
-        photo: PhotoFacts,
+        materials: Materials,
         decoded: Image.Image | None,
         jobs: Mapping[str, Job],
         files: Mapping[str, BinaryIO],
@@ -128,8 +134,8 @@ class PlanRun:
         ended: Collection[str] = (),
     ) -> None:
         self._plan = plan
-        self._photo = photo
-        self._materials = Materials(photo)
+        self._materials = materials
+        self._photo = materials.photo
         self._jobs = jobs
         self._files = files
         self._pictures = {} if decoded is None else {0: decoded}

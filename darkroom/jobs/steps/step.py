@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from darkroom.jobs.asset_ids import assets_in
 from darkroom.jobs.spec import TaggedSpec
 
 
@@ -12,3 +13,8 @@ class StepSpec(TaggedSpec):
     def label(self) -> str:
         """What timings, plans and file names call the step."""
         return self.type
+
+    @property
+    def asset_ids(self) -> tuple[str, ...]:
+        """The ids of the assets that the step works with: its fields of type `PictureId` or `LutId`."""
+        return tuple(use.id for use in assets_in(self))

@@ -63,9 +63,10 @@ def test_after_the_claim_is_renewed_its_new_time_counts_for_the_whole_attempt() 
     record = photo()
     attempt = attempt_at(record)
     held = attempt.claim = claim(record).model_copy(update={"until": now()})
-    services: Any = SimpleNamespace(table=Table(record), settings=Settings(), bucket=None)
+    services: Any = SimpleNamespace(table=Table(record), settings=Settings(), bucket=None, assets=None)
     publication: Any = SimpleNamespace(photo=record)
+    processors: Any = SimpleNamespace(assets=None)
     nothing: Any = None
-    OrderHandler(services, nothing, nothing)._renew_claim(held, attempt, publication)
+    OrderHandler(services, processors, nothing)._renew_claim(held, attempt, publication)
     assert attempt.claim.until == only_order(record).held_until
     attempt.may_write()

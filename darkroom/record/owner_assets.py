@@ -1,7 +1,8 @@
 """The assets of an owner: files that jobs use besides their photo, such as logos and LUTs.
 
 All assets of an owner are in one record, which darkroom/aws/asset_table.py stores. So their number is bounded exactly,
-and one strongly consistent read lists them or checks the ids of a request.
+and one strongly consistent read lists them or checks the ids of a request. An asset takes at most 700 bytes, so the 500
+that DARKROOM_MAX_ASSETS may allow fit into an item of DynamoDB, which holds 400 KB.
 
 The id of an asset is the SHA-256 of its file. Each upload writes an object under a key of its own. The record knows
 each key from before its object is stored until the object is removed: first as a leftover, then as an asset's, then as
@@ -14,7 +15,8 @@ from datetime import datetime
 
 from pydantic import Field
 
-from darkroom.errors import AssetLimitReached, NotFound
+from darkroom.asset_errors import AssetLimitReached
+from darkroom.errors import NotFound
 from darkroom.jobs.asset_ids import AssetKind
 from darkroom.record.clock import now
 from darkroom.record.late_writes import LONGEST_PUT, ImportTime
@@ -22,9 +24,6 @@ from darkroom.record.stored import Stored
 
 MAX_NAME = 100
 """Characters of an asset's name."""
-
-MOST_ASSETS = 500
-"""Assets of one owner. Each has at most about 700 bytes in the record, and an item of DynamoDB holds 400 KB."""
 
 
 class AssetContent(Stored):
