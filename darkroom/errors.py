@@ -20,6 +20,7 @@ DarkroomError
 │   ├── UnsupportedPhoto      415  not a supported format
 │   ├── UnreadablePhoto       422  damaged or cut short
 │   ├── TooManyPixels         422  more pixels than the settings allow
+│   ├── NotEnoughMemory       422  the job needs more memory for this photo than a child process may use
 │   └── PersonalMetadata           its result would say something personal that the job does not ask for
 ├── AssetError                an asset is at fault; another try cannot help
 │   ├── UnsupportedAsset      415  neither a picture of a supported format nor a .cube file
@@ -58,8 +59,6 @@ line of its class's docstring, so these lines are written for callers and operat
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -221,6 +220,12 @@ class TooManyPixels(PhotoError):
     """The photo has more pixels than are allowed."""
 
     code = "too_many_pixels"
+
+
+class NotEnoughMemory(PhotoError):
+    """The job needs more memory for this photo than a child process may use."""
+
+    code = "not_enough_memory"
 
 
 class PersonalMetadata(PhotoError):
@@ -393,8 +398,3 @@ class SettingsError(DarkroomError):
 
     code = "invalid_settings"
     retryable = False
-
-
-def nearest_name(given: str, known: Iterable[str]) -> str | None:
-    """The known name that a misspelt one most resembles, for "did you mean"; None if none is similar."""
-    return next(iter(difflib.get_close_matches(given, known, n=1)), None)

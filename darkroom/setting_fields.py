@@ -219,7 +219,19 @@ class PhotoSettings(_Group):
     """Photos"""
 
     max_pixels: int = Field(
-        100_000_000, ge=1, le=1_000_000_000, description="Most pixels (width x height) of a photo and of a result."
+        268_402_689,
+        ge=1,
+        le=1_000_000_000,
+        description="Most pixels (width x height) of a photo and of a result. The default is sharp's, 16,383 squared: "
+        "phones take photos of 200 megapixels. A job that needs more memory for its photo than a child process may "
+        "use is refused before the photo is decoded.",
+    )
+    max_result_bytes: int = Field(
+        500_000_000,
+        ge=100_000,
+        le=4_000_000_000,
+        description="Most bytes of a result. A PNG of noise has 4 bytes for each pixel. The disk space of a worker "
+        "follows it (docs/deploy.md).",
     )
     spool_dir: Path = Field(
         Path(".darkroom/spool"),
@@ -312,8 +324,9 @@ class WorkerSettings(_Group):
     child_memory: int | None = Field(
         None,
         ge=64 * MIB,
-        description="Bytes of memory for each child process. 100 megapixels need up to "
-        "3.8 GB, 24 megapixels 1 GB. Default: an equal share of what the container or the machine has.",
+        description="Bytes of memory for each child process. A job of the full size of a photo of 100 megapixels "
+        "needs up to 3.8 GB, of 24 megapixels 1 GB. Small results of a JPEG need a small part of that. "
+        "Default: an equal share of what the container or the machine has.",
     )
     child_orders: int = Field(
         200, ge=1, le=100_000, description="Orders after which a worker replaces a child process."

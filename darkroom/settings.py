@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError, model_validator
 
-from darkroom.errors import SettingsError, nearest_name
+from darkroom.errors import SettingsError
+from darkroom.nearest_name import nearest_name
 from darkroom.setting_fields import (
     MIB,
     PROJECT,

@@ -31,6 +31,6 @@ def prepare(settings: Settings, cpus: int, usable: int) -> tuple[Services, Capac
     prepare_spool(settings)
     # A killed worker leaves its files, and the next one may start on the same disk.
     remove_leftovers(settings.spool_dir)
-    if missing := try_sandbox(ChildLimits(capacity.child_memory, settings.max_pixels)):
+    if missing := try_sandbox(ChildLimits(capacity.child_memory, settings.max_pixels, settings.max_result_bytes)):
         log.warning("sandbox.incomplete", missing=missing, why="this system does not support it")
     return services, capacity

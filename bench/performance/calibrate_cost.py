@@ -38,6 +38,7 @@ from worker.child.main import do
 from worker.child.protocol import Failure
 
 MAX_PIXELS = 100_000_000
+MAX_RESULT_BYTES = 500_000_000
 REPETITIONS = 2
 """The faster one counts: other programs only ever add time."""
 
@@ -150,7 +151,7 @@ def _measure(photo: Path, jobs: list[Job]) -> Case | None:
 
 def _cpu_seconds(photo: Path, jobs: list[Job]) -> float:
     """CPU seconds of the child's code for these jobs; 0 if one failed."""
-    limits = ChildLimits(memory=None, max_pixels=MAX_PIXELS)
+    limits = ChildLimits(None, MAX_PIXELS, MAX_RESULT_BYTES)
     with tempfile.TemporaryDirectory() as directory:
         original = os.open(photo, os.O_RDONLY)
         results = [os.open(Path(directory, str(number)), os.O_RDWR | os.O_CREAT) for number in range(len(jobs))]

@@ -36,6 +36,7 @@ WITH_FILTER = "--filter"
 EMULATED = "--python"
 
 MAX_PIXELS = 100_000_000
+MAX_RESULT_BYTES = 500_000_000
 TIME_LIMIT = 1800.0
 """Seconds. An emulator of another machine is slow."""
 
@@ -116,7 +117,7 @@ class _Cases:
         """Look into a photo and do the jobs, in parts that are as large as an order may be."""
         case = f"{photo.name} in {memory >> 20} MB" if memory else photo.name
         _show_progress(case)
-        child = Child(1_000_000, CaseLimits(memory or self._memory, MAX_PIXELS, case))
+        child = Child(1_000_000, CaseLimits(memory or self._memory, MAX_PIXELS, MAX_RESULT_BYTES, case))
         try:
             for start in range(0, len(jobs), MAX_JOBS):
                 for end in self._ends(child, photo, jobs[start : start + MAX_JOBS]):
@@ -145,7 +146,7 @@ class _Cases:
         _show_progress(function.__name__)
         context = multiprocessing.get_context("forkserver")
         ours, childs = context.Pipe()
-        limits = CaseLimits(self._memory, MAX_PIXELS, function.__name__)
+        limits = CaseLimits(self._memory, MAX_PIXELS, MAX_RESULT_BYTES, function.__name__)
         child = context.Process(target=_enter_and, args=(limits, childs, function))
         child.start()
         child.join()

@@ -33,7 +33,7 @@ def plan(photo: Path, preset: str | None, jobs: str | None) -> None:
     from darkroom.jobs.job_types import JOB_TYPES, jobs_adapter
     from darkroom.plan.drawing import drawn
     from darkroom.plan.estimate import with_transfers
-    from darkroom.plan.planner import make_plan
+    from darkroom.plan.least_memory import plan_within
     from darkroom.presets import read_presets
     from darkroom.settings import read_settings
     from worker.photo.decode import PhotoFile
@@ -50,7 +50,7 @@ def plan(photo: Path, preset: str | None, jobs: str | None) -> None:
     with photo.open("rb") as file:
         stored = PhotoFile(file, settings.max_pixels).stored
     names = {f"job {number}, {JOB_TYPES[job.type].file_label(job)}": job for number, job in enumerate(specs, 1)}
-    made = make_plan(stored, names, settings.max_pixels)
+    made = plan_within(stored, names, settings.max_pixels, settings.child_memory)
     colours = f", {stored.colour_space} profile" if stored.colour_space else ""
     say(
         f"{photo}: {name_of(stored.format)} {stored.width}x{stored.height} {stored.mode}{colours}, "

@@ -10,13 +10,14 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import core_schema
 
-from darkroom.errors import Fault, nearest_name
+from darkroom.errors import Fault
 from darkroom.jobs.job_types import JOB_TYPES, STEP_JOBS
 from darkroom.jobs.json_text import explain_json_error
 from darkroom.jobs.output import OUTPUT_FORMATS, Output
 from darkroom.jobs.step_types import FILTER_SPELLINGS
 from darkroom.jobs.steps.gravity import FocalPoint
 from darkroom.jobs.steps.resize import Resize
+from darkroom.nearest_name import nearest_name
 
 MOST_SUGGESTIONS = 20
 """Faults that get a suggestion. A request can have thousands of unknown fields, and each search takes time."""

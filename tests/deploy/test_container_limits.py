@@ -65,7 +65,7 @@ def test_the_documentation_has_the_formulas() -> None:
     constant = worker_pids(0, 0)
     assert f"{constant} + {worker_pids(1, 0) - constant} for each child process" in page
     assert worker_pids(0, 1) - constant == 1
-    assert f"{MOST_FILES} x (5.05 bytes x `DARKROOM_MAX_PIXELS` + 1 MiB)" in page
+    assert f"{MOST_FILES} x `DARKROOM_MAX_RESULT_BYTES`" in page
     assert f"{MOST_WAITING_RESULTS / GIB:.0f} GiB for results" in page
     assert f"{worker_spool(defaults(), 1, SLOTS_PER_CHILD) / GIB + 0.05:.1f} GiB by default" in page
     one = defaults()

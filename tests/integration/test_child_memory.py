@@ -18,7 +18,7 @@ from PIL import Image
 from darkroom.errors import OutOfMemory
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.settings import MIB, PROJECT
-from tests.support.sandboxed import MAX_PIXELS, in_the_sandbox
+from tests.support.sandboxed import MAX_PIXELS, MAX_RESULT_BYTES, in_the_sandbox
 from worker.child import sandbox
 from worker.child.limits import CROWDED, ROOMY, ChildLimits
 from worker.child.process import Child
@@ -39,12 +39,11 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("source", "output", "memory"),
     [
-        ("JPEG", "jpeg", 14),
         ("JPEG", "jpeg", 18),
-        ("JPEG", "webp", 64),
-        ("HEIF", "png", 24),
-        ("AVIF", "png", 24),
-        ("WEBP", "png", 32),
+        ("JPEG", "webp", 40),
+        ("HEIF", "png", 20),
+        ("AVIF", "png", 20),
+        ("WEBP", "png", 16),
     ],
 )
 def test_a_library_that_gets_no_memory_does_not_blame_the_photo(
@@ -58,8 +57,8 @@ def test_a_library_that_gets_no_memory_does_not_blame_the_photo(
     )
     # For a progressive JPEG libjpeg needs 9 MB beside the 12 MB of the picture.
     picture.convert("RGB").save(original, source, **{"progressive": True} if source == "JPEG" else {})
-    (job,) = jobs_adapter.validate_python([{"type": "filter", "filter": "invert", "output": {"format": output}}])
-    child = Child(10, ChildLimits(memory * 1_000_000, MAX_PIXELS))
+    (job,) = jobs_adapter.validate_python([{"type": "resize", "width": 2000, "output": {"format": output}}])
+    child = Child(10, ChildLimits(memory * 1_000_000, MAX_PIXELS, MAX_RESULT_BYTES))
     with pytest.raises(OutOfMemory, match=f"ran out of memory at {memory} MB"):
         list(child.run(original, {"job": job}, 120))
 
@@ -89,12 +88,34 @@ def test_one_row_of_100_megapixels_needs_little_more_than_its_pixels(tmp_path: P
     """The weights of all its pixels at once would take 4.8 GB. Its pixels take 100 MB, and the decoder has two rows."""
     original = tmp_path / "original"
     original.write_bytes(one_row(MAX_PIXELS))
-    child = Child(10, ChildLimits(450_000_000, MAX_PIXELS))
+    child = Child(10, ChildLimits(450_000_000, MAX_PIXELS, MAX_RESULT_BYTES))
     try:
         (outcome,) = child.run(original, {"job": jobs_adapter.validate_python([job])[0]}, 120)
     finally:
         child.stop()
     assert not isinstance(outcome.result, Failure), outcome.result
+
+
+def test_of_200_megapixels_small_results_are_made_and_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+    """The filter's full-size pictures would need 1.6 GB and more. The plan knows it, and decodes at 1/8."""
+    original = tmp_path / "original"
+    Image.new("L", (16_320, 12_240), 90).convert("RGB").save(original, "JPEG")
+    jobs = jobs_adapter.validate_python(
+        [{"type": "resize", "width": 800}, {"type": "filter", "filter": "invert"}, {"type": "metadata", "colours": 1}]
+    )
+    child = Child(10, ChildLimits(128_000_000, 16_383**2, MAX_RESULT_BYTES))
+    try:
+        outcomes = {
+            outcome.job: outcome.result
+            for outcome in child.run(original, {str(at): job for at, job in enumerate(jobs)}, 60)
+        }
+    finally:
+        child.stop()
+    refused = outcomes["1"]
+    assert isinstance(refused, Failure)
+    assert refused.code == "not_enough_memory"
+    assert "1,598 MB for this photo of 200 megapixels; a worker may use 128 MB" in refused.detail
+    assert [isinstance(outcomes[number], Failure) for number in "02"] == [False, False]
 
 
 def resample_without_memory_for_a_copy() -> str:
@@ -119,7 +140,7 @@ def test_a_damaged_photo_that_takes_most_of_the_memory_is_damaged(tmp_path: Path
     data = original.read_bytes()
     original.write_bytes(data[: int(len(data) * cut)])
     (job,) = jobs_adapter.validate_python([{"type": "resize", "width": 50}])
-    child = Child(10, ChildLimits(64_000_000, MAX_PIXELS))
+    child = Child(10, ChildLimits(64_000_000, MAX_PIXELS, MAX_RESULT_BYTES))
     try:
         (outcome,) = child.run(original, {"job": job}, 60)
     finally:
@@ -161,11 +182,11 @@ def test_the_memory_of_large_pictures_goes_back_to_the_system() -> None:
 
 def test_a_child_with_much_memory_keeps_that_of_large_pictures_for_the_next_order() -> None:
     """Then the kernel does not clear new pages for each order. A child with little memory must not keep it."""
-    assert in_the_sandbox(free_large_blocks, limits=ChildLimits(ROOMY, MAX_PIXELS)) < 5 * MIB
+    assert in_the_sandbox(free_large_blocks, limits=ChildLimits(ROOMY, MAX_PIXELS, MAX_RESULT_BYTES)) < 5 * MIB
 
 
 def test_a_child_with_much_memory_gives_back_what_a_very_large_picture_has_left() -> None:
-    freed, ended = in_the_sandbox(free_many_large_blocks, limits=ChildLimits(ROOMY, MAX_PIXELS))
+    freed, ended = in_the_sandbox(free_many_large_blocks, limits=ChildLimits(ROOMY, MAX_PIXELS, MAX_RESULT_BYTES))
     assert freed > CROWDED > ended
 
 

@@ -73,7 +73,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[J
     return run
 
 
-LIMITS = ChildLimits(None, 1000)
+LIMITS = ChildLimits(None, 1000, 1_000_000)
 
 
 def announce_more_than_comes(pipe: Connection, _limits: ChildLimits) -> None:

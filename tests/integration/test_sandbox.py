@@ -27,7 +27,7 @@ from PIL import Image
 from darkroom.jobs.job_types import MAX_JOBS, jobs_adapter
 from darkroom.resources import usable_cpus
 from darkroom.settings import PROJECT
-from tests.support.sandboxed import LIMITS, MAX_PIXELS, MEMORY, in_the_sandbox, missing
+from tests.support.sandboxed import LIMITS, MAX_PIXELS, MAX_RESULT_BYTES, MEMORY, in_the_sandbox, missing
 from worker.child import landlock, seccomp
 from worker.child.limits import CPU_SLACK, MOST_FILES, ChildLimits, allow_cpu_time
 from worker.child.process import Child
@@ -189,7 +189,7 @@ def test_limits_are_hard() -> None:
     found = in_the_sandbox(own_limits)
     assert found["CORE"] == (0, 0)
     assert found["NOFILE"] == (MOST_FILES, MOST_FILES)
-    assert found["FSIZE"] == (LIMITS.file_size, LIMITS.file_size)
+    assert found["FSIZE"] == (LIMITS.max_result_bytes, LIMITS.max_result_bytes)
     assert found["AS"][0] == found["AS"][1] > MEMORY
 
 
@@ -217,7 +217,7 @@ def test_the_worker_raises_the_cpu_time_for_each_order_up_to_that_of_all_orders(
 def test_a_spool_that_was_made_anew_is_used(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     (job,) = jobs_adapter.validate_python([{"type": "resize", "width": 20}])
-    child = Child(10, ChildLimits(None, MAX_PIXELS))
+    child = Child(10, ChildLimits(None, MAX_PIXELS, MAX_RESULT_BYTES))
     try:
         for _ in range(2):
             spool.mkdir()
@@ -245,10 +245,6 @@ def test_an_order_may_have_the_most_jobs_that_a_photo_may_have(tmp_path: Path) -
         child.stop()
 
 
-class SmallFiles(ChildLimits):
-    file_size = 10_000  # type: ignore[assignment]
-
-
 def test_a_result_that_is_too_long_fails_its_job(tmp_path: Path) -> None:
     Image.effect_noise((800, 600), 90).save(tmp_path / "original", "PNG")
     formats = ("jpeg", "png", "webp", "avif")
@@ -256,7 +252,7 @@ def test_a_result_that_is_too_long_fails_its_job(tmp_path: Path) -> None:
         [{"type": "filter", "filter": "invert", "output": {"format": name}} for name in formats]
         + [{"type": "resize", "width": 20}]
     )
-    child = Child(10, SmallFiles(None, MAX_PIXELS))
+    child = Child(10, ChildLimits(None, MAX_PIXELS, 10_000))
     try:
         outcomes = child.run(tmp_path / "original", {str(number): job for number, job in enumerate(jobs)}, 60)
         *long, short = (outcome.result for outcome in sorted(outcomes, key=lambda outcome: outcome.job))
@@ -309,7 +305,7 @@ def test_every_format_is_read_and_written_by_one_child(tmp_path: Path, source: s
         [{"type": "metadata"}, {"type": "filter", "filter": "blur", "sigma": 3}]
         + [{"type": "resize", "width": 300, "output": {"format": name}} for name in ("jpeg", "png", "webp", "avif")]
     )
-    child = Child(10, ChildLimits(512_000_000, MAX_PIXELS))
+    child = Child(10, ChildLimits(512_000_000, MAX_PIXELS, MAX_RESULT_BYTES))
     try:
         work = {str(number): job for number, job in enumerate(jobs)}
         outcomes = list(child.run(original, work, 120))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from darkroom.settings import MIB, Settings
 from darkroom.sniff import DECODING_THREADS
-from worker.child.limits import MOST_FILES, ChildLimits
+from worker.child.limits import MOST_FILES
 from worker.child.runner import MOST_WAITING_RESULTS
 from worker.consumer import TRANSFERS_PER_CHILD
 from worker.webhooks.sender import AT_A_TIME
@@ -38,7 +38,7 @@ def api_pids(settings: Settings) -> int:
 def worker_spool(settings: Settings, children: int, slots: int) -> int:
     """Bytes of originals, of results that wait for their upload, and of all files that children can hold open: also
     those of earlier orders, if a photo has taken over the child."""
-    held_open = MOST_FILES * ChildLimits(None, settings.max_pixels).file_size
+    held_open = MOST_FILES * settings.max_result_bytes
     return slots * settings.max_upload_bytes + children * held_open + MOST_WAITING_RESULTS
 
 

@@ -39,7 +39,7 @@ from worker.child.protocol import Work, receive_question, send_question
 from worker.child.workspace import opened
 
 MIB = 2**20
-LIMITS = ChildLimits(memory=256 * MIB, max_pixels=1_000_000)
+LIMITS = ChildLimits(memory=256 * MIB, max_pixels=1_000_000, max_result_bytes=6_000_000)
 SECRET, FORGED = "only the worker may know this", b"a forged log line"
 SUCCEEDED, NO_EFFECT = "succeeded", "no effect"
 

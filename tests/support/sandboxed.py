@@ -12,8 +12,9 @@ from worker.child.limits import ChildLimits
 from worker.child.sandbox import enter
 
 MAX_PIXELS = 100_000_000
+MAX_RESULT_BYTES = 500_000_000
 MEMORY = 256_000_000
-LIMITS = ChildLimits(MEMORY, MAX_PIXELS)
+LIMITS = ChildLimits(MEMORY, MAX_PIXELS, MAX_RESULT_BYTES)
 
 
 def in_the_sandbox(

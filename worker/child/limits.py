@@ -70,26 +70,18 @@ CPU_SLACK = 10
 @dataclass(frozen=True)
 class ChildLimits:
     """`memory`: the bytes that a child may map beyond what it starts with, None for no cap. `max_pixels` (width x
-    height) of a photo and of a result."""
+    height) of a photo and of a result. `max_result_bytes`: those of each result."""
 
     memory: int | None
     max_pixels: int
-
-    @property
-    def file_size(self) -> int:
-        """Bytes that each result may have.
-
-        The largest is a PNG of noise. It has 4 bytes for each pixel, and one for each row, which may be one pixel wide
-        (PNG specification, 9). Blocks and chunks around them (RFC 1951, 3.2.4) add less than 1 percent, EXIF 60 KB.
-        """
-        return self.max_pixels * 5 * 101 // 100 + 2**20
+    max_result_bytes: int
 
 
 def enter(limits: ChildLimits) -> None:
     """Limit this process for good. Only Linux limits memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource.RLIMIT_NOFILE, MOST_FILES)
-    _lower(resource.RLIMIT_FSIZE, limits.file_size)
+    _lower(resource.RLIMIT_FSIZE, limits.max_result_bytes)
     if mallopt := getattr(_libc(), "mallopt", None):  # musl has none
         mallopt(M_ARENA_MAX, ARENAS)
         heap = ROOMY_HEAP if _is_roomy(limits) else SMALL_HEAP

@@ -103,7 +103,7 @@ def do(
             asset_id: files.enter_context(os.fdopen(descriptor, "rb"))
             for asset_id, descriptor in zip(assets, descriptors[1 + len(jobs) :], strict=True)
         }
-        for end in produce(original, jobs, results, limits.max_pixels, asset_files):
+        for end in produce(original, jobs, results, limits.max_pixels, limits.memory, asset_files):
             try:
                 if isinstance(end.result, Exception):
                     raise end.result
@@ -155,7 +155,8 @@ def _failure(error: Exception, limits: ChildLimits) -> Failure:
         return Failure(error.code, error.detail)
     if number == errno.EFBIG:
         return Failure(
-            PhotoError.code, f"The result would have more than {limits.file_size:,} bytes, the most that it may have."
+            PhotoError.code,
+            f"The result would have more than {limits.max_result_bytes:,} bytes, the most that it may have.",
         )
     if number:
         return Failure(Unavailable.code, f"the worker cannot use its disk: {os.strerror(number)}")

@@ -25,6 +25,7 @@ from darkroom.asset_errors import AssetMissing, UnreadableAsset
 from darkroom.errors import (
     ChildDied,
     DarkroomError,
+    NotEnoughMemory,
     NotPermitted,
     OutOfMemory,
     PersonalMetadata,
@@ -76,6 +77,7 @@ JOB_ERRORS = {
         UnreadablePhoto,
         UnsupportedPhoto,
         TooManyPixels,
+        NotEnoughMemory,
         PersonalMetadata,
         UnreadableAsset,
         AssetMissing,

@@ -20,7 +20,7 @@ from darkroom.making import NOT_TOLD, Making
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.plan.drawing import steps
 from darkroom.plan.graph import Decode, Finish, Node, Plan
-from darkroom.plan.planner import make_plan
+from darkroom.plan.least_memory import plan_within
 from worker.photo.backends import METADATA, backends
 from worker.photo.decode import PhotoFacts, PhotoFile
 from worker.photo.encode import encode
@@ -72,6 +72,7 @@ def produce(
     jobs: Mapping[str, Job],
     files: Mapping[str, BinaryIO],
     max_pixels: int,
+    memory: int | None = None,
     assets: Mapping[str, BinaryIO] | None = None,
 ) -> Iterator[JobEnd]:
     """Do the jobs (id -> job) of the photo in `original`, and write each result to its empty file.
@@ -79,26 +80,27 @@ def produce(
     `assets`: id -> open file, of every asset that the jobs name.
 
     Jobs end in the order of the plan. A job fails alone: with PhotoError when the photo cannot become what the job asks
-    for, because the result would have more than `max_pixels` (width x height) or its format cannot hold it. If the
-    photo cannot be decoded, all jobs end with the same error, except metadata jobs: they read the file, not its pixels.
+    for, because the result would have more than `max_pixels` (width x height), its pictures need more than `memory`
+    bytes, or its format cannot hold it. If the photo cannot be decoded, all jobs end with the same error, except
+    metadata jobs: they read the file, not its pixels.
     """
     started = time.perf_counter()
     header: PhotoFacts | None = None
     try:
         file = PhotoFile(original, max_pixels)
         header = file.facts()
-        plan = make_plan(file.stored, jobs, max_pixels)
+        plan = plan_within(file.stored, jobs, max_pixels, memory)
         if not plan.decodes:
             yield from PlanRun(plan, Materials(header, assets or {}), None, jobs, files, {}).ends()
             return
         photo, image = file.decode(plan.scale, tolerate_cut=any(map(_tolerates_cut, jobs.values())))
         if photo.stored != plan.photo:  # for some formats the header does not say everything
-            plan = make_plan(photo.stored, jobs, max_pixels)
+            plan = plan_within(photo.stored, jobs, max_pixels, memory)
     except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind
         described = _without_pixels(jobs) if header and isinstance(error, PhotoError) else {}
         yield from (JobEnd(job_id, error) for job_id in jobs if job_id not in described)
         if header and described:
-            plan = make_plan(header.stored, described, max_pixels)
+            plan = plan_within(header.stored, described, max_pixels, memory)
             yield from PlanRun(plan, Materials(header, assets or {}), None, jobs, files, {}).ends()
         return
     seconds = {"decode": time.perf_counter() - started}

@@ -45,7 +45,7 @@ ORDERS_OF_ONE_CHILD = 5000
 QUICK_ORDERS = 4 * CYCLE
 """For a run of one round, which only shows that the measure works."""
 
-LIMITS = ChildLimits(4_000_000_000, 200_000_000)
+LIMITS = ChildLimits(4_000_000_000, 200_000_000, 1_000_000_000)
 TIME_LIMIT = 300.0
 
 

@@ -19,6 +19,7 @@ from worker.child.main import do
 from worker.child.protocol import Failure
 
 MAX_PIXELS = 100_000_000
+MAX_RESULT_BYTES = 500_000_000
 
 _READ: dict[Path, int] = {}
 
@@ -27,7 +28,7 @@ def carry_out(photo: Path, order: str, out: Path) -> None:
     """From memory to memory. Only then the results are written to `out`. Raises ValueError when a job failed."""
     jobs = {str(number): job for number, job in enumerate(jobs_adapter.validate_python(ORDERS[order]))}
     with _memory_files(len(jobs)) as results:
-        answers = do(jobs, [_original(photo), *map(os.dup, results)], ChildLimits(memory=None, max_pixels=MAX_PIXELS))
+        answers = do(jobs, [_original(photo), *map(os.dup, results)], ChildLimits(None, MAX_PIXELS, MAX_RESULT_BYTES))
         failures = [answer.result for answer in answers if isinstance(answer.result, Failure)]
         if failures:
             raise ValueError(str(failures[0]))

@@ -17,6 +17,7 @@ from worker.child.protocol import JOB_ERRORS, Failure, JobOutcome
 from worker.photo.metadata.read import OURS
 
 MAX_PIXELS = 4_000_000
+MAX_RESULT_BYTES = 20_000_000
 
 MAX_MEMORY = 700 * 2**20
 """Bytes that a child may map. 4 megapixels are 16 MB a copy and 64 MB as floats; but nothing else bounds what a damaged
@@ -64,7 +65,7 @@ class Workbench:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._child = Child(10_000, ChildLimits(MAX_MEMORY, MAX_PIXELS))
+        self._child = Child(10_000, ChildLimits(MAX_MEMORY, MAX_PIXELS, MAX_RESULT_BYTES))
 
     def close(self) -> None:
         self._child.stop()

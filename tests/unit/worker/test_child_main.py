@@ -17,7 +17,7 @@ from worker.child.main import do, look
 from worker.child.protocol import Description, Failure
 from worker.child.workspace import opened
 
-LIMITS = ChildLimits(None, 1_000_000)
+LIMITS = ChildLimits(None, 1_000_000, 10_000_000)
 
 
 @pytest.mark.parametrize("text", ["Memory allocation error", "encoding error 1: VP8_ENC_ERROR_OUT_OF_MEMORY"])
