@@ -1,4 +1,4 @@
-"""Write .env.example and the table of settings in docs/operations.md from darkroom/setting_fields.py: `make docs`."""
+"""Write .env.example and the table of settings in docs/operations.md from darkroom/setting_fields/: `make docs`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BEGIN, END = "<!-- settings:begin -->", "<!-- settings:end -->"
 WIDTH = 118
 
 EXAMPLE_HEADER = """\
-# Every setting with its default. `make docs` writes this file; the settings are defined in darkroom/setting_fields.py.
+# Every setting with its default. `make docs` writes this file; the settings are defined in darkroom/setting_fields/.
 #
 # docker compose: copy this file to .env and remove the # from what you change, or set variables in the shell.
 # make run, and everywhere else: set environment variables.
@@ -135,7 +135,7 @@ def example() -> str:
 
 def table() -> str:
     """The section of docs/operations.md, markers included."""
-    lines = [BEGIN, "<!-- `make docs` writes this part from darkroom/setting_fields.py -->", ""]
+    lines = [BEGIN, "<!-- `make docs` writes this part from darkroom/setting_fields/ -->", ""]
     for section in sections():
         lines += [f"### {section.heading}", ""]
         if section.note:

@@ -39,7 +39,7 @@ def done(original: BinaryIO, max_pixels: int, **spec: object) -> tuple[PipelineR
     the error that ended the job."""
     file = io.BytesIO()
     assets = {asset_id: io.BytesIO(data) for asset_id, data in EXAMPLE_ASSETS.items()}
-    (end,) = produce(original, {"job": job(**spec)}, {"job": file}, max_pixels, assets)
+    (end,) = produce(original, {"job": job(**spec)}, {"job": file}, max_pixels, assets=assets)
     if isinstance(end.result, Exception):
         raise end.result
     return end.result, file

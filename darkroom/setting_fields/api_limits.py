@@ -1,0 +1,129 @@
+"""The settings of the API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import (
+    Field,
+    field_validator,
+)
+
+from darkroom.setting_fields.group import MIB, PROJECT, BaseUrl, Group
+
+
+class ApiSettings(Group):
+    """API"""
+
+    auth: Literal["keys", "off", "auto"] | None = Field(
+        None,
+        description="keys: callers need an API key. off: every caller is the owner `default` and may do everything. "
+        "auto: keys if there are any, else off. Default: keys if there are any; else off if the API listens on a "
+        "loopback address only; else the API does not start. docker compose sets auto, and publishes its ports on "
+        "127.0.0.1 only.",
+    )
+    api_keys: str | None = Field(
+        None,
+        repr=False,
+        description="API keys as owner:hash, separated by spaces or commas; an owner may have several. "
+        "`darkroom key OWNER` makes one. DARKROOM_API_KEY is another variable: the key itself. "
+        "Default: no keys.",
+    )
+    owners_file: Path | None = Field(
+        None,
+        description='TOML file with API keys and webhook addresses of owners: [alice] with keys = ["<hash>", ...] and '
+        'callback_url = "https://...". Without any keys, only [default] has an effect. docker compose needs a path '
+        "beside docker-compose.yml, such as ./owners.toml, which the container's user can read. Default: no file.",
+    )
+    rate_limit: str = Field(
+        "600/minute",
+        description="Requests that one API key may make, such as 600/minute or 20/second; off: no limit. "
+        "It holds where there are API keys, for one machine: each API process counts, and allows, its share of them, "
+        "rounded up.",
+    )
+    upload_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Most uploads of one owner at the same time, as a share of the API's threads, where there are API "
+        "keys. An upload that still arrives counts, although it holds no thread.",
+    )
+    upload_bytes_per_hour: int | None = Field(
+        None,
+        ge=1,
+        description="Bytes that one owner may upload in an hour to one machine, where there are API keys. Each API "
+        "process counts, and allows, its share of them, rounded up. Default: no limit.",
+    )
+    host: str = Field("127.0.0.1", description="Address that the API listens on.")
+    port: int = Field(8080, ge=1, le=65535, description="Port that the API listens on.")
+    api_processes: int = Field(2, ge=1, le=64, description="gunicorn worker processes of the API.")
+    api_threads: int = Field(16, ge=2, le=256, description="Threads of each API process; each serves one request.")
+    connections_per_address: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="Connections that one client address may have to one machine at a time; each API process allows "
+        "its share of them, rounded up. An IPv6 address counts together with its /64 network. 0: no limit. Set it "
+        "only where callers connect to the API directly: behind a proxy or load balancer, and under docker compose, "
+        "all callers have the same address.",
+    )
+    silence: int = Field(
+        60,
+        ge=1,
+        le=3600,
+        description="Seconds without a byte after which the API ends the upload of a photo. The head of a request, and "
+        "a body that is not an upload, have 10 seconds in all.",
+    )
+    public_url: BaseUrl | None = Field(
+        None, description="Prefix of every link, such as https://photos.example.com. Default: links are relative."
+    )
+    presets_file: Path = Field(
+        PROJECT / "presets.toml",
+        description="TOML file with named lists of jobs. docker compose needs a path beside docker-compose.yml. "
+        "Default: the presets.toml that comes with Darkroom.",
+    )
+    default_preset: str = Field("web", description="Preset for an upload that names no jobs.")
+    max_upload_bytes: int = Field(64 * MIB, ge=1024, description="Largest photo, in bytes; 67108864 is 64 MiB.")
+    max_request_bytes: int = Field(
+        512 * MIB,
+        ge=1024,
+        description="Largest request, in bytes; 536870912 is 512 MiB. A request can hold several photos.",
+    )
+    max_photos: int = Field(50, ge=1, le=1000, description="Most photos in one request.")
+    max_wait: float = Field(60, ge=0, le=300, description="Longest ?wait= of a request, in seconds.")
+    wait_share: float = Field(
+        0.5, ge=0, le=1, description="Share of the API's threads that requests with ?wait= may use."
+    )
+    idempotency_hours: int = Field(
+        24, ge=1, le=336, description="Hours for which the API remembers an Idempotency-Key."
+    )
+    upload_ttl: int = Field(
+        3600,
+        ge=60,
+        le=518_400,
+        description="Seconds for which the form of a direct upload is valid. It ends earlier if the credentials that "
+        "signed it expire: those of a role are renewed 15 minutes before.",
+    )
+    link_ttl: int = Field(
+        3600,
+        ge=60,
+        le=604_800,
+        description="Seconds for which a presigned URL is valid. It ends earlier if the credentials that signed it "
+        "expire.",
+    )
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate(cls, text: str) -> str:
+        from limits import parse_many  # slow to import, and most processes never need it
+
+        if text == "off":
+            return text
+        try:
+            good = all(limit.amount > 0 for limit in parse_many(text))
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError("expected a rate such as 600/minute or 20/second, or off for no limit")
+        return text

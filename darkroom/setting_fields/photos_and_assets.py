@@ -1,0 +1,62 @@
+"""What photos, results and assets may be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import (
+    Field,
+)
+
+from darkroom.setting_fields.group import MIB, Group
+
+
+class PhotoSettings(Group):
+    """Photos"""
+
+    max_pixels: int = Field(
+        268_402_689,
+        ge=1,
+        le=1_000_000_000,
+        description="Most pixels (width x height) of a photo and of a result. The default is sharp's, 16,383 squared: "
+        "phones take photos of 200 megapixels. A job that needs more memory for its photo than a child process may "
+        "use is refused before the photo is decoded.",
+    )
+    max_result_bytes: int = Field(
+        500_000_000,
+        ge=100_000,
+        le=4_000_000_000,
+        description="Most bytes of a result. A PNG of noise has 4 bytes for each pixel. The disk space of a worker "
+        "follows it (docs/deploy.md).",
+    )
+    spool_dir: Path = Field(
+        Path(".darkroom/spool"),
+        description="Folder for photos while they are processed. It must be on a disk: a tmpfs counts as memory.",
+    )
+    retention_days: int | None = Field(
+        None,
+        ge=1,
+        le=3650,
+        description="Days after which photos are deleted. After a change run `darkroom provision`: the files of "
+        "existing photos then follow the new value, counted from their upload, while their records keep their "
+        "expiry. Default: photos are kept.",
+    )
+
+
+class AssetSettings(Group):
+    """Assets"""
+
+    max_assets: int = Field(
+        100, ge=0, le=500, description="Most assets of one owner: logos and LUTs that jobs name by id."
+    )
+    max_asset_bytes: int = Field(
+        8 * MIB, ge=1024, le=64 * MIB, description="Largest asset, in bytes; 8388608 is 8 MiB."
+    )
+    max_asset_pixels: int = Field(
+        10_000_000, ge=1, le=100_000_000, description="Most pixels (width x height) of a picture that is an asset."
+    )
+    asset_cache_bytes: int = Field(
+        128 * MIB,
+        ge=0,
+        description="Bytes of assets that a worker keeps on its spool for further orders; 134217728 is 128 MiB.",
+    )
