@@ -53,6 +53,8 @@ RATES: Work = {
     "brightness": 0.0046,
     "contrast": 0.0050,
     "saturation": 0.0046,
+    # For each megapixel of the picture that an overlay is laid on.
+    "text": 0.0100,
     # For each megapixel of a result.
     "encode jpeg": 0.0033,
     "encode png": 0.1141,

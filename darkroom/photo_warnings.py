@@ -31,6 +31,9 @@ WARNING_CODES: Mapping[str, str] = {
     "gain_map_lost": "The photo has a gain map for HDR screens. The result shows its SDR picture only.",
     "metadata_damaged": "A part of the metadata cannot be read.",
     "metadata_lost": "A part of the photo's metadata, or of the job's texts, cannot stand in the result.",
+    "placeholder_empty": "The photo's metadata has no value for a placeholder of a text. Nothing was written for it.",
+    "glyphs_missing": "The fonts have no glyph for a character of a text. It was left out.",
+    "text_cut": "A text has more lines than the picture has room for. The last ones were left out.",
     "colours_unavailable": "The pixels cannot be decoded, so the metadata names no colours.",
 }
 """Every code -> what it means."""

@@ -14,9 +14,8 @@ from darkroom.errors import Fault
 from darkroom.jobs.job_types import JOB_TYPES, STEP_JOBS
 from darkroom.jobs.json_text import explain_json_error
 from darkroom.jobs.output import OUTPUT_FORMATS, Output
-from darkroom.jobs.step_types import FILTER_SPELLINGS
+from darkroom.jobs.step_types import FILTER_SPELLINGS, STEP_TYPES
 from darkroom.jobs.steps.gravity import FocalPoint
-from darkroom.jobs.steps.resize import Resize
 from darkroom.nearest_name import nearest_name
 
 MOST_SUGGESTIONS = 20
@@ -58,8 +57,9 @@ def _known_fields(location: tuple[int | str, ...], fields: Iterable[str]) -> Ite
             return FocalPoint.model_fields
         case (*_, "steps", int(), "filter", str(name)):
             return FILTER_SPELLINGS[name].model_fields
-        case (*_, "steps", int(), "resize"):
-            return Resize.model_fields
+        case (*_, "steps", int(), str(step_type)):
+            of_step: Iterable[str] = STEP_TYPES[step_type].model_fields
+            return of_step
         case (*_, "jobs", int(), "filter", str(name)):
             return STEP_JOBS[FILTER_SPELLINGS[name]].model_fields
         case (*_, "jobs", int(), str(job_type)):

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import AfterValidator, Field, TypeAdapter, create_model
+from pydantic import AfterValidator, Field, TypeAdapter, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
 from darkroom.jobs.asset_ids import MAX_ASSETS, AssetUse, assets_in
 from darkroom.jobs.output import Output
 from darkroom.jobs.spec import OneOf, TaggedSpec
 from darkroom.jobs.step_types import FILTERS, STEPS, Step
+from darkroom.jobs.steps.overlays.text import Text
 from darkroom.jobs.steps.resize import Resize
 from darkroom.jobs.steps.step import StepSpec
 
@@ -25,6 +26,9 @@ MAX_JOBS = 50
 """Jobs of one photo. A DynamoDB item holds 400 KB, and it holds the spec, errors and result of each job."""
 
 MAX_STEPS = 20
+
+MAX_CHARACTERS = 1000
+"""Characters of all texts of a pipeline, for the same reason as MAX_JOBS."""
 
 
 class JobSpec(TaggedSpec):
@@ -78,6 +82,15 @@ class PipelineJob(PictureJob):
     type: Literal["pipeline"] = "pipeline"
     steps: list[Step] = Field(max_length=MAX_STEPS)
 
+    @model_validator(mode="after")
+    def _texts_are_short(self) -> PipelineJob:
+        count = sum(len(step.text) for step in self.steps if isinstance(step, Text))
+        if count > MAX_CHARACTERS:
+            raise ValueError(
+                f"the texts of a pipeline have at most {MAX_CHARACTERS:,} characters together, not {count:,}"
+            )
+        return self
+
 
 class MetadataJob(JobSpec):
     """What the photo says of itself, as JSON: camera, time, position, texts, colours. docs/metadata.md has the fields.
@@ -116,6 +129,7 @@ JOB_TYPES: Mapping[str, JobType] = {
         Annotated[PictureJob, OneOf((STEP_JOBS[spec] for spec in FILTERS.values()), by="filter")],
         file_label=lambda job: str(job.label),
     ),
+    "text": JobType(STEP_JOBS[Text], file_label=lambda _job: "text"),
     "convert": JobType(ConvertJob, file_label=lambda _job: "converted"),
     "pipeline": JobType(PipelineJob, file_label=lambda _job: "pipeline"),
     "metadata": JobType(MetadataJob, file_label=lambda _job: "metadata", inline=True),

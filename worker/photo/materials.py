@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, TypeVar
 
 from darkroom.asset_errors import AssetMissing
+from darkroom.photo_metadata.photo_document import PhotoMetadata
 from worker.photo.decode import PhotoFacts
 
 T = TypeVar("T")
@@ -16,12 +17,16 @@ T = TypeVar("T")
 class Materials:
     """`assets`: id -> the open file of an asset that the caller has uploaded for use in jobs. `colours`: those of the
     picture that an operation changes: `srgb`, `p3`, or `photo` for those of the photo's profile. `measured`: what an
-    operation on the frames of an animation has found in the first one; None for a still photo."""
+    operation on the frames of an animation has found in the first one; None for a still photo. `prepared`: what an
+    operation has made for the rest of the order, such as a decoded asset. `read_metadata` reads what the file of the
+    photo says of itself: few steps need it."""
 
     photo: PhotoFacts
     assets: Mapping[str, BinaryIO] = field(default_factory=dict)
     colours: str = "srgb"
     measured: dict[str, Any] | None = None
+    read_metadata: Callable[[PhotoFacts], PhotoMetadata] | None = None
+    prepared: dict[Hashable, Any] = field(default_factory=dict)
 
     def once(self, name: str, measure: Callable[[], T]) -> T:
         """What `measure` finds out by looking at a picture, under a name that the operation chooses.
@@ -43,3 +48,10 @@ class Materials:
             raise AssetMissing(f"asset {asset_id} was removed")
         file.seek(0)
         return file
+
+    def prepare(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` returns. It is made once for an order, and not for each job or frame."""
+        if key not in self.prepared:
+            self.prepared[key] = make()
+        found: T = self.prepared[key]
+        return found

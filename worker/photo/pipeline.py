@@ -19,14 +19,16 @@ from darkroom.jobs.sizes import Size
 from darkroom.making import NOT_TOLD, Making
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.plan.drawing import steps
-from darkroom.plan.graph import Decode, Finish, Node, Plan
+from darkroom.plan.graph import Apply, Decode, Finish, Node, Plan
 from darkroom.plan.least_memory import plan_within
 from worker.photo.backends import METADATA, backends
 from worker.photo.decode import PhotoFacts, PhotoFile
 from worker.photo.encode import encode
 from worker.photo.materials import Materials
 from worker.photo.metadata import metadata
+from worker.photo.metadata.read import read_metadata
 from worker.photo.operations.plan_operations import OPERATIONS
+from worker.photo.operations.step_functions import STEP_WARNINGS
 from worker.photo.result_metadata.proof import check_fields, fields_of
 
 
@@ -106,7 +108,9 @@ def produce(
     seconds = {"decode": time.perf_counter() - started}
     refused = [job_id for job_id, job in jobs.items() if photo.cut and not _tolerates_cut(job)]
     yield from (JobEnd(job_id, photo.cut) for job_id in refused if photo.cut)
-    run = PlanRun(plan, Materials(photo, assets or {}), image, jobs, files, seconds, refused)
+    run = PlanRun(
+        plan, Materials(photo, assets or {}, read_metadata=read_metadata), image, jobs, files, seconds, refused
+    )
     del image  # the run frees it
     yield from run.ends()
 
@@ -198,10 +202,17 @@ class PlanRun:
                 width,
                 height,
                 seconds,
-                (*self._photo.warnings, *written.warnings),
+                (*self._photo.warnings, *self._step_warnings(position), *written.warnings),
                 self._making(position, written),
             ),
         )
+
+    def _step_warnings(self, position: int) -> Iterator[PhotoWarning]:
+        """Those of the steps that lead to this result."""
+        for at in self._plan.needed_for(position):
+            operation, size = self._plan.nodes[at].operation, self._plan.nodes[at].size
+            if isinstance(operation, Apply) and (warnings := STEP_WARNINGS.get(type(operation.spec))):
+                yield from warnings(operation.spec, size, self._materials)
 
     def _making(self, position: int, written: Written) -> Making:
         needed = self._plan.needed_for(position)
@@ -265,6 +276,7 @@ def _json(value: dict[str, Any], file: BinaryIO) -> Written:
 JOB_FUNCTIONS: Mapping[str, Callable[[PhotoFacts, Any, Any, BinaryIO, Finish], Written]] = {
     "resize": _encoded,
     "filter": _encoded,
+    "text": _encoded,
     "convert": _encoded,
     "pipeline": _encoded,
     "metadata": _described,

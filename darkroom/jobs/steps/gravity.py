@@ -8,7 +8,7 @@ from pydantic import Discriminator, Tag
 
 from darkroom.jobs.spec import Aliases, Share, StrictSpec
 
-Gravity = Literal[
+Direction = Literal[
     "centre",
     "north",
     "northeast",
@@ -18,9 +18,9 @@ Gravity = Literal[
     "southwest",
     "west",
     "northwest",
-    "entropy",
-    "attention",
 ]
+
+Gravity = Literal[Direction, "entropy", "attention"]
 
 GRAVITY_ALIASES = Aliases(
     {
@@ -39,7 +39,7 @@ GRAVITY_ALIASES = Aliases(
 
 
 class FocalPoint(StrictSpec):
-    """The point that stays in view when a photo is cropped, as shares of width and height."""
+    """The point that stays in view when a photo is cropped, or the middle of an overlay, in shares of the sides."""
 
     x: Share
     y: Share
@@ -54,3 +54,9 @@ Position = Annotated[
     Annotated[Gravity, GRAVITY_ALIASES, Tag("gravity")] | Annotated[FocalPoint, Tag("point")],
     Discriminator(_kind_of_position),
 ]
+
+OverlayPosition = Annotated[
+    Annotated[Direction, GRAVITY_ALIASES, Tag("gravity")] | Annotated[FocalPoint, Tag("point")],
+    Discriminator(_kind_of_position),
+]
+"""An overlay is placed without a look at the picture."""

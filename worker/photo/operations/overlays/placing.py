@@ -1,0 +1,79 @@
+"""Where an overlay lies on a picture. Sizes are width and height in pixels, corners the left and top pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from PIL import Image
+
+from darkroom.jobs.sizes import Size, half_up
+from darkroom.jobs.steps.gravity import FocalPoint, OverlayPosition
+from darkroom.jobs.steps.overlays.overlay import Overlay
+from darkroom.plan.geometry import GRAVITY
+from worker.photo.operations.overlays.compositing import can_stay_opaque, composite
+
+LEAST_STRIP = 64
+"""Rows of copies that are laid on a picture at once, at least: thousands of copies of a small overlay would take long
+one by one."""
+
+
+def exact_pixels(length: float, picture: Size) -> Fraction:
+    """A length of a spec in pixels of a picture of this size: below 1 it is a share of the shorter side."""
+    exact = Fraction(str(length))
+    return exact * min(picture) if exact < 1 else exact
+
+
+def pixels(length: float, picture: Size) -> int:
+    """The same in whole pixels."""
+    return half_up(exact_pixels(length, picture))
+
+
+def corner_of(overlay: Size, picture: Size, position: OverlayPosition, margin: int) -> tuple[int, int]:
+    """The corner of an overlay. At a point it lies with its middle there, but is moved inside the margin. An overlay
+    that is too large for the margins is moved over their middle."""
+    free = [whole - part - 2 * margin for whole, part in zip(picture, overlay, strict=True)]
+    if isinstance(position, FocalPoint):
+        wanted = (Fraction(str(position.x)) * picture[0], Fraction(str(position.y)) * picture[1])
+        starts = [at - Fraction(part, 2) - margin for at, part in zip(wanted, overlay, strict=True)]
+        along = [
+            Fraction(space, 2) if space < 0 else max(Fraction(0), min(Fraction(space), start))
+            for start, space in zip(starts, free, strict=True)
+        ]
+    else:
+        along = [share * space for share, space in zip(GRAVITY[position], free, strict=True)]
+    return margin + half_up(along[0]), margin + half_up(along[1])
+
+
+def laid_on(image: Image.Image, overlay: Image.Image, spec: Overlay, bleed: int = 0) -> Image.Image:
+    """A copy of the RGB or RGBA image with the overlay (RGBA) on it, as the spec says. The mode stays, unless a blend
+    mode makes an opaque picture transparent. `bleed`: pixels around the overlay that do not count when it is placed."""
+    result = image.copy() if image.mode == "RGBA" or can_stay_opaque(spec.blend) else image.convert("RGBA")
+    if spec.angle:
+        overlay = overlay.rotate(-spec.angle, Image.Resampling.BICUBIC, expand=True)
+    counted = overlay.width - 2 * bleed, overlay.height - 2 * bleed
+    left, top = corner_of(counted, image.size, spec.position, pixels(spec.margin, image.size))
+    corner = left - bleed, top - bleed
+    if spec.tile:
+        spacing = pixels(spec.spacing, image.size)
+        for strip, top in _strips(overlay, image.size, corner, max(0, spacing - 2 * bleed)):
+            composite(result, strip, (0, top), spec.blend, spec.opacity)
+    else:
+        composite(result, overlay, corner, spec.blend, spec.opacity)
+    return result
+
+
+def _strips(
+    overlay: Image.Image, picture: Size, corner: tuple[int, int], spacing: int
+) -> Iterator[tuple[Image.Image, int]]:
+    """Copies of the overlay over the whole picture, one of them at `corner`: strips as wide as the picture, and the top
+    row of each."""
+    across, down = overlay.width + spacing, overlay.height + spacing
+    strip = Image.new("RGBA", (picture[0], down * max(1, min(LEAST_STRIP, picture[1]) // down)))
+    for left in range(corner[0] % across - across, picture[0], across):
+        strip.paste(overlay, (left, 0))
+    row = strip.crop((0, 0, strip.width, down))
+    for top in range(down, strip.height, down):
+        strip.paste(row, (0, top))
+    for top in range(corner[1] % down - down, picture[1], strip.height):
+        yield strip, top
