@@ -61,9 +61,16 @@ RATES: Work = {
     "encode webp": 0.0784,
     "encode avif": 0.5100,
     "encode small avif": 2.7000,
-    # For each job that reads metadata, and for each that names dominant colours.
+    # For each job that reads metadata, for each that names dominant colours, and for each measure.
     "metadata": 0.0030,
     "colours": 0.0034,
+    "measure average_colour": 0.0044,
+    "measure blurhash": 0.0026,
+    "measure faces": 0.0350,
+    "measure histogram": 0.0009,
+    "measure phash": 0.0004,
+    "measure sharpness": 0.0008,
+    "measure thumbhash": 0.0007,
 }
 """Kind of work -> seconds of one reference core for one unit. `python -m bench.performance.calibrate_cost` measures
 them. The reference core is one core of the machine that docs/performance.md names.

@@ -28,6 +28,7 @@ from bench.scale.sample_photos import make_photo
 from darkroom.cost import RATES, Work
 from darkroom.errors import DarkroomError
 from darkroom.jobs.job_types import Job, jobs_adapter
+from darkroom.jobs.measure_names import MEASURES
 from darkroom.jobs.output import OUTPUT_FORMATS
 from darkroom.jobs.step_types import FILTERS
 from darkroom.plan.estimate import order_work
@@ -138,7 +139,8 @@ def _some_job(chance: random.Random) -> dict[str, Any]:
         return {"type": "pipeline", "steps": [resize, step], "output": output}
     if kind == "filter":
         return step | {"output": {"format": "jpeg"}}
-    return {"type": "metadata", "colours": chance.choice((0, 5))}
+    measures = chance.sample(MEASURES, chance.choice((0, 0, 1, 3)))
+    return {"type": "metadata", "colours": chance.choice((0, 5)), "measures": measures}
 
 
 def _measure(photo: Path, jobs: list[Job]) -> Case | None:

@@ -198,6 +198,8 @@ def _values(annotation: Any) -> Iterator[Any]:
         yield from (False, True)
     elif get_origin(annotation) is Literal:
         yield from get_args(annotation)
+    elif get_origin(annotation) is list:
+        yield from ([value] for value in _values(get_args(annotation)[0]))
     elif get_origin(annotation) is Annotated:
         yield from _values(get_args(annotation)[0])
     elif get_origin(annotation) in (Union, types.UnionType):

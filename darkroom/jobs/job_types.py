@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, create_model, model_val
 from pydantic_core import PydanticCustomError
 
 from darkroom.jobs.asset_ids import MAX_ASSETS, AssetUse, assets_in
+from darkroom.jobs.measure_names import IN_EVENTS, MeasureNames
 from darkroom.jobs.output import Output
 from darkroom.jobs.spec import OneOf, TaggedSpec
 from darkroom.jobs.step_types import FILTERS, STEPS, Step
@@ -95,13 +96,28 @@ class PipelineJob(PictureJob):
 class MetadataJob(JobSpec):
     """What the photo says of itself, as JSON: camera, time, position, texts, colours. docs/metadata.md has the fields.
 
-    Without `colours` no pixel is decoded for it, and a photo that is cut short has metadata, too.
+    Without `colours` and `measures` no pixel is decoded for it, and a photo that is cut short has metadata, too.
     """
 
-    example: ClassVar[dict[str, Any]] = {"type": "metadata", "colours": 3}
+    example: ClassVar[dict[str, Any]] = {"type": "metadata", "colours": 3, "measures": ["blurhash", "phash"]}
 
     type: Literal["metadata"] = "metadata"
     colours: int = Field(0, ge=0, le=16, description="how many dominant colours to name; they need the pixels")
+    measures: MeasureNames = Field(default_factory=list)
+    in_events: bool = Field(
+        False,
+        description="the short measures also stand in the `result` of the job, as `measures`: in answers about the "
+        f"photo, in events and in webhooks. These are {', '.join(f'`{name}`' for name in IN_EVENTS)}",
+    )
+
+    @property
+    def needs_pixels(self) -> bool:
+        return self.colours > 0 or bool(self.measures)
+
+    @property
+    def without_pixels(self) -> MetadataJob:
+        """What can be done if no pixels can be had."""
+        return self.model_copy(update={"colours": 0, "measures": []})
 
 
 def _sides(job: Any) -> str:

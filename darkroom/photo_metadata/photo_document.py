@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from darkroom.photo_metadata.camera import Camera, Exposure, Lens
 from darkroom.photo_metadata.description import PhotoDescription, Unreadable
+from darkroom.photo_metadata.measures import Measures
 from darkroom.photo_metadata.picture import (
     CodedColours,
     Density,
@@ -107,12 +108,15 @@ class PhotoMetadata(MetadataSection):
         [{"colour": "#1e90ff", "share": 0.31}],
         default=[],
     )
+    measures: Measures | None = from_tags(
+        "pixels: only if the job asks for them", "see measures", {"phash": "c3d1b0e6a5783c1f", "sharpness": 812.4}
+    )
 
 
 def as_json(document: PhotoMetadata) -> dict[str, Any]:
     """The document as JSON values: all names of the first level, and below them the fields that are known."""
     known = document.model_dump(mode="json", exclude_none=True)
-    return {name: _without_empty(known.get(name)) for name in PhotoMetadata.model_fields}
+    return {name: _without_empty(known.get(name), getattr(document, name)) for name in PhotoMetadata.model_fields}
 
 
 def json_schema() -> dict[str, Any]:
@@ -120,7 +124,9 @@ def json_schema() -> dict[str, Any]:
     return PhotoMetadata.model_json_schema()
 
 
-def _without_empty(section: Any) -> Any:
-    if not isinstance(section, dict):
-        return section
-    return {name: value for name, value in section.items() if value != []}
+def _without_empty(values: Any, section: Any) -> Any:
+    """The values without the lists that are empty because the photo says nothing."""
+    if not isinstance(section, MetadataSection):
+        return values
+    fields = type(section).model_fields
+    return {name: value for name, value in values.items() if value != [] or fields[name].default is None}

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from darkroom.jobs.job_types import MetadataJob, PictureJob
 from darkroom.jobs.sizes import Size
 from darkroom.plan.graph import StoredPhoto
-from darkroom.plan.overview import overview_scale
 from darkroom.plan.recipes import Recipe
 
 SCALES = {8: 1.75, 4: 1.75, 2: 1.25}
@@ -45,10 +44,12 @@ def _is_enough(scale: int, upright: Size, recipe: Recipe) -> bool:
     if not recipe.needs_pixels:
         return True
     decoded = upright[0] / scale, upright[1] / scale
+    if recipe.overview and scale > recipe.overview.decode_scale(upright):
+        return False
     if not isinstance(recipe.job, PictureJob):
-        return isinstance(recipe.job, MetadataJob) and scale <= overview_scale(upright)
+        return isinstance(recipe.job, MetadataJob)
     resize = recipe.first_resize
-    if resize is None or resize.spec.kernel == "nearest" or (resize.strategy and scale > overview_scale(upright)):
+    if resize is None or resize.spec.kernel == "nearest":
         return False
     fine = _is_fine(recipe)
     large = 4 * decoded[0] * decoded[1] > LARGE and not fine

@@ -7,7 +7,7 @@ What the plan saves, each time without a change of any size:
 - A resize begins with an earlier, larger result of the whole photo, if that is large enough (`REUSE`).
 - Turns and colours are done after the first resize, on the smaller picture.
 - Jobs with the same picture and the same output are encoded once.
-- If no job needs pixels, nothing is decoded: a metadata job without colours reads the file only.
+- If no job needs pixels, nothing is decoded: a metadata job without colours and measures reads the file only.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from darkroom.plan.graph import (
     StoredPhoto,
     Turn,
 )
-from darkroom.plan.overview import overview_scale, overview_size
+from darkroom.plan.overview import Overview
 from darkroom.plan.recipes import PlainStep, Recipe, ResizeStep, recipe_of
 
 REUSE = 2
@@ -86,9 +86,10 @@ class _Planner:
         self._positions: dict[tuple[Operation, tuple[int, ...], Size], int] = {}
         self._sources: list[_Source] = []
         """The decoded photo, and results that a resize can begin with."""
-        self._overview_of_crops: int | None = None
-        """The overview of crops by content. It is made of the decoded photo and not of another job's result, so that
-        the part that they keep does not depend on the other jobs. It is made first: the photo can then be freed."""
+        self._overviews: dict[Overview, int] = {}
+        """The overviews of crops by content and of measures. They are made of the decoded photo and not of another
+        job's result, so that what is found on them does not depend on the other jobs. They are made first: the photo
+        can then be freed."""
         self._encoded: dict[tuple[int, Output], str] = {}
         """A picture and an output -> the first job that asks for them."""
 
@@ -109,8 +110,8 @@ class _Planner:
         decode = self._add(Decode(scale), (), decoded, work)
         placement = Placement(self._upright, photo.orientation, (stored[0] / scale, stored[1] / scale))
         self._sources.append(_Source(decode, placement, "photo" if self._needs_colours() else "srgb"))
-        if any(recipe.first_resize and recipe.first_resize.strategy for recipe in self._recipes):
-            self._overview_of_crops = self._overview_of(self._in_blocks(self._sources[0], scale))
+        for kind in dict.fromkeys(filter(None, (recipe.fixed_overview for recipe in self._recipes))):
+            self._overviews[kind] = self._overview_of(self._in_blocks(self._sources[0], scale, kind), kind)
         if any(self._reads_full_size(recipe) for recipe in self._recipes):
             targets = {self._target(recipe) for recipe in self._recipes}
             if len(targets) == 1:
@@ -147,8 +148,10 @@ class _Planner:
 
     def _add_job(self, recipe: Recipe) -> None:
         if isinstance(recipe.job, MetadataJob):
-            if recipe.needs_pixels:
-                self._finish(recipe, self._overview(), {"metadata": 1.0, "colours": 1.0})
+            if recipe.overview:
+                work = {"metadata": 1.0, "colours": float(recipe.job.colours > 0)}
+                work |= {f"measure {name}": 1.0 for name in recipe.job.measures}
+                self._finish(recipe, self._overview(recipe.overview), work)
             else:
                 self._add(Finish(recipe.id, recipe.job.type), (), self._upright, {"metadata": 1.0})
             return
@@ -225,7 +228,8 @@ class _Planner:
         operation: Operation
         sources: tuple[int, ...] = (source.node,)
         if resize.strategy:
-            overview = self._overview_of(source) if source.changed else self._overview()
+            kind = resize.overview
+            overview = self._overview_of(source, kind) if source.changed else self._overview(kind)
             operation = CropByContent(spec.kernel, resize.strategy, sizes, placement)
             sources, work = (source.node, overview), {**work, resize.strategy: 1.0}
         elif resize.cuts:
@@ -243,13 +247,14 @@ class _Planner:
         operation = Pad(resize.spec.background, pad_corner(resize.sizes, resize.spec.position), target)
         return self._add(operation, (picture,), size, {"pad": megapixels(size)})
 
-    def _overview(self) -> int:
-        """The small copy of the whole photo, from the smallest picture that is large enough."""
-        if self._overview_of_crops is not None:
-            return self._overview_of_crops
-        return self._overview_of(self._source(overview_size(self._upright), "box", "srgb"))
+    def _overview(self, kind: Overview) -> int:
+        """The small copy of the whole photo. For dominant colours it is made from the smallest picture that is large
+        enough, if no other job needs one."""
+        if kind in self._overviews:
+            return self._overviews[kind]
+        return self._overview_of(self._source(kind.size(self._upright), kind.kernel, "srgb"), kind)
 
-    def _in_blocks(self, decoded: _Source, scale: int) -> _Source:
+    def _in_blocks(self, decoded: _Source, scale: int, kind: Overview) -> _Source:
         """The decoded photo in nearly the same pixels at whatever scale it was decoded.
 
         libjpeg makes a JPEG smaller by averaging blocks of pixels. Here the rest of these blocks is averaged, up to the
@@ -257,7 +262,7 @@ class _Planner:
         """
         if self._photo.format != "jpeg":
             return decoded  # always at full size
-        largest = overview_scale(self._upright)
+        largest = kind.decode_scale(self._upright)
         blocks = self._photo.width // largest, self._photo.height // largest
         node = decoded.node
         if scale < largest:
@@ -267,13 +272,13 @@ class _Planner:
             node = self._add(Resample("box", box, "overview"), (node,), blocks, work)
         return _Source(node, Placement(self._upright, self._photo.orientation, blocks), decoded.colours)
 
-    def _overview_of(self, source: _Source) -> int:
+    def _overview_of(self, source: _Source, kind: Overview) -> int:
         placement = source.placement
-        upright = overview_size(placement.photo)
+        upright = kind.size(placement.photo)
         if upright != placement.photo:
             size = swapped(upright, placement.orientation)
             work = {"resize from": megapixels(self._nodes[source.node].size), "resize to": megapixels(size)}
-            node = self._add(Resample("box", placement.whole(), "overview"), (source.node,), size, work)
+            node = self._add(Resample(kind.kernel, placement.whole(), "overview"), (source.node,), size, work)
             source = _Source(node, Placement(placement.photo, placement.orientation, size), source.colours)
         return self._finished(source, "srgb" if source.colours == "photo" else source.colours).node
 

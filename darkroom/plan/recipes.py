@@ -14,6 +14,7 @@ from darkroom.jobs.step_types import STEPS
 from darkroom.jobs.steps.resize import Resize
 from darkroom.jobs.steps.step import StepSpec
 from darkroom.plan.geometry import GRAVITY, Part, kept_part
+from darkroom.plan.overview import DETAILED, SMALL, Overview
 
 S = TypeVar("S", bound=StepSpec)
 
@@ -48,6 +49,11 @@ class ResizeStep:
         """The position if it is one that looks at the photo's content: `entropy` or `attention`."""
         position = self.spec.position
         return position if self.cuts and isinstance(position, str) and position not in GRAVITY else None
+
+    @property
+    def overview(self) -> Overview:
+        """The overview on which the strategy looks for the part to keep."""
+        return SMALL
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,19 @@ class Recipe:
     @property
     def needs_pixels(self) -> bool:
         """Whether the photo must be decoded for it."""
-        return not isinstance(self.job, MetadataJob) or self.job.colours > 0
+        return not isinstance(self.job, MetadataJob) or self.job.needs_pixels
+
+    @property
+    def overview(self) -> Overview | None:
+        """The overview of the photo that it needs."""
+        if isinstance(self.job, MetadataJob):
+            return DETAILED if self.job.measures else SMALL if self.job.colours else None
+        return self.first_resize.overview if self.first_resize and self.first_resize.strategy else None
+
+    @property
+    def fixed_overview(self) -> Overview | None:
+        """The overview that it needs, if what is found on it must not depend on the other jobs."""
+        return None if self.overview == SMALL and isinstance(self.job, MetadataJob) else self.overview
 
     def format(self, stored: str) -> str:
         """The format of the result of a photo that is stored in this format. A photo with alpha may become a PNG."""

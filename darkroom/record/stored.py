@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from darkroom.making import Making
+from darkroom.photo_metadata.measures import ShortMeasures
 from darkroom.photo_warnings import PhotoWarning
 
 MAX_ERROR_BYTES = 300
@@ -63,6 +64,8 @@ class Result(Stored):
     versions: dict[str, str] = Field(default_factory=dict)
     warnings: tuple[PhotoWarning, ...] = ()
     making: Making = Making()
+    measures: ShortMeasures | None = None
+    """Of a metadata job with `in_events`."""
     company: tuple[str, ...] = ()
     """The ids of the jobs that were done together, itself included; empty if it was done alone. They share
     pictures, and a small result may be made from a larger one, so its bytes depend on them."""

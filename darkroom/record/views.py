@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from darkroom.jobs.job_types import Job
+from darkroom.photo_metadata.measures import ShortMeasures
 from darkroom.record.job import JobRecord, JobStatus
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.state import COMPLETED, PhotoStatus
@@ -55,6 +56,9 @@ class ResultView(View):
     seconds: dict[str, float] = Field(description="how long each part of the work took, in seconds")
     versions: dict[str, str] = Field(description="versions of the software that made it")
     warnings: list[WarningView] = Field(description="what was repaired, ignored or lost on the way to this result")
+    measures: ShortMeasures | None = Field(
+        None, description="what a metadata job with `in_events` has measured; null for other jobs"
+    )
 
 
 class ErrorView(View):

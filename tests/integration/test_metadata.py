@@ -8,7 +8,9 @@ from typing import Any
 import jsonschema
 from PIL import Image
 
+from darkroom.jobs.measure_names import IN_EVENTS, MEASURES
 from darkroom.photo_metadata.photo_document import json_schema
+from darkroom.record.events import photo_completed
 from tests.support.metadata_blocks import alternatives, exif_of_a_canon, image_resource, iptc, jpeg, xmp
 from tests.support.stack import Stack
 
@@ -41,6 +43,19 @@ def test_maker_notes_xmp_and_iptc_are_read_in_a_child(stack: Stack) -> None:
     assert (document["maker_notes"], document["unreadable"], document["dominant_colours"]) == (True, [], [])
     assert said(coloured) == document | {"dominant_colours": said(coloured)["dominant_colours"]}
     assert len(said(coloured)["dominant_colours"]) == 3
+
+
+def test_measures_are_made_in_a_child_and_stand_in_the_event(stack: Stack) -> None:
+    measures = {"type": "metadata", "measures": list(MEASURES)}
+    photo = stack.submit(PHOTO, measures, measures | {"in_events": True})
+    stack.worker()
+    ended = stack.wait_for(photo)
+    quiet, told = ended.jobs.values()
+    found = said(told)["measures"]
+    assert found.keys() == set(MEASURES)
+    assert said(quiet)["measures"] == found
+    jobs = photo_completed(ended, "").data["jobs"]
+    assert [job["result"]["measures"] for job in jobs] == [None, {name: found[name] for name in IN_EVENTS}]
 
 
 def test_a_photo_that_is_cut_short_has_metadata(stack: Stack) -> None:

@@ -245,6 +245,7 @@ def test_a_result_as_it_should_be_is_believed(tmp_path: Path, run: Callable[...,
         ({"warnings": [{"code": "truncated", "detail": str(n)} for n in range(21)]}, "an impossible result"),
         ({"making": {"fields": ["<\n>"]}}, "an impossible result"),
         ({"making": {"pixels": "x" * 16}}, "an impossible result"),
+        ({"measures": {"blurhash": "<script>"}}, "something that is not an answer"),
     ],
 )
 def test_a_lie_about_a_result_is_found_out(

@@ -130,6 +130,7 @@ def _described(result: PipelineResult, file: BinaryIO) -> Description:
         seconds=result.seconds,
         warnings=bounded(result.warnings),
         making=making.bounded(result.making),
+        measures=result.measures,
     )
 
 

@@ -14,7 +14,7 @@ import pkgutil
 import re
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -40,6 +40,7 @@ from darkroom.jobs.asset_ids import MAX_ASSETS
 from darkroom.jobs.job_types import MAX_JOBS, Job
 from darkroom.jobs.output import RESULT_FORMATS
 from darkroom.making import Making, is_allowed
+from darkroom.photo_metadata.measures import ShortMeasures
 from darkroom.photo_warnings import PhotoWarning, are_allowed
 from darkroom.sniff import INPUT_FORMATS, Sniffed
 from worker.child.limits import ChildLimits
@@ -139,7 +140,7 @@ def _socket(pipe: Connection) -> socket.socket:
 class Description:
     """What a child says of a result that it has written: one of RESULT_FORMATS, `size` in bytes, `sha256` in hex,
     `seconds` by step, for decoding and for encoding; `warnings` as `photo_warnings.bounded` leaves them; `making`
-    within the limits of darkroom/making.py.
+    within the limits of darkroom/making.py; `measures` of a metadata job that events hold.
 
     `width` and `height` are in pixels, None if the result is not a picture.
     """
@@ -152,6 +153,7 @@ class Description:
     seconds: dict[str, float]
     warnings: tuple[PhotoWarning, ...]
     making: Making
+    measures: ShortMeasures | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)

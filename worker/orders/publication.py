@@ -138,6 +138,7 @@ class Publication:
             versions=VERSIONS,
             warnings=file.warnings,
             making=file.making,
+            measures=file.measures,
             company=company,
         )
         log.info("job.stored", job=job_id, type=self._claim.jobs[job_id].type, size=file.size, seconds=result.seconds)

@@ -17,6 +17,8 @@ from darkroom.errors import PhotoError
 from darkroom.jobs.job_types import Job, MetadataJob, PictureJob
 from darkroom.jobs.sizes import Size
 from darkroom.making import NOT_TOLD, Making
+from darkroom.photo_metadata.measures import ShortMeasures
+from darkroom.photo_metadata.photo_document import as_json
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.plan.drawing import steps
 from darkroom.plan.graph import Apply, Decode, Finish, Node, Plan
@@ -38,6 +40,7 @@ class PipelineResult:
 
     `width` and `height` are in pixels, None if the result is not a picture. `seconds` are by step. Work that several
     jobs share counts for the job that is finished first. `warnings` are those of the photo and of the job.
+    `measures`: what a metadata job has measured, if it says that events hold it.
     """
 
     format: str
@@ -46,12 +49,14 @@ class PipelineResult:
     seconds: dict[str, float]
     warnings: tuple[PhotoWarning, ...] = ()
     making: Making = NOT_TOLD
+    measures: ShortMeasures | None = None
 
 
 class Written(NamedTuple):
     """What a job has written to its file: the format, and the size in pixels if it is a picture.
 
     `warnings` are those of the job. They are added to those of the photo. `fields` and `pixels`: see Making.
+    `measures`: see PipelineResult.
     """
 
     format: str
@@ -59,6 +64,7 @@ class Written(NamedTuple):
     warnings: tuple[PhotoWarning, ...] = ()
     fields: tuple[str, ...] = ()
     pixels: str | None = None
+    measures: ShortMeasures | None = None
 
 
 @dataclass(frozen=True)
@@ -116,10 +122,8 @@ def produce(
 
 
 def _without_pixels(jobs: Mapping[str, Job]) -> dict[str, Job]:
-    """The metadata jobs, as they are planned if no pixels can be had: without colours."""
-    return {
-        job_id: job.model_copy(update={"colours": 0}) for job_id, job in jobs.items() if isinstance(job, MetadataJob)
-    }
+    """The metadata jobs, as they are planned if no pixels can be had."""
+    return {job_id: job.without_pixels for job_id, job in jobs.items() if isinstance(job, MetadataJob)}
 
 
 def _tolerates_cut(job: Job) -> bool:
@@ -204,6 +208,7 @@ class PlanRun:
                 seconds,
                 (*self._photo.warnings, *self._step_warnings(position), *written.warnings),
                 self._making(position, written),
+                written.measures,
             ),
         )
 
@@ -264,7 +269,8 @@ def _described(
     photo: PhotoFacts, job: MetadataJob, overview: Image.Image | None, file: BinaryIO, _finish: Finish
 ) -> Written:
     document, warnings = metadata(photo, job, overview)
-    return _json(document, file)._replace(warnings=warnings)
+    short = document.measures.short if job.in_events and document.measures else None
+    return _json(as_json(document), file)._replace(warnings=warnings, measures=short)
 
 
 def _json(value: dict[str, Any], file: BinaryIO) -> Written:

@@ -6,6 +6,7 @@ from typing import Any
 
 from darkroom.cost import RATES, seconds_of
 from darkroom.jobs.job_types import Job, jobs_adapter
+from darkroom.jobs.measure_names import MEASURES
 from darkroom.jobs.output import OUTPUT_FORMATS
 from darkroom.jobs.step_types import FILTERS
 from darkroom.plan.estimate import order_seconds, order_work
@@ -37,6 +38,7 @@ def test_every_format_and_filter_has_a_rate() -> None:
     kinds = [f"{verb} {name}" for name in inputs for verb in ("read", "decode")]
     kinds += [f"encode {name}" for name in OUTPUT_FORMATS]
     kinds += FILTERS
+    kinds += [f"measure {name}" for name in MEASURES]
     assert [kind for kind in kinds if kind not in RATES] == []
 
 

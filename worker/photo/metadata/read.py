@@ -17,10 +17,11 @@ from PIL import Image
 from darkroom.jobs.job_types import MetadataJob
 from darkroom.jobs.sizes import Size
 from darkroom.photo_metadata.description import Unreadable
-from darkroom.photo_metadata.photo_document import PhotoMetadata, as_json
+from darkroom.photo_metadata.photo_document import PhotoMetadata
 from darkroom.photo_metadata.picture import CodedColours, Density
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.plan.geometry import swapped
+from worker.photo.measures import measures
 from worker.photo.metadata.cameras import camera, lens
 from worker.photo.metadata.companions import gain_map, motion_photo, thumbnail
 from worker.photo.metadata.credentials import provenance
@@ -85,15 +86,18 @@ class FileReader(io.RawIOBase):
 
 def metadata(
     photo: PhotoFacts, job: MetadataJob, overview: Image.Image | None
-) -> tuple[dict[str, Any], tuple[PhotoWarning, ...]]:
-    """The metadata job's result as JSON values, and the warnings that it has. The dominant colours are those of
-    `overview`, a small copy of the photo; without it there are none."""
+) -> tuple[PhotoMetadata, tuple[PhotoWarning, ...]]:
+    """The metadata job's result, and the warnings that it has. Dominant colours and measures are those of `overview`, a
+    small upright copy of the photo in sRGB; without it there are none."""
     document = read_metadata(photo)
-    if overview is not None and job.colours:
-        document = document.model_copy(update={"dominant_colours": dominant_colours(overview, job.colours)})
     warnings = []
-    if overview is None and job.colours:
-        warnings.append(PhotoWarning("colours_unavailable", "The pixels cannot be decoded, so no colours are named."))
+    if overview is not None:
+        colours = dominant_colours(overview, job.colours)
+        measured = measures(job.measures, overview, (document.width, document.height)) if job.measures else None
+        document = document.model_copy(update={"dominant_colours": colours, "measures": measured})
+    elif job.needs_pixels:
+        detail = "The pixels cannot be decoded, so no colours are named and nothing is measured."
+        warnings.append(PhotoWarning("pixels_unavailable", detail))
     if count := len(document.unreadable):
         listed = "1 part" if count == 1 else f"{count} parts"
         warnings.append(
@@ -101,7 +105,7 @@ def metadata(
                 "metadata_damaged", f"{listed} of the metadata cannot be read: see `unreadable` in the result."
             )
         )
-    return as_json(document), tuple(warnings)
+    return document, tuple(warnings)
 
 
 def read_metadata(photo: PhotoFacts) -> PhotoMetadata:

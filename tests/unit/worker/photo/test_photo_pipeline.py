@@ -131,7 +131,7 @@ def test_a_photo_that_cannot_be_decoded_has_metadata(noise, tmp_path, colours):
     with path.open("rb") as file:
         ends = {end.job: end.result for end in produce(file, jobs, files, LIMIT)}
     assert isinstance(ends["picture"], UnreadablePhoto)
-    assert [warning.code for warning in ends["said"].warnings] == ["colours_unavailable"] * bool(colours)
+    assert [warning.code for warning in ends["said"].warnings] == ["pixels_unavailable"] * bool(colours)
     document = json.loads(files["said"].getvalue())
     assert (document["format"], document["width"], document["height"]) == ("png", 90, 70)
 

@@ -13,7 +13,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from darkroom.cli import metadata_docs
 from darkroom.jobs.job_types import MetadataJob
-from darkroom.photo_metadata.photo_document import PhotoMetadata, json_schema
+from darkroom.photo_metadata.photo_document import PhotoMetadata, as_json, json_schema
 from darkroom.photo_metadata.section import MetadataSection
 from tests.support.metadata_blocks import alternatives, described, exif, image_resource, iptc, jpeg, text, xmp
 from worker.photo.metadata import exiv2_reader, metadata, read
@@ -46,7 +46,7 @@ def some_tags() -> Image.Exif:
 
 
 def said(photo, colours: int = 0) -> dict[str, Any]:
-    return metadata(photo, MetadataJob(colours=colours), photo.image)[0]
+    return as_json(metadata(photo, MetadataJob(colours=colours), photo.image)[0])
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
