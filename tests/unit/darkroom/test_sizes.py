@@ -14,7 +14,7 @@ from darkroom.jobs.steps.gravity import FocalPoint
 from darkroom.jobs.steps.resize import Resize
 from darkroom.plan.geometry import Placement, kept_part, pad_corner
 from darkroom.plan.graph import StoredPhoto
-from darkroom.plan.overview import OVERVIEW_SIDE, overview_size
+from darkroom.plan.overview import SMALL
 from darkroom.plan.planner import make_plan
 
 FITS = ("cover", "contain", "fill", "inside", "outside")
@@ -119,8 +119,8 @@ def test_the_size_is_the_same_at_every_scale_of_decoding(fit: str, orientation: 
     [((4000, 3000), (128, 96)), ((256, 81), (128, 41)), ((100, 40), (100, 40)), ((5000, 3), (128, 1))],
 )
 def test_the_size_of_an_overview_is_rounded_half_up(photo: Size, size: Size) -> None:
-    assert OVERVIEW_SIDE == 128
-    assert overview_size(photo) == size
+    assert SMALL.side == 128
+    assert SMALL.size(photo) == size
 
 
 def test_a_focal_point_is_the_decimal_number_that_the_caller_wrote() -> None:
