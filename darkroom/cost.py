@@ -54,6 +54,7 @@ RATES: Work = {
     "contrast": 0.0050,
     "saturation": 0.0046,
     # For each megapixel of the picture that an overlay is laid on.
+    "watermark": 0.0060,
     "text": 0.0100,
     # For each megapixel of a result.
     "encode jpeg": 0.0033,

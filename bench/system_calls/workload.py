@@ -26,6 +26,7 @@ from pathlib import Path
 
 from darkroom.errors import DarkroomError, ProcessError
 from darkroom.jobs.job_types import MAX_JOBS, Job
+from tests.support.example_assets import EXAMPLE_ASSETS
 from worker.child import sandbox, seccomp
 from worker.child.limits import ChildLimits
 from worker.child.process import Child, start_fork_server
@@ -109,6 +110,10 @@ class _Cases:
 
     def __init__(self, folder: Path, memory: int | None) -> None:
         self._folder = folder
+        self._assets: dict[str, Path] = {}
+        for asset_id, data in EXAMPLE_ASSETS.items():
+            self._assets[asset_id] = folder / asset_id
+            self._assets[asset_id].write_bytes(data)
         self._memory = memory
         self._outcomes: Counter[str] = Counter()
         self._faults: list[str] = []
@@ -136,7 +141,7 @@ class _Cases:
                 child.look(original, TIME_LIMIT)
                 yield "success"
                 named = {f"job-{number}": job for number, job in enumerate(jobs)}
-                for outcome in child.run(original, named, TIME_LIMIT):
+                for outcome in child.run(original, named, TIME_LIMIT, self._assets):
                     yield outcome.result.code if isinstance(outcome.result, Failure) else "success"
             except DarkroomError as error:
                 yield f"{error.code}: {error.detail}" if isinstance(error, ProcessError) else error.code

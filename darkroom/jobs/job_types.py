@@ -20,6 +20,7 @@ from darkroom.jobs.output import Output
 from darkroom.jobs.spec import OneOf, TaggedSpec
 from darkroom.jobs.step_types import FILTERS, STEPS, Step
 from darkroom.jobs.steps.overlays.text import Text
+from darkroom.jobs.steps.overlays.watermark import Watermark
 from darkroom.jobs.steps.resize import Resize
 from darkroom.jobs.steps.step import StepSpec
 
@@ -145,6 +146,7 @@ JOB_TYPES: Mapping[str, JobType] = {
         Annotated[PictureJob, OneOf((STEP_JOBS[spec] for spec in FILTERS.values()), by="filter")],
         file_label=lambda job: str(job.label),
     ),
+    "watermark": JobType(STEP_JOBS[Watermark], file_label=lambda _job: "watermark"),
     "text": JobType(STEP_JOBS[Text], file_label=lambda _job: "text"),
     "convert": JobType(ConvertJob, file_label=lambda _job: "converted"),
     "pipeline": JobType(PipelineJob, file_label=lambda _job: "pipeline"),

@@ -11,11 +11,13 @@ from darkroom.jobs.steps.filters.details import Blur, Sharpen
 from darkroom.jobs.steps.filters.filter import Filter
 from darkroom.jobs.steps.filters.tones import AutoContrast, Brightness, Contrast, Invert, Posterize
 from darkroom.jobs.steps.overlays.text import Text
+from darkroom.jobs.steps.overlays.watermark import Watermark
 from darkroom.jobs.steps.resize import Resize
 from darkroom.jobs.steps.step import StepSpec
 
 STEPS: tuple[type[StepSpec], ...] = (
     Resize,
+    Watermark,
     Text,
     Grayscale,
     Sepia,
@@ -42,7 +44,7 @@ FILTER_SPELLINGS: Mapping[str, type[Filter]] = {
 
 AnyFilter = Annotated[Filter, OneOf(FILTERS.values(), by="filter")]
 
-STEP_TYPES: Mapping[str, Any] = {"resize": Resize, "filter": AnyFilter, "text": Text}
+STEP_TYPES: Mapping[str, Any] = {"resize": Resize, "filter": AnyFilter, "watermark": Watermark, "text": Text}
 """`type` of a step -> the class, or the union of classes, that validates it."""
 
 Step = Annotated[StepSpec, OneOf(STEP_TYPES.values(), by="type")]

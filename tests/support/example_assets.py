@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from tempfile import TemporaryFile
+from typing import BinaryIO, cast
 
 from darkroom.jobs.asset_ids import EXAMPLE_LUT, EXAMPLE_PICTURE
 
@@ -45,3 +48,16 @@ LUT_3D_SIZE 2
 
 EXAMPLE_ASSETS: Mapping[str, bytes] = {EXAMPLE_PICTURE: _example_picture(), EXAMPLE_LUT: _LUT.encode()}
 """Id -> file."""
+
+
+@contextmanager
+def opened_examples() -> Iterator[Mapping[str, BinaryIO]]:
+    """Id -> open file, as a child gets them: files with a descriptor."""
+    with ExitStack() as files:
+        assets: dict[str, BinaryIO] = {}
+        for asset_id, data in EXAMPLE_ASSETS.items():
+            file = files.enter_context(TemporaryFile())
+            file.write(data)
+            file.flush()
+            assets[asset_id] = cast(BinaryIO, file)
+        yield assets

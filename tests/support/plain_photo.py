@@ -10,7 +10,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from darkroom.jobs.job_types import Job, jobs_adapter
-from tests.support.example_assets import EXAMPLE_ASSETS
+from tests.support.example_assets import opened_examples
 from worker.photo.colour.conversion import to_srgb
 from worker.photo.decode import PhotoFacts, PhotoFile, turned
 from worker.photo.pipeline import PipelineResult, produce
@@ -38,8 +38,8 @@ def done(original: BinaryIO, max_pixels: int, **spec: object) -> tuple[PipelineR
     """Do one job, which may name the example assets. Returns what the worker says of its result, and the file. Raises
     the error that ended the job."""
     file = io.BytesIO()
-    assets = {asset_id: io.BytesIO(data) for asset_id, data in EXAMPLE_ASSETS.items()}
-    (end,) = produce(original, {"job": job(**spec)}, {"job": file}, max_pixels, assets=assets)
+    with opened_examples() as assets:
+        (end,) = produce(original, {"job": job(**spec)}, {"job": file}, max_pixels, assets=assets)
     if isinstance(end.result, Exception):
         raise end.result
     return end.result, file

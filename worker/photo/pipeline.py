@@ -282,6 +282,7 @@ def _json(value: dict[str, Any], file: BinaryIO) -> Written:
 JOB_FUNCTIONS: Mapping[str, Callable[[PhotoFacts, Any, Any, BinaryIO, Finish], Written]] = {
     "resize": _encoded,
     "filter": _encoded,
+    "watermark": _encoded,
     "text": _encoded,
     "convert": _encoded,
     "pipeline": _encoded,

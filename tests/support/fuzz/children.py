@@ -10,6 +10,7 @@ from pathlib import Path
 
 from darkroom.errors import DarkroomError, OutOfMemory, PhotoError, ProcessError
 from darkroom.jobs.job_types import Job, jobs_adapter
+from darkroom.jobs.steps.overlays.text import PLACEHOLDERS
 from tests.support.words import is_ours
 from worker.child.limits import ChildLimits
 from worker.child.process import Child
@@ -40,6 +41,7 @@ JOBS: dict[str, Job] = {
                 {"type": "convert", "output": {"format": "webp", "metadata": "none"}},
                 {"type": "resize", "width": 20, "output": {"format": "avif"}},
                 {"type": "resize", "width": 30, "tolerate": "truncated"},
+                {"type": "text", "text": "".join(f"{{{name}}} " for name in PLACEHOLDERS), "size": 9},
             ]
         )
     )

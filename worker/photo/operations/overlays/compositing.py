@@ -40,7 +40,10 @@ def composite(
         return
     for x, y, width, height in _tiles(overlay.size):
         box = left + x, top + y, left + x + width, top + y + height
-        mixed = _mixed(_levels(image.crop(box)), _levels(overlay.crop((x, y, x + width, y + height))), blend, opacity)
+        part = overlay.crop((x, y, x + width, y + height))
+        if not part.getchannel("A").getbbox():
+            continue
+        mixed = _mixed(_levels(image.crop(box)), _levels(part), blend, opacity)
         mixed *= np.float32(255)
         mixed += np.float32(0.5)
         channels = mixed if image.mode == "RGBA" else mixed[..., :3]
