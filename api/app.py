@@ -22,6 +22,7 @@ from api.routes.batches import BatchProblem, BatchView
 from api.routes.dead_letters import dead_letters
 from api.routes.direct_uploads import AwaitedPhotoView, direct_uploads
 from api.routes.docs_page import docs, openapi_json
+from api.routes.job_results import results
 from api.routes.jobs import JobsView, jobs
 from api.routes.operations import operations
 from api.routes.photos import photos
@@ -112,7 +113,7 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     if keys_needed:
         auth.register(app, settings, owners)
     app.before_request(_await_body)  # the last one: it needs to know whether the caller is admitted
-    for resource in (photos, direct_uploads, jobs, receipts, dead_letters, operations, probes):
+    for resource in (photos, direct_uploads, jobs, results, receipts, dead_letters, operations, probes):
         app.register_api(resource)
     app.components_schemas |= components(BatchView, BatchProblem, JobsView, PhotoView, AwaitedPhotoView, Receipt, Event)
     app.register_blueprint(docs)

@@ -24,6 +24,9 @@ EXTENSION = "darkroom"
 RETRY_SOON = 1
 """Seconds after which to ask again for work that is queued or running."""
 
+BUSY_RETRY = 2
+"""Seconds after which to ask again when too many requests are waiting already."""
+
 
 @dataclass(frozen=True)
 class Context:

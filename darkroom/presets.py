@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from darkroom.errors import SettingsError
 from darkroom.jobs.faults import faults_of
 from darkroom.jobs.job_types import Jobs
 from darkroom.jobs.json_text import decoded
-from darkroom.jobs.spec import Spec
+from darkroom.jobs.spec import Name, Spec
 from darkroom.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ class Preset(Spec):
 
 Presets = Mapping[str, Preset]
 
-_Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-_presets: TypeAdapter[dict[str, Preset]] = TypeAdapter(dict[_Name, Preset])
+_presets: TypeAdapter[dict[str, Preset]] = TypeAdapter(dict[Name, Preset])
 
 
 def read_presets(settings: Settings) -> Presets:

@@ -1,4 +1,4 @@
-"""The jobs of a photo: list, add, get, retry, fetch a result."""
+"""The jobs of a photo: list, add, get, retry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from flask import Response, g, request
+from flask import Response, g
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,18 +17,14 @@ from api.http.problems import invalid_request
 from api.idempotency import KeyHeader, json_content, read_key, run_once
 from api.openapi import responses, schemas
 from api.routes.paths import JobPath, PhotoPath
-from api.routes.unfinished import not_finished
 from api.uploads.fields import choose_jobs, one_choice
 from api.uploads.intake import send
-from darkroom.aws.bucket import content_disposition
 from darkroom.aws.idempotency_store import ReservedIds
-from darkroom.errors import Conflict, NotFound
-from darkroom.jobs.job_types import JOB_TYPES, Jobs
+from darkroom.jobs.job_types import Jobs
 from darkroom.jobs.spec import StrictSpec
 from darkroom.record.job import JobRecord
 from darkroom.record.order import Order
 from darkroom.record.photo import PhotoRecord
-from darkroom.record.stored import Result
 from darkroom.record.views import JobView, job_view, photo_view
 
 jobs = APIBlueprint(
@@ -37,9 +33,6 @@ jobs = APIBlueprint(
     abp_tags=[Tag(name="jobs", description="What Darkroom makes from a photo")],
     abp_responses=responses.COMMON,
 )
-
-
-RESULT_ETAG = responses.header("ETag", "the SHA-256 of the result, in quotes", {"type": "string"}, always=True)
 
 
 class JobsBody(StrictSpec):
@@ -142,77 +135,6 @@ def retry_job(header: KeyHeader, path: JobPath) -> Response:
         return _job_response(ctx, photo, photo.job(str(path.job_id)), HTTPStatus.ACCEPTED)
 
     return run_once(read_key(header.key), json_content(), 1, act, partial(_replay, path.photo_id))
-
-
-@jobs.get(
-    "/v1/photos/<uuid:photo_id>/jobs/<uuid:job_id>/result",
-    operation_id="getResult",
-    summary="Fetch the result of a job",
-    description="HEAD describes the result: its type, length, ETag and file name. It never redirects.",
-    responses={
-        200: responses.success(
-            {"type": "object"},
-            "The result of a metadata job",
-            responses.header("Content-Disposition", "a file name for the result", {"type": "string"}, always=True)
-            | RESULT_ETAG,
-        ),
-        302: {
-            "description": "The result of any other job: a redirect to the file",
-            "headers": responses.location(always=True, description="a presigned URL that is valid for a limited time"),
-        },
-        304: {"description": "The result is the one that If-None-Match names", "headers": RESULT_ETAG},
-        404: responses.problem(
-            "The photo or job does not exist, the photo was deleted or has expired, or the result has expired"
-        ),
-        409: responses.NO_RESULT,
-    },
-)
-def get_result(path: JobPath) -> Response:
-    ctx = context()
-    job = ctx.photo(path.photo_id).job(str(path.job_id))
-    if job.unfinished:
-        return not_finished(job)
-    result = job.result
-    if job.status != "succeeded" or result is None:
-        reason = f": {job.errors[-1].detail}" if job.status == "failed" and job.errors else ""
-        raise Conflict(f"job {job.id} has {'failed' if job.status == 'failed' else 'been cancelled'}{reason}")
-    bucket, inline, head = ctx.services.bucket, JOB_TYPES[job.spec.type].inline, request.method == "HEAD"
-    if (inline or head) and request.if_none_match.contains_weak(result.sha256):
-        return _with_etag(Response(status=HTTPStatus.NOT_MODIFIED), result)
-    if result.content is not None:
-        return _result_itself(result, result.content.encode())
-    # The bucket's lifecycle may remove results before the record expires.
-    if result.key is None or not bucket.exists(result.key):
-        raise NotFound("the result has expired")
-    if head:
-        # S3 would refuse a HEAD of the redirect's URL: the method is signed, too.
-        return _described(result)
-    if inline:
-        return _result_itself(result, bucket.read(result.key))
-    response = Response(status=HTTPStatus.FOUND)
-    response.headers["Location"] = bucket.link(result.key, result.filename, result.content_type)
-    return response
-
-
-def _described(result: Result) -> Response:
-    """The headers of a result, without its content."""
-    response = _result_itself(result, b"")
-    response.content_length = result.size
-    response.headers["Accept-Ranges"] = "bytes"
-    return response
-
-
-def _result_itself(result: Result, content: bytes) -> Response:
-    response = Response(content, content_type=result.content_type)
-    response.headers["Content-Disposition"] = content_disposition(result.filename)
-    return _with_etag(response, result)
-
-
-def _with_etag(response: Response, result: Result) -> Response:
-    """Let the caller keep the result, and ask each time whether it is still the one that it has."""
-    response.set_etag(result.sha256)
-    response.headers["Cache-Control"] = "private, no-cache"
-    return response
 
 
 def _replay(photo_id: UUID, body: Any) -> Any:

@@ -1,10 +1,12 @@
-"""The ids in the paths of routes."""
+"""The ids and names in the paths of routes."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 from pydantic import BaseModel, Field
+
+from darkroom.jobs.spec import NAME
 
 
 class PhotoPath(BaseModel):
@@ -13,6 +15,10 @@ class PhotoPath(BaseModel):
 
 class JobPath(PhotoPath):
     job_id: UUID = Field(description="the job's id")
+
+
+class ResultPath(PhotoPath):
+    name: str = Field(description="the name of a result", json_schema_extra={"pattern": NAME})
 
 
 class OrderPath(PhotoPath):

@@ -10,9 +10,8 @@ import structlog
 from flask import Response, g, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import Field
 
-from api.context import RETRY_SOON, Context, caller, context, json_response, no_content, require_own
+from api.context import BUSY_RETRY, RETRY_SOON, Context, caller, context, json_response, no_content, require_own
 from api.http.problems import problem_of
 from api.idempotency import HEADER, key_parameter, read_key, run_once
 from api.openapi import responses, schemas
@@ -20,12 +19,12 @@ from api.openapi.document import VERBATIM
 from api.routes.batches import BatchProblem, BatchView, batch_response
 from api.routes.listing import ListQuery, PhotosView, find_photos, list_link
 from api.routes.paths import PhotoPath
+from api.routes.unfinished import WaitQuery
 from api.uploads.fields import RawFields, UploadFields
 from api.uploads.intake import GONE_DETAIL, accept, accept_all
 from api.uploads.parse import PART, Upload, read_upload
 from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import NotFound, PhotoGone, Unavailable
-from darkroom.jobs.spec import Spec
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.views import PhotoView, photo_view
 from darkroom.sniff import INPUT_FORMATS
@@ -38,16 +37,6 @@ photos = APIBlueprint(
     abp_tags=[Tag(name="photos", description="Uploaded photos and their state")],
     abp_responses=responses.COMMON,
 )
-
-BUSY_RETRY = 2
-"""Seconds after which to ask again when too many requests are waiting already."""
-
-
-class WaitQuery(Spec):
-    wait: float = Field(
-        0, ge=0, description="seconds to wait until all jobs have ended; the service has an upper limit (60 by default)"
-    )
-
 
 _EXAMPLES = {
     "jobs": '[{"type": "resize", "width": 800}, {"type": "metadata"}]',

@@ -58,6 +58,7 @@ class JobJson(TypedDict):
     """A job, as the API shows it."""
 
     id: str
+    name: str | None
     type: str
     status: str
     attempts: int
@@ -196,6 +197,15 @@ class ApiClient:
         """The photo, as soon as its jobs have ended or `wait` seconds are over."""
         path = f"/v1/photos/{quote(photo_id, safe='')}?wait={wait:g}"
         return self._photo(self._request(self._api, "GET", path, timeout=wait + 30))
+
+    def known_photo(self, photo_id: str) -> PhotoJson:
+        """The photo with the id that the user has typed. Raises DarkroomError that names the id if there is none."""
+        try:
+            return self.photo(photo_id)
+        except ApiError as error:
+            if error.http_status == HTTPStatus.NOT_FOUND:
+                raise DarkroomError(f"there is no photo {photo_id} at {self.url}") from error
+            raise
 
     def wait(self, photo_id: str, timeout: float) -> PhotoJson:
         """Wait until all jobs of the photo have ended. Raises NotFinished after `timeout` seconds."""

@@ -1,7 +1,7 @@
 """The `darkroom` command.
 
-`upload` and `status` need the `cli` extra; all other commands run in the container image too. So each command imports
-what it needs when it runs.
+`upload`, `download` and `status` need the `cli` extra; all other commands run in the container image too. So each
+command imports what it needs when it runs.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import click
 
 from darkroom import __version__
 from darkroom.cli.dead_letter_commands import dead_letters
+from darkroom.cli.download_command import download
 from darkroom.cli.operator_commands import check_settings, key, provision, queue, record, versions, webhook_secret
 from darkroom.cli.photo_commands import status, upload
 from darkroom.cli.plan_command import plan
@@ -52,6 +53,7 @@ def main() -> None:
 
     \b
     darkroom upload holiday/ --preset web --out results/
+    darkroom download 0198c5f2-6a7e-7c3d-9a51-1f0c6b2d4e88 thumbnail
     darkroom status 0198c5f2-6a7e-7c3d-9a51-1f0c6b2d4e88
     darkroom queue
     """
@@ -59,6 +61,7 @@ def main() -> None:
 
 for command in (
     upload,
+    download,
     status,
     plan,
     replay,

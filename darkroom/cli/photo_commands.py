@@ -10,7 +10,6 @@ import click
 
 from darkroom.cli.options import api_key_option, checked_jobs, url_option
 from darkroom.cli.terminal import SayOnce, say_table
-from darkroom.errors import DarkroomError
 
 
 @click.command()
@@ -104,15 +103,9 @@ def status(photo_id: str, url: str, api_key: str | None, as_json: bool) -> None:
       darkroom status 0198c5f2-6a7e-7c3d-9a51-1f0c6b2d4e88 --json | jq .counts
     """
     from darkroom.cli.client import ApiClient
-    from darkroom.cli.client_errors import ApiError
 
     with ApiClient(url, patience=2, api_key=api_key, on_wait=SayOnce()) as client:
-        try:
-            photo = client.photo(photo_id)
-        except ApiError as error:
-            if error.http_status == 404:
-                raise DarkroomError(f"there is no photo {photo_id} at {url}") from error
-            raise
+        photo = client.known_photo(photo_id)
     if as_json:
         click.echo(json.dumps(photo, indent=2))
         return
@@ -129,8 +122,8 @@ def status(photo_id: str, url: str, api_key: str | None, as_json: bool) -> None:
     rows = []
     for job in photo["jobs"]:
         ending = f"{job['error']['code']}: {job['error']['detail']}" if job["error"] else _picture(job["result"] or {})
-        rows.append([job["id"], job["type"], job["status"], str(job["attempts"]), ending])
-    say_table([["JOB", "TYPE", "STATUS", "ATTEMPTS", "RESULT"], *rows])
+        rows.append([job["id"], job["name"] or "", job["type"], job["status"], str(job["attempts"]), ending])
+    say_table([["JOB", "NAME", "TYPE", "STATUS", "ATTEMPTS", "RESULT"], *rows])
 
 
 def _picture(facts: dict[str, Any]) -> str:

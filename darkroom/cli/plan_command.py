@@ -30,7 +30,7 @@ def plan(photo: Path, preset: str | None, jobs: str | None) -> None:
         raise click.UsageError("give either --preset or --jobs, not both")
     from darkroom.containers.repair import name_of
     from darkroom.cost import seconds_of
-    from darkroom.jobs.job_types import JOB_TYPES, jobs_adapter
+    from darkroom.jobs.job_types import job_label, jobs_adapter
     from darkroom.plan.drawing import drawn
     from darkroom.plan.estimate import with_transfers
     from darkroom.plan.least_memory import plan_within
@@ -49,7 +49,7 @@ def plan(photo: Path, preset: str | None, jobs: str | None) -> None:
         specs = presets[name].jobs
     with photo.open("rb") as file:
         stored = PhotoFile(file, settings.max_pixels).stored
-    names = {f"job {number}, {JOB_TYPES[job.type].file_label(job)}": job for number, job in enumerate(specs, 1)}
+    names = {f"job {number}, {job_label(job)}": job for number, job in enumerate(specs, 1)}
     made = plan_within(stored, names, settings.max_pixels, settings.child_memory)
     colours = f", {stored.colour_space} profile" if stored.colour_space else ""
     say(

@@ -5,7 +5,6 @@ Needs the `cli` extra.
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections import Counter
@@ -16,12 +15,12 @@ from pathlib import Path, PurePath
 from queue import Empty, SimpleQueue
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
-from uuid import uuid4
 
 import click
 
 from darkroom.cli.client import ApiClient, PhotoJson
 from darkroom.cli.client_errors import Unreachable
+from darkroom.cli.saving import ResultFolder, free_name, key_of, label_of
 from darkroom.cli.terminal import SayOnce, counted, say
 from darkroom.errors import DarkroomError
 
@@ -90,32 +89,13 @@ def _photos_below(folder: Path, out: Path | None) -> Iterator[Path]:
 def folders_for(names: list[PurePath]) -> list[PurePath]:
     """A folder for each name: `a` for a.jpg, or `a.jpg` if another file needs `a` too."""
     stems = [name.with_suffix("") if name.stem.strip(".") else name for name in names]
-    wanted = Counter(_key(stem) for stem in stems)
-    taken = {_key(parent) for name in names for parent in name.parents}
+    wanted = Counter(key_of(stem) for stem in stems)
+    taken = {key_of(parent) for name in names for parent in name.parents}
     folders = []
     for name, stem in zip(names, stems, strict=True):
-        alone = wanted[_key(stem)] == 1 and _key(stem) not in taken
-        folders.append(_free(stem if alone else name, taken))
+        alone = wanted[key_of(stem)] == 1 and key_of(stem) not in taken
+        folders.append(free_name(stem if alone else name, taken))
     return folders
-
-
-def _free(name: PurePath, taken: set[str]) -> PurePath:
-    """The name, with a number if it is taken already. Adds it to `taken`."""
-    number, free = 1, name
-    while _key(free) in taken:
-        number += 1
-        free = name.with_stem(f"{name.stem}-{number}")
-    taken.add(_key(free))
-    return free
-
-
-def _key(path: PurePath) -> str:
-    return str(path).casefold()  # macOS and Windows ignore case
-
-
-def safe_name(name: str) -> str:
-    """The name without folders, special characters and leading dots; may be empty."""
-    return re.sub(r'[\x00-\x1f<>:"|?*]', "_", re.split(r"[/\\]", name)[-1]).strip(" .")
 
 
 # --- the run ------------------------------------------------------------------------------------------------------
@@ -173,21 +153,17 @@ class UploadRun:
     def _collect(self, client: ApiClient, outcome: UploadOutcome, photo: PhotoJson) -> None:
         """Collect the results of a photo whose jobs have ended, and the reasons of jobs without a result."""
         outcome.problems += _reasons(photo)
-        taken: set[str] = set()
+        out = self._options.out
+        folder = ResultFolder(out / outcome.source.folder, self._partial) if out else None
         for job in photo["jobs"]:
             if not job["result"]:
                 continue
-            outcome.links.append(f"{job['type']:<8}  {client.result_url(photo['id'], job['id'])}")
-            if self._options.out:
-                name = _free(PurePath(safe_name(job["result"]["filename"]) or job["id"]), taken)
-                target = self._options.out / outcome.source.folder / name
-                partial = self._partial / uuid4().hex
+            outcome.links.append(f"{label_of(job):<8}  {client.result_url(photo['id'], job['id'])}")
+            if folder:
                 try:
-                    client.download(photo["id"], job["id"], partial)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    outcome.files.append(partial.replace(target))
+                    outcome.files.append(folder.save(client, photo["id"], job))
                 except (DarkroomError, OSError) as error:
-                    outcome.problems.append(f"{job['type']}: {_words(error)}")
+                    outcome.problems.append(f"{label_of(job)}: {_words(error)}")
 
 
 def _reasons(photo: PhotoJson) -> list[str]:
@@ -197,8 +173,8 @@ def _reasons(photo: PhotoJson) -> list[str]:
         if job["status"] != "succeeded":
             error = job["error"]
             reason = f"{error['code']}: {error['detail']}" if error else f"the job is {job['status']}"
-            jobs.setdefault(reason, []).append(job["type"])
-    return [f"{', '.join(types)}: {reason}" for reason, types in jobs.items()]
+            jobs.setdefault(reason, []).append(label_of(job))
+    return [f"{', '.join(labels)}: {reason}" for reason, labels in jobs.items()]
 
 
 def _words(error: Exception) -> str:

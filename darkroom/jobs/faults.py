@@ -37,7 +37,9 @@ def faults_of(error: ValidationError, root: str = "", fields: Iterable[str] = ()
         detail = _detail(fault)
         if fault["type"] == "extra_forbidden" and number < MOST_SUGGESTIONS:
             detail += _suggestion(str(location[-1]), _known_fields(location[:-1], fields))
-        found.append(Fault(field=_path(location), detail=detail, code=fault["type"]))
+        # A check of a whole list may say in which of its items the fault is.
+        place = fault.get("ctx", {}).get("place", "")
+        found.append(Fault(field=_path(location) + place, detail=detail, code=fault["type"]))
     return found
 
 

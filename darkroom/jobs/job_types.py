@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from darkroom.jobs.asset_ids import MAX_ASSETS, AssetUse, assets_in
 from darkroom.jobs.measure_names import IN_EVENTS, MeasureNames
 from darkroom.jobs.output import Output
-from darkroom.jobs.spec import OneOf, TaggedSpec
+from darkroom.jobs.spec import Name, OneOf, TaggedSpec
 from darkroom.jobs.step_types import FILTERS, STEPS, Step
 from darkroom.jobs.steps.overlays.text import Text
 from darkroom.jobs.steps.overlays.watermark import Watermark
@@ -35,6 +35,12 @@ MAX_CHARACTERS = 1000
 
 class JobSpec(TaggedSpec):
     """Base of all jobs."""
+
+    name: Name | None = Field(
+        None,
+        description="your name for the result, unique in the request: it stands in its file name and in its address, "
+        "GET /v1/photos/{photo_id}/results/{name}",
+    )
 
     def __reduce__(self) -> tuple[Callable[[Any], JobSpec], tuple[dict[str, Any]]]:
         """Pickle by value: pickle cannot find the classes that `_job_of` makes."""
@@ -131,7 +137,7 @@ class JobType:
     """What the services need to know about a type of job.
 
     `spec` is the class, or the union of classes, that validates the job. `file_label` returns the part of a result's
-    file name that describes the job. `inline`: the result is text, and the API answers with it, not with a
+    file name that describes a job without a name. `inline`: the result is text, and the API answers with it, not with a
     link to it. The record holds it if it is small.
     """
 
@@ -169,7 +175,24 @@ def _few_assets(jobs: list[Job]) -> list[Job]:
     return jobs
 
 
-Jobs = Annotated[list[Job], Field(min_length=1, max_length=MAX_JOBS), AfterValidator(_few_assets)]
+def _with_unique_names(jobs: list[JobSpec]) -> list[JobSpec]:
+    first: dict[str, int] = {}
+    for number, job in enumerate(jobs):
+        if job.name and first.setdefault(job.name, number) != number:
+            raise PydanticCustomError(
+                "duplicate_name",
+                '"{name}" is the name of jobs[{first}] too; give each job of a request a name of its own',
+                {"name": job.name, "first": first[job.name], "place": f"[{number}].name"},
+            )
+    return jobs
+
+
+Jobs = Annotated[
+    list[Job],
+    Field(min_length=1, max_length=MAX_JOBS),
+    AfterValidator(_few_assets),
+    AfterValidator(_with_unique_names),
+]
 
 _job_adapter: TypeAdapter[Job] = TypeAdapter(Job)
 jobs_adapter: TypeAdapter[list[Job]] = TypeAdapter(Jobs)
@@ -198,7 +221,12 @@ def assets_of(*jobs: Job) -> tuple[str, ...]:
     return tuple(dict.fromkeys(use.id for job in jobs for use in asset_uses(job)))
 
 
+def job_label(job: Job) -> str:
+    """The name of a job. If it has none, what it does: `800` for a resize to this width."""
+    return job.name or JOB_TYPES[job.type].file_label(job)
+
+
 def result_filename(photo_filename: str, job: Job, extension: str) -> str:
-    """The file name of a result: `beach.heic` resized to 800 becomes `beach-800.jpg`."""
+    """The file name of a result: `beach-small.jpg` for a job named `small`, `beach-800.jpg` for one without a name."""
     stem = photo_filename.rpartition(".")[0] or photo_filename
-    return f"{stem}-{JOB_TYPES[job.type].file_label(job)}.{extension}"
+    return f"{stem}-{job_label(job)}.{extension}"

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 MAX_SIDE = 16_384
 """Longest side that a caller may ask for, in pixels. A side that follows the aspect ratio may become longer, as long as
@@ -61,6 +61,22 @@ Colour = Annotated[
     ),
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+"""What names of presets and of results look like. They stand in addresses and in names of files and folders."""
+
+
+def _is_name(value: str) -> str:
+    if not re.fullmatch(NAME, value):
+        raise PydanticCustomError(
+            "not_a_name",
+            "must have 1 to 64 lower-case letters (a to z), digits, hyphens and underscores, and begin with a letter "
+            "or a digit",
+        )
+    return value
+
+
+Name = Annotated[str, AfterValidator(_is_name), Field(json_schema_extra={"pattern": NAME})]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE, description="pixels")]
 
 

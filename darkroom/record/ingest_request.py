@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from darkroom.jobs.spec import Spec
+from darkroom.jobs.spec import Name, Spec
 from darkroom.record.keys import Key
 from darkroom.record.labels import MAX_REFERENCE, Metadata, Text
 
@@ -16,9 +16,7 @@ class IngestRequest(Spec):
         pattern=r"^incoming/[^/]+/[^\x00-\x1f]+$",
         description="the object: incoming/{owner}/..., where the owner is you",
     )
-    preset: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="a named list of jobs, as GET /v1/operations lists them"
-    )
+    preset: Name = Field(description="a named list of jobs, as GET /v1/operations lists them")
     reference: Text | None = Field(
         None, max_length=MAX_REFERENCE, description="the caller's own id, kept and sent with events"
     )

@@ -51,6 +51,10 @@ class JobRecord(Stored):
         return spec.model_dump(mode="json", exclude_none=True)
 
     @property
+    def name(self) -> str | None:
+        return self.spec.name
+
+    @property
     def unfinished(self) -> bool:
         return self.status in UNFINISHED
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,6 +12,7 @@ from uuid import UUID, uuid5
 from pydantic import Field
 
 from darkroom.errors import NotFound
+from darkroom.jobs.spec import NAME
 from darkroom.record.clock import now
 from darkroom.record.delivery import KEPT_DELIVERIES, Callback, Delivery
 from darkroom.record.direct_upload import DirectUpload
@@ -128,6 +130,16 @@ class PhotoState(Stored):
 
     def job(self, job_id: str) -> JobRecord:
         return self.order_of(job_id).jobs[job_id]
+
+    def job_named(self, name: str) -> JobRecord:
+        """The newest job with this name that has succeeded, or the newest one if none has. Raises NotFound."""
+        named = [job for job in self.jobs.values() if job.name == name]
+        if not named:
+            known = dict.fromkeys(job.name for job in self.jobs.values() if job.name)
+            what = f"named {name}" if re.fullmatch(NAME, name) else "with this name"
+            names = f"its results are named {', '.join(known)}" if known else "none of its jobs has a name"
+            raise NotFound(f"photo {self.id} has no result {what}; {names}")
+        return next((job for job in reversed(named) if job.status == "succeeded"), named[-1])
 
     def order(self, order_id: str) -> Order:
         try:

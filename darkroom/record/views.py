@@ -76,6 +76,7 @@ class AttemptView(ErrorView):
 
 class JobView(View):
     id: str
+    name: str | None = Field(description="what the caller or the preset has named the result")
     type: str
     status: JobStatus
     attempts: int
@@ -153,7 +154,10 @@ def _callback_view(photo: PhotoRecord) -> CallbackView | None:
 
 def job_view(photo: PhotoRecord, job: JobRecord, base_url: str) -> JobView:
     self_link = f"{base_url}/v1/photos/{photo.id}/jobs/{job.id}"
-    links = {"self": self_link, "photo": f"{base_url}/v1/photos/{photo.id}"}
+    photo_link = f"{base_url}/v1/photos/{photo.id}"
+    links = {"self": self_link, "photo": photo_link}
+    if job.name:
+        links["named_result"] = f"{photo_link}/results/{job.name}"
     if job.status == "succeeded":
         links |= {"result": f"{self_link}/result", "receipt": f"{self_link}/receipt"}
     elif job.status in ("failed", "cancelled"):
@@ -161,6 +165,7 @@ def job_view(photo: PhotoRecord, job: JobRecord, base_url: str) -> JobView:
     error = job.errors[-1] if job.errors and job.status != "succeeded" else None
     return JobView(
         id=job.id,
+        name=job.name,
         type=job.spec.type,
         status=job.status,
         attempts=job.attempts,

@@ -18,8 +18,9 @@ def test_status_shows_the_photo_and_its_jobs(fake_api: FakeApi, photo_folder: Pa
     assert result.exit_code == 0
     lines = [line.split() for line in result.stdout.splitlines()]
     assert ["status", "failed"] in lines
-    assert ["JOB", "TYPE", "STATUS", "ATTEMPTS", "RESULT"] in lines
+    assert ["JOB", "NAME", "TYPE", "STATUS", "ATTEMPTS", "RESULT"] in lines
     assert ["job1", "resize", "succeeded", "1", "800x600", "image/jpeg", "93", "KB"] in lines
+    assert ["job2", "facts", "metadata", "succeeded", "1", "image/jpeg", "93", "KB"] in lines
     assert "unreadable_photo: The photo is cut short." in result.stdout
     as_json = run("status", "photo-0-broken.jpg", "--json", url=fake_api.url)
     assert json.loads(as_json.stdout) == fake_api.photos["photo-0-broken.jpg"]

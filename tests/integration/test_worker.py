@@ -47,6 +47,23 @@ class TestWork:
         assert (event["type"], event["id"]) == ("photo.completed", photo.event_id("photo.completed"))
         assert (event["data"]["id"], event["data"]["status"]) == (photo.id, "succeeded")
 
+    def test_names_stand_in_file_names_and_events(self, stack: Stack, picture: bytes) -> None:
+        convert = {"type": "convert", "name": "cover", "output": {"format": "webp"}}
+        photo = stack.submit(picture, convert, METADATA | {"name": "facts"}, METADATA)
+        stack.worker(DARKROOM_JOB_EVENTS="true")
+        cover, facts, unnamed = stack.wait_for(photo).jobs.values()
+        files = [job.result.filename for job in (cover, facts, unnamed)]
+        assert files == ["photo-cover.webp", "photo-facts.json", "photo-metadata.json"]
+        assert picture_of(stack, cover).size == (640, 480)
+        stack.wait_until_empty()
+        events = {event["id"]: event for event in stack.events()}.values()
+        (completed,) = [event for event in events if event["type"] == "photo.completed"]
+        assert [job["name"] for job in completed["data"]["jobs"]] == ["cover", "facts", None]
+        address = completed["data"]["jobs"][0]["links"]["named_result"]
+        assert address.endswith(f"/v1/photos/{photo.id}/results/cover")
+        ended = {event["data"]["job"]["name"] for event in events if event["type"] == "job.succeeded"}
+        assert ended == {"cover", "facts", None}
+
     def test_job_events_come_when_a_setting_asks_for_them(self, stack: Stack, picture: bytes) -> None:
         good, bad = stack.submit(picture, RESIZE), stack.submit(picture[:2000], RESIZE)
         stack.worker(DARKROOM_JOB_EVENTS="true")

@@ -33,6 +33,7 @@ EXCUSED = {
     "duplicate_field": "in the form and in the query",
     "jobs_and_preset": "at most one of them",
     "one_selection": "exactly one of them",
+    "duplicate_name": "two jobs of one request; JSON Schema cannot compare the fields of two items",
     "text_without_metadata": "two fields of an output that exclude each other: many clients ignore if/then of a schema",
     "too_long": "bytes of metadata, counted as JSON",
     "number_too_large": "integers of metadata beyond 2^53",

@@ -85,7 +85,14 @@ class FakeApi:
         photo = f"photo-{len(self.photos)}-" + re.sub(r"[^\w.]", "_", name)
         kinds = ["resize", "resize", "metadata"]
         jobs = [
-            {"id": f"job{n}", "type": kind, "status": "queued", "attempts": 0, "spec": {"type": kind}}
+            {
+                "id": f"job{n}",
+                "name": "facts" if kind == "metadata" else None,
+                "type": kind,
+                "status": "queued",
+                "attempts": 0,
+                "spec": {"type": kind},
+            }
             | {"result": None, "error": None, "links": {}}
             for n, kind in enumerate(kinds)
         ]

@@ -73,7 +73,10 @@ def key(of: str) -> dict[str, str]:
 
 
 def upload_ids(api: Any, picture: bytes, headers: dict[str, str], dead: bool = False) -> dict[str, str]:
-    """Upload a photo and return its ids, so that requests get more than 404. With `dead` its order is a dead letter."""
+    """Upload a photo and return its ids and the name of a result, so that requests get more than 404.
+
+    With `dead` its order is a dead letter.
+    """
     request = {"params": {"preset": "web"}, "data": picture, "headers": headers | {"Content-Type": "image/jpeg"}}
     answer = api.post("/v1/photos", **request)
     assert answer.status_code == 202, answer.text
@@ -81,7 +84,8 @@ def upload_ids(api: Any, picture: bytes, headers: dict[str, str], dead: bool = F
     (order,) = api.record(photo["id"]).orders
     if dead:
         api.change_record(photo["id"], lambda record: record.bury(record.claim(order, 5, 90, 300), ChildDied()))
-    return {"photo_id": photo["id"], "job_id": photo["jobs"][0]["id"], "order_id": order}
+    job = photo["jobs"][0]
+    return {"photo_id": photo["id"], "job_id": job["id"], "order_id": order, "name": job["name"]}
 
 
 def with_ids(ids: dict[str, str], probability: float) -> str:
@@ -185,6 +189,7 @@ def test_every_answer_is_as_documented(keyed: Any, picture: bytes, tmp_path: Pat
     path = "/v1/photos/{photo_id}".format(**photo)
     for address in (path, f"{path}/jobs", f"{path}/jobs/{photo['job_id']}"):
         assert 200 in answered(keyed, address), "the tool must use the known ids"
+    assert 409 in answered(keyed, f"{path}/results/{photo['name']}"), "the job has failed"
 
 
 @pytest.mark.parametrize("operation", matrix(DESTRUCTIVE, keep=["deletePhoto"]))

@@ -58,6 +58,7 @@ def test_the_openapi_document_describes_every_route(api: Any) -> None:
         "GET /v1/photos/{photo_id}/jobs/{job_id}",
         "GET /v1/photos/{photo_id}/jobs/{job_id}/result",
         "GET /v1/photos/{photo_id}/jobs/{job_id}/receipt",
+        "GET /v1/photos/{photo_id}/results/{name}",
         "POST /v1/photos/{photo_id}/jobs/{job_id}/retry",
         "GET /v1/dead-letters",
         "DELETE /v1/dead-letters",

@@ -1,4 +1,4 @@
-"""The names of folders and files that `darkroom upload --out` writes."""
+"""The names of folders and files that `darkroom upload --out` and `darkroom download` write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.cli.upload import folders_for, safe_name
+from darkroom.cli.saving import safe_name
+from darkroom.cli.upload import folders_for
 
 
 def test_folders_never_collide() -> None:
