@@ -62,6 +62,10 @@ RATES: Work = {
     "encode webp": 0.0784,
     "encode avif": 0.5100,
     "encode small avif": 2.7000,
+    "encode gif": 0.1000,
+    "encode tiff": 0.0320,
+    # The same without loss.
+    "encode lossless webp": 0.7000,
     # For each job that reads metadata, for each that names dominant colours, and for each measure.
     "metadata": 0.0030,
     "colours": 0.0034,

@@ -13,7 +13,8 @@ from pydantic_core import core_schema
 from darkroom.errors import Fault
 from darkroom.jobs.job_types import JOB_TYPES, STEP_JOBS
 from darkroom.jobs.json_text import explain_json_error
-from darkroom.jobs.output import OUTPUT_FORMATS, Output
+from darkroom.jobs.output import Output
+from darkroom.jobs.output_formats import OUTPUT_FORMATS
 from darkroom.jobs.step_types import FILTER_SPELLINGS, STEP_TYPES
 from darkroom.jobs.steps.gravity import FocalPoint
 from darkroom.nearest_name import nearest_name

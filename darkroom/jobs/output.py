@@ -1,43 +1,21 @@
-"""How a result is written: the formats, and the `output` field of a job."""
+"""How a result is written: the `output` field of a job."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from darkroom.jobs.output_formats import FormatName
+from darkroom.jobs.output_rules import OUTPUT_RULES
 from darkroom.jobs.spec import Aliases, Colour, StrictSpec
 
-FormatName = Literal["jpeg", "png", "webp", "avif"]
-FORMAT_ALIASES = Aliases({"jpg": "jpeg"})
+FORMAT_ALIASES = Aliases({"jpg": "jpeg", "tif": "tiff"})
 ProfileName = Literal["srgb", "keep", "p3"]
-
-
-@dataclass(frozen=True)
-class FileFormat:
-    """A format of result files: the file's extension without a dot, and its content type."""
-
-    extension: str
-    content_type: str
-
-
-OUTPUT_FORMATS: Mapping[str, FileFormat] = {
-    "jpeg": FileFormat("jpg", "image/jpeg"),
-    "png": FileFormat("png", "image/png"),
-    "webp": FileFormat("webp", "image/webp"),
-    "avif": FileFormat("avif", "image/avif"),
-}
-"""The picture formats that a job may ask for. `worker/photo/encode/encoders.py` has the encoder of each."""
-
-SMALL_AVIF = 1_000_000
-"""Pixels. A smaller AVIF is encoded with more effort. So it takes as long as one of five times as many pixels."""
-
-RESULT_FORMATS: Mapping[str, FileFormat] = {**OUTPUT_FORMATS, "json": FileFormat("json", "application/json")}
-"""Every format that a result may have, by name."""
+Chroma = Literal["4:4:4", "4:2:0", "auto"]
+Compression = Literal["none", "lzw", "deflate", "jpeg"]
 
 _UNWRITABLE = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """Characters that XMP cannot hold (XML 1.0, 2.2), and further control characters."""
@@ -61,29 +39,46 @@ Text = Annotated[
 ]
 """A text that is written into a result, without space around it."""
 
-TEXTS = ("copyright", "credit", "artist", "caption")
-"""The fields of `Output` whose text is written into the result."""
-
 
 class Output(StrictSpec):
     """How the picture is encoded, and which metadata stands in the file."""
 
-    json_schema: ClassVar[dict[str, Any]] = {  # what the validator below checks
-        "allOf": [
-            {
-                "if": {"required": ["metadata"], "properties": {"metadata": {"const": "none"}}},
-                "then": {"properties": {name: {"type": "null"} for name in TEXTS}},
-            },
-        ]
-    }
+    json_schema: ClassVar[dict[str, Any]] = {"allOf": [rule.schema for rule in OUTPUT_RULES]}
 
     format: Annotated[FormatName, FORMAT_ALIASES] | None = Field(
         None,
         description="default: the photo's format if it is one of these, otherwise JPEG, or PNG for transparency",
     )
     quality: int | None = Field(
-        None, ge=1, le=100, description="JPEG, WebP and AVIF; default: JPEG 82, WebP 80, AVIF 55. PNG is lossless."
+        None,
+        ge=1,
+        le=100,
+        description="JPEG, WebP, AVIF, and TIFF with JPEG compression; default: JPEG 82, WebP 80, "
+        "AVIF 55, TIFF 90. PNG and GIF have no quality.",
     )
+    lossless: bool = Field(
+        False,
+        description="PNG, WebP and TIFF: every pixel stays as it is. Without `format`, the photo's own "
+        "format if it is one of these, otherwise PNG.",
+    )
+    chroma: Chroma | None = Field(
+        None,
+        description="resolution of the colours. 4:4:4: full. 4:2:0: half. auto: full if the picture has sharp edges "
+        "between colours, such as coloured text. Default: JPEG 4:2:0, AVIF 4:4:4. WebP with loss always has "
+        "half, the other formats full.",
+    )
+    effort: int | None = Field(
+        None,
+        ge=0,
+        le=9,
+        description="how long the encoder searches for a smaller file: 0 is fastest, 9 slowest. PNG, WebP, AVIF, "
+        "and TIFF with deflate; the other formats ignore it. docs/formats.md has the default of each.",
+    )
+    colours: int | None = Field(
+        None, ge=2, le=256, description="PNG and GIF: a palette of at most so many colours. Default: GIF 256, PNG none."
+    )
+    dither: bool = Field(True, description="PNG and GIF with a palette: mix colours that it lacks by error diffusion")
+    compression: Compression | None = Field(None, description="TIFF; default lzw. jpeg loses a part of the picture.")
     progressive: bool = Field(
         False,
         description="JPEG only. A progressive JPEG shows a coarse picture while it loads and is about 4 percent "
@@ -119,11 +114,7 @@ class Output(StrictSpec):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Output:
-        texts = [name for name in TEXTS if getattr(self, name) is not None]
-        if self.metadata == "none" and texts:
-            raise PydanticCustomError(
-                "text_without_metadata",
-                '"metadata": "none" writes nothing: leave out {text}, or use "rights"',
-                {"text": texts[0]},
-            )
+        for rule in OUTPUT_RULES:
+            if rule.is_broken(self):
+                raise PydanticCustomError(rule.code, rule.message, rule.names(self))
         return self

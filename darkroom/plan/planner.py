@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from darkroom.cost import Work, megapixels
 from darkroom.errors import PhotoError
 from darkroom.jobs.job_types import Job, MetadataJob
-from darkroom.jobs.output import SMALL_AVIF, Output
+from darkroom.jobs.output import Output
 from darkroom.jobs.sizes import Size
 from darkroom.plan.decode_scale import decode_scale
+from darkroom.plan.encoding_work import encoding_work
 from darkroom.plan.geometry import Part, Placement, kept_part, pad_corner, swapped
 from darkroom.plan.graph import (
     Apply,
@@ -162,9 +163,8 @@ class _Planner:
         self._finish(recipe, picture, self._encoding(recipe, picture) if recipe.output else {})
 
     def _encoding(self, recipe: Recipe, picture: int) -> Work:
-        amount, format_ = self._megapixels(picture), recipe.format(self._photo.format)
-        is_small = format_ == "avif" and 1e6 * amount <= SMALL_AVIF
-        return {"encode small avif" if is_small else f"encode {format_}": amount}
+        assert recipe.output is not None
+        return encoding_work(recipe.output, recipe.format(self._photo.format), self._megapixels(picture))
 
     def _finish(self, recipe: Recipe, picture: int, work: Work) -> None:
         size = self._nodes[picture].size

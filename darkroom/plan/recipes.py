@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from darkroom.errors import TooManyPixels
 from darkroom.jobs.job_types import Job, MetadataJob, PictureJob, steps_of
-from darkroom.jobs.output import OUTPUT_FORMATS, Output
+from darkroom.jobs.output import Output
+from darkroom.jobs.output_formats import KEPT_FORMATS
 from darkroom.jobs.sizes import Size, Sizes, sizes_of
 from darkroom.jobs.step_types import STEPS
 from darkroom.jobs.steps.resize import Resize
@@ -122,7 +123,7 @@ class Recipe:
         """The format of the result of a photo that is stored in this format. A photo with alpha may become a PNG."""
         if self.output is None:
             return "json"
-        return self.output.format or (stored if stored in OUTPUT_FORMATS else "jpeg")
+        return self.output.format or (stored if stored in KEPT_FORMATS else "jpeg")
 
 
 def recipe_of(job_id: str, job: Job, photo: Size, max_pixels: float) -> Recipe:

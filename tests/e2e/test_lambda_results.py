@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from darkroom.jobs.job_types import STEP_JOBS, MetadataJob, jobs_adapter, steps_of
-from darkroom.jobs.output import OUTPUT_FORMATS
+from darkroom.jobs.output_formats import OUTPUT_FORMATS
 from darkroom.jobs.step_types import FILTERS
 from darkroom.record.photo import PhotoRecord
 from tests.support.lambda_container import Cloud, until

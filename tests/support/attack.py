@@ -13,6 +13,7 @@ from hypothesis import strategies
 from PIL import Image
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from darkroom.jobs.output_rules import OUTPUT_RULES
 from darkroom.sniff import INPUT_FORMATS
 
 EXCUSED = {
@@ -34,7 +35,10 @@ EXCUSED = {
     "jobs_and_preset": "at most one of them",
     "one_selection": "exactly one of them",
     "duplicate_name": "two jobs of one request; JSON Schema cannot compare the fields of two items",
-    "text_without_metadata": "two fields of an output that exclude each other: many clients ignore if/then of a schema",
+    **{
+        rule.code: "fields of an output that exclude each other: many clients ignore if/then of a schema"
+        for rule in OUTPUT_RULES
+    },
     "too_long": "bytes of metadata, counted as JSON",
     "number_too_large": "integers of metadata beyond 2^53",
 }

@@ -38,7 +38,7 @@ from darkroom.errors import (
 )
 from darkroom.jobs.asset_ids import MAX_ASSETS
 from darkroom.jobs.job_types import MAX_JOBS, Job
-from darkroom.jobs.output import RESULT_FORMATS
+from darkroom.jobs.output_formats import RESULT_FORMATS
 from darkroom.making import Making, is_allowed
 from darkroom.photo_metadata.measures import ShortMeasures
 from darkroom.photo_warnings import PhotoWarning, are_allowed

@@ -13,7 +13,7 @@ from bench.system_calls.__main__ import failures
 from bench.system_calls.call_kinds import CallKind
 from bench.system_calls.cases import damaged_photos, jobs_for_every_photo, jobs_for_one_photo, sound_photos, variants
 from darkroom.jobs.job_types import JOB_TYPES, PictureJob, steps_of
-from darkroom.jobs.output import OUTPUT_FORMATS
+from darkroom.jobs.output_formats import OUTPUT_FORMATS
 from darkroom.jobs.step_types import STEPS
 from darkroom.jobs.steps.gravity import Gravity
 from darkroom.sniff import INPUT_FORMATS, sniff

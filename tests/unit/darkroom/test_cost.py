@@ -7,7 +7,7 @@ from typing import Any
 from darkroom.cost import RATES, seconds_of
 from darkroom.jobs.job_types import Job, jobs_adapter
 from darkroom.jobs.measure_names import MEASURES
-from darkroom.jobs.output import OUTPUT_FORMATS
+from darkroom.jobs.output_formats import OUTPUT_FORMATS
 from darkroom.jobs.step_types import FILTERS
 from darkroom.plan.estimate import order_seconds, order_work
 from darkroom.plan.graph import StoredPhoto

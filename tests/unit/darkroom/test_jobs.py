@@ -66,7 +66,7 @@ def test_all_faults_are_listed_at_once_with_their_paths() -> None:
                 {"type": "filter", "filter": "sepia", "amount": 2},
                 {"type": "resize", "width": 8, "output": {"format": "png"}},
             ],
-            "output": {"format": "gif", "quality": 0},
+            "output": {"format": "psd", "quality": 0},
         },
     )
     assert set(found) == {

@@ -15,6 +15,7 @@ from PIL import Image
 
 from darkroom.errors import PhotoError
 from darkroom.jobs.output import Output
+from darkroom.jobs.output_formats import KEPT_FORMATS, OUTPUT_FORMATS
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.plan.geometry import Part
 from worker.photo.colour.conversion import without_opaque_alpha
@@ -47,7 +48,7 @@ def encode(
     """
     image = without_opaque_alpha(image)
     colours = photo.stored.colours_for(output.profile)
-    name = output.format or _fitting_format(photo.source.format, image)
+    name = output.format or _fitting_format(photo.source.format, image, output)
     encoder = ENCODERS[name]
     if max(image.size) > encoder.max_side:
         raise PhotoError(
@@ -111,8 +112,12 @@ def flattened(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
     return canvas
 
 
-def _fitting_format(original: str, image: Image.Image) -> str:
-    """The original's format if it is an output format and can hold the result. Otherwise JPEG, or PNG for alpha."""
-    if original in ENCODERS and (image.mode == "RGB" or ENCODERS[original].alpha):
-        return original
-    return "png" if image.mode == "RGBA" else "jpeg"
+def _fitting_format(original: str, image: Image.Image, output: Output) -> str:
+    """The format of a result whose output names none: see KEPT_FORMATS."""
+    fitting = (name for name in (original, "jpeg") if name in KEPT_FORMATS and _holds(name, image, output))
+    return next(fitting, "png")
+
+
+def _holds(name: str, image: Image.Image, output: Output) -> bool:
+    """Whether a format can hold the picture as the output asks."""
+    return (image.mode == "RGB" or ENCODERS[name].alpha) and (OUTPUT_FORMATS[name].lossless or not output.lossless)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from darkroom.jobs.output import TEXTS, Output
+from darkroom.jobs.output import Output
+from darkroom.jobs.output_rules import TEXTS
 from darkroom.jobs.sizes import Size
 from darkroom.photo_warnings import PhotoWarning
 from worker.photo.decode import PhotoFacts
@@ -43,14 +44,22 @@ def blocks_for(photo: PhotoFacts, output: Output, format_: str, size: Size) -> R
     if output.metadata == "all":
         return _all(photo, output, format_, size)
     exif, xmp = rights_blocks(rights_properties(original_tags(photo)) | asked_properties(output))
-    return ResultBlocks(MetadataBlocks(exif, xmp), _unwritten(output))
+    warnings = _unwritten(output)
+    if exif and format_ == "gif":  # the XMP says the same
+        exif = b""
+        if not INSTALLED:
+            warnings += (PhotoWarning("metadata_lost", "The rights are not kept: no program for XMP is installed."),)
+    return ResultBlocks(MetadataBlocks(exif, xmp), warnings)
 
 
 def _all(photo: PhotoFacts, output: Output, format_: str, size: Size) -> ResultBlocks:
     kept = everything(photo, output, format_, size)
-    if kept.photoshop and format_ != "jpeg":
+    if kept.photoshop and format_ not in ("jpeg", "tiff"):
         kept.photoshop = b""
         kept.lost.append(f"The IPTC data sets are not kept: {format_.upper()} has no place for them.")
+    if kept.exif and format_ == "gif":
+        kept.exif = b""
+        kept.lost.append("The EXIF is not kept: GIF has no place for it.")
     return ResultBlocks(MetadataBlocks(kept.exif, kept.xmp, kept.photoshop), (*kept.warnings, *_unwritten(output)))
 
 

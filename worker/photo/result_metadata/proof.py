@@ -15,12 +15,13 @@ from darkroom.containers.multi_picture import further_pictures
 from darkroom.containers.view import view
 from darkroom.errors import PersonalMetadata
 from darkroom.jobs.output import Output
+from worker.photo.exif import STRUCTURE
 from worker.photo.metadata.embedded import image_resources
 from worker.photo.metadata.named_tags import tag_name
 from worker.photo.metadata.photo_tags import PhotoTags
 from worker.photo.metadata.read import FileReader, read_tags
 from worker.photo.result_metadata.everything import POSITION
-from worker.photo.tiff_tags import GPS, POINTERS
+from worker.photo.tiff_tags import GPS, IMAGE, POINTERS
 
 RIGHTS: Mapping[str, str] = {
     "EXIF Copyright": "the copyright notice",
@@ -120,7 +121,8 @@ def _reason_against(name: str, output: Output) -> str | None:
 def _names(tags: PhotoTags) -> Iterator[str]:
     embedded = tags.embedded
     for directory, number in tags.exif:
-        if number not in POINTERS:
+        is_structure = embedded.exif_is_file and directory == IMAGE and number in STRUCTURE
+        if number not in POINTERS and not is_structure:
             name = tag_name(directory, number)
             yield f"EXIF {name}" if directory != GPS or name.startswith("GPS") else f"EXIF GPS {name}"
     for name in tags.xmp:

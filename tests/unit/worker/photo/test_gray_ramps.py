@@ -13,7 +13,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from darkroom.jobs.output import OUTPUT_FORMATS
+from darkroom.jobs.output_formats import OUTPUT_FORMATS
 from darkroom.sniff import INPUT_FORMATS
 from tests.support.plain_photo import done
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from darkroom.errors import TooManyPixels, UnreadablePhoto
 from darkroom.jobs.job_types import JOB_TYPES
-from darkroom.jobs.output import OUTPUT_FORMATS, FormatName
+from darkroom.jobs.output_formats import OUTPUT_FORMATS, FormatName
 from darkroom.jobs.step_types import FILTERS, STEP_TYPES, STEPS
 from darkroom.jobs.steps.filters.colours import Sepia
 from darkroom.jobs.steps.resize import Resize

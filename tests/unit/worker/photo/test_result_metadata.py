@@ -10,7 +10,8 @@ from PIL import Image, ImageCms
 from pydantic import ValidationError
 
 from darkroom.errors import PersonalMetadata
-from darkroom.jobs.output import OUTPUT_FORMATS, Output
+from darkroom.jobs.output import Output
+from darkroom.jobs.output_formats import OUTPUT_FORMATS
 from tests.support.metadata_blocks import (
     alternatives,
     bag,
@@ -117,6 +118,12 @@ def said(file, format_):
     return description(read_tags(file, format_))
 
 
+RIGHTS_IN = {name: set(RIGHTS) for name in OUTPUT_FORMATS} | {"gif": set(RIGHTS) - {"EXIF Copyright"}}
+"""Output format -> the rights that its files say. GIF has no place for EXIF, and says the same in XMP."""
+
+WITH_EXIF = [name for name in OUTPUT_FORMATS if name != "gif"]
+
+
 # --- rights -----------------------------------------------------------------------------------------------------------
 
 
@@ -129,7 +136,7 @@ def test_rights_travel_and_nothing_else_does(everything, name):
     assert [licensor.url for licensor in found.licensors] == ["https://example.com/buy"]
     assert (found.digital_source.uri, found.digital_source.ai) == (AI, True)
     assert (found.caption, found.bylines, found.people, found.place) == (None, [], [], None)
-    assert set(fields_of(file, name)) == set(RIGHTS)
+    assert set(fields_of(file, name)) == RIGHTS_IN[name]
     for secret in (b"Secret", b"ada@example.com", b"Ada L.", b"Maker", b"2024", b"48,12"):
         assert secret not in file.getvalue()
 
@@ -196,7 +203,7 @@ def test_the_texts_of_the_job_replace_those_of_the_photo(everything, name, kept)
 # --- all --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", OUTPUT_FORMATS)
+@pytest.mark.parametrize("name", WITH_EXIF)
 def test_all_keeps_what_the_photo_says_but_its_position(everything, name):
     file = written(everything, Output(format=name, metadata="all"))
     tags = read_tags(file, name)
@@ -206,14 +213,22 @@ def test_all_keeps_what_the_photo_says_but_its_position(everything, name):
     assert tags.integer(IMAGE, 0x0112) in (1, None)
     assert (tags.integer(PHOTO, 0xA002), tags.integer(PHOTO, 0xA003)) == everything.image.size
     assert not [field for field in fields_of(file, name) if "GPS" in field]
-    assert bool(tags.iptc) == (name == "jpeg")
+    assert bool(tags.iptc) == (name in ("jpeg", "tiff"))
     assert b"exif:GPS" not in file.getvalue()
 
 
-@pytest.mark.parametrize("name", OUTPUT_FORMATS)
+@pytest.mark.parametrize("name", WITH_EXIF)
 def test_the_position_is_kept_if_the_job_asks_for_it(everything, name):
     fields = fields_of(written(everything, Output(format=name, metadata="all", gps=True)), name)
     assert {"EXIF GPSLatitude", "EXIF GPSLongitude", "XMP exif:GPSLatitude"} <= set(fields)
+
+
+def test_a_gif_keeps_all_of_the_xmp_and_says_that_it_has_no_exif(everything):
+    output = {"format": "gif", "metadata": "all"}
+    result, file = done(everything.original, 100_000, type="resize", width=9, output=output)
+    assert said(file, "gif").caption == "Secret caption"
+    assert {name.partition(" ")[0] for name in result.making.fields} == {"XMP"}
+    assert any(warning.detail == "The EXIF is not kept: GIF has no place for it." for warning in result.warnings)
 
 
 @pytest.mark.parametrize("kept", ["rights", "none"])
@@ -308,10 +323,11 @@ def test_exif_too_long_for_a_jpeg_loses_its_maker_notes_with_a_warning(tmp_path,
 def without_exiv2(monkeypatch):
     for module in ("blocks", "everything", "rights"):
         monkeypatch.setattr(f"worker.photo.result_metadata.{module}.INSTALLED", False)
+    monkeypatch.setattr("worker.photo.encode.tiff_encoder.INSTALLED", False)
 
 
 @pytest.mark.usefixtures("without_exiv2")
-@pytest.mark.parametrize("name", OUTPUT_FORMATS)
+@pytest.mark.parametrize("name", WITH_EXIF)
 def test_without_exiv2_all_keeps_the_standard_tags_and_says_what_is_lost(everything, name):
     output = {"format": name, "metadata": "all", "caption": "A caption"}
     result, file = done(everything.original, 100_000, type="resize", width=9, output=output)
@@ -347,7 +363,7 @@ def test_a_personal_field_in_a_result_fails_the_job(everything, monkeypatch):
 @pytest.mark.parametrize("name", OUTPUT_FORMATS)
 def test_the_result_says_which_fields_it_has(everything, name):
     result, file = done(everything.original, 100_000, type="resize", width=9, output={"format": name})
-    assert set(result.making.fields) == set(RIGHTS)
+    assert set(result.making.fields) == RIGHTS_IN[name]
     assert fields_of(file, name) == result.making.fields
 
 

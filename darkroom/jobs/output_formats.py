@@ -1,0 +1,49 @@
+"""The formats that results are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+FormatName = Literal["jpeg", "png", "webp", "avif", "gif", "tiff"]
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A format of result files: the file's extension without a dot, and its content type.
+
+    `quality`: the default, 1 to 100; None if the format has no quality. `lossless`: whether every picture can be
+    written without a loss.
+    """
+
+    extension: str
+    content_type: str
+    quality: int | None = None
+    lossless: bool = False
+
+
+OUTPUT_FORMATS: Mapping[str, FileFormat] = {
+    "jpeg": FileFormat("jpg", "image/jpeg", quality=82),
+    "png": FileFormat("png", "image/png", lossless=True),
+    "webp": FileFormat("webp", "image/webp", quality=80, lossless=True),
+    "avif": FileFormat("avif", "image/avif", quality=55),
+    "gif": FileFormat("gif", "image/gif"),
+    "tiff": FileFormat("tif", "image/tiff", quality=90, lossless=True),
+}
+"""The picture formats that a job may ask for. `worker/photo/encode/encoders.py` has the encoder of each.
+
+On three photos the default qualities give pictures about as near to the original as a JPEG of quality 82 does, by the
+measure of `worker/photo/encode/similarity.py`. libavif as Pillow calls it converts RGB to YCbCr with a loss of up to 3
+levels, so AVIF is not lossless.
+"""
+
+KEPT_FORMATS = ("jpeg", "png", "webp", "avif")
+"""A result without `format` keeps the photo's format if it is one of these, which browsers show. Otherwise it is a
+JPEG, or a PNG if it has alpha or is to be lossless."""
+
+SMALL_AVIF = 1_000_000
+"""Pixels. A smaller AVIF is encoded with more effort. So it takes as long as one of five times as many pixels."""
+
+RESULT_FORMATS: Mapping[str, FileFormat] = {**OUTPUT_FORMATS, "json": FileFormat("json", "application/json")}
+"""Every format that a result may have, by name."""

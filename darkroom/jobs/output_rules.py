@@ -1,0 +1,119 @@
+"""Which options of an output go together. Each rule says so twice: as a check, and as JSON schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from darkroom.jobs.output_formats import OUTPUT_FORMATS
+
+TEXTS = ("copyright", "credit", "artist", "caption")
+"""The fields of `Output` whose text is written into the result."""
+
+LOSSY_ONLY = tuple(name for name, facts in OUTPUT_FORMATS.items() if not facts.lossless)
+"""Formats that cannot hold every picture without a loss."""
+
+SRGB_ONLY = ("gif",)
+"""Formats that are written without a colour profile."""
+
+
+@dataclass(frozen=True)
+class OutputRule:
+    """`is_broken` tells it of an output, `message` says what would be right, `schema` is the same as JSON schema.
+
+    `names` gives the texts of the places in the message.
+    """
+
+    code: str
+    message: str
+    is_broken: Callable[[Any], bool]
+    schema: dict[str, Any]
+    names: Callable[[Any], dict[str, str]] = lambda _output: {}
+
+
+def _given(name: str, **value: Any) -> dict[str, Any]:
+    """The schema of an output that has this field with such a value."""
+    return {"required": [name], "properties": {name: value}}
+
+
+def _if(condition: dict[str, Any], **then: dict[str, Any]) -> dict[str, Any]:
+    return {"if": condition, "then": {"properties": then}}
+
+
+def _with_format(condition: dict[str, Any], *formats: str) -> dict[str, Any]:
+    return {"if": condition, "then": _given("format", enum=list(formats))}
+
+
+def _first_text(output: Any) -> str | None:
+    return next((name for name in TEXTS if getattr(output, name) is not None), None)
+
+
+_NULL = {"type": "null"}
+
+OUTPUT_RULES = (
+    OutputRule(
+        "text_without_metadata",
+        '"metadata": "none" writes nothing: leave out {text}, or use "rights"',
+        lambda output: output.metadata == "none" and _first_text(output) is not None,
+        _if(_given("metadata", const="none"), **dict.fromkeys(TEXTS, _NULL)),
+        names=lambda output: {"text": str(_first_text(output))},
+    ),
+    OutputRule(
+        "lossless_format",
+        '"lossless" is for PNG, WebP and TIFF: JPEG, AVIF and GIF lose a part of most pictures',
+        lambda output: output.lossless and output.format in LOSSY_ONLY,
+        _if(_given("lossless", const=True), format={"not": {"enum": ["jpg", *LOSSY_ONLY]}}),
+    ),
+    OutputRule(
+        "lossless_with_loss",
+        '"lossless" does not go together with quality, colours, chroma "4:2:0" and compression "jpeg": leave them out',
+        lambda output: (
+            output.lossless
+            and (
+                output.quality is not None
+                or output.colours is not None
+                or output.chroma == "4:2:0"
+                or output.compression == "jpeg"
+            )
+        ),
+        _if(
+            _given("lossless", const=True),
+            quality=_NULL,
+            colours=_NULL,
+            chroma={"not": {"const": "4:2:0"}},
+            compression={"not": {"const": "jpeg"}},
+        ),
+    ),
+    OutputRule(
+        "colours_format",
+        '"colours" is for PNG and GIF: add "format": "png"',
+        lambda output: output.colours is not None and output.format not in ("png", "gif"),
+        _with_format(_given("colours", type="integer"), "png", "gif"),
+    ),
+    OutputRule(
+        "compression_format",
+        '"compression" is for TIFF: add "format": "tiff"',
+        lambda output: output.compression is not None and output.format != "tiff",
+        _with_format(_given("compression", type="string"), "tiff", "tif"),
+    ),
+    OutputRule(
+        "webp_chroma",
+        'a WebP with loss has its colours at half the resolution: leave out "chroma", add "lossless", or use another '
+        "format",
+        lambda output: output.format == "webp" and output.chroma == "4:4:4" and not output.lossless,
+        {
+            "if": {
+                "required": ["format", "chroma"],
+                "properties": {"format": {"const": "webp"}, "chroma": {"const": "4:4:4"}},
+            },
+            "then": _given("lossless", const=True),
+        },
+    ),
+    OutputRule(
+        "profile_format",
+        'GIF is written in sRGB only: leave out "profile", or use another format',
+        lambda output: output.format in SRGB_ONLY and output.profile != "srgb",
+        _if(_given("format", enum=list(SRGB_ONLY)), profile={"const": "srgb"}),
+    ),
+)
