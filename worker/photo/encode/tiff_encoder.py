@@ -44,11 +44,12 @@ def write_tiff(image: Image.Image, file: BinaryIO, output: Output, blocks: Metad
 
 
 def _tags(blocks: MetadataBlocks) -> Image.Exif:
-    """The metadata as tags of the picture. Exiv2 writes EXIF later, if it is installed."""
+    """The metadata as tags of the picture. Exiv2 writes EXIF later; without it only texts of the picture are kept."""
     tags = Image.Exif()
     if blocks.exif and not INSTALLED:
-        tags.load(blocks.exif)
-        for number, value in dict(tags).items():
+        texts = Image.Exif()
+        texts.load(blocks.exif)
+        for number, value in texts.items():
             if isinstance(value, str):  # Pillow has read UTF-8 as Latin-1, and would write ASCII
                 tags[number] = value.encode("latin-1", "replace")
     if blocks.xmp:

@@ -57,6 +57,10 @@ def _all(photo: PhotoFacts, output: Output, format_: str, size: Size) -> ResultB
     if kept.photoshop and format_ not in ("jpeg", "tiff"):
         kept.photoshop = b""
         kept.lost.append(f"The IPTC data sets are not kept: {format_.upper()} has no place for them.")
+    if kept.exif and format_ == "tiff" and not INSTALLED:
+        kept.lost.append(
+            "Of the EXIF, a TIFF keeps the texts of the picture only: no program for the rest is installed."
+        )
     if kept.exif and format_ == "gif":
         kept.exif = b""
         kept.lost.append("The EXIF is not kept: GIF has no place for it.")
