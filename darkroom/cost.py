@@ -39,6 +39,13 @@ RATES: Work = {
     "turn": 0.0015,
     "to srgb": 0.0200,
     "pad": 0.0010,
+    # For each megapixel of the part that is cut out, of the result of an extension or a rotation, and of the picture in
+    # which a trim looks for borders or whose corners become round.
+    "crop": 0.0005,
+    "extend": 0.0020,
+    "rotate": 0.0500,
+    "trim": 0.0400,
+    "round": 0.0030,
     # For each picture whose crop looks for the best part.
     "entropy": 0.0059,
     "attention": 0.0156,

@@ -18,9 +18,8 @@ from darkroom.jobs.asset_ids import MAX_ASSETS, AssetUse, assets_in
 from darkroom.jobs.measure_names import IN_EVENTS, MeasureNames
 from darkroom.jobs.output import Output
 from darkroom.jobs.spec import Name, OneOf, TaggedSpec
-from darkroom.jobs.step_types import FILTERS, STEPS, Step
+from darkroom.jobs.step_types import FILTERS, STEP_TYPES, STEPS, Step
 from darkroom.jobs.steps.overlays.text import Text
-from darkroom.jobs.steps.overlays.watermark import Watermark
 from darkroom.jobs.steps.resize import Resize
 from darkroom.jobs.steps.step import StepSpec
 
@@ -128,8 +127,9 @@ class MetadataJob(JobSpec):
 
 
 def _sides(job: Any) -> str:
-    """`800x600`; `800` or `x600` if only one side is given."""
-    return f"{job.width or ''}x{job.height}" if job.height else str(job.width)
+    """`800x600`; `800` or `x600` if only one side is given. With `dpr` 2: `800x600@2x`."""
+    sides = f"{job.width or ''}x{job.height}" if job.height else str(job.width)
+    return sides if job.dpr == 1 else f"{sides}@{job.dpr:g}x"
 
 
 @dataclass(frozen=True)
@@ -147,13 +147,16 @@ class JobType:
 
 
 JOB_TYPES: Mapping[str, JobType] = {
+    **{
+        name: JobType(STEP_JOBS[step], file_label=lambda job: str(job.label))
+        for name, step in STEP_TYPES.items()
+        if step in STEP_JOBS
+    },
     "resize": JobType(STEP_JOBS[Resize], file_label=_sides),
     "filter": JobType(
         Annotated[PictureJob, OneOf((STEP_JOBS[spec] for spec in FILTERS.values()), by="filter")],
         file_label=lambda job: str(job.label),
     ),
-    "watermark": JobType(STEP_JOBS[Watermark], file_label=lambda _job: "watermark"),
-    "text": JobType(STEP_JOBS[Text], file_label=lambda _job: "text"),
     "convert": JobType(ConvertJob, file_label=lambda _job: "converted"),
     "pipeline": JobType(PipelineJob, file_label=lambda _job: "pipeline"),
     "metadata": JobType(MetadataJob, file_label=lambda _job: "metadata", inline=True),

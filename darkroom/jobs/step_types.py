@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from darkroom.jobs.spec import OneOf, spellings
+from darkroom.jobs.steps.crop import Crop
+from darkroom.jobs.steps.extend import Extend
 from darkroom.jobs.steps.filters.colours import Grayscale, Saturation, Sepia
 from darkroom.jobs.steps.filters.details import Blur, Sharpen
 from darkroom.jobs.steps.filters.filter import Filter
@@ -13,10 +15,20 @@ from darkroom.jobs.steps.filters.tones import AutoContrast, Brightness, Contrast
 from darkroom.jobs.steps.overlays.text import Text
 from darkroom.jobs.steps.overlays.watermark import Watermark
 from darkroom.jobs.steps.resize import Resize
+from darkroom.jobs.steps.rotate import Flip, Flop, Rotate
+from darkroom.jobs.steps.round import Round
 from darkroom.jobs.steps.step import StepSpec
+from darkroom.jobs.steps.trim import Trim
 
 STEPS: tuple[type[StepSpec], ...] = (
     Resize,
+    Crop,
+    Rotate,
+    Flip,
+    Flop,
+    Trim,
+    Extend,
+    Round,
     Watermark,
     Text,
     Grayscale,
@@ -44,7 +56,10 @@ FILTER_SPELLINGS: Mapping[str, type[Filter]] = {
 
 AnyFilter = Annotated[Filter, OneOf(FILTERS.values(), by="filter")]
 
-STEP_TYPES: Mapping[str, Any] = {"resize": Resize, "filter": AnyFilter, "watermark": Watermark, "text": Text}
+STEP_TYPES: Mapping[str, Any] = {
+    **{step.model_fields["type"].default: step for step in STEPS if not issubclass(step, Filter)},
+    "filter": AnyFilter,
+}
 """`type` of a step -> the class, or the union of classes, that validates it."""
 
 Step = Annotated[StepSpec, OneOf(STEP_TYPES.values(), by="type")]

@@ -43,18 +43,18 @@ def _is_enough(scale: int, upright: Size, recipe: Recipe) -> bool:
     """Whether a job can do with the photo decoded at this scale."""
     if not recipe.needs_pixels:
         return True
-    decoded = upright[0] / scale, upright[1] / scale
-    if recipe.overview and scale > recipe.overview.decode_scale(upright):
+    if recipe.overview and scale > recipe.overview.decode_scale(recipe.looks_at.shown):
         return False
     if not isinstance(recipe.job, PictureJob):
         return isinstance(recipe.job, MetadataJob)
-    resize = recipe.first_resize
-    if resize is None or resize.spec.kernel == "nearest":
+    step = recipe.first_resample
+    if step is None or step.kernel == "nearest":
         return False
     fine = _is_fine(recipe)
-    large = 4 * decoded[0] * decoded[1] > LARGE and not fine
+    large = 4 * upright[0] * upright[1] > LARGE * scale**2 and not fine
     margin = LARGE_MARGIN if large else (FINE_SCALES if fine else SCALES)[scale]
-    return all(have >= margin * need for have, need in zip(decoded, resize.sizes.scaled, strict=True))
+    view = step.view
+    return all(have >= scale * margin * need for have, need in zip(view.extent, view.shown, strict=True))
 
 
 def _is_fine(recipe: Recipe) -> bool:

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from darkroom.plan.graph import Apply, Colours, CropByContent, Decode, Finish, Node, Pad, Plan, Resample, Turn
+from darkroom.plan.graph import (
+    Apply,
+    Colours,
+    CropByContent,
+    Decode,
+    Finish,
+    MeasureTrim,
+    Node,
+    Pad,
+    Plan,
+    Resample,
+    RotateFreely,
+    Surround,
+    Turn,
+)
 
 COLOUR_NAMES = {"srgb": "sRGB", "p3": "Display P3"}
 
@@ -47,11 +61,17 @@ def _words(node: Node, *, named: bool = True) -> str:
             return f"resize a part, by {strategy} ({kernel})"
         case Pad(background):
             return f"pad with {background}"
+        case Surround(extend_with):
+            return f"extend with {extend_with}"
+        case RotateFreely(angle):
+            return f"rotate by {angle:g} degrees"
+        case MeasureTrim():
+            return "measure what trim keeps"
         case Apply(spec):
             return spec.label
-        case Finish(job, gain_map_part=part):
+        case Finish(job, gain_map_view=view):
             encoding = next((kind for kind in node.work if kind.startswith("encode ")), node.operation.label)
-            encoding += " with gain map" if part else ""
+            encoding += " with gain map" if view else ""
             return f"{encoding} -> {job}" if named else encoding
         case operation:
             return operation.label

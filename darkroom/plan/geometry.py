@@ -1,21 +1,27 @@
-"""Which part of a photo a resize keeps, and where that part lies in a turned or smaller copy of the photo.
+"""Where one picture shows another: in which box, turned how, and at what size.
 
-A part is left, top, right, bottom in the upright photo's own pixels, so that a result keeps the same part of the photo,
-whatever copy it is made from. It is computed with fractions, so that no rounding error moves it by a pixel. A box is
-the same in pixels of the copy, as floats.
+Everything that moves whole pixels (crop, flip, flop, quarter turns, the part that `cover` keeps) and one change of size
+come to a single `Placement`. Placements are put together with fractions, so that no rounding error moves a result by a
+pixel, whatever copy of the photo it is made from.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from darkroom.jobs.sizes import Size, Sizes, half_up
+from darkroom.jobs.sizes import Size, Sizes
+from darkroom.jobs.steps.aspect import half_up
 from darkroom.jobs.steps.gravity import FocalPoint, Position
 
-Part = tuple[Fraction, Fraction, Fraction, Fraction]
+Exact = int | Fraction
+
+Part = tuple[Exact, Exact, Exact, Exact]
+"""Left, top, right, bottom in pixels of a picture, exactly."""
 
 Box = tuple[float, float, float, float]
+"""The same as floats."""
 
 Shares = tuple[Fraction, Fraction]
 """Of the free width and height, 0 to 1: what lies left of a part, and what lies above it."""
@@ -36,14 +42,22 @@ GRAVITY: dict[str, Shares] = {
 """Position -> the share of the free space that lies left of the picture, and the share above it."""
 
 
-def kept_part(photo: Size, sizes: Sizes, position: Position, shares: Shares | None = None) -> Part:
-    """The part of a photo that `cover` keeps, in the photo's pixels.
+def kept_part(sizes: Sizes, position: Position, shares: Shares | None = None) -> tuple[int, int, int, int]:
+    """The part of the scaled picture that `cover` keeps, in its pixels.
 
-    `shares` say where the part lies if the position is a strategy, such as `attention`.
+    With an odd number of free pixels, `centre` cuts the extra one at the left or top, as in sharp. `shares` say where
+    the part lies if the position is a strategy, such as `attention`.
     """
-    left, top = _corner(sizes, position, shares)
-    x_shrink, y_shrink = Fraction(photo[0], sizes.scaled[0]), Fraction(photo[1], sizes.scaled[1])
-    return left * x_shrink, top * y_shrink, (left + sizes.result[0]) * x_shrink, (top + sizes.result[1]) * y_shrink
+    width, height = sizes.result
+    free = sizes.scaled[0] - width, sizes.scaled[1] - height
+    if isinstance(position, FocalPoint):
+        x, y = _exact(position)
+        middle = half_up(x * sizes.scaled[0] - width * _HALF), half_up(y * sizes.scaled[1] - height * _HALF)
+        left, top = (max(0, min(most, at)) for most, at in zip(free, middle, strict=True))
+    else:
+        shares = shares or GRAVITY[position]
+        left, top = half_up(shares[0] * free[0]), half_up(shares[1] * free[1])
+    return left, top, left + width, top + height
 
 
 def pad_corner(sizes: Sizes, position: Position) -> Size:
@@ -62,18 +76,39 @@ def _exact(point: FocalPoint) -> Shares:
     return Fraction(str(point.x)), Fraction(str(point.y))
 
 
-def _corner(sizes: Sizes, position: Position, shares: Shares | None) -> Size:
-    """The left and top pixel of the kept part in the scaled photo.
+# --- turns ------------------------------------------------------------------------------------------------------------
 
-    With an odd number of free pixels, `centre` cuts the extra one at the left or top, as in sharp.
-    """
-    free = sizes.scaled[0] - sizes.result[0], sizes.scaled[1] - sizes.result[1]
-    if isinstance(position, FocalPoint):
-        x, y = _exact(position)
-        left, top = x * sizes.scaled[0] - sizes.result[0] * _HALF, y * sizes.scaled[1] - sizes.result[1] * _HALF
-        return max(0, min(free[0], half_up(left))), max(0, min(free[1], half_up(top)))
-    shares = shares or GRAVITY[position]
-    return half_up(shares[0] * free[0]), half_up(shares[1] * free[1])
+_TURNS: Mapping[int, tuple[int, int, int, int]] = {
+    1: (1, 0, 0, 1),
+    2: (-1, 0, 0, 1),
+    3: (-1, 0, 0, -1),
+    4: (1, 0, 0, -1),
+    5: (0, 1, 1, 0),
+    6: (0, -1, 1, 0),
+    7: (0, -1, -1, 0),
+    8: (0, 1, -1, 0),
+}
+"""EXIF orientation (EXIF 2.32, tag 0x0112) -> the matrix of the turn that makes the picture upright: its columns, and
+then rows, of x and y from the middle, y downwards."""
+
+FLIP, FLOP = 4, 2
+"""The orientations whose turns swap top and bottom, and left and right."""
+
+QUARTER_TURNS: Mapping[int, int] = {0: 1, 90: 6, 180: 3, 270: 8}
+"""Degrees clockwise -> orientation."""
+
+
+def composed(first: int, second: int) -> int:
+    """The orientation whose turn does what the turns of two orientations do, one after the other."""
+    a, b, c, d = _TURNS[second]
+    e, f, g, h = _TURNS[first]
+    product = a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h
+    return next(orientation for orientation, turn in _TURNS.items() if turn == product)
+
+
+def inverse(orientation: int) -> int:
+    """The orientation whose turn undoes that of another one."""
+    return {6: 8, 8: 6}.get(orientation, orientation)
 
 
 def swapped(size: Size, orientation: int) -> Size:
@@ -81,45 +116,11 @@ def swapped(size: Size, orientation: int) -> Size:
     return (size[1], size[0]) if orientation >= 5 else size
 
 
-@dataclass(frozen=True)
-class Placement:
-    """How a picture shows the whole upright photo.
+def before_turn(part: Part, turned: Size, orientation: int) -> Part:
+    """Where a part of a turned picture, which has the size `turned`, lies in the picture before that turn."""
+    width, height = turned
 
-    `photo` is the size of the upright photo, in which boxes are computed. `orientation` is the EXIF number 1 to 8 of
-    the turn that the picture still needs. `extent` is the width and height of the photo in the picture's pixels. It
-    may have a fraction: a JPEG of 4033 pixels, decoded at half its size, has 2017 columns, and the photo ends in the
-    middle of the last one.
-    """
-
-    photo: Size
-    orientation: int
-    extent: tuple[float, float]
-
-    def box(self, part: Part) -> Box:
-        """Where a part of the upright photo lies in this picture."""
-        left, top, right, bottom = part
-        first, second = self._as_stored(left, top), self._as_stored(right, bottom)
-        stored = swapped(self.photo, self.orientation)
-        x_ratio, y_ratio = Fraction(self.extent[0]) / stored[0], Fraction(self.extent[1]) / stored[1]
-        return (
-            float(min(first[0], second[0]) * x_ratio),
-            float(min(first[1], second[1]) * y_ratio),
-            float(max(first[0], second[0]) * x_ratio),
-            float(max(first[1], second[1]) * y_ratio),
-        )
-
-    def turned(self) -> Placement:
-        """How the picture shows the photo once it is upright."""
-        width, height = self.extent
-        return Placement(self.photo, 1, (height, width) if self.orientation >= 5 else (width, height))
-
-    def whole(self) -> Box:
-        """The box that the whole photo has in this picture."""
-        return 0.0, 0.0, *self.extent
-
-    def _as_stored(self, x: Fraction, y: Fraction) -> tuple[Fraction, Fraction]:
-        """A point of the upright photo in the photo as stored (EXIF 2.32, tag 0x0112)."""
-        width, height = self.photo
+    def point(x: Exact, y: Exact) -> tuple[Exact, Exact]:
         return {
             1: (x, y),
             2: (width - x, y),
@@ -129,4 +130,81 @@ class Placement:
             6: (y, width - x),
             7: (height - y, width - x),
             8: (height - y, x),
-        }[self.orientation]
+        }[orientation]
+
+    (x0, y0), (x1, y1) = point(part[0], part[1]), point(part[2], part[3])
+    return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+
+
+# --- placements -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How a picture shows another one, which has the size `shown`.
+
+    `box` is the part of the picture that shows it. `orientation` is the EXIF number 1 to 8 of the turn that the part
+    still needs. The sides of the box may have other lengths than those of `shown`: then the size changes. They may have
+    fractions, too: a JPEG of 4033 pixels, decoded at half its size, has 2017 columns, and the photo ends in the middle
+    of the last one.
+    """
+
+    shown: Size
+    orientation: int
+    box: Part
+
+    @classmethod
+    def whole(cls, size: Size) -> Placement:
+        """A picture of this size as it is."""
+        return cls(size, 1, (0, 0, *size))
+
+    @classmethod
+    def stored(cls, photo: Size, orientation: int, scale: int = 1) -> Placement:
+        """How a decoded photo shows the upright one, which has the size `photo`. Each side is divided by `scale`."""
+        width, height = swapped(photo, orientation)
+        return cls(photo, orientation, (0, 0, Fraction(width, scale), Fraction(height, scale)))
+
+    @property
+    def extent(self) -> tuple[Exact, Exact]:
+        """Width and height of the box, turned as `shown` is."""
+        width, height = self.box[2] - self.box[0], self.box[3] - self.box[1]
+        return (height, width) if self.orientation >= 5 else (width, height)
+
+    @property
+    def scales(self) -> bool:
+        """Whether the size changes."""
+        return self.extent != self.shown
+
+    @property
+    def enlarges(self) -> bool:
+        return any(after > before for after, before in zip(self.shown, self.extent, strict=True))
+
+    def shows_all_of(self, size: Size) -> bool:
+        """Whether nothing of a picture of this size is cut off."""
+        return self.box == (0, 0, *size)
+
+    def part(self, part: Part) -> Part:
+        """Where a part of the shown picture lies in this picture."""
+        left, top, right, bottom = before_turn(part, self.shown, self.orientation)
+        width, height = swapped(self.shown, self.orientation)
+        x_ratio = Fraction(self.box[2] - self.box[0]) / width
+        y_ratio = Fraction(self.box[3] - self.box[1]) / height
+        x, y = self.box[:2]
+        return x + left * x_ratio, y + top * y_ratio, x + right * x_ratio, y + bottom * y_ratio
+
+    def showing(self, view: Placement) -> Placement:
+        """How this picture shows what the shown picture shows."""
+        return Placement(view.shown, composed(self.orientation, view.orientation), self.part(view.box))
+
+    def cropped(self, part: tuple[int, int, int, int]) -> Placement:
+        """The view of this part of the shown picture, in whole pixels of it."""
+        left, top, right, bottom = part
+        return self.showing(Placement((right - left, bottom - top), 1, part))
+
+    def turned(self, orientation: int) -> Placement:
+        """The view of the shown picture after the turn of this orientation."""
+        return self.showing(Placement(swapped(self.shown, orientation), orientation, (0, 0, *self.shown)))
+
+    def scaled(self, size: Size) -> Placement:
+        """The view of the shown picture at another size."""
+        return Placement(size, self.orientation, self.box)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from darkroom.cost import Work, seconds_of
 from darkroom.errors import PhotoError
-from darkroom.jobs.sizes import Size, Sizes
+from darkroom.jobs.sizes import Pixels, Size, Sizes
 from darkroom.jobs.steps.step import StepSpec
-from darkroom.plan.geometry import Box, Part, Placement
+from darkroom.jobs.steps.trim import Trim
+from darkroom.plan.geometry import Box, Placement
+from darkroom.plan.recipes import TrimKey
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,14 @@ class Colours(Operation):
 
 
 @dataclass(frozen=True)
+class Cut(Operation):
+    """Cut a part out of the source. Pixels stay as they are."""
+
+    part: Pixels
+    label: str = "crop"
+
+
+@dataclass(frozen=True)
 class Resample(Operation):
     """Resample a box of the source to the node's size. `label` is `resize`, or `overview` for a small copy."""
 
@@ -88,7 +98,7 @@ class Resample(Operation):
 class CropByContent(Operation):
     """Resample the part of the first source that a strategy chooses by looking at the second source, an overview.
 
-    `placement` says how the first source shows the photo, `sizes` are those of the upright result.
+    `placement` says how the first source shows what the overview shows. `sizes` are those of the upright result.
     """
 
     kernel: str
@@ -109,10 +119,36 @@ class Pad(Operation):
     background: str
     corner: Size
     colours: str = "srgb"
+    label: str = "resize"
 
-    @property
-    def label(self) -> str:
-        return "resize"
+
+@dataclass(frozen=True)
+class Surround(Operation):
+    """Surround the source with pixels of its own: `copy`, `repeat` or `mirror`. `corner` is as in `Pad`."""
+
+    extend_with: str
+    corner: Size
+    label: str = "extend"
+
+
+@dataclass(frozen=True)
+class RotateFreely(Operation):
+    """Turn the source clockwise by this angle in degrees. `colours` are as in `Pad`."""
+
+    angle: float
+    background: str
+    colours: str = "srgb"
+    label: str = "rotate"
+
+
+@dataclass(frozen=True)
+class MeasureTrim(Operation):
+    """Find the part of the source that a trim keeps. It makes no picture. `colours` are as in `Pad`."""
+
+    key: TrimKey
+    spec: Trim
+    colours: str = "srgb"
+    label: str = "trim"
 
 
 @dataclass(frozen=True)
@@ -132,13 +168,13 @@ class Finish(Operation):
     """Write the result of a job: encode a picture, or describe it. The answer to the job follows.
 
     `same_as`: an earlier job with the same picture and the same output. The bytes of its result are written again.
-    `gain_map_part`: the part of the upright photo that the gain map of the result shows. None: the result has no map.
+    `gain_map_view`: how the upright photo shows what the result and its gain map show. None: the result has no map.
     """
 
     job: str
     label: str = "encode"
     same_as: str | None = None
-    gain_map_part: Part | None = None
+    gain_map_view: Placement | None = None
 
 
 @dataclass(frozen=True)
@@ -161,11 +197,13 @@ class Plan:
     """The nodes in the order in which they run. The first one decodes, unless no job needs pixels.
 
     `refused` are the jobs that cannot be done, known from the header: their results would have too many pixels.
+    `measured_for`: the plan only measures what trims keep, for these jobs. With their parts, the jobs can be planned.
     """
 
     photo: StoredPhoto
     nodes: tuple[Node, ...]
     refused: Mapping[str, PhotoError]
+    measured_for: Mapping[TrimKey, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def decodes(self) -> bool:
@@ -221,6 +259,12 @@ class Plan:
         return sorted(needed)
 
     def jobs_of(self, nodes: set[int]) -> list[str]:
-        """The ids of the jobs whose results are among these nodes."""
-        operations = (self.nodes[position].operation for position in sorted(nodes))
-        return [operation.job for operation in operations if isinstance(operation, Finish)]
+        """The ids of the jobs whose results, or whose trims, are among these nodes."""
+        jobs: list[str] = []
+        for position in sorted(nodes):
+            operation = self.nodes[position].operation
+            if isinstance(operation, Finish):
+                jobs.append(operation.job)
+            elif isinstance(operation, MeasureTrim):
+                jobs += self.measured_for.get(operation.key, ())
+        return jobs

@@ -13,6 +13,7 @@ from darkroom.errors import NotEnoughMemory, PhotoError
 from darkroom.jobs.job_types import Job
 from darkroom.plan.graph import Colours, Finish, Plan, StoredPhoto
 from darkroom.plan.planner import make_plan
+from darkroom.plan.recipes import Parts
 
 BYTES_OF_A_PIXEL = 4
 """Pillow stores RGB and RGBA alike."""
@@ -21,18 +22,26 @@ GRAY = frozenset({"1", "L"})
 """Modes with one byte for each pixel."""
 
 
-def plan_within(photo: StoredPhoto, jobs: Mapping[str, Job], max_pixels: float, memory: int | None) -> Plan:
+def plan_within(
+    photo: StoredPhoto,
+    jobs: Mapping[str, Job],
+    max_pixels: float,
+    memory: int | None,
+    parts: Parts | None = None,
+    scale: int | None = None,
+) -> Plan:
     """The plan for the jobs (id -> job), as `make_plan` makes it. Jobs that need more than `memory` bytes on their own
     are refused. None: there is no limit."""
-    plan = make_plan(photo, jobs, max_pixels)
+    plan = make_plan(photo, jobs, max_pixels, parts, scale)
     if memory is None or least_memory(plan) <= memory:
         return plan
     refused: dict[str, PhotoError] = {}
     for job_id, job in jobs.items():
-        need = least_memory(make_plan(photo, {job_id: job}, max_pixels))
+        need = least_memory(make_plan(photo, {job_id: job}, max_pixels, parts, scale))
         if need > memory:
             refused[job_id] = _error(photo, need, memory)
-    plan = make_plan(photo, {job_id: job for job_id, job in jobs.items() if job_id not in refused}, max_pixels)
+    possible = {job_id: job for job_id, job in jobs.items() if job_id not in refused}
+    plan = make_plan(photo, possible, max_pixels, parts, scale)
     return replace(plan, refused={**plan.refused, **refused})
 
 

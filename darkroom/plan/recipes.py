@@ -1,60 +1,93 @@
-"""What each job does to the photo, step by step and with the exact sizes, before anything is shared."""
+"""What each job does to the photo, step by step and with the exact sizes, before anything is shared.
+
+Steps that only move whole pixels (crop, flip, flop, quarter turns, and trim once its part is known) and one resize, in
+any order, are one step here: a view of the picture before them. So a crop before a resize is one resample of a part. A
+turn is done on the small picture, together with the turn that the photo's orientation asks for.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeVar
 
-from darkroom.errors import TooManyPixels
-from darkroom.jobs.job_types import Job, MetadataJob, PictureJob, steps_of
+from darkroom.jobs.job_types import Job, MetadataJob, PictureJob
 from darkroom.jobs.output import Output
 from darkroom.jobs.output_formats import KEPT_FORMATS
-from darkroom.jobs.sizes import Size, Sizes, sizes_of
-from darkroom.jobs.step_types import STEPS
-from darkroom.jobs.steps.resize import Resize
+from darkroom.jobs.sizes import Pixels, Size, Sizes, side_of
 from darkroom.jobs.steps.step import StepSpec
-from darkroom.plan.geometry import GRAVITY, Part, kept_part
+from darkroom.jobs.steps.trim import Trim
+from darkroom.plan.geometry import Placement
 from darkroom.plan.overview import DETAILED, SMALL, Overview
 
-S = TypeVar("S", bound=StepSpec)
+DEFAULT_KERNEL = "lanczos3"
 
 
 @dataclass(frozen=True)
-class ResizeStep:
-    """A resize of a picture of the size `before`."""
+class ViewStep:
+    """Show a part of a picture of the size `before`, perhaps turned and at another size."""
 
-    spec: Resize
     before: Size
-    sizes: Sizes
-
-    @property
-    def scales(self) -> bool:
-        """Whether pixels are computed anew."""
-        return self.sizes.scaled != self.before
+    view: Placement
+    kernel: str = DEFAULT_KERNEL
 
     @property
     def cuts(self) -> bool:
-        return self.spec.fit == "cover" and self.sizes.result != self.sizes.scaled
+        return not self.view.shows_all_of(self.before)
+
+
+@dataclass(frozen=True)
+class ContentStep:
+    """Show a part of what the view shows. A strategy that looks at it, such as `attention`, chooses the part."""
+
+    before: Size
+    view: Placement
+    kernel: str
+    strategy: str
+    sizes: Sizes
 
     @property
-    def pads(self) -> bool:
-        return self.spec.fit == "contain" and self.sizes.result != self.sizes.scaled
+    def after(self) -> Size:
+        return self.sizes.result
 
     @property
-    def enlarges(self) -> bool:
-        return any(after > before for after, before in zip(self.sizes.scaled, self.before, strict=True))
-
-    @property
-    def strategy(self) -> str | None:
-        """The position if it is one that looks at the photo's content: `entropy` or `attention`."""
-        position = self.spec.position
-        return position if self.cuts and isinstance(position, str) and position not in GRAVITY else None
+    def whole_view(self) -> Placement:
+        """What the strategy looks at: the same view before its size changes."""
+        width, height = self.view.extent
+        return self.view.scaled((side_of(Fraction(width)), side_of(Fraction(height))))
 
     @property
     def overview(self) -> Overview:
         """The overview on which the strategy looks for the part to keep."""
         return SMALL
+
+
+@dataclass(frozen=True)
+class PadStep:
+    """Lay the picture on a background, with its left and top pixel at `corner`."""
+
+    after: Size
+    corner: Size
+    background: str
+    label: str
+
+
+@dataclass(frozen=True)
+class ExtendStep:
+    """The same with pixels of the picture around it: `copy`, `repeat` or `mirror`."""
+
+    after: Size
+    corner: Size
+    extend_with: str
+
+
+@dataclass(frozen=True)
+class RotateStep:
+    """Turn by an angle that is no multiple of 90 degrees."""
+
+    after: Size
+    angle: float
+    background: str
 
 
 @dataclass(frozen=True)
@@ -65,38 +98,65 @@ class PlainStep:
 
 
 @dataclass(frozen=True)
+class MeasureStep:
+    """Find the part that a trim keeps. What follows is not known before."""
+
+    key: TrimKey
+    spec: Trim
+
+
+AnyStep = ViewStep | ContentStep | PadStep | ExtendStep | RotateStep | PlainStep | MeasureStep
+
+TrimKey = tuple[str, tuple[StepSpec, ...]]
+"""What a trim looks at: the colours of the picture, and the steps up to it, with it. Trims of equal keys keep equal
+parts."""
+
+Parts = Mapping[TrimKey, Pixels]
+"""The parts that trims keep, as far as they are known."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A job and its steps. Steps that change nothing are left out; a job that makes no picture has none.
 
-    `photo` is the size of the upright photo.
+    `photo` is the size of the upright photo. `colours` are those of the job's pictures: `srgb`, `p3`, or `photo`.
     """
 
     id: str
     job: Job
     photo: Size
-    steps: tuple[ResizeStep | PlainStep, ...]
+    steps: tuple[AnyStep, ...]
+    colours: str = "srgb"
 
     @property
-    def first_resize(self) -> ResizeStep | None:
-        """The resize that the job begins with, if it computes pixels anew: the job needs no picture of full size."""
+    def first_resample(self) -> ViewStep | ContentStep | None:
+        """The step that the job begins with, if that step computes pixels anew or reads only a part of the photo: then
+        the job needs no whole picture of full size."""
+        first = self.first_view
+        if isinstance(first, ViewStep):
+            return first if first.view.scales or first.cuts else None
+        return first
+
+    @property
+    def first_view(self) -> ViewStep | ContentStep | None:
         first = self.steps[0] if self.steps else None
-        return first if isinstance(first, ResizeStep) and (first.scales or first.cuts) else None
+        return first if isinstance(first, ViewStep | ContentStep) else None
 
     @property
-    def shown_part(self) -> Part | None:
-        """The part of the upright photo that the result shows, in the photo's pixels. None if that is not known from
-        the sizes, or if the result does not show the photo alone and unchanged: after filters and padding."""
-        left, top, x_ratio, y_ratio = Fraction(0), Fraction(0), Fraction(1), Fraction(1)
-        size = self.photo
+    def unmeasured(self) -> MeasureStep | None:
+        """The first trim whose part is not known."""
+        return next((step for step in self.steps if isinstance(step, MeasureStep)), None)
+
+    @property
+    def shown(self) -> Placement | None:
+        """The view of the upright photo that the result is. None if that is not known from the sizes, or if the result
+        does not show the photo alone and unchanged: after filters and padding."""
+        view = Placement.whole(self.photo)
         for step in self.steps:
-            if not isinstance(step, ResizeStep) or step.pads or step.strategy:
+            if not isinstance(step, ViewStep):
                 return None
-            kept = kept_part(step.before, step.sizes, step.spec.position) if step.cuts else (0, 0, *step.before)
-            left, top = left + kept[0] * x_ratio, top + kept[1] * y_ratio
-            size = step.sizes.result
-            x_ratio *= Fraction(kept[2] - kept[0]) / size[0]
-            y_ratio *= Fraction(kept[3] - kept[1]) / size[1]
-        return left, top, left + size[0] * x_ratio, top + size[1] * y_ratio
+            view = view.showing(step.view)
+        return view
 
     @property
     def output(self) -> Output | None:
@@ -112,42 +172,20 @@ class Recipe:
         """The overview of the photo that it needs."""
         if isinstance(self.job, MetadataJob):
             return DETAILED if self.job.measures else SMALL if self.job.colours else None
-        return self.first_resize.overview if self.first_resize and self.first_resize.strategy else None
+        return self.first_view.overview if isinstance(self.first_view, ContentStep) else None
 
     @property
     def fixed_overview(self) -> Overview | None:
         """The overview that it needs, if what is found on it must not depend on the other jobs."""
         return None if self.overview == SMALL and isinstance(self.job, MetadataJob) else self.overview
 
+    @property
+    def looks_at(self) -> Placement:
+        """What of the photo its overview shows."""
+        return self.first_view.whole_view if isinstance(self.first_view, ContentStep) else Placement.whole(self.photo)
+
     def format(self, stored: str) -> str:
         """The format of the result of a photo that is stored in this format. A photo with alpha may become a PNG."""
         if self.output is None:
             return "json"
         return self.output.format or (stored if stored in KEPT_FORMATS else "jpeg")
-
-
-def recipe_of(job_id: str, job: Job, photo: Size, max_pixels: float) -> Recipe:
-    """The recipe for an upright photo of this size. Raises TooManyPixels if a picture on the way would have more than
-    `max_pixels` (width x height)."""
-    steps: list[ResizeStep | PlainStep] = []
-    size = photo
-    for step in steps_of(job) if isinstance(job, PictureJob) else []:
-        if not isinstance(step, Resize):
-            steps.append(PlainStep(_plain(step)))
-            continue
-        resize = ResizeStep(_plain(step), size, sizes_of(size, step))
-        size = resize.sizes.result
-        if size[0] * size[1] > max_pixels:
-            raise TooManyPixels(
-                f"The result would have {size[0] * size[1]:,} pixels ({size[0]} x {size[1]}); "
-                f"at most {max_pixels:,} are allowed."
-            )
-        if resize.scales or resize.cuts or resize.pads:
-            steps.append(resize)
-    return Recipe(job_id, job, photo, tuple(steps))
-
-
-def _plain(step: S) -> S:
-    """The step without the other fields of a job that consists of it: equal steps are then equal objects."""
-    spec = next(spec for spec in type(step).__mro__ if spec in STEPS)
-    return spec.model_construct(**{name: getattr(step, name) for name in spec.model_fields})  # type: ignore[return-value]

@@ -15,21 +15,23 @@ from PIL import Image
 
 from darkroom.errors import PhotoError
 from darkroom.jobs.job_types import Job, MetadataJob, PictureJob
-from darkroom.jobs.sizes import Size
+from darkroom.jobs.sizes import Pixels, Size
+from darkroom.jobs.step_types import STEP_TYPES
 from darkroom.making import NOT_TOLD, Making
 from darkroom.photo_metadata.measures import ShortMeasures
 from darkroom.photo_metadata.photo_document import as_json
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.plan.drawing import steps
-from darkroom.plan.graph import Apply, Decode, Finish, Node, Plan
+from darkroom.plan.graph import Apply, Decode, Finish, MeasureTrim, Node, Plan
 from darkroom.plan.least_memory import plan_within
+from darkroom.plan.recipes import TrimKey
 from worker.photo.backends import METADATA, backends
 from worker.photo.decode import PhotoFacts, PhotoFile
 from worker.photo.encode import encode
 from worker.photo.materials import Materials
 from worker.photo.metadata import metadata
 from worker.photo.metadata.read import read_metadata
-from worker.photo.operations.plan_operations import OPERATIONS
+from worker.photo.operations.plan_operations import OPERATIONS, measure
 from worker.photo.operations.step_functions import STEP_WARNINGS
 from worker.photo.result_metadata.proof import check_fields, fields_of
 
@@ -97,28 +99,57 @@ def produce(
     try:
         file = PhotoFile(original, max_pixels)
         header = file.facts()
-        plan = plan_within(file.stored, jobs, max_pixels, memory)
+        plan = plan_within(file.stored, jobs, max_pixels, memory, {})
         if not plan.decodes:
             yield from PlanRun(plan, Materials(header, assets or {}), None, jobs, files, {}).ends()
             return
         photo, image = file.decode(plan.scale, tolerate_cut=any(map(_tolerates_cut, jobs.values())))
         if photo.stored != plan.photo:  # for some formats the header does not say everything
-            plan = plan_within(photo.stored, jobs, max_pixels, memory)
+            plan = plan_within(photo.stored, jobs, max_pixels, memory, {})
     except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind
         described = _without_pixels(jobs) if header and isinstance(error, PhotoError) else {}
         yield from (JobEnd(job_id, error) for job_id in jobs if job_id not in described)
         if header and described:
-            plan = plan_within(header.stored, described, max_pixels, memory)
+            plan = plan_within(header.stored, described, max_pixels, memory, {})
             yield from PlanRun(plan, Materials(header, assets or {}), None, jobs, files, {}).ends()
         return
     seconds = {"decode": time.perf_counter() - started}
     refused = [job_id for job_id, job in jobs.items() if photo.cut and not _tolerates_cut(job)]
     yield from (JobEnd(job_id, photo.cut) for job_id in refused if photo.cut)
-    run = PlanRun(
-        plan, Materials(photo, assets or {}, read_metadata=read_metadata), image, jobs, files, seconds, refused
-    )
+    materials = Materials(photo, assets or {}, read_metadata=read_metadata)
+    if plan.measured_for:
+        started = time.perf_counter()
+        plan, errors = _measured(plan, materials, image, jobs, max_pixels, memory)
+        yield from (JobEnd(job_id, error) for job_id, error in errors.items() if job_id not in refused)
+        seconds["trim"] = time.perf_counter() - started
+    run = PlanRun(plan, materials, image if plan.decodes else None, jobs, files, seconds, refused)
     del image  # the run frees it
     yield from run.ends()
+
+
+def _measured(
+    plan: Plan,
+    materials: Materials,
+    image: Image.Image,
+    jobs: Mapping[str, Job],
+    max_pixels: int,
+    memory: int | None,
+) -> tuple[Plan, dict[str, Exception]]:
+    """Find what trims keep, and plan all jobs with it. Also returns the errors of the jobs that are not planned.
+
+    Each round measures the first unknown trim of every job, so there are as many rounds as a job has trims.
+    """
+    parts: dict[TrimKey, Pixels] = {}
+    errors: dict[str, Exception] = {}
+    while plan.measured_for:
+        for key, found in PlanRun(plan, materials, image, jobs, {}, {}).measured().items():
+            if isinstance(found, Exception):
+                errors |= dict.fromkeys(plan.measured_for[key], found)
+            else:
+                parts[key] = found
+        jobs = {job_id: job for job_id, job in jobs.items() if job_id not in errors}
+        plan = plan_within(materials.photo.stored, jobs, max_pixels, memory, parts, plan.scale)
+    return plan, errors
 
 
 def _without_pixels(jobs: Mapping[str, Job]) -> dict[str, Job]:
@@ -184,6 +215,29 @@ class PlanRun:
                     yield from (JobEnd(job_id, error) for job_id in jobs)
             for picture in freed:
                 self._pictures.pop(picture, None)
+
+    def measured(self) -> dict[TrimKey, Pixels | Exception]:
+        """What each trim of a plan that measures keeps, or the error that prevents it."""
+        found: dict[TrimKey, Pixels | Exception] = {}
+        for position, (node, freed) in enumerate(zip(self._plan.nodes, self._plan.freed_after(), strict=True)):
+            operation = node.operation
+            try:
+                if position in self._impossible:
+                    continue
+                if isinstance(operation, MeasureTrim):
+                    found[operation.key] = measure(operation, self._materials, self._pictures[node.sources[0]])
+                else:
+                    self._run(position, node)
+            except Exception as error:  # noqa: BLE001 - a bug in one operation must not stop the others
+                _free_pictures(error)
+                prevented = self._plan.made_from(position)
+                self._impossible |= prevented
+                operations = (self._plan.nodes[at].operation for at in prevented)
+                found |= {each.key: error for each in operations if isinstance(each, MeasureTrim)}
+            finally:
+                for picture in freed:
+                    self._pictures.pop(picture, None)
+        return found
 
     def _run(self, position: int, node: Node) -> JobEnd | None:
         operation = node.operation
@@ -259,7 +313,7 @@ def _free_pictures(error: BaseException | None) -> None:
 
 def _encoded(photo: PhotoFacts, job: PictureJob, image: Image.Image, file: BinaryIO, finish: Finish) -> Written:
     """Write the picture, and read back which metadata its file has."""
-    encoded = encode(image, photo, job.output, file, finish.gain_map_part)
+    encoded = encode(image, photo, job.output, file, finish.gain_map_view)
     fields = fields_of(file, encoded.format)
     check_fields(fields, job.output)
     return Written(encoded.format, (encoded.width, encoded.height), encoded.warnings, fields, encoded.pixels)
@@ -280,10 +334,7 @@ def _json(value: dict[str, Any], file: BinaryIO) -> Written:
 
 
 JOB_FUNCTIONS: Mapping[str, Callable[[PhotoFacts, Any, Any, BinaryIO, Finish], Written]] = {
-    "resize": _encoded,
-    "filter": _encoded,
-    "watermark": _encoded,
-    "text": _encoded,
+    **dict.fromkeys(STEP_TYPES, _encoded),
     "convert": _encoded,
     "pipeline": _encoded,
     "metadata": _described,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -361,17 +362,17 @@ def test_a_part_of_the_upright_photo_is_found_in_the_stored_one(orientation: int
     stored = Image.new("L", swapped((40, 30), orientation))
     stored.frombytes(bytes(at % 251 for at in range(1200)))
     upright = stored.transpose(turns[orientation]) if orientation > 1 else stored
-    left, top, right, bottom = Placement((40, 30), orientation, stored.size).box((3, 5, 21, 16))
+    left, top, right, bottom = Placement.stored((40, 30), orientation).part((3, 5, 21, 16))
     part = stored.crop((int(left), int(top), int(right), int(bottom)))
     part = part.transpose(turns[orientation]) if orientation > 1 else part
     assert part.tobytes() == upright.crop((3, 5, 21, 16)).tobytes()
 
 
 def test_a_box_is_scaled_to_the_extent_of_a_smaller_copy() -> None:
-    part = kept_part((4033, 3025), Sizes((268, 201), (200, 201)), "east")
-    left, top, right, bottom = Placement((4033, 3025), 1, (4033 / 8, 3025 / 8)).box(part)
-    assert (right, bottom) == pytest.approx((504.125, 378.125))
-    assert (left, top) == pytest.approx((68 * 4033 / 268 / 8, 0))
+    part = kept_part(Sizes((268, 201), (200, 201)), "east")
+    left, top, right, bottom = Placement.stored((4033, 3025), 1, 8).scaled((268, 201)).part(part)
+    assert (right, bottom) == (504.125, 378.125)
+    assert (left, top) == (Fraction(68 * 4033, 268 * 8), 0)
 
 
 def test_a_crop_by_content_looks_at_an_overview() -> None:

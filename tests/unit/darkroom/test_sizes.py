@@ -129,7 +129,7 @@ def test_a_focal_point_is_the_decimal_number_that_the_caller_wrote() -> None:
     assert pad_corner(sizes, FocalPoint(x=0.29, y=0.57)) == (29, 57)
     for hundredths in range(101):
         assert pad_corner(sizes, FocalPoint(x=hundredths / 100, y=0)) == (hundredths, 0)
-        left = kept_part((100, 10), Sizes((100, 10), (1, 10)), FocalPoint(x=hundredths / 100, y=0))[0]
+        left = kept_part(Sizes((100, 10), (1, 10)), FocalPoint(x=hundredths / 100, y=0))[0]
         assert left == min(99, hundredths)  # the middle of one pixel lies half a pixel to the right; halves go up
 
 
@@ -139,8 +139,7 @@ def test_a_part_that_ends_at_the_edge_of_the_photo_ends_at_the_edge_of_its_copy(
         photo = chance.randint(2, 20_000), chance.randint(2, 20_000)
         scaled = chance.randint(2, 900), chance.randint(2, 900)
         sizes = Sizes(scaled, (chance.randint(1, scaled[0]), chance.randint(1, scaled[1])))
-        extent = photo[0] / chance.choice((1, 2, 4, 8)), photo[1] / chance.choice((1, 2, 4, 8))
-        box = Placement(photo, 1, extent).box(kept_part(photo, sizes, "southeast"))
-        assert box[2:] == extent
-        exact = Fraction(scaled[0] - sizes.result[0], scaled[0]) * Fraction(extent[0])
-        assert box[0] == float(exact)
+        extent = Fraction(photo[0], chance.choice((1, 2, 4, 8))), Fraction(photo[1], chance.choice((1, 2, 4, 8)))
+        part = Placement(photo, 1, (0, 0, *extent)).scaled(scaled).part(kept_part(sizes, "southeast"))
+        assert part[2:] == extent
+        assert part[0] == Fraction(scaled[0] - sizes.result[0], scaled[0]) * extent[0]

@@ -17,7 +17,7 @@ from darkroom.errors import PhotoError
 from darkroom.jobs.output import Output
 from darkroom.jobs.output_formats import KEPT_FORMATS, OUTPUT_FORMATS
 from darkroom.photo_warnings import PhotoWarning
-from darkroom.plan.geometry import Part
+from darkroom.plan.geometry import Placement
 from worker.photo.colour.conversion import without_opaque_alpha
 from worker.photo.colour.result_profile import background_colour, result_profile
 from worker.photo.decode import PhotoFacts
@@ -40,11 +40,11 @@ class Encoded:
 
 
 def encode(
-    image: Image.Image, photo: PhotoFacts, output: Output, file: BinaryIO, gain_map_part: Part | None = None
+    image: Image.Image, photo: PhotoFacts, output: Output, file: BinaryIO, gain_map_view: Placement | None = None
 ) -> Encoded:
     """Write an RGB or RGBA image to an empty file. Raises PhotoError when the format cannot hold the picture.
 
-    `gain_map_part`: the part of the upright photo that the image shows, if the photo's gain map is to be kept.
+    `gain_map_view`: how the upright photo shows what the image shows, if the photo's gain map is to be kept.
     """
     image = without_opaque_alpha(image)
     colours = photo.stored.colours_for(output.profile)
@@ -59,7 +59,7 @@ def encode(
         image = flattened(image, background_colour(output.background, colours, photo.colours))
     blocks, warnings = blocks_for(photo, output, name, image.size)
     blocks = replace(blocks, icc=result_profile(colours, photo.colours))
-    kept = kept_gain_map(photo, gain_map_part, image.size) if gain_map_part and name == "jpeg" else None
+    kept = kept_gain_map(photo, gain_map_view, image.size) if gain_map_view and name == "jpeg" else None
     announced = kept.announced(blocks.xmp) if kept else None
     try:
         if kept and announced:
@@ -75,7 +75,7 @@ def encode(
             ) from error
         raise
     if photo.gain_map and not announced:
-        warnings = (*warnings, lost(output, name, gain_map_part))
+        warnings = (*warnings, lost(output, name, gain_map_view))
     return Encoded(name, *image.size, pixel_hash(image), warnings)
 
 

@@ -19,9 +19,10 @@ from darkroom.containers.jpeg import GAIN_MAP_NAME, XMP_NAME, is_lossless, segme
 from darkroom.containers.multi_picture import further_pictures, joined
 from darkroom.containers.view import view
 from darkroom.jobs.output import Output
-from darkroom.jobs.sizes import Size, half_up
+from darkroom.jobs.sizes import Size
+from darkroom.jobs.steps.aspect import half_up
 from darkroom.photo_warnings import PhotoWarning
-from darkroom.plan.geometry import Part, Placement, swapped
+from darkroom.plan.geometry import Placement, swapped
 from darkroom.sniff import blames_the_photo
 from worker.photo.decode import PhotoFacts, turned
 from worker.photo.decode.loading import load_pixels
@@ -93,14 +94,14 @@ class KeptGainMap:
         return joined(picture, self.jpeg, _segment(0xE2, GAIN_MAP_NAME + bytes(4)) if self.iso else b"")
 
 
-def lost(output: Output, format_: str, part: Part | None) -> PhotoWarning:
+def lost(output: Output, format_: str, view: Placement | None) -> PhotoWarning:
     """The warning that a result does not have the photo's gain map, with the reason."""
     if not output.keep_hdr:
         why = 'A JPEG keeps it with "keep_hdr".'
     elif format_ != "jpeg":
         why = f"{format_.upper()} is written without it: ask for JPEG."
-    elif part is None:
-        why = "It can be kept only in a JPEG that is made from a JPEG by plain resizes."
+    elif view is None:
+        why = "It can be kept only in a JPEG that is made from a JPEG by resizes, crops and turns."
     else:
         why = "It is damaged, or of a kind that is not known."
     return PhotoWarning(
@@ -109,8 +110,8 @@ def lost(output: Output, format_: str, part: Part | None) -> PhotoWarning:
     )
 
 
-def kept_gain_map(photo: PhotoFacts, part: Part, size: Size) -> KeptGainMap | None:
-    """The gain map of a JPEG for a result that shows this part of the upright photo and has this size in pixels.
+def kept_gain_map(photo: PhotoFacts, view: Placement, size: Size) -> KeptGainMap | None:
+    """The gain map of a JPEG for a result that shows this of the upright photo and has this size in pixels.
 
     It has the same scale to the result as the original's to the photo. None if there is none that can be read.
     """
@@ -119,7 +120,7 @@ def kept_gain_map(photo: PhotoFacts, part: Part, size: Size) -> KeptGainMap | No
             properties, iso = _properties(read_tags(stream, "jpeg", maker_notes=False)), _iso_numbers(stream)
             if properties or iso:
                 with quiet():
-                    picture, profile = _followed(stream, photo, part, size)
+                    picture, profile = _followed(stream, photo, view, size)
                 jpeg = _written(picture, properties, iso, profile)
                 return KeptGainMap(jpeg, str(properties["Version"]) if properties else None, bool(iso))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -172,7 +173,7 @@ def _iso_numbers(stream: BinaryIO) -> bytes:
     return b""
 
 
-def _followed(stream: BinaryIO, photo: PhotoFacts, part: Part, size: Size) -> tuple[Image.Image, bytes | None]:
+def _followed(stream: BinaryIO, photo: PhotoFacts, view: Placement, size: Size) -> tuple[Image.Image, bytes | None]:
     """The pixels of the map for the result, upright, and the map's profile. Raises ValueError for an impossible map."""
     stream.seek(0)
     file = Image.open(stream, formats=["JPEG"])
@@ -180,21 +181,25 @@ def _followed(stream: BinaryIO, photo: PhotoFacts, part: Part, size: Size) -> tu
     stored = photo.stored.width, photo.stored.height
     if any(side > limit for side, limit in zip(whole, stored, strict=True)) or is_lossless(stream):
         raise ValueError("the map is larger than its photo, or lossless")
-    orientation = photo.stored.orientation
-    width, height = (
-        max(1, half_up(Fraction(side * of_map, of_photo)))
-        for side, of_map, of_photo in zip(size, swapped(whole, orientation), photo.size, strict=True)
-    )
-    shrink = min(Fraction(part[2] - part[0]) / size[0], Fraction(part[3] - part[1]) / size[1])
+    ratios = [
+        Fraction(of_map, of_photo)
+        for of_map, of_photo in zip(swapped(whole, photo.stored.orientation), photo.size, strict=True)
+    ]
+    across, down = reversed(ratios) if view.orientation >= 5 else ratios
+    made_size = max(1, half_up(size[0] * across)), max(1, half_up(size[1] * down))
+    shrink = min(Fraction(have) / need for have, need in zip(view.extent, size, strict=True))
     scale = next((by for by in (8, 4, 2) if shrink >= _DECODED * by), 1)
     profile = file.info.get("icc_profile")
     pixels = load_pixels(file, scale)
     if pixels.mode not in ("L", "RGB"):
         raise ValueError("the map is neither gray nor RGB")
     pixels.info = {}
-    placement = Placement(photo.size, orientation, (whole[0] / scale, whole[1] / scale))
-    made = resample(pixels, swapped((width, height), orientation), _KERNEL, placement.box(part))
-    return (turned(made, orientation) if orientation > 1 else made), profile
+    box = (0, 0, Fraction(whole[0], scale), Fraction(whole[1], scale))
+    placement = Placement(photo.size, photo.stored.orientation, box).showing(view)
+    left, top, right, bottom = map(float, placement.box)
+    turn = placement.orientation
+    made = resample(pixels, swapped(made_size, turn), _KERNEL, (left, top, right, bottom))
+    return (turned(made, turn) if turn > 1 else made), profile
 
 
 def _written(

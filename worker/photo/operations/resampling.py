@@ -5,7 +5,8 @@ No other module does so, except that colour.py takes a mean of all pixels.
 Where cykooz-resizer is installed (pyproject.toml says on which systems), it resamples: a binding of the Rust library
 fast_image_resize, which uses AVX2 or SSE4.1. It gives the same bytes with AVX2, with SSE4.1 and without both. It reads
 and writes Pillow's pixels in place, in the calling thread alone. Pillow does what cykooz-resizer cannot: the kernels
-`nearest` and `hamming`, rare modes, and everything on other systems.
+`nearest` and `hamming`, rare modes, and everything on other systems. convolution.py does what neither can: `lanczos2`,
+and `mitchell` without cykooz-resizer.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from PIL import Image
 from darkroom.jobs.sizes import Size
 from darkroom.plan.geometry import Box
 from worker.photo.memory_check import require_memory
+from worker.photo.operations.convolution import convolved
 
 try:
     import cykooz_resizer as fast  # type: ignore[import-untyped]
@@ -32,7 +34,7 @@ class Kernel:
     `reach`: from how many pixels on each side it makes one when it enlarges. 0: from the pixel itself.
     """
 
-    pillow: Image.Resampling
+    pillow: Image.Resampling | None
     fast: str | None
     reach: int
 
@@ -43,6 +45,8 @@ KERNELS = {
     "linear": Kernel(Image.Resampling.BILINEAR, "bilinear", 1),
     "hamming": Kernel(Image.Resampling.HAMMING, None, 1),
     "cubic": Kernel(Image.Resampling.BICUBIC, "catmull_rom", 2),
+    "mitchell": Kernel(None, "mitchell", 2),
+    "lanczos2": Kernel(None, None, 2),
     "lanczos3": Kernel(Image.Resampling.LANCZOS, "lanczos3", 3),
 }
 """Every kernel of the resize step (darkroom/jobs/steps.py)."""
@@ -94,9 +98,11 @@ def resample(image: Image.Image, size: tuple[int, int], kernel: str, box: Box | 
     if max(*image.size, *size) > LONGEST and kernel != "nearest":
         return _resample_long(image, size, kernel, box)
     image, box = _with_surroundings(image, size, box, chosen.reach)
-    if fast is None or chosen.fast is None or image.mode not in FAST_MODES:
-        return image.resize(size, chosen.pillow, box=box, reducing_gap=REDUCING_GAP)
-    return _resample_fast(image, size, chosen.fast, box)
+    if fast is not None and chosen.fast is not None and image.mode in FAST_MODES:
+        return _resample_fast(image, size, chosen.fast, box)
+    if chosen.pillow is None:
+        return convolved(image, size, kernel, box)
+    return image.resize(size, chosen.pillow, box=box, reducing_gap=REDUCING_GAP)
 
 
 def _with_surroundings(image: Image.Image, size: tuple[int, int], box: Box, reach: int) -> tuple[Image.Image, Box]:

@@ -18,10 +18,11 @@ from worker.photo.operations.crop import STRATEGIES
 
 def chosen_box(crop: CropByContent, overview: Image.Image) -> Box:
     """The part of the photo that the strategy chooses by looking at the overview, in pixels of the crop's source."""
-    sizes, placement = crop.sizes, crop.placement
+    sizes = crop.sizes
     kept = Fraction(sizes.result[0], sizes.scaled[0]), Fraction(sizes.result[1], sizes.scaled[1])
     shares = STRATEGIES[crop.strategy](overview, *kept)
-    return placement.box(kept_part(placement.photo, sizes, "centre", shares))
+    left, top, right, bottom = crop.placement.part(kept_part(sizes, "centre", shares))
+    return float(left), float(top), float(right), float(bottom)
 
 
 def padded(image: Image.Image, size: Size, corner: Size, colour: tuple[int, ...]) -> Image.Image:

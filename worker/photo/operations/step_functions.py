@@ -13,6 +13,7 @@ from darkroom.jobs.steps.filters.details import Blur, Sharpen
 from darkroom.jobs.steps.filters.tones import AutoContrast, Brightness, Contrast, Invert, Posterize
 from darkroom.jobs.steps.overlays.text import Text
 from darkroom.jobs.steps.overlays.watermark import Watermark
+from darkroom.jobs.steps.round import Round
 from darkroom.jobs.steps.step import StepSpec
 from darkroom.photo_warnings import PhotoWarning
 from worker.photo.materials import Materials
@@ -23,6 +24,7 @@ from worker.photo.operations.filters.measured import by_measured_curve
 from worker.photo.operations.filters.tones import auto_contrast, brightness, contrast, invert, posterize
 from worker.photo.operations.overlays.text import text, text_warnings
 from worker.photo.operations.overlays.watermark import watermark
+from worker.photo.operations.round import rounded
 
 StepFunction = Callable[[Image.Image, Any, Materials], Image.Image]
 
@@ -33,6 +35,7 @@ def _filter(function: Callable[[Image.Image, Any], Image.Image]) -> StepFunction
 
 
 STEP_FUNCTIONS: Mapping[type[StepSpec], StepFunction] = {
+    Round: _filter(rounded),
     Watermark: watermark,
     Text: text,
     Grayscale: _filter(keep_alpha(grayscale)),

@@ -44,7 +44,7 @@ def farthest(rgba: np.ndarray, colour: tuple[float, ...]) -> float:
 
 
 KERNELS = get_args(Resize.model_fields["kernel"].annotation)
-RINGING = {"cubic", "lanczos3"}
+RINGING = {"cubic", "mitchell", "lanczos2", "lanczos3"}
 """Kernels with negative weights make values on both sides of any hard edge lighter or darker, as in sharp."""
 
 SIZES = {"smaller": 41, "much smaller": 9, "larger": 250, "slightly smaller": 95, "the same": 96}

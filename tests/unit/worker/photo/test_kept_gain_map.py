@@ -225,9 +225,12 @@ def test_a_large_map_is_decoded_smaller(made):
     [
         ({"width": 80}, '"keep_hdr"'),
         ({"width": 80, "output": KEEP | {"format": "webp"}}, "WEBP"),
-        ({"width": 80, "height": 80, "fit": "contain", "output": KEEP}, "plain resizes"),
-        ({"width": 40, "height": 40, "fit": "cover", "position": "attention", "output": KEEP}, "plain resizes"),
-        ({"type": "filter", "filter": "sepia", "output": KEEP}, "plain resizes"),
+        ({"width": 80, "height": 80, "fit": "contain", "output": KEEP}, "resizes, crops and turns"),
+        (
+            {"width": 40, "height": 40, "fit": "cover", "position": "attention", "output": KEEP},
+            "resizes, crops and turns",
+        ),
+        ({"type": "filter", "filter": "sepia", "output": KEEP}, "resizes, crops and turns"),
     ],
 )
 def test_a_map_that_is_not_kept_is_said(made, fields, reason):

@@ -9,14 +9,18 @@ from dataclasses import replace
 from typing import get_args
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from darkroom.errors import TooManyPixels, UnreadablePhoto
 from darkroom.jobs.job_types import JOB_TYPES
 from darkroom.jobs.output_formats import OUTPUT_FORMATS, FormatName
 from darkroom.jobs.step_types import FILTERS, STEP_TYPES, STEPS
+from darkroom.jobs.steps.crop import Crop
+from darkroom.jobs.steps.extend import Extend
 from darkroom.jobs.steps.filters.colours import Sepia
 from darkroom.jobs.steps.resize import Resize
+from darkroom.jobs.steps.rotate import Flip, Flop, Rotate
+from darkroom.jobs.steps.trim import Trim
 from darkroom.photo_warnings import PhotoWarning
 from tests.support import plain_photo
 from tests.support.metadata_blocks import broken, exif, jpeg, short, text
@@ -44,8 +48,13 @@ def test_every_job_type_has_its_function_and_every_function_its_job_type():
     assert JOB_TYPES.keys() == JOB_FUNCTIONS.keys()
 
 
+OF_THE_PLAN = {Resize, Crop, Rotate, Flip, Flop, Trim, Extend}
+"""Steps that may change the size: the plan has operations for them."""
+
+
 def test_every_step_has_its_function_and_every_function_its_step():
-    assert set(STEPS) == {Resize, *STEP_FUNCTIONS}
+    assert set(STEPS) == {*OF_THE_PLAN, *STEP_FUNCTIONS}
+    assert not STEP_FUNCTIONS.keys() & OF_THE_PLAN
 
 
 def test_every_output_format_has_its_encoder_and_the_other_way_round():
@@ -163,7 +172,7 @@ def changes(photo, spec):
 
 @pytest.mark.parametrize("step", STEPS)
 def test_the_example_of_every_step_works_as_a_job_and_in_a_pipeline(noise, opened, step):
-    photo = opened(noise)
+    photo = opened(ImageOps.expand(noise, 5, "white"))
     assert step.model_validate(step.example).model_dump(mode="json").items() >= step.example.items()
     assert changes(photo, step.example)
     assert changes(photo, {"type": "pipeline", "steps": [step.example]})

@@ -82,8 +82,34 @@ def in_floating_point(
     for band in bands:
         wide = Image.fromarray(np.pad(np.asarray(band), ((y_more, y_more), (x_more, x_more)), "edge"))
         inside = left + x_more, top + y_more, right + x_more, bottom + y_more
-        resized.append(wide.resize(size, KERNELS[kernel].pillow, box=inside))
+        resample_by = KERNELS[kernel].pillow
+        resized.append(
+            by_definition(wide, size, kernel, inside)
+            if resample_by is None
+            else wide.resize(size, resample_by, box=inside)
+        )
     return [ImageMath.lambda_eval(lambda a: a["max"](a["min"](a["b"], 255), 0), b=band) for band in resized]
+
+
+def by_definition(band: Image.Image, size: tuple[int, int], kernel: str, box: Box) -> Image.Image:
+    """With kernels that Pillow lacks. Weights of missing pixels go to the others, as in Pillow."""
+    down, across = (weights_of(kernel, box[axis], box[axis + 2], band.size[axis], size[axis]) for axis in (1, 0))
+    return Image.fromarray((down @ np.asarray(band, float) @ across.T).astype(np.float32))
+
+
+def weights_of(kernel: str, start: float, end: float, side: int, wanted: int) -> np.ndarray:
+    """A row for each new pixel, a column for each old one. Pixels that stay where they are are not computed anew."""
+    scale = (end - start) / wanted
+    if scale == 1 and start == int(start):
+        return np.eye(wanted, side, int(start))
+    middles = start + (np.arange(wanted)[:, None] + 0.5) * scale
+    x = np.abs((np.arange(side) + 0.5 - middles) / max(1.0, scale))
+    if kernel == "lanczos2":
+        weights = np.where(x < 2, np.sinc(x) * np.sinc(x / 2), 0)
+    else:
+        near, far = 7 / 6 * x**3 - 2 * x**2 + 8 / 9, -7 / 18 * x**3 + 2 * x**2 - 10 / 3 * x + 16 / 9
+        weights = np.where(x < 1, near, np.where(x < 2, far, 0))
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def premultiplied(image: Image.Image) -> list[Image.Image]:

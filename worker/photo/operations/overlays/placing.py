@@ -7,7 +7,8 @@ from fractions import Fraction
 
 from PIL import Image
 
-from darkroom.jobs.sizes import Size, half_up
+from darkroom.jobs.sizes import Size
+from darkroom.jobs.steps.aspect import half_up
 from darkroom.jobs.steps.gravity import FocalPoint, OverlayPosition
 from darkroom.jobs.steps.overlays.overlay import Overlay
 from darkroom.plan.geometry import GRAVITY

@@ -1,0 +1,83 @@
+"""The crop step."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from darkroom.jobs.steps.aspect import Aspect
+from darkroom.jobs.steps.gravity import Position
+from darkroom.jobs.steps.step import StepSpec
+
+FARTHEST = 1_000_000
+"""The highest number of a column or row that a crop may name."""
+
+Length = Annotated[int | float, Field(ge=0, le=FARTHEST)]
+
+
+class Crop(StepSpec):
+    """Cut out a part: from a corner (`left`, `top`), or where `position` says. `extract` of sharp.
+
+    A side that is not given reaches to the border, or follows the aspect ratio. By `position`, a part that would be
+    larger than the picture becomes as large as it can. From a corner, a part in pixels that is not within the picture
+    is an error, and one in shares ends at the border.
+    """
+
+    example: ClassVar[dict[str, Any]] = {"type": "crop", "aspect": "16:9", "position": "north"}
+    json_schema: ClassVar[dict[str, Any]] = {  # what the validator below checks
+        "allOf": [
+            {
+                "if": {"required": ["unit"], "properties": {"unit": {"const": "share"}}},
+                "then": {"properties": {name: {"maximum": 1} for name in ("left", "top", "width", "height")}},
+                "else": {
+                    "properties": {name: {"type": ["integer", "null"]} for name in ("left", "top", "width", "height")}
+                },
+            },
+        ]
+    }
+
+    type: Literal["crop"] = "crop"
+    left: Length | None = Field(None, description="first column of the part; 0 if only `top` is given")
+    top: Length | None = Field(None, description="first row of the part; 0 if only `left` is given")
+    width: Length | None = Field(None, description="width of the part")
+    height: Length | None = Field(None, description="height of the part")
+    unit: Literal["pixels", "share"] = Field(
+        "pixels", description="of the four numbers: whole pixels, or shares (0 to 1) of the picture's width and height"
+    )
+    aspect: Aspect | None = Field(
+        None, description="width:height of the part. With one side, the other follows. Without, the part is the largest"
+    )
+    position: Position | None = Field(
+        None, description="where the part lies if neither `left` nor `top` is given; by default in the centre"
+    )
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Crop:
+        sides = {"width": self.width, "height": self.height}
+        corner = {"left": self.left, "top": self.top}
+        if self.has_corner and self.position is not None:
+            raise ValueError("give left and top, or position, and not both")
+        if self.aspect and None not in sides.values():
+            raise ValueError("give aspect with at most one of width and height")
+        if not self.aspect and not self.has_corner and not any(sides.values()):
+            raise ValueError("give width, height or aspect")
+        if self.unit == "pixels":
+            for name, value in (sides | corner).items():
+                if isinstance(value, float):
+                    raise ValueError(f'{name} must be a whole number of pixels; for shares, add "unit": "share"')
+        else:
+            for at, side in (("left", "width"), ("top", "height")):
+                start, length = (Fraction(str(value or 0)) for value in (corner[at], sides[side]))
+                if start >= 1 or start + length > 1:
+                    raise ValueError(f"{at} and {side} must be shares whose sum is at most 1")
+        for name, value in sides.items():
+            if value == 0:
+                raise ValueError(f"{name} must be more than 0")
+        return self
+
+    @property
+    def has_corner(self) -> bool:
+        """Whether the part lies where `left` and `top` say."""
+        return self.left is not None or self.top is not None
