@@ -60,6 +60,29 @@ Colour = Annotated[
         },
     ),
 ]
+
+
+def _opaque(value: str) -> str:
+    if len(value) > len("#rrggbb"):
+        raise ValueError("use an opaque colour: #rgb, #rrggbb or a basic colour name")
+    return value
+
+
+_OPAQUE_NAMES = [name for name in CSS_COLOURS if name != "transparent"]
+
+OpaqueColour = Annotated[
+    str,
+    AfterValidator(_hex_colour),
+    AfterValidator(_opaque),
+    Field(
+        max_length=16,
+        description="#rgb, #rrggbb or a basic colour name",
+        examples=["#704214"],
+        json_schema_extra={"pattern": rf"^(#([0-9a-fA-F]{{3}}|[0-9a-fA-F]{{6}})|{'|'.join(_OPAQUE_NAMES)})$"},
+    ),
+]
+"""A colour without transparency."""
+
 Share = Annotated[float, Field(ge=0, le=1)]
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"

@@ -8,10 +8,32 @@ from typing import Annotated, Any
 from darkroom.jobs.spec import OneOf, spellings
 from darkroom.jobs.steps.crop import Crop
 from darkroom.jobs.steps.extend import Extend
-from darkroom.jobs.steps.filters.colours import Grayscale, Saturation, Sepia
-from darkroom.jobs.steps.filters.details import Blur, Sharpen
+from darkroom.jobs.steps.filters.colours import (
+    Duotone,
+    Grayscale,
+    Hue,
+    Saturation,
+    Sepia,
+    Temperature,
+    Tint,
+    Vibrance,
+)
+from darkroom.jobs.steps.filters.curves import Curves, ExposureChange, Gamma, Highlights, Levels, Shadows
+from darkroom.jobs.steps.filters.details import Blur, BoxBlur, Edge, Emboss, Median, MotionBlur, Sharpen
+from darkroom.jobs.steps.filters.effects import Grain, Noise, Pixelate, Vignette
+from darkroom.jobs.steps.filters.equalization import Clahe, Equalize
 from darkroom.jobs.steps.filters.filter import Filter
-from darkroom.jobs.steps.filters.tones import AutoContrast, Brightness, Contrast, Invert, Posterize
+from darkroom.jobs.steps.filters.looks import Lut, NamedLook
+from darkroom.jobs.steps.filters.tones import (
+    AutoContrast,
+    Brightness,
+    Contrast,
+    Invert,
+    Linear,
+    Posterize,
+    Solarize,
+    Threshold,
+)
 from darkroom.jobs.steps.overlays.text import Text
 from darkroom.jobs.steps.overlays.watermark import Watermark
 from darkroom.jobs.steps.resize import Resize
@@ -41,6 +63,33 @@ STEPS: tuple[type[StepSpec], ...] = (
     Brightness,
     Contrast,
     Saturation,
+    Linear,
+    Gamma,
+    ExposureChange,
+    Levels,
+    Curves,
+    Shadows,
+    Highlights,
+    Equalize,
+    Clahe,
+    Solarize,
+    Threshold,
+    Hue,
+    Tint,
+    Duotone,
+    Vibrance,
+    Temperature,
+    BoxBlur,
+    MotionBlur,
+    Median,
+    Edge,
+    Emboss,
+    Pixelate,
+    Noise,
+    Grain,
+    Vignette,
+    NamedLook,
+    Lut,
 )
 """Every step. The unions below, the job classes in job_types.py and the lists of the API are made from it."""
 

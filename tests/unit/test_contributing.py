@@ -108,16 +108,16 @@ def follow(heading: str, folder: Path, jobs: list[dict[str, Any]]) -> Any:
 
 
 def test_a_filter(tmp_path: Path) -> None:
-    step = {"type": "filter", "filter": "solarize", "threshold": 100}
+    step = {"type": "filter", "filter": "fade", "amount": 0.25}
 
     found = follow("Add a filter", tmp_path, [step, {"type": "pipeline", "steps": [step]}])
 
     assert found["formats"] == ["png", "png"]
-    assert found["operations"]["filters"]["solarize"]["examples"] == [step]
-    assert "SolarizeJob" in found["operations"]["jobs"]["filter"]["$defs"]
+    assert found["operations"]["filters"]["fade"]["examples"] == [step]
+    assert "FadeJob" in found["operations"]["jobs"]["filter"]["$defs"]
     schemas = found["document"]["components"]["schemas"]
-    assert schemas["Solarize"]["properties"]["threshold"]["maximum"] == 255
-    assert schemas["SolarizeJob"]["examples"] == [step]
+    assert schemas["Fade"]["properties"]["amount"]["maximum"] == 1
+    assert schemas["FadeJob"]["examples"] == [step]
 
 
 def test_an_output_format(tmp_path: Path) -> None:

@@ -18,14 +18,13 @@ import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-Pixels = npt.NDArray[np.float32]
-"""Rows, columns, channels."""
+from worker.photo.operations.bands import Numbers as Pixels
+from worker.photo.operations.tiles import divide_by_alpha, paste_numbers, read_premultiplied, wider
 
 BOUND = 1.0
-"""Levels (of 0 to 255) by which a value of a blurred picture differs from the definition at most; colours of RGBA times
+"""Values (of 0 to 255) by which a value of a blurred picture differs from the definition at most; colours of RGBA times
 alpha. Below a sigma of 2 * SAMPLES it is 0.6. Rounding is 0.5 of it. On photos the mean difference is 0.25, that of
 rounding alone."""
 
@@ -52,8 +51,8 @@ def blurred(image: Image.Image, sigma: float) -> Image.Image:
     result = Image.new(image.mode, image.size)
     for left, top, tile in _blurred_tiles(image, sigma):
         if image.mode == "RGBA":
-            _divide_by_alpha(tile)
-        _paste(result, tile, left, top)
+            divide_by_alpha(tile)
+        paste_numbers(result, tile, (left, top))
     return result
 
 
@@ -65,7 +64,7 @@ def sharpened(image: Image.Image, sigma: float, amount: float, threshold: float)
         return result
     for left, top, tile in _blurred_tiles(image, sigma):
         if image.mode == "RGBA":
-            _divide_by_alpha(tile)
+            divide_by_alpha(tile)
         old = np.asarray(image.crop((left, top, left + tile.shape[1], top + tile.shape[0]))).astype(np.float32)
         difference = old - tile
         difference *= np.abs(difference) >= threshold
@@ -74,13 +73,13 @@ def sharpened(image: Image.Image, sigma: float, amount: float, threshold: float)
             difference[old[..., 3] == 0] = 0
         difference *= np.float32(amount)
         difference += old
-        _paste(result, np.clip(difference, 0, 255, out=difference), left, top)
+        paste_numbers(result, np.clip(difference, 0, 255, out=difference), (left, top))
     return result
 
 
 def _blurred_tiles(image: Image.Image, sigma: float) -> Iterator[tuple[int, int, Pixels]]:
     """The blurred picture in tiles: the left column, the top row, and the pixels, with colours multiplied by alpha."""
-    weights = _weights(sigma)
+    weights = gaussian_weights(sigma)
     step = max(1, int(sigma / SAMPLES))
     if step > 1:
         yield from _wide_tiles(image, weights, step)
@@ -93,15 +92,20 @@ def _blurred_tiles(image: Image.Image, sigma: float) -> Iterator[tuple[int, int,
         bottom = min(top + rows, image.height)
         for left in range(0, image.width, columns):
             right = min(left + columns, image.width)
-            source = _pixels(image, left - reach, top - reach, right + reach, bottom + reach)
-            yield left, top, _sums_across(_sums(source, weights, bottom - top, 1), weights)
+            source = read_premultiplied(image, wider((left, top, right, bottom), reach))
+            yield left, top, sums_around(source, weights)
 
 
-def _weights(sigma: float) -> list[np.float32]:
+def gaussian_weights(sigma: float) -> list[np.float32]:
     """The weight of the pixel itself, and of those at a distance of 1, 2, 3 ... pixels on each side."""
     weights = [math.exp(-(x**2) / (2 * sigma**2)) for x in range(math.ceil(REACH * sigma) + 1)]
     total = 2 * sum(weights) - weights[0]
     return [np.float32(weight / total) for weight in weights]
+
+
+def sums_around(pixels: Pixels, weights: list[np.float32]) -> Pixels:
+    """The weighted sum of the pixels around each, in both directions. The result is smaller by the weights' reach."""
+    return _sums_across(_sums(pixels, weights, len(pixels) - 2 * (len(weights) - 1), 1), weights)
 
 
 def _weighted(weights: list[np.float32], shifted: Callable[[int], Pixels]) -> Pixels:
@@ -129,18 +133,6 @@ def _sums_across(rows: Pixels, weights: list[np.float32]) -> Pixels:
     flat = rows.reshape(count, -1)  # rows of numbers: as rows of pixels they take three times as long
     sums = _weighted(weights, lambda by: flat[:, (reach + by) * channels : (reach + by) * channels + length])
     return sums.reshape(count, -1, channels)
-
-
-def _pixels(image: Image.Image, left: int, top: int, right: int, bottom: int) -> Pixels:
-    """A part of the image, with colours multiplied by alpha. It may reach beyond the borders."""
-    inside = max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height)
-    pixels = np.asarray(image.crop(inside)).astype(np.float32)
-    if image.mode == "RGBA":
-        opacity = pixels[..., 3] / np.float32(255)
-        for colour in range(3):
-            pixels[..., colour] *= opacity
-    outside = (inside[1] - top, bottom - inside[3]), (inside[0] - left, right - inside[2])
-    return np.pad(pixels, (*outside, (0, 0)), "edge") if any(map(any, outside)) else pixels
 
 
 # --- wide Gaussians ---------------------------------------------------------------------------------------------------
@@ -193,7 +185,7 @@ def _sampled_down(image: Image.Image, weights: list[np.float32], first: int, cou
     width = max(LEAST_COLUMNS, TILE // ((bottom - top) * channels))
     for left in range(0, image.width, width):
         right = min(left + width, image.width)
-        rows = _pixels(image, left, top, right, bottom)
+        rows = read_premultiplied(image, (left, top, right, bottom))
         sums = _sums_of_all(rows, weights, first, count, step) if low else _sums(rows, weights, count, step)
         result[:, left:right] = sums
     return result
@@ -256,21 +248,3 @@ def _turned(pixels: Pixels) -> Pixels:
     for channel in range(channels):
         turned[..., channel] = pixels[..., channel].T
     return turned
-
-
-# --- results ----------------------------------------------------------------------------------------------------------
-
-
-def _divide_by_alpha(pixels: Pixels) -> None:
-    """Undo the multiplication of colours by alpha. The colours of pixels that become transparent are black."""
-    alpha = pixels[..., 3]
-    factor = np.divide(np.float32(255), alpha, out=np.zeros_like(alpha), where=alpha >= 0.5)  # a smaller one becomes 0
-    for colour in range(3):
-        pixels[..., colour] *= factor
-    np.clip(pixels, 0, 255, out=pixels)
-
-
-def _paste(image: Image.Image, pixels: Pixels, left: int, top: int) -> None:
-    """Round the pixels half up, and write them to the image."""
-    pixels += np.float32(0.5)
-    image.paste(Image.fromarray(pixels.astype(np.uint8)), (left, top))

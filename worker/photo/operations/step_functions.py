@@ -8,9 +8,31 @@ from typing import Any
 from PIL import Image
 
 from darkroom.jobs.sizes import Size
-from darkroom.jobs.steps.filters.colours import Grayscale, Saturation, Sepia
-from darkroom.jobs.steps.filters.details import Blur, Sharpen
-from darkroom.jobs.steps.filters.tones import AutoContrast, Brightness, Contrast, Invert, Posterize
+from darkroom.jobs.steps.filters.colours import (
+    Duotone,
+    Grayscale,
+    Hue,
+    Saturation,
+    Sepia,
+    Temperature,
+    Tint,
+    Vibrance,
+)
+from darkroom.jobs.steps.filters.curves import Curves, ExposureChange, Gamma, Highlights, Levels, Shadows
+from darkroom.jobs.steps.filters.details import Blur, BoxBlur, Edge, Emboss, Median, MotionBlur, Sharpen
+from darkroom.jobs.steps.filters.effects import Grain, Noise, Pixelate, Vignette
+from darkroom.jobs.steps.filters.equalization import Clahe, Equalize
+from darkroom.jobs.steps.filters.looks import Lut, NamedLook
+from darkroom.jobs.steps.filters.tones import (
+    AutoContrast,
+    Brightness,
+    Contrast,
+    Invert,
+    Linear,
+    Posterize,
+    Solarize,
+    Threshold,
+)
 from darkroom.jobs.steps.overlays.text import Text
 from darkroom.jobs.steps.overlays.watermark import Watermark
 from darkroom.jobs.steps.round import Round
@@ -18,10 +40,32 @@ from darkroom.jobs.steps.step import StepSpec
 from darkroom.photo_warnings import PhotoWarning
 from worker.photo.materials import Materials
 from worker.photo.operations.filters.alpha import keep_alpha
-from worker.photo.operations.filters.colours import grayscale, saturation, sepia
-from worker.photo.operations.filters.details import blur, sharpen
+from worker.photo.operations.filters.colours import (
+    duotone,
+    grayscale,
+    hue,
+    saturation,
+    sepia,
+    temperature,
+    vibrance,
+)
+from worker.photo.operations.filters.curves import curves, exposure, gamma, highlights, levels, shadows
+from worker.photo.operations.filters.details import blur, box_blur, edge, emboss, median, motion_blur, sharpen
+from worker.photo.operations.filters.effects import grain, noise, pixelate, vignette
+from worker.photo.operations.filters.equalization import clahe, equalize
+from worker.photo.operations.filters.luts import look, lut
 from worker.photo.operations.filters.measured import by_measured_curve
-from worker.photo.operations.filters.tones import auto_contrast, brightness, contrast, invert, posterize
+from worker.photo.operations.filters.tint import tint
+from worker.photo.operations.filters.tones import (
+    auto_contrast,
+    brightness,
+    contrast,
+    invert,
+    linear,
+    posterize,
+    solarize,
+    threshold,
+)
 from worker.photo.operations.overlays.text import text, text_warnings
 from worker.photo.operations.overlays.watermark import watermark
 from worker.photo.operations.round import rounded
@@ -48,6 +92,33 @@ STEP_FUNCTIONS: Mapping[type[StepSpec], StepFunction] = {
     Brightness: _filter(keep_alpha(brightness)),
     Contrast: by_measured_curve(contrast),
     Saturation: _filter(keep_alpha(saturation)),
+    Linear: _filter(keep_alpha(linear)),
+    Gamma: _filter(keep_alpha(gamma)),
+    ExposureChange: _filter(keep_alpha(exposure)),
+    Levels: _filter(keep_alpha(levels)),
+    Curves: _filter(keep_alpha(curves)),
+    Shadows: _filter(keep_alpha(shadows)),
+    Highlights: _filter(keep_alpha(highlights)),
+    Equalize: equalize,
+    Clahe: _filter(keep_alpha(clahe, needs_alpha=True)),
+    Solarize: _filter(keep_alpha(solarize)),
+    Threshold: _filter(keep_alpha(threshold)),
+    Hue: _filter(keep_alpha(hue)),
+    Tint: _filter(keep_alpha(tint)),
+    Duotone: _filter(keep_alpha(duotone)),
+    Vibrance: _filter(keep_alpha(vibrance)),
+    Temperature: _filter(keep_alpha(temperature)),
+    BoxBlur: _filter(box_blur),
+    MotionBlur: _filter(motion_blur),
+    Median: _filter(median),
+    Edge: _filter(edge),
+    Emboss: _filter(emboss),
+    Pixelate: _filter(pixelate),
+    Noise: _filter(keep_alpha(noise)),
+    Grain: _filter(grain),
+    Vignette: _filter(keep_alpha(vignette)),
+    NamedLook: _filter(look),
+    Lut: lut,
 }
 """Spec class -> function(image, spec, materials), which returns a new picture of the same size."""
 

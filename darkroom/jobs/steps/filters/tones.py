@@ -58,3 +58,33 @@ class Contrast(Filter):
         description="the value that stays: middle is 127.5, as in CSS; mean is the mean luma (Rec. 709) of the "
         "picture, so that it gets neither darker nor lighter",
     )
+
+
+class Linear(Filter):
+    """Multiply and add: a * value + b, as `linear(a, b)` of sharp."""
+
+    example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "linear", "a": 0.8, "b": 30}
+
+    filter: Literal["linear"] = "linear"
+    a: float = Field(1.0, ge=-10, le=10, description="factor; 1 changes nothing, a negative one inverts")
+    b: float = Field(0.0, ge=-2550, le=2550, description="what is added; 0 changes nothing")
+
+
+class Solarize(Filter):
+    """Invert the light tones: a value of at least `threshold` becomes 255 - value."""
+
+    example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "solarize", "threshold": 100}
+
+    filter: Literal["solarize"] = "solarize"
+    threshold: int = Field(128, ge=0, le=255, description="the lowest value that is inverted")
+
+
+class Threshold(Filter):
+    """Leave only black and white, as `threshold()` of sharp: a value of at least `threshold` becomes 255, any other 0.
+    With `grayscale` it is the luma (Rec. 709, rounded) that is compared; sharp computes it in linear light."""
+
+    example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "threshold", "threshold": 120}
+
+    filter: Literal["threshold"] = "threshold"
+    threshold: int = Field(128, ge=0, le=255, description="the lowest value that becomes white; 0 makes all white")
+    grayscale: bool = Field(True, description="compare the luma; false: compare each channel, which leaves 8 colours")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,9 +13,10 @@ from PIL import Image, ImageStat
 
 from darkroom.jobs.step_types import FILTERS
 from darkroom.jobs.steps.filters.colours import Grayscale, Saturation, Sepia
-from darkroom.jobs.steps.filters.details import Blur, Sharpen
+from darkroom.jobs.steps.filters.details import Blur, BoxBlur, MotionBlur, Sharpen
 from darkroom.jobs.steps.filters.filter import Filter
 from darkroom.jobs.steps.filters.tones import AutoContrast, Brightness, Contrast, Invert, Posterize
+from tests.support.example_assets import EXAMPLE_ASSETS
 from worker.photo.materials import Materials
 from worker.photo.operations.step_functions import STEP_FUNCTIONS
 
@@ -23,7 +25,8 @@ SAMPLES = [spec.model_validate(spec.example) for spec in FILTERS.values()]
 
 
 def filtered(image, spec):
-    return STEP_FUNCTIONS[type(spec)](image, spec, Materials(photo=None))
+    assets = {name: io.BytesIO(data) for name, data in EXAMPLE_ASSETS.items()}
+    return STEP_FUNCTIONS[type(spec)](image, spec, Materials(photo=None, assets=assets))
 
 
 def plain(*colour):
@@ -40,7 +43,9 @@ def test_mode_and_size_stay_and_the_original_is_unchanged(noise, spec):
         assert result.tobytes() != before
 
 
-@pytest.mark.parametrize("spec", [s for s in SAMPLES if not isinstance(s, Blur)], ids=lambda spec: spec.filter)
+@pytest.mark.parametrize(
+    "spec", [s for s in SAMPLES if not isinstance(s, Blur | BoxBlur | MotionBlur)], ids=lambda spec: spec.filter
+)
 def test_alpha_stays(noise, spec):
     image = noise.convert("RGBA")
     image.putalpha(noise.getchannel("R"))

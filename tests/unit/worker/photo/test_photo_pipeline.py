@@ -186,8 +186,7 @@ def test_the_example_of_every_other_job_works(noise, opened, spec):
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_every_filter_works_as_a_job_of_its_own(noise, opened, name):
-    needed = {"amount": 1.5} if name in {"brightness", "contrast", "saturation"} else {}
-    result, file = done(opened(noise), type="filter", filter=name, **needed)
+    result, file = done(opened(noise), **FILTERS[name].example)
     assert result.seconds.keys() == {"decode", name, "encode"}
     with Image.open(file) as image:
         assert image.size == noise.size

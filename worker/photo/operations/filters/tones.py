@@ -6,7 +6,16 @@ from itertools import accumulate
 
 from PIL import Image, ImageOps, ImageStat
 
-from darkroom.jobs.steps.filters.tones import AutoContrast, Brightness, Contrast, Invert, Posterize
+from darkroom.jobs.steps.filters.tones import (
+    AutoContrast,
+    Brightness,
+    Contrast,
+    Invert,
+    Linear,
+    Posterize,
+    Solarize,
+    Threshold,
+)
 from worker.photo.operations.filters.luma import curve, luma
 
 
@@ -41,6 +50,19 @@ def contrast(image: Image.Image, alpha: Image.Image | None, spec: Contrast) -> l
         statistics = ImageStat.Stat(luma(image), alpha)
         pivot = statistics.mean[0] if statistics.count[0] else pivot
     return curve(lambda level: pivot + spec.amount * (level - pivot))
+
+
+def linear(image: Image.Image, spec: Linear) -> Image.Image:
+    return image.point(curve(lambda level: spec.a * level + spec.b) * 3)
+
+
+def solarize(image: Image.Image, spec: Solarize) -> Image.Image:
+    return ImageOps.solarize(image, spec.threshold)
+
+
+def threshold(image: Image.Image, spec: Threshold) -> Image.Image:
+    table = [255 if level >= spec.threshold else 0 for level in range(256)]
+    return luma(image).point(table).convert("RGB") if spec.grayscale else image.point(table * 3)
 
 
 def _first_above(ignored: float, counts: list[int]) -> int:
