@@ -81,6 +81,9 @@ bench-peers: $(READY) ## install sharp, pyvips and thumbor outside of the checko
 	@$(BIN)/python -m bench.performance.peers
 	@$(BIN)/python -m bench.performance worker library quality $(ARGS)
 
+gallery: $(READY) ## make docs/gallery: every operation on real photos, with the job to copy (ARGS="blur tint")
+	@$(BIN)/python -m bench.gallery $(ARGS)
+
 fidelity: $(READY) ## how true results are, to float arithmetic and beside sharp: docs/fidelity.md (ARGS=sizes)
 	@$(BIN)/python -m bench.fidelity --json docs/fidelity/measured.json $(ARGS)
 	@$(BIN)/python -m bench.fidelity.write_fidelity_page
@@ -146,4 +149,4 @@ clean: ## remove .darkroom (photos of `make run`) and the caches of tests and li
 distclean: clean ## clean, and remove .venv too
 	rm -rf $(VENV) *.egg-info
 
-.PHONY: help run run-serverless test test-all test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale bench bench-peers fidelity bench-slow-callers system-calls docs audit lint format install lock clean distclean
+.PHONY: help run run-serverless test test-all test-unit test-integration test-e2e fuzz attack faults policies lambda-api chaos scale bench bench-peers fidelity gallery bench-slow-callers system-calls docs audit lint format install lock clean distclean

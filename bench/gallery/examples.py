@@ -1,0 +1,108 @@
+"""What the gallery shows: for each picture a photo and a job."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from darkroom.jobs.step_types import FILTERS
+from darkroom.settings import PROJECT
+
+FOLDER = PROJECT / "docs" / "gallery"
+PHOTOS = FOLDER / "photos"
+
+LOGO = "logo.png"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture. `photo` is a file of docs/gallery/photos, `job` is as in a request."""
+
+    title: str
+    job: Mapping[str, Any]
+    photo: str = "stones.jpg"
+
+    @property
+    def file(self) -> str:
+        """The name of its picture, without extension."""
+        return re.sub("[^a-z0-9]+", "-", self.title.lower()).strip("-")
+
+
+def asset_files() -> dict[str, Path]:
+    """Every asset of the gallery: its id -> its file."""
+    return {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in PHOTOS.iterdir()}
+
+
+def asset_id(name: str) -> str:
+    return hashlib.sha256((PHOTOS / name).read_bytes()).hexdigest()
+
+
+SHOWN: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "blur": ({"sigma": 4},),
+    "contrast": ({"amount": 1.6},),
+    "brightness": ({"amount": 1.4},),
+    "saturation": ({"amount": 2}, {"amount": 0.3}),
+    "posterize": ({"bits": 2},),
+}
+"""Filter -> its parameters in the gallery. The others are shown with the example of their spec."""
+
+
+def filters() -> Iterator[Example]:
+    for name, spec in FILTERS.items():
+        example = {key: value for key, value in spec.example.items() if key not in ("type", "filter")}
+        for parameters in SHOWN.get(name, (example,)):
+            values = ", ".join(
+                f"{key} {value}" for key, value in parameters.items() if isinstance(value, str | int | float)
+            )
+            yield Example(f"{name} {values}".strip(), {"type": "filter", "filter": name, **parameters})
+
+
+def resizes() -> Iterator[Example]:
+    for fit in ("cover", "contain", "fill", "inside", "outside"):
+        yield Example(f"resize, {fit}", {"type": "resize", "width": 240, "height": 240, "fit": fit})
+    for position in ("north", "entropy", "attention"):
+        job = {"type": "resize", "width": 260, "height": 130, "position": position}
+        yield Example(f"resize, cover, {position}", job, "cook.jpg")
+
+
+def watermarks() -> Iterator[Example]:
+    logo = {"type": "watermark", "image": asset_id(LOGO)}
+    yield Example("watermark", {**logo, "scale": 0.4}, "waterfall.jpg")
+    yield Example("watermark, tiled", {**logo, "scale": 0.3, "opacity": 0.35, "tile": True, "angle": -30}, "cat.jpg")
+    for blend in ("soft-light", "difference"):
+        job = {**logo, "scale": 0.9, "position": "centre", "blend": blend}
+        yield Example(f"watermark, {blend}", job, "waterfall.jpg")
+
+
+def texts() -> Iterator[Example]:
+    yield Example("text", {"type": "text", "text": "{camera}, {date}", "colour": "#ffcc00", "size": 0.06}, "cat.jpg")
+    yield Example(
+        "text, box",
+        {"type": "text", "text": "Cairn\nabove the tree line", "box": "#000000a0", "position": "south", "size": 0.07},
+    )
+    yield Example(
+        "text, outline",
+        {"type": "text", "text": "Waterfall", "font": "serif", "weight": "bold", "size": 0.25, "stroke_width": 0.05,
+         "colour": "#ffffffc0", "position": "centre", "blend": "overlay"},
+        "waterfall.jpg",
+    )  # fmt: skip
+    for language, words in (
+        ("Arabic", "شلال سيليالاندسفوس ٢٠٢٤"),
+        ("Hebrew", "מפל סליאלנדספוס 2024"),
+        ("Greek", "Καταρράκτης"),
+    ):
+        job = {"type": "text", "text": words, "size": 0.1, "position": "north", "stroke_width": 0.08}
+        yield Example(f"text, {language}", job, "waterfall.jpg")
+
+
+SECTIONS: Mapping[str, tuple[Example, ...]] = {
+    "Sizes and crops": tuple(resizes()),
+    "Filters": tuple(filters()),
+    "Watermarks": tuple(watermarks()),
+    "Text": tuple(texts()),
+}
+"""Heading -> examples."""
