@@ -80,12 +80,12 @@ class Text(Overlay):
     @field_validator("text")
     @classmethod
     def _known_placeholders(cls, text: str) -> str:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
         if any((character != "\n" and character < " ") or character == "\x7f" for character in text):
-            raise ValueError("has a control character; only line breaks (\\n) are allowed")
+            raise ValueError("has a control character; only line breaks and tabs are allowed")
         for found in PLACEHOLDER.finditer(text):
             if found[1] and found[1] not in PLACEHOLDERS:
                 near = nearest_name(found[1], PLACEHOLDERS)
-                hint = f"did you mean {{{near}}}?" if near else f"known are {', '.join(PLACEHOLDERS)}"
-                raise ValueError(f"has an unknown placeholder {{{found[1]}}}; {hint} Two braces {{{{ write one")
+                hint = f"did you mean {{{near}}}?" if near else f"it may be one of {', '.join(PLACEHOLDERS)}."
+                raise ValueError(f"unknown placeholder {{{found[1]}}}; {hint} Double the braces to write them")
         return text

@@ -56,12 +56,12 @@ class Layout:
 def layout(text: str, faces: Sequence[Face], width: float) -> Layout:
     """Lay out a text with the first of the faces that has each character. Lines break where the text has line breaks,
     and where they would be wider than `width`: after a space or hyphen if they have one, else anywhere."""
-    text = unicodedata.normalize("NFC", text.replace("\t", " "))
+    text = unicodedata.normalize("NFC", text)
     missing = [character for character in dict.fromkeys(text) if not _is_drawable(character, faces)]
     lines: list[TextLine] = []
     for paragraph in text.split("\n"):
         shaped = _RESHAPER.reshape("".join(c for c in paragraph if c not in missing or _is_control(c)))
-        direction = "R" if get_base_level(shaped) else "L"
+        direction = "R" if shaped and get_base_level(shaped) else "L"
         lines += [_placed(_visual(line, direction), faces) for line in _wrapped(shaped, faces, width)]
     return Layout(tuple(lines), tuple(missing))
 
@@ -72,6 +72,8 @@ def _visual(line: str, direction: str) -> str:
     python-bidi leaves brackets as they are. In text from right to left they are mirrored (Annex 9, rule L4). A mark
     after each bracket shows the direction there: it then stands at the left of the bracket.
     """
+    if not line:
+        return line  # python-bidi takes no empty text
     marked = "".join(character + _MARK if character in MIRRORED else character for character in line)
     visual = get_display(marked, base_dir=direction)
     assert isinstance(visual, str)

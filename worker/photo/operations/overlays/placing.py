@@ -51,7 +51,7 @@ def laid_on(image: Image.Image, overlay: Image.Image, spec: Overlay, bleed: int 
     mode makes an opaque picture transparent. `bleed`: pixels around the overlay that do not count when it is placed."""
     result = image.copy() if image.mode == "RGBA" or can_stay_opaque(spec.blend) else image.convert("RGBA")
     if spec.angle:
-        overlay = overlay.rotate(-spec.angle, Image.Resampling.BICUBIC, expand=True)
+        overlay = overlay.rotate(-spec.angle, Image.Resampling.BILINEAR, expand=True)  # bicubic moves colours at edges
     counted = overlay.width - 2 * bleed, overlay.height - 2 * bleed
     left, top = corner_of(counted, image.size, spec.position, pixels(spec.margin, image.size))
     corner = left - bleed, top - bleed

@@ -17,13 +17,17 @@ from worker.photo.materials import Materials
 from worker.photo.operations.overlays.placing import laid_on
 from worker.photo.operations.resampling import resample
 
+KERNELS = {False: "hamming", True: "linear"}
+"""The kernels that make a watermark smaller and larger. Without negative weights, the hard edges of a logo keep their
+colours: lanczos3 moves them by up to 16 levels."""
+
 
 def watermark(image: Image.Image, spec: Watermark, materials: Materials) -> Image.Image:
     """A copy with the watermark on it. Raises UnreadableAsset or AssetMissing."""
     mark = _decoded(spec.image, materials)
     if spec.scale is not None:
         size = scaled(mark.size, min(image.size) * Fraction(str(spec.scale)))
-        mark = mark if size == mark.size else resample(mark, size, "lanczos3")
+        mark = mark if size == mark.size else resample(mark, size, KERNELS[size > mark.size])
     return laid_on(image, mark, spec)
 
 
