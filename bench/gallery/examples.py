@@ -7,15 +7,16 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from darkroom.jobs.step_types import FILTERS
+from darkroom.jobs.steps.filters.looks import LookName
 from darkroom.settings import PROJECT
 
 FOLDER = PROJECT / "docs" / "gallery"
 PHOTOS = FOLDER / "photos"
 
-LOGO = "logo.png"
+LOGO, LUT = "logo.png", "warm.cube"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Example:
     @property
     def file(self) -> str:
         """The name of its picture, without extension."""
-        return re.sub("[^a-z0-9]+", "-", self.title.lower()).strip("-")
+        return re.sub("[^a-z0-9]+", "-", self.title.lower().replace(" -", " minus ")).strip("-")
 
 
 def asset_files() -> dict[str, Path]:
@@ -47,18 +48,42 @@ SHOWN: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "brightness": ({"amount": 1.4},),
     "saturation": ({"amount": 2}, {"amount": 0.3}),
     "posterize": ({"bits": 2},),
+    "exposure": ({"stops": 1}, {"stops": -1}),
+    "gamma": ({"gamma": 1.8},),
+    "hue": ({"degrees": 90}, {"degrees": 180}),
+    "clahe": ({"width": 100, "height": 100},),
+    "temperature": ({"amount": 0.8}, {"amount": -0.8}),
+    "vibrance": ({"amount": 1},),
+    "median": ({"size": 7},),
+    "pixelate": ({"size": 10}, {"size": 8, "boxes": [{"left": 0.45, "top": 0.12, "width": 0.16, "height": 0.2}]}),
+    "noise": ({"sigma": 20},),
+    "grain": ({"amount": 0.8, "size": 2},),
+    "vignette": ({"amount": 1},),
+    "look": tuple({"look": look} for look in get_args(LookName)),
+    "lut": ({"asset": asset_id(LUT)},),
 }
 """Filter -> its parameters in the gallery. The others are shown with the example of their spec."""
+
+ON = {"pixelate": "cook.jpg", "look": "waterfall.jpg", "shadows": "cook.jpg", "highlights": "cook.jpg"}
+"""Filter -> the photo on which it shows best, if that is not the usual one."""
 
 
 def filters() -> Iterator[Example]:
     for name, spec in FILTERS.items():
-        example = {key: value for key, value in spec.example.items() if key not in ("type", "filter")}
-        for parameters in SHOWN.get(name, (example,)):
-            values = ", ".join(
-                f"{key} {value}" for key, value in parameters.items() if isinstance(value, str | int | float)
-            )
-            yield Example(f"{name} {values}".strip(), {"type": "filter", "filter": name, **parameters})
+        parameters = {key: value for key, value in spec.example.items() if key not in ("type", "filter")}
+        for shown in SHOWN.get(name, (parameters,)):
+            job = {"type": "filter", "filter": name, **shown}
+            yield Example(_title(name, shown), job, ON.get(name, "stones.jpg"))
+
+
+def _title(name: str, parameters: Mapping[str, Any]) -> str:
+    if name == "lut":
+        return "lut, a .cube file"
+    if name == "look":
+        return f"look, {parameters['look']}"
+    said = [f"{key} {value}" for key, value in parameters.items() if isinstance(value, str | int | float)]
+    lists = [key for key, value in parameters.items() if isinstance(value, list)]
+    return ", ".join([name, *said, *lists])
 
 
 def resizes() -> Iterator[Example]:

@@ -6,7 +6,18 @@ from collections.abc import Mapping
 
 from bench.one_measure import Measure
 from bench.performance.bench import Bench
-from bench.performance.measures import api, encoders, latency, library, memory, overlap, quality, requests, worker
+from bench.performance.measures import (
+    api,
+    encoders,
+    latency,
+    library,
+    memory,
+    operations,
+    overlap,
+    quality,
+    requests,
+    worker,
+)
 
 MEASURES: Mapping[str, Measure[Bench]] = {
     "worker": Measure(
@@ -22,6 +33,15 @@ MEASURES: Mapping[str, Measure[Bench]] = {
         "at the full size of the photo.",
         library.measure,
         library.lines,
+    ),
+    "operations": Measure(
+        "CPU of every operation, beside sharp",
+        "One job on the whole photo S7 (12 megapixels), with the parameters of its example in `GET /v1/operations`, "
+        "from memory to a JPEG of quality 80. `convert` only decodes and encodes; the second column is what an "
+        "operation takes beyond it. Results may be smaller or larger than the photo. sharp has a dash where it lacks "
+        "the operation.",
+        operations.measure,
+        operations.lines,
     ),
     "quality": Measure(
         "SSIM and PSNR of each picture, beside peers",

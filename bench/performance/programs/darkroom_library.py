@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench.gallery.examples import asset_files
 from bench.performance.orders import ORDERS
-from darkroom.jobs.job_types import jobs_adapter
+from darkroom.jobs.job_types import assets_of, jobs_adapter
 from darkroom.sniff import set_pixel_limit
 from worker.child.limits import ChildLimits
 from worker.child.main import do
@@ -21,14 +22,18 @@ from worker.child.protocol import Failure
 MAX_PIXELS = 100_000_000
 MAX_RESULT_BYTES = 500_000_000
 
+ASSETS = asset_files()
+
 _READ: dict[Path, int] = {}
 
 
 def carry_out(photo: Path, order: str, out: Path) -> None:
     """From memory to memory. Only then the results are written to `out`. Raises ValueError when a job failed."""
     jobs = {str(number): job for number, job in enumerate(jobs_adapter.validate_python(ORDERS[order]))}
+    assets = assets_of(*jobs.values())
     with _memory_files(len(jobs)) as results:
-        answers = do(jobs, [_original(photo), *map(os.dup, results)], ChildLimits(None, MAX_PIXELS, MAX_RESULT_BYTES))
+        descriptors = [_original(photo), *map(os.dup, results), *(_original(ASSETS[one]) for one in assets)]
+        answers = do(jobs, descriptors, ChildLimits(None, MAX_PIXELS, MAX_RESULT_BYTES), assets)
         failures = [answer.result for answer in answers if isinstance(answer.result, Failure)]
         if failures:
             raise ValueError(str(failures[0]))

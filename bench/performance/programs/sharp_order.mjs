@@ -33,7 +33,42 @@ async function width800(photo) {
   await sharp(read.get(photo)).rotate().resize({ width: 800 }).jpeg({ quality: 80 }).toBuffer();
 }
 
+// Operations on the whole photo, with the parameters of Darkroom's examples. Black (0) is sharp's background.
+const LOGO = path.join(import.meta.dirname, "../../../docs/gallery/photos/logo.png");
+const OPERATIONS = {
+  convert: (input) => input,
+  resize: (input) => input.resize({ width: 800, height: 600, fit: "inside" }),
+  rotate: (input) => input.rotate(30, { background: "#336699" }),
+  flip: (input) => input.flip(),
+  flop: (input) => input.flop(),
+  trim: (input) => input.trim({ background: "#ffffff", threshold: 20, lineArt: true }),
+  extend: (input) => input.extend({ top: 10, bottom: 10, extendWith: "mirror" }),
+  watermark: (input) => input.composite([{ input: LOGO, gravity: "southeast" }]),
+  grayscale: (input) => input.grayscale(),
+  sepia: (input) => input.recomb(SEPIA),
+  invert: (input) => input.negate({ alpha: false }),
+  "auto-contrast": (input) => input.normalise({ lower: 1, upper: 99 }),
+  blur: (input) => input.blur(3),
+  sharpen: (input) => input.sharpen({ sigma: 1.5 }),
+  brightness: (input) => input.linear(1.2, 0),
+  contrast: (input) => input.linear(1.3, -0.3 * 127.5),
+  saturation: (input) => input.modulate({ saturation: 1.5 }),
+  linear: (input) => input.linear(0.8, 30),
+  clahe: (input) => input.clahe({ width: 200, height: 200 }),
+  threshold: (input) => input.threshold(120),
+  hue: (input) => input.modulate({ hue: 90 }),
+  tint: (input) => input.tint("#a06030"),
+  median: (input) => input.median(5),
+  edge: (input) => input.convolve({ width: 3, height: 3, kernel: [-1, 0, 1, -2, 0, 2, -1, 0, 1] }),
+};
+
+async function operation(name, photo) {
+  if (!read.has(photo)) read.set(photo, await readFile(photo));
+  await OPERATIONS[name](sharp(read.get(photo)).autoOrient()).jpeg({ quality: 80 }).toBuffer();
+}
+
 const ORDERS = { mixed, width800 };
+for (const name of Object.keys(OPERATIONS)) ORDERS[name] = (photo) => operation(name, photo);
 
 console.log(JSON.stringify({ sharp: sharp.versions.sharp, libvips: sharp.versions.vips, node: process.versions.node }));
 for await (const line of readline.createInterface({ input: process.stdin })) {
