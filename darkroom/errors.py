@@ -21,6 +21,7 @@ DarkroomError
 │   ├── UnreadablePhoto       422  damaged or cut short
 │   ├── TooManyPixels         422  more pixels than the settings allow
 │   ├── NotEnoughMemory       422  the job needs more memory for this photo than a child process may use
+│   ├── TooManyFrames         422  an animation with more frames than the settings allow
 │   └── PersonalMetadata           its result would say something personal that the job does not ask for
 ├── AssetError                an asset is at fault; another try cannot help
 │   ├── UnsupportedAsset      415  neither a picture of a supported format nor a .cube file
@@ -59,8 +60,9 @@ line of its class's docstring, so these lines are written for callers and operat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from darkroom.fault import Fault as Fault
 
 
 class DarkroomError(Exception):
@@ -74,15 +76,6 @@ class DarkroomError(Exception):
     def detail(self) -> str:
         """The message for people: the error's own, or else its class's."""
         return str(self) or (type(self).__doc__ or "").strip().partition("\n")[0]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong with a request: where, what, and a stable code."""
-
-    field: str
-    detail: str
-    code: str
 
 
 class RequestError(DarkroomError):
@@ -226,6 +219,12 @@ class NotEnoughMemory(PhotoError):
     """The job needs more memory for this photo than a child process may use."""
 
     code = "not_enough_memory"
+
+
+class TooManyFrames(PhotoError):
+    """The animation has more frames than are allowed."""
+
+    code = "too_many_frames"
 
 
 class PersonalMetadata(PhotoError):

@@ -21,6 +21,8 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import pillow_heif
 from PIL import AvifImagePlugin, Image, ImageFile, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
+from darkroom.containers.animation import MOST_COUNTED
+from darkroom.containers.frame_formats import FRAME_FORMATS, frame_count
 from darkroom.containers.isobmff import largest_size
 from darkroom.containers.item_properties import ItemProperties, Rectangle, item_properties
 from darkroom.containers.png import SIGNATURE as PNG_SIGNATURE
@@ -103,13 +105,15 @@ class Sniffed:
     `format` is jpeg, png, webp, gif, tiff, avif or heic. `width` and `height` are in pixels, as the format's reader
     reports them; those of an AVIF or HEIC with a clean aperture are of that. EXIF orientation is NOT applied: the width
     of a phone's portrait may be its long side. Only the orientation tag of a TIFF and the rotation of a HEIC belong to
-    the format and are applied.
+    the format and are applied. `frames` is their number, at most MOST_COUNTED, and 1 for a still photo: those of a GIF,
+    WebP, PNG or AVIF, and the pictures of a HEIC that have the size of its first one.
     """
 
     format: str
     content_type: str
     width: int
     height: int
+    frames: int = 1
 
 
 def sniff(source: Path | BinaryIO, max_pixels: int) -> Sniffed:
@@ -201,8 +205,31 @@ def _opened(clean: Cleaned, header: _Header, max_pixels: int, head: bytes) -> Op
     properties = item_properties(clean.stream) if image.format in {"AVIF", "HEIF"} else ItemProperties()
     aperture = properties.aperture if image.format == "AVIF" and properties.size == image.size else None
     left, top, right, bottom = aperture or (0, 0, *image.size)  # libheif cuts a HEIC itself
-    sniffed = Sniffed(content_type.partition("/")[2], content_type, right - left, bottom - top)
+    format_ = content_type.partition("/")[2]
+    sniffed = Sniffed(format_, content_type, right - left, bottom - top, _frames(format_, image, clean.stream))
     return OpenedHeader(sniffed, image, clean.stream, clean.warnings, max_pixels, properties, aperture)
+
+
+def _frames(photo_format: str, image: ImageFile.ImageFile, stream: BinaryIO) -> int:
+    if photo_format in FRAME_FORMATS:
+        return frame_count(stream, photo_format)
+    if photo_format in {"avif", "heic"}:
+        return min(MOST_COUNTED, len(pictures_of_one_size(image)))
+    return 1
+
+
+def pictures_of_one_size(image: ImageFile.ImageFile) -> list[int]:
+    """The numbers of the pictures of an AVIF or HEIC that have the size of the one that is shown first."""
+    count, first, size = int(getattr(image, "n_frames", 1)), image.tell(), image.size
+    if image.format == "AVIF" or count == 1:
+        return list(range(count))
+    numbers = []
+    for number in range(count):
+        image.seek(number)
+        if image.size == size:
+            numbers.append(number)
+    image.seek(first)
+    return numbers
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:

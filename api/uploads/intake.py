@@ -189,6 +189,7 @@ def _original(photo_id: str, incoming: Incoming, sniffed: Sniffed) -> Original:
         sha256=incoming.spool.sha256,
         width=sniffed.width,
         height=sniffed.height,
+        frames=sniffed.frames,
     )
 
 

@@ -53,7 +53,7 @@ SHORT_OF_MEMORY = [megabytes * 2**20 for megabytes in (1, 4, 12, 24, 48)]
 class CaseLimits(ChildLimits):
     """The limits tell a child for which case it was started."""
 
-    case: str
+    case: str = ""
 
 
 _enter = sandbox.enter
@@ -122,7 +122,7 @@ class _Cases:
         """Look into a photo and do the jobs, in parts that are as large as an order may be."""
         case = f"{photo.name} in {memory >> 20} MB" if memory else photo.name
         _show_progress(case)
-        child = Child(1_000_000, CaseLimits(memory or self._memory, MAX_PIXELS, MAX_RESULT_BYTES, case))
+        child = Child(1_000_000, CaseLimits(memory or self._memory, MAX_PIXELS, MAX_RESULT_BYTES, case=case))
         try:
             for start in range(0, len(jobs), MAX_JOBS):
                 for end in self._ends(child, photo, jobs[start : start + MAX_JOBS]):
@@ -151,7 +151,7 @@ class _Cases:
         _show_progress(function.__name__)
         context = multiprocessing.get_context("forkserver")
         ours, childs = context.Pipe()
-        limits = CaseLimits(self._memory, MAX_PIXELS, MAX_RESULT_BYTES, function.__name__)
+        limits = CaseLimits(self._memory, MAX_PIXELS, MAX_RESULT_BYTES, case=function.__name__)
         child = context.Process(target=_enter_and, args=(limits, childs, function))
         child.start()
         child.join()

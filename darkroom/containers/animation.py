@@ -6,17 +6,20 @@ photo of the same format, so that the decoder of photos reads it. `worker/photo/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from darkroom.containers.view import Part
 
 FOREVER = 0
 """`plays` of an animation that begins again without an end."""
 
-MOST_COUNTED = 100_000
-"""Frames that are counted in a file. The settings allow fewer."""
+MOST_COUNTED = 10_000
+"""Frames that are counted in a file. The settings allow no more."""
+
+SHORT_DURATION, USUAL_DURATION = 10.0, 100.0
+"""Milliseconds. Browsers show a frame for the second time if the file says at most the first one (Chromium,
+deferred_image_decoder.cc; Firefox, FrameTimeout.h; WebKit, ScalableImageDecoder)."""
 
 Disposal = Literal["keep", "clear", "restore"]
 """What becomes of a frame when the next one follows: it stays, its part of the canvas becomes transparent, or the part
@@ -27,8 +30,8 @@ becomes what it was before."""
 class StoredFrame:
     """One frame. `left` and `top` are its place on the canvas, and `width` and `height` its size, in pixels.
 
-    `duration` is in milliseconds, as stored. `blends`: its transparent pixels show what was there before. Otherwise
-    they replace it. `still`: the parts of a file with this frame alone.
+    `duration` is in milliseconds, as stored. `blends`: its transparent pixels, if it can have some, show what was there
+    before. Otherwise they replace it. `still`: the parts of a file with this frame alone.
     """
 
     left: int
@@ -41,14 +44,13 @@ class StoredFrame:
     still: tuple[Part, ...]
 
 
-@dataclass(frozen=True)
-class StoredAnimation:
-    """The frames of a file, which `frames` reads one after the other.
+class StoredFrames(NamedTuple):
+    """The first frames of a file. `whole`: they do not end at damage, or where the file is cut short."""
 
-    `plays`: how many times it is shown, or FOREVER. `announced`: the number of frames that the header names; None if it
-    names none.
-    """
+    frames: list[StoredFrame]
+    whole: bool
 
-    plays: int
-    frames: Iterator[StoredFrame]
-    announced: int | None = None
+
+def shown_duration(stored: float) -> float:
+    """For how many milliseconds browsers show a frame with this duration."""
+    return stored if stored > SHORT_DURATION else USUAL_DURATION

@@ -5,9 +5,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import BinaryIO
 
-from darkroom.containers.animation import FOREVER, Disposal, StoredAnimation, StoredFrame
+from darkroom.containers.animation import FOREVER, Disposal, StoredFrame, StoredFrames
 from darkroom.containers.gif import palette_bytes
 from darkroom.containers.view import Part
 
@@ -16,6 +17,10 @@ _CONTROL, _APPLICATION = b"\xf9", b"\xff"
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 _DISPOSALS: dict[int, Disposal] = {2: "clear", 3: "restore", 4: "restore"}
 _READ = 2**16
+
+_SOME_BLOCKS, _BYTES_OF_BLOCK = 100_000, 64
+"""A file is read up to so many blocks, and one more for so many of its bytes: a second for 64 MB. Encoders write blocks
+of 255 bytes."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +43,14 @@ class _Control:
         return b"" if self.clear is None else b"!\xf9\x04\x01\0\0" + bytes([self.clear]) + b"\0"
 
 
-def animation(stream: BinaryIO) -> StoredAnimation:
-    """The frames of a GIF. Their walk ends at the end of the file, or where it is damaged."""
-    return StoredAnimation(_plays(stream), _frames(stream))
+def stored_frames(stream: BinaryIO, most: int) -> StoredFrames:
+    """The first frames of a GIF, at most `most`. Many writers leave out the trailer, so a file may end without one."""
+    reader = _Reader(stream)
+    frames = list(islice(_frames(reader), most))
+    return StoredFrames(frames, len(frames) == most or not reader.damaged)
 
 
-def _plays(stream: BinaryIO) -> int:
+def plays(stream: BinaryIO) -> int:
     """How many times it is shown: once if no extension says it. The extension counts the repetitions.
 
     Decoders obey one that stands before the second frame.
@@ -68,8 +75,7 @@ def _plays(stream: BinaryIO) -> int:
     return 1
 
 
-def _frames(stream: BinaryIO) -> Iterator[StoredFrame]:
-    reader = _Reader(stream)
+def _frames(reader: _Reader) -> Iterator[StoredFrame]:
     control = _Control()
     for kind in reader.kinds():
         if kind == _EXTENSION:
@@ -80,6 +86,7 @@ def _frames(stream: BinaryIO) -> Iterator[StoredFrame]:
         start = reader.position
         descriptor = reader.take(9)
         if len(descriptor) < 9:
+            reader.damaged = True
             return
         left, top, width, height, flags = struct.unpack("<4HB", descriptor)
         ended = reader.skip_rest_of_image(flags)
@@ -94,25 +101,26 @@ def _frames(stream: BinaryIO) -> Iterator[StoredFrame]:
         if width and height:
             yield StoredFrame(left, top, width, height, control.duration, True, control.disposal, still)
         control = _Control()
-        if not ended:
-            return
 
 
 class _Reader:
     """Reads a GIF from its start, with large reads: its data stands in blocks of at most 255 bytes.
 
     `screen`: the last three bytes of the logical screen descriptor. `palette`: where the global palette stands.
+    `damaged`: something else than a block stands where one should be, or a block is cut short.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._buffer = b""
+        self._blocks_left = _SOME_BLOCKS + stream.seek(0, 2) // _BYTES_OF_BLOCK
         self._start = self._at = 0
         """Where the buffer begins in the file, and the next byte in the buffer."""
         head = self.take(13)
         self.screen = head[10:].ljust(3, b"\0")
         self.palette = range(13, 13 + palette_bytes(self.screen[0]))
         self.take(len(self.palette))
+        self.damaged = False
 
     @property
     def position(self) -> int:
@@ -133,6 +141,7 @@ class _Reader:
         while (kind := self.take(1)) in (_IMAGE, _EXTENSION, b"\0"):
             if kind != b"\0":  # some writers leave a terminator too many
                 yield kind
+        self.damaged = self.damaged or kind not in (_TRAILER, b"")
 
     def first_block(self) -> bytes:
         """One block of data; empty at the terminator."""
@@ -141,11 +150,13 @@ class _Reader:
 
     def skip_blocks(self) -> bool:
         """Pass over the blocks up to the terminator. Returns False if the file ends before."""
-        while size := self.take(1):
+        while (size := self.take(1)) and self._blocks_left:
+            self._blocks_left -= 1
             if not size[0]:
                 return True
             if len(self.take(size[0])) < size[0]:
-                return False
+                break
+        self.damaged = True
         return False
 
     def skip_image(self) -> bool:

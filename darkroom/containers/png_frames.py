@@ -8,14 +8,20 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import BinaryIO
 
-from darkroom.containers.animation import Disposal, StoredAnimation, StoredFrame
+from darkroom.containers.animation import FOREVER, Disposal, StoredFrame, StoredFrames
 from darkroom.containers.png import END, MAX_CHUNKS, SIGNATURE, Chunk, chunks_of
 from darkroom.containers.view import Part
 
 _PIXELS = frozenset({b"PLTE", b"tRNS", b"sBIT", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cLLI", b"mDCV"})
 """Chunks before the pixels that say what the pixels of each frame mean."""
 
+_OVER = 1
+"""The number of the blending that shows what was there before. Without alpha it does not matter."""
+
 _DISPOSALS: tuple[Disposal, ...] = ("keep", "clear", "restore")
+_WITH_ALPHA = (4, 6)
+"""Colour types."""
+
 _CONTROL = struct.Struct(">4x4I2H2B")
 _NO_CHECKSUM = b"\0\0\0\0"
 """The checksum of a frame's data, which the decoder does not read: the compressed data has one of its own."""
@@ -27,36 +33,41 @@ def announced(stream: BinaryIO) -> tuple[int, int] | None:
         if chunk.kind == b"acTL":
             stream.seek(chunk.start)
             data = stream.read(8)
-            if len(data) < 8:
-                return None
-            frames, plays = struct.unpack(">II", data)
-            return (frames, plays) if frames else None
+            if len(data) == 8:
+                return struct.unpack(">II", data)
     return None
 
 
-def animation(stream: BinaryIO) -> StoredAnimation | None:
-    """The frames of a PNG; None if it is not animated. Their walk ends at the end of the file, or where it is
-    damaged. A still picture that is not a frame is left out."""
-    counts = announced(stream)
-    return StoredAnimation(counts[1], _frames(stream), counts[0]) if counts else None
+def stored_frames(stream: BinaryIO, most: int) -> StoredFrames:
+    """The first frames of a PNG, at most `most`. A still picture that is not one of them is left out."""
+    counts = announced(stream) or (0, FOREVER)
+    frames = list(islice(_frames(stream), most))
+    return StoredFrames(frames, len(frames) >= min(most, counts[0]))
+
+
+def plays(stream: BinaryIO) -> int:
+    """How many times it is shown, or FOREVER."""
+    return (announced(stream) or (0, FOREVER))[1]
 
 
 def _frames(stream: BinaryIO) -> Iterator[StoredFrame]:
     shared: list[Part] = []
-    header = b""
+    header, has_alpha = b"", False
     control: tuple[int, ...] = ()
     data: list[Part] = []
     for chunk in [*islice(chunks_of(stream, until=b"IEND"), MAX_CHUNKS), None]:
         if data and (chunk is None or chunk.kind in (b"fcTL", b"IEND")):
-            yield _frame(header, shared, control, data)
+            yield _frame(header, shared, control if has_alpha else (*control[:-1], _OVER), data)
             control, data = (), []
         if chunk is None:
             return
         if chunk.kind == b"IHDR":
             stream.seek(chunk.start)
             header = stream.read(13)
+            has_alpha = len(header) == 13 and header[9] in _WITH_ALPHA
         elif chunk.kind in _PIXELS and not data:
             shared.append(chunk.span)
+            has_alpha = has_alpha or chunk.kind == b"tRNS"
         elif chunk.kind == b"fcTL":
             stream.seek(chunk.start)
             fields = stream.read(_CONTROL.size)
@@ -83,7 +94,7 @@ def _frame(header: bytes, shared: list[Part], control: tuple[int, ...], data: li
         width,
         height,
         1000 * delay / (unit or 100),
-        blending == 1,
+        blending == _OVER,
         _DISPOSALS[disposal] if disposal < len(_DISPOSALS) else "keep",
         (SIGNATURE, head, *shared, *data, END),
     )

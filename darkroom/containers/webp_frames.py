@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import BinaryIO
 
-from darkroom.containers.animation import FOREVER, StoredAnimation, StoredFrame
+from darkroom.containers.animation import FOREVER, StoredFrame, StoredFrames
 from darkroom.containers.view import Part
 from darkroom.containers.webp import RiffChunk, chunks
 
@@ -14,28 +15,37 @@ _HEAD = 16
 """Bytes of a frame before its chunks."""
 
 _DISPOSE, _NO_BLENDING, _HAS_ALPHA = 0x01, 0x02, 0x10
+_ALPHA_IS_USED = 0x10
 
 
-def animation(stream: BinaryIO) -> StoredAnimation:
-    """The frames of a WebP. Their walk ends at the first one that is cut short."""
-    plays = FOREVER
+def stored_frames(stream: BinaryIO, most: int) -> StoredFrames:
+    """The first frames of a WebP, at most `most`. One that is cut short is not among them."""
+    size = stream.seek(0, 2)
+    stream.seek(4)
+    announced = 8 + int.from_bytes(stream.read(4), "little")
+    frames = list(islice(_frames(stream, size), most))
+    return StoredFrames(frames, len(frames) == most or announced <= size)
+
+
+def plays(stream: BinaryIO) -> int:
+    """How many times it is shown, or FOREVER."""
     for chunk in chunks(stream):
         if chunk.kind == b"ANIM":
             stream.seek(chunk.start)
-            plays = int.from_bytes(stream.read(6)[4:], "little")
-        if chunk.kind in (b"ANIM", b"ANMF"):
+            return int.from_bytes(stream.read(6)[4:], "little")
+        if chunk.kind == b"ANMF":
             break
-    return StoredAnimation(plays, _frames(stream))
+    return FOREVER
 
 
-def _frames(stream: BinaryIO) -> Iterator[StoredFrame]:
+def _frames(stream: BinaryIO, size: int) -> Iterator[StoredFrame]:
     for chunk in chunks(stream):
+        if chunk.start + chunk.length > size:
+            return
         if chunk.kind == b"ANMF" and chunk.length > _HEAD:
             stream.seek(chunk.start)
             head = stream.read(_HEAD)
-            alpha = stream.read(4) == b"ALPH"
-            if len(head) < _HEAD:
-                return
+            first = stream.read(13)
             left, top, width, height, duration = (int.from_bytes(head[at : at + 3], "little") for at in range(0, 15, 3))
             yield StoredFrame(
                 2 * left,
@@ -43,10 +53,16 @@ def _frames(stream: BinaryIO) -> Iterator[StoredFrame]:
                 width + 1,
                 height + 1,
                 duration,
-                not head[15] & _NO_BLENDING,
+                not (head[15] & _NO_BLENDING and _has_alpha(first)),
                 "clear" if head[15] & _DISPOSE else "keep",
-                _still(chunk, head, alpha),
+                _still(chunk, head, first[:4] == b"ALPH"),
             )
+
+
+def _has_alpha(chunk: bytes) -> bool:
+    """Whether a frame whose first chunk begins so has alpha (WebP Lossless Bitstream, 3)."""
+    lossless = chunk[:4] == b"VP8L" and len(chunk) == 13
+    return chunk[:4] == b"ALPH" or (lossless and bool(chunk[12] & _ALPHA_IS_USED))
 
 
 def _still(frame: RiffChunk, head: bytes, alpha: bool) -> tuple[Part, ...]:

@@ -75,8 +75,8 @@ _LISTS_OF_UNIONS = {"jobs", "steps"}
 """After an index into such a list, pydantic's location has the item's tag, and after `filter` the filter's name."""
 
 
-_KINDS_OF_POSITION = {"gravity", "point"}
-"""The tags of `Position`. The location has one after the field's name."""
+_KINDS = {"position": {"gravity", "point"}, "frames": {"name", "number"}}
+"""Fields whose values are of several kinds -> the tags of the kinds. The location has one after the field's name."""
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -89,7 +89,7 @@ def _path(location: tuple[int | str, ...]) -> str:
             path += f"[{part}]"
             if previous in _LISTS_OF_UNIONS and next(parts, None) == "filter":
                 next(parts, None)
-        elif not (previous == "position" and part in _KINDS_OF_POSITION):
+        elif part not in _KINDS.get(str(previous), ()):
             path += f".{part}" if path else part
         previous = part
     return path

@@ -15,8 +15,10 @@ from pydantic import AfterValidator, Field, TypeAdapter, create_model, model_val
 from pydantic_core import PydanticCustomError
 
 from darkroom.jobs.asset_ids import MAX_ASSETS, AssetUse, assets_in
+from darkroom.jobs.frame_choice import FrameChoice
 from darkroom.jobs.measure_names import IN_EVENTS, MeasureNames
 from darkroom.jobs.output import Output
+from darkroom.jobs.output_formats import ANIMATED_FORMATS
 from darkroom.jobs.spec import Name, OneOf, TaggedSpec
 from darkroom.jobs.step_types import FILTERS, STEP_TYPES, STEPS, Step
 from darkroom.jobs.steps.overlays.text import Text
@@ -53,8 +55,33 @@ class PictureJob(JobSpec):
     tolerate: Literal["truncated"] | None = Field(
         None,
         description="`truncated`: make a result of a JPEG, PNG, GIF or TIFF that is cut short. What is missing "
-        "is transparent, or has the `background` of `output`. By default the job fails.",
+        "is transparent, or has the `background` of `output`. Of an animation, make a result of the frames before the "
+        "damage. By default the job fails.",
     )
+    frames: FrameChoice = Field(
+        "first",
+        description="of an animated GIF, WebP, PNG or AVIF, and of a HEIC burst: the first frame, all, or the first so "
+        "many. Each goes through the steps. The result is an animation, in GIF, WebP, PNG or AVIF. A still photo has "
+        "one frame.",
+    )
+
+    json_schema: ClassVar[dict[str, Any]] = {  # what the validator below checks
+        "if": {
+            "required": ["frames"],
+            "properties": {"frames": {"anyOf": [{"const": "all"}, {"type": "number", "minimum": 2}]}},
+        },
+        "then": {"properties": {"output": {"properties": {"format": {"enum": [*ANIMATED_FORMATS, None]}}}}},
+    }
+
+    @model_validator(mode="after")
+    def _can_be_animated(self) -> PictureJob:
+        if self.frames not in ("first", 1) and self.output.format not in (None, *ANIMATED_FORMATS):
+            raise PydanticCustomError(
+                "frames_format",
+                "{format} holds one frame: ask for {formats}, or leave out frames",
+                {"format": self.output.format.upper(), "formats": ", ".join(ANIMATED_FORMATS)},
+            )
+        return self
 
 
 def _job_of(step: type[StepSpec]) -> type[PictureJob]:

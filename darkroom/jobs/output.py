@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from darkroom.jobs.output_formats import FormatName
-from darkroom.jobs.output_rules import OUTPUT_RULES
+from darkroom.jobs.output_formats import ANIMATED_FORMATS, OUTPUT_FORMATS, FormatName
+from darkroom.jobs.output_rules import OUTPUT_RULES, SRGB_ONLY
 from darkroom.jobs.spec import Aliases, Colour, StrictSpec
 
 FORMAT_ALIASES = Aliases({"jpg": "jpeg", "tif": "tiff"})
@@ -118,3 +118,14 @@ class Output(StrictSpec):
             if rule.is_broken(self):
                 raise PydanticCustomError(rule.code, rule.message, rule.names(self))
         return self
+
+
+def animated_format(output: Output, photo_format: str) -> str:
+    """The format of an animation that is made of a photo of this format: by default the photo's own if it can hold what
+    the output asks for, otherwise WebP."""
+    keeps = (
+        photo_format in ANIMATED_FORMATS
+        and (OUTPUT_FORMATS[photo_format].lossless or not output.lossless)
+        and (output.profile == "srgb" or photo_format not in SRGB_ONLY)
+    )
+    return output.format or (photo_format if keeps else "webp")

@@ -42,6 +42,9 @@ KEPT_FORMATS = ("jpeg", "png", "webp", "avif")
 """A result without `format` keeps the photo's format if it is one of these, which browsers show. Otherwise it is a
 JPEG, or a PNG if it has alpha or is to be lossless."""
 
+ANIMATED_FORMATS = ("gif", "webp", "png", "avif")
+"""The formats that hold animations."""
+
 SMALL_AVIF = 1_000_000
 """Pixels. A smaller AVIF is encoded with more effort. So it takes as long as one of five times as many pixels."""
 

@@ -149,7 +149,8 @@ def _complete(schema: dict[str, Any], model: type[Any]) -> None:
         schema["required"] = list(dict.fromkeys([*schema.get("required", []), *tags]))
     if model.example:
         schema["examples"] = [model.example]
-    schema |= model.json_schema
+    for base in reversed(model.__mro__):  # a job of one step has the keywords of the step and those of jobs
+        schema |= vars(base).get("json_schema", {})
 
 
 def _has_one_value(field: dict[str, Any]) -> bool:

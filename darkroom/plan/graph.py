@@ -26,7 +26,8 @@ class StoredPhoto:
     `format` is as in darkroom/sniff.py, `bytes` the size of the file. `width` and `height` are in pixels, as stored;
     `orientation` is the EXIF number 1 to 8 of the turn that makes the photo upright. `mode` is Pillow's mode.
     `colour_space` is that of the colour profile, such as `RGB`, `GRAY` or `CMYK`. It is None if there is no profile, or
-    if it is sRGB, so that nothing has to be converted. `gain_map`: whether the file has one, for HDR.
+    if it is sRGB, so that nothing has to be converted. `gain_map`: whether the file has one, for HDR. `frames`: of an
+    animation; 1 for a still photo.
     """
 
     format: str
@@ -37,6 +38,7 @@ class StoredPhoto:
     mode: str = "RGB"
     colour_space: str | None = None
     gain_map: bool = False
+    frames: int = 1
 
     def colours_for(self, profile: str) -> str:
         """The colours of pictures of a job whose output has this `profile`: `srgb`, `p3`, or `photo` for those of the

@@ -154,7 +154,7 @@ def _cost(photo: PhotoRecord, jobs: Iterable[JobRecord]) -> float:
     original = photo.original
     if original is None:
         return 0
-    stored = StoredPhoto(original.format, original.width, original.height, original.size)
+    stored = StoredPhoto(original.format, original.width, original.height, bytes=original.size, frames=original.frames)
     return round(min(MAX_COST, order_seconds(stored, (job.spec for job in jobs))), 4)
 
 

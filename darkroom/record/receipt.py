@@ -21,6 +21,7 @@ class InputView(View):
     content_type: str
     width: int
     height: int
+    frames: int = Field(description="of an animation; 1 for a still photo")
 
 
 class OutputView(View):
@@ -31,7 +32,11 @@ class OutputView(View):
     content_type: str
     width: int | None = Field(description="pixels; null for metadata")
     height: int | None
-    pixels: str | None = Field(description="a hash of every 16th row of the picture before it was encoded")
+    frames: int | None = Field(description="of an animation; null for other results")
+    duration_seconds: float | None = Field(description="for which all frames of an animation are shown once")
+    pixels: str | None = Field(
+        description="a hash of every 16th row of the picture, or of all frames, before it was encoded"
+    )
     fields: list[str] = Field(description="names of the metadata that was found when the file was read back")
 
 
@@ -87,6 +92,8 @@ def receipt_of(photo: PhotoRecord, job: JobRecord) -> Receipt:
             content_type=result.content_type,
             width=result.width,
             height=result.height,
+            frames=result.frames,
+            duration_seconds=result.duration_seconds,
             pixels=result.making.pixels,
             fields=list(result.making.fields),
         ),

@@ -30,7 +30,8 @@ class Stored(BaseModel):
 
 
 class Original(Stored):
-    """The uploaded file. Size in bytes; width and height in pixels as stored, before EXIF orientation."""
+    """The uploaded file. Size in bytes; width and height in pixels as stored, before EXIF orientation. `frames`: of an
+    animation, 1 for a still photo."""
 
     key: str
     filename: str
@@ -39,6 +40,7 @@ class Original(Stored):
     sha256: str
     width: int
     height: int
+    frames: int = 1
 
     @property
     def format(self) -> str:
@@ -47,7 +49,8 @@ class Original(Stored):
 
 
 class Result(Stored):
-    """A file that a job made, and how. Sizes in bytes and pixels, times in seconds.
+    """A file that a job made, and how. Sizes in bytes and pixels, times in seconds. `frames` and `duration_seconds` are
+    those of an animation.
 
     `key`: its object in the bucket; None if the record itself holds the file, as the text `content`.
     """
@@ -60,6 +63,8 @@ class Result(Stored):
     sha256: str
     width: int | None = None
     height: int | None = None
+    frames: int | None = None
+    duration_seconds: float | None = None
     seconds: dict[str, float] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
     warnings: tuple[PhotoWarning, ...] = ()

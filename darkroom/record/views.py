@@ -32,6 +32,7 @@ class OriginalView(View):
     sha256: str
     width: int
     height: int
+    frames: int = Field(description="of an animation; 1 for a still photo")
 
 
 class UploadView(View):
@@ -53,6 +54,8 @@ class ResultView(View):
     sha256: str
     width: int | None = Field(description="pixels; null for metadata")
     height: int | None
+    frames: int | None = Field(description="of an animation; null for other results")
+    duration_seconds: float | None = Field(description="for which all frames of an animation are shown once")
     seconds: dict[str, float] = Field(description="how long each part of the work took, in seconds")
     versions: dict[str, str] = Field(description="versions of the software that made it")
     warnings: list[WarningView] = Field(description="what was repaired, ignored or lost on the way to this result")

@@ -22,6 +22,21 @@ class PhotoSettings(Group):
         "phones take photos of 200 megapixels. A job that needs more memory for its photo than a child process may "
         "use is refused before the photo is decoded.",
     )
+    max_frames: int = Field(
+        1000,
+        ge=1,
+        le=10_000,
+        description="Most frames of an animation that a job may take: of the photo, and so of the result. The first "
+        "frame of a longer one can be had.",
+    )
+    max_animation_pixels: int = Field(
+        250_000_000,
+        ge=1,
+        le=10_000_000_000,
+        description="Most pixels of all frames that a job takes of an animation, together; of the photo's frames, and "
+        "of the result's. DARKROOM_TIME_LIMIT has to be long enough for them: as WebP, 250 megapixels take about 30 "
+        "seconds.",
+    )
     max_result_bytes: int = Field(
         500_000_000,
         ge=100_000,

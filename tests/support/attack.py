@@ -39,6 +39,7 @@ EXCUSED = {
         rule.code: "fields of an output that exclude each other: many clients ignore if/then of a schema"
         for rule in OUTPUT_RULES
     },
+    "frames_format": "the frames of a job and the format of its output: many clients ignore if/then of a schema",
     "too_long": "bytes of metadata, counted as JSON",
     "number_too_large": "integers of metadata beyond 2^53",
 }

@@ -35,7 +35,9 @@ from worker.child.protocol import (
     look_outcome_adapter,
     receive_question,
 )
-from worker.photo.pipeline import PipelineResult, produce
+from worker.photo.animation.animation_limits import AnimationLimits
+from worker.photo.job_ends import PipelineResult
+from worker.photo.pipeline import produce
 
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|memory allocation error(?!: security limit)|cannot allocate memory"
@@ -103,7 +105,8 @@ def do(
             asset_id: files.enter_context(os.fdopen(descriptor, "rb"))
             for asset_id, descriptor in zip(assets, descriptors[1 + len(jobs) :], strict=True)
         }
-        for end in produce(original, jobs, results, limits.max_pixels, limits.memory, asset_files):
+        animations = AnimationLimits(limits.max_frames, limits.max_animation_pixels)
+        for end in produce(original, jobs, results, limits.max_pixels, limits.memory, asset_files, animations):
             try:
                 if isinstance(end.result, Exception):
                     raise end.result
@@ -131,6 +134,8 @@ def _described(result: PipelineResult, file: BinaryIO) -> Description:
         warnings=bounded(result.warnings),
         making=making.bounded(result.making),
         measures=result.measures,
+        frames=result.frames,
+        duration=result.duration,
     )
 
 

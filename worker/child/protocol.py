@@ -22,6 +22,7 @@ from typing import BinaryIO, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from darkroom.asset_errors import AssetMissing, UnreadableAsset
+from darkroom.containers.animation import MOST_COUNTED
 from darkroom.errors import (
     ChildDied,
     DarkroomError,
@@ -31,6 +32,7 @@ from darkroom.errors import (
     PersonalMetadata,
     PhotoError,
     TimeLimitExceeded,
+    TooManyFrames,
     TooManyPixels,
     Unavailable,
     UnreadablePhoto,
@@ -79,6 +81,7 @@ JOB_ERRORS = {
         UnsupportedPhoto,
         TooManyPixels,
         NotEnoughMemory,
+        TooManyFrames,
         PersonalMetadata,
         UnreadableAsset,
         AssetMissing,
@@ -90,6 +93,9 @@ JOB_ERRORS = {
     )
 }
 """The expected errors by code; any other error is a bug."""
+
+LONGEST_DURATION = 1e9
+"""Seconds that an animation may be shown. WebP has 24 bits for the milliseconds of each frame."""
 
 _STEP = re.compile(r"[a-z0-9-]{1,40}")
 
@@ -142,7 +148,8 @@ class Description:
     `seconds` by step, for decoding and for encoding; `warnings` as `photo_warnings.bounded` leaves them; `making`
     within the limits of darkroom/making.py; `measures` of a metadata job that events hold.
 
-    `width` and `height` are in pixels, None if the result is not a picture.
+    `width` and `height` are in pixels, None if the result is not a picture. `frames` and `duration`, in seconds, are
+    those of an animation, and None for other results.
     """
 
     format: str
@@ -153,6 +160,8 @@ class Description:
     seconds: dict[str, float]
     warnings: tuple[PhotoWarning, ...]
     making: Making
+    frames: int | None = field(default=None, kw_only=True)
+    duration: float | None = field(default=None, kw_only=True)
     measures: ShortMeasures | None = field(default=None, kw_only=True)
 
 
@@ -248,6 +257,8 @@ def _check(result: Description) -> None:
     if (
         re.fullmatch("[0-9a-f]{64}", result.sha256) is None
         or any(side is not None and not 1 <= side < 2**31 for side in (result.width, result.height))
+        or not (result.frames is None or 2 <= result.frames <= MOST_COUNTED)
+        or not (result.duration is None or 0 <= result.duration < LONGEST_DURATION)
         or len(result.seconds) > MOST_STEPS
         or not are_allowed(result.warnings)
         or not is_allowed(result.making)
@@ -264,7 +275,7 @@ def read_look_outcome(data: bytes) -> LookOutcome:
         return replace(outcome, result=result.checked())
     if result.content_type not in INPUT_FORMATS.values() or result.format != result.content_type.partition("/")[2]:
         raise _wrong("a format that is not read")
-    if not all(1 <= side < 2**31 for side in (result.width, result.height)):
+    if not all(1 <= side < 2**31 for side in (result.width, result.height)) or not 1 <= result.frames <= MOST_COUNTED:
         raise _wrong("an impossible size")
     return outcome
 

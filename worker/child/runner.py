@@ -61,7 +61,13 @@ class PhotoProcessors:
     processes that they share. Processors are made when needed and used again."""
 
     def __init__(self, settings: Settings, children: int) -> None:
-        limits = ChildLimits(settings.child_memory, settings.max_pixels, settings.max_result_bytes)
+        limits = ChildLimits(
+            settings.child_memory,
+            settings.max_pixels,
+            settings.max_result_bytes,
+            settings.max_frames,
+            settings.max_animation_pixels,
+        )
         self._settings = settings
         self._children = [Child(settings.child_orders, limits) for _ in range(children)]
         self.claim_permits = Line(range(children * (1 + CLAIMED_AHEAD)))

@@ -279,6 +279,7 @@ def _original(photo: PhotoRecord, fetched: Fetched, sniffed: Sniffed) -> Origina
         sha256=fetched.sha256,
         width=sniffed.width,
         height=sniffed.height,
+        frames=sniffed.frames,
     )
 
 

@@ -134,6 +134,8 @@ class Publication:
             sha256=file.sha256,
             width=file.width,
             height=file.height,
+            frames=file.frames,
+            duration_seconds=file.duration,
             seconds={part: round(value, 4) for part, value in seconds.items()},
             versions=VERSIONS,
             warnings=file.warnings,

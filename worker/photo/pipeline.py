@@ -8,73 +8,30 @@ import time
 import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from PIL import Image
 
+from darkroom.containers.frame_formats import shown_durations
 from darkroom.errors import PhotoError
+from darkroom.jobs.frame_choice import frames_taken
 from darkroom.jobs.job_types import Job, MetadataJob, PictureJob
-from darkroom.jobs.sizes import Pixels, Size
+from darkroom.jobs.sizes import Pixels
 from darkroom.jobs.step_types import STEP_TYPES
-from darkroom.making import NOT_TOLD, Making
-from darkroom.photo_metadata.measures import ShortMeasures
 from darkroom.photo_metadata.photo_document import as_json
-from darkroom.photo_warnings import PhotoWarning
-from darkroom.plan.drawing import steps
-from darkroom.plan.graph import Apply, Decode, Finish, MeasureTrim, Node, Plan
+from darkroom.plan.graph import Decode, Finish, MeasureTrim, Node, Plan
 from darkroom.plan.least_memory import plan_within
 from darkroom.plan.recipes import TrimKey
-from worker.photo.backends import METADATA, backends
+from worker.photo.animation.animation_limits import USUAL_LIMITS, AnimationLimits
+from worker.photo.animation.frame_run import write_animation
 from worker.photo.decode import PhotoFacts, PhotoFile
 from worker.photo.encode import encode
+from worker.photo.job_ends import JobEnd, PipelineResult, Written, made, step_warnings
 from worker.photo.materials import Materials
 from worker.photo.metadata import metadata
 from worker.photo.metadata.read import read_metadata
 from worker.photo.operations.plan_operations import OPERATIONS, measure
-from worker.photo.operations.step_functions import STEP_WARNINGS
-from worker.photo.result_metadata.proof import check_fields, fields_of
-
-
-@dataclass(frozen=True)
-class PipelineResult:
-    """What was written to the file of a result: one of RESULT_FORMATS.
-
-    `width` and `height` are in pixels, None if the result is not a picture. `seconds` are by step. Work that several
-    jobs share counts for the job that is finished first. `warnings` are those of the photo and of the job.
-    `measures`: what a metadata job has measured, if it says that events hold it.
-    """
-
-    format: str
-    width: int | None
-    height: int | None
-    seconds: dict[str, float]
-    warnings: tuple[PhotoWarning, ...] = ()
-    making: Making = NOT_TOLD
-    measures: ShortMeasures | None = None
-
-
-class Written(NamedTuple):
-    """What a job has written to its file: the format, and the size in pixels if it is a picture.
-
-    `warnings` are those of the job. They are added to those of the photo. `fields` and `pixels`: see Making.
-    `measures`: see PipelineResult.
-    """
-
-    format: str
-    size: Size | None = None
-    warnings: tuple[PhotoWarning, ...] = ()
-    fields: tuple[str, ...] = ()
-    pixels: str | None = None
-    measures: ShortMeasures | None = None
-
-
-@dataclass(frozen=True)
-class JobEnd:
-    """How a job ended: what was written to its file, or the error that prevents it."""
-
-    job: str
-    result: PipelineResult | Exception
+from worker.photo.result_metadata.proof import check_fields, fields_of, reread
 
 
 def produce(
@@ -84,24 +41,55 @@ def produce(
     max_pixels: int,
     memory: int | None = None,
     assets: Mapping[str, BinaryIO] | None = None,
+    animation_limits: AnimationLimits = USUAL_LIMITS,
 ) -> Iterator[JobEnd]:
     """Do the jobs (id -> job) of the photo in `original`, and write each result to its empty file.
 
     `assets`: id -> open file, of every asset that the jobs name.
 
-    Jobs end in the order of the plan. A job fails alone: with PhotoError when the photo cannot become what the job asks
-    for, because the result would have more than `max_pixels` (width x height), its pictures need more than `memory`
-    bytes, or its format cannot hold it. If the photo cannot be decoded, all jobs end with the same error, except
-    metadata jobs: they read the file, not its pixels.
+    Jobs of one picture end in the order of their plan, and then those of animations. A job fails alone: with PhotoError
+    when the photo cannot become what the job asks for, because the result would have more than `max_pixels` (width x
+    height), its pictures need more than `memory` bytes, it takes more frames than `animation_limits` allow, or its
+    format cannot hold it. If the photo cannot be decoded, all jobs end with the same error, except metadata jobs: they
+    read the file, not its pixels.
     """
+    try:
+        photo = PhotoFile(original, max_pixels)
+    except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind
+        yield from (JobEnd(job_id, error) for job_id in jobs)
+        return
+    stored = photo.stored
+    animated = {
+        job_id: job
+        for job_id, job in jobs.items()
+        if isinstance(job, PictureJob) and frames_taken(job.frames, stored.frames) > 1
+    }
+    stills = {job_id: job for job_id, job in jobs.items() if job_id not in animated}
+    yield from _from_one_picture(photo, stills, files, max_pixels, memory, assets or {})
+    for job_id, job in animated.items():
+        try:
+            yield _animated(original, job_id, job, files[job_id], max_pixels, memory, assets or {}, animation_limits)
+        except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind
+            _free_pictures(error)
+            yield JobEnd(job_id, error)
+
+
+def _from_one_picture(
+    file: PhotoFile,
+    jobs: Mapping[str, Job],
+    files: Mapping[str, BinaryIO],
+    max_pixels: int,
+    memory: int | None,
+    assets: Mapping[str, BinaryIO],
+) -> Iterator[JobEnd]:
+    """Do the jobs that work with one picture: a still photo, or the first frame of an animation."""
     started = time.perf_counter()
     header: PhotoFacts | None = None
     try:
-        file = PhotoFile(original, max_pixels)
         header = file.facts()
         plan = plan_within(file.stored, jobs, max_pixels, memory, {})
         if not plan.decodes:
-            yield from PlanRun(plan, Materials(header, assets or {}), None, jobs, files, {}).ends()
+            yield from PlanRun(plan, materials_of(header, assets), None, jobs, files, {}).ends()
             return
         photo, image = file.decode(plan.scale, tolerate_cut=any(map(_tolerates_cut, jobs.values())))
         if photo.stored != plan.photo:  # for some formats the header does not say everything
@@ -111,12 +99,12 @@ def produce(
         yield from (JobEnd(job_id, error) for job_id in jobs if job_id not in described)
         if header and described:
             plan = plan_within(header.stored, described, max_pixels, memory, {})
-            yield from PlanRun(plan, Materials(header, assets or {}), None, jobs, files, {}).ends()
+            yield from PlanRun(plan, materials_of(header, assets), None, jobs, files, {}).ends()
         return
     seconds = {"decode": time.perf_counter() - started}
     refused = [job_id for job_id, job in jobs.items() if photo.cut and not _tolerates_cut(job)]
     yield from (JobEnd(job_id, photo.cut) for job_id in refused if photo.cut)
-    materials = Materials(photo, assets or {}, read_metadata=read_metadata)
+    materials = materials_of(photo, assets)
     if plan.measured_for:
         started = time.perf_counter()
         plan, errors = _measured(plan, materials, image, jobs, max_pixels, memory)
@@ -150,6 +138,51 @@ def _measured(
         jobs = {job_id: job for job_id, job in jobs.items() if job_id not in errors}
         plan = plan_within(materials.photo.stored, jobs, max_pixels, memory, parts, plan.scale)
     return plan, errors
+
+
+def _animated(
+    original: BinaryIO,
+    job_id: str,
+    job: PictureJob,
+    file: BinaryIO,
+    max_pixels: int,
+    memory: int | None,
+    assets: Mapping[str, BinaryIO],
+    limits: AnimationLimits,
+) -> JobEnd:
+    """Do a job on every frame. A photo whose first frame is cut short counts as a still photo."""
+    photo, first = PhotoFile(original, max_pixels).decode(1, tolerate_cut=_tolerates_cut(job))
+    materials, jobs = materials_of(photo, assets), {job_id: job}
+    plan = plan_within(photo.stored, jobs, max_pixels, memory, {})
+    plan, errors = _measured(plan, materials, first, jobs, max_pixels, memory)
+    if job_id in errors:
+        raise errors[job_id]
+    if job_id in plan.refused or photo.cut:
+        return next(PlanRun(plan, materials, first, jobs, {job_id: file}, {}).ends())
+    del first
+    end = len(plan.nodes) - 1
+    written = write_animation(original, materials, plan, job, file, limits)
+    encoded = written.encoded
+    fields = fields_of(file, encoded.format)
+    check_fields(fields, job.output)
+    durations = shown_durations(reread(file), encoded.format)
+    return JobEnd(
+        job_id,
+        PipelineResult(
+            encoded.format,
+            encoded.width,
+            encoded.height,
+            written.seconds,
+            (*photo.warnings, *step_warnings(plan, end, materials), *written.warnings, *encoded.warnings),
+            made(plan, end, encoded.format, fields, encoded.pixels),
+            frames=len(durations) or None,
+            duration=sum(durations) / 1000 if durations else None,
+        ),
+    )
+
+
+def materials_of(photo: PhotoFacts, assets: Mapping[str, BinaryIO]) -> Materials:
+    return Materials(photo, assets, read_metadata=read_metadata)
 
 
 def _without_pixels(jobs: Mapping[str, Job]) -> dict[str, Job]:
@@ -260,27 +293,11 @@ class PlanRun:
                 width,
                 height,
                 seconds,
-                (*self._photo.warnings, *self._step_warnings(position), *written.warnings),
-                self._making(position, written),
+                (*self._photo.warnings, *step_warnings(self._plan, position, self._materials), *written.warnings),
+                made(self._plan, position, written.format, written.fields, written.pixels),
                 written.measures,
             ),
         )
-
-    def _step_warnings(self, position: int) -> Iterator[PhotoWarning]:
-        """Those of the steps that lead to this result."""
-        for at in self._plan.needed_for(position):
-            operation, size = self._plan.nodes[at].operation, self._plan.nodes[at].size
-            if isinstance(operation, Apply) and (warnings := STEP_WARNINGS.get(type(operation.spec))):
-                yield from warnings(operation.spec, size, self._materials)
-
-    def _making(self, position: int, written: Written) -> Making:
-        needed = self._plan.needed_for(position)
-        libraries = {"metadata": METADATA}
-        if written.size:
-            operations = [self._plan.nodes[at].operation for at in needed]
-            libraries = backends(self._photo.source.format, operations, written.format)
-            libraries |= {"metadata": METADATA} if written.fields else {}
-        return Making(steps(self._plan, needed), libraries, written.fields, written.pixels)
 
     def _finished(self, finish: Finish, image: Image.Image | None) -> Written:
         """Write a result."""

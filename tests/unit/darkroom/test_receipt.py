@@ -49,6 +49,7 @@ def test_a_receipt_says_what_went_in_how_and_what_came_out():
         "content_type": "image/jpeg",
         "width": 4000,
         "height": 3000,
+        "frames": 1,
     }
     assert receipt["recipe"]["kernel"] == "lanczos3"
     assert receipt["recipe"]["output"]["metadata"] == "rights"

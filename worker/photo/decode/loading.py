@@ -48,10 +48,11 @@ def load(opened: OpenedHeader, scale: int, curve: HdrCurve | None, *, tolerate_c
     if deep := deep_picture(opened, curve):
         return Loaded(deep, opened.image, gray_levels(opened.image), opened.warnings)
     loaded = _load(opened, scale, tolerate_cut)
-    return replace(loaded, image=_sdr(loaded.image, curve)) if curve else loaded
+    return replace(loaded, image=sdr(loaded.image, curve)) if curve else loaded
 
 
-def _sdr(image: Image.Image, curve: HdrCurve) -> Image.Image:
+def sdr(image: Image.Image, curve: HdrCurve) -> Image.Image:
+    """Map the light of an HDR picture to the range of SDR."""
     if image.mode not in {"L", "RGB"} or image.has_transparency_data:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     return tone_mapped(image, curve)

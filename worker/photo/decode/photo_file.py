@@ -85,7 +85,10 @@ class PhotoFacts:
 
 
 class PhotoFile:
-    """An open photo whose header is read. `decode` reads the pixels, once."""
+    """An open photo whose header is read. `decode` reads the pixels, once.
+
+    `stream` is the whole file, and `opened` what is read of it. `colours` are those of its pixels.
+    """
 
     def __init__(self, original: BinaryIO, max_pixels: int) -> None:
         """Open the photo in this file, which has a descriptor. Keep the file open as long as the photo is used.
@@ -95,13 +98,13 @@ class PhotoFile:
         """
         self._original = original
         self._max_pixels = max_pixels
-        self._stream = BoundedReader(io.FileIO(original.fileno(), closefd=False))
+        self.stream = BoundedReader(io.FileIO(original.fileno(), closefd=False))
         with quiet(), reading("The header", max_pixels):
-            self._opened = open_header(self._stream, max_pixels)
-            self._source, image = self._opened.sniffed, self._opened.image
+            self.opened = open_header(self.stream, max_pixels)
+            self._source, image = self.opened.sniffed, self.opened.image
             self._size, self._mode = (self._source.width, self._source.height), image.mode
             correct_description(image)
-            self._gain_map = has_gain_map(self._opened)
+            self._gain_map = has_gain_map(self.opened)
             self._exif: Exif | None = None
             self._tiff_orientation = None
             if isinstance(image, TiffImageFile):  # Pillow rotates a TIFF while loading
@@ -110,8 +113,8 @@ class PhotoFile:
                 self._exif = read_exif(image)
             self._icc = image.info.get("icc_profile")
             is_png = self._source.format == "png"
-            numbers = png.colour_numbers(self._opened.stream) if is_png else self._opened.properties.colours
-            self._colours = photo_colours(self._icc, numbers, self._mode)
+            numbers = png.colour_numbers(self.opened.stream) if is_png else self.opened.properties.colours
+            self.colours = photo_colours(self._icc, numbers, self._mode)
             self.stored = self._stored(self._exif)
             counted = isinstance(image, JpegImageFile) or self._source.format in ("avif", "heic")
             self._frames = int(getattr(image, "n_frames", 1)) if counted else None
@@ -119,13 +122,13 @@ class PhotoFile:
     def facts(self) -> PhotoFacts:
         """What the header says of the photo, before it is decoded. `stored` and `exif` of a PNG and a TIFF may lack the
         EXIF; `mode` and `has_alpha` may be other ones after `decode`."""
-        image = self._opened.image
+        image = self.opened.image
         return self._facts(
             exif=self._exif or Exif(),
             mode=self._mode,
             has_alpha=_has_transparency(image),
             container_orientation=self._tiff_orientation or image.info.get("original_orientation"),
-            warnings=self._opened.warnings,
+            warnings=self.opened.warnings,
         )
 
     def decode(self, scale: int, *, tolerate_cut: bool = False) -> tuple[PhotoFacts, Image.Image]:
@@ -136,8 +139,8 @@ class PhotoFile:
         original gets into a result. `tolerate_cut`: of a photo that is cut short, return what there is; the rest is
         transparent, and `PhotoFacts.cut` is set. Raises what the constructor raises.
         """
-        with quiet(), reading(f"The {name_of(self._source.format)} data", self._max_pixels), self._stream:
-            loaded = load(self._opened, scale, self._colours.curve, tolerate_cut=tolerate_cut)
+        with quiet(), reading(f"The {name_of(self._source.format)} data", self._max_pixels), self.stream:
+            loaded = load(self.opened, scale, self.colours.curve, tolerate_cut=tolerate_cut)
             image, file = loaded.image, loaded.file
             if scale == 1:  # a HEIC header may have given another size
                 self._size = image.size
@@ -149,9 +152,9 @@ class PhotoFile:
             mode, has_alpha = image.mode, _has_transparency(image)
             orientation = self._tiff_orientation or file.info.get("original_orientation")
             levels, missing, cut = loaded.levels, loaded.missing, loaded.cut
-            warnings = (*loaded.warnings, *self._colours.warnings)
-            del file, loaded, self._opened
-            pixels, colours = resizable(image, self._colours.profile, levels)
+            warnings = (*loaded.warnings, *self.colours.warnings)
+            del file, loaded, self.opened
+            pixels, colours = resizable(image, self.colours.profile, levels)
             del image
             if missing:
                 pixels, colours = hidden(to_srgb(pixels, colours), missing), None
@@ -181,7 +184,7 @@ class PhotoFile:
         return PhotoFacts(
             original=self._original,
             max_pixels=self._max_pixels,
-            bytes=self._stream.size,
+            bytes=self.stream.size,
             source=self._source,
             stored=self.stored,
             mode=mode,
@@ -200,11 +203,12 @@ class PhotoFile:
         return StoredPhoto(
             self._source.format,
             *self._size,
-            bytes=self._stream.size,
+            bytes=self.stream.size,
             orientation=1 if exif is None else exif.orientation,
             mode=self._mode,
-            colour_space=None if self._colours.profile is None else colour_space(self._colours.profile),
+            colour_space=None if self.colours.profile is None else colour_space(self.colours.profile),
             gain_map=self._gain_map,
+            frames=self._source.frames,
         )
 
 

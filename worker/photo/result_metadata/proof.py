@@ -77,18 +77,21 @@ _PREFIXES = {"iptcExt:": "Iptc4xmpExt:", "iptc:": "Iptc4xmpCore:"}
 """Exiv2's own names of namespaces -> the usual ones."""
 
 
-def fields_of(file: BinaryIO, format_: str) -> tuple[str, ...]:
-    """The names of all fields of a written result, sorted: `EXIF Copyright`, `XMP dc:rights`, `IPTC 2:116`.
-
-    `file` is in memory, or was opened by its descriptor for reading and writing. Maker notes count as one field.
-    Those of the gain map behind a JPEG are among them.
-    """
+def reread(file: BinaryIO) -> BinaryIO:
+    """A written file, for reading. `file` is in memory, or was opened by its descriptor for reading and writing."""
     file.flush()
     size = file.seek(0, io.SEEK_END)
     if isinstance(file, io.BytesIO):
-        stream: BinaryIO = io.BytesIO(file.getbuffer())
-    else:
-        stream = cast(BinaryIO, io.BufferedReader(FileReader(file.fileno(), size)))
+        return io.BytesIO(file.getbuffer())
+    return cast(BinaryIO, io.BufferedReader(FileReader(file.fileno(), size)))
+
+
+def fields_of(file: BinaryIO, format_: str) -> tuple[str, ...]:
+    """The names of all fields of a written result, sorted: `EXIF Copyright`, `XMP dc:rights`, `IPTC 2:116`.
+
+    `file` is as for `reread`. Maker notes count as one field. Those of the gain map behind a JPEG are among them.
+    """
+    stream = reread(file)
     names = set(_names(read_tags(stream, format_, maker_notes=False)))
     for place in further_pictures(stream) if format_ == "jpeg" else ():
         names.update(_names(read_tags(view(stream, [place]), format_, maker_notes=False)))

@@ -19,7 +19,8 @@ from tests.support.container_files import PNG_SIGNATURE, chunk, gif, saved, tiff
 from tests.support.plain_photo import job
 from worker.photo.colour.conversion import to_srgb
 from worker.photo.colour.photo_colours import PRESS_PROFILE
-from worker.photo.pipeline import PipelineResult, produce
+from worker.photo.job_ends import PipelineResult
+from worker.photo.pipeline import produce
 
 LIMIT = 1_000_000
 

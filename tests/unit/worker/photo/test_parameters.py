@@ -24,7 +24,7 @@ from darkroom.jobs.faults import faults_of
 from darkroom.jobs.job_types import STEP_JOBS, ConvertJob, MetadataJob, jobs_adapter
 from tests.support.plain_photo import done
 from tests.support.words import FORBIDDEN
-from worker.photo.pipeline import PipelineResult
+from worker.photo.job_ends import PipelineResult
 
 LIMIT = 250_000
 
