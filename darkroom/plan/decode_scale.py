@@ -53,7 +53,7 @@ def _is_enough(scale: int, upright: Size, recipe: Recipe) -> bool:
     fine = _is_fine(recipe)
     large = 4 * upright[0] * upright[1] > LARGE * scale**2 and not fine
     margin = LARGE_MARGIN if large else (FINE_SCALES if fine else SCALES)[scale]
-    view = step.view
+    view = step.resampled
     return all(have >= scale * margin * need for have, need in zip(view.extent, view.shown, strict=True))
 
 

@@ -100,13 +100,15 @@ class Resample(Operation):
 class CropByContent(Operation):
     """Resample the part of the first source that a strategy chooses by looking at the second source, an overview.
 
-    `placement` says how the first source shows what the overview shows. `sizes` are those of the upright result.
+    `placement` says how the first source shows what the overview shows. `sizes` are those of what is cut, upright.
+    `then` says what of the chosen part the node shows.
     """
 
     kernel: str
     strategy: str
     sizes: Sizes
     placement: Placement
+    then: Placement
 
     @property
     def label(self) -> str:

@@ -180,7 +180,8 @@ class _Planner:
         step = recipe.first_resample
         if step is None:
             return (2 if isinstance(recipe.job, MetadataJob) else 3), 0
-        return int(isinstance(step, ContentStep) or step.cuts), -step.view.shown[0] * step.view.shown[1]
+        width, height = step.resampled.shown
+        return int(isinstance(step, ContentStep) or step.cuts), -width * height
 
     # --- one job ----------------------------------------------------------------------------------------------------
 
@@ -287,45 +288,42 @@ class _Planner:
         enough = [
             result
             for result in results
-            if step.kernel != "nearest" and result.colours == target and _has_pixels_for(result.view, step.view)
+            if step.kernel != "nearest" and result.colours == target and _has_pixels_for(result.view, step.resampled)
         ]
         return min([*enough, decoded], key=lambda source: source.view.extent[0] * source.view.extent[1])
 
     def _shown(self, source: _Source, kernel: str, label: str = "resize") -> _Source:
         """What the view of this source shows, at its size. It still needs the turn of the view."""
         view, node = source.view, self._nodes[source.node]
-        size = swapped(view.shown, view.orientation)
         left, top, right, bottom = view.box
         area = float((right - left) * (bottom - top)) / 1e6
         if view.scales or any(side != int(side) for side in view.box):
-            work = {"resize from": area, "resize to": megapixels(size)}
+            work = {"resize from": area, "resize to": megapixels(view.shown)}
             operation: Operation = Resample(kernel, (float(left), float(top), float(right), float(bottom)), label)
         elif view.shows_all_of(node.size):
             return source
         else:
             operation, work = Cut((int(left), int(top), int(right), int(bottom))), {"crop": area}
-        return self._upon(source, operation, (source.node,), view.shown, work)
+        return self._upon(source, operation, (source.node,), work)
 
     def _by_content(self, source: _Source, step: ContentStep, overview: int) -> _Source:
         """The part that a strategy chooses. It still needs the turn of the view."""
-        source = source.showing(step.view)
-        width, height = source.view.extent
-        kept = megapixels(step.sizes.result) / megapixels(step.sizes.scaled)  # only this part is resampled
+        resampled = source.view.showing(step.resampled)  # only the part that is kept is resampled
+        width, height = resampled.extent
         work = {
-            "resize from": float(width * height) / 1e6 * kept,
-            "resize to": megapixels(step.sizes.result),
+            "resize from": float(width * height) / 1e6,
+            "resize to": megapixels(resampled.shown),
             step.strategy: 1.0,
         }
-        operation = CropByContent(step.kernel, step.strategy, step.sizes, source.view)
-        return self._upon(source, operation, (source.node, overview), step.sizes.result, work)
+        operation = CropByContent(step.kernel, step.strategy, step.sizes, source.view.showing(step.view), step.then)
+        return self._upon(replace(source, view=resampled), operation, (source.node, overview), work)
 
-    def _upon(
-        self, source: _Source, operation: Operation, sources: tuple[int, ...], shown: Size, work: Work
-    ) -> _Source:
-        """The picture that an operation makes of a source, which lies as that source does."""
-        size = swapped(shown, source.view.orientation)
+    def _upon(self, source: _Source, operation: Operation, sources: tuple[int, ...], work: Work) -> _Source:
+        """The picture of what the view of a source shows. It lies as that source does."""
+        view = source.view
+        size = swapped(view.shown, view.orientation)
         node = self._add(operation, sources, size, work)
-        return replace(source, node=node, view=Placement(shown, source.view.orientation, (0, 0, *size)))
+        return replace(source, node=node, view=Placement(view.shown, view.orientation, (0, 0, *size)))
 
     def _overview(self, kind: Overview) -> int:
         """The small copy of the whole photo. For dominant colours it is made from the smallest picture that is large

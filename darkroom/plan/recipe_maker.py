@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from darkroom.errors import TooManyPixels
@@ -94,11 +95,18 @@ class _RecipeMaker:
         self._kernel = DEFAULT_KERNEL
 
     def _end_view(self) -> None:
-        if self._view != Placement.whole(self._before):
-            self._steps.append(ViewStep(self._before, self._view, self._kernel))
-        self._begin_view(self._view.shown)
+        view, whole = self._view, Placement.whole(self._before)
+        last = self._steps[-1] if self._steps else None
+        if view == whole:
+            return
+        if isinstance(last, ContentStep) and last.then == whole and not (last.view.scales and view.scales):
+            kernel = self._kernel if view.scales else last.kernel
+            self._steps[-1] = replace(last, kernel=kernel, then=view)
+        else:
+            self._steps.append(ViewStep(self._before, view, self._kernel))
+        self._begin_view(view.shown)
 
-    def _add(self, step: ContentStep | PadStep | ExtendStep | RotateStep) -> None:
+    def _add(self, step: PadStep | ExtendStep | RotateStep) -> None:
         self._steps.append(step)
         self._begin_view(step.after)
 
@@ -133,7 +141,11 @@ class _RecipeMaker:
         if isinstance(position, FocalPoint) or position in GRAVITY:
             self._view = self._view.cropped(kept_part(sizes, position))
         else:
-            self._add(ContentStep(self._before, self._view, self._kernel, position, sizes))
+            if isinstance(self._steps[-1] if self._steps else None, ContentStep):
+                self._end_view()
+            then = Placement.whole(sizes.result)
+            self._steps.append(ContentStep(self._before, self._view, self._kernel, position, sizes, then))
+            self._begin_view(sizes.result)
 
     def _rotate(self, spec: Rotate) -> None:
         quarter_turn = spec.quarter_turn

@@ -32,29 +32,37 @@ class ViewStep:
     kernel: str = DEFAULT_KERNEL
 
     @property
+    def resampled(self) -> Placement:
+        """The view, of which the sizes count."""
+        return self.view
+
+    @property
     def cuts(self) -> bool:
         return not self.view.shows_all_of(self.before)
 
 
 @dataclass(frozen=True)
 class ContentStep:
-    """Show a part of what the view shows. A strategy that looks at it, such as `attention`, chooses the part."""
+    """Show a part of what the view shows. A strategy that looks at it, such as `attention`, chooses the part, which has
+    the size `sizes.result`. `then` is the view of this part that the step makes, such as a smaller one."""
 
     before: Size
     view: Placement
     kernel: str
     strategy: str
     sizes: Sizes
-
-    @property
-    def after(self) -> Size:
-        return self.sizes.result
+    then: Placement
 
     @property
     def whole_view(self) -> Placement:
         """What the strategy looks at: the same view before its size changes."""
         width, height = self.view.extent
         return self.view.scaled((side_of(Fraction(width)), side_of(Fraction(height))))
+
+    @property
+    def resampled(self) -> Placement:
+        """The view that the step would make if the part were in the corner: the sizes are those of any part."""
+        return self.view.cropped((0, 0, *self.sizes.result)).showing(self.then)
 
     @property
     def overview(self) -> Overview:

@@ -21,7 +21,7 @@ def chosen_box(crop: CropByContent, overview: Image.Image) -> Box:
     sizes = crop.sizes
     kept = Fraction(sizes.result[0], sizes.scaled[0]), Fraction(sizes.result[1], sizes.scaled[1])
     shares = STRATEGIES[crop.strategy](overview, *kept)
-    left, top, right, bottom = crop.placement.part(kept_part(sizes, "centre", shares))
+    left, top, right, bottom = crop.placement.cropped(kept_part(sizes, "centre", shares)).showing(crop.then).box
     return float(left), float(top), float(right), float(bottom)
 
 
