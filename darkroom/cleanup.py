@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from darkroom.aws.asset_table import AssetTable
 from darkroom.aws.bucket import Bucket
 from darkroom.aws.dedupe import Dedupe
 from darkroom.aws.table import Table
@@ -15,6 +16,7 @@ from darkroom.record.photo import PhotoRecord
 @dataclass(frozen=True)
 class Cleanup:
     table: Table
+    assets: AssetTable
     bucket: Bucket
     dedupe: Dedupe
 
@@ -35,6 +37,14 @@ class Cleanup:
     def remove_unpublished(self, photo_id: str) -> None:
         """Remove results that workers stored and that no worker can publish any more. Raises Unavailable."""
         self._remove_unneeded(photo_id, self.bucket.results(photo_id))
+
+    def remove_assets(self, owner: str, keys: list[str]) -> None:
+        """Remove objects that no asset of the owner needs, and note in the record that this was done. May be repeated.
+
+        Raises Unavailable, and then the record stays due."""
+        at = now()
+        self.bucket.remove(keys)
+        self.assets.update(owner, lambda record: record.note_removed(keys, at))
 
     def _remove_unneeded(self, photo_id: str, keys: Iterable[str]) -> None:
         # Read the record after the list: a claim that is made after this read has no result in the list.

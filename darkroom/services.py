@@ -39,7 +39,7 @@ class Services:
         """Raises SettingsError for a faulty region, credentials or endpoint. Sends no request yet."""
         clients = make_clients(settings)
         table, bucket = Table(settings, clients), Bucket(settings, clients)
-        dedupe = Dedupe(settings, clients, table)
+        assets, dedupe = AssetTable(settings, clients), Dedupe(settings, clients, table)
         photos = WorkQueue(settings.photos_queue, settings.photos_dlq, clients)
         ingest = WorkQueue(settings.ingest_queue, settings.ingest_dlq, clients)
         webhooks = WorkQueue(settings.webhooks_queue, settings.webhooks_dlq, clients)
@@ -48,7 +48,7 @@ class Services:
             settings=settings,
             clients=clients,
             table=table,
-            assets=AssetTable(settings, clients),
+            assets=assets,
             bucket=bucket,
             photos=photos,
             ingest=ingest,
@@ -57,5 +57,5 @@ class Services:
             idempotency=Idempotency(settings, clients),
             dedupe=dedupe,
             outbox=Outbox(photos, ingest, webhooks, events, settings.base_url, settings.job_events),
-            cleanup=Cleanup(table, bucket, dedupe),
+            cleanup=Cleanup(table, assets, bucket, dedupe),
         )

@@ -17,16 +17,13 @@ from pydantic import ValidationError
 
 from darkroom.aws.clients import Clients
 from darkroom.aws.failures import aws_errors
-from darkroom.aws.items import SHARDS, pack, seconds_of, unpack
+from darkroom.aws.items import ASSETS, SHARDS, key_of, pack, seconds_of, unpack
 from darkroom.errors import FutureRecord
 from darkroom.record.ids import new_id
 from darkroom.record.owner_assets import OwnerAssets
 from darkroom.settings import Settings
 
 T = TypeVar("T")
-
-PREFIX = "assets#"
-"""Before the owner, in the key of an item."""
 
 
 class AssetTable:
@@ -96,4 +93,4 @@ class AssetTable:
 
 
 def _key_of(owner: str) -> dict[str, str]:
-    return {"pk": f"{PREFIX}{owner}"}
+    return key_of(f"{ASSETS}{owner}")

@@ -21,8 +21,18 @@ TTL_MARGIN = timedelta(days=1)
 """An item outlives its photo's expiry by this, so that a late reader finds an expired photo instead of none."""
 
 
-def key_of(photo_id: str) -> dict[str, str]:
-    return {"pk": f"photo#{photo_id}"}
+ASSETS = "assets#"
+"""Before the owner, in the key of the item that holds the assets of an owner (darkroom/aws/asset_table.py)."""
+
+
+def key_of(record: str) -> dict[str, str]:
+    """`record`: a photo's id, or `assets#{owner}`."""
+    return {"pk": record if record.startswith(ASSETS) else f"photo#{record}"}
+
+
+def record_in(key: Any) -> str:
+    """The record with this key of the table, as `key_of` takes it."""
+    return str(key).removeprefix("photo#")
 
 
 def item_of(photo: PhotoRecord) -> dict[str, Any]:

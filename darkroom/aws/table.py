@@ -21,7 +21,7 @@ import structlog
 from darkroom.aws.clients import Clients
 from darkroom.aws.cursors import cursor_after, dead_letter_cursor, read_cursor, read_dead_letter_cursor
 from darkroom.aws.failures import aws_errors
-from darkroom.aws.items import SHARDS, item_of, key_of, note_written, photo_of, seconds_of, text_in
+from darkroom.aws.items import ASSETS, SHARDS, item_of, key_of, note_written, photo_of, record_in, seconds_of, text_in
 from darkroom.aws.owner_lists import DEAD_LETTERS, PHOTOS, OwnerLists
 from darkroom.errors import FutureRecord, NotFound
 from darkroom.record.clock import now
@@ -149,7 +149,8 @@ class Table:
             return answer["Items"], "LastEvaluatedKey" in answer
 
     def overdue(self, shards: Iterable[int] = range(SHARDS), page: int = 25) -> Iterator[str]:
-        """Ids of the photos in these shards whose time in the index has come; the records say whether they are overdue.
+        """The records in these shards whose time in the index has come: ids of photos, and `assets#{owner}` for those
+        of assets. The records themselves say whether they are overdue.
 
         Pages of the shards come in turn, with the shards in random order.
         """
@@ -157,7 +158,8 @@ class Table:
 
     def unfinished(self, page: int = 5) -> Iterator[str]:
         """Ids of photos that have unfinished work, in an order that is random for the shards of the index."""
-        return self._due_until(now() + timedelta(days=365), range(SHARDS), page)
+        due = self._due_until(now() + timedelta(days=365), range(SHARDS), page)
+        return (record for record in due if not record.startswith(ASSETS))
 
     def _due_until(self, until: datetime, shards: Iterable[int], page: int) -> Iterator[str]:
         query: dict[str, Any] = {
@@ -177,31 +179,32 @@ class Table:
                     answer = self._dynamodb.query(
                         **query, **start, ExpressionAttributeValues={":shard": shard, ":until": at}
                     )
-                    ids = [_photo_in(item["pk"]) for item in answer["Items"]]
-                yield from ids
+                    due = [record_in(item["pk"]) for item in answer["Items"]]
+                yield from due
                 if last := answer.get("LastEvaluatedKey"):
                     starts[shard] = {"ExclusiveStartKey": last}
                 else:
                     del starts[shard]
 
     def overdue_in_whole_index(self, most: int = WHOLE_INDEX) -> tuple[list[str], bool]:
-        """As `overdue`, in one request. The second value is False if the index has more than `most` photos: then the
+        """As `overdue`, in one request. The second value is False if the index has more than `most` records: then the
         list has only a part of them."""
         with aws_errors("looking for overdue photos"):
             answer: Any = self._dynamodb.scan(TableName=self._name, IndexName="due", Limit=most)
             at = seconds_of(now())
-            ids = [_photo_in(item["pk"]) for item in answer["Items"] if item["due_at"] <= at]
-        random.shuffle(ids)  # a second worker that looks does not repair the same photos in the same order
-        return ids, "LastEvaluatedKey" not in answer
+            due = [record_in(item["pk"]) for item in answer["Items"] if item["due_at"] <= at]
+        random.shuffle(due)  # a second worker that looks does not repair the same records in the same order
+        return due, "LastEvaluatedKey" not in answer
 
-    def postpone(self, photo_id: str, until: datetime | None, version: int | None = None) -> None:
-        """Set the time when the sweep looks at a photo next; None: not before its record is written again.
+    def postpone(self, record: str, until: datetime | None, version: int | None = None) -> None:
+        """Set the time when the sweep looks at a record next; None: not before the record is written again.
 
-        The record itself stays unchanged, so this works for records that this release cannot read. `version`: do it
-        only if the record still has this version; None: if no other process writes the record meanwhile.
+        `record`: as `overdue` names it. The record itself stays unchanged, so this works for records that this release
+        cannot read. `version`: do it only if the record still has this version; None: if no other process writes the
+        record meanwhile.
         """
         if version is None:
-            item = self._item(photo_id)
+            item = self._item(record)
             if item is None:
                 return
             version = item["version"]
@@ -211,10 +214,10 @@ class Table:
             values[":until"] = seconds_of(until)
             change = {"UpdateExpression": "SET due_at = :until"}
         written_meanwhile = self._dynamodb.exceptions.ConditionalCheckFailedException
-        with aws_errors(f"postponing photo {photo_id}"), contextlib.suppress(written_meanwhile):
+        with aws_errors(f"postponing {record}"), contextlib.suppress(written_meanwhile):
             self._dynamodb.update_item(
                 TableName=self._name,
-                Key=key_of(photo_id),
+                Key=key_of(record),
                 ConditionExpression="version = :version AND attribute_exists(due_at)",
                 ExpressionAttributeValues=values,
                 **change,

@@ -164,7 +164,7 @@ def test_a_child_that_does_not_answer_as_it_should_is_lost(
 def test_a_child_that_does_not_read_a_long_question_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "original").touch()
     monkeypatch.setattr(pool, "serve_by_name", listen_to_nothing)
-    monkeypatch.setattr(pool, "Work", lambda jobs: Work(jobs | {"x" * 1_000_000: JOB}))  # more than a pipe holds
+    monkeypatch.setattr(pool, "Work", lambda jobs, _: Work(jobs | {"x" * 1_000_000: JOB}))  # more than a pipe holds
     with pytest.raises(TimeLimitExceeded, match="not done within 1 seconds"):
         list(Child(10, LIMITS).run(tmp_path / "original", {"0": JOB}, 1))
 

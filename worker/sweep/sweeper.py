@@ -15,7 +15,7 @@ from datetime import timedelta
 import structlog
 
 from darkroom.aws.failures import ask_hanging_services_once
-from darkroom.aws.items import SHARDS
+from darkroom.aws.items import ASSETS, SHARDS
 from darkroom.aws.sweep_turns import SweepTurns
 from darkroom.errors import Conflict, DarkroomError, NotFound, Unavailable
 from darkroom.record.clock import now
@@ -78,29 +78,33 @@ class Sweeper:
         self._repair_each(self._services.table.overdue(shards))
 
     def _repair_each(self, overdue: Iterable[str]) -> None:
-        for photo_id in overdue:
+        for record in overdue:
             if self._stopping.is_set():
                 return
-            with structlog.contextvars.bound_contextvars(photo=photo_id):
+            owner = record.removeprefix(ASSETS) if record.startswith(ASSETS) else None
+            with structlog.contextvars.bound_contextvars(**{"owner": owner} if owner else {"photo": record}):
                 try:
-                    self.repair(photo_id)
+                    if owner:
+                        self.repair_assets(owner)
+                    else:
+                        self.repair(record)
                 except (NotFound, Conflict) as error:
                     log.info("sweep.overtaken", detail=error.detail)  # another worker was faster
                 except DarkroomError as error:
                     log.warning("sweep.failed", code=error.code, detail=error.detail)
                     outage = isinstance(error, Unavailable)
-                    self._postpone(photo_id, self._retry_after if outage else self._resend_after)
+                    self._postpone(record, self._retry_after if outage else self._resend_after)
                 except Exception:
                     log.exception("sweep.unexpected_error")
-                    self._postpone(photo_id, self._resend_after)
+                    self._postpone(record, self._resend_after)
 
-    def _postpone(self, photo_id: str, seconds: float) -> None:
-        """Postpone a photo that cannot be repaired now, so that it does not hide the photos behind it.
+    def _postpone(self, record: str, seconds: float) -> None:
+        """Postpone a record that cannot be repaired now, so that it does not hide the records behind it.
 
-        During an outage this is short, so that the photo is repaired soon after it.
+        During an outage this is short, so that the record is repaired soon after it.
         """
         try:
-            self._services.table.postpone(photo_id, now() + timedelta(seconds=seconds))
+            self._services.table.postpone(record, now() + timedelta(seconds=seconds))
         except Exception as error:
             log.warning("sweep.not_postponed", detail=str(error), exc_info=not isinstance(error, DarkroomError))
 
@@ -120,6 +124,13 @@ class Sweeper:
         if photo.indexed_too_early:
             # The index has an earlier time than the record, or a photo that has expired since.
             self._services.table.postpone(photo_id, photo.due_at, photo.version)
+
+    def repair_assets(self, owner: str) -> None:
+        """Remove the objects of uploads that were not finished, and of assets that were removed."""
+        assets = self._services.assets.get(owner)
+        if keys := assets.overdue:
+            self._services.cleanup.remove_assets(owner, keys)
+            log.info("sweep.assets_cleaned_up", objects=len(keys))
 
     def _continue_work(self, photo: PhotoRecord) -> PhotoRecord:
         """Repair what keeps a photo's jobs from ending. Returns its record as it is then."""
