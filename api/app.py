@@ -15,9 +15,11 @@ from werkzeug.exceptions import NotFound
 from api.access import auth
 from api.context import EXTENSION, Context, context
 from api.http import problems, tracing
+from api.http.body_limits import upload_limits
 from api.http.time_limits import TimeLimit
 from api.openapi.schemas import components
 from api.openapi.webhook_events import webhooks
+from api.routes.assets import assets
 from api.routes.batches import BatchProblem, BatchView
 from api.routes.dead_letters import dead_letters
 from api.routes.direct_uploads import AwaitedPhotoView, direct_uploads
@@ -36,6 +38,7 @@ from darkroom.errors import TooLarge
 from darkroom.jobs.json_text import read_json
 from darkroom.owners import auth_mode, read_owners
 from darkroom.presets import read_presets
+from darkroom.record.asset_views import AssetView
 from darkroom.record.events import Event
 from darkroom.record.receipt import Receipt
 from darkroom.record.views import PhotoView
@@ -113,9 +116,11 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     if keys_needed:
         auth.register(app, settings, owners)
     app.before_request(_await_body)  # the last one: it needs to know whether the caller is admitted
-    for resource in (photos, direct_uploads, jobs, results, receipts, dead_letters, operations, probes):
+    for resource in (photos, direct_uploads, jobs, results, receipts, assets, dead_letters, operations, probes):
         app.register_api(resource)
-    app.components_schemas |= components(BatchView, BatchProblem, JobsView, PhotoView, AwaitedPhotoView, Receipt, Event)
+    app.components_schemas |= components(
+        BatchView, BatchProblem, JobsView, PhotoView, AwaitedPhotoView, Receipt, Event, AssetView
+    )
     app.register_blueprint(docs)
     app.add_url_rule("/", "root", lambda: redirect(f"{settings.base_url}/docs"))
     app.add_url_rule("/openapi.json", "openapi", openapi_json(app, keys_needed))
@@ -130,8 +135,8 @@ def _refuse_empty_parts() -> None:
 
 def _limit_body() -> None:
     """Only uploads may be large; other bodies are held in memory."""
-    if request.endpoint != auth.UPLOAD:
-        request.max_content_length = MAX_JSON_BODY
+    limits = upload_limits(request.endpoint, context().settings)
+    request.max_content_length = limits.body + 1 if limits else MAX_JSON_BODY
 
 
 def _await_body() -> None:
@@ -142,16 +147,16 @@ def _await_body() -> None:
     incoming, settings = cast(SpooledRequest, request), context().settings
     if not _expects_body():
         return
-    uploading = request.endpoint == auth.UPLOAD
-    most = settings.max_request_bytes if uploading else MAX_JSON_BODY
+    limits = upload_limits(request.endpoint, settings)
+    most = limits.body if limits else MAX_JSON_BODY
     size = request.content_length or 0
     if size > most:
         raise TooLarge(f"the request has more than {most:,} bytes")
-    is_photo = uploading and request.mimetype != "multipart/form-data"
-    if is_photo and size > settings.max_upload_bytes:
+    is_file = limits is not None and request.mimetype != "multipart/form-data"
+    if limits and is_file and size > limits.file:
         return  # the route refuses it without its bytes
-    seconds, rate = (UPLOAD_SECONDS, UPLOAD_RATE) if uploading else (BODY_SECONDS, 0)
-    incoming.await_body(TimeLimit(seconds, settings.silence, rate), most, is_photo)
+    seconds, rate = (UPLOAD_SECONDS, UPLOAD_RATE) if limits else (BODY_SECONDS, 0)
+    incoming.await_body(TimeLimit(seconds, settings.silence, rate), most, is_file)
     if incoming.caller and (error := incoming.caller.request.disk_error):
         raise disk_error(error)
 
@@ -160,8 +165,8 @@ def _end_body(response: Response) -> Response:
     incoming, settings = cast(SpooledRequest, request), context().settings
     if not _expects_body():
         incoming.end_body(MAX_UNREAD_BODY)
-    elif request.endpoint == auth.UPLOAD:
-        incoming.end_body(settings.max_request_bytes, TimeLimit(UPLOAD_SECONDS, settings.silence, UPLOAD_RATE))
+    elif limits := upload_limits(request.endpoint, settings):
+        incoming.end_body(limits.body, TimeLimit(UPLOAD_SECONDS, settings.silence, UPLOAD_RATE))
     else:
         incoming.end_body(MIB, TimeLimit(BODY_SECONDS, settings.silence))
     return response

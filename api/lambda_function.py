@@ -25,9 +25,10 @@ from flask import request
 from werkzeug.datastructures import Authorization, Headers
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.access import auth
 from api.app import create_app
 from api.bootstrap import prepare
+from api.context import context
+from api.http.body_limits import upload_limits
 from darkroom.errors import RequestTooLarge, SettingsError
 from darkroom.logs import set_up_logs
 from darkroom.owners import DEFAULT_OWNER, HOW_KEYS_ARE_MADE, Owners, auth_mode, hash_of, read_owners
@@ -74,7 +75,7 @@ def authorize(event: Event, context: Any) -> Event:  # noqa: ARG001 - Lambda giv
 def _handler() -> Callable[[Event, Any], Event]:
     settings, owners = _settings()
     app = create_app(settings, prepare(settings, owners, "the gateway"))
-    app.before_request(_refuse_large_photos)
+    app.before_request(_refuse_large_files)
     app.before_request(_refuse_text)
     # All responses are text, even the icon of /docs: callers fetch results from S3. A REST API would decode base64 only
     # for callers whose Accept header begins with one of its binary types.
@@ -103,8 +104,8 @@ def _settings() -> tuple[Settings, Owners]:
     return settings.model_copy(update=bounded), owners
 
 
-def _refuse_large_photos() -> None:
-    if request.endpoint == auth.UPLOAD and (request.content_length or 0) > MAX_REQUEST:
+def _refuse_large_files() -> None:
+    if upload_limits(request.endpoint, context().settings) and (request.content_length or 0) > MAX_REQUEST:
         raise RequestTooLarge(
             f"the request has more than {MAX_REQUEST:,} bytes, the limit of this gateway; "
             "use POST /v1/uploads for larger photos"
@@ -115,10 +116,10 @@ def _refuse_text() -> None:
     """A REST API passes bodies that are not of a binary type as text, with most bytes replaced. Some photos can still
     be decoded after that, with wrong pixels."""
     event = request.environ["apig_wsgi.full_event"]
-    if request.endpoint == auth.UPLOAD and event.get("body") and not event.get("isBase64Encoded"):
+    if upload_limits(request.endpoint, context().settings) and event.get("body") and not event.get("isBase64Encoded"):
         raise UnsupportedMediaType(
-            "the gateway took this for text, which damaged the photo: send multipart/form-data with parts named photo, "
-            "or the photo itself with a Content-Type such as image/jpeg or application/octet-stream"
+            "the gateway took this for text, which damaged the file: send multipart/form-data, "
+            "or the file itself with a Content-Type such as image/jpeg or application/octet-stream"
         )
 
 

@@ -14,12 +14,11 @@ import structlog
 from flask import Flask, g, request
 
 from api.access.caller_limits import CallerLimits, UploadReservation
+from api.http.body_limits import upload_limits
 from api.http.request import ApiRequest, BodyAwaited
 from darkroom.errors import Unauthorized
 from darkroom.owners import DEFAULT_OWNER, ONLY_SENT, Owners, auth_mode, hash_of
 from darkroom.settings import PREFIX, Settings
-
-UPLOAD = "photos.upload_photos"
 
 OPEN = {"root", "openapi", "docs.page", "docs.static", "probes.healthz", "probes.readyz"}
 """Endpoints that need no key: load balancers have none, and the docs describe how to send one."""
@@ -76,7 +75,7 @@ def register(app: Flask, settings: Settings, owners: Owners) -> None:
         structlog.contextvars.bind_contextvars(owner=owner)
         limits.count_request(key)
         granted = Grant(owner, limits)
-        if request.endpoint == UPLOAD:
+        if upload_limits(request.endpoint, settings):
             granted.upload = limits.begin_upload(owner, request.content_length)
         elif request.method not in ("GET", "HEAD") and not incoming.body_arrived:
             limits.begin_body(owner)

@@ -24,6 +24,7 @@ from api.http.problems import invalid_request
 from api.idempotency import KeyHeader, json_content, read_key, run_once
 from api.openapi import responses, schemas
 from api.openapi.document import VERBATIM
+from api.uploads.asset_check import check_assets
 from api.uploads.fields import CallbackUrl, check_callback, choose_jobs, one_choice
 from api.uploads.intake import GONE_DETAIL, new_record
 from api.uploads.parse import Upload
@@ -164,6 +165,7 @@ def _read(ctx: Context, body: DirectUploadBody) -> Upload:
     """Raises InvalidRequest."""
     jobs, faults = choose_jobs(body.jobs, body.preset, ctx.presets, ctx.settings.default_preset)
     callback_url, wrong = check_callback(body.callback_url, ctx.settings)
+    wrong += check_assets(ctx, jobs, None if body.jobs else body.preset or ctx.settings.default_preset)
     if faults := one_choice(body.model_dump(exclude_none=True)) + faults + wrong:
         raise invalid_request(faults)
     return Upload([], jobs, body.reference, body.metadata or {}, dedupe=False, callback_url=callback_url)

@@ -17,6 +17,7 @@ from api.http.problems import invalid_request
 from api.idempotency import KeyHeader, json_content, read_key, run_once
 from api.openapi import responses, schemas
 from api.routes.paths import JobPath, PhotoPath
+from api.uploads.asset_check import check_assets
 from api.uploads.fields import choose_jobs, one_choice
 from api.uploads.intake import send
 from darkroom.aws.idempotency_store import ReservedIds
@@ -81,6 +82,7 @@ def list_jobs(path: PhotoPath) -> Response:
 def add_jobs(header: KeyHeader, path: PhotoPath, body: JobsBody) -> Response:
     ctx = context()
     specs, faults = choose_jobs(body.jobs, body.preset, ctx.presets, default=None)
+    faults += check_assets(ctx, specs, body.preset)
     if faults := one_choice(body.model_dump(exclude_none=True)) + faults:
         raise invalid_request(faults)
 

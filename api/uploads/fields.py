@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
@@ -15,7 +15,7 @@ from darkroom.jobs.job_types import Job, Jobs
 from darkroom.jobs.json_text import NotJson, read_json
 from darkroom.jobs.spec import Spec
 from darkroom.presets import Presets
-from darkroom.record.labels import MAX_METADATA, MAX_REFERENCE, Metadata, Text
+from darkroom.record.labels import MAX_METADATA, MAX_REFERENCE, AssetName, Metadata, Text
 from darkroom.settings import Settings
 from darkroom.webhooks.callback import MAX_URL, PATTERN, read_callback
 
@@ -72,7 +72,16 @@ class RawFields(UploadFields):
     filename: Text | None = Field(None, max_length=1024, description="the photo's file name")
 
 
-def read_fields(model: type[UploadFields], sources: Iterable[MultiDict[str, str]]) -> tuple[UploadFields, list[Fault]]:
+class AssetFields(Spec):
+    """The fields that may accompany the file of an asset."""
+
+    name: AssetName | None = Field(None, description="a name for people; lists show it")
+
+
+F = TypeVar("F", bound=Spec)
+
+
+def read_fields(model: type[F], sources: Iterable[MultiDict[str, str]]) -> tuple[F, list[Fault]]:
     """The fields from all sources, and what is wrong with them. Invalid fields are left out of the result, so that the
     caller can check the others too."""
     values: dict[str, list[str]] = {}

@@ -11,7 +11,9 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from api.context import Context
 from api.http.problems import invalid_request
+from api.uploads.asset_check import check_assets
 from api.uploads.fields import RawFields, UploadFields, check_callback, choose_jobs, read_fields
+from api.uploads.form import Form, FormFile
 from api.uploads.spool import ReceivedPhoto, Spool, SpooledRequest
 from darkroom.errors import Fault, UnsupportedPhoto
 from darkroom.filenames import safe_filename
@@ -63,12 +65,24 @@ def read_upload(ctx: Context) -> Upload:
         )
     jobs, more = choose_jobs(fields.jobs, fields.preset, ctx.presets, ctx.settings.default_preset)
     callback_url, wrong = check_callback(fields.callback_url, ctx.settings)
+    wrong += check_assets(ctx, jobs, None if fields.jobs else fields.preset or ctx.settings.default_preset)
     if faults := faults + more + wrong:
         raise invalid_request(faults)
     if not as_form:  # a request with invalid fields is refused before its photo is read
         photos = [Incoming(_read_body(incoming), safe_filename(cast(RawFields, fields).filename))]
     metadata = fields.metadata or {}
     return Upload(photos, jobs, fields.reference, metadata, bool(fields.dedupe), callback_url, texts)
+
+
+def form_parts(form: Form[Spool], part: str) -> tuple[list[FormFile[Spool]], MultiDict[str, str], list[Fault]]:
+    """The files of a form, which have to be in parts of this name, the texts of its other parts, and what is wrong."""
+    texts, faults = MultiDict(form.texts), [fault for fault in form.faults if fault.field != part]
+    if texts.poplist(part) or len(faults) < len(form.faults):
+        expected = "this part must be a file: give it a file name, or Content-Type: application/octet-stream"
+        faults.append(Fault(part, expected, "not_a_file"))
+    others = dict.fromkeys(file.name for file in form.files if file.name != part)
+    faults += [Fault(name, f"only parts named {part} may be files", "extra_forbidden") for name in others]
+    return [file for file in form.files if file.name == part], texts, faults
 
 
 def _read_body(incoming: SpooledRequest) -> Spool | ReceivedPhoto:
@@ -85,13 +99,8 @@ def _read_form(
 ) -> tuple[UploadFields, list[Incoming], list[tuple[str, str]], list[Fault]]:
     """The fields of the form and of the query, the photos, the form's texts, and what is wrong."""
     form = incoming.spool_form(UploadFields.model_fields)
-    texts, faults = MultiDict(form.texts), [fault for fault in form.faults if fault.field != PART]
-    if texts.poplist(PART) or len(faults) < len(form.faults):
-        expected = "this part must be a file: give it a file name, or Content-Type: application/octet-stream"
-        faults.append(Fault(PART, expected, "not_a_file"))
-    others = dict.fromkeys(file.name for file in form.files if file.name != PART)
-    faults += [Fault(name, f"only parts named {PART} may be files", "extra_forbidden") for name in others]
-    photos = [Incoming(file.content, safe_filename(file.filename)) for file in form.files if file.name == PART]
+    files, texts, faults = form_parts(form, PART)
+    photos = [Incoming(file.content, safe_filename(file.filename)) for file in files]
     if not photos and not faults:
         faults.append(Fault(PART, "send at least one photo", "missing"))
     if len(photos) > max_photos:

@@ -1,4 +1,4 @@
-"""The photos of an upload: hashed and counted on their way to unnamed files on disk or, within limits, in memory."""
+"""The files of an upload: hashed and counted on their way to unnamed files on disk or, within limits, in memory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from api.context import context
 from api.http.body_file import TakenPhoto
+from api.http.body_limits import BodyLimits, upload_limits
 from api.http.request import CHUNK, ApiRequest
 from api.uploads.form import Form, read_form
 from darkroom.errors import TooLarge, Unavailable
@@ -89,10 +90,16 @@ class SpooledRequest(ApiRequest):
         self._spools: list[Spool | ReceivedPhoto] = []
         super().__init__(environ, *args, **kwargs)
 
+    @property
+    def limits(self) -> BodyLimits:
+        """Those of this upload. Only for endpoints that take files."""
+        limits = upload_limits(self.endpoint, context().settings)
+        assert limits, f"{self.endpoint} takes no files"
+        return limits
+
     def spool_form(self, text_names: Collection[str]) -> Form[Spool]:
         """Read a multipart body: its texts, and its files, each on a Spool. Raises TooLarge or BadRequest."""
-        settings = context().settings
-        limit = settings.max_request_bytes
+        limit = self.limits.body
         too_large = TooLarge(f"the request has more than {limit:,} bytes")
         if (self.content_length or 0) > limit:
             raise too_large
@@ -105,17 +112,17 @@ class SpooledRequest(ApiRequest):
             if self.body.size > limit:
                 raise too_large from error
             raise TooLarge(
-                f"the form has more than {settings.max_photos} photos, too many fields, or a field with more than "
+                f"the form has too many parts (at most {_counted_files(self.limits.files)}), or a field with more than "
                 f"{MAX_FORM_TEXT:,} bytes of text"
             ) from error
 
     def spool_body(self) -> Spool | ReceivedPhoto:
-        """The body as one file, up to the limit of a photo. Raises ClientDisconnected when it is cut short."""
+        """The body as one file, up to the limit of a file. Raises ClientDisconnected when it is cut short."""
         if taken := self.take_photo():
             received = ReceivedPhoto(taken)
             self._spools.append(received)
             return received
-        limit = context().settings.max_upload_bytes
+        limit = self.limits.file
         spool = self._new_spool()
         if self.content_length is not None and self.content_length > limit:
             spool.size = self.content_length
@@ -138,11 +145,10 @@ class SpooledRequest(ApiRequest):
             raise TooLarge(f"the fields of the form have more than {MAX_FORM_TEXT:,} bytes in total")
 
     def _new_spool(self) -> Spool:
-        settings = context().settings
-        # Photos beyond the allowed number are counted and not kept.
-        limit = settings.max_upload_bytes if len(self._spools) < settings.max_photos else 0
+        # Files beyond the allowed number are counted and not kept.
+        limit = self.limits.file if len(self._spools) < self.limits.files else 0
         try:
-            return self._keep(Spool.create(settings.spool_dir, limit))
+            return self._keep(Spool.create(context().settings.spool_dir, limit))
         except OSError as error:
             raise disk_error(error) from error
 
@@ -150,6 +156,10 @@ class SpooledRequest(ApiRequest):
         """Close it when the request ends."""
         self._spools.append(spool)
         return spool
+
+
+def _counted_files(count: int) -> str:
+    return "one file" if count == 1 else f"{count} files"
 
 
 def disk_error(error: OSError) -> Exception:

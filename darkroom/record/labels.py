@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 MAX_REFERENCE = 256
+MAX_ASSET_NAME = 100
 MAX_KEYS = 20
 MAX_METADATA = 2048
 MAX_NUMBER = 1e37
@@ -55,6 +56,12 @@ _PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]*$"
 """`UNSENDABLE` as a pattern for the OpenAPI document, where text has no surrogates."""
 
 Text = Annotated[str, AfterValidator(_sendable), Field(json_schema_extra={"pattern": _PATTERN})]
+AssetName = Annotated[
+    str,
+    Field(max_length=MAX_ASSET_NAME),
+    AfterValidator(_sendable),
+    Field(json_schema_extra={"pattern": _PATTERN}),
+]
 Scalar = Annotated[
     Any,
     AfterValidator(_scalar),

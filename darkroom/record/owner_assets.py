@@ -22,18 +22,20 @@ from darkroom.record.clock import now
 from darkroom.record.late_writes import LONGEST_PUT, ImportTime
 from darkroom.record.stored import Stored
 
-MAX_NAME = 100
-"""Characters of an asset's name."""
+MOST_LEFTOVERS = 200
+"""Objects of one owner that may wait for their removal. Most are removed at once, but their keys stay in the record
+until no earlier PUT can store them again."""
 
 
 class AssetContent(Stored):
-    """What a file is, by its content. Width and height in pixels of a picture; `points`: the points of each side of a
-    LUT's cube."""
+    """What a file is, by its content. Width and height in pixels of a picture. `dimensions` (1 or 3) and `points`, the
+    number of entries along each side, of a LUT."""
 
     kind: AssetKind
     content_type: str
     width: int | None = None
     height: int | None = None
+    dimensions: int | None = None
     points: int | None = None
 
 
@@ -75,28 +77,36 @@ class OwnerAssets(Stored):
         except KeyError:
             raise NotFound(f"there is no asset {asset_id}") from None
 
-    def begin_upload(self, key: str, time: ImportTime, most: int) -> None:
-        """An object is about to be stored under this key. Raises AssetLimitReached if the owner has `most` assets;
-        uploads that are not complete count."""
-        if len(self.assets) + len(self.leftovers) >= most:
-            raise AssetLimitReached(f"you have {most} assets, and no more are allowed; remove one first")
+    def begin_upload(self, asset_id: str, key: str, time: ImportTime, most: int) -> None:
+        """An object is about to be stored under this key. Raises AssetLimitReached if it would make more than `most`
+        assets, or if too many objects wait for their removal."""
+        self._require_room(asset_id, most)
+        if len(self.leftovers) >= MOST_LEFTOVERS:
+            raise AssetLimitReached("you have removed too many assets within half an hour; try again later")
         self.leftovers[key] = time.until + LONGEST_PUT
 
-    def finish_upload(self, asset: Asset, time: ImportTime, missing: str | None = None) -> Asset:
+    def finish_upload(self, asset: Asset, time: ImportTime, most: int, missing: str | None = None) -> Asset:
         """The object of this asset is stored. `missing`: the key of an earlier object of the same asset, which was
         found to be missing. Returns the asset that counts: the one of another upload, if that was faster.
 
-        Raises Unavailable if the upload took too long, because the sweep may have removed its object.
+        Raises AssetLimitReached, and Unavailable if the upload took too long: the sweep may have removed its object.
         """
         time.check()
         before = self.assets.get(asset.id)
         if before and before.key not in (missing, asset.key):
             return before
+        self._require_room(asset.id, most)
         if before and before.key != asset.key:
             self._leave(before)
         self.leftovers.pop(asset.key, None)
         self.assets[asset.id] = asset
         return asset
+
+    def _require_room(self, asset_id: str, most: int) -> None:
+        if asset_id not in self.assets and len(self.assets) >= most:
+            raise AssetLimitReached(
+                f"you have {len(self.assets)} assets; at most {most} are allowed, so remove one first"
+            )
 
     def rename(self, asset_id: str, name: str) -> Asset:
         """Raises NotFound."""

@@ -11,7 +11,7 @@ from darkroom.errors import NotFound, Unavailable
 from darkroom.record.clock import now
 from darkroom.record.keys import asset_key
 from darkroom.record.late_writes import LONGEST_PUT, ImportTime
-from darkroom.record.owner_assets import Asset, AssetContent, OwnerAssets
+from darkroom.record.owner_assets import MOST_LEFTOVERS, Asset, AssetContent, OwnerAssets
 
 ID = "a" * 64
 MOST = 3
@@ -35,13 +35,13 @@ def asset(upload: str, time: ImportTime, asset_id: str = ID) -> Asset:
 def uploaded(assets: OwnerAssets, upload: str = "1", asset_id: str = ID, missing: str | None = None) -> Asset:
     time = ImportTime()
     new = asset(upload, time, asset_id)
-    assets.begin_upload(new.key, time, MOST)
-    return assets.finish_upload(new, time, missing)
+    assets.begin_upload(new.id, new.key, time, MOST)
+    return assets.finish_upload(new, time, MOST, missing)
 
 
 def test_an_upload_that_is_not_finished_is_left_to_the_sweep_after_its_time() -> None:
     assets, time = record(), ImportTime()
-    assets.begin_upload("assets/1", time, MOST)
+    assets.begin_upload(ID, "assets/1", time, MOST)
     assert assets.assets == {}
     assert assets.overdue == []
     assert assets.due_at == time.until + LONGEST_PUT
@@ -75,20 +75,35 @@ def test_an_upload_that_took_too_long_is_not_finished() -> None:
     """The sweep may have removed its object."""
     assets, time = record(), ImportTime()
     new = asset("1", time)
-    assets.begin_upload(new.key, time, MOST)
+    assets.begin_upload(new.id, new.key, time, MOST)
     time.until = now()
     with pytest.raises(Unavailable):
-        assets.finish_upload(new, time)
+        assets.finish_upload(new, time, MOST)
     assert assets.assets == {}
 
 
-def test_the_number_of_assets_and_unfinished_uploads_is_limited() -> None:
-    assets = record()
+def test_the_number_of_assets_is_limited_when_an_upload_begins_and_when_it_ends() -> None:
+    assets, time = record(), ImportTime()
+    ids = [f"{number:064x}" for number in range(MOST + 1)]
+    late = asset("late", time, ids[MOST])
     for number in range(MOST - 1):
-        uploaded(assets, str(number), f"{number:064x}")
-    assets.begin_upload("assets/begun", ImportTime(), MOST)
+        uploaded(assets, str(number), ids[number])
+    assets.begin_upload(late.id, late.key, time, MOST)
+    uploaded(assets, "last", ids[MOST - 1])
+    with pytest.raises(AssetLimitReached, match="at most 3 are allowed"):
+        assets.finish_upload(late, time, MOST)
     with pytest.raises(AssetLimitReached):
-        assets.begin_upload("assets/one-more", ImportTime(), MOST)
+        assets.begin_upload(late.id, "assets/again", time, MOST)
+    assert set(assets.leftovers) == {late.key}
+    assert uploaded(assets, "again", ids[0]).key == assets.asset(ids[0]).key
+
+
+def test_the_number_of_objects_that_wait_for_their_removal_is_limited() -> None:
+    assets, time = record(), ImportTime()
+    for number in range(MOST_LEFTOVERS):
+        assets.begin_upload(ID, f"assets/{number}", time, MOST)
+    with pytest.raises(AssetLimitReached, match="try again later"):
+        assets.begin_upload(ID, "assets/more", time, MOST)
 
 
 def test_a_removed_asset_is_left_over_until_no_earlier_put_can_store_it_again() -> None:
