@@ -27,6 +27,7 @@ ALLOWED = {
     "api/__main__.py: _check_address": "for operators: a host name that the system does not know",
     "api/http/parse_faults.py: parse_fault": "InvalidHead is ours",
     "api/http/request.py: on_json_loading_failed": "NotJson is ours",
+    "api/uploads/asset_content.py: _lut": "CubeError is ours",
     "api/uploads/fields.py: _from_json": "NotJson is ours",
     "darkroom/aws/clients.py: make_clients": "for operators: what botocore needs",
     "darkroom/jobs/json_text.py: read_json": "explained, not repeated",
