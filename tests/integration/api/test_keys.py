@@ -188,7 +188,7 @@ def test_ids_of_another_owner_get_the_answer_of_unknown_ids_on_every_route(keyed
     keyed.change_record(photo, bury)
     before = keyed.record(photo)
     (job,) = before.jobs
-    alices = {"photo_id": photo, "job_id": job, "order_id": buried[0], "asset_id": asset}
+    alices = {"photo_id": photo, "job_id": job, "order_id": buried[0], "asset_id": asset, "name": "metadata"}
     routes = 0
     for method, path, names in rules(keyed):
         body = {"json": {"preset": "metadata"}} if method == "POST" and path.endswith("/jobs") else {}
