@@ -18,19 +18,39 @@ _STEP, _NAME = re.compile(f"[ -~]{{1,{MAX_STEP}}}"), re.compile(f"[ -~]{{1,{MAX_
 _ROLE, _BACKEND = re.compile("[a-z]{1,20}"), re.compile(f"[ -~]{{1,{MAX_BACKEND}}}")
 
 
+STRATEGIES = ("entropy", "attention", "face")
+"""The positions of a crop that look at the picture."""
+
+MAX_FOCAL_POINTS = 20
+
+
+@dataclass(frozen=True)
+class FoundFocus:
+    """The middle of the part that a crop by content has kept, in shares of the width and the height of the picture that
+    it cuts, and the strategy that has found it: `attention` stands in for `face` if there is no face.
+
+    As `position` of a resize it gives the same crop again.
+    """
+
+    x: float
+    y: float
+    found_by: str
+
+
 @dataclass(frozen=True)
 class Making:
     """How a result was made.
 
     `plan`: the steps that led to it, with the size of the picture after each. `backends`: role -> library and version.
     `fields`: the names of the metadata that was found in the written file. `pixels`: a hash of the pixels that the
-    encoder got, 16 hex digits; None if the result is no picture.
+    encoder got, 16 hex digits; None if the result is no picture. `focal_points`: one for each crop by content.
     """
 
     plan: tuple[str, ...] = ()
     backends: dict[str, str] = field(default_factory=dict)
     fields: tuple[str, ...] = ()
     pixels: str | None = None
+    focal_points: tuple[FoundFocus, ...] = ()
 
 
 NOT_TOLD = Making()
@@ -66,5 +86,9 @@ def is_allowed(making: Making) -> bool:
         and len(making.fields) <= MAX_FIELDS
         and all(map(_NAME.fullmatch, making.fields))
         and sum(map(len, making.fields)) <= MAX_FIELD_TEXT + MAX_FIELD
+        and len(making.focal_points) <= MAX_FOCAL_POINTS
+        and all(
+            0 <= point.x <= 1 and 0 <= point.y <= 1 and point.found_by in STRATEGIES for point in making.focal_points
+        )
         and (making.pixels is None or re.fullmatch("[0-9a-f]{16}", making.pixels) is not None)
     )

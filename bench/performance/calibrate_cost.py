@@ -133,7 +133,7 @@ def _some_job(chance: random.Random) -> dict[str, Any]:
         return resize | {"output": output}
     if kind == "square":
         side = chance.choice((100, 200, 400))
-        position = chance.choice(("centre", "centre", "attention", "entropy"))
+        position = chance.choice(("centre", "centre", "attention", "entropy", "face"))
         return {"type": "resize", "width": side, "height": side, "position": position, "output": output}
     if kind == "pipeline":
         return {"type": "pipeline", "steps": [resize, step], "output": output}

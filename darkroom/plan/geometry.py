@@ -66,7 +66,7 @@ def pad_corner(sizes: Sizes, position: Position) -> Size:
     With an odd number of free pixels, the extra one lies at the right or bottom, as in sharp.
     """
     free = sizes.result[0] - sizes.scaled[0], sizes.result[1] - sizes.scaled[1]
-    # entropy and attention choose what to cut, but contain cuts nothing: it centres the photo.
+    # Strategies such as attention choose what to cut, but contain cuts nothing: it centres the photo.
     shares = _exact(position) if isinstance(position, FocalPoint) else GRAVITY.get(position, GRAVITY["centre"])
     return int(shares[0] * free[0]), int(shares[1] * free[1])
 

@@ -67,7 +67,7 @@ class ContentStep:
     @property
     def overview(self) -> Overview:
         """The overview on which the strategy looks for the part to keep."""
-        return SMALL
+        return DETAILED if self.strategy == "face" else SMALL
 
 
 @dataclass(frozen=True)

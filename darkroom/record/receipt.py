@@ -40,6 +40,16 @@ class OutputView(View):
     fields: list[str] = Field(description="names of the metadata that was found when the file was read back")
 
 
+class FocalPointView(View):
+    """The middle of the part that a crop by content has kept. As `position` it gives the same crop again."""
+
+    x: float = Field(description="share of the width of the picture that the crop cuts, 0 to 1")
+    y: float = Field(description="share of its height, 0 to 1")
+    found_by: str = Field(
+        description="`entropy`, `attention` or `face`; `attention` stands in for `face` without faces"
+    )
+
+
 class RecipeView(View):
     """A job, with all defaults."""
 
@@ -61,6 +71,9 @@ class Receipt(View):
         "them"
     )
     plan: list[str] = Field(description="the steps that led to the result, with the size of the picture after each")
+    focal_points: list[FocalPointView] = Field(
+        description="one for each crop whose position looks at the picture, such as `attention` and `face`"
+    )
     backends: dict[str, str] = Field(description="what was done -> the library and its version")
     versions: dict[str, str] = Field(description="versions of the software that made it")
     seconds: dict[str, float] = Field(description="how long each part of the work took, in seconds")
@@ -82,6 +95,7 @@ def receipt_of(photo: PhotoRecord, job: JobRecord) -> Receipt:
         recipe=job.spec,
         made_with=[RecipeView(job=one.id, recipe=one.spec) for one in together],
         plan=list(result.making.plan),
+        focal_points=[FocalPointView.model_validate(point) for point in result.making.focal_points],
         backends=result.making.backends,
         versions=result.versions,
         seconds=result.seconds,

@@ -80,9 +80,10 @@ def one_row(width: int) -> bytes:
         {"type": "resize", "width": 200, "output": {"format": "jpeg"}},
         {"type": "resize", "width": 200, "height": 200, "position": "attention"},
         {"type": "resize", "width": 16_384, "kernel": "hamming"},
+        {"type": "resize", "width": 200, "height": 200, "position": "face"},
         {"type": "metadata"},
     ],
-    ids=["resize", "attention", "hamming", "metadata"],
+    ids=["resize", "attention", "hamming", "face", "metadata"],
 )
 def test_one_row_of_100_megapixels_needs_little_more_than_its_pixels(tmp_path: Path, job: dict[str, Any]) -> None:
     """The weights of all its pixels at once would take 4.8 GB. Its pixels take 100 MB, and the decoder has two rows."""

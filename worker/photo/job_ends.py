@@ -69,7 +69,9 @@ def step_warnings(plan: Plan, position: int, materials: Materials) -> Iterator[P
             yield from warnings(operation.spec, size, materials)
 
 
-def made(plan: Plan, position: int, format_: str, fields: tuple[str, ...], pixels: str | None) -> Making:
+def made(
+    plan: Plan, position: int, materials: Materials, format_: str, fields: tuple[str, ...], pixels: str | None
+) -> Making:
     """How the result at this position of a plan was made. `fields` and `pixels`: see Making."""
     needed = plan.needed_for(position)
     libraries = {"metadata": METADATA}
@@ -77,4 +79,6 @@ def made(plan: Plan, position: int, format_: str, fields: tuple[str, ...], pixel
         operations = [plan.nodes[at].operation for at in needed]
         libraries = backends(plan.photo.format, operations, format_)
         libraries |= {"metadata": METADATA} if fields else {}
-    return Making(steps(plan, needed), libraries, fields, pixels)
+    crops = [(plan.nodes[at].operation, plan.nodes[at].sources) for at in needed]
+    focal_points = tuple(filter(None, map(materials.focal_points.get, crops)))
+    return Making(steps(plan, needed), libraries, fields, pixels, focal_points)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, TypeVar
 
 from darkroom.asset_errors import AssetMissing
+from darkroom.making import FoundFocus
 from darkroom.photo_metadata.photo_document import PhotoMetadata
 from worker.photo.decode import PhotoFacts
 
@@ -19,7 +20,8 @@ class Materials:
     picture that an operation changes: `srgb`, `p3`, or `photo` for those of the photo's profile. `measured`: what an
     operation on the frames of an animation has found in the first one; None for a still photo. `prepared`: what an
     operation has made for the rest of the order, such as a decoded asset. `read_metadata` reads what the file of the
-    photo says of itself: few steps need it."""
+    photo says of itself: few steps need it. `focal_points`: an operation that crops by content, with its sources -> the
+    middle of the part that it has kept."""
 
     photo: PhotoFacts
     assets: Mapping[str, BinaryIO] = field(default_factory=dict)
@@ -27,6 +29,7 @@ class Materials:
     measured: dict[str, Any] | None = None
     read_metadata: Callable[[PhotoFacts], PhotoMetadata] | None = None
     prepared: dict[Hashable, Any] = field(default_factory=dict)
+    focal_points: dict[Hashable, FoundFocus] = field(default_factory=dict)
 
     def once(self, name: str, measure: Callable[[], T]) -> T:
         """What `measure` finds out by looking at a picture, under a name that the operation chooses.

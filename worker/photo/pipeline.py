@@ -174,7 +174,7 @@ def _animated(
             encoded.height,
             written.seconds,
             (*photo.warnings, *step_warnings(plan, end, materials), *written.warnings, *encoded.warnings),
-            made(plan, end, encoded.format, fields, encoded.pixels),
+            made(plan, end, materials, encoded.format, fields, encoded.pixels),
             frames=len(durations) or None,
             duration=sum(durations) / 1000 if durations else None,
         ),
@@ -294,7 +294,7 @@ class PlanRun:
                 height,
                 seconds,
                 (*self._photo.warnings, *step_warnings(self._plan, position, self._materials), *written.warnings),
-                made(self._plan, position, written.format, written.fields, written.pixels),
+                made(self._plan, position, self._materials, written.format, written.fields, written.pixels),
                 written.measures,
             ),
         )

@@ -20,7 +20,7 @@ Direction = Literal[
     "northwest",
 ]
 
-Gravity = Literal[Direction, "entropy", "attention"]
+Gravity = Literal[Direction, "entropy", "attention", "face"]
 
 GRAVITY_ALIASES = Aliases(
     {

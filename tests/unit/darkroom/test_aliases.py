@@ -46,7 +46,7 @@ def test_an_alias_is_the_same_job_in_the_record(given: dict[str, Any], same: dic
 def test_every_alias_stands_for_a_value_and_is_none_itself() -> None:
     for field, aliases in aliases_in(jobs_adapter.json_schema()).items():
         assert not aliases.keys() & set(aliases.values()), field
-    assert set(GRAVITY_ALIASES.values.values()) == set(get_args(Gravity)) - {"entropy", "attention"}
+    assert set(GRAVITY_ALIASES.values.values()) == set(get_args(Gravity)) - {"entropy", "attention", "face"}
 
 
 def test_the_aliases_of_the_schema_are_listed_by_field() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from darkroom.making import MAX_FIELDS, MAX_STEPS, Making, bounded, is_allowed
+from darkroom.making import MAX_FIELDS, MAX_FOCAL_POINTS, MAX_STEPS, FoundFocus, Making, bounded, is_allowed
 
 USUAL = Making(("decode 4x3", "encode jpeg 4x3"), {"decode": "libjpeg-turbo 3.1"}, ("EXIF Copyright",), "0" * 16)
 
@@ -34,6 +34,10 @@ def test_a_usual_one_is_kept_as_it_is():
         {"fields": ("x" * 60,) * 60},
         {"pixels": "0" * 15},
         {"pixels": "g" * 16},
+        {"focal_points": (FoundFocus(1.1, 0, "face"),)},
+        {"focal_points": (FoundFocus(0, float("nan"), "face"),)},
+        {"focal_points": (FoundFocus(0, 0, "<b>"),)},
+        {"focal_points": (FoundFocus(0, 0, "face"),) * (MAX_FOCAL_POINTS + 1)},
     ],
 )
 def test_what_breaks_a_limit_is_refused(wrong: dict[str, Any]) -> None:

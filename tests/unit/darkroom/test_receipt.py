@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from darkroom.errors import Conflict, UnreadablePhoto
-from darkroom.making import Making
+from darkroom.making import FoundFocus, Making
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.record.events import photo_completed
 from darkroom.record.photo import PhotoRecord
@@ -15,7 +15,10 @@ from darkroom.record.receipt import Receipt, receipt_of
 from darkroom.record.stored import Result
 from tests.support.records import claim, job_list, photo, result
 
-MAKING = Making(("decode 4x3", "encode jpeg 4x3"), {"decode": "libjpeg-turbo 3.1"}, ("EXIF Copyright",), "0" * 16)
+FOCUS = FoundFocus(0.25, 0.5, "face")
+MAKING = Making(
+    ("decode 4x3", "encode jpeg 4x3"), {"decode": "libjpeg-turbo 3.1"}, ("EXIF Copyright",), "0" * 16, (FOCUS,)
+)
 
 
 def made(**changes: Any) -> Result:
@@ -55,6 +58,7 @@ def test_a_receipt_says_what_went_in_how_and_what_came_out():
     assert receipt["recipe"]["output"]["metadata"] == "rights"
     assert [one["job"] for one in receipt["made_with"]] == list(ids)
     assert (receipt["plan"], receipt["backends"]) == (list(MAKING.plan), MAKING.backends)
+    assert receipt["focal_points"] == [{"x": 0.25, "y": 0.5, "found_by": "face"}]
     assert (receipt["seconds"], receipt["versions"]) == ({"decode": 0.1}, {"darkroom": "0.1.0"})
     assert receipt["warnings"] == [{"code": "end_missing", "detail": "The end is missing."}]
     assert receipt["output"]["sha256"] == "1" * 64

@@ -17,6 +17,10 @@ from PIL import Image, ImageFilter, ImageMath, ImageOps
 
 from darkroom.jobs.sizes import side_of
 from darkroom.plan.geometry import Shares
+from darkroom.plan.overview import SMALL
+from worker.photo.faces import found_faces
+from worker.photo.operations.around_faces import place_around
+from worker.photo.operations.resampling import resample
 
 NEARLY_BEST = 0.99
 """A window with at least this share of the highest score is as good as the best.
@@ -81,11 +85,41 @@ def attention(image: Image.Image, width: Fraction, height: Fraction) -> Shares:
     return _best(small.size, (width, height), scores_along)
 
 
+def face(image: Image.Image, width: Fraction, height: Fraction) -> Shares | None:
+    """Keep the faces that have the largest area together, and place them in the middle (around_faces.py). None if there
+    is no face."""
+    faces = found_faces(image)
+    if not faces:
+        return None
+    kept = [
+        (axis, side, side_of(side * share))
+        for axis, side, share in zip((0, 1), image.size, (width, height), strict=True)
+    ]
+    across, down = (place_around(faces, *each) for each in kept)
+    return across, down
+
+
+def choose(strategy: str, overview: Image.Image, width: Fraction, height: Fraction) -> tuple[Shares, str]:
+    """Where the kept part lies, and the strategy that has found it: `attention` stands in for `face` where there is
+    none. `width` and `height` are the kept part's shares of the picture that `overview` shows."""
+    if strategy == "face":
+        found = face(overview, width, height)
+        if found is not None:
+            return found, strategy
+        strategy, overview = "attention", _small(overview)
+    return STRATEGIES[strategy](overview, width, height), strategy
+
+
 STRATEGIES: dict[str, Callable[[Image.Image, Fraction, Fraction], Shares]] = {
     "entropy": entropy,
     "attention": attention,
 }
-"""Position -> the function that places the kept part."""
+"""Position -> the function that places the kept part on a small overview."""
+
+
+def _small(overview: Image.Image) -> Image.Image:
+    size = SMALL.size(overview.size)
+    return overview if size == overview.size else resample(overview, size, SMALL.kernel)
 
 
 def _opaque(image: Image.Image) -> Image.Image:

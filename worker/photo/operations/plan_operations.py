@@ -28,7 +28,7 @@ from worker.photo.decode import turned
 from worker.photo.materials import Materials
 from worker.photo.operations.extend import extended
 from worker.photo.operations.resampling import resample
-from worker.photo.operations.resize import chosen_box, padded
+from worker.photo.operations.resize import chosen_part, padded
 from worker.photo.operations.rotate import rotated
 from worker.photo.operations.step_functions import STEP_FUNCTIONS
 from worker.photo.operations.trim import trim_part
@@ -41,7 +41,8 @@ def _resized(operation: Resample, node: Node, _materials: Materials, image: Imag
 def _cropped(
     operation: CropByContent, node: Node, materials: Materials, image: Image.Image, overview: Image.Image
 ) -> Image.Image:
-    box = materials.once("box", lambda: chosen_box(operation, overview))
+    box, focus = materials.once("part", lambda: chosen_part(operation, overview))
+    materials.focal_points[operation, node.sources] = focus
     return resample(image, node.size, operation.kernel, box)
 
 

@@ -11,18 +11,21 @@ from fractions import Fraction
 from PIL import Image
 
 from darkroom.jobs.sizes import Size
+from darkroom.making import FoundFocus
 from darkroom.plan.geometry import Box, kept_part
 from darkroom.plan.graph import CropByContent
-from worker.photo.operations.crop import STRATEGIES
+from worker.photo.operations.crop import choose
 
 
-def chosen_box(crop: CropByContent, overview: Image.Image) -> Box:
-    """The part of the photo that the strategy chooses by looking at the overview, in pixels of the crop's source."""
-    sizes = crop.sizes
-    kept = Fraction(sizes.result[0], sizes.scaled[0]), Fraction(sizes.result[1], sizes.scaled[1])
-    shares = STRATEGIES[crop.strategy](overview, *kept)
-    left, top, right, bottom = crop.placement.cropped(kept_part(sizes, "centre", shares)).showing(crop.then).box
-    return float(left), float(top), float(right), float(bottom)
+def chosen_part(crop: CropByContent, overview: Image.Image) -> tuple[Box, FoundFocus]:
+    """The part of the photo that the strategy chooses by looking at the overview, in pixels of the crop's source, and
+    the middle of that part."""
+    (width, height), result = crop.sizes.scaled, crop.sizes.result
+    shares, found_by = choose(crop.strategy, overview, Fraction(result[0], width), Fraction(result[1], height))
+    kept = kept_part(crop.sizes, "centre", shares)
+    left, top, right, bottom = crop.placement.cropped(kept).showing(crop.then).box
+    x, y = (kept[0] + kept[2]) / 2 / width, (kept[1] + kept[3]) / 2 / height
+    return (float(left), float(top), float(right), float(bottom)), FoundFocus(round(x, 6), round(y, 6), found_by)
 
 
 def padded(image: Image.Image, size: Size, corner: Size, colour: tuple[int, ...]) -> Image.Image:
