@@ -199,6 +199,11 @@ class TestCrops:
         again = made_of(self.WIDE, LIMIT, **spec, position={"x": focus.x, "y": focus.y})
         assert again.tobytes() == made_of(self.WIDE, LIMIT, **spec, position=position).tobytes()
 
+    def test_a_crop_of_any_shape_keeps_the_face(self) -> None:
+        spec: dict[str, Any] = {"type": "crop", "width": 320, "height": 240, "position": "face"}
+        (face,) = found_faces(made_of(self.WIDE, LIMIT, **spec))
+        assert ((face.left + face.right) / 2, (face.top + face.bottom) / 2) == pytest.approx((160, 120), abs=40)
+
     def test_a_later_step_of_a_pipeline_looks_for_faces_in_its_own_picture(self) -> None:
         steps = [{"type": "resize", "width": 600}, {"type": "resize", "width": 100, "height": 100, "position": "face"}]
         (focus,) = done(self.WIDE, type="pipeline", steps=steps).making.focal_points
