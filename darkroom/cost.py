@@ -99,8 +99,10 @@ RATES: Work = {
     "encode small avif": 2.7000,
     "encode gif": 0.1000,
     "encode tiff": 0.0320,
+    "encode heic": 0.7800,
     # The same without loss.
     "encode lossless webp": 0.7000,
+    "encode lossless heic": 1.2000,
     # For each job that reads metadata, for each that names dominant colours, and for each measure.
     "metadata": 0.0030,
     "colours": 0.0034,

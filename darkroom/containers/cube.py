@@ -6,6 +6,7 @@ DaVinci Resolve. The API checks with this module what it stores, and the worker 
 
 from __future__ import annotations
 
+import encodings.utf_8_sig  # noqa: F401 - a child can load no module when it decodes
 import math
 import re
 from array import array

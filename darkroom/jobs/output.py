@@ -53,18 +53,18 @@ class Output(StrictSpec):
         None,
         ge=1,
         le=100,
-        description="JPEG, WebP, AVIF, and TIFF with JPEG compression; default: JPEG 82, WebP 80, "
-        "AVIF 55, TIFF 90. PNG and GIF have no quality.",
+        description="JPEG, WebP, AVIF, HEIC, and TIFF with JPEG compression; default: JPEG 82, WebP 80, "
+        "AVIF 55, HEIC 45, TIFF 90. PNG and GIF have no quality.",
     )
     lossless: bool = Field(
         False,
-        description="PNG, WebP and TIFF: every pixel stays as it is. Without `format`, the photo's own "
+        description="PNG, WebP, TIFF and HEIC: every pixel stays as it is. Without `format`, the photo's own "
         "format if it is one of these, otherwise PNG.",
     )
     chroma: Chroma | None = Field(
         None,
         description="resolution of the colours. 4:4:4: full. 4:2:0: half. auto: full if the picture has sharp edges "
-        "between colours, such as coloured text. Default: JPEG 4:2:0, AVIF 4:4:4. WebP with loss always has "
+        "between colours, such as coloured text. Default: JPEG and HEIC 4:2:0, AVIF 4:4:4. WebP with loss always has "
         "half, the other formats full.",
     )
     effort: int | None = Field(

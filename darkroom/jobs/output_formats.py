@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-FormatName = Literal["jpeg", "png", "webp", "avif", "gif", "tiff"]
+FormatName = Literal["jpeg", "png", "webp", "avif", "gif", "tiff", "heic"]
+
+KINDS = ("EXIF", "XMP", "IPTC")
+"""Kinds of metadata."""
 
 
 @dataclass(frozen=True)
@@ -14,22 +17,26 @@ class FileFormat:
     """A format of result files: the file's extension without a dot, and its content type.
 
     `quality`: the default, 1 to 100; None if the format has no quality. `lossless`: whether every picture can be
-    written without a loss.
+    written without a loss. `metadata`: the kinds that are written into it, of KINDS. `profile`: whether a
+    colour profile is.
     """
 
     extension: str
     content_type: str
     quality: int | None = None
     lossless: bool = False
+    metadata: tuple[str, ...] = ("EXIF", "XMP")
+    profile: bool = True
 
 
 OUTPUT_FORMATS: Mapping[str, FileFormat] = {
-    "jpeg": FileFormat("jpg", "image/jpeg", quality=82),
+    "jpeg": FileFormat("jpg", "image/jpeg", quality=82, metadata=KINDS),
     "png": FileFormat("png", "image/png", lossless=True),
     "webp": FileFormat("webp", "image/webp", quality=80, lossless=True),
     "avif": FileFormat("avif", "image/avif", quality=55),
-    "gif": FileFormat("gif", "image/gif"),
-    "tiff": FileFormat("tif", "image/tiff", quality=90, lossless=True),
+    "gif": FileFormat("gif", "image/gif", metadata=("XMP",), profile=False),
+    "tiff": FileFormat("tif", "image/tiff", quality=90, lossless=True, metadata=KINDS),
+    "heic": FileFormat("heic", "image/heic", quality=45, lossless=True),
 }
 """The picture formats that a job may ask for. `worker/photo/encode/encoders.py` has the encoder of each.
 

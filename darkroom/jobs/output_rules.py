@@ -14,7 +14,7 @@ TEXTS = ("copyright", "credit", "artist", "caption")
 LOSSY_ONLY = tuple(name for name, facts in OUTPUT_FORMATS.items() if not facts.lossless)
 """Formats that cannot hold every picture without a loss."""
 
-SRGB_ONLY = ("gif",)
+SRGB_ONLY = tuple(name for name, facts in OUTPUT_FORMATS.items() if not facts.profile)
 """Formats that are written without a colour profile."""
 
 
@@ -61,7 +61,7 @@ OUTPUT_RULES = (
     ),
     OutputRule(
         "lossless_format",
-        '"lossless" is for PNG, WebP and TIFF: JPEG, AVIF and GIF lose a part of most pictures',
+        '"lossless" is for PNG, WebP, TIFF and HEIC: JPEG, AVIF and GIF lose a part of most pictures',
         lambda output: output.lossless and output.format in LOSSY_ONLY,
         _if(_given("lossless", const=True), format={"not": {"enum": ["jpg", *LOSSY_ONLY]}}),
     ),

@@ -18,7 +18,7 @@ def encoding_work(output: Output, format_: str, megapixels: float) -> Work:
     kind = f"encode {format_}"
     if format_ == "avif" and 1e6 * megapixels <= SMALL_AVIF:
         kind = "encode small avif"
-    elif output.lossless and format_ == "webp":
+    elif output.lossless and format_ in ("webp", "heic"):
         kind = f"encode lossless {format_}"
     effort = USUAL_EFFORT if output.effort is None else output.effort
     return {kind: megapixels * EFFORT_FACTOR ** max(0, effort - USUAL_EFFORT)}

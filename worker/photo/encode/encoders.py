@@ -10,6 +10,7 @@ from worker.photo.encode.encoder import Encoder
 from worker.photo.encode.frame_sequence import WriteFrames
 from worker.photo.encode.gif_encoder import GIF
 from worker.photo.encode.gif_frames_encoder import write_gif_frames
+from worker.photo.encode.heic_encoder import HEIC
 from worker.photo.encode.jpeg_encoder import JPEG
 from worker.photo.encode.png_encoder import PNG
 from worker.photo.encode.png_frames_encoder import write_png_frames
@@ -24,6 +25,7 @@ ENCODERS: Mapping[str, Encoder] = {
     "avif": AVIF,
     "gif": GIF,
     "tiff": TIFF,
+    "heic": HEIC,
 }
 """Every output format -> its encoder. `OUTPUT_FORMATS` of darkroom/jobs/output.py has extensions and content types."""
 

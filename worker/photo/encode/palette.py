@@ -11,6 +11,8 @@ import math
 
 from PIL import Image
 
+from worker.photo.encode.soft_palette import with_soft_palette
+
 SAMPLE = 40_000
 """Pixels that the palette is made from. k-means takes a time in proportion to them: 0.1 s for 256 colours."""
 
@@ -23,14 +25,13 @@ _DITHERS = {True: Image.Dither.FLOYDSTEINBERG, False: Image.Dither.NONE}
 def with_palette(image: Image.Image, colours: int, *, dither: bool) -> Image.Image:
     """An RGB or RGBA image with a palette of at most `colours` entries, 2 to 256. It stays as it is if it has no more.
 
-    A picture with soft transparency gets a palette whose entries have an alpha. It is not dithered: Pillow does that
-    for opaque colours only.
+    A picture with soft transparency gets a palette whose entries have an alpha, and is not dithered.
     """
     if image.mode == "RGBA":
         levels = image.getchannel("A").histogram()
         if levels[0] + levels[255] == image.width * image.height:
             return with_transparent_entry(image, colours, dither=dither)
-        return image.quantize(colours, Image.Quantize.FASTOCTREE)
+        return with_soft_palette(image, colours)
     return _opaque(image, colours, dither)
 
 

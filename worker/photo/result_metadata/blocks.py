@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from darkroom.jobs.output import Output
+from darkroom.jobs.output_formats import OUTPUT_FORMATS
 from darkroom.jobs.output_rules import TEXTS
 from darkroom.jobs.sizes import Size
 from darkroom.photo_warnings import PhotoWarning
@@ -44,27 +45,27 @@ def blocks_for(photo: PhotoFacts, output: Output, format_: str, size: Size) -> R
     if output.metadata == "all":
         return _all(photo, output, format_, size)
     exif, xmp = rights_blocks(rights_properties(original_tags(photo)) | asked_properties(output))
+    places = OUTPUT_FORMATS[format_].metadata
+    kept = MetadataBlocks(exif if "EXIF" in places else b"", xmp if "XMP" in places else b"")
     warnings = _unwritten(output)
-    if exif and format_ == "gif":  # the XMP says the same
-        exif = b""
-        if not INSTALLED:
-            warnings += (PhotoWarning("metadata_lost", "The rights are not kept: no program for XMP is installed."),)
-    return ResultBlocks(MetadataBlocks(exif, xmp), warnings)
+    if (exif or xmp) and not (kept.exif or kept.xmp):
+        why = "has no place for them" if "XMP" not in places else "has a place in XMP only, and no program writes it"
+        words = f"The rights and texts are not kept: {format_.upper()} {why}."
+        warnings = (*warnings, PhotoWarning("metadata_lost", words))
+    return ResultBlocks(kept, warnings)
 
 
 def _all(photo: PhotoFacts, output: Output, format_: str, size: Size) -> ResultBlocks:
     kept = everything(photo, output, format_, size)
-    if kept.photoshop and format_ not in ("jpeg", "tiff"):
-        kept.photoshop = b""
-        kept.lost.append(f"The IPTC data sets are not kept: {format_.upper()} has no place for them.")
     if kept.exif and format_ == "tiff" and not INSTALLED:
-        kept.lost.append(
-            "Of the EXIF, a TIFF keeps the texts of the picture only: no program for the rest is installed."
-        )
-    if kept.exif and format_ == "gif":
-        kept.exif = b""
-        kept.lost.append("The EXIF is not kept: GIF has no place for it.")
-    return ResultBlocks(MetadataBlocks(kept.exif, kept.xmp, kept.photoshop), (*kept.warnings, *_unwritten(output)))
+        kept.lost.append("Of the EXIF, a TIFF keeps the texts of the picture only: no program for more is installed.")
+    found = {"EXIF": kept.exif, "XMP": kept.xmp, "IPTC": kept.photoshop}
+    for kind in (kind for kind, block in found.items() if block):
+        if kind not in OUTPUT_FORMATS[format_].metadata:
+            kept.lost.append(f"The {kind} is not kept: {format_.upper()} has no place for it.")
+            found[kind] = b""
+    blocks = MetadataBlocks(found["EXIF"], found["XMP"], found["IPTC"])
+    return ResultBlocks(blocks, (*kept.warnings, *_unwritten(output)))
 
 
 def _unwritten(output: Output) -> tuple[PhotoWarning, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 
 import pytest
 from PIL import Image, ImageDraw
@@ -37,8 +38,7 @@ def text():
 @pytest.fixture
 def soft():
     """A picture with many colours and no sharp edge, as photos are."""
-    coarse = Image.effect_noise((8, 6), 90).convert("RGB")
-    coarse = Image.merge("RGB", [coarse.rotate(turn).getchannel(0) for turn in (0, 90, 180)])
+    coarse = Image.frombytes("RGB", (8, 6), random.Random(3).randbytes(8 * 6 * 3))
     return coarse.resize((160, 120), Image.Resampling.BICUBIC)
 
 
@@ -85,7 +85,7 @@ def test_an_avif_can_have_half_the_chroma(text, opened):
         assert similarity(text, exact.convert("RGB")) > similarity(text, blurred.convert("RGB"))
 
 
-@pytest.mark.parametrize("name", ["png", "webp", "avif"])
+@pytest.mark.parametrize("name", ["png", "webp", "avif", "heic"])
 def test_more_effort_makes_a_smaller_file(soft, opened, name):
     least, most = (len(written(soft, opened(soft), format=name, effort=effort).getvalue()) for effort in (0, 9))
     assert most < least
@@ -134,9 +134,9 @@ def test_a_palette_keeps_soft_transparency_in_a_png(soft, opened):
     with Image.open(written(soft, opened(soft), format="png", colours=64)) as image:
         assert image.mode == "P"
         alpha = image.convert("RGBA").getchannel("A")
-        assert alpha.getpixel((80, 1)) < 40
-        assert alpha.getpixel((80, 60)) == pytest.approx(128, abs=40)
-        assert alpha.getpixel((80, 118)) > 210
+        assert alpha.getpixel((80, 1)) < 30
+        assert alpha.getpixel((80, 60)) == pytest.approx(128, abs=30)
+        assert alpha.getpixel((80, 118)) > 225
 
 
 @pytest.mark.parametrize("colours", [None, 2, 16])
