@@ -101,9 +101,9 @@ def _indices(image: Image.Image, palette: NDArray[np.uint8]) -> NDArray[np.uint8
         cells = np.zeros(pixels.shape[:2], np.int32)
         for channel in range(4):
             cells = (cells << _BITS) | (pixels[..., channel] >> drop)
-        used = np.unique(cells)
-        new = used[table[used] < 0]
-        if len(new):
+        unknown = cells[table[cells] < 0]
+        if len(unknown):
+            new = np.flatnonzero(np.bincount(unknown))  # np.unique would load a module
             parts = [(new >> (_BITS * (3 - channel))) & ((1 << _BITS) - 1) for channel in range(4)]
             levels = np.stack(parts, axis=1) * 255 // ((1 << _BITS) - 1)
             table[new] = _nearest(_values(levels.astype(np.uint8)), entries)
