@@ -38,6 +38,9 @@ PLACEHOLDERS: Mapping[str, str] = {
 PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([a-z_]+)\}")
 """A placeholder, or two braces that stand for one."""
 
+UNWRITABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+"""Control characters but the line break, and code points that are no characters."""
+
 
 class Text(Overlay):
     """Write on the photo. Lines break where the text has line breaks, and between words where `width` ends."""
@@ -55,6 +58,7 @@ class Text(Overlay):
     text: str = Field(
         min_length=1,
         max_length=LONGEST_TEXT,
+        json_schema_extra={"pattern": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]*$"},
         description=f"may have line breaks and placeholders: {', '.join(f'{{{name}}}' for name in PLACEHOLDERS)}",
     )
     font: Literal["sans", "serif", "mono"] = Field("sans", description="Liberation Sans, Serif or Mono")
@@ -80,8 +84,8 @@ class Text(Overlay):
     @field_validator("text")
     @classmethod
     def _known_placeholders(cls, text: str) -> str:
-        text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
-        if any((character != "\n" and character < " ") or character == "\x7f" for character in text):
+        text = re.sub("\r\n|[\r\u2028\u2029]", "\n", text).replace("\t", " ")
+        if UNWRITABLE.search(text):
             raise ValueError("has a control character; only line breaks and tabs are allowed")
         for found in PLACEHOLDER.finditer(text):
             if found[1] and found[1] not in PLACEHOLDERS:

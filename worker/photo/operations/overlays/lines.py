@@ -15,13 +15,16 @@ from arabic_reshaper import ArabicReshaper
 from bidi import get_base_level, get_display
 from bidi.mirror import MIRRORED
 
-from worker.photo.operations.overlays.typefaces import Face
+from worker.photo.operations.overlays.typefaces import Typeface
 
 _RESHAPER = ArabicReshaper({"ARABIC LIGATURE ALLAH": False})
 """It leaves out the vowel signs. The ligature that is switched off is in none of the fonts."""
 
 _HEBREW_POINTS = range(0x0591, 0x05C8)
 """They would need rules of the font to stand at the right place. Left out, as Arabic vowel signs are."""
+
+_SEPARATORS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+"""Control characters, and what Unicode takes for an end of a paragraph."""
 
 _MARK = "\u034f"
 """A character without ink that follows the direction of the one before it (COMBINING GRAPHEME JOINER)."""
@@ -35,7 +38,7 @@ class Glyph:
     """A character, the face that has it, and where it begins in its line."""
 
     character: str
-    face: Face
+    face: Typeface
     left: float
 
 
@@ -53,10 +56,10 @@ class Layout:
     missing: tuple[str, ...]
 
 
-def layout(text: str, faces: Sequence[Face], width: float) -> Layout:
+def layout(text: str, faces: Sequence[Typeface], width: float) -> Layout:
     """Lay out a text with the first of the faces that has each character. Lines break where the text has line breaks,
     and where they would be wider than `width`: after a space or hyphen if they have one, else anywhere."""
-    text = unicodedata.normalize("NFC", text)
+    text = _SEPARATORS.sub(" ", unicodedata.normalize("NFC", text))
     missing = [character for character in dict.fromkeys(text) if not _is_drawable(character, faces)]
     lines: list[TextLine] = []
     for paragraph in text.split("\n"):
@@ -85,21 +88,21 @@ def _is_control(character: str) -> bool:
     return unicodedata.category(character) == "Cf" or "\ufe00" <= character <= "\ufe0f" or character == _MARK
 
 
-def _is_drawable(character: str, faces: Sequence[Face]) -> bool:
+def _is_drawable(character: str, faces: Sequence[Typeface]) -> bool:
     if character == "\n" or _is_control(character):
         return True
     return ord(character) not in _HEBREW_POINTS and _face_of(character, faces) is not None
 
 
-def _face_of(character: str, faces: Sequence[Face]) -> Face | None:
+def _face_of(character: str, faces: Sequence[Typeface]) -> Typeface | None:
     return next((face for face in faces if ord(character) in face.tables.glyphs), None)
 
 
-def _placed(visual: str, faces: Sequence[Face]) -> TextLine:
+def _placed(visual: str, faces: Sequence[Typeface]) -> TextLine:
     """The glyphs of a line, from left to right."""
     glyphs: list[Glyph] = []
     end = 0.0
-    previous: tuple[Face, int] | None = None
+    previous: tuple[Typeface, int] | None = None
     for character in visual:
         face = _face_of(character, faces)
         if face is None or _is_control(character):
@@ -114,13 +117,13 @@ def _placed(visual: str, faces: Sequence[Face]) -> TextLine:
     return TextLine(tuple(glyphs), end)
 
 
-def _advance(face: Face, number: int) -> float:
+def _advance(face: Typeface, number: int) -> float:
     """The last number of the table holds for all glyphs after it."""
     advances = face.tables.advances
     return advances[min(number, len(advances) - 1)]
 
 
-def _wrapped(text: str, faces: Sequence[Face], width: float) -> Iterator[str]:
+def _wrapped(text: str, faces: Sequence[Typeface], width: float) -> Iterator[str]:
     """The lines of a paragraph. Each has at least one character, unless the paragraph is empty."""
     start = end = 0
     breakable, length = 0, 0.0

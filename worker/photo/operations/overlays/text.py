@@ -18,7 +18,7 @@ from worker.photo.operations.overlays.compositing import composite
 from worker.photo.operations.overlays.lines import TextLine, layout
 from worker.photo.operations.overlays.placeholders import filled
 from worker.photo.operations.overlays.placing import exact_pixels, laid_on, pixels
-from worker.photo.operations.overlays.typefaces import FACES, Face
+from worker.photo.operations.overlays.typefaces import FACES, Typeface
 
 BLEED = 0.3
 """Space around the lines, as a share of the size, for marks and letters that reach beyond their line."""
@@ -121,7 +121,7 @@ def _mask(block: TextBlock, spec: Text, size: Size, bleed: int, stroke: float) -
     """How much of each pixel the letters cover, with an outline of `stroke` pixels."""
     mask = Image.new("L", size)
     draw = ImageDraw.Draw(mask)
-    fonts: dict[Face, ImageFont.FreeTypeFont] = {}
+    fonts: dict[Typeface, ImageFont.FreeTypeFont] = {}
     share = _share_before(spec)
     for number, line in enumerate(block.lines):
         left = bleed + share * (block.width - line.width * block.size)

@@ -21,7 +21,7 @@ from worker.photo.operations.overlays.font_tables import FontTables, read_font_t
 
 
 @dataclass(frozen=True)
-class Face:
+class Typeface:
     """A font file."""
 
     name: str
@@ -38,9 +38,9 @@ class Face:
         return ImageFont.truetype(file, size, layout_engine=ImageFont.Layout.BASIC)
 
 
-def _mapped(name: str) -> Face:
+def _mapped(name: str) -> Typeface:
     with as_file(files("worker.photo.operations").joinpath("fonts", f"{name}.ttf")) as path, path.open("rb") as file:
-        return Face(name, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        return Typeface(name, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 _OTHERS = {"regular": _mapped("DejaVuSans"), "bold": _mapped("DejaVuSans-Bold")}
