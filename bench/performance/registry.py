@@ -12,7 +12,7 @@ from bench.performance.measures import (
     latency,
     library,
     memory,
-    operations,
+    operation_costs,
     overlap,
     quality,
     requests,
@@ -40,8 +40,8 @@ MEASURES: Mapping[str, Measure[Bench]] = {
         "from memory to a JPEG of quality 80. `convert` only decodes and encodes; the second column is what an "
         "operation takes beyond it. Results may be smaller or larger than the photo. sharp has a dash where it lacks "
         "the operation.",
-        operations.measure,
-        operations.lines,
+        operation_costs.measure,
+        operation_costs.lines,
     ),
     "quality": Measure(
         "SSIM and PSNR of each picture, beside peers",
