@@ -100,7 +100,7 @@ STEP_FUNCTIONS: Mapping[type[StepSpec], StepFunction] = {
     Shadows: _filter(keep_alpha(shadows)),
     Highlights: _filter(keep_alpha(highlights)),
     Equalize: equalize,
-    Clahe: _filter(keep_alpha(clahe, needs_alpha=True)),
+    Clahe: clahe,
     Solarize: _filter(keep_alpha(solarize)),
     Threshold: _filter(keep_alpha(threshold)),
     Hue: _filter(keep_alpha(hue)),

@@ -53,7 +53,7 @@ class Noise(Filter):
 
 
 class Grain(Filter):
-    """Add the grain of a film: 60 * amount * g * (1 - (luma / 127.5 - 1)^2) to the three channels of a pixel. g is
+    """Add the grain of a film: 40 * amount * g * (1 - (luma / 127.5 - 1)^2) to the three channels of a pixel. g is
     noise that a Gaussian with a sigma of size / 2 has blurred, brought back to a standard deviation of 1. The luma is
     that of Rec. 709: middle tones get most grain, black and white get none."""
 

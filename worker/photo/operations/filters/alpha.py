@@ -8,19 +8,14 @@ from typing import Any
 from PIL import Image
 
 
-def keep_alpha(function: Callable[..., Image.Image], needs_alpha: bool = False) -> Callable[..., Image.Image]:
-    """Make a function for RGB work on RGBA: remove the alpha, and put it back afterwards.
-
-    `needs_alpha`: the function takes the alpha as a third argument.
-    """
+def keep_alpha(function: Callable[[Image.Image, Any], Image.Image]) -> Callable[[Image.Image, Any], Image.Image]:
+    """Make a function for RGB work on RGBA: remove the alpha, and put it back afterwards."""
 
     def apply(image: Image.Image, spec: Any) -> Image.Image:
         if image.mode == "RGB":
             return function(image, spec)
-        alpha = image.getchannel("A")
-        rgb = image.convert("RGB")
-        changed = function(rgb, spec, alpha) if needs_alpha else function(rgb, spec)
-        changed.putalpha(alpha)
+        changed = function(image.convert("RGB"), spec)
+        changed.putalpha(image.getchannel("A"))
         return changed
 
     return apply

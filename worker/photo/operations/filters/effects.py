@@ -35,7 +35,7 @@ def grain(image: Image.Image, spec: Grain) -> Image.Image:
     weights = gaussian_weights(spec.size / 2)
     reach = len(weights) - 1
     squares = sum(float(weight) ** 2 for weight in (*weights[:0:-1], *weights))
-    strength = np.float32(60 * spec.amount / squares)  # along rows and columns: the root of `squares` twice
+    strength = np.float32(40 * spec.amount / squares)  # along rows and columns: the root of `squares` twice
     red, green, blue = (np.float32(weight / 127.5) for weight in LUMA["rec709"])
     result = image.copy()
     for area in tiles(image):

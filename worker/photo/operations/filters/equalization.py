@@ -14,6 +14,7 @@ from worker.photo.operations.filters.tile_tables import Along, TileTables
 
 
 def equalize(image: Image.Image, spec: Equalize, materials: Materials) -> Image.Image:
+    """All frames of an animation get the changes of the first one."""
     alpha = image.getchannel("A") if image.mode == "RGBA" else None
     changes = materials.once("changes", lambda: _changes(luma(image.convert("RGB")).histogram(alpha), spec.amount))
     return keep_alpha(lambda rgb, _spec: _changed_by_luma(rgb, changes))(image, spec)
@@ -38,13 +39,21 @@ def _changed_by_luma(image: Image.Image, changes: Numbers) -> Image.Image:
     return change_bands(image, change)
 
 
-def clahe(image: Image.Image, spec: Clahe, alpha: Image.Image | None = None) -> Image.Image:
-    tones = luma(image)
+def clahe(image: Image.Image, spec: Clahe, materials: Materials) -> Image.Image:
+    """All frames of an animation get the tables of the first one."""
+    alpha = image.getchannel("A") if image.mode == "RGBA" else None
     across, down = Along(image.width, spec.width), Along(image.height, spec.height)
-    tables = TileTables(tones, alpha, across, down, spec.max_slope)
+    tables = materials.once(
+        "tables", lambda: TileTables(luma(image.convert("RGB")), alpha, across, down, spec.max_slope)
+    )
+    return keep_alpha(lambda rgb, _spec: _changed_by_tables(rgb, tables))(image, spec)
+
+
+def _changed_by_tables(image: Image.Image, tables: TileTables) -> Image.Image:
+    tones = luma(image)
     result = Image.new("RGB", image.size)
     at_a_time = max(1, BAND // image.width)
-    for start, end in down.stretches():
+    for start, end in tables.down.stretches():
         for top in range(start, end, at_a_time):
             bottom = min(top + at_a_time, end)
             old = _rows(tones, top, bottom)

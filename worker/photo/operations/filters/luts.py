@@ -31,7 +31,7 @@ def look(image: Image.Image, spec: NamedLook) -> Image.Image:
 def lut(image: Image.Image, spec: Lut, materials: Materials) -> Image.Image:
     """Raises UnreadableAsset if the file is not a .cube file that we can read."""
     try:
-        cube = read_cube(materials.asset(spec.asset))
+        cube = materials.once("cube", lambda: read_cube(materials.asset(spec.asset)))
     except CubeError as error:
         raise UnreadableAsset(f"the .cube file {spec.asset} cannot be used: {error}") from error
     if not spec.amount:

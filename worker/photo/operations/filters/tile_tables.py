@@ -44,13 +44,13 @@ class TileTables:
     def __init__(
         self, tones: Image.Image, alpha: Image.Image | None, across: Along, down: Along, max_slope: float
     ) -> None:
-        self._tones, self._alpha, self._across, self._down = tones, alpha, across, down
+        self._tones, self._alpha, self._across, self.down = tones, alpha, across, down
         self._limit = max_slope / 256
         self._row = lru_cache(maxsize=2)(self._tables_of_row)
 
     def new_luma(self, old: Values, top: int) -> Numbers:
         """The new luma of rows that lie between the same tiles; `top` is the first."""
-        across, down = self._across, self._down
+        across, down = self._across, self.down
         share_down = down.share[top : top + len(old), None]
         total = np.zeros(old.shape, np.float32)
         weights = np.zeros(old.shape, np.float32)
@@ -65,7 +65,7 @@ class TileTables:
     def _tables_of_row(self, row: int) -> tuple[Numbers, Numbers]:
         """The tables of a row of tiles, one after the other, and for each tile 1 if it has visible pixels, else 0."""
         tables, visible = [], []
-        top, bottom = self._down.edges[row : row + 2]
+        top, bottom = self.down.edges[row : row + 2]
         for left, right in pairwise(self._across.edges):
             box = left, top, right, bottom
             counts = self._tones.crop(box).histogram(self._alpha and self._alpha.crop(box))
