@@ -14,6 +14,7 @@ from PIL import Image, ImageStat
 from darkroom.jobs.step_types import FILTERS
 from darkroom.jobs.steps.filters.colours import Grayscale, Saturation, Sepia
 from darkroom.jobs.steps.filters.details import Blur, BoxBlur, MotionBlur, Sharpen
+from darkroom.jobs.steps.filters.equalization import Clahe, Equalize
 from darkroom.jobs.steps.filters.filter import Filter
 from darkroom.jobs.steps.filters.tones import AutoContrast, Brightness, Contrast, Invert, Posterize
 from tests.support.example_assets import EXAMPLE_ASSETS
@@ -261,7 +262,10 @@ def test_saturation_is_a_factor():
     assert strong[1] < 120
 
 
-@pytest.mark.parametrize("spec", [AutoContrast(), Contrast(amount=2, pivot="mean")], ids=lambda spec: spec.filter)
+MEASURED = [AutoContrast(), Contrast(amount=2, pivot="mean"), Equalize(), Clahe(width=16, height=16)]
+
+
+@pytest.mark.parametrize("spec", MEASURED, ids=lambda spec: spec.filter)
 def test_what_a_filter_measures_in_the_first_frame_of_an_animation_holds_for_the_others(spec):
     function = STEP_FUNCTIONS[type(spec)]
     first, second = plain(100, 120, 140), plain(180, 190, 200)

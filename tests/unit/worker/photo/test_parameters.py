@@ -69,7 +69,7 @@ ALL = [parameter for job in EXAMPLES for parameter in parameters(job)]
 OWN = [one for one in ALL if one.path[0] != "output" or one.job == "convert"]
 """The fields of `output` are the same in every job."""
 
-NUMBERS = [one for one in OWN if one.schema["type"] in ("integer", "number")]
+NUMBERS = [one for one in OWN if one.schema["type"] in ("integer", "number") and "enum" not in one.schema]
 
 
 def ends(schema: dict[str, Any]) -> tuple[float, float]:
