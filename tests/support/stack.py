@@ -15,10 +15,13 @@ from darkroom.aws.bucket import Bucket
 from darkroom.aws.items import pack, unpack
 from darkroom.aws.queue import Queue
 from darkroom.aws.write_check import MayWrite
+from darkroom.jobs.asset_ids import AssetKind
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
-from darkroom.record.keys import original_key, results_prefix
+from darkroom.record.keys import asset_key, original_key, results_prefix
+from darkroom.record.late_writes import ImportTime
+from darkroom.record.owner_assets import Asset, AssetContent
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original, Result
 from darkroom.services import Services
@@ -79,6 +82,21 @@ class Stack:
     def store(self, photo: PhotoRecord, image: bytes) -> None:
         assert photo.original is not None
         store_file(self.services.bucket, photo.original.key, image)
+
+    def add_asset(self, file: bytes, owner: str = "default", kind: AssetKind = "picture") -> Asset:
+        """Store a file as an asset, as the API does. Its late writes are over."""
+        assets, asset_id, time = self.services.assets, hashlib.sha256(file).hexdigest(), ImportTime()
+        asset = Asset(
+            id=asset_id,
+            key=asset_key(owner, asset_id, new_id()),
+            size=len(file),
+            content=AssetContent(kind=kind, content_type="image/png"),
+            created_at=now(),
+            stored_until=now(),
+        )
+        assets.update(owner, lambda record: record.begin_upload(asset.id, asset.key, time, 100))
+        store_file(self.services.bucket, asset.key, file, asset.content.content_type)
+        return assets.update(owner, lambda record: record.finish_upload(asset, time, 100))[1]
 
     def as_a_newer_release(self, photo: PhotoRecord) -> None:
         """Add an attribute to a record that this release does not know."""

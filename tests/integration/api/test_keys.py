@@ -195,7 +195,7 @@ def test_ids_of_another_owner_get_the_answer_of_unknown_ids_on_every_route(keyed
         if not names:
             continue
         known_path = path.format(**{name: alices[name] for name in names})
-        unknown_path = path.format(**dict.fromkeys(names, UNKNOWN))
+        unknown_path = path.format(**{name: alices[name] if name == "name" else UNKNOWN for name in names})
         refused = keyed.ask(method, known_path, headers=key(BOB), **body)
         unknown = keyed.ask(method, unknown_path, headers=key(BOB), **body)
         assert refused.status_code == 404, f"{method} {path}: {refused.text}"
