@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainSerializer, model_validator
 
 from darkroom.jobs.steps.aspect import Aspect
 from darkroom.jobs.steps.gravity import Position
@@ -14,7 +14,13 @@ from darkroom.jobs.steps.step import StepSpec
 FARTHEST = 1_000_000
 """The highest number of a column or row that a crop may name."""
 
-Length = Annotated[int | float, Field(ge=0, le=FARTHEST)]
+
+def _whole(value: float) -> int | float:
+    return int(value) if value.is_integer() else value
+
+
+Length = Annotated[float, Field(ge=0, le=FARTHEST), PlainSerializer(_whole)]
+"""Pixels or a share. Records and answers show whole numbers without a fraction."""
 
 
 class Crop(StepSpec):
@@ -65,7 +71,7 @@ class Crop(StepSpec):
             raise ValueError("give width, height or aspect")
         if self.unit == "pixels":
             for name, value in (sides | corner).items():
-                if isinstance(value, float):
+                if value is not None and not value.is_integer():
                     raise ValueError(f'{name} must be a whole number of pixels; for shares, add "unit": "share"')
         else:
             for at, side in (("left", "width"), ("top", "height")):
