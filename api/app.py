@@ -41,7 +41,7 @@ from darkroom.presets import read_presets
 from darkroom.record.asset_views import AssetView
 from darkroom.record.events import Event
 from darkroom.record.receipt import Receipt
-from darkroom.record.views import PhotoView
+from darkroom.record.views import CompletedPhotoView, PhotoView
 from darkroom.services import Services
 from darkroom.settings import Settings
 
@@ -119,7 +119,7 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     for resource in (photos, direct_uploads, jobs, results, receipts, assets, dead_letters, operations, probes):
         app.register_api(resource)
     app.components_schemas |= components(
-        BatchView, BatchProblem, JobsView, PhotoView, AwaitedPhotoView, Receipt, Event, AssetView
+        *(BatchView, BatchProblem, JobsView, PhotoView, AwaitedPhotoView, Receipt, Event, CompletedPhotoView, AssetView)
     )
     app.register_blueprint(docs)
     app.add_url_rule("/", "root", lambda: redirect(f"{settings.base_url}/docs"))

@@ -7,12 +7,15 @@ from typing import Any
 from api.openapi import responses, schemas
 from darkroom.record.events import Event
 from darkroom.record.state import COMPLETED
+from darkroom.record.views import CompletedPhotoView
 
 _HEADERS = {
     "webhook-id": "the event's id; it stays the same when the event is sent again",
     "webhook-timestamp": "the time of the signature, in seconds since 1970",
     "webhook-signature": "`v1,` and the base64 HMAC-SHA256 of `id.timestamp.body`; several while a secret is replaced",
 }
+
+_COMPLETED = {"type": {"const": COMPLETED}, "data": schemas.ref(CompletedPhotoView)}
 
 
 def webhooks() -> dict[str, Any]:
@@ -23,8 +26,7 @@ def webhooks() -> dict[str, Any]:
                 "tags": ["webhooks"],
                 "summary": "All jobs of a photo have ended",
                 "description": "Sent to the photo's `callback_url` as defined by Standard Webhooks, at least once: "
-                "ignore an id that you have already handled. `data` is the photo, without the callback and without the "
-                "specs and errors of its jobs.",
+                "ignore an id that you have already handled.",
                 "parameters": [
                     {"name": name, "in": "header", "required": True, "description": text, "schema": {"type": "string"}}
                     for name, text in _HEADERS.items()
@@ -32,9 +34,7 @@ def webhooks() -> dict[str, Any]:
                 "requestBody": {
                     "required": True,
                     "content": {
-                        "application/json": {
-                            "schema": {"allOf": [schemas.ref(Event), {"properties": {"type": {"const": COMPLETED}}}]}
-                        }
+                        "application/json": {"schema": {"allOf": [schemas.ref(Event), {"properties": _COMPLETED}]}}
                     },
                 },
                 "responses": {

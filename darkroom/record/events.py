@@ -7,7 +7,7 @@ from typing import Any
 from darkroom.record.job import JobRecord
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.state import COMPLETED
-from darkroom.record.views import Time, View, job_view, photo_view
+from darkroom.record.views import CompletedPhotoView, Time, View, job_view, photo_view
 
 
 class Event(View):
@@ -25,17 +25,13 @@ def photo_completed(photo: PhotoRecord, base_url: str, generation: int | None = 
     The event shows the photo as it is now: if it has got more jobs since, its `generation` is higher than
     `ended_generation`.
     """
+    outcome = dict(photo_view(photo, base_url)) | {"ended_generation": generation or photo.generation}
     ended = max((job.ended_at for job in photo.jobs.values() if job.ended_at), default=photo.created_at)
     return Event(
         id=photo.event_id(COMPLETED, generation=generation),
         type=COMPLETED,
         timestamp=ended,
-        # Specs and errors of 50 jobs can be larger than a message may be; the photo's link leads to them. The callback
-        # stays out because its URL may hold a password.
-        data=photo_view(photo, base_url).model_dump(
-            mode="json", exclude={"callback": True, "jobs": {"__all__": {"spec", "errors"}}}
-        )
-        | {"ended_generation": generation or photo.generation},
+        data=CompletedPhotoView.model_validate(outcome).model_dump(mode="json"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -77,17 +78,22 @@ class AttemptView(ErrorView):
     redrive: int = Field(description="how often the job had been redriven before this attempt")
 
 
-class JobView(View):
+class JobOutcomeView(View):
+    """A job as it stands in the event of its photo."""
+
     id: str
     name: str | None = Field(description="what the caller or the preset has named the result")
     type: str
     status: JobStatus
     attempts: int
-    spec: Job
     result: ResultView | None
     error: ErrorView | None = Field(description="of the last attempt, unless the job succeeded")
-    errors: list[AttemptView] = Field(description="the last error of each attempt; only the latest attempts are kept")
     links: dict[str, str]
+
+
+class JobView(JobOutcomeView):
+    spec: Job
+    errors: list[AttemptView] = Field(description="the last error of each attempt; only the latest attempts are kept")
 
 
 class DeliveryView(View):
@@ -106,7 +112,10 @@ class CallbackView(View):
     deliveries: list[DeliveryView] = Field(description="one each time that all jobs had ended; the latest ones")
 
 
-class PhotoView(View):
+class PhotoOutcomeView(View):
+    """A photo as it stands in its event. Specs and errors of 50 jobs can be larger than a message may be; the photo's
+    link leads to them. The callback is left out because its URL may hold a password."""
+
     id: str
     status: PhotoStatus
     generation: int = Field(description="raised when a photo that had ended gets more work")
@@ -117,11 +126,21 @@ class PhotoView(View):
     metadata: dict[str, Any]
     original: OriginalView | None
     upload: UploadView | None = Field(description="of a direct upload that has no original")
-    callback: CallbackView | None = Field(description="where a webhook is sent when all jobs have ended")
-    jobs: list[JobView]
+    jobs: Sequence[JobOutcomeView]
     counts: dict[JobStatus, int] = Field(description="jobs by status")
     expires_at: Time | None
     links: dict[str, str]
+
+
+class CompletedPhotoView(PhotoOutcomeView):
+    """`data` of the event photo.completed."""
+
+    ended_generation: int = Field(description="the generation whose jobs have ended; `generation` is the current one")
+
+
+class PhotoView(PhotoOutcomeView):
+    jobs: list[JobView]
+    callback: CallbackView | None = Field(description="where a webhook is sent when all jobs have ended")
 
 
 def photo_view(photo: PhotoRecord, base_url: str) -> PhotoView:

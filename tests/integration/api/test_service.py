@@ -78,9 +78,14 @@ def test_the_openapi_document_describes_every_route(api: Any) -> None:
         assert "application/problem+json" in operation["responses"]["500"]["content"], name
         assert all("X-Request-Id" in answer["headers"] for answer in operation["responses"].values()), name
     (webhook,) = document["webhooks"].values()
-    assert webhook["post"]["requestBody"]["content"]["application/json"]["schema"]["allOf"][0] == {
-        "$ref": "#/components/schemas/Event"
-    }
+    event, completed = webhook["post"]["requestBody"]["content"]["application/json"]["schema"]["allOf"]
+    assert event == {"$ref": "#/components/schemas/Event"}
+    assert completed["properties"]["data"] == {"$ref": "#/components/schemas/CompletedPhotoView"}
+    schemas = document["components"]["schemas"]
+    assert "name" in schemas["JobOutcomeView"]["properties"]
+    assert schemas["CompletedPhotoView"]["properties"].keys() == (
+        schemas["PhotoView"]["properties"].keys() - {"callback"} | {"ended_generation"}
+    )
     assert [server["url"] for server in document["servers"]] == ["."], (
         "paths are relative to the document, under any host name"
     )

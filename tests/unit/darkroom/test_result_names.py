@@ -12,6 +12,7 @@ from darkroom.jobs.faults import faults_of
 from darkroom.jobs.job_types import job_label, jobs_adapter, result_filename
 from darkroom.record.events import job_ended, photo_completed
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.views import photo_view
 from tests.support.records import RESEND, claim, photo, result
 
 THUMB = {"type": "resize", "width": 20, "name": "thumb"}
@@ -76,6 +77,13 @@ def test_the_name_stands_in_file_names_and_labels() -> None:
     thumb, plain = jobs_adapter.validate_python([THUMB, {"type": "resize", "width": 20}])
     assert [result_filename("beach.heic", job, "jpg") for job in (thumb, plain)] == ["beach-thumb.jpg", "beach-20.jpg"]
     assert [job_label(job) for job in (thumb, plain)] == ["thumb", "20"]
+
+
+def test_the_event_of_a_photo_is_its_view_without_what_is_large_or_secret() -> None:
+    record = photo(THUMB, {"type": "metadata"})
+    data, view = photo_completed(record, "").data, photo_view(record, "").model_dump(mode="json")
+    assert data.keys() == view.keys() - {"callback"} | {"ended_generation"}
+    assert [job.keys() for job in data["jobs"]] == [job.keys() - {"spec", "errors"} for job in view["jobs"]]
 
 
 def test_events_carry_the_name_and_its_address() -> None:
