@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from darkroom.errors import DarkroomError, OutOfMemory, PhotoError, ProcessError
-from darkroom.jobs.job_types import Job, jobs_adapter
+from darkroom.jobs.job_types import STEP_JOBS, Job, jobs_adapter
+from darkroom.jobs.output_formats import OUTPUT_FORMATS
 from darkroom.jobs.steps.overlays.text import PLACEHOLDERS
+from tests.support.example_assets import EXAMPLE_ASSETS
 from tests.support.words import is_ours
 from worker.child.limits import ChildLimits
 from worker.child.process import Child
@@ -46,6 +49,20 @@ JOBS: dict[str, Job] = {
         )
     )
 }
+"""Jobs that every photo gets: those that read it in different ways."""
+
+DRAWN = 2
+"""Jobs of each photo that are drawn from all operations. With 20,000 photos each operation has its turn 500 times."""
+
+OPERATIONS = [spec.example for spec in STEP_JOBS.values()]
+
+
+def jobs_of(number: int) -> dict[str, Job]:
+    """The jobs of a photo: the same for the same number."""
+    chance = random.Random(number)
+    formats = sorted(OUTPUT_FORMATS)
+    drawn = [{**chance.choice(OPERATIONS), "output": {"format": chance.choice(formats)}} for _ in range(DRAWN)]
+    return JOBS | {f"drawn-{at}": job for at, job in enumerate(jobs_adapter.validate_python(drawn))}
 
 
 @dataclass
@@ -67,6 +84,10 @@ class Workbench:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._assets = {}
+        for asset_id, data in EXAMPLE_ASSETS.items():
+            self._assets[asset_id] = directory / f"asset-{asset_id[:8]}"
+            self._assets[asset_id].write_bytes(data)
         self._child = Child(10_000, ChildLimits(MAX_MEMORY, MAX_PIXELS, MAX_RESULT_BYTES))
 
     def close(self) -> None:
@@ -85,7 +106,7 @@ class Workbench:
         tried = Tried()
         try:
             tried.header = self._look(original, tried)
-            tried.jobs = sorted(self._work(original, tried))
+            tried.jobs = sorted(self._work(original, jobs_of(number), tried))
         finally:
             tried.seconds = max(0.0, _cpu_seconds(pid) - before)
             tried.memory = _peak_memory(pid)
@@ -109,10 +130,10 @@ class Workbench:
             tried.findings.append(f"header: {error.code}: {error.detail} {getattr(error, '__notes__', '')}")
             return error.code
 
-    def _work(self, original: Path, tried: Tried) -> Iterator[str]:
+    def _work(self, original: Path, jobs: dict[str, Job], tried: Tried) -> Iterator[str]:
         answered: set[str] = set()
         try:
-            for outcome in self._child.run(original, JOBS, TIME_LIMIT):
+            for outcome in self._child.run(original, jobs, TIME_LIMIT, self._assets):
                 answered.add(outcome.job)
                 tried.findings += _faults(outcome)
                 yield outcome.result.code if isinstance(outcome.result, Failure) else "succeeded"
@@ -123,8 +144,8 @@ class Workbench:
             tried.findings.append(f"jobs: {error.code}: {error.detail}")
             yield error.code
             return
-        if answered != set(JOBS):
-            tried.findings.append(f"only {len(answered)} of {len(JOBS)} jobs were answered")
+        if answered != set(jobs):
+            tried.findings.append(f"only {len(answered)} of {len(jobs)} jobs were answered")
 
 
 def _faults(outcome: JobOutcome) -> Iterator[str]:
