@@ -103,6 +103,12 @@ RATES: Work = {
     # The same without loss.
     "encode lossless webp": 0.7000,
     "encode lossless heic": 1.2000,
+    # For each megapixel of all frames of an animation that is written, and for each frame that gets a palette.
+    "encode animated gif": 0.0600,
+    "palette": 0.0280,
+    "encode animated webp": 0.1200,
+    "encode animated png": 0.1100,
+    "encode animated avif": 0.1200,
     # For each job that reads metadata, for each that names dominant colours, and for each measure.
     "metadata": 0.0030,
     "colours": 0.0034,

@@ -18,7 +18,8 @@ def plan(photo: Path, preset: str | None, jobs: str | None) -> None:
     """Draw how a worker would process PHOTO.
 
     The tree shows what is decoded at which size, which pictures the jobs share, and what each step costs. It is made
-    from the photo's header. The costs are estimates for one core of the reference machine, which docs/performance.md
+    from the photo's header. A job on the frames of an animation has a tree of its own, whose costs are those of all
+    frames. The costs are estimates for one core of the reference machine, which docs/performance.md
     names.
 
     \b
@@ -31,6 +32,7 @@ def plan(photo: Path, preset: str | None, jobs: str | None) -> None:
     from darkroom.containers.repair import name_of
     from darkroom.cost import seconds_of
     from darkroom.jobs.job_types import job_label, jobs_adapter
+    from darkroom.plan.animations import jobs_by_frames, with_all_frames
     from darkroom.plan.drawing import drawn
     from darkroom.plan.estimate import with_transfers
     from darkroom.plan.least_memory import plan_within
@@ -50,14 +52,20 @@ def plan(photo: Path, preset: str | None, jobs: str | None) -> None:
     with photo.open("rb") as file:
         stored = PhotoFile(file, settings.max_pixels).stored
     names = {f"job {number}, {job_label(job)}": job for number, job in enumerate(specs, 1)}
-    made = plan_within(stored, names, settings.max_pixels, settings.child_memory)
+    of_one_picture, of_frames = jobs_by_frames(stored, names)
+    plans = [plan_within(stored, of_one_picture, settings.max_pixels, settings.child_memory)]
+    for name, job in of_frames.items():
+        made = plan_within(stored, {name: job}, settings.max_pixels, settings.child_memory)
+        plans.append(with_all_frames(made, job))
     colours = f", {stored.colour_space} profile" if stored.colour_space else ""
     say(
         f"{photo}: {name_of(stored.format)} {stored.width}x{stored.height} {stored.mode}{colours}, "
         f"orientation {stored.orientation}, {stored.bytes / 1e6:.1f} MB"
+        + (f", {stored.frames} frames" if stored.frames > 1 else "")
     )
-    say_table([["STEP", "SIZE", "COST"], *map(list, drawn(made))])
-    for job, error in made.refused.items():
-        say(f"refused -> {job}: {error}")
-    whole = seconds_of(with_transfers(made, len(specs)))
-    say(f"{made.seconds * 1000:.0f} ms; with transfers and records {whole * 1000:.0f} ms")
+    rows = [list(row) for made in plans for row in drawn(made)]
+    say_table([["STEP", "SIZE", "COST"], *rows])
+    for refused, error in (pair for made in plans for pair in made.refused.items()):
+        say(f"refused -> {refused}: {error}")
+    whole = seconds_of(with_transfers(plans, len(specs)))
+    say(f"{sum(made.seconds for made in plans) * 1000:.0f} ms; with transfers and records {whole * 1000:.0f} ms")

@@ -44,7 +44,10 @@ class _Control:
 
 
 def stored_frames(stream: BinaryIO, most: int) -> StoredFrames:
-    """The first frames of a GIF, at most `most`. Many writers leave out the trailer, so a file may end without one."""
+    """The first frames of a GIF, at most `most`. One that is cut short is not among them.
+
+    Many writers leave out the trailer, so a file may end without one.
+    """
     reader = _Reader(stream)
     frames = list(islice(_frames(reader), most))
     return StoredFrames(frames, len(frames) == most or not reader.damaged)
@@ -96,9 +99,9 @@ def _frames(reader: _Reader) -> Iterator[StoredFrame]:
             control.still,
             b",\0\0\0\0" + descriptor[4:],
             range(start + 9, reader.position),
-            b";" if ended else b"",
+            b";",
         )
-        if width and height:
+        if ended and width and height:
             yield StoredFrame(left, top, width, height, control.duration, True, control.disposal, still)
         control = _Control()
 

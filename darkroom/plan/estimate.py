@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 
 from darkroom.cost import Work, seconds_of
 from darkroom.jobs.job_types import Job
+from darkroom.plan.animations import jobs_by_frames, with_all_frames
 from darkroom.plan.graph import Plan, StoredPhoto
 from darkroom.plan.planner import make_plan
 
@@ -17,11 +19,17 @@ def order_seconds(photo: StoredPhoto, jobs: Iterable[Job]) -> float:
 
 
 def order_work(photo: StoredPhoto, jobs: Iterable[Job]) -> Work:
-    """The work of the plan, and what comes with every order and job."""
+    """The work of the plans, and what comes with every order and job."""
     numbered = {str(number): job for number, job in enumerate(jobs)}
-    return with_transfers(make_plan(photo, numbered, math.inf), len(numbered))
+    of_one_picture, of_frames = jobs_by_frames(photo, numbered)
+    plans = [make_plan(photo, of_one_picture, math.inf)]
+    plans += [with_all_frames(make_plan(photo, {job_id: job}, math.inf), job) for job_id, job in of_frames.items()]
+    return with_transfers(plans, len(numbered))
 
 
-def with_transfers(plan: Plan, jobs: int) -> Work:
-    """The work of a plan, and that of transfers, records and answers for this number of jobs."""
-    return {**plan.work, "order": 1, "job": jobs}
+def with_transfers(plans: Iterable[Plan], jobs: int) -> Work:
+    """The work of the plans of an order, and that of transfers, records and answers for this number of jobs."""
+    work = Counter[str]()
+    for plan in plans:
+        work.update(plan.work)
+    return {**work, "order": 1, "job": jobs}

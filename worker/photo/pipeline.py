@@ -14,11 +14,12 @@ from PIL import Image
 
 from darkroom.containers.frame_formats import shown_durations
 from darkroom.errors import PhotoError
-from darkroom.jobs.frame_choice import frames_taken
 from darkroom.jobs.job_types import Job, MetadataJob, PictureJob
 from darkroom.jobs.sizes import Pixels
 from darkroom.jobs.step_types import STEP_TYPES
 from darkroom.photo_metadata.photo_document import as_json
+from darkroom.photo_warnings import PhotoWarning
+from darkroom.plan.animations import jobs_by_frames, with_all_frames
 from darkroom.plan.graph import Decode, Finish, MeasureTrim, Node, Plan
 from darkroom.plan.least_memory import plan_within
 from darkroom.plan.recipes import TrimKey
@@ -58,15 +59,9 @@ def produce(
     except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind
         yield from (JobEnd(job_id, error) for job_id in jobs)
         return
-    stored = photo.stored
-    animated = {
-        job_id: job
-        for job_id, job in jobs.items()
-        if isinstance(job, PictureJob) and frames_taken(job.frames, stored.frames) > 1
-    }
-    stills = {job_id: job for job_id, job in jobs.items() if job_id not in animated}
-    yield from _from_one_picture(photo, stills, files, max_pixels, memory, assets or {})
-    for job_id, job in animated.items():
+    of_one_picture, of_frames = jobs_by_frames(photo.stored, jobs)
+    yield from _from_one_picture(photo, of_one_picture, files, max_pixels, memory, assets or {})
+    for job_id, job in of_frames.items():
         try:
             yield _animated(original, job_id, job, files[job_id], max_pixels, memory, assets or {}, animation_limits)
         except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind
@@ -173,12 +168,22 @@ def _animated(
             encoded.width,
             encoded.height,
             written.seconds,
-            (*photo.warnings, *step_warnings(plan, end, materials), *written.warnings, *encoded.warnings),
-            made(plan, end, materials, encoded.format, fields, encoded.pixels),
+            (
+                *_of_animation(photo.warnings),
+                *step_warnings(plan, end, materials),
+                *written.warnings,
+                *encoded.warnings,
+            ),
+            made(with_all_frames(plan, job), end, materials, encoded.format, fields, encoded.pixels),
             frames=len(durations) or None,
             duration=sum(durations) / 1000 if durations else None,
         ),
     )
+
+
+def _of_animation(warnings: tuple[PhotoWarning, ...]) -> tuple[PhotoWarning, ...]:
+    """Without what is said of the end of the file: the frames are counted instead."""
+    return tuple(warning for warning in warnings if warning.code != "end_missing")
 
 
 def materials_of(photo: PhotoFacts, assets: Mapping[str, BinaryIO]) -> Materials:

@@ -15,9 +15,12 @@ from worker.photo.encode.chroma import subsampling
 from worker.photo.encode.frame_sequence import Clock, FrameByFrame, Frames
 from worker.photo.result_metadata.blocks import MetadataBlocks
 
-SPEED = 8
+SPEED = 7
+"""Of 0..10. From 7 on, aom works as for live video. On a scene of 10 frames, 480 pixels wide, 6 takes 5.8 times the CPU
+time, and 8 saves 13 percent of it with files 1 percent larger. The quality means less at 7: 29.3 instead of 31.3 dB, in
+files of 60 instead of 87 KB."""
 
-_TIMES = {b"mvhd": (4, 28), b"tkhd": (4, 32), b"mdhd": (4, None)}
+_TIMES = {b"mvhd": (4, 24), b"tkhd": (4, 28), b"mdhd": (4, None)}
 """Boxes of version 1 -> where the two times stand at which the file was made, and where the duration stands (ISO/IEC
 14496-12, 8.2.2, 8.3.2, 8.4.2)."""
 
@@ -46,7 +49,7 @@ def write_avif_frames(frames: Frames, file: BinaryIO, output: Output, blocks: Me
         made, duration = _TIMES[box.kind]
         data[box.start + made : box.start + made + 16] = bytes(16)
         if duration and frames.plays != FOREVER:
-            struct.pack_into(">Q", data, box.start + duration - 4, frames.plays * sum(animation.durations))
+            struct.pack_into(">Q", data, box.start + duration, frames.plays * sum(animation.durations))
     file.write(data)
 
 

@@ -18,6 +18,10 @@ from worker.photo.result_metadata.blocks import MetadataBlocks
 
 Box = tuple[int, int, int, int]
 
+SAMPLE_OF_FRAME = 4_000
+"""Pixels that the palette of a frame is made from. Ten times as many take 0.4 s instead of 0.03 s a frame, and give
+0.25 dB more."""
+
 _KEEP, _CLEAR = 1, 2
 """Disposal methods (GIF89a, 23.c.iv)."""
 
@@ -110,4 +114,4 @@ def _indexed(image: Image.Image, changed: Image.Image, output: Output) -> Image.
     drawn = ImageChops.darker(changed, image.getchannel("A")) if image.mode == "RGBA" else changed
     rgba = image.convert("RGB")
     rgba.putalpha(drawn)
-    return with_transparent_entry(rgba, output.colours or 256, dither=output.dither)
+    return with_transparent_entry(rgba, output.colours or 256, dither=output.dither, sample=SAMPLE_OF_FRAME)

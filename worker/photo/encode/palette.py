@@ -32,18 +32,18 @@ def with_palette(image: Image.Image, colours: int, *, dither: bool) -> Image.Ima
         if levels[0] + levels[255] == image.width * image.height:
             return with_transparent_entry(image, colours, dither=dither)
         return with_soft_palette(image, colours)
-    return _opaque(image, colours, dither)
+    return _opaque(image, colours, dither, SAMPLE)
 
 
-def with_transparent_entry(image: Image.Image, colours: int, *, dither: bool) -> Image.Image:
+def with_transparent_entry(image: Image.Image, colours: int, *, dither: bool, sample: int = SAMPLE) -> Image.Image:
     """An RGBA image with a palette of at most `colours` entries. The last one is transparent, and `info` names it.
 
-    A pixel is transparent if its alpha is below OPAQUE_FROM.
+    A pixel is transparent if its alpha is below OPAQUE_FROM. `sample`: the pixels that the palette is made from.
     """
     clear = image.getchannel("A").point([255] * OPAQUE_FROM + [0] * (256 - OPAQUE_FROM))
     plain = image.convert("RGB")
     plain.paste(_any_opaque(image, clear), mask=clear)  # hidden colours take no places of the palette
-    made = _opaque(plain, colours - 1, dither) if colours > 2 else _two_tones(plain)
+    made = _opaque(plain, colours - 1, dither, sample) if colours > 2 else _two_tones(plain)
     entries = made.getpalette("RGB") or []
     index = min(len(entries) // 3, colours - 1)
     made.putpalette([*entries[: 3 * index], 0, 0, 0])
@@ -70,16 +70,16 @@ def _two_tones(image: Image.Image) -> Image.Image:
     return made
 
 
-def _opaque(image: Image.Image, colours: int, dither: bool) -> Image.Image:
+def _opaque(image: Image.Image, colours: int, dither: bool, sample: int) -> Image.Image:
     if image.getcolors(colours):
         return image.quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    palette = _sample(image).quantize(colours, Image.Quantize.MAXCOVERAGE, kmeans=1)
+    palette = _sample(image, sample).quantize(colours, Image.Quantize.MAXCOVERAGE, kmeans=1)
     return image.quantize(palette=palette, dither=_DITHERS[dither])
 
 
-def _sample(image: Image.Image) -> Image.Image:
+def _sample(image: Image.Image, pixels: int) -> Image.Image:
     """Pixels of the picture, evenly spread. They are not averaged: that would lose bright and dark spots."""
-    step = math.sqrt(image.width * image.height / SAMPLE)
+    step = math.sqrt(image.width * image.height / pixels)
     if step <= 1:
         return image
     size = max(1, round(image.width / step)), max(1, round(image.height / step))

@@ -1,0 +1,43 @@
+"""Jobs on several frames of an animation: each has a plan of its own, which is run for each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from darkroom.cost import Work, megapixels
+from darkroom.jobs.frame_choice import frames_taken
+from darkroom.jobs.job_types import Job, PictureJob
+from darkroom.jobs.output import animated_format
+from darkroom.plan.graph import Finish, Node, Plan, StoredPhoto
+
+
+class JobsByFrames(NamedTuple):
+    """The jobs (id -> job) of an order: those that work with one picture, and those that take several frames."""
+
+    of_one_picture: dict[str, Job]
+    of_frames: dict[str, PictureJob]
+
+
+def jobs_by_frames(photo: StoredPhoto, jobs: Mapping[str, Job]) -> JobsByFrames:
+    of_frames = {
+        job_id: job
+        for job_id, job in jobs.items()
+        if isinstance(job, PictureJob) and frames_taken(job.frames, photo.frames) > 1
+    }
+    return JobsByFrames({job_id: job for job_id, job in jobs.items() if job_id not in of_frames}, of_frames)
+
+
+def with_all_frames(plan: Plan, job: PictureJob) -> Plan:
+    """The plan of a job of several frames, with the work of all of them."""
+    frames = frames_taken(job.frames, plan.photo.frames)
+    format_ = animated_format(job.output, plan.photo.format)
+
+    def work(node: Node) -> Work:
+        if isinstance(node.operation, Finish):
+            palettes: Work = {"palette": frames} if format_ == "gif" else {}
+            return {f"encode animated {format_}": frames * megapixels(node.size), **palettes}
+        return {kind: amount * (1 if kind.startswith("read ") else frames) for kind, amount in node.work.items()}
+
+    return replace(plan, nodes=tuple(replace(node, work=work(node)) for node in plan.nodes))
