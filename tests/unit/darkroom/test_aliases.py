@@ -11,6 +11,8 @@ from api.routes.operations import aliases_in
 from darkroom.jobs.faults import faults_of
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.jobs.spec import Aliases
+from darkroom.jobs.spec import spellings as spellings_of
+from darkroom.jobs.step_types import FILTER_SPELLINGS, FILTERS
 from darkroom.jobs.steps.gravity import GRAVITY_ALIASES, Gravity
 from tests.support.records import job_list, photo
 
@@ -29,6 +31,7 @@ def resize(**fields: Any) -> dict[str, Any]:
         (resize(position="right top"), resize(position="northeast")),
         (resize(position="left bottom"), resize(position="southwest")),
         (GREYSCALE, {"type": "filter", "filter": "grayscale"}),
+        ({"type": "filter", "filter": "negate"}, {"type": "filter", "filter": "invert"}),
         (resize(output={"format": "jpg"}), resize(output={"format": "jpeg"})),
         (
             {"type": "pipeline", "steps": [GREYSCALE, resize(position="left")]},
@@ -53,6 +56,11 @@ def test_the_aliases_of_the_schema_are_listed_by_field() -> None:
     listed = aliases_in(jobs_adapter.json_schema())
     assert listed["position"] == GRAVITY_ALIASES.values
     assert (listed["filter"]["greyscale"], listed["format"]["jpg"]) == ("grayscale", "jpeg")
+
+
+def test_an_alias_of_a_filter_is_not_the_name_of_another_one() -> None:
+    spellings = [name for spec in FILTERS.values() for name in spellings_of(spec.model_fields["filter"])]
+    assert len(spellings) == len(set(spellings)) == len(FILTER_SPELLINGS) > len(FILTERS)
 
 
 def test_the_schema_accepts_every_spelling() -> None:

@@ -38,7 +38,7 @@ class Saturation(Filter):
 
     example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "saturation", "amount": 1.5}
 
-    filter: Literal["saturation"] = "saturation"
+    filter: Annotated[Literal["saturation"], Aliases({"saturate": "saturation"})] = "saturation"
     amount: float = Field(ge=0, le=4, description="factor; 1 changes nothing, 0 is grayscale")
 
 
@@ -48,7 +48,7 @@ class Hue(Filter):
 
     example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "hue", "degrees": 90}
 
-    filter: Literal["hue"] = "hue"
+    filter: Annotated[Literal["hue"], Aliases({"hue-rotate": "hue"})] = "hue"
     degrees: float = Field(ge=-360, le=360, description="red turns to green at 120; 0 changes nothing")
 
 

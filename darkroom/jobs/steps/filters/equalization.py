@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from darkroom.jobs.spec import MAX_SIDE, Share
+from darkroom.jobs.spec import MAX_SIDE, Aliases, Share
 from darkroom.jobs.steps.filters.filter import Filter
 
 
@@ -17,7 +17,7 @@ class Equalize(Filter):
 
     example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "equalize", "amount": 0.7}
 
-    filter: Literal["equalize"] = "equalize"
+    filter: Annotated[Literal["equalize"], Aliases({"equalise": "equalize"})] = "equalize"
     amount: Share = Field(1.0, description="share of the change; 0 changes nothing")
 
 

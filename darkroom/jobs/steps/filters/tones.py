@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from darkroom.jobs.spec import Aliases
 from darkroom.jobs.steps.filters.filter import Filter
 
 
@@ -14,7 +15,7 @@ class Invert(Filter):
 
     example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "invert"}
 
-    filter: Literal["invert"] = "invert"
+    filter: Annotated[Literal["invert"], Aliases({"negate": "invert"})] = "invert"
 
 
 class AutoContrast(Filter):
@@ -33,7 +34,7 @@ class Posterize(Filter):
 
     example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "posterize", "bits": 3}
 
-    filter: Literal["posterize"] = "posterize"
+    filter: Annotated[Literal["posterize"], Aliases({"posterise": "posterize"})] = "posterize"
     bits: int = Field(4, ge=1, le=8, description="bits of the number of tones: 1 leaves 2 tones, 8 leaves all 256")
 
 
@@ -75,7 +76,7 @@ class Solarize(Filter):
 
     example: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "solarize", "threshold": 100}
 
-    filter: Literal["solarize"] = "solarize"
+    filter: Annotated[Literal["solarize"], Aliases({"solarise": "solarize"})] = "solarize"
     threshold: int = Field(128, ge=0, le=255, description="the lowest value that is inverted")
 
 
