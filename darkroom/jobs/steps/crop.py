@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainSerializer, model_validator
@@ -23,6 +22,11 @@ Length = Annotated[float, Field(ge=0, le=FARTHEST), PlainSerializer(_whole)]
 """Pixels or a share. Records and answers show whole numbers without a fraction."""
 
 
+def _given(*names: str) -> dict[str, Any]:
+    """The JSON schema of objects that have these fields."""
+    return {"required": list(names), "properties": {name: {"not": {"type": "null"}} for name in names}}
+
+
 class Crop(StepSpec):
     """Cut out a part: from a corner (`left`, `top`), or where `position` says. `extract` of sharp.
 
@@ -33,15 +37,27 @@ class Crop(StepSpec):
 
     example: ClassVar[dict[str, Any]] = {"type": "crop", "aspect": "16:9", "position": "north"}
     json_schema: ClassVar[dict[str, Any]] = {  # what the validator below checks
+        "anyOf": [_given(name) for name in ("left", "top", "width", "height", "aspect")],
         "allOf": [
+            {"not": _given("left", "position")},
+            {"not": _given("top", "position")},
+            {"not": _given("width", "height", "aspect")},
             {
                 "if": {"required": ["unit"], "properties": {"unit": {"const": "share"}}},
-                "then": {"properties": {name: {"maximum": 1} for name in ("left", "top", "width", "height")}},
+                "then": {
+                    "properties": {
+                        **{name: {"exclusiveMaximum": 1} for name in ("left", "top")},
+                        **{name: {"exclusiveMinimum": 0, "maximum": 1} for name in ("width", "height")},
+                    }
+                },
                 "else": {
-                    "properties": {name: {"type": ["integer", "null"]} for name in ("left", "top", "width", "height")}
+                    "properties": {
+                        **{name: {"type": ["integer", "null"]} for name in ("left", "top")},
+                        **{name: {"type": ["integer", "null"], "minimum": 1} for name in ("width", "height")},
+                    }
                 },
             },
-        ]
+        ],
     }
 
     type: Literal["crop"] = "crop"
@@ -69,19 +85,18 @@ class Crop(StepSpec):
             raise ValueError("give aspect with at most one of width and height")
         if not self.aspect and not self.has_corner and not any(sides.values()):
             raise ValueError("give width, height or aspect")
-        if self.unit == "pixels":
-            for name, value in (sides | corner).items():
-                if value is not None and not value.is_integer():
-                    raise ValueError(f'{name} must be a whole number of pixels; for shares, add "unit": "share"')
-        else:
-            for at, side in (("left", "width"), ("top", "height")):
-                start, length = (Fraction(str(value or 0)) for value in (corner[at], sides[side]))
-                if start >= 1 or start + length > 1:
-                    raise ValueError(f"{at} and {side} must be shares whose sum is at most 1")
-        for name, value in sides.items():
-            if value == 0:
-                raise ValueError(f"{name} must be more than 0")
+        for name, value in (sides | corner).items():
+            if value is not None:
+                self._check_number(name, value)
         return self
+
+    def _check_number(self, name: str, value: float) -> None:
+        if self.unit == "pixels" and not value.is_integer():
+            raise ValueError(f'{name} must be a whole number of pixels; for shares, add "unit": "share"')
+        if name in ("width", "height") and value == 0:
+            raise ValueError(f"{name} must be more than 0")
+        if self.unit == "share" and (value > 1 or (value == 1 and name in ("left", "top"))):
+            raise ValueError(f"{name} must be a share {'of at most' if name in ('width', 'height') else 'below'} 1")
 
     @property
     def has_corner(self) -> bool:
