@@ -35,17 +35,19 @@ RATES: Work = {
     # For each megapixel of the picture that is resized, and of the result.
     "resize from": 0.0009,
     "resize to": 0.0047,
+    "lanczos2 from": 0.0140,
+    "lanczos2 to": 0.0450,
     # For each megapixel that is turned upright, converted to sRGB, or laid on a background.
     "turn": 0.0015,
     "to srgb": 0.0200,
     "pad": 0.0010,
     # For each megapixel of the part that is cut out, of the result of an extension or a rotation, and of the picture in
     # which a trim looks for borders or whose corners become round.
-    "crop": 0.0005,
-    "extend": 0.0020,
-    "rotate": 0.0500,
-    "trim": 0.0400,
-    "round": 0.0030,
+    "crop": 0.0030,
+    "extend": 0.0110,
+    "rotate": 0.0750,
+    "trim": 0.0500,
+    "round": 0.0080,
     # For each picture whose crop looks for the best part.
     "entropy": 0.0059,
     "attention": 0.0156,

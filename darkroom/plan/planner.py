@@ -298,7 +298,7 @@ class _Planner:
         left, top, right, bottom = view.box
         area = float((right - left) * (bottom - top)) / 1e6
         if view.scales or any(side != int(side) for side in view.box):
-            work = {"resize from": area, "resize to": megapixels(view.shown)}
+            work = _resize_work(kernel, area, view.shown)
             operation: Operation = Resample(kernel, (float(left), float(top), float(right), float(bottom)), label)
         elif view.shows_all_of(node.size):
             return source
@@ -310,11 +310,7 @@ class _Planner:
         """The part that a strategy chooses. It still needs the turn of the view."""
         resampled = source.view.showing(step.resampled)  # only the part that is kept is resampled
         width, height = resampled.extent
-        work = {
-            "resize from": float(width * height) / 1e6,
-            "resize to": megapixels(resampled.shown),
-            step.strategy: 1.0,
-        }
+        work = _resize_work(step.kernel, float(width * height) / 1e6, resampled.shown) | {step.strategy: 1.0}
         operation = CropByContent(step.kernel, step.strategy, step.sizes, source.view.showing(step.view), step.then)
         return self._upon(replace(source, view=resampled), operation, (source.node, overview), work)
 
@@ -390,3 +386,9 @@ def _has_pixels_for(result: Placement, step: Placement) -> bool:
         have * (side + 1) >= REUSE * need * side
         for have, need, side in zip(result.showing(step).extent, step.shown, result.extent, strict=True)
     )
+
+
+def _resize_work(kernel: str, area: float, shown: Size) -> dict[str, float]:
+    """`area` are the megapixels that are read. lanczos2 is computed in numpy, which takes longer."""
+    kind = "lanczos2" if kernel == "lanczos2" else "resize"
+    return {f"{kind} from": area, f"{kind} to": megapixels(shown)}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from darkroom.cost import RATES, seconds_of
 from darkroom.jobs.job_types import Job, jobs_adapter
 from darkroom.jobs.measure_names import MEASURES
 from darkroom.jobs.output_formats import OUTPUT_FORMATS
-from darkroom.jobs.step_types import FILTERS
+from darkroom.jobs.step_types import FILTERS, STEPS
+from darkroom.jobs.steps.step import StepSpec
 from darkroom.plan.estimate import order_seconds, order_work
 from darkroom.plan.graph import StoredPhoto
 from darkroom.plan.planner import make_plan
@@ -40,6 +43,11 @@ def test_every_format_and_filter_has_a_rate() -> None:
     kinds += FILTERS
     kinds += [f"measure {name}" for name in MEASURES]
     assert [kind for kind in kinds if kind not in RATES] == []
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_step_has_rates(step: type[StepSpec]) -> None:
+    assert order_seconds(PHOTO, jobs(dict(step.example))) > order_seconds(PHOTO, jobs({"type": "metadata"}))
 
 
 def test_an_order_costs_its_plan_and_what_comes_with_every_order_and_job() -> None:

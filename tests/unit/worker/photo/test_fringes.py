@@ -121,6 +121,30 @@ def test_an_edge_on_a_background_lies_between_both_colours(format_, background, 
     assert (shown <= high).all()
 
 
+MOVED: Mapping[str, dict[str, Any]] = {
+    "crop": {"type": "crop", "left": 20, "top": 9, "width": 50, "height": 60},
+    "extend": {"type": "extend", "top": 9, "right": 9, "background": "transparent"},
+    "extend mirror": {"type": "extend", "top": 30, "right": 30, "extend_with": "mirror"},
+    "rotate 90": {"type": "rotate", "angle": 90},
+    "rotate 20": {"type": "rotate", "angle": 20, "background": "transparent"},
+    "rotate 45 on the same colour": {"type": "rotate", "angle": 45, "background": "#c87828"},
+    "round": {"type": "round", "radius": 30},
+    "circle": {"type": "round", "circle": True},
+    "trim": {"type": "trim"},
+}
+
+
+@edges
+@pytest.mark.parametrize("name", MOVED)
+def test_a_moved_disc_keeps_its_colour_up_to_its_edge(name, edge):
+    job = MOVED[name] | {"output": {"format": "png"}}
+    found = made(disc(edge), job)
+    visible = found[found[..., 3] > 24]  # fainter colours are too coarse when divided by their alpha
+    assert np.abs(visible[:, :3] - SHOWN).max() <= (12 if "rotate" in name else 0)  # rounded at alpha 25
+    assert farthest(found, SHOWN) <= (1.5 if "rotate" in name else 0)
+    assert_hidden_colours_do_not_matter(job, edge)
+
+
 def test_a_pipeline_shows_no_hidden_colour():
     steps = [
         {"type": "resize", "width": 70, "kernel": "linear"},
