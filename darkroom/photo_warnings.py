@@ -34,6 +34,7 @@ WARNING_CODES: Mapping[str, str] = {
     "placeholder_empty": "The photo's metadata has no value for a placeholder of a text. Nothing was written for it.",
     "glyphs_missing": "The fonts have no glyph for a character of a text. It was left out.",
     "text_cut": "A text has more lines than the picture has room for. The last ones were left out.",
+    "no_face_found": "The job pixelates faces, and no face was found in the picture.",
     "pixels_unavailable": "The pixels cannot be decoded, so the metadata names no colours and nothing is measured.",
 }
 """Every code -> what it means."""

@@ -278,7 +278,8 @@ class _Planner:
                 self._add(MeasureTrim(key, spec, target), (picture,), size, {"trim": megapixels(size)})
                 return picture
             case PlainStep(spec):
-                return self._add(Apply(spec, target), (picture,), size, {spec.label: megapixels(size)})
+                work = {spec.label: megapixels(size), **spec.fixed_work}
+                return self._add(Apply(spec, target), (picture,), size, work)
 
     # --- pictures ---------------------------------------------------------------------------------------------------
 

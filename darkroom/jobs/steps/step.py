@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from darkroom.jobs.asset_ids import assets_in
 from darkroom.jobs.spec import TaggedSpec
 
@@ -13,6 +15,11 @@ class StepSpec(TaggedSpec):
     def label(self) -> str:
         """What timings, plans and file names call the step."""
         return self.type
+
+    @property
+    def fixed_work(self) -> Mapping[str, float]:
+        """What the step costs besides, however large the picture is: kind of work (darkroom/cost.py) -> units."""
+        return {}
 
     @property
     def asset_ids(self) -> tuple[str, ...]:

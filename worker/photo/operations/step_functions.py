@@ -51,7 +51,7 @@ from worker.photo.operations.filters.colours import (
 )
 from worker.photo.operations.filters.curves import curves, exposure, gamma, highlights, levels, shadows
 from worker.photo.operations.filters.details import blur, box_blur, edge, emboss, median, motion_blur, sharpen
-from worker.photo.operations.filters.effects import grain, noise, pixelate, vignette
+from worker.photo.operations.filters.effects import grain, noise, pixelate, pixelate_warnings, vignette
 from worker.photo.operations.filters.equalization import clahe, equalize
 from worker.photo.operations.filters.luts import look, lut
 from worker.photo.operations.filters.measured import by_measured_curve
@@ -113,7 +113,7 @@ STEP_FUNCTIONS: Mapping[type[StepSpec], StepFunction] = {
     Median: _filter(median),
     Edge: _filter(edge),
     Emboss: _filter(emboss),
-    Pixelate: _filter(pixelate),
+    Pixelate: pixelate,
     Noise: _filter(keep_alpha(noise)),
     Grain: _filter(grain),
     Vignette: _filter(keep_alpha(vignette)),
@@ -124,6 +124,7 @@ STEP_FUNCTIONS: Mapping[type[StepSpec], StepFunction] = {
 
 STEP_WARNINGS: Mapping[type[StepSpec], Callable[[Any, Size, Materials], Iterable[PhotoWarning]]] = {
     Text: text_warnings,
+    Pixelate: pixelate_warnings,
 }
 """Spec class -> function(spec, size, materials): the warnings of a result, if the step works on a picture of this
 size. Jobs share pictures, so a step cannot warn while it makes one."""

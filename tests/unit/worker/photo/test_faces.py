@@ -7,16 +7,17 @@ import json
 import random
 from fractions import Fraction
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from tests.support.drawn_face import FACE, SIDE, drawn_face, picture_with_faces
 from tests.support.plain_photo import job, made_of
 from worker.photo.faces import FoundFace, faces_in, found_faces
 from worker.photo.faces.detector import CONFIDENCE
 from worker.photo.operations.around_faces import place_around
+from worker.photo.operations.face_areas import face_areas
 from worker.photo.pipeline import PipelineResult, produce
 
 LIMIT = 10**8
@@ -148,6 +149,54 @@ class TestPlace:
 
     def test_of_a_face_that_does_not_fit_the_middle_is_kept(self) -> None:
         assert place_around([self.face(100, size=80)], 0, 200, 40) == Fraction(140 - 20, 160)
+
+
+class TestPixelate:
+    PIXELATE: ClassVar[dict[str, Any]] = {"type": "filter", "filter": "pixelate", "size": 4, "faces": True}
+
+    @pytest.mark.parametrize(
+        ("size", "places"),
+        [
+            ((480, 360), [(100, 60, 200)]),
+            ((1600, 900), [(100, 60, 300), (900, 200, 500)]),
+            ((1600, 1200), [(1200, 900, 90)]),
+            ((1600, 1200), [(0, 0, 1200)]),
+        ],
+        ids=["one", "two", "small", "large"],
+    )
+    def test_faces_of_every_size_are_hidden_and_nothing_else(
+        self, size: tuple[int, int], places: list[tuple[int, int, int]]
+    ) -> None:
+        image = picture_with_faces(size, *places)
+        hidden = made_of(image, LIMIT, **self.PIXELATE)
+        for place in places:
+            left, top, side = place
+            square = left, top, left + side, top + side
+            assert len(face_areas(image.crop(square))) >= 1
+            assert face_areas(hidden.crop(square)) == []
+        assert face_areas(hidden) == []
+        assert hidden.getpixel((size[0] - 1, 0)) == image.getpixel((size[0] - 1, 0))
+
+    def test_only_the_boxes_and_the_faces_change(self) -> None:
+        noise = Image.frombytes("RGB", (400, 200), random.Random(5).randbytes(400 * 200 * 3))
+        noise.paste(drawn_face(160), (200, 20))
+        boxes = [{"left": 0, "top": 0, "width": 0.1, "height": 0.2}]
+        both = made_of(noise, LIMIT, **self.PIXELATE, boxes=boxes)
+        changed = ImageChops.difference(noise, both)
+        assert changed.crop((0, 0, 40, 40)).getbbox() is not None
+        assert changed.crop((240, 60, 320, 150)).getbbox() is not None
+        assert changed.crop((0, 40, 190, 200)).getbbox() is None
+
+    def test_a_picture_without_faces_stays_and_the_result_warns(self) -> None:
+        image = Image.linear_gradient("L").convert("RGB")
+        result = done(image, **self.PIXELATE)
+        assert [warning.code for warning in result.warnings] == ["no_face_found"]
+        assert made_of(image, LIMIT, **self.PIXELATE).tobytes() == image.tobytes()
+        assert done(drawn_face(300), **self.PIXELATE).warnings == ()
+
+    @pytest.mark.parametrize("size", [(1, 1), (2000, 1), (481, 481)])
+    def test_pictures_of_every_shape_are_looked_at(self, size: tuple[int, int]) -> None:
+        assert face_areas(Image.new("RGBA", size)) == []
 
 
 class TestCrops:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image
 
+from darkroom.jobs.sizes import Size
 from darkroom.jobs.steps.filters.effects import Grain, Noise, Pixelate, ShareBox, Vignette
+from darkroom.photo_warnings import PhotoWarning
+from worker.photo.materials import Materials
 from worker.photo.operations.bands import Numbers, Values, change_bands, rounded
+from worker.photo.operations.face_areas import face_areas
 from worker.photo.operations.filters.luma import LUMA
 from worker.photo.operations.filters.srgb import rgb_of
 from worker.photo.operations.gaussian import gaussian_weights, sums_around
 from worker.photo.operations.random_numbers import normal_numbers
 from worker.photo.operations.tiles import Area, paste_values, read_values, tiles, weighted_by_alpha, weighted_means
+
+FACE_BLOCKS = 8
+"""Blocks of a face along its longer side, at most: nobody is recognized by so few."""
 
 ROWS = 32
 """Rows whose pixels `pixelate` sums up at a time."""
@@ -67,16 +75,39 @@ def _squares_of_distances(side: int) -> Numbers:
     return (((2 * np.arange(side) + 1) / side - 1) ** 2).astype(np.float32)
 
 
-def pixelate(image: Image.Image, spec: Pixelate) -> Image.Image:
+def pixelate(image: Image.Image, spec: Pixelate, materials: Materials) -> Image.Image:
+    """In an animation, faces are looked for in each frame: they move."""
     result = image.copy()
-    if spec.size == 1:
-        return result
     whole = 0, 0, image.width, image.height
-    for left, top, right, bottom in [_pixels_of(box, image) for box in spec.boxes] if spec.boxes else [whole]:
-        for first in range(top, bottom, spec.size):
-            band = left, first, right, min(first + spec.size, bottom)
-            paste_values(result, _row_of_blocks(image, band, spec.size), band)
+    parts = [(_pixels_of(box, image), spec.size) for box in spec.boxes or ()]
+    if spec.faces:
+        faces = face_areas(image)
+        _note_faces(len(faces), spec, image.size, materials)
+        parts += [(face, max(spec.size, _block_of(face))) for face in faces]
+    elif not spec.boxes:
+        parts = [(whole, spec.size)]
+    for (left, top, right, bottom), size in parts:
+        if size == 1:
+            continue
+        for first in range(top, bottom, size):
+            band = left, first, right, min(first + size, bottom)
+            paste_values(result, _row_of_blocks(image, band, size), band)
     return result
+
+
+def _block_of(face: Area) -> int:
+    return -(-max(face[2] - face[0], face[3] - face[1]) // FACE_BLOCKS)
+
+
+def _note_faces(count: int, spec: Pixelate, size: Size, materials: Materials) -> None:
+    """Keep the least number of faces of a picture of this size that this step has changed, for `pixelate_warnings`."""
+    key = "faces", spec, size
+    materials.prepared[key] = min(count, materials.prepared.get(key, count))
+
+
+def pixelate_warnings(spec: Pixelate, size: Size, materials: Materials) -> Iterator[PhotoWarning]:
+    if materials.prepared.get(("faces", spec, size)) == 0:
+        yield PhotoWarning("no_face_found", "No face was found in the picture, so none was made unrecognizable.")
 
 
 def _pixels_of(box: ShareBox, image: Image.Image) -> Area:
