@@ -25,7 +25,7 @@ from darkroom.provision.gateway import provision_gateway
 from darkroom.provision.stack import TEMPLATES, Stack
 from darkroom.settings import MIB, PROJECT, Settings
 
-CODE = ("api/**/*.py", "darkroom/**/*.py", "worker/**/*.py", "worker/**/*.icc", "deploy/aws/*.yaml", "presets.toml")
+CODE = ("api/**/*.py", "darkroom/**/*.py", "worker/**/*", "deploy/aws/*.yaml", "presets.toml")
 CODE_PREFIX = "code/"
 
 WORKERS = 2
@@ -175,5 +175,7 @@ def zip_of_code() -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for path in sorted(path for pattern in CODE for path in PROJECT.glob(pattern)):
+            if path.is_dir() or path.suffix == ".pyc":
+                continue
             archive.writestr(zipfile.ZipInfo(str(path.relative_to(PROJECT))), path.read_bytes())
     return file.getvalue()

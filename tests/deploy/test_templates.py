@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api.__main__ import KEEP_ALIVE
-from darkroom.local.functions import ZippedFunctions
+from darkroom.local.functions import ZippedFunctions, zip_of_code
 from darkroom.provision.stack import TEMPLATES
 from darkroom.settings import PROJECT, Settings
 from tests.support.templates import NAMES, decode, faults_of, load
@@ -226,6 +229,14 @@ def test_functions_use_the_images_python() -> None:
         # By its whole name: nothing says that PATH is the image's.
         assert f"pip --python {python} " in dockerfile
         assert module == ["-m", "awslambdaric"]
+
+
+def test_the_zip_of_functions_has_the_profiles_fonts_and_models_of_the_worker() -> None:
+    with zipfile.ZipFile(io.BytesIO(zip_of_code())) as archive:
+        names = archive.namelist()
+    kinds = {Path(name).suffix for name in names if name.startswith("worker/")}
+    assert kinds == {".py", ".icc", ".ttf", ".txt", ".weights"}
+    assert "worker/photo/operations/fonts/liberation-licence.txt" in names
 
 
 def test_functions_from_a_zip_are_equal_to_those_from_the_image() -> None:
