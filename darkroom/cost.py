@@ -92,7 +92,7 @@ RATES: Work = {
     "lut": 0.0250,
     # For each megapixel of the picture that an overlay is laid on.
     "watermark": 0.0060,
-    "text": 0.0100,
+    "text": 0.0200,
     # For each megapixel of a result.
     "encode jpeg": 0.0033,
     "encode png": 0.1141,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from types import SimpleNamespace
 from typing import get_args
 
@@ -10,21 +9,14 @@ import pytest
 from PIL import Image, ImageChops, ImageCms
 
 from darkroom.jobs.steps.gravity import Direction
-from darkroom.jobs.steps.overlays.text import PLACEHOLDERS, Text
-from tests.support.metadata_blocks import jpeg
-from tests.support.plain_photo import done, job
+from darkroom.jobs.steps.overlays.text import Text
+from tests.support.plain_photo import done
 from worker.photo.colour.icc_profiles import RESULT_PROFILES
 from worker.photo.materials import Materials
-from worker.photo.operations.overlays.lines import layout
-from worker.photo.operations.overlays.placeholders import VALUES, filled
 from worker.photo.operations.overlays.text import text, text_block, text_warnings
 from worker.photo.operations.overlays.typefaces import FACES
 
 PHOTO = SimpleNamespace(colours=None)
-
-SANS = FACES["sans", "regular"]
-
-HEBREW, ARABIC = "שלום", "سلام"
 
 
 def materials(**fields):
@@ -43,11 +35,6 @@ def ink(picture=(400, 300), **fields):
 
 def warnings_of(picture=(400, 300), **fields):
     return [(warning.code, warning.detail) for warning in text_warnings(Text(**fields), picture, materials())]
-
-
-def order(text, width=100.0):
-    """The characters of each line, from left to right."""
-    return ["".join(glyph.character for glyph in line.glyphs) for line in layout(text, SANS, width).lines]
 
 
 # --- where and how large ----------------------------------------------------------------------------------------------
@@ -207,80 +194,10 @@ def test_the_colour_of_a_text_is_srgb_whatever_the_picture_has():
     assert all(abs(one - other) <= 2 for one, other in zip(back.getpixel((0, 0)), (255, 0, 0), strict=True))
 
 
-# --- lines and letters ------------------------------------------------------------------------------------------------
-
-
-def test_lines_break_between_words_and_long_words_anywhere():
-    assert order("one two three", 4.0) == ["one two", "three"]
-    assert order("aaaaaaaaaa", 2.3) == ["aaaa", "aaaa", "aa"]
-    assert order("one-two-three", 4.0) == ["one-two-", "three"]
-    assert order("a\n\nb") == ["a", "", "b"]
-
-
-@pytest.mark.parametrize("width", [0.01, 0.5, 3.0, 7.7])
-def test_no_line_is_wider_than_asked_for_and_no_character_is_lost(width):
-    sentence = "The quick brown fox, jumps-over the lazy dog; Donaudampfschifffahrt."
-    found = layout(sentence, SANS, width).lines
-    assert all(line.width <= width or len(line.glyphs) == 1 for line in found)
-    characters = "".join(glyph.character for line in found for glyph in line.glyphs)
-    assert characters.replace(" ", "") == sentence.replace(" ", "")
-
-
-def test_pairs_of_letters_are_kerned():
-    (line,) = layout("AV", SANS, 10).lines
-    tables = SANS[0].tables
-    apart = sum(tables.advances[tables.glyphs[ord(letter)]] for letter in "AV")
-    assert 0.05 < apart - line.width < 0.1
-
-
-def test_hebrew_stands_from_right_to_left_and_brackets_are_mirrored():
-    mirrored = HEBREW[::-1]
-    assert order(f"{HEBREW} (2024) abc!") == [f"!abc (2024) {mirrored}"]
-    assert order(f"abc ({HEBREW}) 12") == [f"abc ({mirrored}) 12"]
-    assert order(f"{HEBREW} [a] (b)") == [f"(b) [a] {mirrored}"]
-
-
-def test_each_paragraph_has_its_own_direction():
-    assert order(f"{HEBREW}!\nabc!") == [f"!{HEBREW[::-1]}", "abc!"]
-
-
-def test_a_line_from_right_to_left_breaks_at_its_logical_end():
-    first, second = order(f"{HEBREW} {HEBREW} {HEBREW}", 5.5)
-    assert first == f"{HEBREW[::-1]} {HEBREW[::-1]}"
-    assert second == HEBREW[::-1]
-
-
-def test_arabic_letters_have_the_forms_that_join():
-    assert order(ARABIC) == ["\ufee1\ufefc\ufeb3"]  # meem final, lam-alef final, seen initial; from left to right
-    assert not layout(ARABIC, SANS, 10).missing
-
-
-@pytest.mark.parametrize(
-    "sentence",
-    ["Größe Ça Œuvre Łódź ẞ", "Ελληνικά", "Кириллица Ђ Ў", HEBREW, ARABIC + " ٢٠٢٤", "Tiếng Việt", "©®™€→★♥✓"],
-)
-@pytest.mark.parametrize("faces", FACES.values())
-def test_every_font_writes_these_scripts(sentence, faces):
-    assert layout(sentence, faces, 100).missing == ()
-
-
-def test_every_character_of_unicode_can_be_laid_out():
-    for first in range(0, 0x110000, 64):
-        characters = "".join(map(chr, range(first, first + 64))) if not 0xD800 <= first < 0xE000 else ""
-        found = layout(f"a {characters} b", SANS, 20)
-        assert {"a", "b"} <= {glyph.character for line in found.lines for glyph in line.glyphs}
-
-
-def test_a_mark_of_direction_has_no_ink_and_is_not_missing():
-    assert order("a\u200fb\u200d\ufe0f") == ["ab"]
-    assert layout("a\u200fb", SANS, 10).missing == ()
-
-
 # --- warnings, bounds -------------------------------------------------------------------------------------------------
 
 
 def test_characters_that_no_font_has_are_left_out_with_a_warning():
-    assert order("a漢b字") == ["ab"]
     assert warnings_of(text="a漢b字") == [
         ("glyphs_missing", "The fonts have no glyph for U+6F22, U+5B57: they were left out.")
     ]
@@ -321,68 +238,21 @@ def test_the_picture_itself_is_not_changed(noise):
 
 
 def test_the_same_text_gives_the_same_bytes(noise):
-    fields = {"text": f"Hi {HEBREW}", "size": 20, "angle": 12, "stroke_width": 0.07}
+    fields = {"text": "Hi שלום", "size": 20, "angle": 12, "stroke_width": 0.07}
     assert written(noise, **fields).tobytes() == written(noise, **fields).tobytes()
 
 
-# --- placeholders -----------------------------------------------------------------------------------------------------
-
-
-def test_every_placeholder_has_its_value_and_the_other_way_round():
-    assert PLACEHOLDERS.keys() == VALUES.keys()
-
-
-def test_placeholders_are_filled_from_the_metadata_of_the_photo():
-    document = SimpleNamespace(
-        taken_at="2024-05-17T12:30:45.089+02:00",
-        camera=SimpleNamespace(make="NIKON CORPORATION", model="NIKON Z 6"),
-        lens=SimpleNamespace(model="NIKKOR Z 50mm"),
-        exposure=SimpleNamespace(focal_length=50.0, f_number=2.8, time=0.004, iso=200),
-        description=SimpleNamespace(
-            title="Harbour\nat dusk",
-            caption=None,
-            bylines=["Ann", "Bob"],
-            copyright="© Ann",
-            credit=None,
-            place=SimpleNamespace(city="Vienna", country=None),
-        ),
-    )
-    with_document = dataclasses.replace(materials(), read_metadata=lambda _photo: document)
-    names = "|".join(f"{{{name}}}" for name in PLACEHOLDERS)
-    found, empty = filled(f"{names} {{{{date}}}}", with_document)
-    assert found == (
-        "2024-05-17|12:30|2024|NIKON Z 6|NIKKOR Z 50mm|50 mm|f/2.8|1/250 s|ISO 200|Harbour at dusk||Ann, Bob|© Ann||"
-        "Vienna| {date}"
-    )
-    assert empty == ("caption", "country", "credit")
-
-
-def test_a_photo_without_metadata_leaves_placeholders_empty_with_a_warning(tmp_path):
-    path = tmp_path / "photo.jpg"
-    path.write_bytes(jpeg(image=Image.new("RGB", (200, 100))))
+@pytest.mark.parametrize("frames", ["first", "all"])
+def test_a_text_stands_on_every_frame_of_an_animation_and_warns_once(tmp_path, frames):
+    path = tmp_path / "photo.gif"
+    shades = [Image.new("L", (80, 60), shade) for shade in (0, 60, 120)]
+    shades[0].save(path, save_all=True, append_images=shades[1:], duration=100)
+    spec = {"type": "text", "text": "漢 {date}\nHi", "size": 20, "position": "centre", "frames": frames}
     with path.open("rb") as original:
-        result, _ = done(original, 10**6, type="text", text="{date} {camera} x")
-    assert [(warning.code, warning.detail) for warning in result.warnings] == [
-        ("placeholder_empty", "The photo's metadata has no value for {camera}, {date}: nothing was written.")
-    ]
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ("{dat}", "unknown placeholder {dat}; did you mean {date}?"),
-        ("{nothing_like_it}", "unknown placeholder {nothing_like_it}; it may be one of date, time"),
-        ("a\x80b", "has a control character; only line breaks and tabs are allowed"),
-    ],
-)
-def test_what_is_wrong_with_a_text(given, message):
-    with pytest.raises(ValueError, match="1 validation error") as raised:
-        job(type="text", text=given)
-    assert message in str(raised.value)
-
-
-def test_the_texts_of_a_pipeline_are_bounded_together():
-    step = {"type": "text", "text": "x" * 500}
-    assert job(type="pipeline", steps=[step, step])
-    with pytest.raises(ValueError, match="at most 1,000 characters together, not 1,500"):
-        job(type="pipeline", steps=[step] * 3)
+        result, file = done(original, 10**6, **spec, output={"format": "gif" if frames == "all" else "png"})
+    assert [warning.code for warning in result.warnings] == ["placeholder_empty", "glyphs_missing"]
+    with Image.open(file) as picture:
+        assert picture.n_frames == (3 if frames == "all" else 1)
+        for number in range(picture.n_frames):
+            picture.seek(number)
+            assert picture.convert("L").getextrema() == (60 * number, 255)

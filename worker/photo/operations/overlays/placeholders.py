@@ -18,7 +18,7 @@ def filled(text: str, materials: Materials) -> tuple[str, tuple[str, ...]]:
     empty."""
     names = {found[1] for found in PLACEHOLDER.finditer(text) if found[1]}
     document = materials.read_metadata(materials.photo) if names and materials.read_metadata else None
-    values = {name: _short(VALUES[name](document)) for name in sorted(names)} if document else {}
+    values = {name: _short(VALUES[name](document)) if document else "" for name in sorted(names)}
     missing = tuple(name for name, value in values.items() if not value)
     return PLACEHOLDER.sub(lambda found: values[found[1]] if found[1] else found[0][0], text), missing
 

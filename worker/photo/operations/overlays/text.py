@@ -53,7 +53,8 @@ def text(image: Image.Image, spec: Text, materials: Materials) -> Image.Image:
     if not any(line.glyphs for line in block.lines):
         return image.copy()
     bleed = math.ceil(BLEED * block.size) + block.edge
-    return laid_on(image, _drawn(block, spec, bleed, materials), spec, bleed - block.edge)
+    drawn = materials.once("drawn", lambda: _drawn(block, spec, bleed, materials))
+    return laid_on(image, drawn, spec, bleed - block.edge)
 
 
 def text_warnings(spec: Text, size: Size, materials: Materials) -> Iterator[PhotoWarning]:

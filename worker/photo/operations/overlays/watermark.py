@@ -25,16 +25,20 @@ colours: lanczos3 moves them by up to 16 levels."""
 def watermark(image: Image.Image, spec: Watermark, materials: Materials) -> Image.Image:
     """A copy with the watermark on it. Raises UnreadableAsset or AssetMissing."""
     mark = _decoded(spec.image, materials)
+    size = mark.size
     if spec.scale is not None:
         size = scaled(mark.size, min(image.size) * Fraction(str(spec.scale)))
-        mark = mark if size == mark.size else resample(mark, size, KERNELS[size > mark.size])
-    return laid_on(image, mark, spec)
+    return laid_on(image, materials.once("scaled", lambda: _resized(mark, size)), spec)
 
 
 def scaled(size: Size, longer: Fraction) -> Size:
     """The size whose longer side has `longer` pixels."""
     factor = longer / max(size)
     return side_of(size[0] * factor), side_of(size[1] * factor)
+
+
+def _resized(mark: Image.Image, size: Size) -> Image.Image:
+    return mark if size == mark.size else resample(mark, size, KERNELS[size > mark.size])
 
 
 def _decoded(asset: str, materials: Materials) -> Image.Image:
