@@ -190,6 +190,35 @@ def test_the_map_is_cropped_with_the_picture(made, position, level, orientation)
     assert levels(picture) == pytest.approx((level,) * 4, abs=12)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("resize", [[], [{"type": "resize", "width": 20}]])
+@pytest.mark.parametrize(
+    ("steps", "dark", "bright"),
+    [
+        ([{"type": "flop"}], 1, 0),
+        ([{"type": "rotate", "angle": 90}], 2, 3),
+        ([{"type": "rotate", "angle": -90}, {"type": "flip"}], 2, 3),
+        ([{"type": "crop", "width": 0.5, "left": 0.5, "unit": "share"}], None, 0),
+        ([{"type": "crop", "aspect": "1:1", "position": "west"}, {"type": "rotate", "angle": 180}], 0, None),
+    ],
+)
+def test_the_map_follows_crops_and_turns(made, orientation, resize, steps, dark, bright):
+    """`dark` and `bright`: which end has which level, if the other half is cut off."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    upright = [{"type": "rotate", "angle": {6: 270, 8: 90, 5: 90, 7: 270, 3: 180}.get(orientation, 0)}]
+    upright += [{"type": "flop"}] if orientation in {2, 5, 7} else []
+    upright += [{"type": "flip"}] if orientation == 4 else []
+    data, result = made(photo(exif=exif), type="pipeline", steps=[*upright, *steps, *resize], output=KEEP)
+    assert not lost(result)
+    picture, of_map = map(opened, listed_pictures(data))
+    for end, level in ((dark, DARK), (bright, BRIGHT)):
+        if end is not None:
+            assert levels(picture)[end] == pytest.approx(level, abs=12)
+            assert levels(of_map)[end] == pytest.approx(level, abs=12)
+    assert of_map.size == pytest.approx((picture.width / 4, picture.height / 4), abs=0.5)
+
+
 def test_the_map_follows_several_resizes(made):
     """West of the east half: at the border between dark and bright in the photo, bright in the result."""
     cover = {"type": "resize", "height": 40, "width": 40, "fit": "cover", "position": "east"}
