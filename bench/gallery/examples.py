@@ -94,6 +94,38 @@ def resizes() -> Iterator[Example]:
         yield Example(f"resize, cover, {position}", job, "cook.jpg")
 
 
+def moves() -> Iterator[Example]:
+    small = {"type": "resize", "width": 240}
+    part = {"type": "crop", "left": 0.3, "top": 0.1, "width": 0.4, "height": 0.5, "unit": "share"}
+    square = {"type": "crop", "aspect": "1:1", "position": "attention"}
+    clear = {"output": {"format": "webp"}}
+    yield Example("crop, a share", part, "cat.jpg")
+    yield Example("crop, aspect 16:9", {"type": "crop", "aspect": "16:9", "position": "north"}, "waterfall.jpg")
+    yield Example("rotate 90", {"type": "rotate", "angle": 90}, "cook.jpg")
+    yield Example("rotate 12.5", {"type": "rotate", "angle": 12.5, "background": "#336699"}, "cook.jpg")
+    turned = {
+        "type": "pipeline",
+        "steps": [small, {"type": "rotate", "angle": -8, "background": "transparent"}],
+        **clear,
+    }
+    yield Example("rotate -8, transparent", turned, "cat.jpg")
+    yield Example("flip", {"type": "flip"}, "cook.jpg")
+    yield Example("flop", {"type": "flop"}, "cook.jpg")
+    frame = {"type": "extend", "top": 30, "right": 30, "bottom": 60, "left": 30, "background": "#f4ecd8"}
+    yield Example("extend, background", {"type": "pipeline", "steps": [small, frame]})
+    for how in ("mirror", "copy", "repeat"):
+        around = {"type": "extend", "top": 60, "right": 60, "bottom": 60, "left": 60, "extend_with": how}
+        yield Example(f"extend, {how}", {"type": "pipeline", "steps": [{"type": "resize", "width": 180}, around]})
+    trimmed = {"type": "pipeline", "steps": [small, frame, {"type": "trim", "margin": 5}]}
+    yield Example("trim, a frame but for 5 pixels", trimmed)
+    yield Example("round", {"type": "pipeline", "steps": [small, {"type": "round", "radius": 30}], **clear}, "cook.jpg")
+    circle = {
+        "type": "pipeline",
+        "steps": [square, {"type": "resize", "width": 200}, {"type": "round", "circle": True}],
+    }
+    yield Example("round, circle", {**circle, **clear}, "cat.jpg")
+
+
 def watermarks() -> Iterator[Example]:
     logo = {"type": "watermark", "image": asset_id(LOGO)}
     yield Example("watermark", {**logo, "scale": 0.4}, "waterfall.jpg")
@@ -126,6 +158,7 @@ def texts() -> Iterator[Example]:
 
 SECTIONS: Mapping[str, tuple[Example, ...]] = {
     "Sizes and crops": tuple(resizes()),
+    "Moves": tuple(moves()),
     "Filters": tuple(filters()),
     "Watermarks": tuple(watermarks()),
     "Text": tuple(texts()),

@@ -93,8 +93,9 @@ class Output(StrictSpec):
     keep_hdr: bool = Field(
         False,
         description="keep the gain map of an Ultra HDR or ISO 21496-1 JPEG, which follows the picture. The result "
-        "has to be a JPEG, and its steps have to be resizes, without padding and without a position that looks at the "
-        "content. Otherwise the result has the warning gain_map_lost.",
+        "has to be a JPEG, and its steps have to be resizes, crops, trims, flips, flops and quarter turns, without "
+        "padding and without a position that looks at the content. Otherwise the result has the warning "
+        "gain_map_lost.",
     )
     metadata: Literal["rights", "none", "all"] = Field(
         "rights",

@@ -47,9 +47,10 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
-def test_the_examples_of_jobs_are_valid() -> None:
-    examples = [block for block in blocks(PROJECT / "docs/api.md") if block.language == "jsonc"]
-    assert len(examples) == 2
+@pytest.mark.parametrize(("page", "count"), [("api.md", 2), ("geometry.md", 1)])
+def test_the_examples_of_jobs_are_valid(page: str, count: int) -> None:
+    examples = [block for block in blocks(PROJECT / "docs" / page) if block.language == "jsonc"]
+    assert len(examples) == count
     for block in examples:
         assert jobs_adapter.validate_python([json.loads(line) for line in block.text.splitlines()])
 
