@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from darkroom.aws.clients import Clients
 from darkroom.aws.failures import aws_errors
-from darkroom.aws.items import ASSETS, SHARDS, key_of, pack, seconds_of, unpack
+from darkroom.aws.items import ASSETS, SHARDS, key_of, seconds_of
+from darkroom.aws.packing import pack, unpack
 from darkroom.errors import FutureRecord
 from darkroom.record.ids import new_id
 from darkroom.record.owner_assets import OwnerAssets

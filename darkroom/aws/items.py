@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from darkroom.aws.owner_lists import list_key
+from darkroom.aws.packing import pack, unpack
 from darkroom.errors import FutureRecord
 from darkroom.record.clock import now
 from darkroom.record.photo import PhotoRecord
@@ -93,20 +94,6 @@ def text_in(item: dict[str, Any]) -> bytes:
 
 def _future_record(item: dict[str, Any]) -> FutureRecord:
     return FutureRecord(f"the record {item['pk']} was written by a newer release")
-
-
-def pack(record: bytes) -> bytes:
-    """A record's JSON as its item holds it: compressed, in the format of zlib (RFC 1950).
-
-    DynamoDB bills each KB of a write. As a map of its own types the record of a photo with four jobs has three times as
-    many bytes.
-    """
-    return zlib.compress(record)
-
-
-def unpack(record: bytes) -> bytes:
-    """The JSON of a packed record. Raises zlib.error for other bytes."""
-    return zlib.decompress(record)
 
 
 def _text_of(photo: PhotoRecord) -> bytes:

@@ -21,7 +21,7 @@ from bench.performance.deployment import Deployment
 from bench.performance.inputs import Photo
 from bench.performance.spread import Spread
 from bench.performance.tables import head, line
-from darkroom.aws.items import unpack
+from darkroom.aws.packing import unpack
 from darkroom.settings import Settings
 from tests.support.fault_proxy import Answer, FaultProxy, Forward, ProxyFault, Request
 

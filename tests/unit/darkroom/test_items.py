@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+import zlib
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from darkroom.aws.items import item_of, note_written, pack, photo_of, unpack
+from darkroom.aws.items import item_of, note_written, photo_of, text_in
+from darkroom.aws.packing import DICTIONARY, pack, unpack
 from darkroom.errors import FutureRecord
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.making import MAX_FIELD, MAX_STEP, MAX_STEPS, Making, bounded, is_allowed
@@ -23,11 +25,13 @@ from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original, Result
 from tests.support.records import LIMIT, MAX_ATTEMPTS, RESEND, only_order, photo
 
+CHECKSUM = 0x96AD8BA7
+
 WEB = [
-    {"type": "resize", "width": 200, "height": 200, "fit": "cover"},
-    {"type": "resize", "width": 800, "without_enlargement": True},
-    {"type": "resize", "width": 1600, "without_enlargement": True},
-    {"type": "metadata"},
+    {"name": "thumbnail", "type": "resize", "width": 200, "height": 200, "fit": "cover"},
+    {"name": "small", "type": "resize", "width": 800, "without_enlargement": True},
+    {"name": "large", "type": "resize", "width": 1600, "without_enlargement": True},
+    {"name": "metadata", "type": "metadata"},
 ]
 
 
@@ -231,10 +235,37 @@ def test_specs_are_stored_with_their_defaults_and_nothing_else_is():
     assert b'"status"' not in unpack(item_of(record)["record"])
 
 
+def packed_with(dictionary: bytes) -> bytes:
+    """A record as a release with another dictionary would pack it."""
+    compressor = zlib.compressobj(zdict=dictionary)
+    return compressor.compress(text_in(item_of(uploaded()))) + compressor.flush()
+
+
+def test_the_dictionary_is_the_one_of_the_records_that_exist():
+    """A release that changes it has to read records of the old one too (`DICTIONARY`)."""
+    assert zlib.adler32(DICTIONARY) == CHECKSUM
+    assert pack(b"{}")[2:6] == CHECKSUM.to_bytes(4, "big")
+
+
+def test_the_dictionary_makes_a_record_a_quarter_smaller_at_least():
+    record = uploaded()
+    claim = claimed(record)
+    record.publish(claim, results(record, claim), last=True)
+    packed = item_of(record)["record"]
+    assert len(packed) < 0.75 * len(zlib.compress(unpack(packed)))
+
+
 @pytest.mark.parametrize(
     "packed",
-    [pack(b'{"colour":"blue"}'), pack(b"no JSON"), b"not zlib", {"id": "a map"}],
-    ids=["field", "text", "compression", "type"],
+    [
+        pack(b'{"colour":"blue"}'),
+        pack(b"no JSON"),
+        b"not zlib",
+        pack(b'{"id":"5"}')[:-5],
+        packed_with(DICTIONARY + b"more"),
+        {"id": "a map"},
+    ],
+    ids=["field", "text", "compression", "end", "dictionary", "type"],
 )
 def test_a_record_of_a_newer_release_is_refused(packed: Any) -> None:
     with pytest.raises(FutureRecord, match="written by a newer release"):
