@@ -55,7 +55,11 @@ SHOWN: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "temperature": ({"amount": 0.8}, {"amount": -0.8}),
     "vibrance": ({"amount": 1},),
     "median": ({"size": 7},),
-    "pixelate": ({"size": 10}, {"size": 8, "boxes": [{"left": 0.45, "top": 0.12, "width": 0.16, "height": 0.2}]}),
+    "pixelate": (
+        {"size": 10},
+        {"size": 8, "boxes": [{"left": 0.05, "top": 0.02, "width": 0.45, "height": 0.22}]},
+        {"faces": True},
+    ),
     "noise": ({"sigma": 20},),
     "grain": ({"amount": 0.8, "size": 2},),
     "vignette": ({"amount": 1},),
@@ -81,8 +85,8 @@ def _title(name: str, parameters: Mapping[str, Any]) -> str:
         return "lut, a .cube file"
     if name == "look":
         return f"look, {parameters['look']}"
-    said = [f"{key} {value}" for key, value in parameters.items() if isinstance(value, str | int | float)]
-    lists = [key for key, value in parameters.items() if isinstance(value, list)]
+    lists = [key for key, value in parameters.items() if isinstance(value, list | bool)]
+    said = [f"{key} {value}" for key, value in parameters.items() if key not in lists]
     return ", ".join([name, *said, *lists])
 
 
