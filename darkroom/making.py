@@ -15,6 +15,7 @@ results of 50 jobs."""
 MAX_BACKENDS, MAX_BACKEND = 10, 60
 
 _STEP, _NAME = re.compile(f"[ -~]{{1,{MAX_STEP}}}"), re.compile(f"[ -~]{{1,{MAX_FIELD}}}")
+_FORMAT = re.compile("[a-z0-9]{1,10}")
 _ROLE, _BACKEND = re.compile("[a-z]{1,20}"), re.compile(f"[ -~]{{1,{MAX_BACKEND}}}")
 
 
@@ -37,6 +38,22 @@ class FoundFocus:
     found_by: str
 
 
+MAX_TRIES = 14
+"""Encodings that a receipt lists: all of the format that was chosen, and the last one of each other format."""
+
+
+@dataclass(frozen=True)
+class EncodingTry:
+    """One encoding of a picture: the format, the quality or the number of colours that was tried, the bytes that it
+    gave, and how near they are to the picture (0 to 1), if that was measured."""
+
+    format: str
+    quality: int | None
+    colours: int | None
+    bytes: int
+    similarity: float | None = None
+
+
 @dataclass(frozen=True)
 class Making:
     """How a result was made.
@@ -44,6 +61,7 @@ class Making:
     `plan`: the steps that led to it, with the size of the picture after each. `backends`: role -> library and version.
     `fields`: the names of the metadata that was found in the written file. `pixels`: a hash of the pixels that the
     encoder got, 16 hex digits; None if the result is no picture. `focal_points`: one for each crop by content.
+    `tries`: the encodings, if there was more than one to choose from.
     """
 
     plan: tuple[str, ...] = ()
@@ -51,6 +69,7 @@ class Making:
     fields: tuple[str, ...] = ()
     pixels: str | None = None
     focal_points: tuple[FoundFocus, ...] = ()
+    tries: tuple[EncodingTry, ...] = ()
 
 
 NOT_TOLD = Making()
@@ -59,7 +78,10 @@ NOT_TOLD = Making()
 def bounded(making: Making) -> Making:
     """What a record keeps of it."""
     return replace(
-        making, plan=tuple(step[:MAX_STEP] for step in making.plan[:MAX_STEPS]), fields=_bounded_names(making.fields)
+        making,
+        plan=tuple(step[:MAX_STEP] for step in making.plan[:MAX_STEPS]),
+        fields=_bounded_names(making.fields),
+        tries=making.tries[:MAX_TRIES],
     )
 
 
@@ -90,5 +112,17 @@ def is_allowed(making: Making) -> bool:
         and all(
             0 <= point.x <= 1 and 0 <= point.y <= 1 and point.found_by in STRATEGIES for point in making.focal_points
         )
+        and len(making.tries) <= MAX_TRIES
+        and all(map(_is_possible, making.tries))
         and (making.pixels is None or re.fullmatch("[0-9a-f]{16}", making.pixels) is not None)
+    )
+
+
+def _is_possible(one: EncodingTry) -> bool:
+    return (
+        _FORMAT.fullmatch(one.format) is not None
+        and (one.quality is None or 1 <= one.quality <= 100)
+        and (one.colours is None or 2 <= one.colours <= 256)
+        and 0 <= one.bytes < 2**53
+        and (one.similarity is None or 0 <= one.similarity <= 1)
     )

@@ -75,7 +75,7 @@ _LISTS_OF_UNIONS = {"jobs", "steps"}
 """After an index into such a list, pydantic's location has the item's tag, and after `filter` the filter's name."""
 
 
-_KINDS = {"position": {"gravity", "point"}, "frames": {"name", "number"}}
+_KINDS = {"position": {"gravity", "point"}, "frames": {"name", "number"}, "quality": {"name", "number"}}
 """Fields whose values are of several kinds -> the tags of the kinds. The location has one after the field's name."""
 
 

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from darkroom.jobs.asset_ids import MAX_ASSETS, AssetUse, assets_in
 from darkroom.jobs.frame_choice import FrameChoice
 from darkroom.jobs.measure_names import IN_EVENTS, MeasureNames
-from darkroom.jobs.output import Output
+from darkroom.jobs.output import Output, accepted_formats
 from darkroom.jobs.output_formats import ANIMATED_FORMATS
 from darkroom.jobs.spec import Name, OneOf, TaggedSpec
 from darkroom.jobs.step_types import FILTERS, STEP_TYPES, STEPS, Step
@@ -70,16 +70,17 @@ class PictureJob(JobSpec):
             "required": ["frames"],
             "properties": {"frames": {"anyOf": [{"const": "all"}, {"type": "number", "minimum": 2}]}},
         },
-        "then": {"properties": {"output": {"properties": {"format": {"enum": [*ANIMATED_FORMATS, None]}}}}},
+        "then": {"properties": {"output": {"properties": {"format": {"enum": [*ANIMATED_FORMATS, "auto", None]}}}}},
     }
 
     @model_validator(mode="after")
     def _can_be_animated(self) -> PictureJob:
-        if self.frames not in ("first", 1) and self.output.format not in (None, *ANIMATED_FORMATS):
+        asked = accepted_formats(self.output) if self.output.format == "auto" else (self.output.format,)
+        if self.frames not in ("first", 1) and not {None, *ANIMATED_FORMATS}.intersection(asked):
             raise PydanticCustomError(
                 "frames_format",
                 "{format} holds one frame: ask for {formats}, or leave out frames",
-                {"format": self.output.format.upper(), "formats": ", ".join(ANIMATED_FORMATS)},
+                {"format": ", ".join(map(str, asked)).upper(), "formats": ", ".join(ANIMATED_FORMATS)},
             )
         return self
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from darkroom.jobs.output_formats import ANIMATED_FORMATS, OUTPUT_FORMATS, FormatName
+from darkroom.jobs.output_formats import ANIMATED_FORMATS, KEPT_FORMATS, OUTPUT_FORMATS, SMALL_ANIMATIONS, FormatName
 from darkroom.jobs.output_rules import OUTPUT_RULES, SRGB_ONLY
 from darkroom.jobs.spec import Aliases, Colour, StrictSpec
 
@@ -16,6 +16,31 @@ FORMAT_ALIASES = Aliases({"jpg": "jpeg", "tif": "tiff"})
 ProfileName = Literal["srgb", "keep", "p3"]
 Chroma = Literal["4:4:4", "4:2:0", "auto"]
 Compression = Literal["none", "lzw", "deflate", "jpeg"]
+
+QualityNumber = Annotated[int, Field(ge=1, le=100)]
+
+
+def _kind_of_quality(value: object) -> str:
+    return "name" if value == "auto" else "number"
+
+
+Quality = Annotated[
+    Annotated[Literal["auto"], Tag("name")] | Annotated[QualityNumber, Tag("number")], Discriminator(_kind_of_quality)
+]
+
+
+def _in_order(formats: tuple[str, ...]) -> tuple[str, ...]:
+    """Each format once, in the order of OUTPUT_FORMATS, so that equal lists are equal."""
+    return tuple(name for name in OUTPUT_FORMATS if name in formats)
+
+
+Accepted = Annotated[
+    tuple[Annotated[FormatName, FORMAT_ALIASES], ...],
+    Field(strict=False, min_length=1, max_length=20),
+    AfterValidator(_in_order),
+]
+
+DEFAULT_SIMILARITY = 0.975
 
 _UNWRITABLE = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """Characters that XMP cannot hold (XML 1.0, 2.2), and further control characters."""
@@ -45,16 +70,32 @@ class Output(StrictSpec):
 
     json_schema: ClassVar[dict[str, Any]] = {"allOf": [rule.schema for rule in OUTPUT_RULES]}
 
-    format: Annotated[FormatName, FORMAT_ALIASES] | None = Field(
+    format: Annotated[Literal[FormatName, "auto"], FORMAT_ALIASES] | None = Field(
         None,
-        description="default: the photo's format if it is one of these, otherwise JPEG, or PNG for transparency",
+        description="default: the photo's format if browsers show it, otherwise JPEG, or PNG for transparency. auto: "
+        "the one of `accept` that can hold the picture and gives the smallest file.",
     )
-    quality: int | None = Field(
+    accept: Accepted | None = Field(
         None,
-        ge=1,
-        le=100,
+        description="with format auto: the formats that your viewers show; default JPEG, PNG, WebP and AVIF",
+    )
+    quality: Quality | None = Field(
+        None,
         description="JPEG, WebP, AVIF, HEIC, and TIFF with JPEG compression; default: JPEG 82, WebP 80, "
-        "AVIF 55, HEIC 45, TIFF 90. PNG and GIF have no quality.",
+        "AVIF 55, HEIC 45, TIFF 90. PNG and GIF have no quality. With format auto, a quality of JPEG: the others get "
+        "the one that looks about the same. auto: the least quality that reaches `similarity`.",
+    )
+    similarity: Annotated[float, Field(ge=0.8, le=0.999)] | None = Field(
+        None,
+        description="with quality auto: how near the result is to the picture that was encoded, 1 is equal "
+        "(docs/formats.md has the measure); default 0.975, about JPEG 80",
+    )
+    max_bytes: int | None = Field(
+        None,
+        ge=100,
+        le=1_000_000_000,
+        description="the most bytes that the result may have. The quality is lowered, at most to 1, or for PNG and GIF "
+        "the number of colours, until it fits. If it does not, the job fails.",
     )
     lossless: bool = Field(
         False,
@@ -121,9 +162,17 @@ class Output(StrictSpec):
         return self
 
 
+def accepted_formats(output: Output) -> tuple[str, ...]:
+    """The formats between which an output with the format `auto` may choose."""
+    return output.accept or KEPT_FORMATS
+
+
 def animated_format(output: Output, photo_format: str) -> str:
     """The format of an animation that is made of a photo of this format: by default the photo's own if it can hold what
-    the output asks for, otherwise WebP."""
+    the output asks for, otherwise WebP. With the format `auto` the first of SMALL_ANIMATIONS that is
+    accepted."""
+    if output.format == "auto":
+        return next(name for name in SMALL_ANIMATIONS if name in accepted_formats(output))
     keeps = (
         photo_format in ANIMATED_FORMATS
         and (OUTPUT_FORMATS[photo_format].lossless or not output.lossless)

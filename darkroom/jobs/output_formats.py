@@ -52,6 +52,13 @@ JPEG, or a PNG if it has alpha or is to be lossless."""
 ANIMATED_FORMATS = ("gif", "webp", "png", "avif")
 """The formats that hold animations."""
 
+SMALL_ANIMATIONS = ("webp", "avif", "gif", "png")
+"""The same, in the order in which the format `auto` takes them. An animation is encoded once: AVIF may be smaller than
+WebP, but takes many times as long."""
+
+MOST_TRIES = 6
+"""How often an encoder may run for one format, to keep `max_bytes` or to reach a similarity."""
+
 SMALL_AVIF = 1_000_000
 """Pixels. A smaller AVIF is encoded with more effort. So it takes as long as one of five times as many pixels."""
 

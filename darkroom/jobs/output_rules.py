@@ -14,6 +14,8 @@ TEXTS = ("copyright", "credit", "artist", "caption")
 LOSSY_ONLY = tuple(name for name, facts in OUTPUT_FORMATS.items() if not facts.lossless)
 """Formats that cannot hold every picture without a loss."""
 
+LOSSLESS = tuple(name for name, facts in OUTPUT_FORMATS.items() if facts.lossless)
+
 SRGB_ONLY = tuple(name for name, facts in OUTPUT_FORMATS.items() if not facts.profile)
 """Formats that are written without a colour profile."""
 
@@ -45,6 +47,10 @@ def _with_format(condition: dict[str, Any], *formats: str) -> dict[str, Any]:
     return {"if": condition, "then": _given("format", enum=list(formats))}
 
 
+def _asked_formats(output: Any) -> tuple[str | None, ...]:
+    return output.accept if output.format == "auto" and output.accept else (output.format,)
+
+
 def _first_text(output: Any) -> str | None:
     return next((name for name in TEXTS if getattr(output, name) is not None), None)
 
@@ -62,8 +68,12 @@ OUTPUT_RULES = (
     OutputRule(
         "lossless_format",
         '"lossless" is for PNG, WebP, TIFF and HEIC: JPEG, AVIF and GIF lose a part of most pictures',
-        lambda output: output.lossless and output.format in LOSSY_ONLY,
-        _if(_given("lossless", const=True), format={"not": {"enum": ["jpg", *LOSSY_ONLY]}}),
+        lambda output: output.lossless and set(LOSSY_ONLY).issuperset(_asked_formats(output)),
+        _if(
+            _given("lossless", const=True),
+            format={"not": {"enum": ["jpg", *LOSSY_ONLY]}},
+            accept={"anyOf": [_NULL, {"contains": {"enum": ["tif", *LOSSLESS]}}]},
+        ),
     ),
     OutputRule(
         "lossless_with_loss",
@@ -84,6 +94,24 @@ OUTPUT_RULES = (
             chroma={"not": {"const": "4:2:0"}},
             compression={"not": {"const": "jpeg"}},
         ),
+    ),
+    OutputRule(
+        "accept_format",
+        '"accept" is for "format": "auto"',
+        lambda output: output.accept is not None and output.format != "auto",
+        _with_format(_given("accept", type="array"), "auto"),
+    ),
+    OutputRule(
+        "similarity_quality",
+        '"similarity" is for "quality": "auto"',
+        lambda output: output.similarity is not None and output.quality != "auto",
+        {"if": _given("similarity", type="number"), "then": _given("quality", const="auto")},
+    ),
+    OutputRule(
+        "quality_format",
+        'PNG, GIF and TIFF have no quality to find: leave out "quality": "auto", or use another format',
+        lambda output: output.quality == "auto" and output.format in ("png", "gif", "tiff"),
+        _if(_given("quality", const="auto"), format={"not": {"enum": ["png", "gif", "tiff", "tif"]}}),
     ),
     OutputRule(
         "colours_format",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from darkroom.jobs.job_types import MetadataJob, PictureJob
+from darkroom.jobs.output import DEFAULT_SIMILARITY
 from darkroom.jobs.sizes import Size
 from darkroom.plan.graph import StoredPhoto
 from darkroom.plan.recipes import Recipe
@@ -28,7 +29,10 @@ FINE_SCALES = {8: 2.5, 4: 2.5, 2: 2.0}
 """The same for results that keep more detail than JPEG of quality 85 does: lossless ones, and those of high quality."""
 
 FINE_QUALITY = 86
-"""A result of this quality or a higher one needs FINE_SCALES, and so does a PNG, which is lossless."""
+"""A result of this quality or a higher one needs FINE_SCALES, and so does one without loss."""
+
+FINE_SIMILARITY = 0.98
+"""The same for a result with the quality `auto`. A JPEG of quality 86 has about this similarity."""
 
 
 def decode_scale(photo: StoredPhoto, upright: Size, recipes: Iterable[Recipe]) -> int:
@@ -59,4 +63,7 @@ def _is_enough(scale: int, upright: Size, recipe: Recipe) -> bool:
 
 def _is_fine(recipe: Recipe) -> bool:
     assert recipe.output is not None
-    return recipe.format("jpeg") == "png" or (recipe.output.quality or 0) >= FINE_QUALITY
+    output = recipe.output
+    if output.quality == "auto":
+        return (output.similarity or DEFAULT_SIMILARITY) >= FINE_SIMILARITY
+    return recipe.format("jpeg") in ("png", "tiff") or output.lossless or (output.quality or 0) >= FINE_QUALITY

@@ -50,6 +50,16 @@ class FocalPointView(View):
     )
 
 
+class TryView(View):
+    """One encoding of the picture."""
+
+    format: str
+    quality: int | None
+    colours: int | None = Field(description="entries of the palette that were asked for")
+    bytes: int
+    similarity: float | None = Field(description="to the picture that was encoded, 0 to 1; null if not measured")
+
+
 class RecipeView(View):
     """A job, with all defaults."""
 
@@ -71,6 +81,10 @@ class Receipt(View):
         "them"
     )
     plan: list[str] = Field(description="the steps that led to the result, with the size of the picture after each")
+    tries: list[TryView] = Field(
+        description="the encodings between which `max_bytes`, the quality `auto` or the format `auto` chose: all of "
+        "the format of the result, and the last one of each other format"
+    )
     focal_points: list[FocalPointView] = Field(
         description="one for each crop whose position looks at the picture, such as `attention` and `face`"
     )
@@ -95,6 +109,7 @@ def receipt_of(photo: PhotoRecord, job: JobRecord) -> Receipt:
         recipe=job.spec,
         made_with=[RecipeView(job=one.id, recipe=one.spec) for one in together],
         plan=list(result.making.plan),
+        tries=[TryView.model_validate(one) for one in result.making.tries],
         focal_points=[FocalPointView.model_validate(point) for point in result.making.focal_points],
         backends=result.making.backends,
         versions=result.versions,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from darkroom.jobs.sizes import Size
-from darkroom.making import NOT_TOLD, Making
+from darkroom.making import NOT_TOLD, EncodingTry, Making
 from darkroom.photo_metadata.measures import ShortMeasures
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.plan.drawing import steps
@@ -41,8 +41,8 @@ class PipelineResult:
 class Written(NamedTuple):
     """What a job has written to its file: the format, and the size in pixels if it is a picture.
 
-    `warnings` are those of the job. They are added to those of the photo. `fields` and `pixels`: see Making.
-    `measures`: see PipelineResult.
+    `warnings` are those of the job. They are added to those of the photo. `fields`, `pixels` and `tries`:
+    see Making. `measures`: see PipelineResult.
     """
 
     format: str
@@ -51,6 +51,7 @@ class Written(NamedTuple):
     fields: tuple[str, ...] = ()
     pixels: str | None = None
     measures: ShortMeasures | None = None
+    tries: tuple[EncodingTry, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from PIL import Image
@@ -299,7 +300,10 @@ class PlanRun:
                 height,
                 seconds,
                 (*self._photo.warnings, *step_warnings(self._plan, position, self._materials), *written.warnings),
-                made(self._plan, position, self._materials, written.format, written.fields, written.pixels),
+                replace(
+                    made(self._plan, position, self._materials, written.format, written.fields, written.pixels),
+                    tries=written.tries,
+                ),
                 written.measures,
             ),
         )
@@ -338,7 +342,14 @@ def _encoded(photo: PhotoFacts, job: PictureJob, image: Image.Image, file: Binar
     encoded = encode(image, photo, job.output, file, finish.gain_map_view)
     fields = fields_of(file, encoded.format)
     check_fields(fields, job.output)
-    return Written(encoded.format, (encoded.width, encoded.height), encoded.warnings, fields, encoded.pixels)
+    return Written(
+        encoded.format,
+        (encoded.width, encoded.height),
+        encoded.warnings,
+        fields,
+        encoded.pixels,
+        tries=encoded.tries,
+    )
 
 
 def _described(

@@ -7,26 +7,26 @@ Results in sRGB have no colour profile: viewers treat a picture without a profil
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from PIL import Image
 
-from darkroom.errors import PhotoError
-from darkroom.jobs.output import Output, animated_format
+from darkroom.jobs.output import DEFAULT_SIMILARITY, Output, animated_format
 from darkroom.jobs.output_formats import KEPT_FORMATS, OUTPUT_FORMATS
-from darkroom.jobs.sizes import Size
+from darkroom.making import EncodingTry
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.plan.geometry import Placement
 from worker.photo.colour.conversion import without_opaque_alpha
-from worker.photo.colour.result_profile import background_colour, result_profile
+from worker.photo.colour.result_profile import result_profile
 from worker.photo.decode import PhotoFacts
+from worker.photo.encode.choice import smallest
 from worker.photo.encode.encoders import ENCODERS, FRAME_WRITERS
 from worker.photo.encode.frame_sequence import Frames
-from worker.photo.encode.kept_gain_map import kept_gain_map, lost
+from worker.photo.encode.kept_gain_map import lost
+from worker.photo.encode.prepared import WithoutDescriptor, check_sides, prepare, writing
+from worker.photo.encode.search import Found, TooManyBytes, found, is_lossy, with_number
 from worker.photo.operations.resampling import every_16th_row
 from worker.photo.result_metadata.blocks import blocks_for
 
@@ -34,13 +34,14 @@ from worker.photo.result_metadata.blocks import blocks_for
 @dataclass(frozen=True)
 class Encoded:
     """A written picture: the name of its format, width and height in pixels. `pixels` is a hash of the pixels that the
-    encoder got (see `pixel_hash`), `warnings` say what the result lacks."""
+    encoder got (see `pixel_hash`), `warnings` say what the result lacks. `tries`: see Making."""
 
     format: str
     width: int
     height: int
     pixels: str
     warnings: tuple[PhotoWarning, ...] = ()
+    tries: tuple[EncodingTry, ...] = ()
 
 
 def encode(
@@ -51,26 +52,25 @@ def encode(
     `gain_map_view`: how the upright photo shows what the image shows, if the photo's gain map is to be kept.
     """
     image = without_opaque_alpha(image)
-    colours = photo.stored.colours_for(output.profile)
+    if output.format == "auto":
+        chosen = smallest(image, output, lambda name: prepare(image, photo, output, name, gain_map_view))
+        return _searched(chosen, output, file)
     name = output.format or _fitting_format(photo.source.format, image, output)
-    encoder = ENCODERS[name]
-    _check_sides(name, image.size)
-    if image.mode == "RGBA" and not encoder.alpha:
-        image = flattened(image, background_colour(output.background, colours, photo.colours))
-    blocks, warnings = blocks_for(photo, output, name, image.size)
-    blocks = replace(blocks, icc=result_profile(colours, photo.colours))
-    kept = kept_gain_map(photo, gain_map_view, image.size) if gain_map_view and name == "jpeg" else None
-    announced = kept.announced(blocks.xmp) if kept else None
-    with _writing(name):
-        if kept and announced:
-            picture = io.BytesIO()
-            encoder.write(image, picture, output, replace(blocks, xmp=announced))
-            file.write(kept.behind(picture.getvalue()))
-        else:
-            encoder.write(image, cast(BinaryIO, _WithoutDescriptor(file)), output, blocks)
-    if photo.gain_map and not announced:
-        warnings = (*warnings, lost(output, name, gain_map_view))
-    return Encoded(name, *image.size, pixel_hash(image), warnings)
+    prepared = prepare(image, photo, output, name, gain_map_view)
+    if output.max_bytes is not None or (output.quality == "auto" and is_lossy(name, output)):
+        return _searched(found(prepared, output), output, file)
+    prepared.write(file, output)
+    return Encoded(name, *image.size, pixel_hash(prepared.image), prepared.warnings)
+
+
+def _searched(chosen: Found, output: Output, file: BinaryIO) -> Encoded:
+    file.write(chosen.data)
+    image, warnings = chosen.prepared.image, chosen.prepared.warnings
+    if output.quality == "auto" and not chosen.complete:
+        asked = output.similarity or DEFAULT_SIMILARITY
+        words = f"The result has a similarity of {chosen.similarity:.4f} to its picture; {asked} was asked for."
+        warnings = (*warnings, PhotoWarning("similarity_missed", words))
+    return Encoded(chosen.prepared.format, *image.size, pixel_hash(image), warnings, chosen.tries)
 
 
 def encode_frames(
@@ -78,40 +78,21 @@ def encode_frames(
 ) -> Encoded:
     """Write an animation to an empty file. Raises PhotoError when the format cannot hold it.
 
-    `pixels` returns the hash of its pixels, once all frames are written.
+    `pixels` returns the hash of its pixels, once all frames are written. An animation is encoded once: with the quality
+    `auto` it has the default quality, and if it has more than `max_bytes`, the job fails.
     """
     colours = photo.stored.colours_for(output.profile)
     name = animated_format(output, photo.source.format)
-    _check_sides(name, frames.size)
+    check_sides(name, frames.size)
     blocks, warnings = blocks_for(photo, output, name, frames.size)
     blocks = replace(blocks, icc=result_profile(colours, photo.colours))
-    with _writing(name):
-        FRAME_WRITERS[name](frames, cast(BinaryIO, _WithoutDescriptor(file)), output, blocks)
+    with writing(name):
+        FRAME_WRITERS[name](frames, cast(BinaryIO, WithoutDescriptor(file)), with_number(name, output), blocks)
+    if output.max_bytes is not None and file.tell() > output.max_bytes:
+        raise TooManyBytes(name, file.tell(), output.max_bytes)
     if photo.gain_map:
         warnings = (*warnings, lost(output, name, None))
     return Encoded(name, *frames.size, pixels(), warnings)
-
-
-def _check_sides(name: str, size: Size) -> None:
-    most = ENCODERS[name].max_side
-    if max(size) > most:
-        raise PhotoError(
-            f"{name.upper()} holds at most {most:,} pixels a side; "
-            f"the result has {size[0]} x {size[1]}. Ask for a smaller size or another format."
-        )
-
-
-@contextmanager
-def _writing(name: str) -> Iterator[None]:
-    """Raise PhotoError for what encoders raise when a format cannot hold a picture."""
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error, ValueError | RuntimeError) or (isinstance(error, OSError) and error.errno is None):
-            raise PhotoError(
-                f"The result cannot be written as {name.upper()}. Ask for another format or size."
-            ) from error
-        raise
 
 
 def pixel_hash(image: Image.Image) -> str:
@@ -121,30 +102,6 @@ def pixel_hash(image: Image.Image) -> str:
     much: a fifth of the time that a JPEG takes to encode.
     """
     return hashlib.sha256(every_16th_row(image).tobytes()).hexdigest()[:16]
-
-
-class _WithoutDescriptor:
-    """A file that Pillow has to write through `write`.
-
-    Pillow writes to the descriptor of a file, if it has one, and does not notice when the system writes only a part,
-    because the disk is full or the file has reached its limit. The result would be cut off and count as good.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def fileno(self) -> int:
-        raise io.UnsupportedOperation("fileno")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
-
-def flattened(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
-    """Lay an RGBA image on a colour of three or four levels. Its alpha is ignored."""
-    canvas = Image.new("RGB", image.size, colour[:3])
-    canvas.paste(image, mask=image.getchannel("A"))
-    return canvas
 
 
 def _fitting_format(original: str, image: Image.Image, output: Output) -> str:
