@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bench.fidelity.fidelity_run import FidelityRun
-from bench.fidelity.measures import colours, filter_definitions, metadata, results, sizes_beside_sharp
+from bench.fidelity.measures import (
+    colours,
+    filter_definitions,
+    metadata,
+    moves_beside_sharp,
+    results,
+    sizes_beside_sharp,
+)
 from bench.one_measure import Measure
 
 MEASURES: Mapping[str, Measure[FidelityRun]] = {
@@ -16,6 +23,13 @@ MEASURES: Mapping[str, Measure[FidelityRun]] = {
         "padded without scaling show which part each position keeps.",
         sizes_beside_sharp.measure,
         sizes_beside_sharp.lines,
+    ),
+    "moves": Measure(
+        "Crops, turns, extensions and trims, beside sharp",
+        "Pictures and parameters are drawn at random: crops from a corner, quarter turns and any angle, mirror images, "
+        "the four kinds of extension, and trims of noisy rectangles on plain and transparent pictures.",
+        moves_beside_sharp.measure,
+        moves_beside_sharp.lines,
     ),
     "results": Measure(
         "Results by operation and format, beside sharp",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
 from darkroom.jobs.sizes import Pixels
@@ -79,9 +80,11 @@ def _differing(image: Image.Image, part: Pixels, spec: Trim, background: tuple[i
 
 
 def _laid_on(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
-    canvas = Image.new("RGB", image.size, colour)
-    canvas.paste(image, mask=image.getchannel("A"))
-    return canvas
+    """On a plain colour, rounded down as in libvips."""
+    pixels = np.asarray(image).astype(np.uint16)
+    alpha = pixels[..., 3:]
+    mixed = (pixels[..., :3] * alpha + np.array(colour, np.uint16) * (255 - alpha)) // 255
+    return Image.fromarray(mixed.astype(np.uint8))
 
 
 def _around(one: Pixels, other: Pixels) -> Pixels:
