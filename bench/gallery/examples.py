@@ -100,8 +100,8 @@ def resizes() -> Iterator[Example]:
 
 def moves() -> Iterator[Example]:
     small = {"type": "resize", "width": 240}
-    part = {"type": "crop", "left": 0.3, "top": 0.1, "width": 0.4, "height": 0.5, "unit": "share"}
-    square = {"type": "crop", "aspect": "1:1", "position": "attention"}
+    part = {"type": "crop", "left": 0.4, "top": 0, "width": 0.5, "height": 0.8, "unit": "share"}
+    square = {"type": "crop", "aspect": "1:1", "position": {"x": 0.62, "y": 0.4}}
     clear = {"output": {"format": "webp"}}
     yield Example("crop, a share", part, "cat.jpg")
     yield Example("crop, aspect 16:9", {"type": "crop", "aspect": "16:9", "position": "north"}, "waterfall.jpg")
