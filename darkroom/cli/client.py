@@ -51,6 +51,9 @@ ARRIVES = 10.0
 """Seconds to wait for a file when the storage's answer was lost."""
 
 FORMS = "/v1/uploads"
+ASSETS = "/v1/assets"
+LONGEST_ASSET_NAME = 100
+"""Characters of a name that the API takes."""
 USE_DIRECT = "`darkroom upload --direct` sends larger photos, directly to the storage"
 
 
@@ -219,6 +222,22 @@ class ApiClient:
                 raise NotFinished(f"not finished after {timeout:g} s; processing goes on: darkroom status {photo_id}")
             time.sleep(min(PAUSE, left))
 
+    def add_asset(self, path: Path, name: str) -> dict[str, Any]:
+        """Upload a file as an asset. It may be sent again: the same file is the same asset."""
+        query = urlencode({"name": name[:LONGEST_ASSET_NAME]}, errors="replace")
+        headers = {"Content-Type": "application/octet-stream"}
+        with path.open("rb") as file, self._upload_session(keyed=False) as session:
+            return self._object(
+                self._request(session, "POST", f"{ASSETS}?{query}", data=file, headers=headers, timeout=120), "id"
+            )
+
+    def assets(self) -> dict[str, Any]:
+        """All assets of the caller, as the API lists them."""
+        return self._object(self._request(self._api, "GET", ASSETS, timeout=30), "assets")
+
+    def remove_asset(self, asset_id: str) -> None:
+        self._request(self._api, "DELETE", f"{ASSETS}/{quote(asset_id, safe='')}", timeout=60).close()
+
     def result_url(self, photo_id: str, job_id: str) -> str:
         return f"{self.url}/v1/photos/{quote(photo_id, safe='')}/jobs/{quote(job_id, safe='')}/result"
 
@@ -250,12 +269,7 @@ class ApiClient:
         except requests.RequestException as error:
             if method == "POST" and may_have_arrived(error):
                 raise AnswerLost(
-                    f"no answer came, at any try ({root_cause(error)}). "
-                    + (
-                        "The photo was not sent: this request only asked for its upload form"
-                        if path == FORMS
-                        else f"Darkroom may have stored the photo; {self.url}/v1/photos lists all photos"
-                    )
+                    f"no answer came, at any try ({root_cause(error)}). " + self._what_is_known(path)
                 ) from error
             raise Unreachable(
                 f"Darkroom does not answer at {self.url} ({root_cause(error)}).\n"
@@ -266,8 +280,19 @@ class ApiClient:
                 raise self._problem(response)
         return response
 
-    def _upload_session(self) -> requests.Session:
-        return api_session(self._patience, self._api_key, upload=True, on_refusal=self._refused)
+    def _what_is_known(self, path: str) -> str:
+        """What a request has done whose answer was lost."""
+        if path == FORMS:
+            return "The photo was not sent: this request only asked for its upload form"
+        if path.startswith(ASSETS):
+            return "Darkroom may have stored the asset; `darkroom asset list` lists all assets"
+        return f"Darkroom may have stored the photo; {self.url}/v1/photos lists all photos"
+
+    def _upload_session(self, keyed: bool = True) -> requests.Session:
+        """`keyed`: the requests have an Idempotency-Key. A 409 then means that the first try still runs, or that its
+        API process died and the lock has to expire."""
+        also_retry = (HTTPStatus.CONFLICT.value,) if keyed else ()
+        return api_session(self._patience, self._api_key, True, self._refused, also_retry)
 
     def _refused(self, status: int) -> None:
         if self._on_wait:
@@ -277,13 +302,17 @@ class ApiClient:
             )
 
     def _photo(self, response: requests.Response) -> PhotoJson:
+        return cast(PhotoJson, self._object(response, "id", "status", "jobs"))
+
+    def _object(self, response: requests.Response, *members: str) -> dict[str, Any]:
+        """The JSON object in a response. Raises NotDarkroom if it lacks one of these members."""
         try:
             body = response.json()
         except ValueError:
             body = None
-        if not isinstance(body, dict) or not {"id", "status", "jobs"} <= body.keys():
+        if not isinstance(body, dict) or not body.keys() >= {*members}:
             raise self._not_darkroom()
-        return cast(PhotoJson, body)
+        return body
 
     def _not_darkroom(self) -> NotDarkroom:
         return NotDarkroom(f"the program that answers at {self.url} is not Darkroom")

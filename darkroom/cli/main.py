@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from darkroom import __version__
+from darkroom.cli.asset_commands import asset
 from darkroom.cli.dead_letter_commands import dead_letters
 from darkroom.cli.download_command import download
 from darkroom.cli.operator_commands import check_settings, key, provision, queue, record, versions, webhook_secret
@@ -63,6 +64,7 @@ for command in (
     upload,
     download,
     status,
+    asset,
     plan,
     replay,
     queue,

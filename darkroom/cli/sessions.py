@@ -85,9 +85,8 @@ def api_session(
     on_refusal: Callable[[int], None] | None = None,
     also_retry: tuple[int, ...] = (),
 ) -> requests.Session:
-    """Repeats GET, or with `upload` POST, which needs an Idempotency-Key.
+    """Repeats GET, or with `upload` POST, which must be safe to repeat.
 
-    A 409 to an upload means that the first try still runs, or that its API process died and the lock has to expire.
     `also_retry`: further statuses after which another try may succeed.
     """
     session = requests.Session()
@@ -100,7 +99,7 @@ def api_session(
         read=min(patience, READ_TRIES) if upload else None,
         status=STATUS_TRIES if upload else None,
         other=0,
-        status_forcelist=(*((409,) if upload else ()), 429, 502, 503, 504, *also_retry),
+        status_forcelist=(429, 502, 503, 504, *also_retry),
         allowed_methods=["POST"] if upload else ["GET"],
         backoff_factor=0.5,
         backoff_max=15,

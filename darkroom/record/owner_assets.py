@@ -104,9 +104,7 @@ class OwnerAssets(Stored):
 
     def _require_room(self, asset_id: str, most: int) -> None:
         if asset_id not in self.assets and len(self.assets) >= most:
-            raise AssetLimitReached(
-                f"you have {len(self.assets)} assets; at most {most} are allowed, so remove one first"
-            )
+            raise AssetLimitReached(f"you have {len(self.assets)} of at most {most} assets, so remove one first")
 
     def rename(self, asset_id: str, name: str) -> Asset:
         """Raises NotFound."""

@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from darkroom.jobs.output_rules import OUTPUT_RULES
 from darkroom.sniff import INPUT_FORMATS
+from tests.support.example_assets import EXAMPLE_ASSETS
 
 EXCUSED = {
     # These depend on data and settings, which an OpenAPI document cannot describe.
@@ -27,6 +28,10 @@ EXCUSED = {
     "too_large": "the settings limit the bytes of a photo",
     "unsupported_photo": "OpenAPI allows any bytes, and some are not a photo",
     "unreadable_photo": "the same",
+    "unsupported_asset": "OpenAPI allows any bytes, and some are neither a picture nor a LUT",
+    "unreadable_asset": "the same",
+    "unknown_asset": "which assets there are depends on earlier requests",
+    "too_many_assets": "different ids in several jobs",
     "not_a_file": "OpenAPI cannot require a file name or a type",
     "extra_forbidden": "`filename` is a parameter of raw uploads only",
     "json_invalid": "the document asks for JSON in the text (contentSchema), which schemathesis does not always make",
@@ -52,10 +57,15 @@ def _photo(file_format: str) -> bytes:
     return data.getvalue()
 
 
-PHOTOS = [_photo("JPEG"), _photo("PNG"), _photo("WEBP"), _photo("GIF"), _photo("JPEG")[:30], b"no photo", b""]
+FILES = [
+    *[_photo(name) for name in ("JPEG", "PNG", "WEBP", "GIF")],
+    *EXAMPLE_ASSETS.values(),
+    *[_photo("JPEG")[:30], b"no photo", b""],
+]
+"""What uploads send: photos, assets, and files that are neither."""
 
 for _type in (*INPUT_FORMATS.values(), "application/octet-stream"):
-    schemathesis.openapi.media_type(_type, strategies.sampled_from(PHOTOS))
+    schemathesis.openapi.media_type(_type, strategies.sampled_from(FILES))
 
 
 def reasons(problem: dict[str, Any]) -> set[str]:

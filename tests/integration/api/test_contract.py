@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 
 from darkroom.errors import ChildDied
+from darkroom.jobs.asset_ids import EXAMPLE_PICTURE
 from darkroom.owners import hash_of, new_key
 from darkroom.webhooks.callback import PATTERN
+from tests.support.example_assets import EXAMPLE_ASSETS
 from tests.support.exhaustive import matrix
 from tests.support.waiting import PATIENCE
 
@@ -84,8 +86,10 @@ def upload_ids(api: Any, picture: bytes, headers: dict[str, str], dead: bool = F
     (order,) = api.record(photo["id"]).orders
     if dead:
         api.change_record(photo["id"], lambda record: record.bury(record.claim(order, 5, 90, 300), ChildDied()))
-    job = photo["jobs"][0]
-    return {"photo_id": photo["id"], "job_id": job["id"], "order_id": order, "name": job["name"]}
+    job, asset = photo["jobs"][0], EXAMPLE_ASSETS[EXAMPLE_PICTURE]
+    assert api.post("/v1/assets", data=asset, headers=request["headers"]).ok
+    ids = {"photo_id": photo["id"], "job_id": job["id"], "order_id": order, "name": job["name"]}
+    return ids | {"asset_id": EXAMPLE_PICTURE}
 
 
 def with_ids(ids: dict[str, str], probability: float) -> str:

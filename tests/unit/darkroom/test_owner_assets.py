@@ -90,7 +90,7 @@ def test_the_number_of_assets_is_limited_when_an_upload_begins_and_when_it_ends(
         uploaded(assets, str(number), ids[number])
     assets.begin_upload(late.id, late.key, time, MOST)
     uploaded(assets, "last", ids[MOST - 1])
-    with pytest.raises(AssetLimitReached, match="at most 3 are allowed"):
+    with pytest.raises(AssetLimitReached, match="you have 3 of at most 3 assets"):
         assets.finish_upload(late, time, MOST)
     with pytest.raises(AssetLimitReached):
         assets.begin_upload(late.id, "assets/again", time, MOST)

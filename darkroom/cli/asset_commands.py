@@ -1,0 +1,86 @@
+"""`darkroom asset`: upload, list and remove the files that jobs name. It talks to the API and needs the `cli` extra."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from darkroom.cli.options import api_key_option, url_option
+from darkroom.cli.terminal import SayOnce, say, say_table
+
+
+@click.group()
+def asset() -> None:
+    """Files that jobs use besides their photo: logos and LUTs.
+
+    \b
+    darkroom asset add logo.png
+    darkroom asset list
+    """
+
+
+@asset.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", metavar="TEXT", help="A name for lists. Default: the name of the file.")
+@url_option
+@api_key_option
+def add(files: tuple[Path, ...], name: str | None, url: str, api_key: str | None) -> None:
+    """Upload FILES and print the id of each.
+
+    A file is a picture (PNG, JPEG, WebP, GIF, AVIF) or a LUT (.cube). Its id is the SHA-256 of its content, so the
+    same file is the same asset.
+
+    \b
+    Example:
+      id=$(darkroom asset add logo.png)
+      darkroom upload photo.jpg --jobs '[{"type": "watermark", "image": "'$id'"}]'
+    """
+    if name is not None and len(files) > 1:
+        raise click.UsageError("--name is for one file")
+    from darkroom.cli.client import ApiClient
+
+    with ApiClient(url, api_key=api_key, on_wait=SayOnce()) as client:
+        for file in files:
+            say(client.add_asset(file, file.name if name is None else name)["id"])
+
+
+@asset.command("list")
+@url_option
+@api_key_option
+@click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
+def list_assets(url: str, api_key: str | None, as_json: bool) -> None:
+    """List your assets, newest first."""
+    from darkroom.cli.client import ApiClient
+
+    with ApiClient(url, patience=2, api_key=api_key, on_wait=SayOnce()) as client:
+        found = client.assets()
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    rows = []
+    for one in found["assets"]:
+        size = (
+            f"{one['width']}x{one['height']}" if one["kind"] == "picture" else f"{one['dimensions']}D {one['points']}"
+        )
+        rows.append([one["id"], one["name"], one["kind"], size, f"{one['size'] / 1000:,.1f} KB"])
+    say_table([["ID", "NAME", "KIND", "SIZE", "FILE"], *rows])
+    say(f"\n{len(rows)} of at most {found['most']}")
+
+
+@asset.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@url_option
+@api_key_option
+def remove(ids: tuple[str, ...], url: str, api_key: str | None) -> None:
+    """Remove assets by their IDs.
+
+    Jobs that name one and are not done yet will fail. If you add the same file again, you can retry them.
+    """
+    from darkroom.cli.client import ApiClient
+
+    with ApiClient(url, patience=2, api_key=api_key, on_wait=SayOnce()) as client:
+        for asset_id in ids:
+            client.remove_asset(asset_id)
+            say(f"removed {asset_id}")
