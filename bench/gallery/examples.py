@@ -134,6 +134,8 @@ def watermarks() -> Iterator[Example]:
     logo = {"type": "watermark", "image": asset_id(LOGO)}
     yield Example("watermark", {**logo, "scale": 0.4}, "waterfall.jpg")
     yield Example("watermark, tiled", {**logo, "scale": 0.3, "opacity": 0.35, "tile": True, "angle": -30}, "cat.jpg")
+    cut = {**logo, "scale": 0.7, "position": "centre", "blend": "dest-out"}
+    yield Example("watermark, cut out", {**cut, "output": {"format": "webp", "background": "#ffffff"}}, "cat.jpg")
     for blend in ("soft-light", "difference"):
         job = {**logo, "scale": 0.9, "position": "centre", "blend": blend}
         yield Example(f"watermark, {blend}", job, "waterfall.jpg")
@@ -149,6 +151,25 @@ def texts() -> Iterator[Example]:
         "text, outline",
         {"type": "text", "text": "Waterfall", "font": "serif", "weight": "bold", "size": 0.25, "stroke_width": 0.05,
          "colour": "#ffffffc0", "position": "centre", "blend": "overlay"},
+        "waterfall.jpg",
+    )  # fmt: skip
+    yield Example(
+        "text, mono, placeholders",
+        {"type": "text", "text": "{camera}\n{date}  {time}", "font": "mono", "size": 0.05,
+         "box": "#102030c0", "box_padding": 0.8, "position": "southwest", "margin": 0, "line_height": 1.4},
+        "cat.jpg",
+    )  # fmt: skip
+    yield Example(
+        "text, tiled",
+        {"type": "text", "text": "PROOF", "weight": "bold", "size": 0.1, "opacity": 0.4, "angle": -30, "tile": True,
+         "spacing": 0.1},
+        "cook.jpg",
+    )  # fmt: skip
+    yield Example(
+        "text, wrapped",
+        {"type": "text", "text": "Lines break between words where the width ends, and are centred in their box.",
+         "font": "serif", "size": 0.075, "width": 0.45, "align": "centre", "box": "#ffffffb0", "colour": "#202020",
+         "position": {"x": 0.25, "y": 0.4}},
         "waterfall.jpg",
     )  # fmt: skip
     for language, words in (
