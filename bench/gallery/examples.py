@@ -93,7 +93,7 @@ def _title(name: str, parameters: Mapping[str, Any]) -> str:
 def resizes() -> Iterator[Example]:
     for fit in ("cover", "contain", "fill", "inside", "outside"):
         yield Example(f"resize, {fit}", {"type": "resize", "width": 240, "height": 240, "fit": fit})
-    for position in ("north", "entropy", "attention"):
+    for position in ("north", "entropy", "attention", "face"):
         job = {"type": "resize", "width": 260, "height": 130, "position": position}
         yield Example(f"resize, cover, {position}", job, "cook.jpg")
 
