@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,22 @@ SETTINGS: Mapping[str, Mapping[str, Options]] = {
         "speed 5, 4:2:0": {**AVIF, "speed": 5, "subsampling": "4:2:0"},
         "speed 5, tuned for images": {**AVIF, "speed": 5, "advanced": {"color:tune": "iq"}},
     },
+    "gif": {"256 colours": {}, "256 colours, without dithering": {"dither": False}, "64 colours": {"colours": 64}},
+    "tiff": {name: {"compression": name} for name in ("lzw", "deflate", "none", "jpeg")},
+    "heic": {"slow": {}, "medium": {"effort": 5}, "veryfast": {"effort": 2}, "4:4:4": {"chroma": "4:4:4"}},
 }
-"""Format -> name of a setting -> options of Pillow's `save`."""
+"""Format -> name of a setting -> options of Pillow's `save`, or fields of Output for the formats in BY_OUTPUT."""
+
+BY_OUTPUT = ("gif", "tiff", "heic")
+"""Formats that Darkroom prepares itself, so that options of Pillow alone give other files."""
 
 PHOTOS = ("s7", "oppo", "leica")
-WIDTHS: Mapping[str, tuple[int, ...]] = {"jpeg": (200, 800, 1600, 4000), "png": (800,), "webp": (800,), "avif": (800,)}
+WIDTHS: Mapping[str, tuple[int, ...]] = {
+    "jpeg": (200, 800, 1600, 4000),
+    "png": (800,),
+    "webp": (800,),
+    "avif": (800,),
+} | dict.fromkeys(BY_OUTPUT, (800,))
 GRAPHIC_FORMATS = ("png",)
 
 
@@ -137,13 +149,15 @@ def _line(row: Mapping[str, Any]) -> str:
     return line(setting, f"{cpu:.1f}", f"{ratio:.2f}", f"{row['size_ratio']:.3f}", f"{row['ssim']:.4f}", psnr_cell)
 
 
-def _darkrooms(image: Image.Image, name: str) -> bytes:
+def _darkrooms(image: Image.Image, name: str, fields: Options = MappingProxyType({})) -> bytes:
     file = io.BytesIO()
-    ENCODERS[name].write(image, file, Output(), MetadataBlocks())
+    ENCODERS[name].write(image, file, Output.model_validate({"format": name, **fields}), MetadataBlocks())
     return file.getvalue()
 
 
 def _written(image: Image.Image, name: str, options: Options) -> bytes:
+    if name in BY_OUTPUT:
+        return _darkrooms(image, name, options)
     file = io.BytesIO()
     image.save(file, name, **options)
     return file.getvalue()

@@ -12,7 +12,7 @@ from darkroom.jobs.output_formats import OUTPUT_FORMATS
 from darkroom.making import EncodingTry
 from worker.photo.encode.encoders import ENCODERS
 from worker.photo.encode.prepared import Prepared
-from worker.photo.encode.search import Found, found
+from worker.photo.encode.search import BestEncoding, found
 
 _LAST_RESORT = ("gif", "tiff")
 """A GIF has at most 256 colours, and a TIFF is never the smallest: they are taken if nothing else can be."""
@@ -33,11 +33,11 @@ def candidates(image: Image.Image, output: Output) -> tuple[str, ...]:
     return tuple(name for name in possible if name not in _LAST_RESORT) or tuple(possible)
 
 
-def smallest(image: Image.Image, output: Output, prepare: Callable[[str], Prepared]) -> Found:
+def smallest(image: Image.Image, output: Output, prepare: Callable[[str], Prepared]) -> BestEncoding:
     """The smallest encoding among the candidates that is as good as asked. If `max_bytes` leaves none, the one that is
     nearest to the picture. Raises PhotoError if there is none. Its tries end with the last one of each other format."""
     names = candidates(image, output)
-    best: Found | None = None
+    best: BestEncoding | None = None
     others: tuple[EncodingTry, ...] = ()
     failure: PhotoError | None = None
     for name in names:
@@ -55,10 +55,10 @@ def smallest(image: Image.Image, output: Output, prepare: Callable[[str], Prepar
         raise failure or PhotoError(
             "None of the accepted formats can hold the picture as the output asks. Accept another format."
         )
-    return Found(best.prepared, best.data, best.complete, (*best.tries, *others))
+    return BestEncoding(best.prepared, best.data, best.complete, (*best.tries, *others))
 
 
-def _is_better(one: Found, other: Found) -> bool:
+def _is_better(one: BestEncoding, other: BestEncoding) -> bool:
     if one.complete != other.complete:
         return one.complete
     if one.complete:

@@ -26,7 +26,7 @@ from worker.photo.encode.encoders import ENCODERS, FRAME_WRITERS
 from worker.photo.encode.frame_sequence import Frames
 from worker.photo.encode.kept_gain_map import lost
 from worker.photo.encode.prepared import WithoutDescriptor, check_sides, prepare, writing
-from worker.photo.encode.search import Found, TooManyBytes, found, is_lossy, with_number
+from worker.photo.encode.search import BestEncoding, TooManyBytes, found, is_lossy, with_number
 from worker.photo.operations.resampling import every_16th_row
 from worker.photo.result_metadata.blocks import blocks_for
 
@@ -63,7 +63,7 @@ def encode(
     return Encoded(name, *image.size, pixel_hash(prepared.image), prepared.warnings)
 
 
-def _searched(chosen: Found, output: Output, file: BinaryIO) -> Encoded:
+def _searched(chosen: BestEncoding, output: Output, file: BinaryIO) -> Encoded:
     file.write(chosen.data)
     image, warnings = chosen.prepared.image, chosen.prepared.warnings
     if output.quality == "auto" and not chosen.complete:

@@ -33,7 +33,7 @@ PALETTES = (256, 128, 64, 32, 16)
 
 
 @dataclass(frozen=True)
-class Found:
+class BestEncoding:
     """The best encoding. `complete`: it is as good as the output asks, `max_bytes` aside."""
 
     prepared: Prepared
@@ -85,7 +85,7 @@ def with_number(format_: str, output: Output) -> Output:
     return output.model_copy(update={"quality": quality_of(format_, output) if is_lossy(format_, output) else None})
 
 
-def found(prepared: Prepared, output: Output, *, palettes: bool = True) -> Found:
+def found(prepared: Prepared, output: Output, *, palettes: bool = True) -> BestEncoding:
     """The best encoding of a picture. Raises TooManyBytes. `palettes`: a PNG may get fewer colours."""
     if not is_lossy(prepared.format, output):
         return _with_fewer_colours(prepared, output, palettes)
@@ -94,7 +94,7 @@ def found(prepared: Prepared, output: Output, *, palettes: bool = True) -> Found
     return search.best()
 
 
-def _with_fewer_colours(prepared: Prepared, output: Output, palettes: bool) -> Found:
+def _with_fewer_colours(prepared: Prepared, output: Output, palettes: bool) -> BestEncoding:
     """A picture in a format without a quality, with all colours that are asked for, or as many as fit."""
     limit = output.max_bytes or math.inf
     tries: list[EncodingTry] = []
@@ -102,7 +102,7 @@ def _with_fewer_colours(prepared: Prepared, output: Output, palettes: bool) -> F
         data = prepared.encoded(asked)
         tries.append(EncodingTry(prepared.format, None, asked.colours, len(data)))
         if len(data) <= limit:
-            return Found(prepared, data, len(tries) == 1, tuple(tries))
+            return BestEncoding(prepared, data, len(tries) == 1, tuple(tries))
     raise TooManyBytes(prepared.format, min(one.bytes for one in tries), int(limit))
 
 
@@ -212,9 +212,9 @@ class _Search:
             return one.quality == self._most
         return one.similarity >= self._target
 
-    def best(self) -> Found:
+    def best(self) -> BestEncoding:
         one = self._best_try()
         assert one is not None
         if one.bytes > self._limit:
             raise TooManyBytes(self.prepared.format, one.bytes, int(self._limit))
-        return Found(self.prepared, self._data, self._reaches(one), tuple(self.tries))
+        return BestEncoding(self.prepared, self._data, self._reaches(one), tuple(self.tries))
