@@ -20,6 +20,7 @@ MAX_TEXT = 1500
 
 WARNING_CODES: Mapping[str, str] = {
     "truncated": "The photo is cut short. What is missing is transparent, or has the background colour.",
+    "frames_missing": "The animation is damaged or cut short. The result has the frames before the damage.",
     "end_missing": "The end of the file is missing or damaged. All pixels are there.",
     "ancillary_damage": "A part of the file that the picture does not need is damaged, and was ignored.",
     "invalid_transparency": "The file says which pixels are transparent in a way that its format does not allow. "

@@ -29,7 +29,7 @@ from darkroom.jobs.job_types import (
     jobs_adapter,
 )
 from darkroom.jobs.output import Output
-from darkroom.jobs.output_formats import OUTPUT_FORMATS
+from darkroom.jobs.output_formats import ANIMATED_FORMATS, OUTPUT_FORMATS
 from darkroom.jobs.output_rules import TEXTS
 from darkroom.jobs.steps.resize import Resize
 from darkroom.sniff import INPUT_FORMATS
@@ -118,7 +118,7 @@ def _stderr_closed() -> Iterator[None]:
 
 def _animations() -> dict[str, bytes]:
     frames = [_noise((90, 60)), _noise((90, 60)).rotate(90)]
-    formats = ("PNG", "WEBP", "AVIF", "TIFF", "HEIF")
+    formats = ("PNG", "WEBP", "AVIF", "GIF", "TIFF", "HEIF")
     return {
         f"{name.lower()}, two": _saved(frames[0], name, save_all=True, append_images=frames[1:]) for name in formats
     }
@@ -151,9 +151,13 @@ def _saved(picture: Image.Image, format_: str, **options: Any) -> bytes:
 
 
 def jobs_for_every_photo() -> list[Job]:
-    """The metadata, and every output format with some of the photo's metadata, none and all."""
+    """The metadata, every output format with some of the photo's metadata, none and all, and every format of
+    animations."""
+    frames = ({"type": "resize", "width": 60, "frames": "all", "output": {"format": name}} for name in ANIMATED_FORMATS)
     outputs = [{"format": name, "metadata": kept} for name in OUTPUT_FORMATS for kept in ("rights", "none", "all")]
-    return _validated([MetadataJob.example, *({"type": "resize", "width": 60, "output": output} for output in outputs)])
+    return _validated(
+        [MetadataJob.example, *({"type": "resize", "width": 60, "output": output} for output in outputs), *frames]
+    )
 
 
 def jobs_for_one_photo() -> list[Job]:
