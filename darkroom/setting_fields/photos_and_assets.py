@@ -38,7 +38,7 @@ class PhotoSettings(Group):
         "seconds.",
     )
     max_result_bytes: int = Field(
-        500_000_000,
+        400_000_000,
         ge=100_000,
         le=4_000_000_000,
         description="Most bytes of a result. A PNG of noise has 4 bytes for each pixel. The disk space of a worker "

@@ -36,10 +36,11 @@ def api_pids(settings: Settings) -> int:
 
 
 def worker_spool(settings: Settings, children: int, slots: int) -> int:
-    """Bytes of originals, of results that wait for their upload, and of all files that children can hold open: also
-    those of earlier orders, if a photo has taken over the child."""
+    """Bytes of originals, of assets, of results that wait for their upload, and of all files that children can hold
+    open: also those of earlier orders, if a photo has taken over the child."""
     held_open = MOST_FILES * settings.max_result_bytes
-    return slots * settings.max_upload_bytes + children * held_open + MOST_WAITING_RESULTS
+    kept = settings.asset_cache_bytes + MOST_WAITING_RESULTS
+    return slots * settings.max_upload_bytes + children * held_open + kept
 
 
 def api_spool(settings: Settings) -> int:
