@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -22,8 +23,15 @@ SAME, DIFFERENT, NOT_COMPARABLE = 0, 1, 2
 @click.command()
 @click.argument("receipt_file", metavar="RECEIPT", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--asset",
+    "assets",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The file of an asset that the recipe names; may be given several times.",
+)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to this file.")
-def replay(receipt_file: Path, photo: Path, out: Path | None) -> None:
+def replay(receipt_file: Path, photo: Path, assets: tuple[Path, ...], out: Path | None) -> None:
     """Make a result again from its RECEIPT and PHOTO, and compare.
 
     It says whether bytes and pixels agree.
@@ -35,7 +43,8 @@ def replay(receipt_file: Path, photo: Path, out: Path | None) -> None:
     Exit status:
       0  the bytes are the same
       1  the bytes differ, or the result cannot be made
-      2  PHOTO is another file, or RECEIPT is not a receipt
+      2  PHOTO is another file, an asset is not given, or RECEIPT is not a
+         receipt
 
     \b
     Example:
@@ -52,7 +61,7 @@ def replay(receipt_file: Path, photo: Path, out: Path | None) -> None:
             )
             raise click.exceptions.Exit(NOT_COMPARABLE)
         original.seek(0)
-        made = _made(receipt, original)
+        made = _made(receipt, original, _by_id(assets))
     if isinstance(made, Exception):
         say(f"The result cannot be made again: {made}", err=True)
         _say_changes(receipt, None)
@@ -87,8 +96,15 @@ def _read(path: Path) -> Receipt:
         raise click.exceptions.Exit(NOT_COMPARABLE) from error
 
 
-def _made(receipt: Receipt, original: Any) -> tuple[Making, bytes] | Exception:
+def _by_id(files: Iterable[Path]) -> dict[str, BinaryIO]:
+    """The contents of assets by their ids."""
+    contents = [file.read_bytes() for file in files]
+    return {hashlib.sha256(content).hexdigest(): io.BytesIO(content) for content in contents}
+
+
+def _made(receipt: Receipt, original: Any, assets: Mapping[str, BinaryIO]) -> tuple[Making, bytes] | Exception:
     """How the result was made now, and its bytes, or the error that prevents it."""
+    from darkroom.jobs.job_types import assets_of
     from darkroom.settings import read_settings
     from darkroom.sniff import set_pixel_limit
     from worker.photo.pipeline import produce
@@ -97,8 +113,11 @@ def _made(receipt: Receipt, original: Any) -> tuple[Making, bytes] | Exception:
     set_pixel_limit(max_pixels)
     jobs = {one.job: one.recipe for one in receipt.made_with}
     jobs.setdefault(receipt.job, receipt.recipe)
+    if missing := [asset_id for asset_id in assets_of(*jobs.values()) if asset_id not in assets]:
+        say(f"The recipe names asset {missing[0]}: give its file with --asset.", err=True)
+        raise click.exceptions.Exit(NOT_COMPARABLE)
     files = {job_id: io.BytesIO() for job_id in jobs}
-    for end in produce(original, jobs, files, max_pixels):
+    for end in produce(original, jobs, files, max_pixels, assets=assets):
         if end.job == receipt.job:
             if isinstance(end.result, Exception):
                 return end.result

@@ -14,10 +14,12 @@ from PIL import Image
 
 import darkroom
 from darkroom.cli.main import main
+from darkroom.jobs.asset_ids import EXAMPLE_PICTURE
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.receipt import receipt_of
 from darkroom.record.stored import Original
 from darkroom.record.stored import Result as StoredResult
+from tests.support.example_assets import EXAMPLE_ASSETS
 from tests.support.records import claim, photo
 from worker.photo.pipeline import produce
 
@@ -27,13 +29,19 @@ JOBS = [{"type": "resize", "width": 30}, {"type": "resize", "width": 90, "output
 @pytest.fixture
 def made(tmp_path: Path) -> tuple[Path, Path]:
     """A receipt and its photo."""
+    return make(tmp_path, JOBS)
+
+
+def make(tmp_path: Path, wanted: list[dict[str, Any]]) -> tuple[Path, Path]:
+    """The receipt of the first of these jobs, and its photo."""
     path = tmp_path / "photo.jpg"
     Image.linear_gradient("L").convert("RGB").save(path)
-    jobs = {str(number): job for number, job in enumerate(jobs_adapter.validate_python(JOBS))}
+    jobs = {str(number): job for number, job in enumerate(jobs_adapter.validate_python(wanted))}
     files = {name: io.BytesIO() for name in jobs}
+    assets = {asset_id: io.BytesIO(data) for asset_id, data in EXAMPLE_ASSETS.items()}
     with path.open("rb") as original:
-        ends = {end.job: end.result for end in produce(original, jobs, files, 10**6)}
-    record = photo(*JOBS)
+        ends = {end.job: end.result for end in produce(original, jobs, files, 10**6, assets=assets)}
+    record = photo(*wanted)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     record.original = Original(
         key="k", filename="photo.jpg", content_type="image/jpeg", size=path.stat().st_size, sha256=digest, width=256,
@@ -123,3 +131,14 @@ def test_a_result_that_cannot_be_made_again_says_why(made):
     small = CliRunner().invoke(main, ["replay", str(receipt), str(path)], env={"DARKROOM_MAX_PIXELS": "100"})
     assert small.exit_code == 1
     assert "cannot be made again" in small.output
+
+
+def test_the_assets_of_a_recipe_have_to_be_given(tmp_path: Path) -> None:
+    receipt, path = make(tmp_path, [{"type": "watermark", "image": EXAMPLE_PICTURE}])
+    logo = tmp_path / "logo.png"
+    logo.write_bytes(EXAMPLE_ASSETS[EXAMPLE_PICTURE])
+    without = CliRunner().invoke(main, ["replay", str(receipt), str(path)])
+    assert without.exit_code == 2
+    assert without.stderr == f"The recipe names asset {EXAMPLE_PICTURE}: give its file with --asset.\n"
+    with_it = CliRunner().invoke(main, ["replay", str(receipt), str(path), "--asset", str(logo)])
+    assert with_it.exit_code == 0, with_it.output
