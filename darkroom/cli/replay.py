@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -51,7 +53,7 @@ def replay(receipt_file: Path, photo: Path, assets: tuple[Path, ...], out: Path 
       darkroom replay receipt.json photo.jpg
     """
     receipt = _read(receipt_file)
-    with photo.open("rb") as original:
+    with photo.open("rb") as original, ExitStack() as opened:
         digest = hashlib.file_digest(original, "sha256").hexdigest()
         if digest != receipt.input.sha256:
             say(
@@ -61,7 +63,7 @@ def replay(receipt_file: Path, photo: Path, assets: tuple[Path, ...], out: Path 
             )
             raise click.exceptions.Exit(NOT_COMPARABLE)
         original.seek(0)
-        made = _made(receipt, original, _by_id(assets))
+        made = _made(receipt, original, _by_id(opened.enter_context(file.open("rb")) for file in assets))
     if isinstance(made, Exception):
         say(f"The result cannot be made again: {made}", err=True)
         _say_changes(receipt, None)
@@ -96,10 +98,9 @@ def _read(path: Path) -> Receipt:
         raise click.exceptions.Exit(NOT_COMPARABLE) from error
 
 
-def _by_id(files: Iterable[Path]) -> dict[str, BinaryIO]:
-    """The contents of assets by their ids."""
-    contents = [file.read_bytes() for file in files]
-    return {hashlib.sha256(content).hexdigest(): io.BytesIO(content) for content in contents}
+def _by_id(assets: Iterable[BufferedReader]) -> dict[str, BinaryIO]:
+    """Open assets by their ids."""
+    return {hashlib.file_digest(file, "sha256").hexdigest(): file for file in assets}
 
 
 def _made(receipt: Receipt, original: Any, assets: Mapping[str, BinaryIO]) -> tuple[Making, bytes] | Exception:

@@ -38,9 +38,10 @@ def make(tmp_path: Path, wanted: list[dict[str, Any]]) -> tuple[Path, Path]:
     Image.linear_gradient("L").convert("RGB").save(path)
     jobs = {str(number): job for number, job in enumerate(jobs_adapter.validate_python(wanted))}
     files = {name: io.BytesIO() for name in jobs}
-    assets = {asset_id: io.BytesIO(data) for asset_id, data in EXAMPLE_ASSETS.items()}
-    with path.open("rb") as original:
-        ends = {end.job: end.result for end in produce(original, jobs, files, 10**6, assets=assets)}
+    logo = tmp_path / "logo.png"
+    logo.write_bytes(EXAMPLE_ASSETS[EXAMPLE_PICTURE])
+    with path.open("rb") as original, logo.open("rb") as asset:
+        ends = {end.job: end.result for end in produce(original, jobs, files, 10**6, assets={EXAMPLE_PICTURE: asset})}
     record = photo(*wanted)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     record.original = Original(
@@ -135,10 +136,8 @@ def test_a_result_that_cannot_be_made_again_says_why(made):
 
 def test_the_assets_of_a_recipe_have_to_be_given(tmp_path: Path) -> None:
     receipt, path = make(tmp_path, [{"type": "watermark", "image": EXAMPLE_PICTURE}])
-    logo = tmp_path / "logo.png"
-    logo.write_bytes(EXAMPLE_ASSETS[EXAMPLE_PICTURE])
     without = CliRunner().invoke(main, ["replay", str(receipt), str(path)])
     assert without.exit_code == 2
     assert without.stderr == f"The recipe names asset {EXAMPLE_PICTURE}: give its file with --asset.\n"
-    with_it = CliRunner().invoke(main, ["replay", str(receipt), str(path), "--asset", str(logo)])
+    with_it = CliRunner().invoke(main, ["replay", str(receipt), str(path), "--asset", str(tmp_path / "logo.png")])
     assert with_it.exit_code == 0, with_it.output
