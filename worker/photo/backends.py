@@ -26,6 +26,7 @@ def _library(name: str, feature: str) -> str:
 PILLOW = f"Pillow {version('pillow')}"
 RESAMPLER = _package("cykooz-resizer") or PILLOW
 METADATA = _package("exiv2") or PILLOW
+FACES = f"YuNet, numpy {version('numpy')}"
 COLOURS = _library("littlecms2", "littlecms2")
 
 CODECS: Mapping[str, str] = {
@@ -47,4 +48,6 @@ def backends(source: str, operations: list[Operation], result: str) -> dict[str,
         roles["resize"] = RESAMPLER
     if any(isinstance(operation, Colours) for operation in operations):
         roles["colours"] = COLOURS
+    if any(isinstance(operation, CropByContent) and operation.strategy == "face" for operation in operations):
+        roles["faces"] = FACES
     return {**roles, "encode": CODECS[result]}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from darkroom.errors import DarkroomError, OutOfMemory, PhotoError, ProcessError
 from darkroom.jobs.job_types import STEP_JOBS, Job, jobs_adapter
+from darkroom.jobs.measure_names import MEASURES
 from darkroom.jobs.output_formats import OUTPUT_FORMATS
 from darkroom.jobs.steps.overlays.text import PLACEHOLDERS
 from tests.support.example_assets import EXAMPLE_ASSETS
@@ -41,6 +42,7 @@ JOBS: dict[str, Job] = {
                 {"type": "resize", "width": 50, "height": 50, "fit": "cover", "position": "attention"},
                 {"type": "filter", "filter": "auto-contrast", "output": {"metadata": "all", "gps": True}},
                 {"type": "metadata"},
+                {"type": "metadata", "colours": 3, "measures": list(MEASURES), "in_events": True},
                 {"type": "convert", "output": {"format": "webp", "metadata": "none"}},
                 {"type": "resize", "width": 20, "output": {"format": "avif"}},
                 {"type": "resize", "width": 30, "tolerate": "truncated"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import random
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 import pytest
 from PIL import Image, ImageChops
 
+from darkroom.settings import PROJECT
 from tests.support.drawn_face import FACE, SIDE, drawn_face, picture_with_faces
 from tests.support.plain_photo import job, made_of
 from worker.photo.faces import FoundFace, faces_in, found_faces
@@ -46,6 +48,12 @@ def done(image: Image.Image, form: str = "PNG", *, exif: Image.Exif | None = Non
         (end,) = produce(original, {"job": job(**spec)}, {"job": file}, LIMIT)
     assert isinstance(end.result, PipelineResult), end.result
     return end.result
+
+
+def test_the_weights_are_those_whose_origin_and_licence_stand_beside_them() -> None:
+    folder = PROJECT / "worker" / "photo" / "faces"
+    digest = hashlib.sha256((folder / "yunet.weights").read_bytes()).hexdigest()
+    assert digest in (folder / "yunet-licence.txt").read_text()
 
 
 class TestDetector:
@@ -210,6 +218,7 @@ class TestCrops:
 
     def test_of_two_faces_that_are_far_apart_the_larger_one_is_kept(self) -> None:
         result = done(self.TWO, type="resize", width=200, height=200, position="face")
+        assert result.making.backends["faces"].startswith("YuNet, numpy ")
         assert result.making.focal_points[0].x > 0.75
 
     def test_a_picture_without_faces_is_cropped_by_attention(self) -> None:
