@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import Future
+from datetime import timedelta
 
 import pytest
 
+from darkroom.record.clock import now
 from tests.support.crash_scene import (
     CREATE,
     EVENTS,
@@ -17,14 +19,17 @@ from tests.support.crash_scene import (
     PHOTOS,
     PUT,
     REMOVE,
+    REMOVE_UPLOAD,
     SEND,
     SEND_BATCH,
     UPDATE,
+    UPDATE_ASSETS,
     Scene,
     runs_of,
 )
 from tests.support.exhaustive import matrix
 from tests.support.faulty import Fault
+from tests.support.waiting import wait_until
 
 UPLOAD: dict[str, tuple[Fault, list[str]]] = {
     "nothing-written": (Fault(CREATE, "before"), []),
@@ -56,6 +61,19 @@ ERASE = {
     "purge-written-not-answered": Fault(UPDATE, "after", 2),
 }
 """Where the API dies when it deletes a photo whose message and one result still exist."""
+
+ADD_ASSET = {
+    "key-written": (Fault(UPDATE_ASSETS, "after", 1), 0),
+    "object-stored": (Fault(PUT, "after"), 0),
+    "asset-written-not-answered": (Fault(UPDATE_ASSETS, "after", 2), 1),
+}
+"""Where the API dies when an asset is uploaded, and how many assets there are then."""
+
+REMOVE_ASSET = {
+    "asset-removed": Fault(UPDATE_ASSETS, "after", 1),
+    "object-removed": Fault(REMOVE_UPLOAD, "after"),
+}
+"""Where the API dies when an asset is removed."""
 
 
 def upload(scene: Scene, fault: Fault, statuses: list[str]) -> None:
@@ -95,16 +113,44 @@ def erase(scene: Scene, fault: Fault) -> None:
     scene.check_erased(photo)
 
 
+def add_asset(scene: Scene, fault: Fault, count: int) -> None:
+    content_type = {"Content-Type": "image/jpeg"}
+    scene.let_api_die(fault, "POST", "/v1/assets", data=scene.picture, headers=content_type)
+    assert len(scene.services.assets.get("default").assets) == count
+    clean_up_assets(scene)
+
+
+def remove_asset(scene: Scene, fault: Fault) -> None:
+    kept, gone = scene.stack.add_asset(scene.picture), scene.stack.add_asset(b"another one")
+    scene.let_api_die(fault, "DELETE", f"/v1/assets/{gone.id}")
+    assert set(scene.services.assets.get("default").assets) == {kept.id}
+    clean_up_assets(scene)
+
+
+def clean_up_assets(scene: Scene) -> None:
+    """Have the sweep clean up: then there are the objects of all assets, and no others."""
+    assets, past = scene.services.assets, now() - timedelta(seconds=1)
+    assets.update("default", lambda record: record.leftovers.update(dict.fromkeys(record.leftovers, past)))
+    scene.repair()
+    wait_until("the sweep has cleaned up", lambda: not assets.get("default").leftovers)
+    scene.end_repair()
+    assert scene.objects() == {asset.key for asset in assets.get("default").assets.values()}
+
+
 RUNS = runs_of(
     {
         upload: UPLOAD,
         more_jobs: MORE_JOBS,
         cancel: CANCEL,
         erase: ERASE,
+        add_asset: ADD_ASSET,
+        remove_asset: REMOVE_ASSET,
     }
 )
 
 
-@pytest.mark.parametrize("point", matrix(RUNS, keep=["upload-record-written", "erase-tombstone-written"]))
+@pytest.mark.parametrize(
+    "point", matrix(RUNS, keep=["upload-record-written", "erase-tombstone-written", "add_asset-object-stored"])
+)
 def test_a_crash_is_repaired(point: str, crash_runs: dict[str, Future[None]]) -> None:
     crash_runs[point].result()

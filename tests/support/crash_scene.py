@@ -34,6 +34,7 @@ JOBS = [{"type": "resize", "width": 160}, {"type": "resize", "width": 160, "outp
 
 CREATE = "darkroom.aws.table:Table.create"
 UPDATE = "darkroom.aws.table:Table.update"
+UPDATE_ASSETS = "darkroom.aws.asset_table:AssetTable.update"
 PUT = "darkroom.aws.bucket:Bucket.put"
 FETCH = "darkroom.aws.bucket:Bucket.fetch"
 REMOVE = "darkroom.aws.bucket:Bucket.remove_photo"
