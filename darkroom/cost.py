@@ -44,8 +44,8 @@ RATES: Work = {
     # For each megapixel of the part that is cut out, of the result of an extension or a rotation, and of the picture in
     # which a trim looks for borders or whose corners become round.
     "crop": 0.0030,
-    "extend": 0.0110,
-    "rotate": 0.0750,
+    "extend": 0.0030,
+    "rotate": 0.0300,
     "trim": 0.0500,
     "round": 0.0080,
     # For each picture whose crop looks for the best part.
