@@ -27,7 +27,7 @@ RUN printf '#!/bin/sh\nexec python -m darkroom "$@"\n' >/usr/local/bin/darkroom 
 FROM python:3.13-slim-trixie
 LABEL org.opencontainers.image.title="Darkroom" \
       org.opencontainers.image.description="A containerized photo-processing microservice" \
-      org.opencontainers.image.licenses="MIT AND GPL-3.0-or-later"
+      org.opencontainers.image.licenses="MIT AND GPL-3.0-or-later AND LGPL-3.0-or-later AND OFL-1.1 AND Bitstream-Vera"
 
 # Fixed numbers, for the owners of volumes and for clusters that require a non-root user id.
 RUN groupadd --system --gid 10001 darkroom \

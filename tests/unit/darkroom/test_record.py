@@ -352,6 +352,11 @@ def noise(size: int) -> str:
     return "".join(RANDOM.choices(string.printable, k=size))
 
 
+def rare(size: int) -> str:
+    """A text of characters that take four bytes each."""
+    return "".join(chr(RANDOM.randrange(0x20000, 0x30000)) for _ in range(size))
+
+
 def test_the_largest_record_fits_into_an_item() -> None:
     """An item in DynamoDB has at most 400 KB."""
     step = {
@@ -362,7 +367,15 @@ def test_the_largest_record_fits_into_an_item() -> None:
         "position": {"x": 0.123456789, "y": 0.123456789},
         "background": "#12345678",
     }
-    record = photo(*[{"type": "pipeline", "steps": [step] * MAX_STEPS} for _ in range(MAX_JOBS)])
+    record = photo(
+        *[
+            {
+                "type": "pipeline",
+                "steps": [*[step] * (MAX_STEPS - 2), *({"type": "text", "text": rare(500)} for _ in "ab")],
+            }
+            for _ in range(MAX_JOBS)
+        ]
+    )
     record.metadata = {"m": noise(2048)}
     for _ in range(10):  # redrives
         for _ in range(MAX_ATTEMPTS):

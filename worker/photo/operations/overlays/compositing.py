@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
+from darkroom.jobs.sizes import Size
 from worker.photo.operations.overlays.blending import BLEND_FUNCTIONS, OPERATORS, Levels
 
 TILE_ROWS, TILE_COLUMNS = 48, 512
@@ -25,29 +26,21 @@ def composite(
 
     The formulas are those of W3C Compositing and Blending Level 1, with alpha that is not premultiplied.
     """
-    left, top = max(0, corner[0]), max(0, corner[1])
-    right, bottom = min(image.width, corner[0] + overlay.width), min(image.height, corner[1] + overlay.height)
-    if left >= right or top >= bottom or not opacity:
+    if not opacity:
         return
-    inside = left - corner[0], top - corner[1], right - corner[0], bottom - corner[1]
-    if inside != (0, 0, *overlay.size):
-        overlay = overlay.crop(inside)
-    if image.mode == "RGB" and blend in ("over", "atop"):
-        alpha = overlay.getchannel("A")
-        if opacity < 1:
-            alpha = alpha.point([int(level * opacity + 0.5) for level in range(256)])
-        image.paste(overlay.convert("RGB"), (left, top), alpha)
-        return
-    for x, y, width, height in _tiles(overlay.size):
-        box = left + x, top + y, left + x + width, top + y + height
-        part = overlay.crop((x, y, x + width, y + height))
-        if not part.getchannel("A").getbbox():
+    for box in _tiles(image.size, overlay.size, corner):
+        part = overlay.crop((box[0] - corner[0], box[1] - corner[1], box[2] - corner[0], box[3] - corner[1]))
+        alpha = part.getchannel("A")
+        if not alpha.getbbox():
             continue
-        mixed = _mixed(_levels(image.crop(box)), _levels(part), blend, opacity)
-        mixed *= np.float32(255)
-        mixed += np.float32(0.5)
-        channels = mixed if image.mode == "RGBA" else mixed[..., :3]
-        image.paste(Image.fromarray(np.ascontiguousarray(channels.astype(np.uint8))), box[:2])
+        if image.mode == "RGB" and blend in ("over", "atop"):
+            image.paste(part.convert("RGB"), box, alpha if opacity == 1 else alpha.point(_faded(opacity)))
+        else:
+            mixed = _mixed(_levels(image.crop(box)), _levels(part), blend, opacity)
+            mixed *= np.float32(255)
+            mixed += np.float32(0.5)
+            channels = mixed if image.mode == "RGBA" else mixed[..., :3]
+            image.paste(Image.fromarray(np.ascontiguousarray(channels.astype(np.uint8))), box)
 
 
 def can_stay_opaque(blend: str) -> bool:
@@ -55,11 +48,17 @@ def can_stay_opaque(blend: str) -> bool:
     return blend not in ("dest-out", "xor")
 
 
-def _tiles(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
-    """Left, top, width and height of each part."""
-    for top in range(0, size[1], TILE_ROWS):
-        for left in range(0, size[0], TILE_COLUMNS):
-            yield left, top, min(TILE_COLUMNS, size[0] - left), min(TILE_ROWS, size[1] - top)
+def _tiles(image: Size, overlay: Size, corner: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
+    """The parts of the image that the overlay covers: left, top, right and bottom."""
+    right, bottom = (min(whole, start + part) for whole, start, part in zip(image, corner, overlay, strict=True))
+    for top in range(max(0, corner[1]), bottom, TILE_ROWS):
+        for left in range(max(0, corner[0]), right, TILE_COLUMNS):
+            yield left, top, min(left + TILE_COLUMNS, right), min(top + TILE_ROWS, bottom)
+
+
+def _faded(opacity: float) -> list[int]:
+    """For each alpha 0 to 255 the one with this opacity."""
+    return [int(level * opacity + 0.5) for level in range(256)]
 
 
 def _levels(image: Image.Image) -> Levels:

@@ -104,17 +104,19 @@ def _text_block(spec: Text, picture: Size, materials: Materials) -> TextBlock:
 def _drawn(block: TextBlock, spec: Text, bleed: int, materials: Materials) -> Image.Image:
     """The text in RGBA, with `bleed` pixels around its lines."""
     size = block.width + 2 * bleed, block.height + 2 * bleed
-    letters = _layer(_mask(block, spec, size, bleed, 0), spec.colour, materials)
+
+    def letters(colour: str, stroke: float) -> Image.Image:
+        return _layer(_mask(block, spec, size, bleed, stroke * block.size), colour, materials)
+
     if not (spec.box or spec.stroke_width):
-        return letters
+        return letters(spec.colour, 0)
     drawn = Image.new("RGBA", size)
     if spec.box:
         inset = bleed - block.edge
         drawn.paste(_levels(spec.box, materials), (inset, inset, size[0] - inset, size[1] - inset))
     if spec.stroke_width:
-        stroke = _mask(block, spec, size, bleed, spec.stroke_width * block.size)
-        composite(drawn, _layer(stroke, spec.stroke_colour, materials), (0, 0))
-    composite(drawn, letters, (0, 0))
+        composite(drawn, letters(spec.stroke_colour, spec.stroke_width), (0, 0))
+    composite(drawn, letters(spec.colour, 0), (0, 0))
     return drawn
 
 
