@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -256,6 +258,73 @@ def test_owners_see_and_name_only_their_own_assets(start_api: Any) -> None:
     assert keyed.ask("DELETE", f"{ADDRESS}/{asset['id']}", headers=of["bob"]).status_code == 204
     kept = keyed.get(f"{ADDRESS}/{asset['id']}/file", headers=of["alice"]).headers["Location"]
     assert requests.get(kept, timeout=60).content == PICTURE
+
+
+# --- jobs that name assets ------------------------------------------------------------------------------------------
+
+
+def marked(asset_id: str) -> dict[str, Any]:
+    return {"type": "watermark", "image": asset_id}
+
+
+def lut(asset_id: str) -> dict[str, Any]:
+    return {"type": "filter", "filter": "lut", "asset": asset_id}
+
+
+def answers_to(api: Api, photo: dict[str, Any], picture: bytes, jobs: list[dict[str, Any]]) -> list[requests.Response]:
+    """The answers to every request that asks for these jobs."""
+    return [
+        api.upload(("a.jpg", picture), jobs=jobs),
+        api.post("/v1/photos", params={"jobs": json.dumps(jobs)}, data=picture, headers={"Content-Type": "image/jpeg"}),
+        api.post(photo["links"]["jobs"], json={"jobs": jobs}),
+        api.post("/v1/uploads", json={"jobs": jobs}),
+    ]
+
+
+def test_jobs_may_name_only_assets_that_there_are(api: Api, picture: bytes) -> None:
+    photo = api.upload_photo(picture)
+    (logo, table) = (added(api, file)["id"] for file in (PICTURE, LUT))
+    good = [marked(logo), {"type": "pipeline", "steps": [lut(table), marked(logo)]}]
+    assert [answer.status_code for answer in answers_to(api, photo, picture, good)] == [202, 202, 202, 201]
+    bad = [
+        marked(UNKNOWN),
+        {"type": "pipeline", "steps": [{"type": "resize", "width": 5}, marked(table), lut(logo)]},
+        marked(logo),
+    ]
+    before = len(api.record(photo["id"]).jobs)
+    for answer in answers_to(api, photo, picture, bad):
+        assert (answer.status_code, code(answer)) == (422, "invalid_request"), answer.text
+        faults = {one["field"]: (one["code"], one["detail"]) for one in answer.json()["errors"]}
+        assert faults == {
+            "jobs[0].image": ("unknown_asset", f"you have no asset {UNKNOWN}; POST /v1/assets uploads one"),
+            "jobs[1].steps[1].image": ("wrong_asset", f"asset {table} is a LUT; this needs a picture"),
+            "jobs[1].steps[2].asset": ("wrong_asset", f"asset {logo} is a picture; this needs a LUT"),
+        }
+    assert len(api.record(photo["id"]).jobs) == before
+
+
+def test_a_preset_names_assets_that_each_of_its_owners_needs(start_api: Any, picture: bytes, tmp_path: Path) -> None:
+    presets = tmp_path / "presets.toml"
+    presets.write_text(
+        f'[stamped]\njobs = [{{ type = "metadata" }}, {{ type = "watermark", image = "{EXAMPLE_PICTURE}" }}]\n'
+    )
+    api = start_api(DARKROOM_PRESETS_FILE=str(presets), DARKROOM_DEFAULT_PRESET="stamped")
+    for fields in ({}, {"preset": "stamped"}):
+        answer = api.upload(("a.jpg", picture), **fields)
+        assert answer.status_code == 422, answer.text
+        (fault,) = answer.json()["errors"]
+        assert (fault["field"], fault["code"]) == ("preset", "unknown_asset")
+        assert fault["detail"].startswith(f"jobs[1].image of preset stamped: you have no asset {EXAMPLE_PICTURE}")
+    added(api, PICTURE)
+    assert api.upload(("a.jpg", picture)).status_code == 202
+
+
+def test_the_jobs_of_one_request_name_few_assets(api: Api, picture: bytes) -> None:
+    answer = api.upload(("a.jpg", picture), jobs=[marked(f"{number:064x}") for number in range(11)])
+    assert answer.status_code == 422
+    (fault,) = answer.json()["errors"]
+    assert (fault["field"], fault["code"]) == ("jobs", "too_many_assets")
+    assert fault["detail"] == "name 11 different assets; jobs that are asked for together may name at most 10"
 
 
 # --- uploads that do not end ----------------------------------------------------------------------------------------
