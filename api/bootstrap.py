@@ -9,7 +9,7 @@ from darkroom.owners import Owners, auth_mode
 from darkroom.presets import read_presets
 from darkroom.services import Services
 from darkroom.settings import Settings, prepare_spool
-from darkroom.sniff import set_pixel_limit
+from darkroom.sniff import accept_extra_inputs, set_pixel_limit
 
 
 def prepare(settings: Settings, owners: Owners, reached_at: str) -> Services:
@@ -24,4 +24,5 @@ def prepare(settings: Settings, owners: Owners, reached_at: str) -> Services:
     prepare_spool(settings)
     auth.warn_if_off(settings, owners, os.environ, reached_at)
     set_pixel_limit(settings.max_pixels)
+    accept_extra_inputs(settings.extra_inputs)
     return services

@@ -24,6 +24,8 @@ RATES: Work = {
     "decode tiff": 0.0022,
     "decode avif": 0.0067,
     "decode heic": 0.0268,
+    "decode bmp": 0.0020,
+    "decode photoshop": 0.0040,
     # For each megabyte of the file.
     "read jpeg": 0.0122,
     "read png": 0.0036,
@@ -32,6 +34,8 @@ RATES: Work = {
     "read tiff": 0.0,
     "read avif": 0.0499,
     "read heic": 0.0379,
+    "read bmp": 0.0,
+    "read photoshop": 0.0,
     # For each megapixel of the picture that is resized, and of the result.
     "resize from": 0.0009,
     "resize to": 0.0047,

@@ -37,6 +37,7 @@ WARNING_CODES: Mapping[str, str] = {
     "text_cut": "A text has more lines than the picture has room for. The last ones were left out.",
     "no_face_found": "The job pixelates faces, and no face was found in the picture.",
     "pixels_unavailable": "The pixels cannot be decoded, so the metadata names no colours and nothing is measured.",
+    "preview_used": "The photo is a camera raw file. The result is made of the JPEG preview in it.",
     "similarity_missed": "The result is less near to its picture than asked for: no quality that is tried reaches it, "
     "or max_bytes leaves no room for it.",
 }

@@ -12,7 +12,7 @@ import logging
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +22,16 @@ import pillow_heif
 from PIL import AvifImagePlugin, Image, ImageFile, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from darkroom.containers.animation import MOST_COUNTED
+from darkroom.containers.extra_inputs import EXTRA_INPUTS, format_of, kind_of, words_of
 from darkroom.containers.frame_formats import FRAME_FORMATS, frame_count
 from darkroom.containers.isobmff import largest_size
 from darkroom.containers.item_properties import ItemProperties, Rectangle, item_properties
 from darkroom.containers.png import SIGNATURE as PNG_SIGNATURE
+from darkroom.containers.raw_previews import RawFile, raw_file
 from darkroom.containers.repair import ACCEPTED, cleaned, is_tiff, repaired
+from darkroom.containers.signatures import kind_of_file
 from darkroom.containers.tiff import pixels_of
-from darkroom.containers.view import Cleaned
+from darkroom.containers.view import Cleaned, view
 from darkroom.errors import DarkroomError, TooManyPixels, UnreadablePhoto, UnsupportedPhoto
 from darkroom.photo_warnings import PhotoWarning
 
@@ -41,31 +44,13 @@ INPUT_FORMATS = {
     "AVIF": "image/avif",
     "HEIF": "image/heic",
 }
-"""Pillow's name of every accepted format -> content type. Other formats are not opened."""
+"""Pillow's name of every accepted format -> content type. Other formats are not opened, but those of EXTRA_INPUTS if
+`accept_extra_inputs` has named them."""
 
-_SIGNATURES = [
-    (rb"\xff\xd8\xff", "a JPEG", "JPEG"),
-    (rb"\x89PNG\r\n\x1a\n", "a PNG", "PNG"),
-    (rb"RIFF....WEBP", "a WebP", "WEBP"),
-    (rb"GIF8[79]a", "a GIF", "GIF"),
-    (rb"II[\x2a\x2b]\0|MM\0[\x2a\x2b]", "a TIFF", "TIFF"),
-    (rb"....ftypavi[fs]", "an AVIF", "AVIF"),
-    (rb"....ftyp", "a HEIC", "HEIF"),
-    (rb"RIFF....AVI ", "a video (AVI)", None),
-    (rb"\x1aE\xdf\xa3", "a video (Matroska or WebM)", None),
-    (rb"%PDF-", "a PDF", None),
-    (rb"8BPS", "a Photoshop file", None),
-    (rb"BM....\0\0\0\0", "a BMP", None),
-    (rb"\0\0\0\x0cJXL \r\n|\xff\x0a", "a JPEG XL", None),
-    (rb"\0\0\0\x0cjP  \r\n|\xff\x4f\xff\x51", "a JPEG 2000", None),
-    (rb"\0\0\x01\0", "an icon (ICO)", None),
-    (rb"PK\x03\x04", "a ZIP archive or office document", None),
-    (rb"\x1f\x8b", "a gzip archive", None),
-    (rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<svg", "an SVG drawing", None),
-    (rb"\s*<(?:!doctype html|html)", "an HTML page", None),
-]
-"""First bytes (from the specifications) -> what the file is, and Pillow's name of the format if it is accepted.
-darkroom/containers/isobmff.py has refused other files with `ftyp` before."""
+_PILLOW_EXTRAS = {"bmp": "BMP", "photoshop": "PSD"}
+"""Extra input -> Pillow's name."""
+
+_accepted_extras: set[str] = set()
 
 _NOT_SUPPORTED = ("Unsupported feature", "Unsupported file-type", "Error while loading plugin")
 """Beginnings of the messages of libheif that are not about damage."""
@@ -102,7 +87,8 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)
 class Sniffed:
     """What a photo's header says.
 
-    `format` is jpeg, png, webp, gif, tiff, avif or heic. `width` and `height` are in pixels, as the format's reader
+    `format` is jpeg, png, webp, gif, tiff, avif, heic, or one of EXTRA_INPUTS.
+    `width` and `height` are in pixels, as the format's reader
     reports them; those of an AVIF or HEIC with a clean aperture are of that. EXIF orientation is NOT applied: the width
     of a phone's portrait may be its long side. Only the orientation tag of a TIFF and the rotation of a HEIC belong to
     the format and are applied. `frames` is their number, at most MOST_COUNTED, and 1 for a still photo: those of a GIF,
@@ -136,7 +122,8 @@ class OpenedHeader(NamedTuple):
     """A photo whose header is read. `image` is Pillow's, its pixels not yet loaded. `stream` is what Pillow reads: the
     file, or a view of it (darkroom/containers/repair.py). `warnings` say what was done to the file for that.
     `max_pixels` is the limit that it was opened with. `properties` are those of an AVIF or HEIC. `aperture` is the part
-    that counts of a picture that Pillow loads as a whole."""
+    that counts of a picture that Pillow loads as a whole. `orientation` is what a camera raw file says of its
+    preview."""
 
     sniffed: Sniffed
     image: ImageFile.ImageFile
@@ -145,6 +132,12 @@ class OpenedHeader(NamedTuple):
     max_pixels: int
     properties: ItemProperties
     aperture: Rectangle | None
+    orientation: int = 1
+
+    @property
+    def decoded_format(self) -> str:
+        """The format of what is decoded: that of the preview in a camera raw file."""
+        return "jpeg" if self.image.format in ("JPEG", "MPO") else self.sniffed.format
 
 
 def open_header(stream: BinaryIO, max_pixels: int) -> OpenedHeader:
@@ -155,9 +148,13 @@ def open_header(stream: BinaryIO, max_pixels: int) -> OpenedHeader:
         header = _Header(stream)
         if is_tiff(head):
             header.left = math.inf  # Photoshop stores all layers in one tag; Pillow reads no more than the file has
+            if raw := raw_file(cast(BinaryIO, header), head):
+                return _opened_preview(stream, raw, max_pixels)
+        if extra := kind_of(head):
+            _check_extra(extra)
         clean = cleaned(cast(BinaryIO, header), head)
         try:
-            return _opened(clean, header, max_pixels, head)
+            return _opened(clean, header, max_pixels)
         except Exception as error:
             if not blames_the_photo(error):
                 raise
@@ -165,6 +162,41 @@ def open_header(stream: BinaryIO, max_pixels: int) -> OpenedHeader:
         for again in _opened_repaired(clean, header, max_pixels, head):
             return again
         raise _refusal(stream, head, reason) from reason
+
+
+def accept_extra_inputs(names: Collection[str]) -> None:
+    """Accept these formats of EXTRA_INPUTS in this process. Each entry point calls this once."""
+    _accepted_extras.clear()
+    _accepted_extras.update(names)
+
+
+def _check_extra(kind: str) -> None:
+    if kind not in _accepted_extras:
+        raise UnsupportedPhoto(
+            f"This is {words_of(kind)}; accepted are {ACCEPTED}. The operator can add {kind} to DARKROOM_EXTRA_INPUTS."
+        )
+
+
+def _opened_preview(stream: BinaryIO, raw: RawFile, max_pixels: int) -> OpenedHeader:
+    """The JPEG preview in a camera raw file."""
+    if raw.kind is None:
+        raise UnsupportedPhoto(f"This is a camera raw file; accepted are {ACCEPTED}.")
+    _check_extra(raw.kind)
+    if raw.preview is None:
+        raise UnsupportedPhoto(f"This is {words_of(raw.kind)} without a JPEG preview; raw pixels are not developed.")
+    found = open_header(view(stream, [raw.preview]), max_pixels)
+    preview = found.sniffed
+    content_type = EXTRA_INPUTS[raw.kind]
+    warning = PhotoWarning(
+        "preview_used",
+        f"This is {words_of(raw.kind)}. The result is made of the JPEG preview in it, which has {preview.width} x "
+        f"{preview.height} pixels.",
+    )
+    return found._replace(
+        sniffed=Sniffed(raw.kind, content_type, preview.width, preview.height),
+        warnings=(warning, *found.warnings),
+        orientation=raw.orientation,
+    )
 
 
 def open_repaired(opened: OpenedHeader) -> Iterator[OpenedHeader]:
@@ -186,26 +218,30 @@ def _opened_repaired(clean: Cleaned, header: _Header, max_pixels: int, head: byt
     for repair in repaired(clean.stream, head):
         header.left = MAX_HEADER
         try:
-            yield _opened(Cleaned(repair.stream, (*clean.warnings, *repair.warnings)), header, max_pixels, head)
+            yield _opened(Cleaned(repair.stream, (*clean.warnings, *repair.warnings)), header, max_pixels)
         except Exception as error:
             if not blames_the_photo(error):
                 raise
         header.left = searching
 
 
-def _opened(clean: Cleaned, header: _Header, max_pixels: int, head: bytes) -> OpenedHeader:
-    image = Image.open(clean.stream, formats=list(INPUT_FORMATS))
+def _opened(clean: Cleaned, header: _Header, max_pixels: int) -> OpenedHeader:
+    extras = [pillow for name, pillow in _PILLOW_EXTRAS.items() if name in _accepted_extras]
+    image = Image.open(clean.stream, formats=[*INPUT_FORMATS, *extras])
     header.left = math.inf  # the limit is for the header, not for the pixels
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        _check_kind(image, head)
+        _check_kind(image)
     # MPO is a JPEG with a second picture: it counts as JPEG.
-    content_type = INPUT_FORMATS["JPEG" if image.format == "MPO" else image.format or ""]
+    extra = next((name for name, pillow in _PILLOW_EXTRAS.items() if pillow == image.format), None)
+    content_type = (
+        EXTRA_INPUTS[extra] if extra else INPUT_FORMATS["JPEG" if image.format == "MPO" else image.format or ""]
+    )
     check_pixels(image.width, image.height, max_pixels)
     _check_row(image)
     properties = item_properties(clean.stream) if image.format in {"AVIF", "HEIF"} else ItemProperties()
     aperture = properties.aperture if image.format == "AVIF" and properties.size == image.size else None
     left, top, right, bottom = aperture or (0, 0, *image.size)  # libheif cuts a HEIC itself
-    format_ = content_type.partition("/")[2]
+    format_ = format_of(content_type)
     sniffed = Sniffed(format_, content_type, right - left, bottom - top, _frames(format_, image, clean.stream))
     return OpenedHeader(sniffed, image, clean.stream, clean.warnings, max_pixels, properties, aperture)
 
@@ -311,18 +347,11 @@ def blames_the_photo(error: Exception) -> bool:
     return not isinstance(error, OSError) or error.errno in {None, errno.EINVAL}
 
 
-def _check_kind(image: TiffImagePlugin.TiffImageFile, head: bytes) -> None:
-    """Refuse TIFFs that Pillow opens, but whose picture it does not read.
-
-    Camera raw files are TIFFs whose first picture is a preview, so the caller would get results of a thumbnail. DNG has
-    a tag, CR2 has a signature, and NEF and ARW have a small first picture and the photo in a sub-directory.
-    Of gray and alpha in separate planes, Pillow reads only the gray and makes everything transparent.
-    """
-    tags = image.tag_v2
-    dng_version, new_subfile_type, sub_ifds, planar_configuration = 50706, 254, 330, 284
-    if dng_version in tags or head[8:10] == b"CR" or (sub_ifds in tags and tags.get(new_subfile_type) == 1):
-        raise UnsupportedPhoto(f"This is a camera raw file; accepted are {ACCEPTED}.")
-    if image.mode in {"LA", "PA"} and tags.get(planar_configuration) == 2:
+def _check_kind(image: TiffImagePlugin.TiffImageFile) -> None:
+    """Refuse TIFFs that Pillow opens, but whose picture it does not read: of gray and alpha in separate planes it reads
+    only the gray, and makes everything transparent."""
+    planar_configuration = 284
+    if image.mode in {"LA", "PA"} and image.tag_v2.get(planar_configuration) == 2:
         raise UnsupportedPhoto("This is a TIFF with alpha in separate planes; only RGB may have separate planes.")
 
 
@@ -336,8 +365,7 @@ def _bomb(message: str, max_pixels: int) -> TooManyPixels:
 
 def _refusal(stream: BinaryIO, head: bytes, reason: Exception) -> DarkroomError:
     """The error for a file that Pillow cannot open: its format is not accepted, or its header is damaged."""
-    matching = (entry for entry in _SIGNATURES if re.match(entry[0], head, re.DOTALL | re.IGNORECASE))
-    _, what, name = next(matching, (b"", _unknown(head), None))
+    what, name = kind_of_file(head)
     if name is None:
         return UnsupportedPhoto(f"This is {what}; accepted are {ACCEPTED}.")
     message = _reader_message(stream, name) if isinstance(reason, UnidentifiedImageError) else str(reason)
@@ -356,17 +384,6 @@ def _refusal(stream: BinaryIO, head: bytes, reason: Exception) -> DarkroomError:
         return UnsupportedPhoto(f"This is {what} photo with a feature that is not supported.")
     part = "it" if name == "WEBP" else "its header"  # libwebp opens whole files only
     return UnreadablePhoto(f"This begins like {what} photo, but {part} is damaged or cut short.")
-
-
-def _unknown(head: bytes) -> str:
-    if not head:
-        return "an empty file"
-    unknown = "not a photo in a known format"
-    try:
-        text = head.decode(errors="strict" if len(head) < 512 else "ignore")
-    except UnicodeDecodeError:
-        return unknown
-    return "a text file" if all(char.isprintable() or char.isspace() for char in text) else unknown
 
 
 def _reader_message(stream: BinaryIO, name: str) -> str:

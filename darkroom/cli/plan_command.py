@@ -38,9 +38,11 @@ def plan(photo: Path, preset: str | None, jobs: str | None) -> None:
     from darkroom.plan.least_memory import plan_within
     from darkroom.presets import read_presets
     from darkroom.settings import read_settings
+    from darkroom.sniff import accept_extra_inputs
     from worker.photo.decode import PhotoFile
 
     settings = read_settings()
+    accept_extra_inputs(settings.extra_inputs)
     if jobs:
         specs = jobs_adapter.validate_json(jobs)
     else:

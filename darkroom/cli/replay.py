@@ -107,11 +107,13 @@ def _made(receipt: Receipt, original: Any, assets: Mapping[str, BinaryIO]) -> tu
     """How the result was made now, and its bytes, or the error that prevents it."""
     from darkroom.jobs.job_types import assets_of
     from darkroom.settings import read_settings
-    from darkroom.sniff import set_pixel_limit
+    from darkroom.sniff import accept_extra_inputs, set_pixel_limit
     from worker.photo.pipeline import produce
 
-    max_pixels = read_settings().max_pixels
+    settings = read_settings()
+    max_pixels = settings.max_pixels
     set_pixel_limit(max_pixels)
+    accept_extra_inputs(settings.extra_inputs)
     jobs = {one.job: one.recipe for one in receipt.made_with}
     jobs.setdefault(receipt.job, receipt.recipe)
     if missing := [asset_id for asset_id in assets_of(*jobs.values()) if asset_id not in assets]:

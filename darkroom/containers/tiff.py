@@ -107,7 +107,7 @@ class _Tag:
 
 
 @dataclass(frozen=True)
-class _Directory:
+class Directory:
     """The tags of a picture. `order` is that of struct; `offset` and `end` say where they stand."""
 
     order: str
@@ -137,6 +137,16 @@ class _Directory:
             return ()
         return struct.unpack(f"{self.order}{tag.count}{'H' if tag.kind == 3 else 'I'}", data)
 
+    def text(self, stream: BinaryIO, number: int) -> bytes:
+        """The first 64 bytes of a tag of text; empty if it is missing."""
+        tag = next((tag for tag in self.tags if tag.number == number and tag.kind == 2), None)
+        if tag is None:
+            return b""
+        if (place := self.place(tag)) is None:
+            return tag.field[: tag.size]
+        stream.seek(place)
+        return stream.read(min(tag.size, 64))
+
 
 def cleaned(stream: BinaryIO, head: bytes) -> Cleaned:
     """The TIFF with tags that a decoder can read. `head`: its first 16 bytes.
@@ -145,7 +155,7 @@ def cleaned(stream: BinaryIO, head: bytes) -> Cleaned:
     has very many tags or strips: Pillow makes an object of each value and a tile of each strip before the pixels can
     be counted. 12 MB of strip offsets took 4 s and 0.9 GB.
     """
-    directory = _read(stream, head)
+    directory = read_directory(stream, head)
     _check_compression(stream, directory)
     size = stream.seek(0, 2)
     outside = {tag for tag in directory.tags if (directory.place(tag) or 0) + tag.size > size}
@@ -163,7 +173,7 @@ def cleaned(stream: BinaryIO, head: bytes) -> Cleaned:
     return Cleaned(_rewritten(stream, directory, sound, size), warnings)
 
 
-def _check_compression(stream: BinaryIO, directory: _Directory) -> None:
+def _check_compression(stream: BinaryIO, directory: Directory) -> None:
     compression = directory.value(stream, COMPRESSION)
     if any(tag.number == _JPEG_XR_PIXELS for tag in directory.tags):
         compression = (_JPEG_XR,)
@@ -178,7 +188,7 @@ def _check_compression(stream: BinaryIO, directory: _Directory) -> None:
 
 def pixels_of(stream: BinaryIO, head: bytes) -> str:
     """In words, the kind of pixels that a TIFF has, such as "RGB with 3 samples of 32 bits, floating point"."""
-    directory = _read(stream, head)
+    directory = read_directory(stream, head)
     photometric, bits, formats, extra = (
         directory.value(stream, number) for number in (PHOTOMETRIC, BITS, SAMPLE_FORMAT, EXTRA_SAMPLES)
     )
@@ -190,7 +200,8 @@ def pixels_of(stream: BinaryIO, head: bytes) -> str:
     return f"{colours}{alpha}: {samples} sample{'s' * (samples != 1)} of {depth} bit{'s' * (depth != '1')}{kind}"
 
 
-def _read(stream: BinaryIO, head: bytes) -> _Directory:
+def read_directory(stream: BinaryIO, head: bytes) -> Directory:
+    """The first directory, where `head`, the first 8 or 16 bytes, says that it is. Raises UnreadablePhoto."""
     order = "<" if head[:2] == b"II" else ">"
     big = 43 in head[2:4]
     if len(head) < (16 if big else 8):
@@ -214,14 +225,14 @@ def _read(stream: BinaryIO, head: bytes) -> _Directory:
             f"The header of the TIFF lists {values:,} strips or values; at most {MAX_TAG_VALUES:,} are allowed."
         )
     following = stream.read(8 if big else 4)
-    return _Directory(order, big, offset, stream.tell(), tags, following.ljust(8 if big else 4, b"\0"))
+    return Directory(order, big, offset, stream.tell(), tags, following.ljust(8 if big else 4, b"\0"))
 
 
 def _cut() -> UnreadablePhoto:
     return UnreadablePhoto("This begins like a TIFF photo, but its header is damaged or cut short.")
 
 
-def _rewritten(stream: BinaryIO, directory: _Directory, tags: tuple[_Tag, ...], size: int) -> BinaryIO:
+def _rewritten(stream: BinaryIO, directory: Directory, tags: tuple[_Tag, ...], size: int) -> BinaryIO:
     """The TIFF with these tags only. Their table stands at the end of the file."""
     order, big = directory.order, directory.big
     head = 16 if big else 8
@@ -234,7 +245,7 @@ def _rewritten(stream: BinaryIO, directory: _Directory, tags: tuple[_Tag, ...], 
     return view(stream, [start, range(head, size), table + directory.next])
 
 
-def _classic(stream: BinaryIO, directory: _Directory, tags: tuple[_Tag, ...], size: int) -> BinaryIO:
+def _classic(stream: BinaryIO, directory: Directory, tags: tuple[_Tag, ...], size: int) -> BinaryIO:
     """A BigTIFF with big-endian numbers as a classic TIFF of one picture.
 
     Its table stands at the end of the file, followed by the values that are not where they were.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from darkroom.containers.extra_inputs import format_of
 from darkroom.making import Making
 from darkroom.photo_metadata.measures import ShortMeasures
 from darkroom.photo_warnings import PhotoWarning
@@ -45,7 +46,7 @@ class Original(Stored):
     @property
     def format(self) -> str:
         """The name of the format, as darkroom/sniff.py gives it: `jpeg` for `image/jpeg`."""
-        return self.content_type.partition("/")[2]
+        return format_of(self.content_type)
 
 
 class Result(Stored):

@@ -39,3 +39,8 @@ class Group(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+def listed(given: object) -> object:
+    """`a, b` from the environment, as a tuple."""
+    return tuple(part.strip().lower() for part in given.split(",") if part.strip()) if isinstance(given, str) else given

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import (
-    Field,
-)
+from pydantic import BeforeValidator, Field
 
-from darkroom.setting_fields.group import MIB, Group
+from darkroom.setting_fields.group import MIB, Group, listed
+
+ExtraInput = Literal["bmp", "photoshop", "dng", "cr2", "nef", "arw"]
+"""The keys of EXTRA_INPUTS in darkroom/containers/extra_inputs.py."""
 
 
 class PhotoSettings(Group):
@@ -43,6 +45,12 @@ class PhotoSettings(Group):
         le=4_000_000_000,
         description="Most bytes of a result. A PNG of noise has 4 bytes for each pixel. The disk space of a worker "
         "follows it (docs/deploy.md).",
+    )
+    extra_inputs: Annotated[tuple[ExtraInput, ...], BeforeValidator(listed)] = Field(
+        (),
+        description="Formats that are taken beside JPEG, PNG, WebP, GIF, TIFF, AVIF and HEIC, separated by commas: "
+        "bmp, photoshop (the picture of all layers), dng, cr2, nef, arw (the JPEG preview that the camera has stored "
+        "in a raw file; the result has a warning). API and workers need the same list. Default: none.",
     )
     spool_dir: Path = Field(
         Path(".darkroom/spool"),

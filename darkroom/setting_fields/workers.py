@@ -12,15 +12,10 @@ from pydantic import (
     field_validator,
 )
 
-from darkroom.setting_fields.group import MIB, Group
+from darkroom.setting_fields.group import MIB, Group, listed
 from darkroom.webhooks.signing import masters_of
 
 _HOST = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
-
-
-def _listed(given: object) -> object:
-    """`a, b` from the environment, as a tuple."""
-    return tuple(part.strip().lower() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
 
 
 class WorkerSettings(Group):
@@ -106,7 +101,7 @@ class WebhookSettings(Group):
     webhook_timeout: float = Field(
         15, ge=1, le=30, description="Seconds for one delivery, the look-up of the host included."
     )
-    webhook_private_hosts: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+    webhook_private_hosts: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         (),
         description="Hosts that webhooks may go to although they are not public, and without TLS; for development. "
         "Write host or host:port, separated by commas, such as host.docker.internal:9000. Default: none.",

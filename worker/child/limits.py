@@ -71,13 +71,15 @@ CPU_SLACK = 10
 class ChildLimits:
     """`memory`: the bytes that a child may map beyond what it starts with, None for no cap. `max_pixels` (width x
     height) of a photo and of a result. `max_result_bytes`: those of each result. `max_frames` and
-    `max_animation_pixels`: frames of an animation that a job may take, and the pixels of all of them."""
+    `max_animation_pixels`: frames of an animation that a job may take, and the pixels of all of them.
+    `extra_inputs`: of EXTRA_INPUTS."""
 
     memory: int | None
     max_pixels: int
     max_result_bytes: int
     max_frames: int = 1000
     max_animation_pixels: int = 250_000_000
+    extra_inputs: tuple[str, ...] = ()
 
 
 def enter(limits: ChildLimits) -> None:

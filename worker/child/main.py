@@ -20,7 +20,7 @@ from darkroom import making
 from darkroom.errors import DarkroomError, PhotoError, Unavailable
 from darkroom.jobs.job_types import Job
 from darkroom.photo_warnings import bounded
-from darkroom.sniff import set_pixel_limit, sniff
+from darkroom.sniff import accept_extra_inputs, set_pixel_limit, sniff
 from worker.child import sandbox
 from worker.child.limits import ChildLimits
 from worker.child.protocol import (
@@ -56,6 +56,7 @@ def serve(pipe: Connection, limits: ChildLimits) -> None:
     """Answer one question after another until the worker closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the worker
     set_pixel_limit(limits.max_pixels)
+    accept_extra_inputs(limits.extra_inputs)
     sandbox.enter(limits, pipe)
     while True:
         try:

@@ -23,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from darkroom.asset_errors import AssetMissing, UnreadableAsset
 from darkroom.containers.animation import MOST_COUNTED
+from darkroom.containers.extra_inputs import EXTRA_INPUTS, format_of
 from darkroom.errors import (
     ChildDied,
     DarkroomError,
@@ -273,7 +274,9 @@ def read_look_outcome(data: bytes) -> LookOutcome:
     result = outcome.result
     if isinstance(result, Failure):
         return replace(outcome, result=result.checked())
-    if result.content_type not in INPUT_FORMATS.values() or result.format != result.content_type.partition("/")[2]:
+    if result.content_type not in (*INPUT_FORMATS.values(), *EXTRA_INPUTS.values()) or result.format != format_of(
+        result.content_type
+    ):
         raise _wrong("a format that is not read")
     if not all(1 <= side < 2**31 for side in (result.width, result.height)) or not 1 <= result.frames <= MOST_COUNTED:
         raise _wrong("an impossible size")

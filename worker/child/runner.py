@@ -67,6 +67,7 @@ class PhotoProcessors:
             settings.max_result_bytes,
             settings.max_frames,
             settings.max_animation_pixels,
+            settings.extra_inputs,
         )
         self._settings = settings
         self._children = [Child(settings.child_orders, limits) for _ in range(children)]

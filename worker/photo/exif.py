@@ -96,6 +96,14 @@ def _as_pillow(tag: Tag) -> Any:
     return values[0] if len(values) == 1 else values
 
 
+def upright_as(exif: Exif, orientation: int) -> Exif:
+    """The EXIF of the preview in a camera raw file, with the file's orientation if it has none of its own."""
+    tag = int(ExifTags.Base.Orientation)
+    if orientation == 1 or tag in exif.image:
+        return exif
+    return Exif({**exif.image, tag: orientation}, exif.photo, exif.gps)
+
+
 def exif_bytes(exif: Exif, width: int, height: int) -> bytes:
     """Write EXIF for an upright result of this size in pixels. Empty when the photo has no EXIF.
 

@@ -32,7 +32,7 @@ from worker.photo.decode.corrections import correct_description
 from worker.photo.decode.gain_maps import has_gain_map
 from worker.photo.decode.loading import load
 from worker.photo.decode.recovery import hidden
-from worker.photo.exif import Exif, read_exif
+from worker.photo.exif import Exif, read_exif, upright_as
 
 # Load all of Pillow's readers and writers once, in the process that the children are forked from. Otherwise each child
 # would load them, and a child that is short of memory could not. darkroom/sniff.py decides which formats are opened.
@@ -102,6 +102,7 @@ class PhotoFile:
         with quiet(), reading("The header", max_pixels):
             self.opened = open_header(self.stream, max_pixels)
             self._source, image = self.opened.sniffed, self.opened.image
+            self._decoded_format = self.opened.decoded_format
             self._size, self._mode = (self._source.width, self._source.height), image.mode
             correct_description(image)
             self._gain_map = has_gain_map(self.opened)
@@ -110,7 +111,7 @@ class PhotoFile:
             if isinstance(image, TiffImageFile):  # Pillow rotates a TIFF while loading
                 self._tiff_orientation = image.tag_v2.get(ExifTags.Base.Orientation)
             elif self._source.format != "png":  # Pillow reads the pixels of a PNG to find its EXIF
-                self._exif = read_exif(image)
+                self._exif = upright_as(read_exif(image), self.opened.orientation)
             self._icc = image.info.get("icc_profile")
             is_png = self._source.format == "png"
             numbers = png.colour_numbers(self.opened.stream) if is_png else self.opened.properties.colours
@@ -201,7 +202,7 @@ class PhotoFile:
 
     def _stored(self, exif: Exif | None) -> StoredPhoto:
         return StoredPhoto(
-            self._source.format,
+            self._decoded_format,
             *self._size,
             bytes=self.stream.size,
             orientation=1 if exif is None else exif.orientation,
