@@ -97,6 +97,15 @@ def test_all_faults_are_listed_at_once_with_their_paths() -> None:
         ({"width": 8}, "jobs[0]", "`type` is required"),
         ({"type": "filter"}, "jobs[0]", "`filter` is required"),
         ({"type": "filter", "filter": "auto-contrast", "cutoff": 50}, "jobs[0].cutoff", "must be less than 50"),
+        ({"type": "convert", "frames": "last"}, "jobs[0].frames", "must be 'first' or 'all'"),
+        ({"type": "convert", "frames": 0}, "jobs[0].frames", "must be at least 1"),
+        ({"type": "convert", "frames": True}, "jobs[0].frames", "must be 'first' or 'all'"),
+        (
+            {"type": "convert", "frames": "all", "output": {"format": "jpeg"}},
+            "jobs[0]",
+            "JPEG holds one frame: ask for gif, webp, png, avif, or leave out frames",
+        ),
+        ({"type": "resize", "width": 8, "frames": 2, "output": {"format": "tiff"}}, "jobs[0]", "TIFF holds one frame"),
     ],
 )
 def test_a_fault_says_what_would_be_right(job: dict[str, Any], field: str, message: str) -> None:

@@ -12,6 +12,7 @@ from darkroom.containers.frame_formats import FRAME_FORMATS, shown_durations
 from darkroom.containers.track_times import track_times
 from darkroom.errors import TooManyFrames, TooManyPixels, UnreadablePhoto
 from darkroom.jobs.job_types import jobs_adapter
+from darkroom.photo_warnings import are_allowed
 from tests.support.animations import CLEAR_FRAMES, DURATIONS, FRAMES, SIZE, animated, ball
 from worker.photo.animation.animation_limits import AnimationLimits
 from worker.photo.encode.frame_sequence import Clock
@@ -212,6 +213,7 @@ def test_the_frames_before_the_damage_can_be_had(done, format_, result):
     told, data = done(cut(format_), tolerate="truncated", output={"format": result})
     assert told.frames == len(shown(data)) == 3
     assert [warning.code for warning in told.warnings] == ["frames_missing"]
+    assert are_allowed(told.warnings)
 
 
 @pytest.mark.parametrize("format_", FORMATS)
@@ -247,3 +249,53 @@ def test_the_result_of_a_job_is_described(done):
     assert told.making.plan == ("decode 48x32", "resize (lanczos3) 24x16", "encode animated gif 24x16")
     assert told.seconds.keys() == {"decode", "resize", "encode"}
     assert told.making.pixels
+
+
+# --- bursts and sequences ---------------------------------------------------------------------------------------------
+
+
+def burst(*frames):
+    file = io.BytesIO()
+    frames[0].save(file, "HEIF", save_all=True, append_images=frames[1:], quality=-1)
+    return file.getvalue()
+
+
+def test_a_burst_of_heic_photos_becomes_an_animation(done):
+    told, data = done(burst(*FRAMES))
+    assert (told.format, told.frames, told.duration) == ("webp", 4, 0.4)
+    _, exact = done(burst(*FRAMES), output={"format": "png"})
+    for frame, wanted in zip(shown(exact), FRAMES, strict=True):
+        assert worst(frame, wanted) <= 6
+    assert len(shown(data)) == 4
+
+
+def test_pictures_of_other_sizes_are_not_of_the_burst(done):
+    told, data = done(burst(FRAMES[0], Image.new("RGB", (80, 64)), FRAMES[1]), output={"format": "png"})
+    assert told.frames == len(shown(data)) == 2
+    told, _ = done(burst(FRAMES[0], Image.new("RGB", (80, 64))), output={"format": "png"})
+    assert told.frames is None
+
+
+def test_a_photo_that_lies_on_its_side_is_turned_in_every_frame(done):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    FRAMES[0].save(
+        file, "WEBP", save_all=True, append_images=FRAMES[1:], duration=[*DURATIONS], lossless=True, exif=exif
+    )
+    told, data = done(file.getvalue(), output={"format": "png"})
+    assert (told.width, told.height) == (SIZE[1], SIZE[0])
+    for frame, wanted in zip(shown(data), FRAMES, strict=True):
+        assert worst(frame, wanted.transpose(Image.Transpose.ROTATE_270)) == 0
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "I;16"])
+def test_frames_of_every_kind_of_png_are_read(done, mode):
+    grays = [Image.linear_gradient("L").resize(SIZE).rotate(90 * at) for at in range(3)]
+    frames = [
+        gray.convert("I;16").point(lambda level: level * 257) if mode == "I;16" else gray.convert(mode)
+        for gray in grays
+    ]
+    _, data = done(animated("png", frames, durations=[50] * 3), output={"format": "png"})
+    for frame, wanted in zip(shown(data), grays, strict=True):
+        assert worst(frame, wanted.convert("RGB")) <= 1
