@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from darkroom.containers import gif_frames, png_frames, webp_frames
-from darkroom.containers.animation import MOST_COUNTED, StoredFrames, shown_duration
+from darkroom.containers.animation import FOREVER, MOST_COUNTED, StoredFrames, shown_duration
 from darkroom.containers.track_times import track_times
 
 
@@ -47,3 +47,11 @@ def shown_durations(stream: BinaryIO, photo_format: str) -> list[float]:
         frames, _whole = FRAME_FORMATS[photo_format].stored_frames(stream, MOST_COUNTED)
         durations = [frame.duration for frame in frames]
     return [shown_duration(duration) for duration in durations] if len(durations) > 1 else []
+
+
+def plays(stream: BinaryIO, photo_format: str) -> int:
+    """How many times a GIF, WebP, PNG or AVIF is shown, or FOREVER."""
+    if photo_format == "avif":
+        times = track_times(stream)
+        return times.plays if times else FOREVER
+    return FRAME_FORMATS[photo_format].plays(stream)

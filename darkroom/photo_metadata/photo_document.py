@@ -53,6 +53,15 @@ class PhotoMetadata(MetadataSection):
     frames: int = from_tags(
         "GIF blocks, PNG acTL, WebP ANMF, AVIF and HEIF images; 1 for others", "", 1, unit="frames", default=...
     )
+    plays: int | None = from_tags(
+        "GIF NETSCAPE2.0, WebP ANIM, PNG acTL, AVIF elst", "how often an animation is shown; 0 without an end", 0
+    )
+    duration_seconds: float | None = from_tags(
+        "GIF control extensions, WebP ANMF, PNG fcTL, AVIF stts",
+        "for which browsers show all frames once",
+        1.2,
+        unit="seconds",
+    )
     pages: int = from_tags(
         "TIFF directories that are not reduced copies; 1 for others", "", 1, unit="pages", default=...
     )

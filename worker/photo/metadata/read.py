@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from PIL import Image
 
+from darkroom.containers.frame_formats import plays, shown_durations
 from darkroom.jobs.job_types import MetadataJob
+from darkroom.jobs.output_formats import ANIMATED_FORMATS
 from darkroom.jobs.sizes import Size
 from darkroom.photo_metadata.description import Unreadable
 from darkroom.photo_metadata.photo_document import PhotoMetadata
@@ -108,6 +110,14 @@ def metadata(
     return document, tuple(warnings)
 
 
+def _times_of_frames(photo: PhotoFacts, stream: BinaryIO) -> dict[str, Any]:
+    """How long and how often an animation is shown. Nothing for a still photo, and for a burst, which has no times."""
+    durations = shown_durations(stream, photo.source.format) if photo.source.format in ANIMATED_FORMATS else []
+    if not durations:
+        return {}
+    return {"plays": plays(stream, photo.source.format), "duration_seconds": round(sum(durations) / 1000, 3)}
+
+
 def read_metadata(photo: PhotoFacts) -> PhotoMetadata:
     """What the photo's file says, without its pixels."""
     stream = cast(BinaryIO, io.BufferedReader(FileReader(photo.original.fileno(), photo.bytes)))
@@ -124,6 +134,7 @@ def read_metadata(photo: PhotoFacts) -> PhotoMetadata:
         "mode": photo.mode,
         "has_alpha": photo.has_alpha,
         "frames": photo.frames or embedded.frames,
+        **_times_of_frames(photo, stream),
         "pages": embedded.pages,
         "bit_depth": embedded.bit_depth,
         "chroma_subsampling": embedded.chroma_subsampling,

@@ -140,6 +140,18 @@ def test_frames_are_counted(tmp_path, format_):
     assert described(data, tmp_path)["frames"] == 3
 
 
+@pytest.mark.parametrize(("format_", "plays"), [("GIF", 3), ("WEBP", 2), ("PNG", 2), ("AVIF", 0)])
+def test_how_long_and_how_often_an_animation_is_shown(tmp_path, format_, plays):
+    data = saved(format_, FRAMES[0], save_all=True, append_images=FRAMES[1:], duration=[200, 50, 250], loop=2)
+    found = described(data, tmp_path)
+    assert (found["plays"], found["duration_seconds"]) == (plays, 0.5)
+
+
+def test_a_still_photo_has_no_times(tmp_path):
+    found = described(saved("WEBP", FRAMES[0]), tmp_path)
+    assert (found["plays"], found["duration_seconds"]) == (None, None)
+
+
 def test_the_further_pictures_of_an_mpo_are_frames(tmp_path):
     """MPO is a JPEG with further pictures behind the first one."""
     data = saved("MPO", FRAMES[0], save_all=True, append_images=FRAMES[1:])
