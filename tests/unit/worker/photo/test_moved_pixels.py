@@ -16,8 +16,10 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from darkroom.errors import PhotoError
+from darkroom.jobs.job_types import jobs_adapter
 from tests.support.plain_photo import done, made_of
-from worker.photo.operations import rotate
+from worker.photo.operations import plan_operations, rotate
+from worker.photo.pipeline import produce
 
 PNG = {"output": {"format": "png"}}
 SIZE = (61, 40)
@@ -220,6 +222,40 @@ def test_parts_in_shares_that_meet_have_no_gap_and_no_overlap() -> None:
 def test_a_crop_by_position_keeps_its_aspect_when_the_picture_is_too_small() -> None:
     assert made_of(numbered(), LIMIT, type="crop", width=2000, aspect="1:1").size == (40, 40)
     assert made_of(numbered(), LIMIT, type="crop", width=2000, height=10).size == (61, 10)
+
+
+def test_a_trim_that_fails_ends_only_the_jobs_that_need_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(plan_operations, "trim_part", fails)
+    specs = [
+        {"type": "trim"},
+        {"type": "pipeline", "steps": [{"type": "trim"}, {"type": "resize", "width": 9}]},
+        {"type": "resize", "width": 9},
+        {"type": "metadata"},
+    ]
+    jobs = {str(number): job for number, job in enumerate(jobs_adapter.validate_python(specs))}
+    with TemporaryFile() as file:
+        numbered().save(file, "PNG")
+        file.seek(0)
+        ends = {end.job: end.result for end in produce(file, jobs, {name: io.BytesIO() for name in jobs}, LIMIT)}
+    assert {name: isinstance(end, MemoryError) for name, end in ends.items()} == {
+        "0": True,
+        "1": True,
+        "2": False,
+        "3": False,
+    }
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_trim_and_what_follows_it(orientation: int) -> None:
+    framed = ImageOps.expand(smooth((80, 60)), (7, 9, 11, 13), "white")
+    steps = [{"type": "trim"}, {"type": "rotate", "angle": 90}, {"type": "trim", "margin": 3}]
+    found = result(framed, steps, orientation)
+    assert found.tobytes() == smooth((80, 60)).transpose(Image.Transpose.ROTATE_270).tobytes()
+    small = result(framed, [{"type": "trim"}, {"type": "resize", "width": 40}], orientation)
+    assert small.size == (40, 30)
 
 
 # --- rotate -----------------------------------------------------------------------------------------------------------
