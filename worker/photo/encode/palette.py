@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 
-from PIL import Image
+from PIL import Image, ImageStat
 
 from worker.photo.encode.soft_palette import with_soft_palette
+from worker.photo.operations.resampling import resample
 
 SAMPLE = 40_000
 """Pixels that the palette is made from. k-means takes a time in proportion to them: 0.1 s for 256 colours."""
@@ -64,9 +65,8 @@ def _any_opaque(image: Image.Image, clear: Image.Image) -> tuple[int, int, int]:
 
 def _two_tones(image: Image.Image) -> Image.Image:
     """One colour, the mean: the other entry is transparent."""
-    mean = image.resize((1, 1), Image.Resampling.BOX)
     made = Image.new("P", image.size, 0)
-    made.putpalette(mean.tobytes())
+    made.putpalette([round(mean) for mean in ImageStat.Stat(image).mean])
     return made
 
 
@@ -83,4 +83,4 @@ def _sample(image: Image.Image, pixels: int) -> Image.Image:
     if step <= 1:
         return image
     size = max(1, round(image.width / step)), max(1, round(image.height / step))
-    return image.resize(size, Image.Resampling.NEAREST)
+    return resample(image, size, "nearest")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from worker.photo.encode.similarity import BAND
+from worker.photo.operations.resampling import resample
 
 SAMPLE = 20_000
 """Pixels that the palette is made from."""
@@ -40,7 +41,7 @@ def with_soft_palette(image: Image.Image, colours: int) -> Image.Image:
 def _sample(image: Image.Image) -> Values:
     step = max(1, round((image.width * image.height / SAMPLE) ** 0.5))
     size = max(1, image.width // step), max(1, image.height // step)
-    return _values(np.asarray(image.resize(size, Image.Resampling.NEAREST)).reshape(-1, 4))
+    return _values(np.asarray(resample(image, size, "nearest")).reshape(-1, 4))
 
 
 def _values(pixels: NDArray[np.uint8]) -> Values:
