@@ -16,7 +16,7 @@ from darkroom.aws.items import item_of, note_written, photo_of, text_in
 from darkroom.aws.packing import DICTIONARY, pack, unpack
 from darkroom.errors import FutureRecord
 from darkroom.jobs.job_types import jobs_adapter
-from darkroom.making import MAX_FIELD, MAX_STEP, MAX_STEPS, Making, bounded, is_allowed
+from darkroom.making import MAX_FIELD, MAX_STEP, MAX_STEPS, MAX_TRIES, EncodingTry, Making, bounded, is_allowed
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.keys import original_key, result_key
@@ -214,6 +214,10 @@ def test_the_longest_receipts_of_50_jobs_fit_into_an_item():
             backends={"decode": text(60), "encode": text(60)},
             fields=tuple(text(MAX_FIELD) for _ in range(200)),
             pixels="0123456789abcdef",
+            tries=tuple(
+                EncodingTry("avif", chance.randrange(1, 101), None, chance.randrange(10**9), round(chance.random(), 5))
+                for _ in range(2 * MAX_TRIES)
+            ),
         )
         assert is_allowed(bounded(making))
         made[job_id] = result.model_copy(update={"making": bounded(making)})

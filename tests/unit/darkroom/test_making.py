@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from darkroom.making import MAX_FIELDS, MAX_FOCAL_POINTS, MAX_STEPS, FoundFocus, Making, bounded, is_allowed
+from darkroom.making import (
+    MAX_FIELDS,
+    MAX_FOCAL_POINTS,
+    MAX_STEPS,
+    MAX_TRIES,
+    EncodingTry,
+    FoundFocus,
+    Making,
+    bounded,
+    is_allowed,
+)
 
 USUAL = Making(("decode 4x3", "encode jpeg 4x3"), {"decode": "libjpeg-turbo 3.1"}, ("EXIF Copyright",), "0" * 16)
 
@@ -54,3 +64,21 @@ def test_what_is_too_long_is_shortened_and_says_so():
     assert kept.fields[-1] == f"and {300 - len(kept.fields) + 1} more"
     short = bounded(replace(USUAL, fields=tuple(f"a{number}" for number in range(150))))
     assert (len(short.fields), short.fields[-1]) == (MAX_FIELDS, "and 51 more")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        EncodingTry("../x", 80, None, 1),
+        EncodingTry("jpeg", 0, None, 1),
+        EncodingTry("png", None, 257, 1),
+        EncodingTry("jpeg", 80, None, -1),
+        EncodingTry("jpeg", 80, None, 1, 1.5),
+    ],
+)
+def test_an_impossible_try_of_an_encoder_is_refused(wrong):
+    possible = EncodingTry("jpeg", 80, None, 1234, 0.975), EncodingTry("png", None, 16, 5)
+    assert is_allowed(Making(tries=possible))
+    assert not is_allowed(Making(tries=(wrong,)))
+    assert not is_allowed(Making(tries=possible[:1] * (MAX_TRIES + 1)))
+    assert is_allowed(bounded(Making(tries=possible[:1] * (MAX_TRIES + 1))))
