@@ -33,7 +33,10 @@ Every operation on real photos, with the job to copy. `make gallery` makes this 
 
 The photos are small copies of public test photos: `stones`, `cook` and `cat` from
 [metadata-extractor-images](https://github.com/drewnoakes/metadata-extractor-images) (free to use), `waterfall` from
-[exif-orientation-examples](https://github.com/recurser/exif-orientation-examples) (MIT).
+[exif-orientation-examples](https://github.com/recurser/exif-orientation-examples) (MIT). `pan` is an
+animation of parts of `waterfall`:
+
+![](photos/pan.webp)
 
 | stones | waterfall | cook | cat |
 |---|---|---|---|

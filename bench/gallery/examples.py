@@ -181,11 +181,28 @@ def texts() -> Iterator[Example]:
         yield Example(f"text, {language}", job, "waterfall.jpg")
 
 
+def animations() -> Iterator[Example]:
+    small = {"type": "resize", "width": 160}
+    for format_ in ("gif", "webp", "avif"):
+        job = {"frames": "all", **small, "output": {"format": format_}}
+        yield Example(f"frames, all, {format_}", job, "pan.webp")
+    steps = [
+        {"type": "resize", "width": 140, "height": 140},
+        {"type": "filter", "filter": "sepia"},
+        {"type": "watermark", "image": asset_id(LOGO), "scale": 0.4},
+        {"type": "round", "circle": True},
+    ]
+    every = {"type": "pipeline", "frames": "all", "steps": steps, "output": {"format": "webp"}}
+    yield Example("frames, all, every step on each", every, "pan.webp")
+    yield Example("frames, the first 4", {"frames": 4, **small, "output": {"format": "png"}}, "pan.webp")
+
+
 SECTIONS: Mapping[str, tuple[Example, ...]] = {
     "Sizes and crops": tuple(resizes()),
     "Moves": tuple(moves()),
     "Filters": tuple(filters()),
     "Watermarks": tuple(watermarks()),
     "Text": tuple(texts()),
+    "Animations": tuple(animations()),
 }
 """Heading -> examples."""
