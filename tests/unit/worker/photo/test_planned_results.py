@@ -22,7 +22,7 @@ from tests.support.exhaustive import matrix
 from tests.support.plain_photo import made_of, open_plain
 from worker.photo import pipeline
 from worker.photo.colour.icc_profiles import DISPLAY_P3
-from worker.photo.operations import resize
+from worker.photo.operations import crop
 from worker.photo.operations.crop import STRATEGIES
 
 LIMIT = 1_000_000
@@ -216,7 +216,7 @@ def test_strategies_choose_the_part_that_they_choose_in_the_plain_photo(
 
         return choose
 
-    monkeypatch.setattr(resize, "STRATEGIES", {name: noted(name) for name in STRATEGIES})
+    monkeypatch.setattr(crop, "STRATEGIES", {name: noted(name) for name in STRATEGIES})
     make, format_, options = KINDS[kind]
     original = tmp_path / "original"
     make(scene()).save(original, format_, **{"quality": 95} | options)
@@ -242,15 +242,15 @@ def test_a_crop_of_two_nearly_equal_subjects_does_not_depend_on_the_other_jobs(
         chosen.append(STRATEGIES[strategy](overview, width, height))
         return chosen[-1]
 
-    monkeypatch.setattr(resize, "STRATEGIES", {strategy: noted})
+    monkeypatch.setattr(crop, "STRATEGIES", {strategy: noted})
     original = tmp_path / "original"
     options: dict[str, Any] = {"exif": orientation(6)} if kind == "turned jpeg" else {}
     two_subjects().save(original, "WEBP" if kind == "webp" else "JPEG", **options)
     size = {"width": 72, "height": 30} if kind == "turned jpeg" else {"width": 30, "height": 72}
-    crop = {"type": "resize", "position": strategy, **size}
+    cut = {"type": "resize", "position": strategy, **size}
     larger, smaller = {"type": "resize", "width": 450}, {"type": "resize", "width": 180}
     for others in ([], [larger], [larger, smaller], [smaller], [{"type": "filter", "filter": "sepia"}]):
-        pictures(original, [crop, *others])
+        pictures(original, [cut, *others])
     assert chosen == [pytest.approx(chosen[0], abs=0.02)] * 5
 
 
