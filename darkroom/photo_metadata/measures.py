@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from darkroom.photo_metadata.section import MetadataSection, from_tags
 
@@ -42,42 +42,50 @@ class Face(MetadataSection):
     confidence: float = from_tags("pixels", "how sure the detector is", 0.93, unit="0 to 1", default=...)
 
 
+def _measured(source: str, description: str, example: Any, *, unit: str | None = None) -> Any:
+    """A field that is left out if the job does not ask for it."""
+    extra: dict[str, Any] = {"source": source} | ({"unit": unit} if unit else {})
+    return Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description=description,
+        examples=[example],
+        json_schema_extra=extra,
+    )
+
+
 class ShortMeasures(MetadataSection):
     """The measures that are short enough for events. A measure that the job does not ask for is left out."""
 
-    average_colour: HexColour | None = from_tags(
+    average_colour: HexColour | None = _measured(
         "pixels",
         "the mean of the visible pixels: the colour that the photo has when it is resized to 1 x 1",
         "#5e7c8a",
     )
-    blurhash: BlurHash | None = from_tags(
+    blurhash: BlurHash | None = _measured(
         "pixels",
         "BlurHash with 4 x 3, 3 x 4 or 4 x 4 components, 28 or 36 characters",
         "LEHV6nWB2yk8pyo0adR*.7kCMdnj",
     )
-    phash: PerceptualHash | None = from_tags(
+    phash: PerceptualHash | None = _measured(
         "pixels", "perceptual hash of 64 bits; photos that look alike differ in few bits", "c3d1b0e6a5783c1f"
     )
-    sharpness: Variance | None = from_tags(
+    sharpness: Variance | None = _measured(
         "pixels", "variance of the Laplacian of luma; the higher, the sharper", 812.4, unit="levels squared"
     )
-    thumbhash: ThumbHash | None = from_tags("pixels", "ThumbHash in Base64", "1QcSHQRnh493V4dIh4eXh1h4kJUI")
-
-    @model_serializer(mode="wrap")
-    def _asked_for(self, handler: SerializerFunctionWrapHandler) -> Any:
-        return {name: value for name, value in handler(self).items() if value is not None}
+    thumbhash: ThumbHash | None = _measured("pixels", "ThumbHash in Base64", "1QcSHQRnh493V4dIh4eXh1h4kJUI")
 
 
 class Measures(ShortMeasures):
     """What the job asks to measure, on one small copy of the upright photo in sRGB. A measure that the job does not ask
     for is left out."""
 
-    faces: list[Face] | None = from_tags(
+    faces: list[Face] | None = _measured(
         "pixels",
         "at most 50, the largest first; an empty list if none is found",
         [{"x": 812, "y": 340, "width": 410, "height": 522, "confidence": 0.93}],
     )
-    histogram: Histogram | None = from_tags(
+    histogram: Histogram | None = _measured(
         "pixels", "see histogram", {key: [0.25, 0.75] for key in ("red", "green", "blue", "luma")}
     )
 

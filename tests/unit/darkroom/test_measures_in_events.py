@@ -11,6 +11,7 @@ from darkroom.photo_metadata.measures import ShortMeasures
 from darkroom.record.events import job_ended, photo_completed
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Result
+from darkroom.record.views import ResultView
 from tests.support.records import claim, job_list, photo, result
 
 MEASURED = {
@@ -37,6 +38,12 @@ def test_events_hold_the_measures_that_the_result_has_and_no_empty_fields() -> N
     event = photo_completed(record, "https://x")
     assert [job["result"]["measures"] for job in event.data["jobs"]] == [MEASURED, {"phash": MEASURED["phash"]}, None]
     assert job_ended(record, job_list(record)[0], "https://x").data["job"]["result"]["measures"] == MEASURED
+
+
+def test_the_schema_of_answers_and_events_names_each_measure() -> None:
+    schema = ResultView.model_json_schema(mode="serialization")["$defs"]["ShortMeasures"]
+    assert schema["properties"].keys() == MEASURED.keys()
+    assert "required" not in schema
 
 
 def test_the_measures_of_fifty_jobs_are_small() -> None:
