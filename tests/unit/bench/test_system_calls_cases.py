@@ -62,7 +62,7 @@ def test_every_job_type_step_and_output_format_is_measured() -> None:
     pictures = [job for job in jobs if isinstance(job, PictureJob)]
     steps = [step for job in pictures for step in steps_of(job)]
     assert {spec for spec in STEPS for step in steps if isinstance(step, spec)} == set(STEPS)
-    assert {job.output.format for job in pictures} - {None} == set(OUTPUT_FORMATS)
+    assert {job.output.format for job in pictures} - {None} == {*OUTPUT_FORMATS, "auto"}
 
 
 def test_every_photo_is_written_in_every_output_format() -> None:
