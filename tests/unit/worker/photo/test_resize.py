@@ -11,6 +11,7 @@ from darkroom.errors import TooManyPixels
 from darkroom.jobs.sizes import sizes_of
 from darkroom.jobs.steps.gravity import Gravity
 from darkroom.jobs.steps.resize import Resize
+from darkroom.making import STRATEGIES as REPORTED_STRATEGIES
 from darkroom.plan.geometry import GRAVITY
 from tests.support.plain_photo import made_of
 from worker.photo.operations.crop import STRATEGIES
@@ -215,5 +216,6 @@ def test_strategies_accept_every_mode_and_keep_the_middle_of_a_plain_picture(str
 
 
 def test_every_gravity_of_the_specs_is_known():
-    assert set(get_args(Gravity)) == GRAVITY.keys() | STRATEGIES.keys()
+    assert set(REPORTED_STRATEGIES) == {*STRATEGIES, "face"}
+    assert set(get_args(Gravity)) == {*GRAVITY, *REPORTED_STRATEGIES}
     assert KERNELS.keys() == set(Resize.model_fields["kernel"].annotation.__args__)
