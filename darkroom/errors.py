@@ -227,6 +227,12 @@ class TooManyFrames(PhotoError):
     code = "too_many_frames"
 
 
+class PageMissing(PhotoError):
+    """The photo has fewer pages than the job asks for."""
+
+    code = "page_missing"
+
+
 class PersonalMetadata(PhotoError):
     """The result would contain personal metadata."""
 

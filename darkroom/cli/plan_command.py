@@ -32,7 +32,7 @@ def plan(photo: Path, preset: str | None, jobs: str | None) -> None:
     from darkroom.containers.repair import name_of
     from darkroom.cost import seconds_of
     from darkroom.jobs.job_types import job_label, jobs_adapter
-    from darkroom.plan.animations import jobs_by_frames, with_all_frames
+    from darkroom.plan.animations import job_runs, with_all_frames
     from darkroom.plan.drawing import drawn
     from darkroom.plan.estimate import with_transfers
     from darkroom.plan.least_memory import plan_within
@@ -51,11 +51,14 @@ def plan(photo: Path, preset: str | None, jobs: str | None) -> None:
         if name not in presets:
             raise click.UsageError(f"there is no preset {name!r}; {settings.presets_file} has {', '.join(presets)}")
         specs = presets[name].jobs
+    names = {f"job {number}, {job_label(job)}": job for number, job in enumerate(specs, 1)}
+    plans = []
     with photo.open("rb") as file:
         stored = PhotoFile(file, settings.max_pixels).stored
-    names = {f"job {number}, {job_label(job)}": job for number, job in enumerate(specs, 1)}
-    of_one_picture, of_frames = jobs_by_frames(stored, names)
-    plans = [plan_within(stored, of_one_picture, settings.max_pixels, settings.child_memory)]
+        of_pages, of_frames = job_runs(stored, names)
+        for page, of_page in of_pages.items():
+            stored_page = PhotoFile(file, settings.max_pixels, page).stored
+            plans.append(plan_within(stored_page, of_page, settings.max_pixels, settings.child_memory))
     for name, job in of_frames.items():
         made = plan_within(stored, {name: job}, settings.max_pixels, settings.child_memory)
         plans.append(with_all_frames(made, job))

@@ -20,6 +20,9 @@ MAX_TABLE = 2**20
 IN_FILE, IN_IDAT = 0, 1
 """Construction methods: where the offset of an extent counts from, the start of the file or of the `idat` box."""
 
+_ATTACHING = frozenset({b"thmb", b"auxl"})
+"""References from a thumbnail or an auxiliary picture to its picture."""
+
 _DERIVED = frozenset({b"grid", b"iden", b"iovl", b"tmap"})
 """Items that are made of other items, which their `dimg` references name."""
 
@@ -58,6 +61,8 @@ class Items:
     """Of the items of the type `mime`."""
     sources: dict[int, list[int]] = field(default_factory=dict)
     """The items that a derived item is made of."""
+    attached: set[int] = field(default_factory=set)
+    """The items that are no pictures of their own: hidden ones, thumbnails, auxiliary pictures, and parts of others."""
     iloc: Box | None = None
     """The table that says where the data of each item is."""
     idat: Box | None = None
@@ -106,12 +111,19 @@ def read_items(stream: BinaryIO, meta: Box) -> Items:
             data = read_box(stream, box)
             (items.primary,) = struct.unpack_from(">I" if data[0] else ">H", data, 4)
         elif box.kind == b"iinf":
-            for number, item_type, names in _entries(read_box(stream, box)):
+            for number, item_type, is_hidden, names in _entries(read_box(stream, box)):
                 items.types[number] = item_type
+                if is_hidden:
+                    items.attached.add(number)
                 if item_type == b"mime":
                     items.content_types[number] = names.split(b"\0", 2)[1] if b"\0" in names else b""
         elif box.kind == b"iref":
-            items.sources = dict(_derivations(read_box(stream, box)))
+            for kind, number, others in _references(read_box(stream, box)):
+                if kind == b"dimg":
+                    items.sources[number] = others
+                    items.attached.update(others)
+                elif kind in _ATTACHING:
+                    items.attached.add(number)
         elif box.kind == b"iloc":
             items.iloc = box
         elif box.kind == b"idat":
@@ -162,28 +174,30 @@ def _all_boxes(stream: BinaryIO, start: int, end: int) -> Iterator[Box]:
         start += size
 
 
-def _entries(table: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """The number and the type of each item in an `iinf` box, and the texts behind them: the first one is a name."""
+def _entries(table: bytes) -> Iterator[tuple[int, bytes, bool, bytes]]:
+    """The number and the type of each item in an `iinf` box, whether it is hidden, and the texts behind them: the first
+    one is a name."""
     at = 8 if table[0] else 6
     while at + 8 <= len(table):
         size, kind, version = struct.unpack_from(">I4sB", table, at)
         if kind == b"infe" and version in (2, 3):
             head = struct.Struct(">H2x4s" if version == 2 else ">I2x4s")
             number, item_type = head.unpack_from(table, at + 12)
-            yield number, item_type, table[at + 12 + head.size : at + size]
+            is_hidden = bool(table[at + 11] & 1)  # flags: ISO/IEC 23008-12, 6.4.2
+            yield number, item_type, is_hidden, table[at + 12 + head.size : at + size]
         at += max(8, size)
 
 
-def _derivations(table: bytes) -> Iterator[tuple[int, list[int]]]:
-    """Each derived item in an `iref` box, with the items that it is made of."""
+def _references(table: bytes) -> Iterator[tuple[bytes, int, list[int]]]:
+    """Each reference in an `iref` box that counts here: its kind, the item that has it, and the items that it names."""
     number = "I" if table[0] else "H"
     start = struct.Struct(f">I4s{number}H")
     at = 4
     while at + start.size <= len(table):
         size, kind, item, count = start.unpack_from(table, at)
-        if kind == b"dimg":
+        if kind == b"dimg" or kind in _ATTACHING:
             # A box that claims more items than it has raises an error, or a small table could make many large lists.
-            yield item, list(struct.unpack_from(f">{count}{number}", table[at : at + size], start.size))
+            yield kind, item, list(struct.unpack_from(f">{count}{number}", table[at : at + size], start.size))
         at += max(start.size, size)
 
 

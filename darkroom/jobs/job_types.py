@@ -30,6 +30,8 @@ MAX_JOBS = 50
 
 MAX_STEPS = 20
 
+MAX_PAGE = 9_999
+
 MAX_CHARACTERS = 1000
 """Characters of all texts of a pipeline, for the same reason as MAX_JOBS."""
 
@@ -64,19 +66,33 @@ class PictureJob(JobSpec):
         "many. Each goes through the steps. The result is an animation, in GIF, WebP, PNG or AVIF. A still photo has "
         "one frame.",
     )
+    page: Annotated[int, Field(ge=0, le=MAX_PAGE)] = Field(
+        0,
+        description="of a TIFF with several pages, and of a HEIC with several pictures: the one that the job works "
+        "with; the first is 0. The job fails if the photo does not have it.",
+    )
 
     json_schema: ClassVar[dict[str, Any]] = {  # what the validator below checks
         "if": {
             "required": ["frames"],
             "properties": {"frames": {"anyOf": [{"const": "all"}, {"type": "number", "minimum": 2}]}},
         },
-        "then": {"properties": {"output": {"properties": {"format": {"enum": [*ANIMATED_FORMATS, "auto", None]}}}}},
+        "then": {
+            "properties": {
+                "output": {"properties": {"format": {"enum": [*ANIMATED_FORMATS, "auto", None]}}},
+                "page": {"maximum": 0},
+            }
+        },
     }
 
     @model_validator(mode="after")
     def _can_be_animated(self) -> PictureJob:
+        if self.frames in ("first", 1):
+            return self
+        if self.page:
+            raise PydanticCustomError("frames_and_page", "a page is one picture: leave out frames, or ask for page 0")
         asked = accepted_formats(self.output) if self.output.format == "auto" else (self.output.format,)
-        if self.frames not in ("first", 1) and not {None, *ANIMATED_FORMATS}.intersection(asked):
+        if not {None, *ANIMATED_FORMATS}.intersection(asked):
             raise PydanticCustomError(
                 "frames_format",
                 "{format} holds one frame: ask for {formats}, or leave out frames",

@@ -1,7 +1,11 @@
-"""Jobs on several frames of an animation: each has a plan of its own, which is run for each frame."""
+"""Which jobs of an order share a plan: those on one page of a photo, because they share its picture.
+
+A job on several frames of an animation has a plan of its own, which is run for each frame.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
@@ -13,20 +17,23 @@ from darkroom.jobs.output import animated_format
 from darkroom.plan.graph import Finish, Node, Plan, StoredPhoto
 
 
-class JobsByFrames(NamedTuple):
-    """The jobs (id -> job) of an order: those that work with one picture, and those that take several frames."""
+class JobRuns(NamedTuple):
+    """The jobs of an order (id -> job). `of_pages`: page -> those that work with it. A photo without pages
+    has page 0. `of_frames`: those that take several frames."""
 
-    of_one_picture: dict[str, Job]
+    of_pages: dict[int, dict[str, Job]]
     of_frames: dict[str, PictureJob]
 
 
-def jobs_by_frames(photo: StoredPhoto, jobs: Mapping[str, Job]) -> JobsByFrames:
-    of_frames = {
-        job_id: job
-        for job_id, job in jobs.items()
-        if isinstance(job, PictureJob) and frames_taken(job.frames, photo.frames) > 1
-    }
-    return JobsByFrames({job_id: job for job_id, job in jobs.items() if job_id not in of_frames}, of_frames)
+def job_runs(photo: StoredPhoto, jobs: Mapping[str, Job]) -> JobRuns:
+    of_pages: defaultdict[int, dict[str, Job]] = defaultdict(dict)
+    of_frames: dict[str, PictureJob] = {}
+    for job_id, job in jobs.items():
+        if isinstance(job, PictureJob) and frames_taken(job.frames, photo.frames) > 1:
+            of_frames[job_id] = job
+        else:
+            of_pages[job.page if isinstance(job, PictureJob) else 0][job_id] = job
+    return JobRuns(dict(sorted(of_pages.items())), of_frames)
 
 
 def with_all_frames(plan: Plan, job: PictureJob) -> Plan:

@@ -48,8 +48,8 @@ def _rows(plan: Plan, position: int, first: str, further: str) -> Iterator[tuple
 def _words(node: Node, *, named: bool = True) -> str:
     """`named`: with the id of the job whose result it is."""
     match node.operation:
-        case Decode(scale):
-            return "decode" if scale == 1 else f"decode at 1/{scale}"
+        case Decode(scale, page):
+            return "decode" + (f" page {page}" if page else "") + (f" at 1/{scale}" if scale > 1 else "")
         case Turn(orientation):
             return f"turn (orientation {orientation})"
         case Colours(target):

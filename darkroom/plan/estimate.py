@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from darkroom.cost import Work, seconds_of
 from darkroom.jobs.job_types import Job
-from darkroom.plan.animations import jobs_by_frames, with_all_frames
+from darkroom.plan.animations import job_runs, with_all_frames
 from darkroom.plan.graph import Plan, StoredPhoto
 from darkroom.plan.planner import make_plan
 
@@ -19,10 +19,10 @@ def order_seconds(photo: StoredPhoto, jobs: Iterable[Job]) -> float:
 
 
 def order_work(photo: StoredPhoto, jobs: Iterable[Job]) -> Work:
-    """The work of the plans, and what comes with every order and job."""
+    """The work of the plans, and what comes with every order and job. Each page counts as large as the first one."""
     numbered = {str(number): job for number, job in enumerate(jobs)}
-    of_one_picture, of_frames = jobs_by_frames(photo, numbered)
-    plans = [make_plan(photo, of_one_picture, math.inf)]
+    of_pages, of_frames = job_runs(photo, numbered)
+    plans = [make_plan(photo, of_page, math.inf) for of_page in of_pages.values()]
     plans += [with_all_frames(make_plan(photo, {job_id: job}, math.inf), job) for job_id, job in of_frames.items()]
     return with_transfers(plans, len(numbered))
 

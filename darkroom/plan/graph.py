@@ -27,7 +27,7 @@ class StoredPhoto:
     `orientation` is the EXIF number 1 to 8 of the turn that makes the photo upright. `mode` is Pillow's mode.
     `colour_space` is that of the colour profile, such as `RGB`, `GRAY` or `CMYK`. It is None if there is no profile, or
     if it is sRGB, so that nothing has to be converted. `gain_map`: whether the file has one, for HDR. `frames`: of an
-    animation; 1 for a still photo.
+    animation; 1 for a still photo. `page`: which one of the photo this is; the first is 0.
     """
 
     format: str
@@ -39,6 +39,7 @@ class StoredPhoto:
     colour_space: str | None = None
     gain_map: bool = False
     frames: int = 1
+    page: int = 0
 
     def colours_for(self, profile: str) -> str:
         """The colours of pictures of a job whose output has this `profile`: `srgb`, `p3`, or `photo` for those of the
@@ -60,9 +61,10 @@ class Operation:
 
 @dataclass(frozen=True)
 class Decode(Operation):
-    """Decode the photo, with each side divided by `scale`. The picture lies as stored."""
+    """Decode a page of the photo, with each side divided by `scale`. The picture lies as stored."""
 
     scale: int
+    page: int = 0
 
 
 @dataclass(frozen=True)

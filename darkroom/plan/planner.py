@@ -147,7 +147,7 @@ class _Planner:
         photo, scale = self._photo, self._scale
         decoded = -(-photo.width // scale), -(-photo.height // scale)
         work = {f"decode {photo.format}": megapixels(decoded), f"read {photo.format}": photo.bytes / 1e6}
-        decode = self._add(Decode(scale), (), decoded, work)
+        decode = self._add(Decode(scale, photo.page), (), decoded, work)
         view = Placement.stored(self._upright, photo.orientation, scale)
         self._sources.append(_Source(decode, view, "photo" if self._needs_colours() else "srgb"))
         for recipe in self._recipes:

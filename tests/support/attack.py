@@ -45,6 +45,7 @@ EXCUSED = {
         for rule in OUTPUT_RULES
     },
     "frames_format": "the frames of a job and the format of its output: many clients ignore if/then of a schema",
+    "frames_and_page": "the same of the frames and the page of a job",
     "too_long": "bytes of metadata, counted as JSON",
     "number_too_large": "integers of metadata beyond 2^53",
 }

@@ -20,7 +20,7 @@ from darkroom.jobs.sizes import Pixels
 from darkroom.jobs.step_types import STEP_TYPES
 from darkroom.photo_metadata.photo_document import as_json
 from darkroom.photo_warnings import PhotoWarning
-from darkroom.plan.animations import jobs_by_frames, with_all_frames
+from darkroom.plan.animations import job_runs, with_all_frames
 from darkroom.plan.graph import Decode, Finish, MeasureTrim, Node, Plan
 from darkroom.plan.least_memory import plan_within
 from darkroom.plan.recipes import TrimKey
@@ -49,19 +49,25 @@ def produce(
 
     `assets`: id -> open file, of every asset that the jobs name.
 
-    Jobs of one picture end in the order of their plan, and then those of animations. A job fails alone: with PhotoError
-    when the photo cannot become what the job asks for, because the result would have more than `max_pixels` (width x
-    height), its pictures need more than `memory` bytes, it takes more frames than `animation_limits` allow, or its
-    format cannot hold it. If the photo cannot be decoded, all jobs end with the same error, except metadata jobs: they
-    read the file, not its pixels.
+    Jobs of one picture end page by page, in the order of the page's plan, and then those of animations. A job fails
+    alone: with PhotoError when the photo cannot become what the job asks for, because the result would have more than
+    `max_pixels` (width x height), its pictures need more than `memory` bytes, it takes more frames than
+    `animation_limits` allow, or its format cannot hold it. If a page cannot be decoded, all jobs on it end with the
+    same error, except metadata jobs: they read the file, not its pixels.
     """
     try:
         photo = PhotoFile(original, max_pixels)
     except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind
         yield from (JobEnd(job_id, error) for job_id in jobs)
         return
-    of_one_picture, of_frames = jobs_by_frames(photo.stored, jobs)
-    yield from _from_one_picture(photo, of_one_picture, files, max_pixels, memory, assets or {})
+    of_pages, of_frames = job_runs(photo.stored, jobs)
+    for page, of_page in of_pages.items():
+        try:
+            opened = PhotoFile(original, max_pixels, page) if page else photo
+        except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind
+            yield from (JobEnd(job_id, error) for job_id in of_page)
+        else:
+            yield from _from_one_picture(opened, of_page, files, max_pixels, memory, assets or {})
     for job_id, job in of_frames.items():
         try:
             yield _animated(original, job_id, job, files[job_id], max_pixels, memory, assets or {}, animation_limits)
@@ -78,7 +84,7 @@ def _from_one_picture(
     memory: int | None,
     assets: Mapping[str, BinaryIO],
 ) -> Iterator[JobEnd]:
-    """Do the jobs that work with one picture: a still photo, or the first frame of an animation."""
+    """Do the jobs that work with one picture: a still photo, a page of it, or the first frame of an animation."""
     started = time.perf_counter()
     header: PhotoFacts | None = None
     try:

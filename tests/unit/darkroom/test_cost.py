@@ -56,6 +56,14 @@ def test_an_order_costs_its_plan_and_what_comes_with_every_order_and_job() -> No
     assert work == {**plan.work, "order": 1, "job": 2}
 
 
+def test_each_page_is_decoded_once_and_counts_as_the_first_one() -> None:
+    photo = StoredPhoto("tiff", 1000, 1000, bytes=3_000_000)
+    one = order_work(photo, jobs(width(100), width(200)))
+    two = order_work(photo, jobs(width(100), width(200, page=1), width(300, page=1)))
+    assert (one["decode tiff"], two["decode tiff"]) == (1, 2)
+    assert (one["read tiff"], two["read tiff"]) == (3, 6)
+
+
 def test_a_result_is_encoded_in_the_format_of_the_job_or_of_the_photo_or_in_jpeg() -> None:
     asked = order_work(PHOTO, jobs(width(1000, output={"format": "webp"})))
     own = order_work(StoredPhoto("png", 4000, 3000, 1), jobs(width(1000)))

@@ -76,6 +76,16 @@ def test_the_header_of_the_photo_decides(photo: Path) -> None:
     assert "encode jpeg -> job 1, 100" in lines[-2]
 
 
+def test_each_page_has_a_tree(tmp_path: Path) -> None:
+    path = tmp_path / "scan.tiff"
+    Image.new("L", (60, 40)).save(path, save_all=True, append_images=[Image.new("L", (30, 80))])
+    jobs = [{"type": "flip", "page": 1}, {"type": "resize", "width": 10}]
+    result = run(str(path), "--jobs", json.dumps(jobs))
+    assert result.exit_code == 0, result.output
+    decodes = [line.split()[:-2] for line in result.output.splitlines() if line.startswith("decode")]
+    assert decodes == [["decode", "60x40"], ["decode", "page", "1", "30x80"]]
+
+
 def test_a_preset_is_planned(photo: Path) -> None:
     result = run(str(photo), "--preset", "metadata")
     assert result.exit_code == 0, result.output

@@ -17,6 +17,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from darkroom.containers import png
+from darkroom.containers.pages import from_page
 from darkroom.containers.repair import name_of
 from darkroom.containers.view import BoundedReader
 from darkroom.errors import PhotoError
@@ -90,17 +91,18 @@ class PhotoFile:
     `stream` is the whole file, and `opened` what is read of it. `colours` are those of its pixels.
     """
 
-    def __init__(self, original: BinaryIO, max_pixels: int) -> None:
+    def __init__(self, original: BinaryIO, max_pixels: int, page: int = 0) -> None:
         """Open the photo in this file, which has a descriptor. Keep the file open as long as the photo is used.
 
-        Raises UnsupportedPhoto, UnreadablePhoto or TooManyPixels (above `max_pixels`, width x height); OSError when
-        the file itself cannot be read; MemoryError.
+        `page`: of a TIFF or HEIC that has several. Raises PageMissing, UnsupportedPhoto, UnreadablePhoto or
+        TooManyPixels (above `max_pixels`, width x height); OSError when the file itself cannot be read; MemoryError.
         """
         self._original = original
         self._max_pixels = max_pixels
+        self._page = page
         self.stream = BoundedReader(io.FileIO(original.fileno(), closefd=False))
         with quiet(), reading("The header", max_pixels):
-            self.opened = open_header(self.stream, max_pixels)
+            self.opened = open_header(from_page(self.stream, page), max_pixels)
             self._source, image = self.opened.sniffed, self.opened.image
             self._decoded_format = self.opened.decoded_format
             self._size, self._mode = (self._source.width, self._source.height), image.mode
@@ -210,6 +212,7 @@ class PhotoFile:
             colour_space=None if self.colours.profile is None else colour_space(self.colours.profile),
             gain_map=self._gain_map,
             frames=self._source.frames,
+            page=self._page,
         )
 
 
