@@ -22,6 +22,7 @@ DarkroomError
 │   ├── TooManyPixels         422  more pixels than the settings allow
 │   ├── NotEnoughMemory       422  the job needs more memory for this photo than a child process may use
 │   ├── TooManyFrames         422  an animation with more frames than the settings allow
+│   ├── PageMissing                the job asks for a page that the photo does not have
 │   └── PersonalMetadata           its result would say something personal that the job does not ask for
 ├── AssetError                an asset is at fault; another try cannot help
 │   ├── UnsupportedAsset      415  neither a picture of a supported format nor a .cube file
@@ -159,33 +160,6 @@ class RequestTooLarge(TooLarge):
     """The request is too large for the gateway; send the file as a direct upload."""
 
     code = "request_too_large"
-
-
-class TooManyRequests(RequestError):
-    """The caller sends more requests than are allowed.
-
-    `retry_after`: whole seconds until the next request is allowed.
-    """
-
-    code = "too_many_requests"
-    status = 429
-    retryable = True
-
-    def __init__(self, detail: str = "", retry_after: int = 1) -> None:
-        super().__init__(*([detail] if detail else []))
-        self.retry_after = retry_after
-
-
-class TooManyUploads(TooManyRequests):
-    """The caller has more uploads in progress than are allowed."""
-
-    code = "too_many_uploads"
-
-
-class UploadQuotaSpent(TooManyRequests):
-    """The caller has uploaded all bytes that are allowed in an hour."""
-
-    code = "upload_quota_spent"
 
 
 class PhotoError(DarkroomError):

@@ -20,7 +20,8 @@ from limits import RateLimitItem, RateLimitItemPerHour, parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
-from darkroom.errors import TooLarge, TooManyRequests, TooManyUploads, UploadQuotaSpent
+from api.access.limit_errors import TooManyRequests, TooManyUploads, UploadQuotaSpent
+from darkroom.errors import TooLarge
 from darkroom.settings import Settings
 
 UPLOAD_RETRY = 2

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from darkroom.errors import DarkroomError, UnreadablePhoto
+from darkroom.errors import DarkroomError, PhotoError, UnreadablePhoto
 from darkroom.jobs.job_types import jobs_adapter
 from worker.child.limits import ChildLimits
 from worker.child.main import do, look
-from worker.child.protocol import Description, Failure
+from worker.child.protocol import JOB_ERRORS, Description, Failure
 from worker.child.workspace import opened
 
 LIMITS = ChildLimits(None, 1_000_000, 10_000_000)
@@ -68,3 +68,7 @@ def test_the_answer_describes_each_file(tmp_path: Path) -> None:
     assert (picture.width, picture.height) == (30, 20)
     assert picture.seconds.keys() == {"decode", "resize", "encode"}
     assert (metadata.format, metadata.width, metadata.height) == ("json", None, None)
+
+
+def test_a_child_can_report_every_error_about_a_photo() -> None:
+    assert {PhotoError, *PhotoError.__subclasses__()} <= {*JOB_ERRORS.values()}
