@@ -32,12 +32,14 @@ class RefersTo:
     kind: AssetKind
 
 
-_ID = r"^[0-9a-f]{64}$"
+ASSET_ID = r"^[0-9a-f]{64}$"
 """A SHA-256: 64 hexadecimal digits in small letters."""
 
-AssetId = Annotated[str, Field(pattern=_ID, description="id of an asset: the SHA-256 of its file")]
-PictureId = Annotated[str, Field(pattern=_ID, description="id of a picture (POST /v1/assets)"), RefersTo("picture")]
-LutId = Annotated[str, Field(pattern=_ID, description="id of a .cube file (POST /v1/assets)"), RefersTo("lut")]
+AssetId = Annotated[str, Field(pattern=ASSET_ID, description="id of an asset: the SHA-256 of its file")]
+PictureId = Annotated[
+    str, Field(pattern=ASSET_ID, description="id of a picture (POST /v1/assets)"), RefersTo("picture")
+]
+LutId = Annotated[str, Field(pattern=ASSET_ID, description="id of a .cube file (POST /v1/assets)"), RefersTo("lut")]
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,19 @@ from pydantic import ValidationError
 from pydantic_core import core_schema
 
 from darkroom.errors import Fault
+from darkroom.jobs.asset_ids import ASSET_ID
+from darkroom.jobs.foreign_names import name_here
 from darkroom.jobs.job_types import JOB_TYPES, STEP_JOBS
 from darkroom.jobs.json_text import explain_json_error
 from darkroom.jobs.output import Output
 from darkroom.jobs.output_formats import OUTPUT_FORMATS
-from darkroom.jobs.step_types import FILTER_SPELLINGS, STEP_TYPES
+from darkroom.jobs.step_types import FILTER_SPELLINGS, FILTERS, STEP_TYPES
+from darkroom.jobs.steps.aspect import ASPECT
 from darkroom.jobs.steps.gravity import FocalPoint
 from darkroom.nearest_name import nearest_name
 
 MOST_SUGGESTIONS = 20
-"""Faults that get a suggestion. A request can have thousands of unknown fields, and each search takes time."""
+"""Faults that get a suggestion. A request can have thousands of wrong names, and each search takes time."""
 
 LONGEST_VALUE = 40
 """Characters of a wrong value that a message repeats; longer values are left out."""
@@ -36,17 +39,34 @@ def faults_of(error: ValidationError, root: str = "", fields: Iterable[str] = ()
     for number, fault in enumerate(error.errors(include_url=False)):
         location = (root, *fault["loc"]) if root else fault["loc"]
         detail = _detail(fault)
-        if fault["type"] == "extra_forbidden" and number < MOST_SUGGESTIONS:
-            detail += _suggestion(str(location[-1]), _known_fields(location[:-1], fields))
+        if number < MOST_SUGGESTIONS:
+            detail += _suggested(fault, location, fields)
         # A check of a whole list may say in which of its items the fault is.
         place = fault.get("ctx", {}).get("place", "")
         found.append(Fault(field=_path(location) + place, detail=detail, code=fault["type"]))
     return found
 
 
-def _suggestion(given: str, known: Iterable[str]) -> str:
-    near = nearest_name(given, known)
+def _suggested(fault: Any, location: tuple[int | str, ...], fields: Iterable[str]) -> str:
+    """The suggestion for an unknown field, or for a word that is none of a list."""
+    if fault["type"] == "extra_forbidden":
+        return _suggestion(str(location[-1]), _known_fields(location[:-1], fields))
+    if fault["type"] == "literal_error":
+        return _suggestion(fault["input"], _quoted(fault["ctx"]["expected"]))
+    return ""
+
+
+def _suggestion(given: object, known: Iterable[str]) -> str:
+    if not isinstance(given, str) or len(given) > LONGEST_VALUE:
+        return ""
+    names = list(known)
+    near = name_here(given, names) or nearest_name(given, names)
     return f"; did you mean {near}?" if near else ""
+
+
+def _quoted(text: str) -> list[str]:
+    """The words between single quotes."""
+    return re.findall(r"'([^']+)'", text)
 
 
 def _known_fields(location: tuple[int | str, ...], fields: Iterable[str]) -> Iterable[str]:
@@ -106,7 +126,7 @@ _MESSAGES = {
     "string_unicode": "must be text in Unicode",
     "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
-    "string_pattern_mismatch": "must match the pattern {pattern}",
+    "string_pattern_mismatch": "does not have the right form",
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
     **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "must be a whole number"),
     **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
@@ -120,6 +140,20 @@ _MESSAGES = {
 }
 """Pydantic's code -> our message. Pydantic's own messages use Python's words for types."""
 
+_FORMS = {
+    ASPECT: 'must be a width and a height, such as "16:9" or "1.85:1"',
+    ASSET_ID: "must be the id of an asset: 64 digits and small letters from a to f, as POST /v1/assets gives it",
+}
+"""The pattern of a text -> what to write."""
+
+_OTHER_KINDS = {
+    ("frames", "name"): ", or how many frames, such as 20",
+    ("frames", "number"): ", 'first' or 'all'",
+    ("position", "gravity"): ', or a point such as {"x": 0.3, "y": 0.8}',
+    ("quality", "number"): ' or "auto"',
+}
+"""A field whose values are of several kinds, and the kind that a value was taken for -> the other kinds."""
+
 _OTHER = "is not valid"
 """The message for any other code of pydantic's own."""
 
@@ -131,14 +165,18 @@ def _detail(fault: Any) -> str:
     context = {name: _plain_number(value) for name, value in fault.get("ctx", {}).items()}
     if code in ("union_tag_invalid", "union_tag_not_found"):
         return _wrong_tag(context["discriminator"].strip("'"), context)
-    if code == "json_invalid" and "error" in context:
-        return explain_json_error(context["error"])
+    if code == "json_invalid":
+        return explain_json_error(context["error"]) if "error" in context else str(fault["msg"])
+    if code == "string_pattern_mismatch" and context["pattern"] in _FORMS:
+        return _FORMS[context["pattern"]]
     message = _MESSAGES.get(code)
     if message is None:  # the error of a check of ours: its own message
         return _OTHER if code in _PYDANTICS_OWN else str(fault["msg"]).removeprefix("Value error, ")
     detail = re.sub(r"\b1 (item|character)s\b", r"1 \1", message.format_map(context))
     if code == "model_type" and fault["loc"][-1:] == ("output",):
         detail += f', such as {{"format": "{value if value in [*OUTPUT_FORMATS] else "jpeg"}"}}'
+    if code in ("literal_error", "int_type"):
+        detail += _OTHER_KINDS.get(fault["loc"][-2:], "")
     if code.startswith(("int_", "float_", "bool_")) and (shown := _as_json(value)):
         detail += f", not {shown}"
     return detail
@@ -153,14 +191,15 @@ def _as_json(value: Any) -> str:
 
 
 def _wrong_tag(field: str, context: dict[str, Any]) -> str:
-    """The message for a `type` or `filter` that is missing or unknown."""
+    """The message for a `type` or `filter` that is missing or unknown. It does not repeat a long one."""
     if "tag" not in context:
         return f"`{field}` is required"
-    tag, known = str(context["tag"]), context["expected_tags"]
-    detail = f"`{field}` must be one of {known}, not {tag!r}"
+    tag, known = str(context["tag"]), _quoted(context["expected_tags"])
+    named = f'unknown {field} "{tag}"' if len(tag) <= LONGEST_VALUE else f"unknown {field}"
     if field == "type" and tag in FILTER_SPELLINGS:
-        return f'{detail}; {tag} is a filter: {{"type": "filter", "filter": "{tag}"}}'
-    return detail + _suggestion(tag, re.findall(r"'([^']+)'", known))
+        return f'{named}; {tag} is a filter: {{"type": "filter", "filter": "{tag}"}}'
+    names = [name for name in known if field == "type" or name in FILTERS]
+    return named + (_suggestion(tag, known) or f"; it must be one of {', '.join(names)}")
 
 
 def _plain_number(value: Any) -> Any:

@@ -70,7 +70,9 @@ def _words(node: Node, *, named: bool = True) -> str:
         case Apply(spec):
             return spec.label
         case Finish(job, gain_map_view=view):
-            encoding = next((kind for kind in node.work if kind.startswith("encode ")), node.operation.label)
+            # With the format `auto` there are several encoders, and the smallest file is taken.
+            encoders = [kind.removeprefix("encode ") for kind in node.work if kind.startswith("encode ")]
+            encoding = f"encode {' or '.join(encoders)}" if encoders else node.operation.label
             encoding += " with gain map" if view else ""
             return f"{encoding} -> {job}" if named else encoding
         case operation:

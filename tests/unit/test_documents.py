@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from darkroom.asset_errors import AssetMissing, UnreadableAsset
+from darkroom.errors import DarkroomError, PhotoError, ProcessError
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.jobs.step_types import FILTERS
 from darkroom.settings import PREFIX, PROJECT, Settings
@@ -64,6 +66,13 @@ def test_the_filters_that_are_listed_exist() -> None:
 def test_every_filter_has_its_definition() -> None:
     rows = re.findall(r"^\| `([a-z-]+)` \| .+ \| .+ \|$", (PROJECT / "docs/filters.md").read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(FILTERS)
+
+
+def test_every_code_of_a_failed_job_has_its_row() -> None:
+    page = (PROJECT / "docs/api.md").read_text()
+    listed = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE)))
+    failures: list[type[DarkroomError]] = [PhotoError, *PhotoError.__subclasses__(), *ProcessError.__subclasses__()]
+    assert {error.code for error in (*failures, AssetMissing, UnreadableAsset)} <= set(listed)
 
 
 @every_page

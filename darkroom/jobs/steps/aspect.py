@@ -8,10 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-Aspect = Annotated[
-    str,
-    Field(max_length=32, pattern=r"^[1-9][0-9]{0,4}(\.[0-9]{1,3})?:[1-9][0-9]{0,4}(\.[0-9]{1,3})?$", examples=["16:9"]),
-]
+ASPECT = r"^[1-9][0-9]{0,4}(\.[0-9]{1,3})?:[1-9][0-9]{0,4}(\.[0-9]{1,3})?$"
+
+Aspect = Annotated[str, Field(max_length=32, pattern=ASPECT, examples=["16:9"])]
 """`16:9` or `1.85:1`: width and height of a frame of any size."""
 
 

@@ -61,6 +61,13 @@ def test_a_plan_is_drawn_as_a_tree() -> None:
     ]
 
 
+def test_all_encoders_between_which_auto_chooses_are_drawn() -> None:
+    output = {"format": "auto", "accept": ["jpeg", "webp"]}
+    (job,) = jobs_adapter.validate_python([{"type": "convert", "output": output}])
+    plan = make_plan(StoredPhoto("jpeg", 40, 60, orientation=1, colour_space="RGB"), {"a": job}, 10**8)
+    assert [words for words, _, _ in drawn(plan)][-1].strip(" └─") == "encode jpeg or webp -> a"
+
+
 def test_the_header_of_the_photo_decides(photo: Path) -> None:
     result = run(str(photo), "--jobs", json.dumps([{"type": "resize", "width": 100}]))
     assert result.exit_code == 0, result.output
