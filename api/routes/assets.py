@@ -22,6 +22,7 @@ from api.uploads.parse import form_parts
 from api.uploads.spool import ReceivedPhoto, Spool, SpooledRequest
 from darkroom.asset_errors import UnsupportedAsset
 from darkroom.errors import Fault, Unavailable
+from darkroom.jobs.asset_ids import ASSET_ID
 from darkroom.record.asset_views import AssetsView, AssetView, asset_filename, asset_view
 from darkroom.record.owner_assets import Asset
 
@@ -36,11 +37,11 @@ assets = APIBlueprint(
 
 PART = "asset"
 
-ID = r"^[0-9a-f]{64}$"
-
 
 class AssetPath(BaseModel):
-    asset_id: str = Field(description="the asset's id: the SHA-256 of its file", json_schema_extra={"pattern": ID})
+    asset_id: str = Field(
+        description="the asset's id: the SHA-256 of its file", json_schema_extra={"pattern": ASSET_ID}
+    )
 
 
 _FORM = {

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from darkroom.asset_errors import UnreadableAsset, UnsupportedAsset
 from darkroom.containers.cube import CubeError, looks_like_cube, read_cube
-from darkroom.errors import UnreadablePhoto, UnsupportedPhoto
+from darkroom.errors import TooManyPixels, UnreadablePhoto, UnsupportedPhoto
 from darkroom.record.owner_assets import AssetContent
 from darkroom.sniff import sniff
 
@@ -47,6 +47,8 @@ def _picture(file: BinaryIO, max_pixels: int) -> AssetContent:
         raise UnsupportedAsset(f"This file cannot be used: {ACCEPTED}.") from error
     except UnreadablePhoto as error:
         raise UnreadableAsset("The header of this picture is damaged or cut short.") from error
+    except TooManyPixels as error:
+        raise TooManyPixels(error.detail.replace("The photo", "The picture", 1)) from error
     if sniffed.format not in PICTURES:
         raise UnsupportedAsset(f"This is a {sniffed.format.upper()}; {ACCEPTED}.")
     return AssetContent(kind="picture", content_type=sniffed.content_type, width=sniffed.width, height=sniffed.height)

@@ -9,6 +9,7 @@ import click
 
 from darkroom.cli.options import api_key_option, url_option
 from darkroom.cli.terminal import SayOnce, say, say_table
+from darkroom.errors import DarkroomError
 
 
 @click.group()
@@ -43,7 +44,10 @@ def add(files: tuple[Path, ...], name: str | None, url: str, api_key: str | None
 
     with ApiClient(url, api_key=api_key, on_wait=SayOnce()) as client:
         for file in files:
-            say(client.add_asset(file, file.name if name is None else name)["id"])
+            try:
+                say(client.add_asset(file, file.name if name is None else name)["id"])
+            except DarkroomError as error:
+                raise DarkroomError(f"{file}: {error}") from error
 
 
 @asset.command("list")

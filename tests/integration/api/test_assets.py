@@ -134,7 +134,7 @@ REFUSED: dict[str, tuple[bytes, int, str, str]] = {
     "a PNG that is cut short": (PICTURE[:20], 422, "unreadable_asset", "damaged or cut short"),
     "a LUT with a wrong line": (LUT.replace(b"0.85\n", b"red\n", 1), 422, "unreadable_asset", "line"),
     "a LUT that is cut short": (LUT[:-20], 422, "unreadable_asset", "This .cube file cannot be used"),
-    "too many pixels": (saved("PNG", (101, 100)), 422, "too_many_pixels", "10,100 pixels"),
+    "too many pixels": (saved("PNG", (101, 100)), 422, "too_many_pixels", "The picture has 10,100 pixels"),
     "too many bytes": (b"x" * 2001, 413, "too_large", "2,000 bytes"),
 }
 

@@ -52,10 +52,10 @@ def test_the_reason_of_a_refusal_is_printed(start_api: Any, files: tuple[Path, P
     note.write_text("hello")
     refused = run("asset", "add", note, url=api.url)
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert refused.stderr.startswith("Error: This file cannot be used: an asset is a picture")
+    assert refused.stderr.startswith(f"Error: {note}: This file cannot be used: an asset is a picture")
     full = run("asset", "add", *files, url=api.url)
     assert (full.exit_code, full.stdout) == (1, f"{EXAMPLE_PICTURE}\n")
-    assert "you have 1 of at most 1 assets" in full.stderr
+    assert full.stderr.startswith(f"Error: {files[1]}: you have 1 of at most 1 assets")
     missing = run("asset", "remove", hashlib.sha256(b"").hexdigest(), url=api.url)
     assert missing.exit_code == 1
     assert "there is no asset" in missing.stderr

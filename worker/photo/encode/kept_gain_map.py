@@ -17,6 +17,7 @@ from PIL import Image
 
 from darkroom.containers.jpeg import GAIN_MAP_NAME, XMP_NAME, is_lossless, segments
 from darkroom.containers.multi_picture import further_pictures, joined
+from darkroom.containers.repair import name_of
 from darkroom.containers.view import view
 from darkroom.jobs.output import Output
 from darkroom.jobs.sizes import Size
@@ -99,7 +100,7 @@ def lost(output: Output, format_: str, view: Placement | None) -> PhotoWarning:
     if not output.keep_hdr:
         why = 'A JPEG keeps it with "keep_hdr".'
     elif format_ != "jpeg":
-        why = f"{format_.upper()} is written without it: ask for JPEG."
+        why = f"{name_of(format_)} is written without it: ask for JPEG."
     elif view is None:
         why = "It can be kept only in a JPEG that is made from a JPEG by resizes, crops and turns."
     else:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, cast
 
 from PIL import Image
 
+from darkroom.containers.repair import name_of
 from darkroom.errors import PhotoError
 from darkroom.jobs.output import Output
 from darkroom.jobs.sizes import Size
@@ -84,7 +85,7 @@ def check_sides(format_: str, size: Size) -> None:
     most = ENCODERS[format_].max_side
     if max(size) > most:
         raise PhotoError(
-            f"{format_.upper()} holds at most {most:,} pixels a side; "
+            f"{name_of(format_)} holds at most {most:,} pixels a side; "
             f"the result has {size[0]} x {size[1]}. Ask for a smaller size or another format."
         )
 
@@ -97,7 +98,7 @@ def writing(format_: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, ValueError | RuntimeError) or (isinstance(error, OSError) and error.errno is None):
             raise PhotoError(
-                f"The result cannot be written as {format_.upper()}. Ask for another format or size."
+                f"The result cannot be written as {name_of(format_)}. Ask for another format or size."
             ) from error
         raise
 

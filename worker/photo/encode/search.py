@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from darkroom.containers.repair import name_of
 from darkroom.errors import PhotoError
 from darkroom.jobs.output import DEFAULT_SIMILARITY, Output
 from darkroom.jobs.output_formats import MOST_TRIES, OUTPUT_FORMATS
@@ -53,7 +54,7 @@ class TooManyBytes(PhotoError):
 
     def __init__(self, format_: str, least: int, most: int) -> None:
         super().__init__(
-            f"The smallest {format_.upper()} of this picture has {least:,} bytes; max_bytes is {most:,}. Ask for a "
+            f"The smallest {name_of(format_)} of this picture has {least:,} bytes; max_bytes is {most:,}. Ask for a "
             "smaller size, another format or more bytes."
         )
 

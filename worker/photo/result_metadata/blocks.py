@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from darkroom.containers.repair import name_of
 from darkroom.jobs.output import Output
 from darkroom.jobs.output_formats import OUTPUT_FORMATS
 from darkroom.jobs.output_rules import TEXTS
@@ -50,7 +51,7 @@ def blocks_for(photo: PhotoFacts, output: Output, format_: str, size: Size) -> R
     warnings = _unwritten(output)
     if (exif or xmp) and not (kept.exif or kept.xmp):
         why = "has no place for them" if "XMP" not in places else "has a place in XMP only, and no program writes it"
-        words = f"The rights and texts are not kept: {format_.upper()} {why}."
+        words = f"The rights and texts are not kept: {name_of(format_)} {why}."
         warnings = (*warnings, PhotoWarning("metadata_lost", words))
     return ResultBlocks(kept, warnings)
 
@@ -62,7 +63,7 @@ def _all(photo: PhotoFacts, output: Output, format_: str, size: Size) -> ResultB
     found = {"EXIF": kept.exif, "XMP": kept.xmp, "IPTC": kept.photoshop}
     for kind in (kind for kind, block in found.items() if block):
         if kind not in OUTPUT_FORMATS[format_].metadata:
-            kept.lost.append(f"The {kind} is not kept: {format_.upper()} has no place for it.")
+            kept.lost.append(f"The {kind} is not kept: {name_of(format_)} has no place for it.")
             found[kind] = b""
     blocks = MetadataBlocks(found["EXIF"], found["XMP"], found["IPTC"])
     return ResultBlocks(blocks, (*kept.warnings, *_unwritten(output)))

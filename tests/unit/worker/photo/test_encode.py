@@ -8,6 +8,7 @@ import random
 import pytest
 from PIL import Image
 
+from darkroom.containers.repair import name_of
 from darkroom.errors import PhotoError
 from darkroom.jobs.output import Output
 from darkroom.jobs.output_formats import OUTPUT_FORMATS
@@ -119,7 +120,7 @@ def test_jpeg_lays_transparent_pixels_on_the_background(clear, opened, backgroun
 
 @pytest.mark.parametrize(("name", "side"), [("webp", 16_384), ("jpeg", 65_501), ("avif", 32_769)])
 def test_a_picture_too_large_for_its_format_is_refused(quarters, opened, name, side):
-    with pytest.raises(PhotoError, match=f"{name.upper()} holds at most .* {side} x 1"):
+    with pytest.raises(PhotoError, match=f"{name_of(name)} holds at most .* {side} x 1"):
         written(Image.new("RGB", (side, 1)), opened(quarters), Output(format=name))
 
 
