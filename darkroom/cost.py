@@ -106,9 +106,11 @@ RATES: Work = {
     "encode gif": 0.1000,
     "encode tiff": 0.0320,
     "encode heic": 0.7800,
+    "encode jxl": 0.2000,
     # The same without loss.
     "encode lossless webp": 0.7000,
     "encode lossless heic": 1.2000,
+    "encode lossless jxl": 0.4200,
     # For each megapixel of all frames of an animation that is written, and for each frame that gets a palette.
     "encode animated gif": 0.0600,
     "palette": 0.0280,

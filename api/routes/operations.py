@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from api.context import context, json_response
 from api.openapi import responses
 from darkroom.jobs.job_types import JOB_TYPES, jobs_adapter
+from darkroom.jobs.output_formats import OUTPUT_FORMATS, missing_extra
 from darkroom.jobs.spec import ALIASES
 from darkroom.jobs.step_types import FILTERS, STEP_TYPES
 from darkroom.photo_metadata.photo_document import json_schema as metadata_schema
@@ -39,6 +40,9 @@ class OperationsView(BaseModel):
     aliases: dict[str, dict[str, str]] = Field(
         description="other spellings that requests may use: field -> alias -> the value that it stands for"
     )
+    missing_extras: dict[str, str] = Field(
+        description="formats of results that are refused here, because an extra package is not installed -> its extra"
+    )
     presets: dict[str, Preset]
     default_preset: str
     warnings: dict[str, str] = Field(description="code of a warning of a result -> what it means")
@@ -59,11 +63,17 @@ def list_operations() -> Response:
             metadata=metadata_schema(),
             filters=_schemas(FILTERS),
             aliases=aliases_in(jobs_adapter.json_schema()),
+            missing_extras=missing_extras(),
             presets=dict(ctx.presets),
             default_preset=ctx.settings.default_preset,
             warnings=dict(WARNING_CODES),
         )
     )
+
+
+def missing_extras() -> dict[str, str]:
+    """The formats of results that cannot be written here -> the extra that each needs."""
+    return {name: extra for name in OUTPUT_FORMATS if (extra := missing_extra(name))}
 
 
 def _schemas(specs: Mapping[str, Any]) -> dict[str, Schema]:

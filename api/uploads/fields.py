@@ -11,8 +11,9 @@ from werkzeug.datastructures import MultiDict
 
 from darkroom.errors import CallbackRefused, Fault
 from darkroom.jobs.faults import faults_of
-from darkroom.jobs.job_types import Job, Jobs
+from darkroom.jobs.job_types import Job, Jobs, PictureJob
 from darkroom.jobs.json_text import NotJson, read_json
+from darkroom.jobs.output_formats import missing_extra, without_extra
 from darkroom.jobs.spec import Spec
 from darkroom.presets import Presets
 from darkroom.record.labels import MAX_METADATA, MAX_REFERENCE, AssetName, Metadata, Text
@@ -132,4 +133,28 @@ def choose_jobs(
         faults.append(Fault("jobs", "give jobs or a preset", "missing"))
     if faults:
         return [], faults
-    return (jobs if jobs is not None else presets[str(name)].jobs), []
+    chosen = jobs if jobs is not None else presets[str(name)].jobs
+    return chosen, _missing_extras(chosen, None if jobs is not None else name)
+
+
+def _missing_extras(jobs: Iterable[Job], preset: str | None) -> list[Fault]:
+    """A fault for each format that cannot be written, because this installation lacks an extra. `preset`: the name of
+    the preset that the jobs come from."""
+    faults = []
+    for number, job in enumerate(jobs):
+        for field, name in _asked_formats(job):
+            if missing_extra(name):
+                place, detail = f"jobs[{number}].output.{field}", f"{without_extra(name)}: ask for another format"
+                if preset:
+                    place, detail = "preset", f"{place} of preset {preset}: {detail}"
+                faults.append(Fault(place, detail, "missing_extra"))
+    return faults
+
+
+def _asked_formats(job: Job) -> list[tuple[str, str]]:
+    """The formats that the job asks for, each with the field of `output` that names it."""
+    if not isinstance(job, PictureJob):
+        return []
+    accepted: list[tuple[str, str]] = [("accept", name) for name in job.output.accept or ()]
+    asked = job.output.format
+    return accepted if asked is None or asked == "auto" else [("format", asked)]

@@ -81,9 +81,9 @@ class Output(StrictSpec):
     )
     quality: Quality | None = Field(
         None,
-        description="JPEG, WebP, AVIF, HEIC, and TIFF with JPEG compression; default: JPEG 82, WebP 80, "
-        "AVIF 55, HEIC 45, TIFF 90. PNG and GIF have no quality. With format auto, a quality of JPEG: the others get "
-        "the one that looks about the same. auto: the least quality that reaches `similarity`.",
+        description="JPEG, WebP, AVIF, HEIC, JPEG XL, and TIFF with JPEG compression; default: JPEG 82, WebP 80, "
+        "AVIF 55, HEIC 45, JPEG XL 80, TIFF 90. PNG and GIF have no quality. With format auto, a quality of JPEG: the "
+        "others get the one that looks about the same. auto: the least quality that reaches `similarity`.",
     )
     similarity: Annotated[float, Field(ge=0.8, le=0.999)] | None = Field(
         None,
@@ -99,8 +99,8 @@ class Output(StrictSpec):
     )
     lossless: bool = Field(
         False,
-        description="PNG, WebP, TIFF and HEIC: every pixel stays as it is. Without `format`, the photo's own "
-        "format if it is one of these, otherwise PNG.",
+        description="PNG, WebP, TIFF, HEIC and JPEG XL: every pixel stays as it is. Without `format`, the photo's "
+        "own format if it is one of these, otherwise PNG.",
     )
     chroma: Chroma | None = Field(
         None,
@@ -113,7 +113,7 @@ class Output(StrictSpec):
         ge=0,
         le=9,
         description="how long the encoder searches for a smaller file: 0 is fastest, 9 slowest. PNG, WebP, AVIF, "
-        "and TIFF with deflate; the other formats ignore it. docs/formats.md has the default of each.",
+        "HEIC, JPEG XL, and TIFF with deflate; the other formats ignore it. docs/formats.md has the default of each.",
     )
     colours: int | None = Field(
         None, ge=2, le=256, description="PNG and GIF: a palette of at most so many colours. Default: GIF 256, PNG none."

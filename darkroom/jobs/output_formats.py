@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-FormatName = Literal["jpeg", "png", "webp", "avif", "gif", "tiff", "heic"]
+from darkroom.extras import is_missing
+
+FormatName = Literal["jpeg", "png", "webp", "avif", "gif", "tiff", "heic", "jxl"]
 
 KINDS = ("EXIF", "XMP", "IPTC")
 """Kinds of metadata."""
@@ -18,7 +20,7 @@ class FileFormat:
 
     `quality`: the default, 1 to 100; None if the format has no quality. `lossless`: whether every picture can be
     written without a loss. `metadata`: the kinds that are written into it, of KINDS. `profile`: whether a
-    colour profile is.
+    colour profile is. `extra`: the extra in pyproject.toml that its encoder needs.
     """
 
     extension: str
@@ -27,6 +29,7 @@ class FileFormat:
     lossless: bool = False
     metadata: tuple[str, ...] = ("EXIF", "XMP")
     profile: bool = True
+    extra: str | None = None
 
 
 OUTPUT_FORMATS: Mapping[str, FileFormat] = {
@@ -37,6 +40,7 @@ OUTPUT_FORMATS: Mapping[str, FileFormat] = {
     "gif": FileFormat("gif", "image/gif", metadata=("XMP",), profile=False),
     "tiff": FileFormat("tif", "image/tiff", quality=90, lossless=True, metadata=KINDS),
     "heic": FileFormat("heic", "image/heic", quality=45, lossless=True),
+    "jxl": FileFormat("jxl", "image/jxl", quality=80, lossless=True, profile=False, extra="jxl"),
 }
 """The picture formats that a job may ask for. `worker/photo/encode/encoders.py` has the encoder of each.
 
@@ -44,6 +48,20 @@ On three photos the default qualities give pictures about as near to the origina
 measure of `worker/photo/encode/similarity.py`. libavif as Pillow calls it converts RGB to YCbCr with a loss of up to 3
 levels, so AVIF is not lossless.
 """
+
+
+def missing_extra(format_: str) -> str | None:
+    """The extra that this format needs, if it is not installed in this environment."""
+    extra = OUTPUT_FORMATS[format_].extra
+    return extra if extra and is_missing(extra) else None
+
+
+def without_extra(format_: str) -> str:
+    """What to tell a caller whose result cannot be written because the extra is missing."""
+    return (
+        f"{format_.upper()} cannot be written here, because the extra {OUTPUT_FORMATS[format_].extra} is not installed"
+    )
+
 
 KEPT_FORMATS = ("jpeg", "png", "webp", "avif")
 """A result without `format` keeps the photo's format if it is one of these, which browsers show. Otherwise it is a

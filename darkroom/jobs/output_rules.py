@@ -67,7 +67,7 @@ OUTPUT_RULES = (
     ),
     OutputRule(
         "lossless_format",
-        '"lossless" is for PNG, WebP, TIFF and HEIC: JPEG, AVIF and GIF lose a part of most pictures',
+        '"lossless" is for PNG, WebP, TIFF, HEIC and JPEG XL: JPEG, AVIF and GIF lose a part of most pictures',
         lambda output: output.lossless and set(LOSSY_ONLY).issuperset(_asked_formats(output)),
         _if(
             _given("lossless", const=True),
@@ -140,7 +140,7 @@ OUTPUT_RULES = (
     ),
     OutputRule(
         "profile_format",
-        'GIF is written in sRGB only: leave out "profile", or use another format',
+        'GIF and JPEG XL are written in sRGB only: leave out "profile", or use another format',
         lambda output: output.format in SRGB_ONLY and output.profile != "srgb",
         _if(_given("format", enum=list(SRGB_ONLY)), profile={"const": "srgb"}),
     ),

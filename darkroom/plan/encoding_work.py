@@ -26,7 +26,8 @@ def encoding_work(output: Output, format_: str, megapixels: float) -> Work:
 def _kind(output: Output, format_: str, megapixels: float) -> str:
     if format_ == "avif" and 1e6 * megapixels <= SMALL_AVIF:
         return "encode small avif"
-    return f"encode lossless {format_}" if output.lossless and format_ in ("webp", "heic") else f"encode {format_}"
+    longer = output.lossless and format_ in ("webp", "heic", "jxl")
+    return f"encode lossless {format_}" if longer else f"encode {format_}"
 
 
 def _factor(output: Output) -> float:

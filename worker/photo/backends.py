@@ -37,6 +37,7 @@ CODECS: Mapping[str, str] = {
     "heic": f"libheif {pillow_heif.libheif_version()}",
     "tiff": _library("libtiff", "libtiff"),
     "gif": PILLOW,
+    "jxl": _package("pillow-jxl-plugin") or "pillow-jxl-plugin",
 }
 """Format -> the library that reads or writes it."""
 

@@ -59,10 +59,11 @@ SETTINGS: Mapping[str, Mapping[str, Options]] = {
     "gif": {"256 colours": {}, "256 colours, without dithering": {"dither": False}, "64 colours": {"colours": 64}},
     "tiff": {name: {"compression": name} for name in ("lzw", "deflate", "none", "jpeg")},
     "heic": {"slow": {}, "medium": {"effort": 5}, "veryfast": {"effort": 2}, "4:4:4": {"chroma": "4:4:4"}},
+    "jxl": {"libjxl 5": {}, "libjxl 3": {"effort": 3}, "libjxl 7": {"effort": 9}},
 }
 """Format -> name of a setting -> options of Pillow's `save`, or fields of Output for the formats in BY_OUTPUT."""
 
-BY_OUTPUT = ("gif", "tiff", "heic")
+BY_OUTPUT = ("gif", "tiff", "heic", "jxl")
 """Formats that Darkroom prepares itself, so that options of Pillow alone give other files."""
 
 PHOTOS = ("s7", "oppo", "leica")

@@ -104,7 +104,7 @@ class TestTheScaleOfAJpeg:
         assert planned(small, width(10, height=10, position="attention")).scale == 1
         assert planned(small, width(10, height=10)).scale == 4
 
-    @pytest.mark.parametrize("format_", ["png", "webp", "heic", "avif", "gif", "tiff"])
+    @pytest.mark.parametrize("format_", ["png", "webp", "heic", "avif", "gif", "tiff", "jxl"])
     def test_is_no_matter_of_other_formats(self, format_: str) -> None:
         assert planned(StoredPhoto(format_, 4000, 3000), width(100)).scale == 1
 

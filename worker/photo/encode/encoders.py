@@ -12,6 +12,7 @@ from worker.photo.encode.gif_encoder import GIF
 from worker.photo.encode.gif_frames_encoder import write_gif_frames
 from worker.photo.encode.heic_encoder import HEIC
 from worker.photo.encode.jpeg_encoder import JPEG
+from worker.photo.encode.jxl_encoder import JXL
 from worker.photo.encode.png_encoder import PNG
 from worker.photo.encode.png_frames_encoder import write_png_frames
 from worker.photo.encode.tiff_encoder import TIFF
@@ -26,6 +27,7 @@ ENCODERS: Mapping[str, Encoder] = {
     "gif": GIF,
     "tiff": TIFF,
     "heic": HEIC,
+    "jxl": JXL,
 }
 """Every output format -> its encoder. `OUTPUT_FORMATS` of darkroom/jobs/output.py has extensions and content types."""
 

@@ -58,7 +58,7 @@ def test_the_same_job_gives_the_same_bytes(noise, opened, name):
     assert written(noise, photo, output).getvalue() == written(noise, photo, output).getvalue()
 
 
-@pytest.mark.parametrize("name", ["jpeg", "webp", "avif", "heic"])
+@pytest.mark.parametrize("name", ["jpeg", "webp", "avif", "heic", "jxl"])
 def test_higher_quality_makes_larger_files(noise, opened, name):
     def size(quality):
         return len(written(noise, opened(noise), Output(format=name, quality=quality)).getvalue())
@@ -102,7 +102,7 @@ def test_the_default_format_is_the_originals_where_it_fits(quarters, clear, open
     assert encode(opaque_alpha, photo, Output(), io.BytesIO()).format == opaque
 
 
-@pytest.mark.parametrize("name", ["png", "webp", "avif", "gif", "tiff", "heic"])
+@pytest.mark.parametrize("name", ["png", "webp", "avif", "gif", "tiff", "heic", "jxl"])
 def test_alpha_is_kept(clear, opened, name):
     with Image.open(written(clear, opened(clear), Output(format=name))) as image:
         assert image.convert("RGBA").getpixel((5, 5))[3] == 0
@@ -131,6 +131,7 @@ LONGEST = {
     "avif": (20_000, 1),
     "gif": (20_000, 1),
     "tiff": (20_000, 1),
+    "jxl": (20_000, 1),
     "heic": (16_384, 64),  # x265 refuses a picture that is long and less than 64 pixels high
 }
 

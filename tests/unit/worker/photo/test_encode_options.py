@@ -85,7 +85,7 @@ def test_an_avif_can_have_half_the_chroma(text, opened):
         assert similarity(text, exact.convert("RGB")) > similarity(text, blurred.convert("RGB"))
 
 
-@pytest.mark.parametrize("name", ["png", "webp", "avif", "heic"])
+@pytest.mark.parametrize("name", ["png", "webp", "avif", "heic", "jxl"])
 def test_more_effort_makes_a_smaller_file(soft, opened, name):
     least, most = (len(written(soft, opened(soft), format=name, effort=effort).getvalue()) for effort in (0, 9))
     assert most < least

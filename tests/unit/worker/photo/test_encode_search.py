@@ -46,7 +46,7 @@ def encoded(image, photo, **output):
 
 
 @pytest.mark.parametrize("share", [0.02, 0.05, 0.2, 0.6, 3])
-@pytest.mark.parametrize("name", ["jpeg", "webp", "avif", "heic", "tiff"])
+@pytest.mark.parametrize("name", ["jpeg", "webp", "avif", "heic", "tiff", "jxl"])
 def test_a_result_never_has_more_than_max_bytes(photo_like, opened, name, share):
     limit = max(4000, int(320 * 240 * share))
     options = {"format": name, "max_bytes": limit, "effort": 0} | ({"compression": "jpeg"} if name == "tiff" else {})
@@ -85,7 +85,7 @@ def test_a_png_gets_fewer_colours_to_fit_and_a_lossless_one_fails(photo_like, op
 
 
 @pytest.mark.parametrize("target", [None, 0.9, 0.95, 0.98])
-@pytest.mark.parametrize("name", ["jpeg", "webp", "avif", "heic"])
+@pytest.mark.parametrize("name", ["jpeg", "webp", "avif", "heic", "jxl"])
 def test_the_quality_auto_reaches_the_similarity_and_hardly_more(photo_like, opened, name, target):
     found, file = encoded(
         photo_like, opened(photo_like), format=name, quality="auto", similarity=target, effort=0, chroma=None

@@ -15,6 +15,7 @@ from worker.photo.metadata.embedded import Embedded
 from worker.photo.metadata.formats.gif_blocks import read_gif
 from worker.photo.metadata.formats.heif_blocks import read_heif
 from worker.photo.metadata.formats.jpeg_blocks import read_jpeg
+from worker.photo.metadata.formats.jxl_blocks import read_jxl
 from worker.photo.metadata.formats.photoshop_blocks import read_photoshop
 from worker.photo.metadata.formats.png_blocks import read_png
 from worker.photo.metadata.formats.tiff_blocks import read_tiff
@@ -31,6 +32,7 @@ FORMATS: Mapping[str, Callable[[BinaryIO, Embedded], None]] = {
     "bmp": lambda _stream, _embedded: None,  # it has a place for a profile only, which Pillow does not read
     "photoshop": read_photoshop,
     **dict.fromkeys(("dng", "cr2", "nef", "arw"), read_tiff),
+    "jxl": read_jxl,
 }
 """Every format of darkroom/sniff.py -> function(stream, embedded)."""
 
