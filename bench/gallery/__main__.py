@@ -12,6 +12,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterable
+from pathlib import Path
 
 import click
 
@@ -57,7 +58,7 @@ def main(titles: tuple[str, ...]) -> None:
             name, data = picture_of(example)
             (pictures / name).write_bytes(data)
             click.echo(f"{name}: {len(data):,} bytes")
-    (FOLDER / "README.md").write_text("\n".join(page({path.stem: path.name for path in pictures.iterdir()})))
+    (FOLDER / "README.md").write_text("\n".join(page({path.stem: path for path in pictures.iterdir()})))
 
 
 def picture_of(example: Example) -> tuple[str, bytes]:
@@ -75,13 +76,17 @@ def picture_of(example: Example) -> tuple[str, bytes]:
     return f"{example.file}.{RESULT_FORMATS[end.result.format].extension}", file.getvalue()
 
 
-def page(names: dict[str, str]) -> Iterable[str]:
+def page(pictures: dict[str, Path]) -> Iterable[str]:
+    """The lines of the page. `pictures`: the name of each without extension -> its file."""
     yield INTRODUCTION
     for heading, examples in SECTIONS.items():
         yield f"## {heading}\n"
         for example in examples:
             yield f"### {example.title}\n"
-            yield f"![](pictures/{names[example.file]})\n"
+            picture = pictures[example.file]
+            yield f"![](pictures/{picture.name})\n"
+            if "output" in example.job:
+                yield f"{picture.stat().st_size:,} bytes\n"
             yield f"```json\n{json.dumps(example.job, ensure_ascii=False)}\n```\n"
 
 

@@ -197,12 +197,33 @@ def animations() -> Iterator[Example]:
     yield Example("frames, the first 4", {"frames": 4, **small, "output": {"format": "png"}}, "pan.webp")
 
 
+def formats() -> Iterator[Example]:
+    small = {"type": "resize", "width": 240}
+    outputs: Mapping[str, Mapping[str, Any]] = {
+        "jpeg": {"format": "jpeg"},
+        "jpeg, quality 30": {"format": "jpeg", "quality": 30},
+        "jpeg, quality auto": {"format": "jpeg", "quality": "auto"},
+        "jpeg, max_bytes 4000": {"format": "jpeg", "max_bytes": 4000},
+        "webp, max_bytes 4000": {"format": "webp", "max_bytes": 4000},
+        "webp, lossless": {"format": "webp", "lossless": True},
+        "avif": {"format": "avif"},
+        "png": {"format": "png"},
+        "png, 8 colours": {"format": "png", "colours": 8},
+        "png, 8 colours, not dithered": {"format": "png", "colours": 8, "dither": False},
+        "gif": {"format": "gif"},
+        "the smallest format": {"format": "auto"},
+    }
+    for title, output in outputs.items():
+        yield Example(f"output, {title}", {**small, "output": output}, "waterfall.jpg")
+
+
 SECTIONS: Mapping[str, tuple[Example, ...]] = {
     "Sizes and crops": tuple(resizes()),
     "Moves": tuple(moves()),
     "Filters": tuple(filters()),
     "Watermarks": tuple(watermarks()),
     "Text": tuple(texts()),
+    "Formats": tuple(formats()),
     "Animations": tuple(animations()),
 }
 """Heading -> examples."""

@@ -40,6 +40,12 @@ def test_the_page_has_every_example_with_its_job_and_its_picture() -> None:
     assert pictures == set(shown.values())
 
 
+def test_beside_a_picture_whose_job_says_how_it_is_written_stands_its_size() -> None:
+    told = re.findall(r"!\[\]\((pictures/.+)\)\n\n([\d,]+) bytes\n", PAGE)
+    assert len(told) == sum("output" in example.job for example in EXAMPLES)
+    assert all((FOLDER / name).stat().st_size == int(size.replace(",", "")) for name, size in told)
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.title)
 def test_the_job_of_an_example_makes_its_picture(example: Example) -> None:
     name, data = picture_of(example)
