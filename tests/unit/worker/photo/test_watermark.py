@@ -16,6 +16,7 @@ from darkroom.asset_errors import AssetMissing, UnreadableAsset
 from darkroom.jobs.steps.overlays.watermark import Watermark
 from worker.photo.colour.icc_profiles import DISPLAY_P3, RESULT_PROFILES
 from worker.photo.materials import Materials
+from worker.photo.operations.overlays import placing
 from worker.photo.operations.overlays import watermark as module
 from worker.photo.operations.overlays.placing import corner_of
 from worker.photo.operations.overlays.watermark import watermark
@@ -146,6 +147,16 @@ def test_tiles_repeat_in_both_directions(uploaded, mark, position, spacing):
     columns = (np.arange(size[0]) - left) % (mark[0] + spacing) < mark[0]
     rows = (np.arange(size[1]) - top) % (mark[1] + spacing) < mark[1]
     assert ((np.asarray(result)[..., 0] == 255) == rows[:, None] & columns).all()
+
+
+@pytest.mark.parametrize(("mark", "spacing"), [((8, 6), 16_384), ((8, 3000), 0), ((3000, 8), 0), ((1, 1), 0)])
+def test_copies_need_no_more_memory_than_the_picture(uploaded, monkeypatch, mark, spacing):
+    sizes = []
+    monkeypatch.setattr(placing, "composite", lambda _image, overlay, *_given: sizes.append(overlay.size))
+    picture = Image.new("RGB", (500, 200))
+    marked(picture, uploaded(Image.new("RGB", mark, RED)), scale=None, tile=True, spacing=spacing)
+    assert max(width for width, _ in sizes) <= 500
+    assert max(height for _, height in sizes) <= 200
 
 
 def test_opacity_and_blend_mode(uploaded):

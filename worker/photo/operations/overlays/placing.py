@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from darkroom.jobs.sizes import Size
@@ -14,9 +16,8 @@ from darkroom.jobs.steps.overlays.overlay import Overlay
 from darkroom.plan.geometry import GRAVITY
 from worker.photo.operations.overlays.compositing import can_stay_opaque, composite
 
-LEAST_STRIP = 64
-"""Rows of copies that are laid on a picture at once, at least: thousands of copies of a small overlay would take long
-one by one."""
+ROWS, COLUMNS = 48, 8192
+"""Pixels on which copies of an overlay are laid at a time: this bounds the memory for copies and spaces of any size."""
 
 
 def exact_pixels(length: float, picture: Size) -> Fraction:
@@ -57,24 +58,29 @@ def laid_on(image: Image.Image, overlay: Image.Image, spec: Overlay, bleed: int 
     corner = left - bleed, top - bleed
     if spec.tile:
         spacing = pixels(spec.spacing, image.size)
-        for strip, top in _strips(overlay, image.size, corner, max(0, spacing - 2 * bleed)):
-            composite(result, strip, (0, top), spec.blend, spec.opacity)
+        for copies, place in _copies(overlay, image.size, corner, max(0, spacing - 2 * bleed)):
+            composite(result, copies, place, spec.blend, spec.opacity)
     else:
         composite(result, overlay, corner, spec.blend, spec.opacity)
     return result
 
 
-def _strips(
+def _copies(
     overlay: Image.Image, picture: Size, corner: tuple[int, int], spacing: int
-) -> Iterator[tuple[Image.Image, int]]:
-    """Copies of the overlay over the whole picture, one of them at `corner`: strips as wide as the picture, and the top
-    row of each."""
-    across, down = overlay.width + spacing, overlay.height + spacing
-    strip = Image.new("RGBA", (picture[0], down * max(1, min(LEAST_STRIP, picture[1]) // down)))
-    for left in range(corner[0] % across - across, picture[0], across):
-        strip.paste(overlay, (left, 0))
-    row = strip.crop((0, 0, strip.width, down))
-    for top in range(down, strip.height, down):
-        strip.paste(row, (0, top))
-    for top in range(corner[1] % down - down, picture[1], strip.height):
-        yield strip, top
+) -> Iterator[tuple[Image.Image, tuple[int, int]]]:
+    """Copies of the overlay over the whole picture, one of them at `corner`: parts of the size of the picture at most,
+    and the left and top pixel of each."""
+    levels = np.pad(np.asarray(overlay), ((0, 1), (0, 1), (0, 0)))  # the last row and column stand for the space
+    pixels_of_overlay = np.ascontiguousarray(levels).view(np.uint32)[..., 0]
+
+    def sources(axis: int, start: int, end: int) -> npt.NDArray[np.intp]:
+        """The rows or columns of the overlay that these pixels of the picture get."""
+        length = overlay.size[axis]
+        return np.minimum((np.arange(start, end) - corner[axis]) % (length + spacing), length)
+
+    for top in range(0, picture[1], ROWS):
+        rows = sources(1, top, min(top + ROWS, picture[1]))
+        for left in range(0, picture[0], COLUMNS):
+            columns = sources(0, left, min(left + COLUMNS, picture[0]))
+            part = pixels_of_overlay[rows[:, None], columns]
+            yield Image.fromarray(part[..., None].view(np.uint8)), (left, top)
