@@ -194,6 +194,13 @@ def test_the_colour_of_a_text_is_srgb_whatever_the_picture_has():
     assert all(abs(one - other) <= 2 for one, other in zip(back.getpixel((0, 0)), (255, 0, 0), strict=True))
 
 
+def test_a_wide_padding_makes_a_box_that_is_hardly_larger_than_the_picture():
+    given = Text(text="H", size=200, box="#ff0000", box_padding=4, position="centre")
+    assert text_block(given, (200, 150), materials()).edge == 100
+    result = text(Image.new("RGB", (200, 150)), given, materials())
+    assert {result.getpixel(corner) for corner in ((0, 0), (199, 0), (0, 149), (199, 149))} == {(255, 0, 0)}
+
+
 # --- warnings, bounds -------------------------------------------------------------------------------------------------
 
 

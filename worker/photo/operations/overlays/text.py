@@ -80,6 +80,7 @@ def _text_block(spec: Text, picture: Size, materials: Materials) -> TextBlock:
     faces = FACES[spec.font, spec.weight]
     size = max(1.0, min(float(exact_pixels(spec.size, picture)), float(max(picture))))
     edge = math.ceil(size * (spec.box_padding if spec.box else spec.stroke_width))
+    edge = min(edge, max(picture) // 2)  # more would only make the box larger than the picture
     around = 2 * (pixels(spec.margin, picture) + edge)
     found = layout(written, faces, max(1.0, picture[0] - around) * spec.width / size)
     tables, step = faces[0].tables, spec.line_height * size
