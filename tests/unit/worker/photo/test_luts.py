@@ -40,6 +40,15 @@ def cube(size: int, change, head: str = "", low: float = 0, high: float = 1) -> 
     return f"LUT_3D_SIZE {size}\n{head}\n" + "\n".join(" ".join(f"{value:.9f}" for value in line) for line in lines)
 
 
+def test_a_lut_is_read_once_for_an_order() -> None:
+    file = io.BytesIO(cube(2, lambda colour: 1 - colour).encode())
+    materials = Materials(photo=None, assets={ASSET: file})  # type: ignore[arg-type]
+    image = random_picture()
+    first = STEP_FUNCTIONS[Lut](image, Lut(asset=ASSET), materials)
+    file.truncate(0)
+    assert STEP_FUNCTIONS[Lut](image, Lut(asset=ASSET), materials).tobytes() == first.tobytes()
+
+
 def looked_up(colours: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Linear interpolation in floating point, one colour after the other; the table is indexed blue, green, red."""
     places = colours * (len(table) - 1)

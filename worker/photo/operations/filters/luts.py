@@ -30,15 +30,21 @@ def look(image: Image.Image, spec: NamedLook) -> Image.Image:
 
 def lut(image: Image.Image, spec: Lut, materials: Materials) -> Image.Image:
     """Raises UnreadableAsset if the file is not a .cube file that we can read."""
-    try:
-        cube = materials.once("cube", lambda: read_cube(materials.asset(spec.asset)))
-    except CubeError as error:
-        raise UnreadableAsset(f"the .cube file {spec.asset} cannot be used: {error}") from error
+    found = materials.prepare(("lut", spec.asset), lambda: _read(spec.asset, materials))
     if not spec.amount:
         return image.copy()
-    if cube.dimensions == 1:
-        return keep_alpha(lambda rgb, _spec: rgb.point(_curves(cube, spec.amount)))(image, spec)
-    return _looked_up(image, _table(cube), spec.amount)
+    if isinstance(found, Cube):
+        return keep_alpha(lambda rgb, _spec: rgb.point(_curves(found, spec.amount)))(image, spec)
+    return _looked_up(image, found, spec.amount)
+
+
+def _read(asset: str, materials: Materials) -> Cube | Table:
+    """A 1D LUT as it is, a 3D LUT as its table."""
+    try:
+        cube = read_cube(materials.asset(asset))
+    except CubeError as error:
+        raise UnreadableAsset(f"the .cube file {asset} cannot be used: {error}") from error
+    return cube if cube.dimensions == 1 else _table(cube)
 
 
 def grid(size: int) -> Table:
