@@ -38,6 +38,7 @@ from darkroom.jobs.steps.overlays.watermark import Watermark
 from darkroom.jobs.steps.round import Round
 from darkroom.jobs.steps.step import StepSpec
 from darkroom.photo_warnings import PhotoWarning
+from worker.photo.colour.result_profile import background_colour
 from worker.photo.materials import Materials
 from worker.photo.operations.filters.alpha import keep_alpha
 from worker.photo.operations.filters.colours import (
@@ -78,6 +79,21 @@ def _filter(function: Callable[[Image.Image, Any], Image.Image]) -> StepFunction
     return lambda image, spec, _materials: function(image, spec)
 
 
+def _filter_with_colours(function: Callable[[Image.Image, Any], Image.Image], *fields: str) -> StepFunction:
+    """A filter of which these fields are colours. They are sRGB, and the filter gets them in the picture's colours."""
+
+    def apply(image: Image.Image, spec: Any, materials: Materials) -> Image.Image:
+        colours = {field: _in_picture(getattr(spec, field), materials) for field in fields}
+        return function(image, spec.model_copy(update=colours))
+
+    return apply
+
+
+def _in_picture(colour: str, materials: Materials) -> str:
+    red, green, blue = background_colour(colour, materials.colours, materials.photo.colours)
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
 STEP_FUNCTIONS: Mapping[type[StepSpec], StepFunction] = {
     Round: _filter(rounded),
     Watermark: watermark,
@@ -104,8 +120,8 @@ STEP_FUNCTIONS: Mapping[type[StepSpec], StepFunction] = {
     Solarize: _filter(keep_alpha(solarize)),
     Threshold: _filter(keep_alpha(threshold)),
     Hue: _filter(keep_alpha(hue)),
-    Tint: _filter(keep_alpha(tint)),
-    Duotone: _filter(keep_alpha(duotone)),
+    Tint: _filter_with_colours(keep_alpha(tint), "colour"),
+    Duotone: _filter_with_colours(keep_alpha(duotone), "dark", "light"),
     Vibrance: _filter(keep_alpha(vibrance)),
     Temperature: _filter(keep_alpha(temperature)),
     BoxBlur: _filter(box_blur),
@@ -116,7 +132,7 @@ STEP_FUNCTIONS: Mapping[type[StepSpec], StepFunction] = {
     Pixelate: pixelate,
     Noise: _filter(keep_alpha(noise)),
     Grain: _filter(grain),
-    Vignette: _filter(keep_alpha(vignette)),
+    Vignette: _filter_with_colours(keep_alpha(vignette), "colour"),
     NamedLook: _filter(look),
     Lut: lut,
 }

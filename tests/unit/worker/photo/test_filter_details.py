@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +24,8 @@ LUMA = np.array([0.2126, 0.7152, 0.0722])
 BOTH = pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 
 
-MATERIALS = Materials(photo=None, assets={name: io.BytesIO(data) for name, data in EXAMPLE_ASSETS.items()})  # type: ignore[arg-type]
+PHOTO = SimpleNamespace(colours=None)
+MATERIALS = Materials(photo=PHOTO, assets={name: io.BytesIO(data) for name, data in EXAMPLE_ASSETS.items()})  # type: ignore[arg-type]
 
 
 def filtered(image: Image.Image, spec: Filter) -> Image.Image:

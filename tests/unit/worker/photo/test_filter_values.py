@@ -6,6 +6,8 @@ import colorsys
 import io
 import random
 from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from darkroom.jobs.steps.filters.equalization import Clahe, Equalize
 from darkroom.jobs.steps.filters.filter import Filter
 from darkroom.jobs.steps.filters.tones import Linear, Solarize, Threshold
 from tests.support.example_assets import EXAMPLE_ASSETS
+from worker.photo.colour.icc_profiles import RESULT_PROFILES
 from worker.photo.materials import Materials
 from worker.photo.operations.step_functions import STEP_FUNCTIONS
 
@@ -28,11 +31,12 @@ RAMP = Image.frombytes("L", (256, 1), bytes(range(256))).convert("RGB")
 GRAYS = np.arange(256) / 255
 
 
-MATERIALS = Materials(photo=None, assets={name: io.BytesIO(data) for name, data in EXAMPLE_ASSETS.items()})  # type: ignore[arg-type]
+PHOTO = SimpleNamespace(colours=None)
+MATERIALS = Materials(photo=PHOTO, assets={name: io.BytesIO(data) for name, data in EXAMPLE_ASSETS.items()})  # type: ignore[arg-type]
 
 
-def filtered(image: Image.Image, spec: Filter) -> Image.Image:
-    return STEP_FUNCTIONS[type(spec)](image, spec, MATERIALS)
+def filtered(image: Image.Image, spec: Filter, colours: str = "srgb") -> Image.Image:
+    return STEP_FUNCTIONS[type(spec)](image, spec, replace(MATERIALS, colours=colours))
 
 
 def of_colour(spec: Filter, *colour: int) -> tuple[int, ...]:
@@ -248,6 +252,25 @@ def test_tint_keeps_the_lightness_and_takes_the_colour_of_middle_tones() -> None
         assert of_colour(Tint(colour="#a06030"), end, end, end) == (end, end, end)
     gray = filtered(RAMP, Tint(colour="#808080"))
     assert np.abs(np.asarray(gray).astype(int) - np.asarray(RAMP)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "gray", "bound"),
+    [
+        (Duotone(dark="#ff0000", light="#00ff00"), 0, 3),
+        (Duotone(dark="#ff0000", light="#00ff00"), 255, 3),
+        (Vignette(colour="#ff0000", amount=1, start=0), 128, 3),
+        (Tint(colour="#e06020"), 119, 6),
+    ],
+)
+def test_colours_of_a_filter_are_srgb_whatever_the_picture_has(spec: Filter, gray: int, bound: int) -> None:
+    image = Image.new("RGB", (400, 400), (gray,) * 3)
+    in_p3 = filtered(image, spec, colours="p3")
+    shown = ImageCms.profileToProfile(in_p3, RESULT_PROFILES["p3"], RESULT_PROFILES["srgb"], outputMode="RGB")
+    assert shown is not None
+    wanted = filtered(image, spec)
+    assert in_p3.getpixel((0, 0)) != wanted.getpixel((0, 0))
+    assert shown.getpixel((0, 0)) == pytest.approx(wanted.getpixel((0, 0)), abs=bound)
 
 
 def test_temperature_turns_gray_to_daylight_of_its_kelvin() -> None:

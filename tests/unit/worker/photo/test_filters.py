@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,12 @@ from worker.photo.operations.step_functions import STEP_FUNCTIONS
 SAMPLES = [spec.model_validate(spec.example) for spec in FILTERS.values()]
 """The example of every filter."""
 
+PHOTO = SimpleNamespace(colours=None)
+
 
 def filtered(image, spec):
     assets = {name: io.BytesIO(data) for name, data in EXAMPLE_ASSETS.items()}
-    return STEP_FUNCTIONS[type(spec)](image, spec, Materials(photo=None, assets=assets))
+    return STEP_FUNCTIONS[type(spec)](image, spec, Materials(photo=PHOTO, assets=assets))
 
 
 def plain(*colour):
@@ -270,7 +273,7 @@ def test_what_a_filter_measures_in_the_first_frame_of_an_animation_holds_for_the
     function = STEP_FUNCTIONS[type(spec)]
     first, second = plain(100, 120, 140), plain(180, 190, 200)
     first.paste((60, 60, 60), (0, 0, 4, 8))
-    materials = Materials(photo=None, measured={})
+    materials = Materials(photo=PHOTO, measured={})
     function(first, spec, materials)
-    assert function(second, spec, materials).tobytes() != function(second, spec, Materials(photo=None)).tobytes()
-    assert function(first, spec, materials).tobytes() == function(first, spec, Materials(photo=None)).tobytes()
+    assert function(second, spec, materials).tobytes() != function(second, spec, Materials(photo=PHOTO)).tobytes()
+    assert function(first, spec, materials).tobytes() == function(first, spec, Materials(photo=PHOTO)).tobytes()
