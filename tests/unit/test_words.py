@@ -39,7 +39,7 @@ ALLOWED = {
     "darkroom/sniff.py: _reader_message": "compared, not repeated",
     "darkroom/sniff.py: reading": "compared, not repeated",
     "worker/ingest/notifications.py: read_body": "NotJson is ours",
-    "worker/photo/operations/filters/luts.py: lut": "CubeError is ours",
+    "worker/photo/operations/filters/luts.py: _read": "CubeError is ours",
     "worker/photo/operations/resampling.py: _resample_fast": "a bug: callers read of an unexpected error",
     "worker/refusal.py: as_darkroom_error": "the words of the system, such as: no space left on device",
     "worker/webhooks/schedule.py: judge_delivery": "the detail of DeliveryFailed, which is ours",
