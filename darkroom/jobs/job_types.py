@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from darkroom.jobs.asset_ids import MAX_ASSETS, AssetUse, assets_in
 from darkroom.jobs.frame_choice import FrameChoice
 from darkroom.jobs.measure_names import IN_EVENTS, MeasureNames
-from darkroom.jobs.output import Output, accepted_formats
+from darkroom.jobs.output import Output, animated_formats
 from darkroom.jobs.output_formats import ANIMATED_FORMATS
 from darkroom.jobs.spec import Name, OneOf, TaggedSpec
 from darkroom.jobs.step_types import FILTERS, STEP_TYPES, STEPS, Step
@@ -91,12 +91,12 @@ class PictureJob(JobSpec):
             return self
         if self.page:
             raise PydanticCustomError("frames_and_page", "a page is one picture: leave out frames, or ask for page 0")
-        asked = accepted_formats(self.output) if self.output.format == "auto" else (self.output.format,)
-        if not {None, *ANIMATED_FORMATS}.intersection(asked):
+        if not animated_formats(self.output):
+            asked = self.output.accept or (self.output.format,)
             raise PydanticCustomError(
                 "frames_format",
-                "{format} holds one frame: ask for {formats}, or leave out frames",
-                {"format": ", ".join(map(str, asked)).upper(), "formats": ", ".join(ANIMATED_FORMATS)},
+                "{asked} cannot hold an animation as `output` asks: use another one of {formats}, or leave out frames",
+                {"asked": ", ".join(map(str, asked)).upper(), "formats": ", ".join(ANIMATED_FORMATS)},
             )
         return self
 

@@ -8,11 +8,17 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from darkroom.jobs.output_formats import ANIMATED_FORMATS, KEPT_FORMATS, OUTPUT_FORMATS, SMALL_ANIMATIONS, FormatName
-from darkroom.jobs.output_rules import OUTPUT_RULES, SRGB_ONLY
-from darkroom.jobs.spec import Aliases, Colour, StrictSpec
+from darkroom.jobs.output_formats import (
+    ANIMATED_FORMATS,
+    FORMAT_ALIASES,
+    KEPT_FORMATS,
+    OUTPUT_FORMATS,
+    SMALL_ANIMATIONS,
+    FormatName,
+)
+from darkroom.jobs.output_rules import OUTPUT_RULES
+from darkroom.jobs.spec import Colour, StrictSpec
 
-FORMAT_ALIASES = Aliases({"jpg": "jpeg", "tif": "tiff"})
 ProfileName = Literal["srgb", "keep", "p3"]
 Chroma = Literal["4:4:4", "4:2:0", "auto"]
 Compression = Literal["none", "lzw", "deflate", "jpeg"]
@@ -167,15 +173,39 @@ def accepted_formats(output: Output) -> tuple[str, ...]:
     return output.accept or KEPT_FORMATS
 
 
+def can_hold(format_: str, output: Output) -> bool:
+    """Whether a file of this format can be as the output asks, as far as that does not depend on the picture: without
+    loss, with a colour profile, with its colours at full resolution."""
+    facts = OUTPUT_FORMATS[format_]
+    return (
+        (facts.lossless or not output.lossless)
+        and (facts.profile or output.profile == "srgb")
+        and (format_ != "webp" or output.chroma != "4:4:4" or output.lossless)
+    )
+
+
+def still_format(output: Output, photo_format: str, *, alpha: bool) -> str:
+    """The format of a picture that is made of a photo of this format: see KEPT_FORMATS. `auto` stays `auto`.
+
+    `alpha`: whether the picture has transparent pixels.
+    """
+    if output.format is not None:
+        return output.format
+    possible = (name for name in (photo_format, "jpeg") if name in KEPT_FORMATS and can_hold(name, output))
+    return next((name for name in possible if name != "jpeg" or not alpha), "png")
+
+
+def animated_formats(output: Output) -> tuple[str, ...]:
+    """The formats in which an animation can be as the output asks, those that `auto` prefers first."""
+    if output.format == "auto":
+        asked: tuple[str, ...] = accepted_formats(output)
+    else:
+        asked = ANIMATED_FORMATS if output.format is None else (output.format,)
+    return tuple(name for name in SMALL_ANIMATIONS if name in asked and can_hold(name, output))
+
+
 def animated_format(output: Output, photo_format: str) -> str:
     """The format of an animation that is made of a photo of this format: by default the photo's own if it can hold what
-    the output asks for, otherwise WebP. With the format `auto` the first of SMALL_ANIMATIONS that is
-    accepted."""
-    if output.format == "auto":
-        return next(name for name in SMALL_ANIMATIONS if name in accepted_formats(output))
-    keeps = (
-        photo_format in ANIMATED_FORMATS
-        and (OUTPUT_FORMATS[photo_format].lossless or not output.lossless)
-        and (output.profile == "srgb" or photo_format not in SRGB_ONLY)
-    )
-    return output.format or (photo_format if keeps else "webp")
+    the output asks for. The output can be an animation (`animated_formats`)."""
+    possible = animated_formats(output)
+    return photo_format if output.format is None and photo_format in possible else possible[0]

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from darkroom.extras import is_missing
+from darkroom.jobs.spec import Aliases
 
 FormatName = Literal["jpeg", "png", "webp", "avif", "gif", "tiff", "heic", "jxl"]
+
+FORMAT_ALIASES = Aliases({"jpg": "jpeg", "tif": "tiff"})
 
 KINDS = ("EXIF", "XMP", "IPTC")
 """Kinds of metadata."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from darkroom.jobs.output_formats import OUTPUT_FORMATS
+from darkroom.jobs.output_formats import FORMAT_ALIASES, OUTPUT_FORMATS
 
 TEXTS = ("copyright", "credit", "artist", "caption")
 """The fields of `Output` whose text is written into the result."""
@@ -14,7 +14,8 @@ TEXTS = ("copyright", "credit", "artist", "caption")
 LOSSY_ONLY = tuple(name for name, facts in OUTPUT_FORMATS.items() if not facts.lossless)
 """Formats that cannot hold every picture without a loss."""
 
-LOSSLESS = tuple(name for name, facts in OUTPUT_FORMATS.items() if facts.lossless)
+WITHOUT_QUALITY = ("png", "gif", "tiff")
+"""Formats whose quality cannot be searched for. A TIFF has one only with JPEG compression."""
 
 SRGB_ONLY = tuple(name for name, facts in OUTPUT_FORMATS.items() if not facts.profile)
 """Formats that are written without a colour profile."""
@@ -51,11 +52,23 @@ def _asked_formats(output: Any) -> tuple[str | None, ...]:
     return output.accept if output.format == "auto" and output.accept else (output.format,)
 
 
-def _first_text(output: Any) -> str | None:
-    return next((name for name in TEXTS if getattr(output, name) is not None), None)
+def _asks_only_for(output: Any, formats: Iterable[str]) -> bool:
+    return set(formats).issuperset(_asked_formats(output))
+
+
+def _no_format_but(*formats: str) -> dict[str, Any]:
+    """The schema of an output that asks for one of other formats too."""
+    spelled = [*formats, *(alias for alias, name in FORMAT_ALIASES.values.items() if name in formats)]
+    other = {"not": {"enum": spelled}}
+    return {"format": other, "accept": {"anyOf": [_NULL, {"contains": other}]}}
 
 
 _NULL = {"type": "null"}
+
+
+def _first_text(output: Any) -> str | None:
+    return next((name for name in TEXTS if getattr(output, name) is not None), None)
+
 
 OUTPUT_RULES = (
     OutputRule(
@@ -68,12 +81,8 @@ OUTPUT_RULES = (
     OutputRule(
         "lossless_format",
         '"lossless" is for PNG, WebP, TIFF, HEIC and JPEG XL: JPEG, AVIF and GIF lose a part of most pictures',
-        lambda output: output.lossless and set(LOSSY_ONLY).issuperset(_asked_formats(output)),
-        _if(
-            _given("lossless", const=True),
-            format={"not": {"enum": ["jpg", *LOSSY_ONLY]}},
-            accept={"anyOf": [_NULL, {"contains": {"enum": ["tif", *LOSSLESS]}}]},
-        ),
+        lambda output: output.lossless and _asks_only_for(output, LOSSY_ONLY),
+        _if(_given("lossless", const=True), **_no_format_but(*LOSSY_ONLY)),
     ),
     OutputRule(
         "lossless_with_loss",
@@ -110,8 +119,8 @@ OUTPUT_RULES = (
     OutputRule(
         "quality_format",
         'PNG, GIF and TIFF have no quality to find: leave out "quality": "auto", or use another format',
-        lambda output: output.quality == "auto" and output.format in ("png", "gif", "tiff"),
-        _if(_given("quality", const="auto"), format={"not": {"enum": ["png", "gif", "tiff", "tif"]}}),
+        lambda output: output.quality == "auto" and _asks_only_for(output, WITHOUT_QUALITY),
+        _if(_given("quality", const="auto"), **_no_format_but(*WITHOUT_QUALITY)),
     ),
     OutputRule(
         "colours_format",
@@ -129,19 +138,16 @@ OUTPUT_RULES = (
         "webp_chroma",
         'a WebP with loss has its colours at half the resolution: leave out "chroma", add "lossless", or use another '
         "format",
-        lambda output: output.format == "webp" and output.chroma == "4:4:4" and not output.lossless,
+        lambda output: output.chroma == "4:4:4" and not output.lossless and _asks_only_for(output, ("webp",)),
         {
-            "if": {
-                "required": ["format", "chroma"],
-                "properties": {"format": {"const": "webp"}, "chroma": {"const": "4:4:4"}},
-            },
-            "then": _given("lossless", const=True),
+            "if": _given("chroma", const="4:4:4"),
+            "then": {"anyOf": [_given("lossless", const=True), {"properties": _no_format_but("webp")}]},
         },
     ),
     OutputRule(
         "profile_format",
         'GIF and JPEG XL are written in sRGB only: leave out "profile", or use another format',
-        lambda output: output.format in SRGB_ONLY and output.profile != "srgb",
-        _if(_given("format", enum=list(SRGB_ONLY)), profile={"const": "srgb"}),
+        lambda output: output.profile != "srgb" and _asks_only_for(output, SRGB_ONLY),
+        _if(_given("profile", enum=["p3", "keep"]), **_no_format_but(*SRGB_ONLY)),
     ),
 )

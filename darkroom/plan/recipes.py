@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from darkroom.jobs.job_types import Job, MetadataJob, PictureJob
-from darkroom.jobs.output import Output
-from darkroom.jobs.output_formats import KEPT_FORMATS
+from darkroom.jobs.output import Output, still_format
 from darkroom.jobs.sizes import Pixels, Size, Sizes, side_of
 from darkroom.jobs.steps.step import StepSpec
 from darkroom.jobs.steps.trim import Trim
@@ -193,7 +192,5 @@ class Recipe:
         return self.first_view.whole_view if isinstance(self.first_view, ContentStep) else Placement.whole(self.photo)
 
     def format(self, stored: str) -> str:
-        """The format of the result of a photo that is stored in this format. A photo with alpha may become a PNG."""
-        if self.output is None:
-            return "json"
-        return self.output.format or (stored if stored in KEPT_FORMATS else "jpeg")
+        """The format of the result of a photo that is stored in this format, if it has no transparent pixels."""
+        return "json" if self.output is None else still_format(self.output, stored, alpha=False)

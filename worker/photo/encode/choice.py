@@ -7,8 +7,7 @@ from collections.abc import Callable
 from PIL import Image
 
 from darkroom.errors import PhotoError
-from darkroom.jobs.output import Output, accepted_formats
-from darkroom.jobs.output_formats import OUTPUT_FORMATS
+from darkroom.jobs.output import Output, accepted_formats, can_hold
 from darkroom.making import EncodingTry
 from worker.photo.encode.encoders import ENCODERS
 from worker.photo.encode.prepared import Prepared
@@ -23,10 +22,7 @@ def candidates(image: Image.Image, output: Output) -> tuple[str, ...]:
     possible = [
         name
         for name in accepted_formats(output)
-        if max(image.size) <= ENCODERS[name].max_side
-        and (OUTPUT_FORMATS[name].lossless or not output.lossless)
-        and (OUTPUT_FORMATS[name].profile or output.profile == "srgb")
-        and (name != "webp" or output.chroma != "4:4:4" or output.lossless)
+        if max(image.size) <= ENCODERS[name].max_side and can_hold(name, output)
     ]
     if image.mode == "RGBA":
         possible = [name for name in possible if ENCODERS[name].alpha] or possible

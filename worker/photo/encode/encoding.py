@@ -13,8 +13,7 @@ from typing import BinaryIO, cast
 
 from PIL import Image
 
-from darkroom.jobs.output import DEFAULT_SIMILARITY, Output, animated_format
-from darkroom.jobs.output_formats import KEPT_FORMATS, OUTPUT_FORMATS
+from darkroom.jobs.output import DEFAULT_SIMILARITY, Output, animated_format, still_format
 from darkroom.making import EncodingTry
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.plan.geometry import Placement
@@ -22,7 +21,7 @@ from worker.photo.colour.conversion import without_opaque_alpha
 from worker.photo.colour.result_profile import result_profile
 from worker.photo.decode import PhotoFacts
 from worker.photo.encode.choice import smallest
-from worker.photo.encode.encoders import ENCODERS, FRAME_WRITERS
+from worker.photo.encode.encoders import FRAME_WRITERS
 from worker.photo.encode.frame_sequence import Frames
 from worker.photo.encode.kept_gain_map import lost
 from worker.photo.encode.prepared import WithoutDescriptor, check_sides, prepare, writing
@@ -55,7 +54,7 @@ def encode(
     if output.format == "auto":
         chosen = smallest(image, output, lambda name: prepare(image, photo, output, name, gain_map_view))
         return _searched(chosen, output, file)
-    name = output.format or _fitting_format(photo.source.format, image, output)
+    name = still_format(output, photo.source.format, alpha=image.mode != "RGB")
     prepared = prepare(image, photo, output, name, gain_map_view)
     if output.max_bytes is not None or (output.quality == "auto" and is_lossy(name, output)):
         return _searched(found(prepared, output), output, file)
@@ -102,14 +101,3 @@ def pixel_hash(image: Image.Image) -> str:
     much: a fifth of the time that a JPEG takes to encode.
     """
     return hashlib.sha256(every_16th_row(image).tobytes()).hexdigest()[:16]
-
-
-def _fitting_format(original: str, image: Image.Image, output: Output) -> str:
-    """The format of a result whose output names none: see KEPT_FORMATS."""
-    fitting = (name for name in (original, "jpeg") if name in KEPT_FORMATS and _holds(name, image, output))
-    return next(fitting, "png")
-
-
-def _holds(name: str, image: Image.Image, output: Output) -> bool:
-    """Whether a format can hold the picture as the output asks."""
-    return (image.mode == "RGB" or ENCODERS[name].alpha) and (OUTPUT_FORMATS[name].lossless or not output.lossless)

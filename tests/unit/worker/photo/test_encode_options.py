@@ -199,6 +199,30 @@ def test_options_that_do_not_go_together_are_refused(code):
     assert [error["type"] for error in caught.value.errors()] == [code]
 
 
+BROKEN_BY_ACCEPT = {
+    "lossless_format": {"lossless": True, "accept": ["jpg", "gif"]},
+    "quality_format": {"quality": "auto", "accept": ["png", "tif"]},
+    "webp_chroma": {"chroma": "4:4:4", "accept": ["webp"]},
+    "profile_format": {"profile": "keep", "accept": ["gif"]},
+}
+"""Code of a rule -> an output with the format `auto` none of whose accepted formats is possible."""
+
+
+@pytest.mark.parametrize("code", BROKEN_BY_ACCEPT)
+def test_one_accepted_format_has_to_be_possible(code):
+    from jsonschema import Draft202012Validator
+
+    schema = Draft202012Validator(Output.model_json_schema())
+    broken = {"format": "auto", **BROKEN_BY_ACCEPT[code]}
+    with pytest.raises(ValidationError) as caught:
+        Output.model_validate(broken)
+    assert [error["type"] for error in caught.value.errors()] == [code]
+    assert not schema.is_valid(broken)
+    possible = broken | {"accept": [*broken["accept"], "heic"]}
+    assert Output.model_validate(possible).accept[-1] == "heic"
+    assert schema.is_valid(possible)
+
+
 @pytest.mark.parametrize("code", BROKEN)
 def test_the_json_schema_says_the_same(code):
     from jsonschema import Draft202012Validator

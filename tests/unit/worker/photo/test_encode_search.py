@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from darkroom.errors import PhotoError
 from darkroom.jobs.job_types import jobs_adapter
-from darkroom.jobs.output import DEFAULT_SIMILARITY, Output
+from darkroom.jobs.output import DEFAULT_SIMILARITY, Output, animated_format
 from darkroom.jobs.output_formats import MOST_TRIES
 from tests.support.plain_photo import done
 from worker.photo.encode import encode
@@ -203,8 +203,34 @@ def test_an_animation_needs_an_accepted_format_that_holds_it():
     job = {"type": "convert", "frames": "all", "output": {"format": "auto", "accept": ["jpeg", "gif"]}}
     jobs_adapter.validate_python([job])
     job["output"]["accept"] = ["jpeg", "heic"]
-    with pytest.raises(ValidationError, match="JPEG, HEIC holds one frame"):
+    with pytest.raises(ValidationError, match="JPEG, HEIC cannot hold an animation"):
         jobs_adapter.validate_python([job])
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ({"lossless": True, "accept": ["avif", "png"]}, "png"),
+        ({"profile": "p3", "accept": ["gif", "png"]}, "png"),
+        ({"chroma": "4:4:4", "accept": ["webp", "avif"]}, "avif"),
+        ({"accept": ["gif", "png"]}, "gif"),
+    ],
+)
+def test_an_animation_gets_an_accepted_format_that_can_be_as_the_output_asks(output, expected):
+    assert animated_format(Output(format="auto", **output), "gif") == expected
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"format": "auto", "accept": ["gif", "tiff"], "lossless": True},
+        {"format": "auto", "accept": ["gif", "webp"], "profile": "p3", "chroma": "4:4:4"},
+        {"format": "heic"},
+    ],
+)
+def test_an_animation_that_no_asked_format_can_hold_is_refused(output):
+    with pytest.raises(ValidationError, match="cannot hold an animation as `output` asks: use another one of gif"):
+        jobs_adapter.validate_python([{"type": "convert", "frames": 2, "output": output}])
 
 
 def test_the_making_of_a_result_lists_the_tries(photo_like, opened):
