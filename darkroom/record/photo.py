@@ -11,6 +11,7 @@ deliveries of its webhooks (delivery.py). Each of these changes only itself; the
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
@@ -29,6 +30,10 @@ TOMBSTONE_DAYS = 20
 """A tombstone must outlive every message that may name its photo: 4 days in the queue and 14 in the dead-letter
 queue. The other 2 days are a margin."""
 
+MAX_SPECS = 200_000
+"""Bytes of the specs of all jobs of a photo, compressed as in its record. Specs with many boxes, points and texts are
+long, and an item of 400 KB also needs room for results, errors and deliveries."""
+
 
 class PhotoRecord(PhotoState):
     """A photo and its transitions."""
@@ -40,17 +45,31 @@ class PhotoRecord(PhotoState):
     ) -> Order:
         """Ask for jobs: the first ones of an upload, or more later. Resumes an `order_id` that exists already.
 
-        Raises Conflict when the photo waits for its file, InvalidRequest for too many jobs.
+        Raises Conflict when the photo waits for its file, InvalidRequest for too many or too large jobs.
         """
         if order_id and order_id in self.orders:
             return self.resume_order(order_id, resend_after)
         self._require_file()
         order = self._begin_order(resend_after, trace, order_id)
         order.add((new_id(), spec) for spec in jobs)
+        self._check_jobs()
+        return order
+
+    def _check_jobs(self) -> None:
         if (count := len(self.jobs)) > MAX_JOBS:
             detail = f"a photo has at most {MAX_JOBS} jobs; with these it would have {count}"
             raise InvalidRequest(f"jobs: {detail}", [Fault("jobs", detail, "too_many_jobs")])
-        return order
+        if (size := self._size_of_specs()) > MAX_SPECS:
+            detail = (
+                f"all jobs of a photo have at most {MAX_SPECS:,} bytes together, as compressed JSON; with these it "
+                f"would be {size:,}. Use fewer boxes, points and texts"
+            )
+            raise InvalidRequest(f"jobs: {detail}", [Fault("jobs", detail, "jobs_too_large")])
+
+    def _size_of_specs(self) -> int:
+        """Bytes of compressed JSON, or 0 if there are few without compression already."""
+        specs = b"".join(job.spec.model_dump_json(exclude_none=True).encode() for job in self.jobs.values())
+        return len(zlib.compress(specs)) if len(specs) > MAX_SPECS else 0
 
     def retry(self, job_id: str, resend_after: float, trace: str = "", order_id: str | None = None) -> Order:
         """Run a failed or cancelled job again, in its own new order with fresh attempts.

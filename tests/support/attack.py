@@ -22,6 +22,7 @@ EXCUSED = {
     "bad_cursor": "a valid cursor comes from an earlier answer",
     "idempotency_key_reused": "the key was used for another request",
     "too_many_jobs": "the photo already has the maximum",
+    "jobs_too_large": "the jobs of the photo fill its record",
     "unknown_preset": "the settings define the presets",
     "webhooks_off": "the settings have no secret",
     "callback_refused": "which hosts and ports are allowed depends on settings and on networks that are not public",

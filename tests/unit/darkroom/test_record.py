@@ -284,6 +284,17 @@ class TestGenerations:
         with pytest.raises(InvalidRequest, match="at most 50"):
             record.add_order(jobs_adapter.validate_python([{"type": "metadata"}] * (MAX_JOBS - 1)), RESEND)
 
+    def test_the_specs_of_a_photo_fit_into_its_item(self) -> None:
+        record, size = photo(), 0
+        while size < 180_000:
+            record.add_order(jobs_adapter.validate_python([many_boxes()]), RESEND)
+            size = len(item_of(record)["record"])
+        more = jobs_adapter.validate_python([many_boxes(), many_boxes()])
+        with pytest.raises(InvalidRequest, match="at most 200,000 bytes together, as compressed JSON") as refused:
+            record.add_order(more, RESEND)
+        assert [fault.code for fault in refused.value.faults] == ["jobs_too_large"]
+        assert size < 250_000
+
 
 class TestSweep:
     def test_resends_wait_longer_each_time(self) -> None:
@@ -355,6 +366,20 @@ def noise(size: int) -> str:
 def rare(size: int) -> str:
     """A text of characters that take four bytes each."""
     return "".join(chr(RANDOM.randrange(0x20000, 0x30000)) for _ in range(size))
+
+
+def many_boxes() -> dict[str, Any]:
+    """A job of 500 boxes, with 55 KB as JSON."""
+    sides = ("left", "top", "width", "height")
+    steps = [
+        {
+            "type": "filter",
+            "filter": "pixelate",
+            "boxes": [{side: RANDOM.uniform(0.1, 0.9) for side in sides} for _ in range(100)],
+        }
+        for _ in range(5)
+    ]
+    return {"type": "pipeline", "steps": steps}
 
 
 def test_the_largest_record_fits_into_an_item() -> None:
