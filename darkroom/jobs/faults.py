@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 from pydantic import ValidationError
-from pydantic_core import core_schema
+from pydantic_core import ErrorDetails, core_schema
 
 from darkroom.errors import Fault
 from darkroom.jobs.asset_ids import ASSET_ID
@@ -19,6 +19,7 @@ from darkroom.jobs.output import Output
 from darkroom.jobs.output_formats import OUTPUT_FORMATS
 from darkroom.jobs.step_types import FILTER_SPELLINGS, FILTERS, STEP_TYPES
 from darkroom.jobs.steps.aspect import ASPECT
+from darkroom.jobs.steps.filters.effects import ShareBox
 from darkroom.jobs.steps.gravity import FocalPoint
 from darkroom.nearest_name import nearest_name
 
@@ -36,7 +37,7 @@ def faults_of(error: ValidationError, root: str = "", fields: Iterable[str] = ()
     `fields` are the field names of the validated model itself; an unknown field is compared with them.
     """
     found = []
-    for number, fault in enumerate(error.errors(include_url=False)):
+    for number, fault in enumerate(_without_consequences(error.errors(include_url=False))):
         location = (root, *fault["loc"]) if root else fault["loc"]
         detail = _detail(fault)
         if number < MOST_SUGGESTIONS:
@@ -45,6 +46,12 @@ def faults_of(error: ValidationError, root: str = "", fields: Iterable[str] = ()
         place = fault.get("ctx", {}).get("place", "")
         found.append(Fault(field=_path(location) + place, detail=detail, code=fault["type"]))
     return found
+
+
+def _without_consequences(faults: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Pydantic does not count wrong items of a list, so it also calls the list too short. That is left out."""
+    within = {fault["loc"][:length] for fault in faults for length in range(len(fault["loc"]))}
+    return [fault for fault in faults if fault["type"] != "too_short" or fault["loc"] not in within]
 
 
 def _suggested(fault: Any, location: tuple[int | str, ...], fields: Iterable[str]) -> str:
@@ -78,6 +85,8 @@ def _known_fields(location: tuple[int | str, ...], fields: Iterable[str]) -> Ite
             return Output.model_fields
         case (*_, "position", "point"):
             return FocalPoint.model_fields
+        case (*_, "boxes", int()):
+            return ShareBox.model_fields
         case (*_, "steps", int(), "filter", str(name)):
             return FILTER_SPELLINGS[name].model_fields
         case (*_, "steps", int(), str(step_type)):
@@ -119,7 +128,7 @@ _MESSAGES = {
     "extra_forbidden": "unknown field",
     "missing": "is required",
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "must be an object"),
-    "list_type": "must be a list",
+    **dict.fromkeys(("list_type", "tuple_type"), "must be a list"),
     "too_short": "must have at least {min_length} items",
     "too_long": "must have at most {max_length} items",
     "string_type": "must be a string",

@@ -65,13 +65,13 @@ def crop_size(size: Size, spec: Crop) -> Size:
     if spec.aspect is None:
         return min(asked[0] or size[0], size[0]), min(asked[1] or size[1], size[1])
     wanted = _of_aspect(size, asked, ratio(spec.aspect))
-    fits = all(side <= most for side, most in zip(wanted, size, strict=True))
-    return wanted if fits else _of_aspect(size, (None, None), ratio(spec.aspect))
+    return wanted if _fits(wanted, size) else _of_aspect(size, (None, None), ratio(spec.aspect))
 
 
 def pixels_of(size: Size, spec: Crop) -> Pixels:
     """The part that a crop from a corner keeps of a picture of `size`. Both ends of shares are rounded, so that parts
-    that meet have no gap. Raises PhotoError if it does not lie within the picture."""
+    that meet have no gap. A part in shares ends at the border, and with an aspect ratio it is the largest that does
+    not reach beyond it. Raises PhotoError if a part in pixels does not lie within the picture."""
     if spec.unit == "share":
         left, top = (half_up(_exact(at) * side) for at, side in zip((spec.left, spec.top), size, strict=True))
         left, top = min(left, size[0] - 1), min(top, size[1] - 1)
@@ -85,6 +85,8 @@ def pixels_of(size: Size, spec: Crop) -> Pixels:
         wanted = asked[0] or room[0], asked[1] or room[1]
     else:
         wanted = _of_aspect(room, asked, ratio(spec.aspect))
+        if spec.unit == "share" and not _fits(wanted, room):
+            wanted = _of_aspect(room, (None, None), ratio(spec.aspect))
     right, bottom = left + wanted[0], top + wanted[1]
     if right > size[0] or bottom > size[1]:
         raise PhotoError(
@@ -127,6 +129,10 @@ def _of_aspect(room: Size, asked: tuple[int | None, int | None], aspect: Fractio
         assert width is not None
         return width, side_of(width / aspect)
     return side_of(height * aspect), height
+
+
+def _fits(size: Size, room: Size) -> bool:
+    return size[0] <= room[0] and size[1] <= room[1]
 
 
 def _exact(number: float | None) -> Fraction:

@@ -32,7 +32,7 @@ class Crop(StepSpec):
 
     A side that is not given reaches to the border, or follows the aspect ratio. By `position`, a part that would be
     larger than the picture becomes as large as it can. From a corner, a part in pixels that is not within the picture
-    is an error, and one in shares ends at the border.
+    is an error. One in shares ends at the border; with an aspect ratio it becomes smaller and keeps it.
     """
 
     example: ClassVar[dict[str, Any]] = {"type": "crop", "aspect": "16:9", "position": "north"}

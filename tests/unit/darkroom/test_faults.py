@@ -37,6 +37,14 @@ def job_detail(**job: Any) -> str:
         ({"type": "resize", "width": 8, "outptu": {}}, "output"),
         ({"type": "filter", "filter": "blur", "sigm": 2}, "sigma"),
         ({"type": "metadata", "colors": 2}, "colours"),
+        (
+            {
+                "type": "filter",
+                "filter": "pixelate",
+                "boxes": [{"left": 0, "top": 0, "width": 1, "height": 1, "with": 1}],
+            },
+            "width",
+        ),
         ({"type": "pipeline", "steps": [{"type": "resize", "width": 8, "hieght": 1}]}, "height"),
         ({"type": "pipeline", "steps": [{"type": "filter", "filter": "blur", "sigm": 1}]}, "sigma"),
     ],
@@ -198,3 +206,24 @@ def test_a_short_wrong_value_is_repeated(value: str, message: str) -> None:
 def test_counts_are_in_the_singular_and_the_plural() -> None:
     assert detail("[]") == "must have at least 1 item"
     assert detail(json.dumps([{"type": "metadata"}] * 51)) == "must have at most 50 items"
+
+
+@pytest.mark.parametrize(
+    ("job", "faults"),
+    [
+        (
+            {"type": "filter", "filter": "curves", "points": [[0, 0], [1, "x"]]},
+            {"jobs[0].points[1][1]": 'must be a number, not "x"'},
+        ),
+        (
+            {"type": "filter", "filter": "curves", "points": [[1]]},
+            {"jobs[0].points[0]": "must have at least 2 items"},
+        ),
+        ({"type": "filter", "filter": "curves", "points": []}, {"jobs[0].points": "must have at least 1 item"}),
+        ({"type": "filter", "filter": "curves", "points": 5}, {"jobs[0].points": "must be a list"}),
+    ],
+)
+def test_a_wrong_item_does_not_make_its_list_too_short(job: dict[str, Any], faults: dict[str, str]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        jobs_adapter.validate_python([job])
+    assert {fault.field: fault.detail for fault in faults_of(caught.value, "jobs")} == faults

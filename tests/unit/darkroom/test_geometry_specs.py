@@ -140,6 +140,8 @@ def test_the_size_of_a_crop_by_position(size: tuple[int, int], fields: dict[str,
         ((100, 100), {"left": 0.29, "width": 0.29, "unit": "share"}, (29, 0, 58, 100)),
         ((100, 100), {"left": 0.5, "width": 1, "unit": "share"}, (50, 0, 100, 100)),
         ((3, 3), {"left": 0.99, "width": 0.001, "unit": "share"}, (2, 0, 3, 3)),
+        ((400, 300), {"top": 0.5, "width": 1, "aspect": "1:1", "unit": "share"}, (0, 150, 150, 300)),
+        ((400, 300), {"left": 0.9, "width": 0.5, "aspect": "1:2", "unit": "share"}, (360, 0, 400, 80)),
     ],
 )
 def test_the_part_of_a_crop_from_a_corner(
