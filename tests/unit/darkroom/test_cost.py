@@ -115,3 +115,19 @@ class TestTheMessageOfAnOrder:
         photo = self.photo(width(800))
         photo.original = None
         assert OrderMessage.of(photo, next(iter(photo.orders))).cost == 0
+
+
+@pytest.mark.parametrize(
+    ("output", "encoding"),
+    [
+        ({}, "encode jpeg"),
+        ({"lossless": True}, "encode png"),
+        ({"lossless": True, "format": "webp"}, "encode lossless webp"),
+    ],
+)
+def test_the_work_of_a_result_is_that_of_its_format(output: dict[str, Any], encoding: str) -> None:
+    photo = StoredPhoto("jpeg", 4000, 3000, gain_map=True)
+    (job,) = jobs(width(1000, output={"keep_hdr": True, **output}))
+    finish = make_plan(photo, {"a": job}, 1e9).nodes[-1]
+    assert finish.work == {encoding: 0.75}
+    assert (finish.operation.gain_map_view is not None) == (encoding == "encode jpeg")  # type: ignore[attr-defined]

@@ -103,9 +103,13 @@ def test_all_faults_are_listed_at_once_with_their_paths() -> None:
         (
             {"type": "convert", "frames": "all", "output": {"format": "jpeg"}},
             "jobs[0]",
-            "JPEG holds one frame: ask for gif, webp, png, avif, or leave out frames",
+            "JPEG cannot hold an animation as `output` asks: use another one of gif, webp, png, avif, or leave out",
         ),
-        ({"type": "resize", "width": 8, "frames": 2, "output": {"format": "tiff"}}, "jobs[0]", "TIFF holds one frame"),
+        (
+            {"type": "resize", "width": 8, "frames": 2, "output": {"format": "tiff"}},
+            "jobs[0]",
+            "TIFF cannot hold an animation",
+        ),
     ],
 )
 def test_a_fault_says_what_would_be_right(job: dict[str, Any], field: str, message: str) -> None:

@@ -390,18 +390,3 @@ def test_a_crop_by_content_looks_at_an_overview() -> None:
 def test_equal_filters_of_a_job_and_of_a_pipeline_are_equal() -> None:
     plan = planned(PNG, SEPIA, pipeline(SEPIA), pipeline(SEPIA | {"amount": 0.5}))
     assert sum(isinstance(node.operation, Apply) for node in plan.nodes) == 2
-
-
-@pytest.mark.parametrize(
-    ("output", "encoding"),
-    [
-        ({}, "encode jpeg"),
-        ({"lossless": True}, "encode png"),
-        ({"lossless": True, "format": "webp"}, "encode lossless webp"),
-    ],
-)
-def test_the_work_of_a_result_is_that_of_its_format(output: dict[str, Any], encoding: str) -> None:
-    photo = StoredPhoto("jpeg", 4000, 3000, gain_map=True)
-    finish = planned(photo, width(1000, output={"keep_hdr": True, **output})).nodes[-1]
-    assert finish.work == {encoding: 0.75}
-    assert (finish.operation.gain_map_view is not None) == (encoding == "encode jpeg")  # type: ignore[attr-defined]

@@ -253,7 +253,7 @@ def test_a_large_map_is_decoded_smaller(made):
     ("fields", "reason"),
     [
         ({"width": 80}, '"keep_hdr"'),
-        ({"width": 80, "output": KEEP | {"format": "webp"}}, "WEBP"),
+        ({"width": 80, "output": KEEP | {"format": "webp"}}, "WebP"),
         ({"width": 80, "height": 80, "fit": "contain", "output": KEEP}, "resizes, crops and turns"),
         (
             {"width": 40, "height": 40, "fit": "cover", "position": "attention", "output": KEEP},
