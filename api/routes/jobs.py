@@ -41,6 +41,7 @@ class JobsBody(StrictSpec):
 
     model_config = ConfigDict(
         json_schema_extra=schemas.exactly_one({"jobs": {"type": "array"}, "preset": {"type": "string"}})
+        | {"example": {"jobs": [{"name": "small", "type": "resize", "width": 800}]}}
     )
 
     jobs: Jobs | None = Field(None, description="the jobs to add")

@@ -60,6 +60,11 @@ def test_the_openapi_document_describes_every_route(api: Any) -> None:
         "GET /v1/photos/{photo_id}/jobs/{job_id}/receipt",
         "GET /v1/photos/{photo_id}/results/{name}",
         "POST /v1/photos/{photo_id}/jobs/{job_id}/retry",
+        "GET /v1/assets",
+        "POST /v1/assets",
+        "GET /v1/assets/{asset_id}",
+        "GET /v1/assets/{asset_id}/file",
+        "DELETE /v1/assets/{asset_id}",
         "GET /v1/dead-letters",
         "DELETE /v1/dead-letters",
         "POST /v1/dead-letters/redrive",
@@ -105,6 +110,14 @@ def test_every_reference_in_the_openapi_document_has_its_schema(api: Any) -> Non
 
     wanted = set(re.findall(r'"#/components/schemas/([^"]+)"', text))
     assert wanted <= json.loads(text)["components"]["schemas"].keys()
+
+
+def test_the_body_that_the_docs_page_offers_adds_jobs(api: Any, picture: bytes) -> None:
+    body = api.get("/openapi.json").json()["components"]["schemas"]["JobsBody"]["example"]
+    photo = api.upload(("a.jpg", picture), preset="metadata").json()["id"]
+    answer = api.post(f"/v1/photos/{photo}/jobs", json=body)
+    assert answer.status_code == 202
+    assert answer.json()["jobs"][0]["name"] == "small"
 
 
 def test_the_docs_page_loads_everything_from_the_api(api: Any) -> None:
