@@ -17,8 +17,11 @@ def asset() -> None:
     """Files that jobs use besides their photo: logos and LUTs.
 
     \b
-    darkroom asset add logo.png
-    darkroom asset list
+    Examples:
+
+    \b
+      darkroom asset add logo.png
+      darkroom asset list
     """
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,11 +43,16 @@ FORBIDDEN = re.compile(
 )
 """Words of Python and of libraries. Ours stand in none of the sentences for callers."""
 
+_READING = threading.Lock()
+"""`ast.parse` of Python 3.11 fails if two threads use it at a time."""
+
 
 @functools.cache
 def is_ours(detail: str) -> bool:
     """Whether a sentence has a form that stands in our code, and no word of a library."""
-    return not FORBIDDEN.search(detail) and any(form.fullmatch(detail) for form in _forms())
+    with _READING:
+        forms = _forms()
+    return not FORBIDDEN.search(detail) and any(form.fullmatch(detail) for form in forms)
 
 
 @functools.cache

@@ -53,7 +53,10 @@ class Crop(StepSpec):
                 "else": {
                     "properties": {
                         **{name: {"type": ["integer", "null"]} for name in ("left", "top")},
-                        **{name: {"type": ["integer", "null"], "minimum": 1} for name in ("width", "height")},
+                        **{
+                            name: {"type": ["integer", "null"], "minimum": 1, "maximum": FARTHEST}
+                            for name in ("width", "height")
+                        },
                     }
                 },
             },

@@ -15,7 +15,7 @@ from darkroom.aws.queue import Queue
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from tests.support.chaos.fleet import Fleet
-from tests.support.chaos.samples import Sample, fault_in
+from tests.support.chaos.samples import Sample, fault_in, jobs_for
 from tests.support.stack import content_of, named_by
 from worker.child.workspace import PREFIX
 from worker.sweep.sweeper import Sweeper
@@ -76,7 +76,7 @@ def _state_of(photo: Uploaded, record: PhotoRecord | None) -> str:
 
 
 def _faults_in_results(services: Services, photo: Uploaded, record: PhotoRecord) -> Iterator[str]:
-    if len(record.jobs) != 4:
+    if len(record.jobs) != len(jobs_for(photo.sample)):
         yield f"photo {photo.id} has {len(record.jobs)} jobs"
     for job in record.jobs.values():
         assert job.result is not None
