@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageChops, ImageCms
 
 from darkroom.asset_errors import AssetMissing, UnreadableAsset
+from darkroom.errors import PhotoError
 from darkroom.jobs.steps.overlays.watermark import Watermark
 from worker.photo.colour.icc_profiles import DISPLAY_P3, RESULT_PROFILES
 from worker.photo.materials import Materials
@@ -157,6 +158,15 @@ def test_copies_need_no_more_memory_than_the_picture(uploaded, monkeypatch, mark
     marked(picture, uploaded(Image.new("RGB", mark, RED)), scale=None, tile=True, spacing=spacing)
     assert max(width for width, _ in sizes) <= 500
     assert max(height for _, height in sizes) <= 200
+
+
+def test_a_long_one_that_is_turned_in_its_own_pixels_is_a_clear_error(uploaded):
+    materials = uploaded(Image.new("1", (30_000, 10)))
+    image = Image.new("RGB", (500, 200))
+    with pytest.raises(PhotoError, match=r"30,000 x 10 pixels would need 21,221 x 21,221\. Ask for a smaller one"):
+        marked(image, materials, scale=None, angle=45)
+    assert marked(image, materials, scale=0.5, angle=45).size == image.size
+    assert marked(image, materials, scale=None, angle=180).size == image.size
 
 
 def test_opacity_and_blend_mode(uploaded):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from darkroom.errors import PhotoError
 from darkroom.jobs.sizes import Size
 from darkroom.jobs.steps.aspect import half_up
 from darkroom.jobs.steps.gravity import FocalPoint, OverlayPosition
@@ -18,6 +20,11 @@ from worker.photo.operations.overlays.compositing import can_stay_opaque, compos
 
 ROWS, COLUMNS = 48, 8192
 """Pixels on which copies of an overlay are laid at a time: this bounds the memory for copies and spaces of any size."""
+
+
+LARGE, TIMES_THE_PICTURE = 25_000_000, 8
+"""Pixels of a turned overlay that are allowed for every picture, and times the pixels of the picture that are. A square
+of 10 megapixels has 20 when it is turned by 45 degrees; a line of 200,000 x 50 pixels has 20,000."""
 
 
 def exact_pixels(length: float, picture: Size) -> Fraction:
@@ -52,7 +59,7 @@ def laid_on(image: Image.Image, overlay: Image.Image, spec: Overlay, bleed: int 
     mode makes an opaque picture transparent. `bleed`: pixels around the overlay that do not count when it is placed."""
     result = image.copy() if image.mode == "RGBA" or can_stay_opaque(spec.blend) else image.convert("RGBA")
     if spec.angle:
-        overlay = overlay.rotate(-spec.angle, Image.Resampling.BILINEAR, expand=True)  # bicubic moves colours at edges
+        overlay = _turned(overlay, spec.angle, image.size)
     counted = overlay.width - 2 * bleed, overlay.height - 2 * bleed
     left, top = corner_of(counted, image.size, spec.position, pixels(spec.margin, image.size))
     corner = left - bleed, top - bleed
@@ -63,6 +70,19 @@ def laid_on(image: Image.Image, overlay: Image.Image, spec: Overlay, bleed: int 
     else:
         composite(result, overlay, corner, spec.blend, spec.opacity)
     return result
+
+
+def _turned(overlay: Image.Image, angle: float, picture: Size) -> Image.Image:
+    """The overlay turned clockwise. Raises PhotoError if this makes a long one too large."""
+    cos, sin = abs(math.cos(math.radians(angle))), abs(math.sin(math.radians(angle)))
+    width = math.ceil(cos * overlay.width + sin * overlay.height)
+    height = math.ceil(sin * overlay.width + cos * overlay.height)
+    if width * height > max(LARGE, TIMES_THE_PICTURE * picture[0] * picture[1]):
+        raise PhotoError(
+            f"Turned by {angle:g} degrees, the overlay of {overlay.width:,} x {overlay.height:,} pixels would need "
+            f"{width:,} x {height:,}. Ask for a smaller one: a watermark with a scale, or a text with a smaller size."
+        )
+    return overlay.rotate(-angle, Image.Resampling.BILINEAR, expand=True)  # bicubic moves colours at edges
 
 
 def _copies(
