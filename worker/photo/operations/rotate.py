@@ -23,13 +23,25 @@ def rotated(image: Image.Image, size: Size, angle: float, background: tuple[int,
     """The picture turned clockwise by `angle` degrees around its middle, in the middle of a picture of `size`.
 
     The background is three or four levels. The edge between both is smooth: it lies where the edge of the picture lies,
-    and pixels that it crosses get a part of each. RGB stays RGB unless the background is not opaque.
+    and pixels that it crosses get a part of each. Transparent parts of the picture stay transparent, as in sharp. RGB
+    stays RGB unless the background is not opaque.
     """
     turned = _by_lines if size[0] * size[1] > LARGE else _by_curves
     if image.mode == "RGB" and len(background) == 3:
         return turned(image, size, angle, background)
     found = turned(image.convert("RGBA"), size, angle, CLEAR)
-    return found if background[3:] == (0,) else Image.alpha_composite(Image.new("RGBA", size, background), found)
+    return found if background[3:] == (0,) else _with_corners(found, image.size, angle, background)
+
+
+def _with_corners(turned: Image.Image, size: Size, angle: float, background: tuple[int, ...]) -> Image.Image:
+    """The turned picture, which had this size, with the background around it."""
+    cover = _by_lines(Image.new("L", size, 255), turned.size, angle, (0,))
+    corners = Image.new("RGBA", turned.size, background)
+    corners.putalpha(ImageChops.multiply(corners.getchannel("A"), ImageChops.invert(cover)))
+    result = ImageChops.add(turned.convert("RGBa"), corners.convert("RGBa")).convert("RGBA")
+    result.paste(turned, mask=cover.point([0] * 255 + [255]))  # only pixels at the edge are rounded twice
+    result.paste(background, mask=cover.point([255] + [0] * 255))
+    return result
 
 
 def _by_lines(image: Image.Image, size: Size, angle: float, background: tuple[int, ...]) -> Image.Image:

@@ -307,7 +307,7 @@ def test_a_turn_with_a_clear_background_gains_alpha_and_covers_as_much_as_before
 
 @pytest.mark.usefixtures("interpolation")
 @pytest.mark.parametrize("background", ["#ffa000", "#ffa00080", "transparent"])
-def test_a_turned_picture_with_alpha_lies_on_the_background(background: str) -> None:
+def test_transparent_parts_of_a_turned_picture_stay_transparent(background: str) -> None:
     photo = Image.new("RGBA", (60, 60), (0, 0, 255, 255))
     photo.paste((9, 250, 9, 0), (0, 0, 30, 60))  # the left half is transparent
     found = made_of(photo, LIMIT, type="rotate", angle=10, background=background)
@@ -315,10 +315,21 @@ def test_a_turned_picture_with_alpha_lies_on_the_background(background: str) -> 
     clear = {"#ffa000": (255, 160, 0, 255), "#ffa00080": (255, 160, 0, 128)}.get(background, (0, 0, 0, 0))
     rgba = found.convert("RGBA")
     assert rgba.getpixel((middle + 15, middle)) == (0, 0, 255, 255)
-    assert rgba.getpixel((middle - 15, middle)) == clear
+    assert rgba.getpixel((middle - 15, middle)) == (0, 0, 0, 0)
     assert rgba.getpixel((0, 0)) == clear
     visible = np.asarray(rgba, float)
     assert (visible[..., 1] * visible[..., 3] / 255).max() <= 161  # the green that nobody sees
+
+
+@pytest.mark.usefixtures("interpolation")
+@pytest.mark.parametrize(("background", "least"), [("#ffa000", 255), ("#ffa00080", 128)])
+def test_the_edge_of_a_turned_picture_is_no_more_transparent_than_its_background(background: str, least: int) -> None:
+    photo = Image.new("RGBA", (60, 40), "blue")
+    photo.putpixel((30, 20), (0, 0, 0, 0))  # it keeps its alpha
+    found = made_of(photo, LIMIT, type="rotate", angle=13, background=background).convert("RGBA")
+    middle = found.width // 2, found.height // 2
+    found.paste((0, 0, 0, 255), (middle[0] - 6, middle[1] - 6, middle[0] + 6, middle[1] + 6))
+    assert found.getchannel("A").getextrema() == (least, 255)
 
 
 # --- extend and round -------------------------------------------------------------------------------------------------
