@@ -25,6 +25,7 @@ RATES: Work = {
     "decode avif": 0.0067,
     "decode heic": 0.0268,
     "decode bmp": 0.0020,
+    "decode jxl": 0.0600,
     "decode photoshop": 0.0040,
     # For each megabyte of the file.
     "read jpeg": 0.0122,
@@ -35,6 +36,7 @@ RATES: Work = {
     "read avif": 0.0499,
     "read heic": 0.0379,
     "read bmp": 0.0,
+    "read jxl": 0.0,
     "read photoshop": 0.0,
     # For each megapixel of the picture that is resized, and of the result.
     "resize from": 0.0009,

@@ -22,10 +22,11 @@ import pillow_heif
 from PIL import AvifImagePlugin, Image, ImageFile, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from darkroom.containers.animation import MOST_COUNTED
-from darkroom.containers.extra_inputs import EXTRA_INPUTS, format_of, kind_of, words_of
+from darkroom.containers.extra_inputs import EXTRA_INPUTS, format_of, kind_of, refusal_of, words_of
 from darkroom.containers.frame_formats import FRAME_FORMATS, frame_count
 from darkroom.containers.isobmff import largest_size
 from darkroom.containers.item_properties import ItemProperties, Rectangle, item_properties
+from darkroom.containers.pixel_limit import check_pixels
 from darkroom.containers.png import SIGNATURE as PNG_SIGNATURE
 from darkroom.containers.raw_previews import RawFile, raw_file
 from darkroom.containers.repair import ACCEPTED, cleaned, is_tiff, repaired
@@ -33,6 +34,7 @@ from darkroom.containers.signatures import kind_of_file
 from darkroom.containers.tiff import pixels_of
 from darkroom.containers.view import Cleaned, view
 from darkroom.errors import DarkroomError, TooManyPixels, UnreadablePhoto, UnsupportedPhoto
+from darkroom.jxl_photo import JxlPhoto
 from darkroom.photo_warnings import PhotoWarning
 
 INPUT_FORMATS = {
@@ -152,6 +154,8 @@ def open_header(stream: BinaryIO, max_pixels: int) -> OpenedHeader:
                 return _opened_preview(stream, raw, max_pixels)
         if extra := kind_of(head):
             _check_extra(extra)
+        if extra == "jxl":
+            return _opened_jxl(stream, max_pixels)
         clean = cleaned(cast(BinaryIO, header), head)
         try:
             return _opened(clean, header, max_pixels)
@@ -171,10 +175,16 @@ def accept_extra_inputs(names: Collection[str]) -> None:
 
 
 def _check_extra(kind: str) -> None:
-    if kind not in _accepted_extras:
-        raise UnsupportedPhoto(
-            f"This is {words_of(kind)}; accepted are {ACCEPTED}. The operator can add {kind} to DARKROOM_EXTRA_INPUTS."
-        )
+    if refusal := refusal_of(kind, _accepted_extras):
+        raise UnsupportedPhoto(refusal)
+
+
+def _opened_jxl(stream: BinaryIO, max_pixels: int) -> OpenedHeader:
+    stream.seek(0)
+    image = JxlPhoto(stream)
+    check_pixels(*image.size, max_pixels)
+    sniffed = Sniffed("jxl", EXTRA_INPUTS["jxl"], *image.size)
+    return OpenedHeader(sniffed, image, stream, (), max_pixels, ItemProperties(), None)
 
 
 def _opened_preview(stream: BinaryIO, raw: RawFile, max_pixels: int) -> OpenedHeader:
@@ -266,14 +276,6 @@ def pictures_of_one_size(image: ImageFile.ImageFile) -> list[int]:
             numbers.append(number)
     image.seek(first)
     return numbers
-
-
-def check_pixels(width: int, height: int, max_pixels: int) -> None:
-    """Raise TooManyPixels when a photo of this size is larger than allowed."""
-    if width * height > max_pixels:
-        raise TooManyPixels(
-            f"The photo has {width * height:,} pixels ({width} x {height}); at most {max_pixels:,} are allowed."
-        )
 
 
 def _check_row(image: ImageFile.ImageFile) -> None:

@@ -20,6 +20,9 @@ MAX_HEADER = 4096
 
 MAX_BOXES = 500
 
+MAX_EXIF = 8 * 2**20
+"""Bytes."""
+
 MAX_CHANNELS = 16
 """Channels beside the colours. Photos have alpha, depth or masks."""
 
@@ -92,6 +95,26 @@ def jxl_boxes(stream: BinaryIO) -> list[Box]:
     stream.seek(0)
     is_container = stream.read(len(CONTAINER)) == CONTAINER
     return list(boxes(stream, 0, stream.seek(0, 2), MAX_BOXES)) if is_container else []
+
+
+def exif_block(stream: BinaryIO) -> bytes:
+    """EXIF: a TIFF structure. Empty if there is none, if it is compressed, or if it is longer than MAX_EXIF."""
+    try:
+        found = [box for box in jxl_boxes(stream) if box.kind == b"Exif"]
+    except struct.error:
+        return b""
+    if not found or found[0].end - found[0].start > MAX_EXIF:
+        return b""
+    stream.seek(found[0].start)
+    return unwrapped_exif(stream.read(found[0].end - found[0].start))
+
+
+def unwrapped_exif(data: bytes) -> bytes:
+    """The TIFF structure in a box `Exif`, which begins with the number of bytes before it. Files that
+    pillow-jxl-plugin alone has written lack that number."""
+    if data.startswith((b"II*\0", b"MM\0*")):
+        return data
+    return data[4 + int.from_bytes(data[:4], "big") :].removeprefix(b"Exif\0\0")
 
 
 def _parts(stream: BinaryIO) -> list[Box]:

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from darkroom.setting_fields.group import MIB, Group, listed
 
-ExtraInput = Literal["bmp", "photoshop", "dng", "cr2", "nef", "arw"]
+ExtraInput = Literal["bmp", "jxl", "photoshop", "dng", "cr2", "nef", "arw"]
 """The keys of EXTRA_INPUTS in darkroom/containers/extra_inputs.py."""
 
 
@@ -49,8 +49,9 @@ class PhotoSettings(Group):
     extra_inputs: Annotated[tuple[ExtraInput, ...], BeforeValidator(listed)] = Field(
         (),
         description="Formats that are taken beside JPEG, PNG, WebP, GIF, TIFF, AVIF and HEIC, separated by commas: "
-        "bmp, photoshop (the picture of all layers), dng, cr2, nef, arw (the JPEG preview that the camera has stored "
-        "in a raw file; the result has a warning). API and workers need the same list. Default: none.",
+        "bmp, jxl (JPEG XL; it needs the extra jxl), photoshop (the picture of all layers), dng, cr2, nef, arw (the "
+        "JPEG preview that the camera has stored in a raw file; the result has a warning). API and workers need the "
+        "same list. Default: none.",
     )
     spool_dir: Path = Field(
         Path(".darkroom/spool"),

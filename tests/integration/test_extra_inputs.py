@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pillow_jxl  # noqa: F401 - Pillow can then write JPEG XL
 import pytest
 from PIL import Image
 
@@ -26,9 +27,9 @@ JOBS = [
 
 def file_of(kind: str) -> bytes:
     image = Image.linear_gradient("L").resize((400, 300)).convert("RGB")
-    if kind == "bmp":
+    if kind in ("bmp", "jxl"):
         file = io.BytesIO()
-        image.save(file, "BMP")
+        image.save(file, kind.upper())
         return file.getvalue()
     return photoshop_file(image) if kind == "photoshop" else raw_file(kind, jpeg_of(image), orientation=6)
 

@@ -104,6 +104,12 @@ def upright_as(exif: Exif, orientation: int) -> Exif:
     return Exif({**exif.image, tag: orientation}, exif.photo, exif.gps)
 
 
+def turned_upright(exif: Exif) -> Exif:
+    """The EXIF without its orientation, for a picture that the decoder turns."""
+    tag = int(ExifTags.Base.Orientation)
+    return Exif({key: value for key, value in exif.image.items() if key != tag}, exif.photo, exif.gps)
+
+
 def exif_bytes(exif: Exif, width: int, height: int) -> bytes:
     """Write EXIF for an upright result of this size in pixels. Empty when the photo has no EXIF.
 

@@ -19,6 +19,7 @@ from worker.photo.colour.conversion import GrayLevels, gray_levels
 from worker.photo.colour.deep_levels import HdrCurve, tone_mapped
 from worker.photo.decode.corrections import TRANSPARENCY, correct_description, correct_pixels, is_deep_and_keyed, keyed
 from worker.photo.decode.deep_pixels import deep_picture
+from worker.photo.decode.jxl_pixels import jxl_picture
 from worker.photo.decode.recovery import cut_error, recovered
 from worker.photo.memory_check import require_memory
 
@@ -45,6 +46,8 @@ def load(opened: OpenedHeader, scale: int, curve: HdrCurve | None, *, tolerate_c
     Raises what Pillow raises for a photo that cannot be repaired, and UnreadablePhoto for one that is cut short, unless
     that is tolerated.
     """
+    if opened.sniffed.format == "jxl":
+        return Loaded(jxl_picture(opened), opened.image, gray_levels(opened.image), opened.warnings)
     if deep := deep_picture(opened, curve):
         return Loaded(deep, opened.image, gray_levels(opened.image), opened.warnings)
     loaded = _load(opened, scale, tolerate_cut)

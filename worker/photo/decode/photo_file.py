@@ -18,6 +18,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from darkroom.containers import png
 from darkroom.containers.pages import from_page
+from darkroom.containers.pixel_limit import check_pixels
 from darkroom.containers.repair import name_of
 from darkroom.containers.view import BoundedReader
 from darkroom.errors import PhotoError
@@ -25,7 +26,7 @@ from darkroom.jobs.sizes import Size
 from darkroom.photo_warnings import PhotoWarning
 from darkroom.plan.geometry import swapped
 from darkroom.plan.graph import StoredPhoto
-from darkroom.sniff import Sniffed, check_pixels, open_header, reading
+from darkroom.sniff import Sniffed, open_header, reading
 from worker.photo.colour.conversion import resizable, to_srgb
 from worker.photo.colour.icc_profiles import colour_space, profile_name, profile_of
 from worker.photo.colour.photo_colours import photo_colours
@@ -33,7 +34,7 @@ from worker.photo.decode.corrections import correct_description
 from worker.photo.decode.gain_maps import has_gain_map
 from worker.photo.decode.loading import load
 from worker.photo.decode.recovery import hidden
-from worker.photo.exif import Exif, read_exif, upright_as
+from worker.photo.exif import Exif, read_exif, turned_upright, upright_as
 
 # Load all of Pillow's readers and writers once, in the process that the children are forked from. Otherwise each child
 # would load them, and a child that is short of memory could not. darkroom/sniff.py decides which formats are opened.
@@ -114,6 +115,8 @@ class PhotoFile:
                 self._tiff_orientation = image.tag_v2.get(ExifTags.Base.Orientation)
             elif self._source.format != "png":  # Pillow reads the pixels of a PNG to find its EXIF
                 self._exif = upright_as(read_exif(image), self.opened.orientation)
+            if self._exif and self._source.format == "jxl":  # its header says how it lies, and libjxl turns it
+                self._exif = turned_upright(self._exif)
             self._icc = image.info.get("icc_profile")
             is_png = self._source.format == "png"
             numbers = png.colour_numbers(self.opened.stream) if is_png else self.opened.properties.colours

@@ -158,9 +158,9 @@ def read_metadata(photo: PhotoFacts) -> PhotoMetadata:
 def _lie(photo: PhotoFacts, tags: PhotoTags) -> tuple[int, Size]:
     """The orientation as stored, and the size of the upright photo.
 
-    Pillow knows how a TIFF, a HEIC or an AVIF lies from its header, but finds the EXIF of a PNG only after the pixels.
+    The header of a TIFF, HEIC, AVIF or JPEG XL says how it lies. Pillow finds the EXIF of a PNG only after the pixels.
     """
-    if photo.source.format in ("tiff", "heic", "avif"):
+    if photo.source.format in ("tiff", "heic", "avif", "jxl"):
         return photo.orientation, photo.size
     stated = tags.integer(IMAGE, 0x0112)
     orientation = stated if stated is not None and 1 <= stated <= 8 else 1

@@ -33,9 +33,9 @@ def _all_extras():
 
 
 def file_of(kind, image):
-    if kind == "bmp":
+    if kind in ("bmp", "jxl"):
         file = io.BytesIO()
-        image.save(file, "BMP")
+        image.save(file, kind.upper(), **({"lossless": True, "num_threads": 0} if kind == "jxl" else {}))
         return file.getvalue()
     return photoshop_file(image) if kind == "photoshop" else raw_file(kind, jpeg_of(image))
 

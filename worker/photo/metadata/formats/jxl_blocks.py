@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from darkroom.containers.jxl import jxl_boxes, read_header
+from darkroom.containers.jxl import jxl_boxes, read_header, unwrapped_exif
 from worker.photo.metadata.embedded import Embedded, read_at
 
 _PACKED = {b"Exif": "EXIF", b"xml ": "XMP"}
@@ -17,10 +17,9 @@ def read_jxl(stream: BinaryIO, embedded: Embedded) -> None:
     for box in jxl_boxes(stream):
         data = read_at(stream, box.start, box.end - box.start) if box.kind in (b"Exif", b"xml ", b"brob") else b""
         if box.kind == b"Exif":
-            # The box begins with the number of bytes before the TIFF structure.
-            start = 4 + int.from_bytes(data[:4], "big")
-            embedded.exif = embedded.exif or data[start:].removeprefix(b"Exif\0\0")
-            if start >= len(data):
+            block = unwrapped_exif(data)
+            embedded.exif = embedded.exif or block
+            if not block:
                 embedded.fault("EXIF", "box", "cut_short")
         elif box.kind == b"xml ":
             embedded.xmp.append(data)
