@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from darkroom.jobs.asset_ids import EXAMPLE_LUT, EXAMPLE_PICTURE
 from darkroom.jobs.job_types import STEP_JOBS, MetadataJob, jobs_adapter, steps_of
 from darkroom.jobs.output_formats import OUTPUT_FORMATS
-from darkroom.jobs.step_types import FILTERS
+from darkroom.jobs.step_types import FILTERS, STEPS
+from darkroom.jobs.steps.step import StepSpec
 from darkroom.record.photo import PhotoRecord
+from tests.support.example_assets import EXAMPLE_ASSETS
 from tests.support.lambda_container import Cloud, until
 from tests.support.lambda_runtime import EventSource
 from tests.support.photo_kinds import make_photos
@@ -19,18 +22,27 @@ pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
 
 FILTERS_AS_STEPS = [spec.example for spec in FILTERS.values()]
 
+AT_ONCE = 6
+"""Filters of one pipeline: a photo may have 50 jobs."""
+
+OTHER_STEPS = [spec.example for spec in STEP_JOBS.values() if spec.example["type"] not in ("filter", "resize")]
+
 EVERYTHING = [
     *({"type": "resize", "width": 80, "height": 90, "fit": fit} for fit in ("cover", "contain", "fill", "inside")),
     {"type": "resize", "width": 80, "height": 90, "fit": "outside", "kernel": "cubic", "output": {"format": "png"}},
     {"type": "resize", "width": 60, "height": 60, "position": "attention", "output": {"metadata": "all", "gps": True}},
     {"type": "resize", "width": 60, "height": 60, "position": {"x": 0.2, "y": 0.8}},
-    *FILTERS_AS_STEPS,
-    *({"type": "resize", "width": 100, "output": {"format": name}} for name in ("jpeg", "png", "webp", "avif")),
-    {
-        "type": "pipeline",
-        "steps": [{"type": "resize", "width": 90}, *FILTERS_AS_STEPS[:4]],
-        "output": {"format": "webp", "quality": 70},
-    },
+    *OTHER_STEPS,
+    *({"type": "resize", "width": 100, "output": {"format": name}} for name in OUTPUT_FORMATS),
+    *(
+        {
+            "type": "pipeline",
+            "steps": [{"type": "resize", "width": 90}, *FILTERS_AS_STEPS[first : first + AT_ONCE]],
+            "output": {"format": "webp", "quality": 70},
+        }
+        for first in range(0, len(FILTERS_AS_STEPS), AT_ONCE)
+    ),
+    {"type": "convert", "output": {"format": "auto"}},
     {"type": "metadata"},
 ]
 
@@ -43,9 +55,12 @@ def test_the_jobs_are_of_every_kind() -> None:
     jobs = jobs_adapter.validate_python(EVERYTHING)
     pictures = [job for job in jobs if not isinstance(job, MetadataJob)]
     assert len(jobs) > len(pictures)
-    assert {type(job) for job in pictures if job.type != "pipeline"} == set(STEP_JOBS.values())
-    assert any(len(steps_of(job)) > 1 for job in pictures)
-    assert {job.output.format for job in pictures} - {None} == set(OUTPUT_FORMATS)
+    assert {step.label for job in pictures for step in steps_of(job)} == {name_of(step) for step in STEPS}
+    assert {job.output.format for job in pictures} - {None} == {*OUTPUT_FORMATS, "auto"}
+
+
+def name_of(step: type[StepSpec]) -> str:
+    return str(step.example.get("filter", step.example["type"]))
 
 
 def test_container_and_function_give_the_same_bytes(cloud: Cloud) -> None:
@@ -54,6 +69,8 @@ def test_container_and_function_give_the_same_bytes(cloud: Cloud) -> None:
     assert len(files) == 20
     records = [in_container.record(file, EVERYTHING) for file in files]
     for stack in (in_container, in_function):
+        stack.add_asset(EXAMPLE_ASSETS[EXAMPLE_PICTURE])
+        stack.add_asset(EXAMPLE_ASSETS[EXAMPLE_LUT], kind="lut")
         for record, file in zip(records, files, strict=True):
             stack.services.table.create(record.model_copy(deep=True))
             stack.store(record, file)
