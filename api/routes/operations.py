@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -58,17 +59,25 @@ def list_operations() -> Response:
     ctx = context()
     return json_response(
         OperationsView(
-            jobs=_schemas({name: job_type.spec for name, job_type in JOB_TYPES.items()}),
-            steps=_schemas(STEP_TYPES),
-            metadata=metadata_schema(),
-            filters=_schemas(FILTERS),
-            aliases=aliases_in(jobs_adapter.json_schema()),
+            **_schemas_of_all(),
             missing_extras=missing_extras(),
             presets=dict(ctx.presets),
             default_preset=ctx.settings.default_preset,
             warnings=dict(WARNING_CODES),
         )
     )
+
+
+@functools.cache
+def _schemas_of_all() -> dict[str, Any]:
+    """What follows from the code alone. It takes half a second, so it is made once in a process."""
+    return {
+        "jobs": _schemas({name: job_type.spec for name, job_type in JOB_TYPES.items()}),
+        "steps": _schemas(STEP_TYPES),
+        "metadata": metadata_schema(),
+        "filters": _schemas(FILTERS),
+        "aliases": aliases_in(jobs_adapter.json_schema()),
+    }
 
 
 def missing_extras() -> dict[str, str]:

@@ -182,13 +182,13 @@ class TestChildProcess:
         assert [job.attempts for job in ended.jobs.values()] == [1, 1]
 
     def test_a_job_that_runs_out_of_memory_fails_alone(self, stack: Stack, picture: bytes) -> None:
-        large_job = {"type": "resize", "width": 6000, "height": 4500, "fit": "fill"}
-        worker = stack.worker(DARKROOM_CHILD_MEMORY="100000000")  # less than a picture of 6000x4500 and its file need
+        large_job = {"type": "resize", "width": 5800, "height": 4300, "fit": "fill", "output": {"format": "webp"}}
+        worker = stack.worker(DARKROOM_CHILD_MEMORY="101000000")  # enough for the picture alone, not for its encoder
         photo = stack.submit(picture, RESIZE, large_job, METADATA)
         resize, large, metadata = stack.wait_for(photo).jobs.values()
         assert (resize.status, large.status, metadata.status) == ("succeeded", "failed", "succeeded")
         assert large.errors[0].code == "out_of_memory"
-        assert "ran out of memory at 100 MB" in large.errors[0].detail
+        assert "ran out of memory at 101 MB" in large.errors[0].detail
         assert worker.process.poll() is None
 
     def test_children_are_replaced_now_and_then(self, stack: Stack, picture: bytes) -> None:

@@ -36,6 +36,10 @@ ALICE, BOB = new_key(), new_key()
 DESTRUCTIVE = ["deletePhoto", "redriveDeadLetter", "purgeDeadLetter", "redriveDeadLetters", "purgeDeadLetters"]
 """They remove what other operations need, so each of them has its own photo and its own run."""
 
+WITH_JOBS = ["uploadPhotos", "addJobs", "uploadDirectly"]
+"""Each has a value just inside and just outside of every bound of every job: thousands of requests, which take minutes.
+test_parameters sends the same values to the jobs themselves."""
+
 CHECKS = [
     "not_a_server_error",
     "status_code_conformance",
@@ -183,12 +187,12 @@ def answered(api: Any, path: str) -> set[int]:
 @pytest.mark.exhaustive
 def test_every_answer_is_as_documented(keyed: Any, picture: bytes, tmp_path: Path) -> None:
     photo = upload_ids(keyed, picture, key(ALICE), dead=True)
-    options = [word for name in DESTRUCTIVE for word in ("--exclude-operation-id", name)]
+    common = tmp_path, keyed, with_ids(photo, 0.8), "-H", f"Authorization: Bearer {ALICE}"
+    others = [word for name in [*DESTRUCTIVE, *WITH_JOBS] for word in ("--exclude-operation-id", name)]
+    with_jobs = [word for name in WITH_JOBS for word in ("--include-operation-id", name)]
 
-    attack(
-        *(tmp_path, keyed, with_ids(photo, 0.8), *options, "-H", f"Authorization: Bearer {ALICE}"),
-        checks=CHECKS,
-    )
+    attack(*common, *others, checks=CHECKS)
+    attack(*common, *with_jobs, "--phases", "fuzzing", checks=CHECKS)
 
     path = "/v1/photos/{photo_id}".format(**photo)
     for address in (path, f"{path}/jobs", f"{path}/jobs/{photo['job_id']}"):

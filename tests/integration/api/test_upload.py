@@ -34,6 +34,7 @@ def test_a_form_with_jobs_is_answered_with_the_photo(api: Any, picture: bytes) -
         "sha256": hashlib.sha256(picture).hexdigest(),
         "width": 640,
         "height": 480,
+        "frames": 1,
     }
     assert [(job["type"], job["status"], job["attempts"]) for job in photo["jobs"]] == [
         ("resize", "queued", 0),
