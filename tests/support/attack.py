@@ -8,11 +8,13 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import jsonschema
 import schemathesis
 from hypothesis import strategies
 from PIL import Image
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from darkroom.jobs.job_types import jobs_adapter
 from darkroom.jobs.output_rules import OUTPUT_RULES
 from darkroom.sniff import INPUT_FORMATS
 from tests.support.example_assets import EXAMPLE_ASSETS
@@ -46,6 +48,8 @@ EXCUSED = {
         for rule in OUTPUT_RULES
     },
     "frames_format": "the frames of a job and the format of its output: many clients ignore if/then of a schema",
+    "crop_fields": "the same of the fields of a crop",
+    "round_shape": "the same of the fields of round",
     "frames_and_page": "the same of the frames and the page of a job",
     "too_long": "bytes of metadata, counted as JSON",
     "number_too_large": "integers of metadata beyond 2^53",
@@ -79,14 +83,26 @@ def reasons(problem: dict[str, Any]) -> set[str]:
     return {fault["code"] for fault in faults} or {problem["type"].rpartition(":")[2]}
 
 
+JOBS = jsonschema.Draft202012Validator(jobs_adapter.json_schema())
+
+
+def fits_the_document(case: Any) -> bool:
+    """Whether the jobs of a request are as their JSON schema says: the tool leaves out a part of some rules between
+    fields, and then takes a number beyond its limits for a valid one."""
+    jobs = case.body.get("jobs") if isinstance(case.body, dict) else None
+    return not isinstance(jobs, list) or JOBS.is_valid(jobs)
+
+
 @schemathesis.check
 def valid_requests_are_accepted(ctx: Any, response: Any, case: Any) -> None:
     refused = response.status_code in (400, 413, 415, 422)
-    if not refused or not reasons(response.json()) <= EXCUSED.keys():
+    if not refused or (fits_the_document(case) and not reasons(response.json()) <= EXCUSED.keys()):
         positive_data_acceptance(ctx, response, case)
 
 
 @schemathesis.check
 def other_owners_get_404(ctx: Any, response: Any, case: Any) -> None:
-    refused = response.status_code == 422 and reasons(response.json()) <= EXCUSED.keys()
+    refused = response.status_code == 422 and (
+        not fits_the_document(case) or reasons(response.json()) <= EXCUSED.keys()
+    )
     assert response.status_code == 404 or refused, f"{case.method} {case.path}: {response.status_code}"

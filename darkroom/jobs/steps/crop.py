@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainSerializer, model_validator
+from pydantic_core import PydanticCustomError
 
-from darkroom.jobs.steps.aspect import Aspect
+from darkroom.jobs.steps.aspect import ASPECT, Aspect
 from darkroom.jobs.steps.gravity import Position
 from darkroom.jobs.steps.step import StepSpec
 
@@ -22,9 +23,18 @@ Length = Annotated[float, Field(ge=0, le=FARTHEST), PlainSerializer(_whole)]
 """Pixels or a share. Records and answers show whole numbers without a fraction."""
 
 
+def _wrong(detail: str) -> PydanticCustomError:
+    """The error of fields that do not go together."""
+    return PydanticCustomError("crop_fields", "{detail}", {"detail": detail})
+
+
 def _given(*names: str) -> dict[str, Any]:
     """The JSON schema of objects that have these fields."""
     return {"required": list(names), "properties": {name: {"not": {"type": "null"}} for name in names}}
+
+
+_WHOLE = {"type": ["integer", "null"], "maximum": FARTHEST}
+_NUMBER = {"type": "number", "minimum": 0, "maximum": FARTHEST}
 
 
 class Crop(StepSpec):
@@ -37,7 +47,10 @@ class Crop(StepSpec):
 
     example: ClassVar[dict[str, Any]] = {"type": "crop", "aspect": "16:9", "position": "north"}
     json_schema: ClassVar[dict[str, Any]] = {  # what the validator below checks
-        "anyOf": [_given(name) for name in ("left", "top", "width", "height", "aspect")],
+        "anyOf": [
+            *({"required": [name], "properties": {name: _NUMBER}} for name in ("left", "top", "width", "height")),
+            {"required": ["aspect"], "properties": {"aspect": {"type": "string", "pattern": ASPECT}}},
+        ],
         "allOf": [
             {"not": _given("left", "position")},
             {"not": _given("top", "position")},
@@ -46,17 +59,14 @@ class Crop(StepSpec):
                 "if": {"required": ["unit"], "properties": {"unit": {"const": "share"}}},
                 "then": {
                     "properties": {
-                        **{name: {"exclusiveMaximum": 1} for name in ("left", "top")},
+                        **{name: {"minimum": 0, "exclusiveMaximum": 1} for name in ("left", "top")},
                         **{name: {"exclusiveMinimum": 0, "maximum": 1} for name in ("width", "height")},
                     }
                 },
                 "else": {
                     "properties": {
-                        **{name: {"type": ["integer", "null"]} for name in ("left", "top")},
-                        **{
-                            name: {"type": ["integer", "null"], "minimum": 1, "maximum": FARTHEST}
-                            for name in ("width", "height")
-                        },
+                        **dict.fromkeys(("left", "top"), _WHOLE | {"minimum": 0}),
+                        **dict.fromkeys(("width", "height"), _WHOLE | {"minimum": 1}),
                     }
                 },
             },
@@ -83,11 +93,11 @@ class Crop(StepSpec):
         sides = {"width": self.width, "height": self.height}
         corner = {"left": self.left, "top": self.top}
         if self.has_corner and self.position is not None:
-            raise ValueError("give left and top, or position, and not both")
+            raise _wrong("give left and top, or position, and not both")
         if self.aspect and None not in sides.values():
-            raise ValueError("give aspect with at most one of width and height")
+            raise _wrong("give aspect with at most one of width and height")
         if not self.aspect and not self.has_corner and not any(sides.values()):
-            raise ValueError("give width, height or aspect")
+            raise _wrong("give width, height or aspect")
         for name, value in (sides | corner).items():
             if value is not None:
                 self._check_number(name, value)
@@ -95,11 +105,11 @@ class Crop(StepSpec):
 
     def _check_number(self, name: str, value: float) -> None:
         if self.unit == "pixels" and not value.is_integer():
-            raise ValueError(f'{name} must be a whole number of pixels; for shares, add "unit": "share"')
+            raise _wrong(f'{name} must be a whole number of pixels; for shares, add "unit": "share"')
         if name in ("width", "height") and value == 0:
-            raise ValueError(f"{name} must be more than 0")
+            raise _wrong(f"{name} must be more than 0")
         if self.unit == "share" and (value > 1 or (value == 1 and name in ("left", "top"))):
-            raise ValueError(f"{name} must be a share {'of at most' if name in ('width', 'height') else 'below'} 1")
+            raise _wrong(f"{name} must be a share {'of at most' if name in ('width', 'height') else 'below'} 1")
 
     @property
     def has_corner(self) -> bool:

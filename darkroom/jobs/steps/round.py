@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from darkroom.jobs.spec import MAX_SIDE
 from darkroom.jobs.steps.step import StepSpec
@@ -38,5 +39,5 @@ class Round(StepSpec):
     @model_validator(mode="after")
     def _has_a_shape(self) -> Round:
         if self.radius is None and not self.circle:
-            raise ValueError("give a radius, or circle: true")
+            raise PydanticCustomError("round_shape", "give a radius, or circle: true")
         return self
