@@ -17,16 +17,18 @@ def cpu_lines(found: Mapping[str, Mapping[str, Sequence[float]]], ours: str) -> 
     others = [name for name in names if name != ours]
     table = head("photo and order", *(f"{name}, ms" for name in names))
     for what, cpu in found.items():
-        table.append(line(what, *(_milliseconds(cpu.get(name, [])) for name in names)))
+        table.append(line(what, *(milliseconds(cpu.get(name, [])) for name in names)))
     table += ["", *head(f"{ours} /", *others)]
     for what, cpu in found.items():
-        table.append(line(what, *(_ratio(cpu[ours], cpu.get(name, [])) for name in others)))
+        table.append(line(what, *(ratio(cpu[ours], cpu.get(name, [])) for name in others)))
     return table
 
 
-def _milliseconds(values: Sequence[float]) -> str:
+def milliseconds(values: Sequence[float]) -> str:
+    """The median of CPU seconds in ms with lowest and highest; a dash if there are none."""
     return f"{Spread.of([1000 * value for value in values]):.0f}" if values else "-"
 
 
-def _ratio(ours: Sequence[float], others: Sequence[float]) -> str:
+def ratio(ours: Sequence[float], others: Sequence[float]) -> str:
+    """That of each round; a dash if the others have none."""
     return f"{Spread.of_ratios(ours, others):.2f}" if others else "-"

@@ -10,9 +10,9 @@ from typing import Any
 from bench.performance import peers
 from bench.performance.bench import Bench
 from bench.performance.contenders import Program
+from bench.performance.cpu_table import milliseconds, ratio
 from bench.performance.orders import OPERATIONS
 from bench.performance.rounds import Cpu, interleave
-from bench.performance.spread import Spread
 from bench.performance.tables import head, line
 
 OURS, SHARP, NOTHING = "Darkroom", "sharp", "convert"
@@ -42,14 +42,10 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         table.append(
             line(
                 name,
-                _milliseconds(ours),
-                "-" if name == NOTHING else _milliseconds(extra),
-                _milliseconds(sharp) if sharp else "-",
-                f"{Spread.of_ratios(ours, sharp):.2f}" if sharp else "-",
+                milliseconds(ours),
+                milliseconds([] if name == NOTHING else extra),
+                milliseconds(sharp),
+                ratio(ours, sharp),
             )
         )
     return table
-
-
-def _milliseconds(seconds: list[float]) -> str:
-    return f"{Spread.of([1000 * value for value in seconds]):.0f}"
