@@ -18,7 +18,8 @@ from api.openapi.document import complete
 
 ASSETS = Path(flask_openapi3_swagger.__file__).parent / "templates" / "swagger"
 
-# The URLs are relative, because a gateway in front may add a prefix.
+# The URLs are relative, because a gateway in front may add a prefix. Colours in a large body, such as that of
+# /v1/operations, take a browser seconds.
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -36,6 +37,7 @@ SwaggerUIBundle({
   dom_id: "#page",
   deepLinking: true,
   defaultModelsExpandDepth: 0,
+  syntaxHighlight: { activated: false },
 });
 </script>
 </body>

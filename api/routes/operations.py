@@ -9,15 +9,16 @@ from typing import Any
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
 
 from api.context import context, json_response
 from api.openapi import responses
-from darkroom.jobs.job_types import JOB_TYPES, jobs_adapter
+from darkroom.jobs.job_types import JOB_TYPES
 from darkroom.jobs.output_formats import OUTPUT_FORMATS, missing_extra
 from darkroom.jobs.spec import ALIASES
 from darkroom.jobs.step_types import FILTERS, STEP_TYPES
-from darkroom.photo_metadata.photo_document import json_schema as metadata_schema
+from darkroom.photo_metadata.photo_document import PhotoMetadata
 from darkroom.photo_warnings import WARNING_CODES
 from darkroom.presets import Preset
 
@@ -32,8 +33,11 @@ Schema = dict[str, Any]
 
 
 class OperationsView(BaseModel):
-    """JSON schemas by name."""
+    """JSON schemas by name. Each is a reference into `$defs`, which they share."""
 
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    definitions: dict[str, Schema] = Field(alias="$defs", description="what the schemas below refer to")
     jobs: dict[str, Schema] = Field(description="job type -> schema")
     steps: dict[str, Schema] = Field(description="steps of a pipeline")
     metadata: Schema = Field(description="the result of a metadata job; docs/metadata.md explains its fields")
@@ -70,23 +74,29 @@ def list_operations() -> Response:
 
 @functools.cache
 def _schemas_of_all() -> dict[str, Any]:
-    """What follows from the code alone. It takes half a second, so it is made once in a process."""
+    """What follows from the code alone. It takes long, so it is made once in a process."""
+    kinds: dict[str, Mapping[str, Any]] = {
+        "jobs": {name: job_type.spec for name, job_type in JOB_TYPES.items()},
+        "steps": STEP_TYPES,
+        "filters": FILTERS,
+        "metadata": {"": PhotoMetadata},
+    }
+    models: list[tuple[tuple[str, str], JsonSchemaMode, TypeAdapter[Any]]] = [
+        ((kind, name), "validation", TypeAdapter(spec)) for kind, specs in kinds.items() for name, spec in specs.items()
+    ]
+    schemas, definitions = TypeAdapter.json_schemas(models)
+    named = {kind: {name: schemas[(kind, name), "validation"] for name in specs} for kind, specs in kinds.items()}
     return {
-        "jobs": _schemas({name: job_type.spec for name, job_type in JOB_TYPES.items()}),
-        "steps": _schemas(STEP_TYPES),
-        "metadata": metadata_schema(),
-        "filters": _schemas(FILTERS),
-        "aliases": aliases_in(jobs_adapter.json_schema()),
+        **definitions,
+        **named,
+        "metadata": named["metadata"][""],
+        "aliases": aliases_in(definitions),
     }
 
 
 def missing_extras() -> dict[str, str]:
     """The formats of results that cannot be written here -> the extra that each needs."""
     return {name: extra for name in OUTPUT_FORMATS if (extra := missing_extra(name))}
-
-
-def _schemas(specs: Mapping[str, Any]) -> dict[str, Schema]:
-    return {name: TypeAdapter(spec).json_schema() for name, spec in specs.items()}
 
 
 def aliases_in(schema: Schema) -> dict[str, dict[str, str]]:

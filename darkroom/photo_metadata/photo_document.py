@@ -128,11 +128,6 @@ def as_json(document: PhotoMetadata) -> dict[str, Any]:
     return {name: _without_empty(known.get(name), getattr(document, name)) for name in PhotoMetadata.model_fields}
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of the document."""
-    return PhotoMetadata.model_json_schema()
-
-
 def _without_empty(values: Any, section: Any) -> Any:
     """The values without the lists that are empty because the photo says nothing."""
     if not isinstance(section, MetadataSection):

@@ -295,7 +295,8 @@ def test_the_docs_page_in_a_browser(stack: ComposeProject) -> None:
         operation.locator(".opblock-summary-control").click()
         operation.get_by_role("button", name="Try it out").click()
         operation.get_by_role("button", name="Execute").click()
-        expect(operation.locator(".live-responses-table tbody td.response-col_status").first).to_have_text("200")
+        status = operation.locator(".live-responses-table tbody td.response-col_status").first
+        expect(status).to_have_text("200", timeout=30_000)  # the page lays out some 300 KB of JSON
         browser.close()
 
     assert not faults

@@ -9,7 +9,7 @@ import jsonschema
 from PIL import Image
 
 from darkroom.jobs.measure_names import IN_EVENTS, MEASURES
-from darkroom.photo_metadata.photo_document import json_schema
+from darkroom.photo_metadata.photo_document import PhotoMetadata
 from darkroom.record.events import photo_completed
 from tests.support.metadata_blocks import alternatives, exif_of_a_canon, image_resource, iptc, jpeg, xmp
 from tests.support.stack import Stack
@@ -29,7 +29,7 @@ PHOTO = jpeg(
 def said(job: Any) -> dict[str, Any]:
     assert job.status == "succeeded", job.errors
     document: dict[str, Any] = json.loads(job.result.content)
-    jsonschema.validate(document, json_schema())
+    jsonschema.validate(document, PhotoMetadata.model_json_schema())
     return document
 
 

@@ -113,8 +113,9 @@ def test_a_filter(tmp_path: Path) -> None:
     found = follow("Add a filter", tmp_path, [step, {"type": "pipeline", "steps": [step]}])
 
     assert found["formats"] == ["png", "png"]
-    assert found["operations"]["filters"]["fade"]["examples"] == [step]
-    assert "FadeJob" in found["operations"]["jobs"]["filter"]["$defs"]
+    assert found["operations"]["$defs"]["Fade"]["examples"] == [step]
+    assert found["operations"]["filters"]["fade"] == {"$ref": "#/$defs/Fade"}
+    assert {"$ref": "#/$defs/FadeJob"} in found["operations"]["jobs"]["filter"]["oneOf"]
     schemas = found["document"]["components"]["schemas"]
     assert schemas["Fade"]["properties"]["amount"]["maximum"] == 1
     assert schemas["FadeJob"]["examples"] == [step]
@@ -133,7 +134,7 @@ def test_a_job_type(tmp_path: Path) -> None:
     found = follow("Add a job type", tmp_path, [{"type": "histogram"}])
 
     assert found["formats"] == ["json"]
-    assert found["operations"]["jobs"]["histogram"]["examples"] == [{"type": "histogram"}]
+    assert found["operations"]["$defs"]["HistogramJob"]["examples"] == [{"type": "histogram"}]
     assert "HistogramJob" in found["document"]["components"]["schemas"]
 
 

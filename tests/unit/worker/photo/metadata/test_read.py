@@ -13,7 +13,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from darkroom.cli import metadata_docs
 from darkroom.jobs.job_types import MetadataJob
-from darkroom.photo_metadata.photo_document import PhotoMetadata, as_json, json_schema
+from darkroom.photo_metadata.photo_document import PhotoMetadata, as_json
 from darkroom.photo_metadata.section import MetadataSection
 from tests.support.metadata_blocks import alternatives, described, exif, image_resource, iptc, jpeg, text, xmp
 from worker.photo.metadata import exiv2_reader, metadata, read
@@ -54,7 +54,7 @@ def test_the_same_is_read_from_every_format_with_exif(quarters, opened, format_,
     photo = opened(quarters, format_, exif=some_tags().tobytes())
     found = said(photo, colours=4)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    jsonschema.validate(found, json_schema())
+    jsonschema.validate(found, PhotoMetadata.model_json_schema())
     assert (found["format"], found["content_type"]) == (photo.source.format, photo.source.content_type)
     assert {found["width"], found["height"]} == {60, 40}
     assert (found["mode"], found["has_alpha"], found["frames"]) == ("RGB", False, 1)
@@ -90,7 +90,7 @@ def test_a_photo_that_says_nothing_has_every_name(tmp_path):
     assert all(found[name] is None for name in ("gps", "taken_at", "icc", "camera", "lens", "exposure", "description"))
     assert (found["exif"], found["unreadable"], found["dominant_colours"]) == ({}, [], [])
     assert (found["orientation"], found["schema_version"]) == (1, 1)
-    jsonschema.validate(found, json_schema())
+    jsonschema.validate(found, PhotoMetadata.model_json_schema())
 
 
 def test_what_is_read_without_exiv2(tmp_path, monkeypatch):
