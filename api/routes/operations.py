@@ -33,7 +33,7 @@ Schema = dict[str, Any]
 
 
 class OperationsView(BaseModel):
-    """JSON schemas by name. Each is a reference into `$defs`, which they share."""
+    """JSON schemas by name. Each is a reference into `$defs`, which they share, or a choice of such references."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
@@ -74,7 +74,7 @@ def list_operations() -> Response:
 
 @functools.cache
 def _schemas_of_all() -> dict[str, Any]:
-    """What follows from the code alone. It takes long, so it is made once in a process."""
+    """What follows from the code alone. It takes a tenth of a second, so it is made once in a process."""
     kinds: dict[str, Mapping[str, Any]] = {
         "jobs": {name: job_type.spec for name, job_type in JOB_TYPES.items()},
         "steps": STEP_TYPES,
