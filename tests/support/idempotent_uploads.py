@@ -44,26 +44,34 @@ def run_at_once(number: int, request: Callable[[int], requests.Response]) -> lis
 
 
 class HeldRequest:
-    """A request to the API that the proxy holds at its first call of one AWS operation, until `fail`."""
+    """A request to the API that the proxy holds at its first call of one AWS operation, until `fail`.
+
+    A call that is held for longer than the API's limit is tried again: the proxy holds these tries, too.
+    """
 
     def __init__(self, proxy: FaultProxy, operation: str, send: Callable[[], requests.Response]) -> None:
-        self._proxy, self._operation = proxy, operation
         self._answers: list[requests.Response] = []
         self._thread = threading.Thread(target=lambda: self._answers.append(send()))
         arrived, self._continue = threading.Event(), threading.Event()
+        first_come, held = threading.Lock(), ""
 
         def hold(request: Request, forward: Forward) -> Answer | None:
+            nonlocal held
+            call = request.headers["amz-sdk-invocation-id"]  # the same in each try of one call
+            with first_come:
+                held = held or call
+            if call != held and not self._continue.is_set():
+                return forward()
             arrived.set()
             self._continue.wait(PATIENCE)
             return REFUSED.act(request, forward)
 
-        proxy.rule(operation, ProxyFault("held", hold), times=1)
+        proxy.rule(operation, ProxyFault("held", hold))
         self._thread.start()
         assert arrived.wait(PATIENCE), f"the API did not call {operation}"
 
     def fail(self) -> requests.Response:
         """Refuse the held call and every later call of the operation. Return the API's answer."""
-        self._proxy.rule(self._operation, REFUSED)
         self._continue.set()
         self._thread.join()
         return self._answers[0]

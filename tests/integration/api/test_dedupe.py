@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import requests
 
-from darkroom.aws_timeouts import LONGEST_AWS_TIMEOUT
 from darkroom.record.ids import new_id
 from darkroom.record.keys import original_key
 from tests.support.api import Api
@@ -150,9 +149,7 @@ def test_a_request_that_fails_late_keeps_what_another_request_has_accepted(
 ) -> None:
     """The second request finds the photo of the first one, which is held and then fails."""
     with FaultProxy(endpoint) as proxy:
-        # The held call must not time out before the second request is answered: the SDK would try it again.
-        patient = {"AWS_ENDPOINT_URL": proxy.url, "DARKROOM_AWS_TIMEOUT": f"{LONGEST_AWS_TIMEOUT:g}"}
-        api = Api(deploy(), tmp_path / "api.log", patient)
+        api = Api(deploy(), tmp_path / "api.log", {"AWS_ENDPOINT_URL": proxy.url})
         try:
             slow = HeldRequest(
                 proxy,
