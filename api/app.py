@@ -14,7 +14,7 @@ from werkzeug.exceptions import NotFound
 
 from api.access import auth
 from api.context import EXTENSION, Context, context
-from api.http import problems, tracing
+from api.http import cors, problems, tracing
 from api.http.body_limits import upload_limits
 from api.http.time_limits import TimeLimit
 from api.openapi.schemas import components
@@ -61,6 +61,9 @@ UPLOAD_RATE = 10_000
 
 BODY_SECONDS = 10.0
 """For the body of a request that is not an upload."""
+
+NO_BODY = ("GET", "HEAD", "OPTIONS")
+"""Methods whose bodies mean nothing."""
 
 MAX_FORM_FIELDS = 20
 """Parts of a form besides its photos."""
@@ -112,6 +115,7 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     app.after_request(_end_body)
     problems.register(app)
     tracing.register(app)
+    cors.register(app, cors.Cors(settings.cors_origins), settings.base_url)
     keys_needed = auth_mode(settings, owners) == "keys"
     if keys_needed:
         auth.register(app, settings, owners)
@@ -174,4 +178,4 @@ def _end_body(response: Response) -> Response:
 
 def _expects_body() -> bool:
     """GET needs no body, nor does an address that does not exist, and no refused caller needs to send one."""
-    return bool(g.get("admitted", True)) and request.method not in ("GET", "HEAD") and request.routing_exception is None
+    return bool(g.get("admitted", True)) and request.method not in NO_BODY and request.routing_exception is None

@@ -7,7 +7,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import localstack_client.session
 import pytest
@@ -17,10 +17,14 @@ from darkroom.aws.clients import Clients, make_clients
 from darkroom.local.emulator import Emulator, free_port
 from darkroom.provision.data import provision
 from darkroom.settings import PREFIX, Settings, read_settings
+from tests.support.browser import chromium
 from tests.support.deployment import Deploy, Deployment
 from tests.support.fault_proxy import FaultProxy, transparent_mix
 from tests.support.launcher import share_aws_models
 from tests.support.principals import principals
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 REGION = "us-east-1"
 
@@ -61,6 +65,12 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         with Emulator(tmp_path_factory.mktemp("aws")) as emulator:
             environ.setenv("AWS_ENDPOINT_URL", emulator.url)
             yield emulator.url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(autouse=True)

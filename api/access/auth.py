@@ -15,6 +15,7 @@ from flask import Flask, g, request
 
 from api.access.caller_limits import CallerLimits, UploadReservation
 from api.http.body_limits import upload_limits
+from api.http.cors import is_preflight
 from api.http.request import ApiRequest, BodyAwaited
 from darkroom.errors import Unauthorized
 from darkroom.owners import DEFAULT_OWNER, ONLY_SENT, Owners, auth_mode, hash_of
@@ -55,7 +56,7 @@ def register(app: Flask, settings: Settings, owners: Owners) -> None:
     def identify() -> None:
         g.admitted = False  # until the caller is known, no body is awaited
         incoming = cast(ApiRequest, request)
-        if request.endpoint in OPEN:
+        if request.endpoint in OPEN or is_preflight(request):
             return
         if not isinstance(granted := incoming.admission, Grant):
             granted = incoming.admission = admit(incoming)

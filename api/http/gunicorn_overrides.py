@@ -44,6 +44,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-
 
 from api.http.caller_table import CallerTable, network_of
 from api.http.connection import MAX_LINGER, CallerSocket
+from api.http.cors import Cors
 from api.http.fair_queue import FairQueue
 from api.http.head_rules import check_head
 from api.http.parse_faults import parse_fault
@@ -117,6 +118,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         settings: Settings = self.app.settings
         self.spool_dir = settings.spool_dir
+        self.cors = Cors(settings.cors_origins)
         self.callers = CallerTable(math.ceil(settings.connections_per_address / settings.api_processes))
         self.max_collected = int(settings.api_threads * settings.max_request_bytes * DISK_SHARE)
         self.phases: dict[TConn, Phase] = {}
@@ -145,7 +147,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:  # noqa: ARG002 - gunicorn's
         fault = parse_fault(exc)
-        response = malformed_response(fault.status, fault.detail) if fault else error_response(exc)
+        headers = self.cors.refusal_headers(client.request.origin)
+        response = malformed_response(fault.status, fault.detail, headers) if fault else error_response(exc, headers)
         with contextlib.suppress(OSError):  # the caller is gone
             client.sendall(response)
 
@@ -249,7 +252,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _refuse(self, conn: TConn, status: HTTPStatus, detail: str) -> None:
         """Answer without a thread, and close the connection."""
         try:
-            conn.sock.sendall(refusal(status, detail, RETRY_AFTER))
+            conn.sock.sendall(refusal(status, detail, RETRY_AFTER, self.cors.refusal_headers(conn.sock.request.origin)))
         except OSError:
             self._drop(conn)
         else:

@@ -27,6 +27,8 @@ CHUNKED_RECEIVE = 64 * 1024
 
 _API_KEY = re.compile(rb"\nauthorization:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
+_ORIGIN = re.compile(rb"\norigin:[ \t]*([^\s]*)", re.IGNORECASE)
+
 _HEAD_END = re.compile(rb"\n\r?\n")
 
 
@@ -51,6 +53,8 @@ class RequestBuffer:
         """The caller has closed the connection, at least for sending."""
         self.api_key = b""
         """The Authorization header of the request, not checked."""
+        self.origin = ""
+        """The Origin header of the request, not checked."""
         self.disk_error: OSError | None = None
         """Why the body could not be written to its file."""
         self.late = ""
@@ -244,6 +248,8 @@ class RequestBuffer:
         if found:
             key = _API_KEY.search(self._data, 0, found.start() + 1)
             self.api_key = key[1] if key else b""
+            origin = _ORIGIN.search(self._data, 0, found.start() + 1)
+            self.origin = origin[1].decode("latin-1") if origin else ""
         self._searched = max(0, len(self._data) - 2)
         if not found and len(self._data) >= MAX_HEAD:
             self._data, self._head_too_long = self._data[:MAX_HEAD], True

@@ -5,8 +5,11 @@ A deployment can be repeated at any time: it makes what is missing, changes what
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from darkroom.aws.clients import Clients
 from darkroom.provision.stack import TEMPLATES, Stack, StackChange
+from darkroom.setting_fields.origins import ALL
 from darkroom.settings import Settings
 
 TEMPLATE = TEMPLATES / "data.yaml"
@@ -23,9 +26,19 @@ def provision(settings: Settings, clients: Clients) -> StackChange:
         # Only stand-ins for AWS have http endpoints, and with this policy they would refuse every request.
         "RequireTls": "true" if clients.cloudformation.meta.endpoint_url.startswith("https://") else "false",
     }
+    if settings.cors_origins:
+        parameters["CorsOrigins"] = ",".join(bucket_origins(settings))
     if settings.queue_visibility is not None:
         parameters["VisibilityTimeout"] = str(settings.queue_visibility)
     return Stack(settings.stack, TEMPLATE, parameters).deploy(clients.cloudformation)
+
+
+def bucket_origins(settings: Settings) -> list[str]:
+    """The origins of pages that may send direct uploads to the bucket: those that may call the API, and its own."""
+    if ALL in settings.cors_origins:
+        return [ALL]
+    own = urlsplit(settings.base_url)
+    return [*settings.cors_origins, *([f"{own.scheme}://{own.netloc}"] if own.netloc else [])]
 
 
 def provision_policies(settings: Settings, clients: Clients) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pydantic import (
 )
 
 from darkroom.setting_fields.group import MIB, PROJECT, BaseUrl, Group
+from darkroom.setting_fields.origins import Origins
 
 
 class ApiSettings(Group):
@@ -54,6 +55,12 @@ class ApiSettings(Group):
         ge=1,
         description="Bytes that one owner may upload in an hour to one machine, where there are API keys. Each API "
         "process counts, and allows, its share of them, rounded up. Default: no limit.",
+    )
+    cors_origins: Origins = Field(
+        (),
+        description="Origins of web pages that may call the API and the bucket from a browser, separated by commas: "
+        "https://photos.example.com, https://*.example.com for all of its subdomains, or * for all pages. "
+        "`darkroom provision` sets the bucket's rule. Default: none but the API's own pages.",
     )
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: int = Field(8080, ge=1, le=65535, description="Port that the API listens on.")

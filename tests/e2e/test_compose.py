@@ -17,6 +17,8 @@ from tests.support import probe
 from tests.support.documents import commands, pages, refused, script
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from tests.support.compose import ComposeProject
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
@@ -24,8 +26,6 @@ pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
 COMPOSE_PAGES = sorted(
     (page for page in pages() if commands(page, "compose")), key=lambda page: page.name == "README.md"
 )
-
-CHROMIUM = Path("/usr/bin/chromium")
 
 PIDS_MAX = "cat /sys/fs/cgroup/pids.max 2>/dev/null || cat /sys/fs/cgroup/pids/pids.max"
 """Control groups of version 2, or of version 1."""
@@ -275,15 +275,11 @@ def test_keys_are_needed_as_soon_as_there_are_some(
 
 # playwright's own event loop is still open when Python collects what it left
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_the_docs_page_in_a_browser(stack: ComposeProject) -> None:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not there: the docs page needs a browser to be looked at")
-    from playwright.sync_api import expect, sync_playwright
+def test_the_docs_page_in_a_browser(stack: ComposeProject, browser: Browser) -> None:
+    from playwright.sync_api import expect
 
     faults: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
+    with browser.new_page() as page:
         page.on("requestfailed", lambda request: faults.append(f"{request.url}: {request.failure}"))
         page.on("response", lambda answer: answer.ok or faults.append(f"{answer.url}: {answer.status}"))
         page.on("pageerror", lambda error: faults.append(str(error)))
@@ -297,7 +293,6 @@ def test_the_docs_page_in_a_browser(stack: ComposeProject) -> None:
         operation.get_by_role("button", name="Execute").click()
         status = operation.locator(".live-responses-table tbody td.response-col_status").first
         expect(status).to_have_text("200", timeout=30_000)  # the page lays out some 300 KB of JSON
-        browser.close()
 
     assert not faults
 

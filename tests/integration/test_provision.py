@@ -156,12 +156,9 @@ def test_a_stand_in_is_reached_over_plain_http(settings: Settings, clients: Clie
     assert parameters(settings, clients)["RequireTls"] == "false"
 
 
-def test_a_web_page_may_send_the_form_of_a_direct_upload(settings: Settings, clients: Clients) -> None:
-    (rule,) = clients.s3.get_bucket_cors(Bucket=settings.bucket)["CORSRules"]
-
-    assert rule["AllowedOrigins"] == ["*"]
-    assert "POST" in rule["AllowedMethods"]
-    assert "PUT" not in rule["AllowedMethods"]
+def test_no_page_of_another_origin_may_use_the_bucket_by_default(settings: Settings, clients: Clients) -> None:
+    with pytest.raises(clients.s3.exceptions.ClientError, match="NoSuchCORSConfiguration"):
+        clients.s3.get_bucket_cors(Bucket=settings.bucket)
 
 
 def test_a_failed_deployment_names_the_resource_and_can_be_corrected(
