@@ -30,6 +30,7 @@ from api.routes.operations import operations
 from api.routes.photos import photos
 from api.routes.probes import probes
 from api.routes.receipts import receipts
+from api.routes.upload_tokens import UploadTokenView, upload_tokens
 from api.uploads.spool import SpooledRequest, disk_error
 from api.waits import Waits
 from darkroom import __version__
@@ -44,6 +45,7 @@ from darkroom.record.receipt import Receipt
 from darkroom.record.views import CompletedPhotoView, PhotoView
 from darkroom.services import Services
 from darkroom.settings import Settings
+from darkroom.signed_texts import signer_of
 
 MIB = 1024 * 1024
 
@@ -67,6 +69,21 @@ NO_BODY = ("GET", "HEAD", "OPTIONS")
 
 MAX_FORM_FIELDS = 20
 """Parts of a form besides its photos."""
+
+
+RESOURCES = (
+    photos,
+    direct_uploads,
+    upload_tokens,
+    jobs,
+    results,
+    receipts,
+    assets,
+    dead_letters,
+    operations,
+    probes,
+)
+"""In the order of the documentation."""
 
 
 class Json(DefaultJSONProvider):
@@ -101,8 +118,10 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
         validation_error_callback=problems.refuse_invalid,
         static_folder=None,
     )
+    keys_needed = auth_mode(settings, owners) == "keys"
+    signer = signer_of(settings, keys_needed)
     app.extensions[EXTENSION] = Context(
-        settings, services, read_presets(settings), Waits(settings.api_threads, settings.wait_share), owners
+        settings, services, read_presets(settings), Waits(settings.api_threads, settings.wait_share), owners, signer
     )
     # Otherwise a path with an empty id would be another path: DELETE of one dead letter would be DELETE of all.
     app.url_map.merge_slashes = False
@@ -116,14 +135,24 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     problems.register(app)
     tracing.register(app)
     cors.register(app, cors.Cors(settings.cors_origins), settings.base_url)
-    keys_needed = auth_mode(settings, owners) == "keys"
     if keys_needed:
-        auth.register(app, settings, owners)
+        auth.register(app, settings, owners, signer)
+    else:
+        auth.register_tokens(app, signer)
     app.before_request(_await_body)  # the last one: it needs to know whether the caller is admitted
-    for resource in (photos, direct_uploads, jobs, results, receipts, assets, dead_letters, operations, probes):
+    for resource in RESOURCES:
         app.register_api(resource)
     app.components_schemas |= components(
-        *(BatchView, BatchProblem, JobsView, PhotoView, AwaitedPhotoView, Receipt, Event, CompletedPhotoView, AssetView)
+        BatchView,
+        BatchProblem,
+        JobsView,
+        PhotoView,
+        AwaitedPhotoView,
+        UploadTokenView,
+        Receipt,
+        Event,
+        CompletedPhotoView,
+        AssetView,
     )
     app.register_blueprint(docs)
     app.add_url_rule("/", "root", lambda: redirect(f"{settings.base_url}/docs"))

@@ -10,6 +10,7 @@ from uuid import UUID
 from flask import Response, current_app, g
 from pydantic import BaseModel
 
+from api.token_scope import current_token
 from api.waits import Waits
 from darkroom.errors import NotFound
 from darkroom.owners import DEFAULT_OWNER, Owners
@@ -17,6 +18,7 @@ from darkroom.presets import Presets
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from darkroom.settings import Settings
+from darkroom.signed_texts import Signer
 
 EXTENSION = "darkroom"
 """The name under which the Flask app keeps the context."""
@@ -37,6 +39,8 @@ class Context:
     presets: Presets
     waits: Waits
     owners: Owners = field(default_factory=Owners)
+    signer: Signer | None = None
+    """None: nothing can be signed (darkroom/signed_texts.py)."""
 
     def photo(self, photo_id: UUID) -> PhotoRecord:
         """The caller's photo. Raises NotFound when it is unknown, deleted, expired or another owner's."""
@@ -53,12 +57,20 @@ def caller() -> str:
     return cast(str, g.get("owner", DEFAULT_OWNER))
 
 
+def principal() -> str:
+    """The caller, as one who shares no Idempotency-Keys with others: an owner, or an upload token of an owner."""
+    token = current_token()
+    return f"{caller()}#{token.id}" if token else caller()
+
+
 def require_own(photo: PhotoRecord | None, photo_id: UUID) -> PhotoRecord:
     """The record, if the caller may see it.
 
     Raises NotFound in the same words in every other case, so that callers cannot find out the ids of other owners.
     """
-    if photo is None or photo.deleted_or_expired or photo.owner != caller():
+    token = current_token()
+    foreign = photo is None or photo.owner != caller() or (token is not None and photo.upload_token != token.id)
+    if foreign or photo is None or photo.deleted_or_expired:
         raise NotFound(f"there is no photo {photo_id}")
     return photo
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from flask import Response, request
 from pydantic import BaseModel, Field, WithJsonSchema
 
-from api.context import caller, context
+from api.context import context, principal
 from darkroom.aws.idempotency_store import KeyLock, ReservedIds, StoredAnswer
 from darkroom.errors import DarkroomError, MalformedKey
 
@@ -82,7 +82,7 @@ def run_once(
     if key is None:
         return act(ReservedIds.fresh(id_count))
     store = context().services.idempotency
-    lock = store.begin(caller(), key, _fingerprint(content), id_count)
+    lock = store.begin(principal(), key, _fingerprint(content), id_count)
     if isinstance(lock, StoredAnswer):
         return _replayed(lock, replay)
     try:

@@ -4,6 +4,11 @@ DarkroomError
 ├── RequestError              the caller can correct the request
 │   ├── InvalidRequest        422  fields are wrong; `faults` names each one
 │   ├── Unauthorized          401  no API key, or an unknown one
+│   │   ├── TokenInvalid           not an upload token of ours
+│   │   └── TokenExpired           the upload token has expired
+│   ├── TokenScope            403  the upload token does not allow this
+│   │   └── TokenSpent             less is left of the token than the upload needs
+│   ├── NotConfigured         501  a setting is missing that the request needs
 │   ├── NotFound              404
 │   │   └── PhotoGone              the photo was deleted or has expired
 │   ├── Conflict              409  the state of the photo or job does not allow the request
@@ -110,6 +115,13 @@ class NotFound(RequestError):
 
     code = "not_found"
     status = 404
+
+
+class NotConfigured(RequestError):
+    """This service lacks a setting that the request needs."""
+
+    code = "not_configured"
+    status = 501
 
 
 class PhotoGone(NotFound):

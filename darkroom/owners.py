@@ -15,6 +15,7 @@ import socket
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,6 +58,11 @@ class Owners:
     """Owner by the SHA-256 of a key, in hexadecimal."""
 
     callback_urls: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The owners who have a key."""
+        return frozenset(self.keys.values())
 
     def owner_of(self, key_hash: str) -> str | None:
         return self.keys.get(key_hash)

@@ -11,6 +11,7 @@ from darkroom.aws.dedupe import Dedupe
 from darkroom.aws.idempotency_store import Idempotency
 from darkroom.aws.queue import Queue, WorkQueue
 from darkroom.aws.table import Table
+from darkroom.aws.token_uses import TokenUses
 from darkroom.cleanup import Cleanup
 from darkroom.outbox import Outbox
 from darkroom.settings import Settings
@@ -31,6 +32,7 @@ class Services:
     webhooks: WorkQueue
     idempotency: Idempotency
     dedupe: Dedupe
+    token_uses: TokenUses
     outbox: Outbox
     cleanup: Cleanup
 
@@ -56,6 +58,7 @@ class Services:
             webhooks=webhooks,
             idempotency=Idempotency(settings, clients),
             dedupe=dedupe,
+            token_uses=TokenUses(settings, clients),
             outbox=Outbox(photos, ingest, webhooks, events, settings.base_url, settings.job_events),
             cleanup=Cleanup(table, assets, bucket, dedupe),
         )

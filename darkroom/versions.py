@@ -20,9 +20,9 @@ from PIL import AvifImagePlugin, features
 from darkroom import __version__
 
 PACKAGES = (
-    *("apig-wsgi", "arabic-reshaper", "awslambdaric", "boto3", "click", "cykooz-resizer", "flask", "flask-openapi3"),
-    *("gunicorn", "limits", "numpy", "pillow", "pillow-heif", "pydantic", "pyseccomp", "python-bidi"),
-    *("standardwebhooks", "structlog", "urllib3", "uuid-utils"),
+    *("apig-wsgi", "arabic-reshaper", "awslambdaric", "boto3", "click", "cykooz-resizer", "flask", "flask-cors"),
+    *("flask-openapi3", "gunicorn", "itsdangerous", "limits", "numpy", "pillow", "pillow-heif", "pydantic"),
+    *("pyseccomp", "python-bidi", "standardwebhooks", "structlog", "urllib3", "uuid-utils", "zipstream-ng"),
 )
 """The dependencies in pyproject.toml."""
 

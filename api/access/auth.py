@@ -8,23 +8,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import structlog
 from flask import Flask, g, request
 
 from api.access.caller_limits import CallerLimits, UploadReservation
+from api.context import context
 from api.http.body_limits import upload_limits
 from api.http.cors import is_preflight
-from api.http.request import ApiRequest, BodyAwaited
+from api.http.request import TOKEN_PARAMETER, ApiRequest, BodyAwaited
+from api.token_scope import (
+    OPEN_TO_TOKENS,
+    WHAT_IT_MAY,
+    TokenInvalid,
+    TokenScope,
+    TokenSpent,
+    UploadToken,
+    is_token,
+    read_token,
+)
 from darkroom.errors import Unauthorized
 from darkroom.owners import DEFAULT_OWNER, ONLY_SENT, Owners, auth_mode, hash_of
 from darkroom.settings import PREFIX, Settings
+from darkroom.signed_texts import Signer
 
 OPEN = {"root", "openapi", "docs.page", "docs.static", "probes.healthz", "probes.readyz"}
 """Endpoints that need no key: load balancers have none, and the docs describe how to send one."""
 
 SCHEME = "apiKey"
+TOKEN_SCHEME = "uploadToken"  # noqa: S105 - a name
+QUERY_SCHEME = "uploadTokenInQuery"
+
+FORM_SIZE = 256 * 1024
+"""Bytes of a form besides its photos, at most, if a token allows no more than these photos."""
 
 
 @dataclass
@@ -33,6 +50,7 @@ class Grant:
 
     owner: str
     limits: CallerLimits
+    token: UploadToken | None = None
     upload: UploadReservation | None = None
     body: bool = False
     """One of the owner's places for bodies that are being received."""
@@ -49,8 +67,18 @@ class Grant:
             self.body = False
 
 
-def register(app: Flask, settings: Settings, owners: Owners) -> None:
-    """Require an API key for every endpoint that is not open. Call it after `tracing.register`."""
+def register_tokens(app: Flask, signer: Signer | None) -> None:
+    """Where no API key is needed: narrow down the requests that come with an upload token all the same."""
+
+    def narrow() -> None:
+        if is_token(text := _credential()):
+            g.upload_token = _permitted(read_token(signer, text))
+
+    app.before_request(narrow)
+
+
+def register(app: Flask, settings: Settings, owners: Owners, signer: Signer | None) -> None:
+    """Require an API key, or an upload token, for every endpoint that is not open. Call it after `tracing.register`."""
     limits = CallerLimits(settings)
 
     def identify() -> None:
@@ -62,20 +90,22 @@ def register(app: Flask, settings: Settings, owners: Owners) -> None:
             granted = incoming.admission = admit(incoming)
         elif granted.body:
             granted.end_body()  # it has arrived, or the caller was too slow
-        g.owner, g.limits = granted.owner, limits
+        g.owner, g.limits, g.upload_token = granted.owner, limits, granted.token
         structlog.contextvars.bind_contextvars(owner=granted.owner)
         g.admitted = True
 
     def admit(incoming: ApiRequest) -> Grant:
-        given = request.authorization
-        token = given.token if given and given.type == "bearer" else None
-        key = hash_of(token) if token else ""
-        owner = owners.owner_of(key)
-        if owner is None:
-            raise Unauthorized
+        if is_token(credential := _credential()):
+            token = read_token(signer, credential)
+            if token.owner not in owners.names:
+                raise TokenInvalid("the owner of this upload token has no API key any more")
+            owner, counted_as = token.owner, token.id
+        else:
+            token, counted_as = None, hash_of(credential) if credential else ""
+            owner = owners.owner_of(counted_as) or _refuse()
         structlog.contextvars.bind_contextvars(owner=owner)
-        limits.count_request(key)
-        granted = Grant(owner, limits)
+        limits.count_request(counted_as)
+        granted = Grant(owner, limits, token and _permitted(token))
         if upload_limits(request.endpoint, settings):
             granted.upload = limits.begin_upload(owner, request.content_length)
         elif request.method not in ("GET", "HEAD") and not incoming.body_arrived:
@@ -93,15 +123,43 @@ def register(app: Flask, settings: Settings, owners: Owners) -> None:
     app.teardown_request(end)
 
 
+def _refuse() -> NoReturn:
+    raise Unauthorized
+
+
+def _credential() -> str:
+    """The API key or the upload token of the current request; empty if there is none. Only a token may be in the query:
+    addresses end up in logs and histories, and a key never expires."""
+    given = request.authorization
+    if given and given.type == "bearer" and given.token:
+        return given.token
+    in_query = cast(ApiRequest, request).query_token
+    return in_query if is_token(in_query) else ""
+
+
+def _permitted(token: UploadToken) -> UploadToken:
+    """Raises TokenScope if a token is not enough for the current request, or too small for its body."""
+    if request.endpoint not in OPEN_TO_TOKENS:
+        raise TokenScope(WHAT_IT_MAY)
+    if upload_limits(request.endpoint, context().settings) and (request.content_length or 0) > token.size + FORM_SIZE:
+        raise TokenSpent(f"this upload token allows {token.size:,} bytes, and the request has more")
+    return token
+
+
 def describe(document: dict[str, Any], needed: bool) -> None:
     """Write into the OpenAPI document whether a key is needed, and for which operations it is not."""
     if not needed:
         document["components"].pop("securitySchemes", None)
         return
     document["components"]["securitySchemes"] = {
-        SCHEME: {"type": "http", "scheme": "bearer", "description": "an API key: `Authorization: Bearer dk_...`"}
+        SCHEME: {"type": "http", "scheme": "bearer", "description": "an API key: `Authorization: Bearer dk_...`"},
+        TOKEN_SCHEME: {"type": "http", "scheme": "bearer", "description": "an upload token: `Bearer dt_...`"},
+        QUERY_SCHEME: {"type": "apiKey", "in": "query", "name": TOKEN_PARAMETER, "description": "an upload token"},
     }
     document["security"] = [{SCHEME: []}]
+    for operation in (named for methods in document["paths"].values() for named in methods.values()):
+        if operation["operationId"] in OPEN_TO_TOKENS.values():
+            operation["security"] = [{SCHEME: []}, {TOKEN_SCHEME: []}, {QUERY_SCHEME: []}]
     for path in ("/healthz", "/readyz"):
         for operation in document["paths"][path].values():
             operation["security"] = []

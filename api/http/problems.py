@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.exceptions import NotFound as WerkzeugNotFound
 
-from darkroom.errors import DarkroomError, Fault, InvalidRequest, TooLarge
+from darkroom.errors import DarkroomError, Fault, InvalidRequest, RequestError, TooLarge
 from darkroom.jobs.faults import faults_of
 from darkroom.status_phrases import error_phrase
 
@@ -68,7 +68,7 @@ def error_response(error: DarkroomError) -> Response:
     """The response to a request that failed as a whole."""
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         log.warning("request.unavailable", code=error.code, detail=error.detail)
-    elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, RequestError):
         return _unexpected_error(error)
     response = problem_response(problem_of(error), getattr(error, "retry_after", None))
     if error.status == HTTPStatus.UNAUTHORIZED:

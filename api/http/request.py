@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 
 CHUNK = 256 * 1024
 
+TOKEN_PARAMETER = "token"  # noqa: S105 - a name
+"""The parameter of the query that has an upload token, for <img> and EventSource: they send no headers of ours."""
+
+
+def _split_off_token(query: str) -> tuple[str, str]:
+    """The query without its upload token, and the token; empty if there is none."""
+    parts = query.split("&")
+    others = [part for part in parts if not part.startswith(f"{TOKEN_PARAMETER}=")]
+    token = next((part for part in parts if part.startswith(f"{TOKEN_PARAMETER}=")), "")
+    return "&".join(others), token.partition("=")[2]
+
 
 class BodyAwaited(BaseException):
     """The body has not arrived yet. The server collects it, and then runs the app again for the same request.
@@ -58,6 +69,8 @@ class ApiRequest(Request):
 
     def __init__(self, environ: WSGIEnvironment, *args: Any, **kwargs: Any) -> None:
         self.body = environ["wsgi.input"] = Body(environ["wsgi.input"])
+        query, self.query_token = _split_off_token(environ.get("QUERY_STRING", ""))
+        environ["QUERY_STRING"] = query  # routes refuse parameters that they do not know
         self._admission: Admission | None = None
         super().__init__(environ, *args, **kwargs)
         # werkzeug leaves out further slashes at the start, and then the path is not what the caller has sent.

@@ -74,9 +74,10 @@ OPEN: ResponseDict = {
 
 COMMON: ResponseDict = OPEN | {
     "401": problem(
-        "The request has no API key, or an unknown one",
+        "The request has no API key, or an unknown one; or its upload token is wrong or has expired",
         headers=header("WWW-Authenticate", "`Bearer`", {"type": "string", "const": "Bearer"}, always=True),
     ),
+    "403": problem("The request came with an upload token, which does not allow it"),
     "429": problem("Too many requests or uploads", headers=retry_after(always=True)),
     "503": problem(DOWN, headers=retry_after(always=True)),
 }

@@ -6,7 +6,8 @@ continues.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -24,6 +25,7 @@ from api.http.problems import invalid_request
 from api.idempotency import KeyHeader, json_content, read_key, run_once
 from api.openapi import responses, schemas
 from api.openapi.document import VERBATIM
+from api.token_scope import counted, wanted_jobs
 from api.uploads.asset_check import check_assets
 from api.uploads.fields import CallbackUrl, check_callback, choose_jobs, one_choice
 from api.uploads.intake import GONE_DETAIL, new_record
@@ -154,7 +156,7 @@ def upload_directly(header: KeyHeader, body: DirectUploadBody) -> Response:
 
     def act(reserved: ReservedIds) -> Response:
         earlier = ctx.services.table.get(reserved.ids[0]) if reserved.reused else None
-        with _counted(body.size, max_bytes) if earlier is None else nullcontext():
+        with _counted(ctx, body.size, max_bytes) if earlier is None else nullcontext():
             photo = earlier or _create(ctx, upload, safe_filename(body.filename), reserved)
             return _form_response(ctx, photo, body.content_type, max_bytes)
 
@@ -163,21 +165,25 @@ def upload_directly(header: KeyHeader, body: DirectUploadBody) -> Response:
 
 def _read(ctx: Context, body: DirectUploadBody) -> Upload:
     """Raises InvalidRequest."""
-    jobs, faults = choose_jobs(body.jobs, body.preset, ctx.presets, ctx.settings.default_preset)
-    callback_url, wrong = check_callback(body.callback_url, ctx.settings)
-    wrong += check_assets(ctx, jobs, None if body.jobs else body.preset or ctx.settings.default_preset)
+    wanted = wanted_jobs(body.jobs, body.preset, body.callback_url)
+    jobs, faults = choose_jobs(wanted.jobs, wanted.preset, ctx.presets, ctx.settings.default_preset)
+    callback_url, wrong = check_callback(wanted.callback_url, ctx.settings)
+    wrong += check_assets(ctx, jobs, None if wanted.jobs else wanted.preset or ctx.settings.default_preset)
     if faults := one_choice(body.model_dump(exclude_none=True)) + faults + wrong:
         raise invalid_request(faults)
-    return Upload([], jobs, body.reference, body.metadata or {}, dedupe=False, callback_url=callback_url)
+    return Upload(
+        [], jobs, body.reference, body.metadata or {}, dedupe=False, callback_url=callback_url, token_id=wanted.token_id
+    )
 
 
-def _counted(size: int | None, max_bytes: int) -> AbstractContextManager[None]:
-    """Count the upload's bytes for its owner, unless the form cannot be made."""
+@contextmanager
+def _counted(ctx: Context, size: int | None, max_bytes: int) -> Iterator[None]:
+    """Count the upload's bytes for its owner and its upload token, unless the form cannot be made."""
     limits: CallerLimits | None = g.get("limits")
-    if limits is None:
-        return nullcontext()
     hint = "" if size else f"; without size the largest photo counts, {max_bytes:,} bytes"
-    return limits.direct_upload(caller(), max_bytes, hint)
+    of_owner = limits.direct_upload(caller(), max_bytes, hint) if limits else nullcontext()
+    with of_owner, counted(ctx.services.token_uses, 1, max_bytes):
+        yield
 
 
 def _create(ctx: Context, upload: Upload, filename: str, reserved: ReservedIds) -> PhotoRecord:

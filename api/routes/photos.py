@@ -20,8 +20,9 @@ from api.routes.batches import BatchProblem, BatchView, batch_response
 from api.routes.listing import ListQuery, PhotosView, find_photos, list_link
 from api.routes.paths import PhotoPath
 from api.routes.unfinished import WaitQuery
+from api.token_scope import counted
 from api.uploads.fields import RawFields, UploadFields
-from api.uploads.intake import GONE_DETAIL, accept, accept_all
+from api.uploads.intake import GONE_DETAIL, accept, accept_all, rejected_share
 from api.uploads.parse import PART, Upload, read_upload
 from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import NotFound, PhotoGone, Unavailable
@@ -108,9 +109,14 @@ def upload_photos() -> Response:
     upload = read_upload(ctx)
 
     def act(reserved: ReservedIds) -> Response:
+        size = sum(photo.spool.size for photo in upload.photos)
         if len(upload.photos) > 1:
-            return batch_response(ctx, *accept_all(ctx, caller(), upload, reserved, g.request_id))
-        photo = accept(ctx, caller(), upload.photos[0], upload, reserved, batch=None, trace=g.request_id)
+            with counted(ctx.services.token_uses, len(upload.photos), size) as count:
+                batch, outcomes = accept_all(ctx, caller(), upload, reserved, g.request_id)
+                count.give_back(*rejected_share(upload, outcomes))
+            return batch_response(ctx, batch, outcomes)
+        with counted(ctx.services.token_uses, 1, size):
+            photo = accept(ctx, caller(), upload.photos[0], upload, reserved, batch=None, trace=g.request_id)
         return _photo_response(ctx, photo, HTTPStatus.ACCEPTED if photo.unfinished else HTTPStatus.OK)
 
     ids = len(upload.photos) + 1  # one for each photo, and one for the batch

@@ -96,6 +96,12 @@ def accept_all(
     return batch, outcomes
 
 
+def rejected_share(upload: Upload, outcomes: list[Outcome]) -> tuple[int, int]:
+    """How many photos of a batch were not accepted, and their bytes."""
+    sizes = [photo.spool.size for photo, end in zip(upload.photos, outcomes, strict=True) if isinstance(end, Rejected)]
+    return len(sizes), sum(sizes)
+
+
 def accept(
     ctx: Context,
     owner: str,
@@ -137,6 +143,7 @@ def new_record(ctx: Context, photo_id: str, owner: str, upload: Upload, batch: s
         reference=upload.reference,
         metadata=upload.metadata,
         batch=batch,
+        upload_token=upload.token_id,
         callback=Callback(url=callback_url) if callback_url else None,
         expires_at=at + timedelta(days=days) if days else None,
     )

@@ -11,6 +11,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from api.context import Context
 from api.http.problems import invalid_request
+from api.token_scope import TokenScope, current_token, wanted_jobs
 from api.uploads.asset_check import check_assets
 from api.uploads.fields import RawFields, UploadFields, check_callback, choose_jobs, read_fields
 from api.uploads.form import Form, FormFile
@@ -43,6 +44,8 @@ class Upload:
     callback_url: str | None
     texts: list[tuple[str, str]] = field(default_factory=list)
     """All texts of the form, as they were sent."""
+    token_id: str | None = None
+    """Of the upload token that the request came with."""
 
 
 def read_upload(ctx: Context) -> Upload:
@@ -63,15 +66,18 @@ def read_upload(ctx: Context) -> Upload:
             f"a body of type {incoming.mimetype} is not supported: send multipart/form-data with parts named {PART}, "
             "or the photo itself as image/* or application/octet-stream"
         )
-    jobs, more = choose_jobs(fields.jobs, fields.preset, ctx.presets, ctx.settings.default_preset)
-    callback_url, wrong = check_callback(fields.callback_url, ctx.settings)
-    wrong += check_assets(ctx, jobs, None if fields.jobs else fields.preset or ctx.settings.default_preset)
+    wanted = wanted_jobs(fields.jobs, fields.preset, fields.callback_url)
+    if fields.dedupe and current_token():
+        raise TokenScope("an upload token allows no dedupe: it would find photos that it has not uploaded")
+    jobs, more = choose_jobs(wanted.jobs, wanted.preset, ctx.presets, ctx.settings.default_preset)
+    callback_url, wrong = check_callback(wanted.callback_url, ctx.settings)
+    wrong += check_assets(ctx, jobs, None if wanted.jobs else wanted.preset or ctx.settings.default_preset)
     if faults := faults + more + wrong:
         raise invalid_request(faults)
     if not as_form:  # a request with invalid fields is refused before its photo is read
         photos = [Incoming(_read_body(incoming), safe_filename(cast(RawFields, fields).filename))]
     metadata = fields.metadata or {}
-    return Upload(photos, jobs, fields.reference, metadata, bool(fields.dedupe), callback_url, texts)
+    return Upload(photos, jobs, fields.reference, metadata, bool(fields.dedupe), callback_url, texts, wanted.token_id)
 
 
 def form_parts(form: Form[Spool], part: str) -> tuple[list[FormFile[Spool]], MultiDict[str, str], list[Fault]]:

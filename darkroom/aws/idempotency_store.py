@@ -1,6 +1,7 @@
 """Requests that are carried out once, however often they are sent (draft-ietf-httpapi-idempotency-key-header).
 
-The table has one item for each key: pk = `idempotency#{owner}#{sha256 of the key}`, so owners cannot share keys. The
+The table has one item for each key: pk = `idempotency#{principal}#{sha256 of the key}`, so owners, and upload
+tokens of one owner, cannot share keys. The
 item is written before the request is carried out, and holds the ids of whatever the request will make. If an API
 process dies in the middle, its lock on the key soon runs out. The next try takes over the lock and uses the same ids:
 it finds what is there already and continues from there.
@@ -72,13 +73,15 @@ class Idempotency:
         self._dynamodb = clients.dynamodb
         self._keep = settings.idempotency_hours * 3600
 
-    def begin(self, owner: str, key: str, fingerprint: str, count: int) -> KeyLock | StoredAnswer:
+    def begin(self, principal: str, key: str, fingerprint: str, count: int) -> KeyLock | StoredAnswer:
         """The stored answer, if the request was carried out before; else the lock to carry it out, with `count` ids.
 
-        `fingerprint`: a hash of the request. Raises KeyReused when the key came with another request, RequestInFlight
-        while another try of the same request holds the lock.
+        `principal`: an owner, or an upload token of an owner. `fingerprint`: a hash of the request.
+
+        Raises KeyReused when the key came with another request, RequestInFlight while another try of the same request
+        holds the lock.
         """
-        lock = KeyLock(_pk(owner, key), new_id(), ReservedIds.fresh(count))
+        lock = KeyLock(_pk(principal, key), new_id(), ReservedIds.fresh(count))
         while True:
             at = int(time.time())
             if self._create(lock, fingerprint, at):
@@ -189,8 +192,8 @@ class Idempotency:
             return self._dynamodb.get_item(TableName=self._name, Key={"pk": pk}, ConsistentRead=True).get("Item")
 
 
-def _pk(owner: str, key: str) -> str:
-    return f"idempotency#{owner}#{hashlib.sha256(key.encode()).hexdigest()}"
+def _pk(principal: str, key: str) -> str:
+    return f"idempotency#{principal}#{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def _pause(locked_until: int, at: int) -> int:

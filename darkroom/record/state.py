@@ -44,6 +44,8 @@ class PhotoState(Stored):
     reference: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     batch: str | None = None
+    upload_token: str | None = None
+    """The id of the upload token that uploaded it; None: an API key did, or none was needed."""
     dedupe_key: str | None = None
     """Key of the item that leads uploads of the same photo to this one (darkroom/aws/dedupe.py)."""
     callback: Callback | None = None

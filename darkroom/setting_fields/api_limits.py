@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import (
+    BeforeValidator,
     Field,
     field_validator,
 )
 
-from darkroom.setting_fields.group import MIB, PROJECT, BaseUrl, Group
+from darkroom.setting_fields.group import MIB, PROJECT, BaseUrl, Group, listed_as_is
 from darkroom.setting_fields.origins import Origins
+
+SigningKey = Annotated[str, Field(min_length=32, max_length=200)]
 
 
 class ApiSettings(Group):
@@ -36,6 +39,15 @@ class ApiSettings(Group):
         description='TOML file with API keys and webhook addresses of owners: [alice] with keys = ["<hash>", ...] and '
         'callback_url = "https://...". Without any keys, only [default] has an effect. docker compose needs a path '
         "beside docker-compose.yml, such as ./owners.toml, which the container's user can read. Default: no file.",
+    )
+    signing_keys: Annotated[tuple[SigningKey, ...], BeforeValidator(listed_as_is)] = Field(
+        (),
+        repr=False,
+        description="Secrets that sign upload tokens, separated by commas, newest first, each of 32 or more "
+        "characters: `openssl rand -hex 32` makes one. The first one signs, all are accepted: to change it, put a new "
+        "one in front, and remove the old one when its tokens have expired. All API processes and machines need the "
+        "same. Default: where callers need API keys, no tokens; elsewhere a key that everybody knows, because there is "
+        "nothing to protect.",
     )
     rate_limit: str = Field(
         "600/minute",

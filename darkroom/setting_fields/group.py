@@ -41,6 +41,11 @@ class Group(BaseModel):
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
 
+def listed_as_is(given: object) -> object:
+    """`a, B` from the environment, as a tuple."""
+    return tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
+
+
 def listed(given: object) -> object:
-    """`a, b` from the environment, as a tuple."""
-    return tuple(part.strip().lower() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
+    """`a, B` from the environment, as a tuple of words in lower case."""
+    return listed_as_is(given.lower()) if isinstance(given, str) else given

@@ -215,7 +215,7 @@ def test_routes_over_all_photos_act_on_those_of_the_caller_only(keyed: Any, pict
         )
     before = keyed.record(alices)
     for method, path, names in rules(keyed):
-        if not names and path not in ("/v1/photos", "/v1/uploads", "/v1/assets"):
+        if not names and path not in ("/v1/photos", "/v1/uploads", "/v1/upload-tokens", "/v1/assets"):
             everything: dict[str, Any] = {"json": {"all": True}} if method == "POST" else {}
             if method == "DELETE":
                 everything = {"params": {"all": "true"}}
@@ -255,15 +255,19 @@ def test_the_same_idempotency_key_of_two_owners_makes_two_photos(keyed: Any, pic
 def test_the_openapi_document_says_which_operations_need_a_key(keyed: Any, api: Any) -> None:
     document = keyed.get("/openapi.json").json()
 
-    ((name, scheme),) = document["components"]["securitySchemes"].items()
-    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
-    assert document["security"] == [{name: []}]
+    schemes = document["components"]["securitySchemes"]
+    assert {name: scheme["type"] for name, scheme in schemes.items()} == {
+        "apiKey": "http",
+        "uploadToken": "http",
+        "uploadTokenInQuery": "apiKey",
+    }
+    assert document["security"] == [{"apiKey": []}]
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             if path in ("/healthz", "/readyz"):
                 assert operation["security"] == []
             else:
-                assert "security" not in operation
+                assert {"apiKey": []} in operation.get("security", document["security"])
                 assert {"401", "429"} <= operation["responses"].keys(), f"{method} {path}"
     without = api.get("/openapi.json").json()
     assert "security" not in without

@@ -53,6 +53,7 @@ def test_the_openapi_document_describes_every_route(api: Any) -> None:
         "POST /v1/photos",
         "GET /v1/photos",
         "POST /v1/uploads",
+        "POST /v1/upload-tokens",
         "GET /v1/photos/{photo_id}",
         "DELETE /v1/photos/{photo_id}",
         "POST /v1/photos/{photo_id}/cancel",
