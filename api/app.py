@@ -24,6 +24,7 @@ from api.routes.batches import BatchProblem, BatchView
 from api.routes.dead_letters import dead_letters
 from api.routes.direct_uploads import AwaitedPhotoView, direct_uploads
 from api.routes.docs_page import docs, openapi_json
+from api.routes.embeds import embeds
 from api.routes.job_results import results
 from api.routes.jobs import JobsView, jobs
 from api.routes.operations import operations
@@ -77,6 +78,7 @@ RESOURCES = (
     upload_tokens,
     jobs,
     results,
+    embeds,
     receipts,
     assets,
     dead_letters,
@@ -123,6 +125,7 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     app.extensions[EXTENSION] = Context(
         settings, services, read_presets(settings), Waits(settings.api_threads, settings.wait_share), owners, signer
     )
+    _ = app.context().embeds  # its settings are wrong at the start, or never
     # Otherwise a path with an empty id would be another path: DELETE of one dead letter would be DELETE of all.
     app.url_map.merge_slashes = False
     # werkzeug refuses a body of exactly this length.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from http import HTTPStatus
 from typing import cast
 from uuid import UUID
@@ -12,10 +13,13 @@ from pydantic import BaseModel
 
 from api.token_scope import current_token
 from api.waits import Waits
+from darkroom.embed_links import EmbedLinks
 from darkroom.errors import NotFound
 from darkroom.owners import DEFAULT_OWNER, Owners
 from darkroom.presets import Presets
+from darkroom.record.job import JobRecord
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.views import JobView, PhotoView, job_view, photo_view
 from darkroom.services import Services
 from darkroom.settings import Settings
 from darkroom.signed_texts import Signer
@@ -41,6 +45,16 @@ class Context:
     owners: Owners = field(default_factory=Owners)
     signer: Signer | None = None
     """None: nothing can be signed (darkroom/signed_texts.py)."""
+
+    @cached_property
+    def embeds(self) -> EmbedLinks:
+        return EmbedLinks(self.settings, self.signer)
+
+    def photo_view(self, photo: PhotoRecord) -> PhotoView:
+        return photo_view(photo, self.settings.base_url, self.embeds.link)
+
+    def job_view(self, photo: PhotoRecord, job: JobRecord) -> JobView:
+        return job_view(photo, job, self.settings.base_url, self.embeds.link)
 
     def photo(self, photo_id: UUID) -> PhotoRecord:
         """The caller's photo. Raises NotFound when it is unknown, deleted, expired or another owner's."""

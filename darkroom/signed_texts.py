@@ -14,7 +14,7 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from darkroom.settings import Settings
 
-Purpose = Literal["upload-token"]
+Purpose = Literal["upload-token", "embed-link"]
 
 OPEN_KEY = "Darkroom without API keys: every caller may do everything, and a signature protects nothing."
 """Signs where callers need no API key, so that links and tokens work there without a setting."""

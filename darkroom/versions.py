@@ -26,9 +26,9 @@ PACKAGES = (
 )
 """The dependencies in pyproject.toml."""
 
-EXTRAS = ("exiv2", "pillow-jxl-plugin")
-"""The dependencies of the extras `metadata` and `jxl`, which the image contains. The second has libjxl within its
-module."""
+EXTRAS = ("exiv2", "pillow-jxl-plugin", "cryptography")
+"""The dependencies of the extras `metadata`, `jxl` and `cdn`, which the image contains. The second has libjxl within
+its module."""
 
 WHEELS_WITH_LIBRARIES = ("pillow", "pillow-heif", "exiv2")
 

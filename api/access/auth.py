@@ -33,8 +33,9 @@ from darkroom.owners import DEFAULT_OWNER, ONLY_SENT, Owners, auth_mode, hash_of
 from darkroom.settings import PREFIX, Settings
 from darkroom.signed_texts import Signer
 
-OPEN = {"root", "openapi", "docs.page", "docs.static", "probes.healthz", "probes.readyz"}
-"""Endpoints that need no key: load balancers have none, and the docs describe how to send one."""
+OPEN = {"root", "openapi", "docs.page", "docs.static", "probes.healthz", "probes.readyz", "embeds.get_embedded"}
+"""Endpoints that need no key: load balancers have none, the docs describe how to send one, and an embed link is
+signed."""
 
 SCHEME = "apiKey"
 TOKEN_SCHEME = "uploadToken"  # noqa: S105 - a name
@@ -160,7 +161,7 @@ def describe(document: dict[str, Any], needed: bool) -> None:
     for operation in (named for methods in document["paths"].values() for named in methods.values()):
         if operation["operationId"] in OPEN_TO_TOKENS.values():
             operation["security"] = [{SCHEME: []}, {TOKEN_SCHEME: []}, {QUERY_SCHEME: []}]
-    for path in ("/healthz", "/readyz"):
+    for path in ("/healthz", "/readyz", "/v1/embeds/{link}"):
         for operation in document["paths"][path].values():
             operation["security"] = []
 

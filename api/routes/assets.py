@@ -21,6 +21,7 @@ from api.uploads.fields import AssetFields, read_fields
 from api.uploads.parse import form_parts
 from api.uploads.spool import ReceivedPhoto, Spool, SpooledRequest
 from darkroom.asset_errors import UnsupportedAsset
+from darkroom.aws.bucket import attachment
 from darkroom.errors import Fault, Unavailable
 from darkroom.jobs.asset_ids import ASSET_ID
 from darkroom.record.asset_views import AssetsView, AssetView, asset_filename, asset_view
@@ -162,7 +163,7 @@ def get_asset(path: AssetPath) -> Response:
 def get_asset_file(path: AssetPath) -> Response:
     asset = _own(path)
     response = Response(status=HTTPStatus.FOUND)
-    link = context().services.bucket.link(asset.key, asset_filename(asset), asset.content.content_type)
+    link = context().services.bucket.link(asset.key, attachment(asset_filename(asset)))
     response.headers["Location"] = link
     return response
 

@@ -11,7 +11,7 @@ from api.context import RETRY_SOON, Context, json_response
 from api.http.problems import Problem, problem_of, problem_response, unexpected_problem
 from api.uploads.intake import Accepted, Outcome, Rejected
 from darkroom.errors import InvalidRequest, Unavailable
-from darkroom.record.views import PhotoView, photo_view
+from darkroom.record.views import PhotoView
 
 
 class BatchView(BaseModel):
@@ -48,7 +48,7 @@ def batch_response(ctx: Context, batch: str, outcomes: list[Outcome]) -> Respons
 
 def _view(ctx: Context, outcome: Outcome) -> PhotoView | Problem:
     if isinstance(outcome, Accepted):
-        return photo_view(outcome.photo, ctx.settings.base_url)
+        return ctx.photo_view(outcome.photo)
     return _problem(outcome)
 
 

@@ -24,7 +24,7 @@ from darkroom.errors import Fault
 from darkroom.jobs.spec import Spec, StrictSpec
 from darkroom.record.dead_letter_views import DeadLetterView, dead_letter_view
 from darkroom.record.photo import PhotoRecord
-from darkroom.record.views import PhotoView, photo_view
+from darkroom.record.views import PhotoView
 from darkroom.redrive import DeadLetters
 
 log = structlog.get_logger()
@@ -121,7 +121,7 @@ def get_dead_letter(path: OrderPath) -> Response:
 )
 def redrive_dead_letter(path: OrderPath) -> Response:
     photo = _redrive(_letters(), str(path.photo_id), str(path.order_id))[0]
-    view = photo_view(photo, context().settings.base_url)
+    view = context().photo_view(photo)
     response = json_response(view, HTTPStatus.ACCEPTED, RETRY_SOON)
     response.headers["Location"] = view.links["self"]
     return response

@@ -27,7 +27,7 @@ from api.openapi import responses, schemas
 from api.openapi.document import VERBATIM
 from api.token_scope import counted, wanted_jobs
 from api.uploads.asset_check import check_assets
-from api.uploads.fields import CallbackUrl, check_callback, choose_jobs, one_choice
+from api.uploads.fields import CallbackUrl, check_callback, check_public, choose_jobs, one_choice
 from api.uploads.intake import GONE_DETAIL, new_record
 from api.uploads.parse import Upload
 from darkroom.aws.idempotency_store import ReservedIds
@@ -40,7 +40,7 @@ from darkroom.record.direct_upload import DirectUpload
 from darkroom.record.keys import upload_key
 from darkroom.record.labels import MAX_METADATA, MAX_REFERENCE, Metadata, Text
 from darkroom.record.photo import PhotoRecord
-from darkroom.record.views import PhotoView, UploadView, photo_view
+from darkroom.record.views import PhotoView, UploadView
 from darkroom.sniff import INPUT_FORMATS
 
 log = structlog.get_logger()
@@ -96,6 +96,7 @@ class DirectUploadBody(StrictSpec):
         None,
         description="an https URL that gets a webhook when all jobs have ended, as with POST /v1/photos",
     )
+    public: bool | None = Field(None, description="true: embed links never expire, as with POST /v1/photos")
 
 
 class UploadFormView(UploadView):
@@ -169,10 +170,18 @@ def _read(ctx: Context, body: DirectUploadBody) -> Upload:
     jobs, faults = choose_jobs(wanted.jobs, wanted.preset, ctx.presets, ctx.settings.default_preset)
     callback_url, wrong = check_callback(wanted.callback_url, ctx.settings)
     wrong += check_assets(ctx, jobs, None if wanted.jobs else wanted.preset or ctx.settings.default_preset)
+    wrong += check_public(body.public, caller(), ctx.settings)
     if faults := one_choice(body.model_dump(exclude_none=True)) + faults + wrong:
         raise invalid_request(faults)
     return Upload(
-        [], jobs, body.reference, body.metadata or {}, dedupe=False, callback_url=callback_url, token_id=wanted.token_id
+        [],
+        jobs,
+        body.reference,
+        body.metadata or {},
+        dedupe=False,
+        callback_url=callback_url,
+        public=bool(body.public),
+        token_id=wanted.token_id,
     )
 
 
@@ -196,7 +205,7 @@ def _create(ctx: Context, upload: Upload, filename: str, reserved: ReservedIds) 
 
 def _form_response(ctx: Context, photo: PhotoRecord, content_type: str, max_bytes: int) -> Response:
     """The photo with its form; without a form when the file has arrived."""
-    view = photo_view(_require_present(photo), ctx.settings.base_url)
+    view = ctx.photo_view(_require_present(photo))
     pending = _usable_upload(ctx, photo)
     if pending is None:
         return _photo_response(view, HTTPStatus.OK)
@@ -212,7 +221,7 @@ def _replay(body: Any) -> Any:
     photo = _require_present(ctx.services.table.get(body["id"]))
     if _usable_upload(ctx, photo):
         return body
-    return _photo_response(photo_view(photo, ctx.settings.base_url), HTTPStatus.OK)
+    return _photo_response(ctx.photo_view(photo), HTTPStatus.OK)
 
 
 def _photo_response(view: PhotoView, status: HTTPStatus) -> Response:

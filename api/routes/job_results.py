@@ -9,14 +9,16 @@ from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from flask_openapi3.types import ResponseDict
+from pydantic import Field
 
 from api.context import BUSY_RETRY, RETRY_SOON, context
 from api.openapi import responses
 from api.routes.paths import JobPath, ResultPath
 from api.routes.unfinished import WaitQuery, not_finished
-from darkroom.aws.bucket import content_disposition
+from darkroom.aws.bucket import attachment, inline
 from darkroom.errors import Conflict, NotFound
 from darkroom.jobs.job_types import JOB_TYPES
+from darkroom.jobs.spec import Spec
 from darkroom.record.job import JobRecord
 from darkroom.record.stored import Result
 
@@ -27,12 +29,26 @@ results = APIBlueprint(
     abp_responses=responses.COMMON,
 )
 
+PRIVATE = "private, no-cache"
+"""Let the caller keep the result, and ask each time whether it is still the one that it has."""
+
+
+class DownloadQuery(Spec):
+    download: bool = Field(
+        False, description="true: a browser saves the file (Content-Disposition: attachment) instead of showing it"
+    )
+
+
+class ResultQuery(DownloadQuery, WaitQuery):
+    pass
+
+
 _ETAG = responses.header("ETag", "the SHA-256 of the result, in quotes", {"type": "string"}, always=True)
 _HOW = (
     "With `wait`, the response comes when the job has ended, or after that many seconds. HEAD describes the result: "
     "its type, length, ETag and file name. It never redirects."
 )
-_ANSWERS: ResponseDict = {
+ANSWERS: ResponseDict = {
     200: responses.success(
         {"type": "object"},
         "The result of a metadata job",
@@ -54,13 +70,13 @@ _ANSWERS: ResponseDict = {
     summary="Fetch the result of a job",
     description=_HOW,
     responses={
-        **_ANSWERS,
+        **ANSWERS,
         404: responses.problem(
             "The photo or job does not exist, the photo was deleted or has expired, or the result has expired"
         ),
     },
 )
-def get_result(path: JobPath, query: WaitQuery) -> Response:
+def get_result(path: JobPath, query: ResultQuery) -> Response:
     return _answer(lambda: context().photo(path.photo_id).job(str(path.job_id)), query)
 
 
@@ -71,61 +87,72 @@ def get_result(path: JobPath, query: WaitQuery) -> Response:
     description="Of the jobs with this `name`, the newest that has succeeded counts. Until one has, the response is "
     f"about the newest of them. So the address is known before the work is done. {_HOW}",
     responses={
-        **_ANSWERS,
+        **ANSWERS,
         404: responses.problem(
             "The photo does not exist, was deleted or has expired, it has no job with this name, or the result has "
             "expired"
         ),
     },
 )
-def get_named_result(path: ResultPath, query: WaitQuery) -> Response:
+def get_named_result(path: ResultPath, query: ResultQuery) -> Response:
     return _answer(lambda: context().photo(path.photo_id).job_named(path.name), query)
 
 
-def _answer(read: Callable[[], JobRecord], query: WaitQuery) -> Response:
+def _answer(read: Callable[[], JobRecord], query: ResultQuery) -> Response:
     """The result of the job that `read` gives. Raises NotFound, and Conflict if the job has ended without a result."""
     ctx = context()
     job, waited = ctx.waits.until_ended(read, min(query.wait, ctx.settings.max_wait))
+    return result_response(job, query.download, PRIVATE, RETRY_SOON if waited else BUSY_RETRY)
+
+
+def result_response(job: JobRecord, download: bool, cache_control: str, retry_after: int = RETRY_SOON) -> Response:
+    """The result of a job: itself if it is JSON, otherwise a redirect to its file. Problem 409 while there is none.
+
+    `retry_after`: seconds. Raises NotFound for a result that has expired, and Conflict if there will be none.
+    """
     if job.unfinished:
-        return not_finished(job, RETRY_SOON if waited else BUSY_RETRY)
+        return not_finished(job, retry_after)
     result = job.result
     if job.status != "succeeded" or result is None:
         reason = f": {job.errors[-1].detail}" if job.status == "failed" and job.errors else ""
         raise Conflict(f"job {job.id} has {'failed' if job.status == 'failed' else 'been cancelled'}{reason}")
-    bucket, inline, head = ctx.services.bucket, JOB_TYPES[job.spec.type].inline, request.method == "HEAD"
-    if (inline or head) and request.if_none_match.contains_weak(result.sha256):
-        return _with_etag(Response(status=HTTPStatus.NOT_MODIFIED), result)
+    bucket, head = context().services.bucket, request.method == "HEAD"
+    if request.if_none_match.contains_weak(result.sha256):
+        return _cached(Response(status=HTTPStatus.NOT_MODIFIED), result, cache_control)
     if result.content is not None:
-        return _result_itself(result, result.content.encode())
+        return _result_itself(result, result.content.encode(), download, cache_control)
     # The bucket's lifecycle may remove results before the record expires.
     if result.key is None or not bucket.exists(result.key):
         raise NotFound("the result has expired")
     if head:
         # S3 would refuse a HEAD of the redirect's URL: the method is signed, too.
-        return _described(result)
-    if inline:
-        return _result_itself(result, bucket.read(result.key))
+        response = _described(Response(content_type=result.content_type), result, download)
+        response.content_length = result.size
+        response.headers["Accept-Ranges"] = "bytes"
+        return _cached(response, result, cache_control)
+    if JOB_TYPES[job.spec.type].inline:
+        return _result_itself(result, bucket.read(result.key), download, cache_control)
     response = Response(status=HTTPStatus.FOUND)
-    response.headers["Location"] = bucket.link(result.key, result.filename, result.content_type)
+    response.headers["Location"] = bucket.link(result.key, attachment(result.filename) if download else None)
+    response.headers["Cache-Control"] = "no-store" if cache_control == PRIVATE else cache_control
     return response
 
 
-def _described(result: Result) -> Response:
-    """The headers of a result, without its content."""
-    response = _result_itself(result, b"")
-    response.content_length = result.size
+def _result_itself(result: Result, content: bytes, download: bool, cache_control: str) -> Response:
+    response = _described(Response(content, content_type=result.content_type), result, download)
+    _cached(response, result, cache_control)
     response.headers["Accept-Ranges"] = "bytes"
+    if request.range:
+        response.make_conditional(request.environ, accept_ranges=True, complete_length=len(content))
     return response
 
 
-def _result_itself(result: Result, content: bytes) -> Response:
-    response = Response(content, content_type=result.content_type)
-    response.headers["Content-Disposition"] = content_disposition(result.filename)
-    return _with_etag(response, result)
+def _described(response: Response, result: Result, download: bool) -> Response:
+    response.headers["Content-Disposition"] = (attachment if download else inline)(result.filename)
+    return response
 
 
-def _with_etag(response: Response, result: Result) -> Response:
-    """Let the caller keep the result, and ask each time whether it is still the one that it has."""
+def _cached(response: Response, result: Result, cache_control: str) -> Response:
     response.set_etag(result.sha256)
-    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Cache-Control"] = cache_control
     return response

@@ -26,7 +26,7 @@ from darkroom.jobs.spec import StrictSpec
 from darkroom.record.job import JobRecord
 from darkroom.record.order import Order
 from darkroom.record.photo import PhotoRecord
-from darkroom.record.views import JobView, job_view, photo_view
+from darkroom.record.views import JobView
 
 jobs = APIBlueprint(
     "jobs",
@@ -147,10 +147,9 @@ def _replay(photo_id: UUID, body: Any) -> Any:
 
 
 def _jobs_response(ctx: Context, photo: PhotoRecord, jobs: list[JobRecord], status: HTTPStatus) -> Response:
-    base = ctx.settings.base_url
-    links = photo_view(photo, base).links
+    links = ctx.photo_view(photo).links
     view = JobsView(
-        jobs=[job_view(photo, job, base) for job in jobs],
+        jobs=[ctx.job_view(photo, job) for job in jobs],
         links={"self": links["jobs"], "photo": links["self"]},
     )
     response = json_response(view, status, RETRY_SOON if any(job.unfinished for job in jobs) else None)
@@ -160,7 +159,7 @@ def _jobs_response(ctx: Context, photo: PhotoRecord, jobs: list[JobRecord], stat
 
 
 def _job_response(ctx: Context, photo: PhotoRecord, job: JobRecord, status: HTTPStatus) -> Response:
-    view = job_view(photo, job, ctx.settings.base_url)
+    view = ctx.job_view(photo, job)
     response = json_response(view, status, RETRY_SOON if job.unfinished else None)
     if status == HTTPStatus.ACCEPTED:
         response.headers["Location"] = view.links["self"]

@@ -27,7 +27,7 @@ from api.uploads.parse import PART, Upload, read_upload
 from darkroom.aws.idempotency_store import ReservedIds
 from darkroom.errors import NotFound, PhotoGone, Unavailable
 from darkroom.record.photo import PhotoRecord
-from darkroom.record.views import PhotoView, photo_view
+from darkroom.record.views import PhotoView
 from darkroom.sniff import INPUT_FORMATS
 
 log = structlog.get_logger()
@@ -157,7 +157,7 @@ def list_photos(query: ListQuery) -> Response:
     links = {"self": list_link(f"{base}/v1/photos", query)}
     if next_cursor:
         links["next"] = list_link(f"{base}/v1/photos", query.model_copy(update={"cursor": next_cursor}))
-    return json_response(PhotosView(photos=[photo_view(photo, base) for photo in found], next=next_cursor, links=links))
+    return json_response(PhotosView(photos=[ctx.photo_view(photo) for photo in found], next=next_cursor, links=links))
 
 
 @photos.get(
@@ -229,7 +229,7 @@ def _delete(record: PhotoRecord, photo_id: UUID) -> bool:
 
 
 def _photo_response(ctx: Context, photo: PhotoRecord, status: HTTPStatus, retry_after: int = RETRY_SOON) -> Response:
-    view = photo_view(photo, ctx.settings.base_url)
+    view = ctx.photo_view(photo)
     response = json_response(view, status, retry_after if photo.unfinished else None)
     if status == HTTPStatus.ACCEPTED:
         response.headers["Location"] = view.links["self"]

@@ -17,7 +17,7 @@ from darkroom.jobs.output_formats import missing_extra, without_extra
 from darkroom.jobs.spec import Spec
 from darkroom.presets import Presets
 from darkroom.record.labels import MAX_METADATA, MAX_REFERENCE, AssetName, Metadata, Text
-from darkroom.settings import Settings
+from darkroom.settings import PREFIX, Settings
 from darkroom.webhooks.callback import MAX_URL, PATTERN, read_callback
 
 
@@ -59,6 +59,11 @@ class UploadFields(Spec):
         None,
         description="an https URL that gets a webhook (Standard Webhooks) when all jobs have ended; without it, the "
         "owner's own URL does, if there is one. A photo found by dedupe keeps the URL that it has",
+    )
+    public: bool | None = Field(
+        None,
+        description="true: the embed links of the photo's results never expire. Only the owners in "
+        "DARKROOM_PUBLIC_OWNERS may say so",
     )
     dedupe: bool | None = Field(
         None,
@@ -119,6 +124,15 @@ def check_callback(url: str | None, settings: Settings) -> tuple[str | None, lis
         return read_callback(url, settings.webhook_private_hosts).url, []
     except CallbackRefused as error:
         return None, [Fault("callback_url", error.detail, error.code)]
+
+
+def check_public(public: bool | None, owner: str, settings: Settings) -> list[Fault]:
+    """A fault if the owner may not upload photos as public."""
+    if not public or owner in settings.public_owners or "*" in settings.public_owners:
+        return []
+    return [
+        Fault("public", f"the owner {owner} may not: {PREFIX}PUBLIC_OWNERS does not list them", "public_not_allowed")
+    ]
 
 
 def choose_jobs(

@@ -143,6 +143,7 @@ def new_record(ctx: Context, photo_id: str, owner: str, upload: Upload, batch: s
         reference=upload.reference,
         metadata=upload.metadata,
         batch=batch,
+        public=upload.public,
         upload_token=upload.token_id,
         callback=Callback(url=callback_url) if callback_url else None,
         expires_at=at + timedelta(days=days) if days else None,

@@ -9,11 +9,11 @@ from flask import request
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.context import Context
+from api.context import Context, caller
 from api.http.problems import invalid_request
 from api.token_scope import TokenScope, current_token, wanted_jobs
 from api.uploads.asset_check import check_assets
-from api.uploads.fields import RawFields, UploadFields, check_callback, choose_jobs, read_fields
+from api.uploads.fields import RawFields, UploadFields, check_callback, check_public, choose_jobs, read_fields
 from api.uploads.form import Form, FormFile
 from api.uploads.spool import ReceivedPhoto, Spool, SpooledRequest
 from darkroom.errors import Fault, UnsupportedPhoto
@@ -44,6 +44,7 @@ class Upload:
     callback_url: str | None
     texts: list[tuple[str, str]] = field(default_factory=list)
     """All texts of the form, as they were sent."""
+    public: bool = False
     token_id: str | None = None
     """Of the upload token that the request came with."""
 
@@ -72,12 +73,22 @@ def read_upload(ctx: Context) -> Upload:
     jobs, more = choose_jobs(wanted.jobs, wanted.preset, ctx.presets, ctx.settings.default_preset)
     callback_url, wrong = check_callback(wanted.callback_url, ctx.settings)
     wrong += check_assets(ctx, jobs, None if wanted.jobs else wanted.preset or ctx.settings.default_preset)
+    wrong += check_public(fields.public, caller(), ctx.settings)
     if faults := faults + more + wrong:
         raise invalid_request(faults)
     if not as_form:  # a request with invalid fields is refused before its photo is read
         photos = [Incoming(_read_body(incoming), safe_filename(cast(RawFields, fields).filename))]
-    metadata = fields.metadata or {}
-    return Upload(photos, jobs, fields.reference, metadata, bool(fields.dedupe), callback_url, texts, wanted.token_id)
+    return Upload(
+        photos,
+        jobs,
+        fields.reference,
+        fields.metadata or {},
+        bool(fields.dedupe),
+        callback_url,
+        texts,
+        public=bool(fields.public),
+        token_id=wanted.token_id,
+    )
 
 
 def form_parts(form: Form[Spool], part: str) -> tuple[list[FormFile[Spool]], MultiDict[str, str], list[Fault]]:

@@ -25,8 +25,10 @@ from darkroom.settings import Settings
 DELETE_BATCH = 1000
 """DeleteObjects' own limit."""
 
-
 CHUNK = 1024 * 1024
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+"""A result is stored under a key of its own: what is under a key never changes (RFC 8246)."""
 
 NEVER_READABLE = {
     "InvalidObjectState": "it is archived",
@@ -63,18 +65,28 @@ class Bucket:
         encrypted = clients.s3.meta.endpoint_url.startswith("https://")
         self._checked_get: Any = {} if encrypted else {"ChecksumMode": "ENABLED"}
 
-    def put(self, key: str, source: BinaryIO, content_type: str, sha256: str, may_write: MayWrite) -> None:
+    def put(
+        self,
+        key: str,
+        source: BinaryIO,
+        content_type: str,
+        sha256: str,
+        may_write: MayWrite,
+        served_as: str | None = None,
+    ) -> None:
         """Store a file, read from its beginning. Raises the error of `may_write` when the right to write was lost.
 
-        `sha256`: the file's hash in hex. Raises WrongHash if the bytes that S3 gets have another one; it then stores
-        nothing.
+        `sha256`: the file's hash in hex. `served_as`: the file name under which browsers get the object. It never
+        changes under its key, so they may keep it. Raises WrongHash if the bytes that S3 gets have another hash; it
+        then stores nothing.
         """
         body = cast(BinaryIO, CheckedBody(source, may_write))
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+        served: Any = {"CacheControl": IMMUTABLE, "ContentDisposition": inline(served_as)} if served_as else {}
         with aws_errors(f"storing {key}"), checked(may_write):
             try:
                 self._s3.put_object(
-                    Bucket=self._name, Key=key, Body=body, ContentType=content_type, ChecksumSHA256=checksum
+                    Bucket=self._name, Key=key, Body=body, ContentType=content_type, ChecksumSHA256=checksum, **served
                 )
             except ClientError as error:
                 if error_code(error) == "BadDigest":
@@ -168,18 +180,12 @@ class Bucket:
             )
         return UploadForm(form["url"], form["fields"])
 
-    def link(self, key: str, filename: str, content_type: str) -> str:
-        """A presigned URL. A browser saves the object under this file name."""
+    def link(self, key: str, disposition: str | None = None) -> str:
+        """A presigned URL. `disposition`: a Content-Disposition in place of the one that the object has."""
+        overrides = {"ResponseContentDisposition": disposition} if disposition else {}
         with aws_errors("signing a link"):  # boto3 may have to fetch temporary credentials first
             return self._s3_public.generate_presigned_url(
-                "get_object",
-                Params={
-                    "Bucket": self._name,
-                    "Key": key,
-                    "ResponseContentType": content_type,
-                    "ResponseContentDisposition": content_disposition(filename),
-                },
-                ExpiresIn=self._link_ttl,
+                "get_object", Params={"Bucket": self._name, "Key": key, **overrides}, ExpiresIn=self._link_ttl
             )
 
     def remove(self, keys: Iterable[str]) -> None:
@@ -213,10 +219,20 @@ class Bucket:
             return [found["Key"] for page in pages for found in page.get("Contents", [])]
 
 
-def content_disposition(filename: str) -> str:
+def inline(filename: str) -> str:
+    """A Content-Disposition with which a browser shows the file, and saves it under this name when it is asked to."""
+    return _disposition("inline", filename)
+
+
+def attachment(filename: str) -> str:
+    """A Content-Disposition with which a browser saves the file under this name."""
+    return _disposition("attachment", filename)
+
+
+def _disposition(kind: str, filename: str) -> str:
     """RFC 6266: an ASCII name for old clients, and the exact name for all others."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%;' else "_" for c in filename)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def _unquoted(etag: str) -> str:

@@ -28,6 +28,8 @@ def provision(settings: Settings, clients: Clients) -> StackChange:
     }
     if settings.cors_origins:
         parameters["CorsOrigins"] = ",".join(bucket_origins(settings))
+    if settings.cdn_distribution:
+        parameters["CdnDistribution"] = settings.cdn_distribution
     if settings.queue_visibility is not None:
         parameters["VisibilityTimeout"] = str(settings.queue_visibility)
     return Stack(settings.stack, TEMPLATE, parameters).deploy(clients.cloudformation)

@@ -44,6 +44,8 @@ class PhotoState(Stored):
     reference: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     batch: str | None = None
+    public: bool = False
+    """Its embed links never expire."""
     upload_token: str | None = None
     """The id of the upload token that uploaded it; None: an API key did, or none was needed."""
     dedupe_key: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -143,7 +143,15 @@ class PhotoView(PhotoOutcomeView):
     callback: CallbackView | None = Field(description="where a webhook is sent when all jobs have ended")
 
 
-def photo_view(photo: PhotoRecord, base_url: str) -> PhotoView:
+EmbedLink = Callable[[PhotoRecord, JobRecord], str | None]
+"""The address under which web pages show a result; None if there is none."""
+
+
+def _no_embed(photo: PhotoRecord, job: JobRecord) -> None:  # noqa: ARG001
+    return None
+
+
+def photo_view(photo: PhotoRecord, base_url: str, embed: EmbedLink = _no_embed) -> PhotoView:
     self_link = f"{base_url}/v1/photos/{photo.id}"
     return PhotoView(
         id=photo.id,
@@ -157,7 +165,7 @@ def photo_view(photo: PhotoRecord, base_url: str) -> PhotoView:
         original=photo.original,
         upload=photo.upload,
         callback=_callback_view(photo),
-        jobs=[job_view(photo, job, base_url) for job in photo.jobs.values()],
+        jobs=[job_view(photo, job, base_url, embed) for job in photo.jobs.values()],
         counts=photo.counts,
         expires_at=photo.expires_at,
         links={"self": self_link, "jobs": f"{self_link}/jobs", "cancel": f"{self_link}/cancel"},
@@ -174,7 +182,7 @@ def _callback_view(photo: PhotoRecord) -> CallbackView | None:
     return CallbackView(url=photo.callback.url, deliveries=deliveries)
 
 
-def job_view(photo: PhotoRecord, job: JobRecord, base_url: str) -> JobView:
+def job_view(photo: PhotoRecord, job: JobRecord, base_url: str, embed: EmbedLink = _no_embed) -> JobView:
     self_link = f"{base_url}/v1/photos/{photo.id}/jobs/{job.id}"
     photo_link = f"{base_url}/v1/photos/{photo.id}"
     links = {"self": self_link, "photo": photo_link}
@@ -184,6 +192,8 @@ def job_view(photo: PhotoRecord, job: JobRecord, base_url: str) -> JobView:
         links |= {"result": f"{self_link}/result", "receipt": f"{self_link}/receipt"}
     elif job.status in ("failed", "cancelled"):
         links["retry"] = f"{self_link}/retry"
+    if job.status not in ("failed", "cancelled") and (address := embed(photo, job)):
+        links["embed"] = address
     error = job.errors[-1] if job.errors and job.status != "succeeded" else None
     return JobView(
         id=job.id,

@@ -124,6 +124,36 @@ class ApiSettings(Group):
         description="Seconds for which the form of a direct upload is valid. It ends earlier if the credentials that "
         "signed it expire: those of a role are renewed 15 minutes before.",
     )
+    embed_ttl: int = Field(
+        30 * 86_400,
+        ge=3600,
+        le=3_650 * 86_400,
+        description="Seconds for which an embed link stays the same; it works for as long again. 2592000 are 30 days.",
+    )
+    public_owners: Annotated[tuple[str, ...], BeforeValidator(listed_as_is)] = Field(
+        (),
+        description="Owners who may upload photos as `public`, separated by commas, or * for all: the embed links of "
+        "such photos never expire. Default: none.",
+    )
+    cdn_url: BaseUrl | None = Field(
+        None,
+        description="Address of a CDN in front of the bucket, such as https://d111111abcdef8.cloudfront.net: embed "
+        "links lead there. Default: none; embed links lead to the API, which redirects to the bucket.",
+    )
+    cdn_distribution: str | None = Field(
+        None,
+        pattern="^[A-Z0-9]+$",
+        description="Id of the CloudFront distribution that `darkroom provision` lets read the bucket's results. "
+        "Default: none.",
+    )
+    cdn_key_id: str | None = Field(
+        None,
+        description="Id of the public key with which CloudFront checks signed addresses. It needs the extra cdn. "
+        "Default: addresses are not signed, and the CDN shows every result to everyone who knows its address.",
+    )
+    cdn_private_key_file: Path | None = Field(
+        None, description="PEM file with the private RSA key that belongs to DARKROOM_CDN_KEY_ID. Default: none."
+    )
     link_ttl: int = Field(
         3600,
         ge=60,

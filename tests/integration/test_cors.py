@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,7 +91,10 @@ def api(deploy: Any, page_url: str, tmp_path_factory: pytest.TempPathFactory) ->
     """An API that the page may call, and a worker."""
     folder = tmp_path_factory.mktemp("cors")
     with contextlib.ExitStack() as exits:
-        variables = {"DARKROOM_CORS_ORIGINS": f"{page_url}, https://*.example.com"}
+        variables = {
+            "DARKROOM_CORS_ORIGINS": f"{page_url}, https://*.example.com",
+            "DARKROOM_SIGNING_KEYS": "a-signing-key-of-32-characters-or-more",
+        }
         deployment = deploy(**QUICK_LEASE, **variables, DARKROOM_API_KEYS=f"alice:{hash_of(KEY)}")
         Stack(Services.connect(deployment.settings), deployment.environ_of("worker"), folder, exits).worker()
         api = Api(deployment, folder / "api.log", variables, payload="")
@@ -123,6 +127,21 @@ def test_a_page_of_an_allowed_origin_does_all_that_a_program_can_do(api: Api, pa
         "deleted": 204,
     }
     assert api.logged("cors.refused") == []
+
+
+def test_a_page_of_any_origin_shows_results_by_their_embed_links(api: Api, browser: Browser, picture: bytes) -> None:
+    key = {"Authorization": f"Bearer {KEY}"}
+    jobs = [{"type": "resize", "width": width, "name": f"w{width}"} for width in (40, 80)]
+    files = [("photo", ("cat.jpg", picture))]
+    photo = api.post("/v1/photos", files=files, data={"jobs": json.dumps(jobs)}, headers=key).json()["links"]["self"]
+    links = [job["links"]["embed"] for job in api.get(f"{photo}?wait=60", headers=key).json()["jobs"]]
+    html = f'<!DOCTYPE html><img src="{links[1]}" srcset="{links[0]} 40w, {links[1]} 80w" sizes="40px" alt="A cat">'
+
+    with serve_page(html) as origin, browser.new_page() as page:
+        page.goto(origin, wait_until="networkidle")
+        seen = page.evaluate("(({ naturalWidth, currentSrc }) => [naturalWidth, currentSrc])(document.images[0])")
+
+    assert seen == [40, links[0]]
 
 
 def test_the_browser_keeps_another_page_from_reading_anything(api: Api, browser: Browser) -> None:

@@ -33,10 +33,15 @@ QUICK_LEASE = {"DARKROOM_LEASE": "6", "DARKROOM_HEARTBEAT": "1"}
 
 
 def store_file(
-    bucket: Bucket, key: str, file: bytes, content_type: str = "image/jpeg", may_write: MayWrite = lambda: None
+    bucket: Bucket,
+    key: str,
+    file: bytes,
+    content_type: str = "image/jpeg",
+    may_write: MayWrite = lambda: None,
+    served_as: str | None = None,
 ) -> None:
     """Store a file as the API and workers do, with its true hash."""
-    bucket.put(key, io.BytesIO(file), content_type, hashlib.sha256(file).hexdigest(), may_write)
+    bucket.put(key, io.BytesIO(file), content_type, hashlib.sha256(file).hexdigest(), may_write, served_as)
 
 
 @dataclass(frozen=True)

@@ -114,21 +114,24 @@ class Publication:
     def _store(self, job_id: str, file: ProducedFile, company: tuple[str, ...]) -> Result | ChildDied:
         started = time.monotonic()
         key = None
+        original = self.photo.original.filename if self.photo.original else self.photo.id
+        filename = result_filename(original, self._claim.jobs[job_id], file.extension)
         try:
             content = self._content_for_the_record(job_id, file)
             if content is None:
                 key = result_key(self.photo.id, job_id, self._claim.fence, file.extension)
                 with file.open() as source:
-                    self._services.bucket.put(key, source, file.content_type, file.sha256, self._may_write)
+                    self._services.bucket.put(
+                        key, source, file.content_type, file.sha256, self._may_write, served_as=filename
+                    )
         except WrongHash:
             return ChildDied("the child process answered with a hash that its file does not have")
         file.path.unlink()
         seconds = file.seconds | {"store": time.monotonic() - started}
-        filename = self.photo.original.filename if self.photo.original else self.photo.id
         result = Result(
             key=key,
             content=content,
-            filename=result_filename(filename, self._claim.jobs[job_id], file.extension),
+            filename=filename,
             content_type=file.content_type,
             size=file.size,
             sha256=file.sha256,
@@ -165,7 +168,9 @@ class Publication:
             if isinstance(outcome, Result) and outcome.content is not None:
                 key = result_key(self.photo.id, job_id, self._claim.fence, outcome.filename.rpartition(".")[2])
                 source = io.BytesIO(outcome.content.encode())
-                self._services.bucket.put(key, source, outcome.content_type, outcome.sha256, self._may_write)
+                self._services.bucket.put(
+                    key, source, outcome.content_type, outcome.sha256, self._may_write, served_as=outcome.filename
+                )
                 self._outcomes[job_id] = outcome.model_copy(update={"key": key, "content": None})
 
     def store(self) -> None:

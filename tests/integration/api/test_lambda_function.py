@@ -81,7 +81,7 @@ def test_every_link_is_below_the_stage(staged: Any, picture: bytes) -> None:
     assert answer.headers["Location"] == f"{staged.url}/v1/photos/{photo['id']}"
     assert staged.url.endswith(f"/{STAGE}")
     for link in [*photo["links"].values(), *photo["jobs"][0]["links"].values()]:
-        assert link.startswith(f"{staged.url}/v1/photos/{photo['id']}")
+        assert link.startswith((f"{staged.url}/v1/photos/{photo['id']}", f"{staged.url}/v1/embeds/"))
     assert staged.get(photo["links"]["self"]).json() == photo
     page = staged.get("/v1/photos?limit=1").json()
     assert staged.get(page["links"]["next"]).status_code == 200

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from tests.support.ended_jobs import IN_THE_RECORD, WRITTEN, fail, succeed
+from tests.support.stack import store_file
 
 THUMB = {"type": "resize", "width": 20, "name": "thumb"}
 PICTURE = {"filename": "photo-thumb.jpg", "content_type": "image/jpeg", "width": 20, "height": 15, "size": 6}
@@ -23,7 +24,7 @@ def store(api: Any, photo: dict[str, Any]) -> None:
     """Put the files of all results into the bucket; each file is the id of its job."""
     for job in api.record(photo["id"]).jobs.values():
         if job.result:
-            api.services.clients.s3.put_object(Bucket=api.settings.bucket, Key=job.result.key, Body=job.id.encode())
+            store_file(api.services.bucket, job.result.key, job.id.encode(), served_as=job.result.filename)
 
 
 def test_a_name_stands_in_the_answer_with_the_address_of_its_result(api: Any, picture: bytes) -> None:

@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from tests.support.ended_jobs import IN_THE_RECORD, WRITTEN, fail, succeed
+from tests.support.stack import store_file
 
 
 def test_the_result_of_a_picture_job_is_a_redirect_to_a_presigned_url(api: Any, picture: bytes) -> None:
@@ -17,7 +18,7 @@ def test_the_result_of_a_picture_job_is_a_redirect_to_a_presigned_url(api: Any, 
         photo["id"], succeed({"filename": "ünt-200.jpg", "content_type": "image/jpeg", "width": 2, "height": 2})
     )
     key = api.record(photo["id"]).jobs[job["id"]].result.key
-    api.services.clients.s3.put_object(Bucket=api.settings.bucket, Key=key, Body=b"pixels")
+    store_file(api.services.bucket, key, b"pixels", "image/jpeg", served_as="ünt-200.jpg")
 
     answer = api.get(api.get(job["links"]["self"]).json()["links"]["result"])
 
@@ -26,7 +27,9 @@ def test_the_result_of_a_picture_job_is_a_redirect_to_a_presigned_url(api: Any, 
     picture_answer = requests.get(answer.headers["Location"], timeout=60)
     assert picture_answer.content == b"pixels"
     assert picture_answer.headers["Content-Type"] == "image/jpeg"
-    assert "filename*=UTF-8''%C3%BCnt-200.jpg" in picture_answer.headers["Content-Disposition"]
+    assert picture_answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    shown = picture_answer.headers["Content-Disposition"]
+    assert (shown.partition(";")[0], shown.rpartition("; ")[2]) == ("inline", "filename*=UTF-8''%C3%BCnt-200.jpg")
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ def test_the_openapi_document_describes_every_route(api: Any) -> None:
         "GET /v1/photos/{photo_id}/jobs/{job_id}/result",
         "GET /v1/photos/{photo_id}/jobs/{job_id}/receipt",
         "GET /v1/photos/{photo_id}/results/{name}",
+        "GET /v1/embeds/{link}",
         "POST /v1/photos/{photo_id}/jobs/{job_id}/retry",
         "GET /v1/assets",
         "POST /v1/assets",

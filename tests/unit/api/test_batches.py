@@ -21,8 +21,9 @@ from darkroom.record.clock import now
 from darkroom.record.ids import new_id
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original
+from darkroom.record.views import photo_view
 
-CONTEXT = cast(Context, SimpleNamespace(settings=SimpleNamespace(base_url="")))
+CONTEXT = cast(Context, SimpleNamespace(photo_view=lambda photo: photo_view(photo, "")))
 
 
 @pytest.fixture(autouse=True)

@@ -53,7 +53,7 @@ def test_the_packages_are_the_dependencies(found: Installation) -> None:
     assert [name[0] for name in names if name] == list(PACKAGES)
     has_wheel = sys.platform == "linux" and platform.machine() == "x86_64"
     optional = project["optional-dependencies"]
-    extras = [re.match(r"[\w-]+", name) for name in (*optional["metadata"], *optional["jxl"])]
+    extras = [re.match(r"[\w-]+", name) for name in (*optional["metadata"], *optional["jxl"], *optional["cdn"])]
     assert [name[0] for name in extras if name] == list(EXTRAS)
     missing = {name for name, version in found.packages.items() if version is None}
     assert missing == (set() if has_wheel else {"cykooz-resizer"})
