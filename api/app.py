@@ -27,6 +27,7 @@ from api.routes.docs_page import docs, openapi_json
 from api.routes.embeds import embeds
 from api.routes.job_results import results
 from api.routes.jobs import JobsView, jobs
+from api.routes.live import live
 from api.routes.operations import operations
 from api.routes.photos import photos
 from api.routes.probes import probes
@@ -79,6 +80,7 @@ RESOURCES = (
     jobs,
     results,
     embeds,
+    live,
     receipts,
     assets,
     dead_letters,

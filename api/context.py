@@ -11,6 +11,8 @@ from uuid import UUID
 from flask import Response, current_app, g
 from pydantic import BaseModel
 
+from api.live.changes import ViewsOf
+from api.live.watcher import Watcher
 from api.token_scope import current_token
 from api.waits import Waits
 from darkroom.embed_links import EmbedLinks
@@ -49,6 +51,10 @@ class Context:
     @cached_property
     def embeds(self) -> EmbedLinks:
         return EmbedLinks(self.settings, self.signer)
+
+    @cached_property
+    def watcher(self) -> Watcher:
+        return Watcher(self.services.table, ViewsOf(self.photo_view, self.job_view))
 
     def photo_view(self, photo: PhotoRecord) -> PhotoView:
         return photo_view(photo, self.settings.base_url, self.embeds.link)

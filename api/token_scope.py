@@ -31,6 +31,7 @@ OPEN_TO_TOKENS = {
     "direct_uploads.upload_directly": "uploadDirectly",
     "jobs.list_jobs": "listJobs",
     "jobs.get_job": "getJob",
+    "live.follow_photo": "followPhoto",
     "results.get_result": "getResult",
     "results.get_named_result": "getNamedResult",
 }

@@ -12,7 +12,8 @@ phases, one after the other, and then begins again:
    CHECK_INTERVAL the main loop takes what has arrived, even if it is less. Then step 2 runs again, from its start.
 4. response: the main loop sends what the socket did not accept in step 2. The next request of the connection is looked
    at only after that.
-5. linger, only before the connection is closed: the caller can read the response although it still sends.
+5. listen, only after a response that goes on (server-sent events): the main loop sends what the app has for the caller.
+6. linger, only before the connection is closed: the caller can read the response although it still sends.
 
 The main loop itself does step 2 for the liveness probe, which is then answered even if every thread hangs.
 
@@ -29,9 +30,8 @@ import selectors
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -45,11 +45,14 @@ from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-
 from api.http.caller_table import CallerTable, network_of
 from api.http.connection import MAX_LINGER, CallerSocket
 from api.http.cors import Cors
+from api.http.event_stream import StreamBegun
 from api.http.fair_queue import FairQueue
 from api.http.head_rules import check_head
 from api.http.parse_faults import parse_fault
+from api.http.phase import Phase
 from api.http.refusals import error_response, malformed_response, refusal
 from api.http.request import BodyAwaited
+from api.http.streams import Streams
 from api.http.time_limits import Progress
 from darkroom.settings import Settings
 
@@ -73,22 +76,6 @@ DISK_SHARE = 7 / 8
 two looks."""
 
 _BODY_AWAITED = object()
-
-
-@dataclass(frozen=True)
-class Phase:
-    """What the main loop waits for on one connection."""
-
-    name: str
-    """As above: head, body, response or linger."""
-
-    events: int
-    advance: Callable[[], bool]
-    """Read or write what is possible now. Returns whether the phase is over; raises OSError when the caller is gone."""
-
-    progress: Callable[[], Progress]
-    then: Callable[[], None]
-    expired: Callable[[], None]
 
 
 class Parser(RequestParser):  # type: ignore[misc]
@@ -126,6 +113,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.in_pool = 0
         """Requests that the pool has: those that a thread runs, and some that the next free threads take."""
         self.next_check = 0.0
+        self.streams = Streams(self)
 
     def enqueue_req(self, conn: TConn) -> None:
         """Collect the head of the connection's next request, then answer it."""
@@ -133,7 +121,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return
         caller = conn.sock
         caller.request.begin_head()
-        self._begin(
+        self.begin_phase(
             conn,
             Phase(
                 "head",
@@ -159,6 +147,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except BodyAwaited:
             conn.parser.repeat = True
             return _BODY_AWAITED
+        except StreamBegun as begun:
+            return begun
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
         # What the parser has read beyond the head is the start of the body.
@@ -175,6 +165,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._fill_pool()
         result = None if fs.cancelled() or fs.exception() else fs.result()
         caller = conn.sock
+        if isinstance(result, StreamBegun):
+            self.streams.begin(conn, result)
+            return
         if result is _BODY_AWAITED:
             caller.begin_body()
             phase = Phase(
@@ -191,10 +184,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 selectors.EVENT_WRITE,
                 caller.response.send,
                 lambda: caller.response.progress,
-                then=partial(self._next_request, conn, fs) if result else partial(self._linger, conn),
+                then=partial(self._next_request, conn, fs) if result else partial(self.linger, conn),
                 expired=partial(self._drop_slow, conn),
             )
-        self._begin(conn, phase)
+        self.begin_phase(conn, phase)
         if self.phases.get(conn) is phase and caller.response.memory:
             self._bound_memory()
 
@@ -208,6 +201,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return
         self.next_check = now + CHECK_INTERVAL
         self._bound_disk()
+        if not self.alive:
+            self.streams.end_all()
         for conn, phase in list(self.phases.items()):
             if phase.name == "body" and conn.sock.request.wakes_late:
                 self._advance(conn)
@@ -254,13 +249,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             conn.sock.sendall(refusal(status, detail, RETRY_AFTER, self.cors.refusal_headers(conn.sock.request.origin)))
         except OSError:
-            self._drop(conn)
+            self.drop(conn)
         else:
-            self._linger(conn)
+            self.linger(conn)
 
     def _run_without_rest(self, conn: TConn) -> None:
         """The caller was too slow. The app says so in its response."""
-        self._end(conn)
+        self.end_phase(conn)
         conn.sock.request.end_late_body()
         self._run(conn)
 
@@ -271,7 +266,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         else:
             super().finish_request(conn, fs)
 
-    def _linger(self, conn: TConn) -> None:
+    def linger(self, conn: TConn) -> None:
         caller = conn.sock
         progress = Progress(caller.linger)
 
@@ -283,21 +278,23 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             progress.add(size)
             return not size or progress.moved > caller.max_linger
 
-        drop = partial(self._drop, conn)
+        drop = partial(self.drop, conn)
         try:
             caller.setblocking(False)
             caller.shutdown(socket.SHUT_WR)
         except OSError:  # the connection is closed already
             drop()
         else:
-            self._begin(conn, Phase("linger", selectors.EVENT_READ, discard, lambda: progress, then=drop, expired=drop))
+            self.begin_phase(
+                conn, Phase("linger", selectors.EVENT_READ, discard, lambda: progress, then=drop, expired=drop)
+            )
 
-    def _begin(self, conn: TConn, phase: Phase) -> None:
+    def begin_phase(self, conn: TConn, phase: Phase) -> None:
         try:
             if not (over := phase.advance()):
                 self.poller.register(conn.sock, phase.events, partial(self._advance, conn))
         except (OSError, ValueError, KeyError):  # the connection is closed already
-            self._drop(conn)
+            self.drop(conn)
             return
         if over:
             phase.then()
@@ -310,33 +307,36 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             over = phase.advance()
         except OSError:
-            self._drop(conn)
+            self.drop(conn)
             return
         if over:
-            self._end(conn)
+            self.end_phase(conn)
             phase.then()
 
-    def _end(self, conn: TConn) -> None:
+    def in_phase(self, conn: TConn, name: str) -> bool:
+        return conn in self.phases and self.phases[conn].name == name
+
+    def end_phase(self, conn: TConn) -> None:
         if self.phases.pop(conn, None):
             with contextlib.suppress(OSError, KeyError, ValueError):  # it is closed already
                 self.poller.unregister(conn.sock)
 
-    def _drop(self, conn: TConn) -> None:
-        self._end(conn)
+    def drop(self, conn: TConn) -> None:
+        self.end_phase(conn)
         self.nr_conns -= 1
         conn.close()
 
     def _drop_slow(self, conn: TConn) -> None:
         if conn.sock.request.begun or conn.sock.response.left:
-            self._drop_because("the caller is too slow", conn)
+            self.drop_because("the caller is too slow", conn)
         else:  # it has sent nothing
-            self._drop(conn)
+            self.drop(conn)
 
-    def _drop_because(self, reason: str, conn: TConn) -> None:
+    def drop_because(self, reason: str, conn: TConn) -> None:
         """Drop a caller that is in a phase, and log it."""
         phase = self.phases[conn]
         log.info("caller.dropped", phase=phase.name, reason=reason, bytes_moved=phase.progress().moved)
-        self._drop(conn)
+        self.drop(conn)
 
     def _make_room(self) -> None:
         """All connections are in use: close the one that has been idle for the longest time, or else the slowest one.
@@ -347,14 +347,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.keepalived_conns[0].timeout = 0
             self.murder_keepalived()
         elif slowest := self._slowest(self.phases):
-            self._drop_because("all connections are in use, and this one is the slowest", slowest)
+            self.drop_because("all connections are in use, and this one is the slowest", slowest)
 
     def _bound_memory(self) -> None:
         """Close the connections of the slowest readers while too much of responses waits in memory."""
         while self.callers.unsent > MAX_UNSENT:
             if not (slowest := self._slowest(conn for conn in self.phases if conn.sock.response.memory)):
                 break
-            self._drop_because("too much of responses waits in memory, and this caller reads slowest", slowest)
+            self.drop_because("too much of responses waits in memory, and this caller reads slowest", slowest)
 
     def _bound_disk(self) -> None:
         """Close the connections of the largest uploads that still arrive, while all uploads have too much on disk."""
@@ -363,7 +363,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if not arriving:
                 break
             largest = max(arriving, key=lambda conn: int(conn.sock.request.on_disk))
-            self._drop_because("the bodies on disk are too large together, and this one is the largest", largest)
+            self.drop_because("the bodies on disk are too large together, and this one is the largest", largest)
 
     def _slowest(self, conns: Iterable[TConn]) -> TConn | None:
         def speed(conn: TConn) -> tuple[float, float]:

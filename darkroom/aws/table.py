@@ -120,8 +120,13 @@ class Table:
         keys, more = self._lists.page(PHOTOS, owner, limit, after)
         ids = [_photo_in(key["pk"]) for key in keys]
         # The index is eventually consistent and has keys only. The records say which photos still exist.
-        photos = [photo for photo in self._get_many(ids) if not photo.deleted_at]
+        photos = [photo for photo in self.get_many(ids) if not photo.deleted_at]
         return photos, cursor_after(ids[-1]) if more else None
+
+    def newest(self, owner: str, limit: int) -> list[str]:
+        """The ids of an owner's newest photos. Some may be deleted."""
+        keys, _ = self._lists.page(PHOTOS, owner, limit, None)
+        return [_photo_in(key["pk"]) for key in keys]
 
     def list_dead_letters(
         self, owner: str | None, limit: int, cursor: str | None = None
@@ -137,7 +142,7 @@ class Table:
         else:
             keys, more = self._lists.page(DEAD_LETTERS, owner, limit, after[DEAD_LETTERS.sort] if after else None)
         # The index is eventually consistent. The records say which photos still have dead letters.
-        found = self._get_many([_photo_in(key["pk"]) for key in keys])
+        found = self.get_many([_photo_in(key["pk"]) for key in keys])
         photos = [photo for photo in found if photo.dead_letter_at and not photo.deleted_or_expired]
         return photos, dead_letter_cursor(keys[-1]) if more else None
 
@@ -147,6 +152,30 @@ class Table:
         with aws_errors(f"reading the index {index}"):
             answer = self._dynamodb.scan(TableName=self._name, IndexName=index, Limit=limit, **query)
             return answer["Items"], "LastEvaluatedKey" in answer
+
+    def get_many(self, ids: list[str]) -> list[PhotoRecord]:
+        """The records with these ids that exist, in the order of the ids. Logs those that this release cannot read."""
+        found: dict[str, PhotoRecord] = {}
+        for start in range(0, len(ids), BATCH_GET):
+            wanted: Any = {
+                self._name: {
+                    "Keys": [key_of(photo_id) for photo_id in ids[start : start + BATCH_GET]],
+                    "ConsistentRead": True,
+                }
+            }
+            while wanted:  # DynamoDB may return a part, and name the rest in UnprocessedKeys
+                with aws_errors("reading photos"):
+                    answer = self._dynamodb.batch_get_item(RequestItems=wanted)
+                for item in answer["Responses"].get(self._name, []):
+                    try:
+                        photo = photo_of(item)
+                    except FutureRecord as error:  # one unreadable record must not hide the others
+                        log.warning("record.unreadable", detail=error.detail)
+                    else:
+                        found[photo.id] = photo
+                if wanted := answer.get("UnprocessedKeys"):
+                    time.sleep(random.uniform(0.05, 0.2))  # noqa: S311 - jitter, not a secret
+        return [found[photo_id] for photo_id in ids if photo_id in found]
 
     def overdue(self, shards: Iterable[int] = range(SHARDS), page: int = 25) -> Iterator[str]:
         """The records in these shards whose time in the index has come: ids of photos, and `assets#{owner}` for those
@@ -234,29 +263,6 @@ class Table:
         with aws_errors(f"reading photo {photo_id}"):
             answer = self._dynamodb.get_item(TableName=self._name, Key=key_of(photo_id), ConsistentRead=True)
         return answer.get("Item")
-
-    def _get_many(self, ids: list[str]) -> list[PhotoRecord]:
-        found: dict[str, PhotoRecord] = {}
-        for start in range(0, len(ids), BATCH_GET):
-            wanted: Any = {
-                self._name: {
-                    "Keys": [key_of(photo_id) for photo_id in ids[start : start + BATCH_GET]],
-                    "ConsistentRead": True,
-                }
-            }
-            while wanted:  # DynamoDB may return a part, and name the rest in UnprocessedKeys
-                with aws_errors("reading photos"):
-                    answer = self._dynamodb.batch_get_item(RequestItems=wanted)
-                for item in answer["Responses"].get(self._name, []):
-                    try:
-                        photo = photo_of(item)
-                    except FutureRecord as error:  # one unreadable record must not hide the others
-                        log.warning("record.unreadable", detail=error.detail)
-                    else:
-                        found[photo.id] = photo
-                if wanted := answer.get("UnprocessedKeys"):
-                    time.sleep(random.uniform(0.05, 0.2))  # noqa: S311 - jitter, not a secret
-        return [found[photo_id] for photo_id in ids if photo_id in found]
 
     def _put(self, photo: PhotoRecord, write_id: str, condition: str, values: dict[str, Any] | None = None) -> None:
         """Write a record under a condition, and raise its version. Raises _VersionConflict."""

@@ -114,6 +114,13 @@ class ApiSettings(Group):
     wait_share: float = Field(
         0.5, ge=0, le=1, description="Share of the API's threads that requests with ?wait= may use."
     )
+    max_listeners: int = Field(
+        1000,
+        ge=0,
+        le=100_000,
+        description="Most callers who listen to live events in one API process. Each holds a connection, and no "
+        "thread.",
+    )
     idempotency_hours: int = Field(
         24, ge=1, le=336, description="Hours for which the API remembers an Idempotency-Key."
     )

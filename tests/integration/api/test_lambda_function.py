@@ -87,6 +87,14 @@ def test_every_link_is_below_the_stage(staged: Any, picture: bytes) -> None:
     assert staged.get(page["links"]["next"]).status_code == 200
 
 
+def test_events_are_not_there_and_the_answer_names_what_is(staged: Any, picture: bytes) -> None:
+    photo = staged.upload(("a.jpg", picture), preset="metadata").json()
+    for path in ("/v1/events", f"/v1/photos/{photo['id']}/events"):
+        answer = staged.get(path)
+        assert (answer.status_code, answer.json()["type"]) == (501, "urn:darkroom:problem:not_configured")
+        assert "?wait=" in answer.json()["detail"]
+
+
 def test_the_docs_page_works_below_the_stage(staged: Any) -> None:
     assert staged.get("/").headers["Location"] == f"{staged.url}/docs"
     page = staged.get("/docs")

@@ -64,6 +64,8 @@ def test_the_openapi_document_describes_every_route(api: Any) -> None:
         "GET /v1/photos/{photo_id}/jobs/{job_id}/receipt",
         "GET /v1/photos/{photo_id}/results/{name}",
         "GET /v1/embeds/{link}",
+        "GET /v1/events",
+        "GET /v1/photos/{photo_id}/events",
         "POST /v1/photos/{photo_id}/jobs/{job_id}/retry",
         "GET /v1/assets",
         "POST /v1/assets",

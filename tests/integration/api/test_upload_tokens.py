@@ -92,7 +92,7 @@ def test_a_token_may_call_nothing_else(keyed: Any, picture: bytes) -> None:
             allowed = operation["operationId"] in OPEN_TO_TOKENS.values()
             schemes = {name for way in operation.get("security", document["security"]) for name in way}
             assert ("uploadToken" in schemes) == allowed
-            if allowed or path in ("/healthz", "/readyz"):
+            if allowed or operation.get("security") == []:
                 continue
             ids = {"photo_id": photo, "job_id": UNKNOWN, "asset_id": "0" * 64, "order_id": UNKNOWN, "name": "x"}
             answer = keyed.ask(method.upper(), path.format_map(ids), headers=bearer(token), json={})

@@ -31,7 +31,7 @@ def worker() -> Worker:
     worker = Worker.__new__(Worker)
     worker.phases, worker.waiting, worker.poller = {}, FairQueue(), selectors.DefaultSelector()
     worker.in_pool, worker.nr_conns, worker.next_check, worker.max_collected = 1, 1, 0, 0
-    worker.callers = CallerTable(0)
+    worker.callers, worker.alive = CallerTable(0), True
     return worker
 
 

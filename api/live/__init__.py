@@ -1,0 +1,1 @@
+"""Live events: what changes in photos, for callers who listen."""

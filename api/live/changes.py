@@ -1,0 +1,91 @@
+"""What has changed between two looks at a photo, as server-sent events. Pure: it reads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from darkroom.record.job import JobRecord
+from darkroom.record.photo import PhotoRecord
+
+HEARTBEAT = b": heartbeat\n\n"
+"""A comment. It keeps proxies from closing a connection on which nothing happens."""
+
+RETRY = b"retry: 2000\n\n"
+"""Milliseconds after which a browser connects again."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a listener knows of a photo."""
+
+    version: int
+    status: str
+    jobs: Mapping[str, tuple[str, int]]
+    """Status and attempts by the job's id."""
+
+    @property
+    def unfinished(self) -> bool:
+        return self.status in ("awaiting_upload", "processing")
+
+
+@dataclass(frozen=True)
+class ViewsOf:
+    """How photos and jobs look in a response."""
+
+    photo: Callable[[PhotoRecord], BaseModel]
+    job: Callable[[PhotoRecord, JobRecord], BaseModel]
+
+
+def seen(photo: PhotoRecord) -> Seen:
+    jobs = {job.id: (job.status, job.attempts) for job in photo.jobs.values()}
+    return Seen(photo.version, photo.status, jobs)
+
+
+def event_id(photo: PhotoRecord) -> str:
+    """The id of the events of this state of the photo: `{photo}:{version}`."""
+    return f"{photo.id}:{photo.version}"
+
+
+def is_newer(photo: PhotoRecord, last_event: str | None) -> bool:
+    """Whether the photo has changed since the event with this id. True for an id of another photo, and for none."""
+    photo_id, _, version = (last_event or "").partition(":")
+    known = photo_id == photo.id and version.isascii() and version.isdigit()
+    return not known or photo.version > int(version)
+
+
+def whole(photo: PhotoRecord, views: ViewsOf) -> bytes:
+    """The event `photo`: all that is known of it."""
+    return _event("photo", event_id(photo), views.photo(photo))
+
+
+def changes(before: Seen, photo: PhotoRecord, views: ViewsOf) -> bytes:
+    """An event `job` for each job that has changed, then `photo` if the photo's status has, or it has more jobs."""
+    after = seen(photo)
+    if after == before:
+        return b""
+    jobs = photo.jobs
+    changed = [jobs[job_id] for job_id, state in after.jobs.items() if before.jobs.get(job_id) != state]
+    events = b"".join(_event("job", None, views.job(photo, job)) for job in changed)
+    if (after.status, after.jobs.keys()) != (before.status, before.jobs.keys()):
+        return events + whole(photo, views)
+    return events + _id(photo) if events else b""
+
+
+def gone(photo_id: str) -> bytes:
+    """The event `gone`: the photo was deleted or has expired."""
+    return f'event: gone\ndata: {{"id": "{photo_id}"}}\n\n'.encode()
+
+
+def _id(photo: PhotoRecord) -> bytes:
+    """Only an id: a browser keeps it, and shows no event."""
+    return f"id: {event_id(photo)}\n\n".encode()
+
+
+def _event(name: str, id_: str | None, data: BaseModel) -> bytes:
+    """JSON has no line breaks, so it is one line of data. The id belongs to the last event of a change: who has it has
+    got all of the change."""
+    head = f"id: {id_}\n" if id_ else ""
+    return f"{head}event: {name}\ndata: {data.model_dump_json()}\n\n".encode()
