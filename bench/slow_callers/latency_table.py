@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 UPLOAD_GOAL = 2.0
@@ -37,6 +37,8 @@ class Measured:
     """Load average of the machine at the end."""
     attackers: Counter[str] = field(default_factory=Counter)
     """What the attackers met, such as `answer 429`, and how often."""
+    reads: Mapping[str, float] = field(default_factory=dict)
+    """Requests a minute that read DynamoDB for the callers, by operation."""
     tracebacks: int = 0
     """In the log of the API."""
 
@@ -100,6 +102,10 @@ def details(measured: Measured) -> list[str]:
     lines = [f"{name}: {'DOES NOT HOLD: ' + '; '.join(faults) if faults else 'holds'}"]
     if measured.attackers:
         lines.append(f"    attackers: {_listed(measured.attackers)}")
+    if measured.reads:
+        callers = measured.attackers["connection"] or 1
+        each = ", ".join(f"{count:.0f} {name} ({count / callers:.2f})" for name, count in measured.reads.items())
+        lines.append(f"    DynamoDB, requests a minute (for each of {callers} connections): {each}")
     return lines
 
 

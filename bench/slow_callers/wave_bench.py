@@ -88,15 +88,19 @@ class WaveBench:
     def under(self, wave: Wave, addresses: int) -> Measured:
         """What the good client sees under a wave that comes from so many addresses."""
         with contextlib.ExitStack() as stack:
-            proxy = stack.enter_context(FaultProxy(self._emulator.url)) if wave.hung_aws else None
+            between = wave.hung_aws or wave.reads_counted
+            proxy = stack.enter_context(FaultProxy(self._emulator.url)) if between else None
             api = stack.enter_context(self._api(wave.keys, proxy.url if proxy else self._emulator.url))
-            if proxy:
+            if proxy and wave.hung_aws:
                 proxy.hang("*")
             with Attackers(api.port, wave.attacks(api.target), addresses) as attackers:
                 time.sleep(SETTLE)
+                before, begun = _reads(proxy), time.monotonic()
                 seen = self._sample(api, wave.name, addresses, 0 if wave.hung_aws else self._uploads)
+                minutes = (time.monotonic() - begun) / 60
+            reads = {name: (count - before[name]) / minutes for name, count in _reads(proxy).items()}
             tracebacks = self._log.read_text(errors="replace").count("Traceback (most recent call last)")
-        return replace(seen, attackers=attackers.met, tracebacks=tracebacks)
+        return replace(seen, attackers=attackers.met, tracebacks=tracebacks, reads=reads if wave.reads_counted else {})
 
     def _sample(self, api: RunningApi, name: str, addresses: int, uploads: int) -> Measured:
         sent, probed = api.good_client.measure(uploads, self._uploads * UPLOAD_PACE)
@@ -122,6 +126,11 @@ class WaveBench:
         finally:
             process.terminate()
             process.wait(ENDS_WITHIN)
+
+
+def _reads(proxy: FaultProxy | None) -> dict[str, int]:
+    """Requests of the thread that looks for changes; the good client causes none of these."""
+    return {name: proxy.seen(f"dynamodb.{name}") if proxy else 0 for name in ("BatchGetItem", "Query")}
 
 
 def _wait_for(client: GoodClient, process: LocalProcess) -> None:

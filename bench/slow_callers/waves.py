@@ -20,6 +20,8 @@ class Wave:
     """Whether the API demands keys."""
     hung_aws: bool = False
     """Whether all calls to AWS hang. Then the good client asks for `/healthz` only."""
+    reads_counted: bool = False
+    """Whether the reads of DynamoDB that the callers cause are counted."""
     many_addresses: bool = True
     """Whether the wave is also measured with an address for each attacker, beside one address for all."""
 
@@ -76,8 +78,22 @@ def _one_owner(target: AttackTarget) -> list[Attack]:
     ]
 
 
+def _listeners(target: AttackTarget) -> list[Attack]:
+    return [
+        Attack(250, "stay silent", target.get(f"/v1/photos/{target.photo}/events")),
+        Attack(250, "stay silent", target.get("/v1/events")),
+    ]
+
+
 WAVES = [
     Wave("slow readers", "40 connections pipeline six GETs of a 1.5 MB file and read 1.5 KB/s", _slow_readers),
+    Wave(
+        "listeners",
+        "250 connections listen to the events of one photo with unfinished work, and 250 to those of its owner",
+        _listeners,
+        reads_counted=True,
+        many_addresses=False,
+    ),
     Wave("slow uploads", "200 uploads send 4 bytes a second; there are no API keys", _slow_uploads),
     Wave(
         "one owner with a key",
