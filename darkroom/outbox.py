@@ -13,7 +13,7 @@ from darkroom.aws.queue import Outgoing, Queue, WorkQueue
 from darkroom.errors import Unavailable
 from darkroom.record.clock import now
 from darkroom.record.events import Event, job_ended, photo_completed
-from darkroom.record.messages import OrderMessage, UploadMessage, WebhookMessage
+from darkroom.record.messages import FetchMessage, OrderMessage, UploadMessage, WebhookMessage
 from darkroom.record.photo import PhotoRecord
 
 
@@ -47,13 +47,22 @@ class Outbox:
     job_events: bool
 
     def send_order(self, photo: PhotoRecord, order_id: str) -> None:
-        """Put the unfinished jobs of an order on the queue. Raises Unavailable."""
+        """Put the unfinished jobs of an order on the queue; if the photo's file has to be fetched first, have a worker
+        fetch it. Raises Unavailable."""
+        if photo.pending_fetch:
+            self.send_fetch(photo)
+            return
         message = OrderMessage.of(photo, order_id)
         self.photos.send(message.model_dump_json(), group=photo.owner, deduplication_id=message.deduplication_id)
 
     def send_upload(self, photo: PhotoRecord) -> None:
         """Have a worker accept the file of a direct upload, which has arrived. Raises Unavailable."""
         self.ingest.send(UploadMessage(photo=photo.id).model_dump_json(), group=photo.owner, deduplication_id=photo.id)
+
+    def send_fetch(self, photo: PhotoRecord) -> None:
+        """Have a worker fetch the photo's file from its URL. Raises Unavailable."""
+        message = FetchMessage(photo=photo.id, owner=photo.owner)
+        self.ingest.send(message.model_dump_json(), group=photo.owner, deduplication_id=photo.id)
 
     def send_webhook(self, message: WebhookMessage) -> None:
         """Have a worker deliver a webhook, not before the message says so. Raises Unavailable."""

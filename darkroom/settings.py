@@ -21,6 +21,7 @@ from darkroom.setting_fields import (
     PROJECT,
     ApiSettings,
     AssetSettings,
+    FetchSettings,
     LogSettings,
     PhotoSettings,
     ResourceSettings,
@@ -53,6 +54,7 @@ class Settings(
     AssetSettings,
     WorkerSettings,
     WebhookSettings,
+    FetchSettings,
     SweepSettings,
     LogSettings,
 ):

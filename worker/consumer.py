@@ -26,6 +26,7 @@ from worker.announcer import Announcer, announce_now, not_announced
 from worker.child.runner import PhotoProcessors
 from worker.handlers import Handler, make_handlers
 from worker.inbox import Inbox
+from worker.ingest.fetcher import FETCH_LATER, is_fetch, put_off
 from worker.ingest.rules import IngestRules
 from worker.lease import Lease, LeaseKeeper
 from worker.poller import Poller
@@ -70,9 +71,12 @@ class Consumer:
 
     def __init__(self, services: Services, capacity: Capacity) -> None:
         self._settings = settings = services.settings
+        self._services = services
+        self._ingest = services.ingest.name
         self._stopping = threading.Event()
         self._failed = False
         self._inbox = Inbox()
+        self._fetch_inbox = Inbox()
         self._processors = PhotoProcessors(settings, capacity.children)
         self._transfers = ThreadPoolExecutor(TRANSFERS_PER_CHILD * capacity.children, "transfer")
         handlers = make_handlers(services, IngestRules.read(settings), self._processors, self._transfers)
@@ -86,7 +90,11 @@ class Consumer:
         sources = self._sources.values()
         self._pollers = [self._thread(f"poller of {source.queue.name}", self._receive, source) for source in sources]
         self._keepers = [self._thread(f"leases of {source.queue.name}", source.leases.run) for source in sources]
-        self._slots = [self._thread(f"slot-{number}", self._work) for number in range(capacity.slots)]
+        self._slots = [self._thread(f"slot-{number}", self._work, self._inbox) for number in range(capacity.slots)]
+        # Photos by URL have threads of their own: a slow source must not hold up the photos that have arrived.
+        self._slots += [
+            self._thread(f"fetch-{number}", self._work, self._fetch_inbox) for number in range(settings.fetches)
+        ]
         self._sweeper = self._thread("sweeper", Sweeper(services, self._stopping).run)
         secret = settings.webhook_secret
         self._senders = [WebhookSender(services, secret, self._stopping)] if secret else []
@@ -123,8 +131,25 @@ class Consumer:
     def _receive(self, source: Source) -> None:
         for messages in source.poller.receive(lambda: self._wait_for_capacity(source)):
             leases = [self._hold(source, received) for received in messages]
-            if not self._inbox.put(*leases):  # the worker began to stop during the poll
+            fetches = (
+                [lease for lease in leases if is_fetch(lease.received)] if source.queue.name == self._ingest else []
+            )
+            others = [lease for lease in leases if lease not in fetches]
+            if not self._inbox.put(*others):  # the worker began to stop during the poll
                 self._give_back(leases)
+            elif fetches:
+                self._queue_fetches(source, fetches)
+
+    def _queue_fetches(self, source: Source, leases: list[Lease]) -> None:
+        """Hand messages of photos by URL to their own threads. They do not count as work that waits for a child, so
+        those that find no free thread go back for a while."""
+        free = max(0, self._settings.fetches - self._fetch_inbox.count)
+        for lease in leases[:free]:
+            source.stock.set_stage(lease.received.receipt_handle, "after it")
+        if not self._fetch_inbox.put(*leases[:free]):
+            self._give_back(leases[:free])
+        for lease in leases[free:]:
+            self._settle(lease, self._put_off(lease))
 
     def _hold(self, source: Source, received: Received) -> Lease:
         source.stock.add(received)
@@ -132,26 +157,33 @@ class Consumer:
         lease.on_stage = partial(source.stock.set_stage, received.receipt_handle)
         return lease
 
-    def _work(self) -> None:
-        while lease := self._inbox.take():
+    def _put_off(self, lease: Lease) -> Verdict:
+        try:
+            return put_off(lease.received, self._services.outbox)
+        except Unavailable as error:
+            log.warning("fetch.not_put_off", detail=error.detail)
+            return Retry(FETCH_LATER, counts=False)
+
+    def _work(self, inbox: Inbox) -> None:
+        while lease := inbox.take():
             verdict: Verdict = Leave()  # only a bug makes a handler raise; the message then becomes visible again
             try:
                 verdict = self._sources[lease.queue].handler.handle(lease.received, lease)
             finally:
-                self._end(lease, verdict)
+                self._end(inbox, lease, verdict)
 
-    def _end(self, lease: Lease, verdict: Verdict) -> None:
+    def _end(self, inbox: Inbox, lease: Lease, verdict: Verdict) -> None:
         """Settle a message when all that belongs to it is sent. The slot is free for the next one, unless too many
         announcements wait: then it waits, too."""
         if lease.queue.fifo:  # the next message of its group must not begin before it is known whether this one ends
             verdict = announce_now(verdict, lease.received, self._settings)
             self._settle(lease, verdict)
-            later_messages = self._inbox.done(lease, settled=isinstance(verdict, Delete | Bury))
+            later_messages = inbox.done(lease, settled=isinstance(verdict, Delete | Bury))
             # Give back later messages of the same FIFO group only now, after this one is settled: some emulators of
             # SQS do not block the group until then.
             self._give_back(later_messages, verdict.delay if isinstance(verdict, Retry) else 0)
         else:
-            self._inbox.done(lease, settled=True)
+            inbox.done(lease, settled=True)
             announcements = verdict.announcements if isinstance(verdict, Delete | Bury) else ()
             self._announcer.send(announcements, partial(self._announced, lease, verdict))
         if not self._more_to_come():
@@ -210,7 +242,7 @@ class Consumer:
         """
         log.info("worker.draining", held=self._held)
         deadline = time.monotonic() + self._settings.stop_grace
-        self._give_back(self._inbox.close())
+        self._give_back([*self._inbox.close(), *self._fetch_inbox.close()])
         self._processors.drain()
         working = [*self._slots, *self._webhooks]
         self._join_or_interrupt(working, deadline)

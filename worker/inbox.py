@@ -70,6 +70,12 @@ class Inbox:
             return self._take_out([other for other in self._waiting if other.queue.fifo and _owner(other) == owner])
 
     @property
+    def count(self) -> int:
+        """How many messages wait or are in progress."""
+        with self._changed:
+            return len(self._waiting) + self._in_progress.total()
+
+    @property
     def busy(self) -> bool:
         """Whether messages wait or are in progress."""
         return bool(self._waiting) or bool(self._in_progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from flask import Response, g, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
+from api.access.caller_limits import CallerLimits
 from api.context import BUSY_RETRY, RETRY_SOON, Context, caller, context, json_response, no_content, require_own
 from api.http.problems import problem_of
 from api.idempotency import HEADER, key_parameter, read_key, run_once
@@ -21,6 +23,7 @@ from api.routes.listing import ListQuery, PhotosView, find_photos, list_link
 from api.routes.paths import PhotoPath
 from api.routes.unfinished import WaitQuery
 from api.token_scope import counted
+from api.uploads.by_url import PhotoByUrl, accept_by_url, is_by_url, read_by_url
 from api.uploads.fields import RawFields, UploadFields
 from api.uploads.intake import GONE_DETAIL, accept, accept_all, rejected_share
 from api.uploads.parse import PART, Upload, read_upload
@@ -64,9 +67,11 @@ _UPLOAD = {
     "parameters": [key_parameter(), *schemas.query_parameters(RawFields)],
     "requestBody": {
         "required": True,
-        "description": "A form with one or several photos; or one photo as the body, with the fields in the query.",
+        "description": "A form with one or several photos; or one photo as the body, with the fields in the query; "
+        "or JSON with the URL of a photo, which a worker fetches.",
         "content": {"multipart/form-data": {"schema": _FORM, "encoding": {PART: {"contentType": ", ".join(_TYPES)}}}}
-        | {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in _TYPES},
+        | {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in _TYPES}
+        | schemas.json_body(PhotoByUrl)["content"],
     },
 }
 
@@ -106,6 +111,8 @@ _UPLOAD = {
 def upload_photos() -> Response:
     ctx = context()
     key = read_key(request.headers.get(HEADER))
+    if is_by_url():
+        return _upload_by_url(ctx, key)
     upload = read_upload(ctx)
 
     def act(reserved: ReservedIds) -> Response:
@@ -121,6 +128,24 @@ def upload_photos() -> Response:
 
     ids = len(upload.photos) + 1  # one for each photo, and one for the batch
     return run_once(key, _content_of(upload), ids, act, _replay_upload)
+
+
+def _upload_by_url(ctx: Context, key: str | None) -> Response:
+    url, filename, upload, content = read_by_url(ctx)
+
+    def act(reserved: ReservedIds) -> Response:
+        photo = accept_by_url(ctx, url, filename, upload, reserved, _counted_by_url(ctx))
+        return _photo_response(ctx, photo, HTTPStatus.ACCEPTED if photo.unfinished else HTTPStatus.OK)
+
+    return run_once(key, content, 1, act, _replay_upload)
+
+
+def _counted_by_url(ctx: Context) -> AbstractContextManager[None]:
+    """Counts the largest photo for the owner, because the size is not known yet, unless the record cannot be made."""
+    limits: CallerLimits | None = g.get("limits")
+    most = ctx.settings.max_upload_bytes
+    hint = f"; a photo by URL counts as the largest photo, {most:,} bytes"
+    return limits.direct_upload(caller(), most, hint) if limits else nullcontext()
 
 
 def _content_of(upload: Upload) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from darkroom.errors import DarkroomError, ProcessError
+from darkroom.fetch_errors import FetchInProgress
 from darkroom.record.clock import now
 from darkroom.record.stored import Stored
 
@@ -32,6 +33,12 @@ class DirectUpload(Stored):
     sweep_at: datetime | None = None
     attempts: int = 0
     keep_file: bool = False
+    fetch_attempts: int = 0
+    """How often a worker has begun to fetch the file from its URL; only for photos with a `source_url`."""
+    fetched_by: str = ""
+    """The message whose worker fetches it."""
+    fetched_until: datetime | None = None
+    """When the time of that worker is over."""
 
     @property
     def check_at(self) -> datetime:
@@ -46,6 +53,33 @@ class DirectUpload(Stored):
         """Postpone the next check: the file is there, and a worker was notified again."""
         at = now()
         self.sweep_at = at + (RECHECK_FACTOR - 1) * (at - self.until)
+
+    def wait_for_fetch(self, seconds: float) -> None:
+        """A message has a worker fetch the file. If none has done so after `seconds`, the sweep sends another one."""
+        self.until = self.sweep_at = now() + timedelta(seconds=seconds)
+
+    def begin_fetch(self, message_id: str, until: datetime, resend_after: float) -> int:
+        """A worker fetches the file, until that time at most. Returns the number of this attempt.
+
+        Raises FetchInProgress when the worker of another message does.
+        """
+        if self.fetched_by not in ("", message_id) and self.fetched_until and self.fetched_until > now():
+            raise FetchInProgress
+        self.fetch_attempts += 1
+        self.fetched_by, self.fetched_until, self.until = message_id, until, until
+        self.sweep_at = until + timedelta(seconds=resend_after)
+        return self.fetch_attempts
+
+    def end_fetch(self, delay: float, resend_after: float) -> None:
+        """The attempt has failed; its message comes again in `delay` seconds."""
+        self.fetched_by, self.fetched_until = "", None
+        self.wait_for_fetch(delay + resend_after)
+
+    def fetch_again(self, seconds: float) -> None:
+        """Its jobs are queued again, so the file is fetched again, with fresh attempts."""
+        self.fetch_attempts = self.attempts = 0
+        self.fetched_by, self.fetched_until, self.keep_file = "", None, False
+        self.wait_for_fetch(seconds)
 
     def count_attempt(self) -> int:
         self.attempts += 1

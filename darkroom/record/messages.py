@@ -149,6 +149,14 @@ class UploadMessage(Message):
     photo: Id
 
 
+class FetchMessage(Message):
+    """Have a worker fetch the file of a photo from the URL in its record."""
+
+    kind: Literal["fetch"] = "fetch"
+    photo: Id
+    owner: Owner
+
+
 def _cost(photo: PhotoRecord, jobs: Iterable[JobRecord]) -> float:
     """The estimated seconds of these jobs; 0 as long as the photo's file has not arrived."""
     original = photo.original
@@ -183,12 +191,17 @@ def read_webhook(body: str) -> WebhookMessage:
     return _read(body, WebhookMessage)
 
 
-def read_ingest(body: str) -> IngestMessage | UploadMessage:
+def read_ingest(body: str) -> IngestMessage | UploadMessage | FetchMessage:
     """Read a message on the ingest queue that is no notification of S3. Raises as `read_order`."""
     kind = _read(body, _Kind).kind
-    kinds: dict[str, type[IngestMessage | UploadMessage]] = {"ingest": IngestMessage, "upload": UploadMessage}
+    kinds: dict[str, type[IngestMessage | UploadMessage | FetchMessage]] = {
+        "ingest": IngestMessage,
+        "upload": UploadMessage,
+        "fetch": FetchMessage,
+    }
     if kind not in kinds:
-        raise MessageError(f"not a Darkroom message: kind: expected ingest or upload on this queue, not {kind[:80]!r}")
+        known = "ingest, upload or fetch"
+        raise MessageError(f"not a Darkroom message: kind: expected {known} on this queue, not {kind[:80]!r}")
     return _read(body, kinds[kind])
 
 

@@ -15,15 +15,16 @@ import zlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from darkroom.errors import ClaimLost, Conflict, DarkroomError, Fault, InvalidRequest, PhotoGone
+from darkroom.errors import ClaimLost, Conflict, DarkroomError, Fault, InvalidRequest
 from darkroom.jobs.job_types import MAX_JOBS, Job
 from darkroom.record.clock import now
 from darkroom.record.direct_upload import UPLOAD_MARGIN, DirectUpload
+from darkroom.record.fetches import PhotoFetches
 from darkroom.record.ids import new_id
 from darkroom.record.job import JobRecord
 from darkroom.record.late_writes import IMPORT_TIME, LateWrites
 from darkroom.record.order import Claim, Order
-from darkroom.record.state import UNFINISHED_REQUEST, PhotoState
+from darkroom.record.state import UNFINISHED_REQUEST
 from darkroom.record.stored import MAX_CONTENT, Original, RecordFull, Result
 
 TOMBSTONE_DAYS = 20
@@ -35,7 +36,7 @@ MAX_SPECS = 200_000
 long, and an item of 400 KB also needs room for results, errors and deliveries."""
 
 
-class PhotoRecord(PhotoState):
+class PhotoRecord(PhotoFetches):
     """A photo and its transitions."""
 
     # --- what callers ask for -----------------------------------------------------------------------------------
@@ -173,6 +174,7 @@ class PhotoRecord(PhotoState):
         if not self.pending_upload:
             return self.original is not None and self.original.key == original.key
         self.original, self.upload = original, None
+        self._end_fetching()
         for order in self.orders.values():
             order.due_at = now() + timedelta(seconds=resend_after)
         return True
@@ -318,17 +320,13 @@ class PhotoRecord(PhotoState):
 
     # --- inside -------------------------------------------------------------------------------------------------
 
-    def _require_present(self) -> None:
-        if self.deleted_or_expired:
-            raise PhotoGone(f"photo {self.id} is {self.status}")
-
     def _forget_contents(self) -> None:
         for job in self.jobs.values():
             job.forget_content()
 
     def _require_file(self) -> None:
-        """Only the first order can be made before the file has arrived."""
-        if self.upload and self.orders:
+        """Only the first order can be made before the file has arrived, unless a worker fetches it."""
+        if self.upload and self.orders and not self.source_url:
             state = "has not arrived yet" if self.unfinished else "is missing; upload the photo again"
             raise Conflict(f"photo {self.id} is {self.status}: its file {state}")
 
@@ -358,12 +356,14 @@ class PhotoRecord(PhotoState):
     def _begin_order(self, resend_after: float, trace: str, order_id: str | None) -> Order:
         """Add an order that has no jobs yet."""
         self._begin_generation()
+        self._fetch_again(resend_after)
         order = Order(id=order_id or new_id(), due_at=now() + timedelta(seconds=resend_after), trace=trace)
         self.orders[order.id] = order
         return order
 
     def _restart(self, order: Order, jobs: list[JobRecord], resend_after: float) -> None:
         self._begin_generation()
+        self._fetch_again(resend_after)
         self._displace_worker(order)
         order.restart(jobs, self._next_fence(), resend_after)
 

@@ -41,6 +41,8 @@ class PhotoState(Stored):
     created_at: datetime
     original: Original | None = None
     upload: DirectUpload | None = None
+    source_url: str | None = None
+    """The URL from which a worker fetches the file; without its query as soon as it has the file."""
     reference: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     batch: str | None = None
@@ -75,7 +77,7 @@ class PhotoState(Stored):
         if self.expires_at and self.expires_at <= now():
             return "expired"
         if self.unfinished:
-            return "processing" if self.original else "awaiting_upload"
+            return "processing" if self.original or self.source_url else "awaiting_upload"
         statuses = set(self.counts)
         # "succeeded" promises that every requested result exists.
         return "failed" if "failed" in statuses else "cancelled" if "cancelled" in statuses else "succeeded"
@@ -98,6 +100,11 @@ class PhotoState(Stored):
     def pending_upload(self) -> DirectUpload | None:
         """The file that the photo waits for. None when the photo has its file, or no longer waits."""
         return self.upload if self.unfinished else None
+
+    @property
+    def pending_fetch(self) -> DirectUpload | None:
+        """The file that a worker has to fetch. None when the photo has its file, or was not given by URL."""
+        return self.pending_upload if self.source_url else None
 
     @property
     def deleted_or_expired(self) -> bool:

@@ -12,6 +12,7 @@ from darkroom.jobs.job_types import Job
 from darkroom.photo_metadata.measures import ShortMeasures
 from darkroom.record.job import JobRecord, JobStatus
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.source import without_query
 from darkroom.record.state import COMPLETED, PhotoStatus
 
 Time = Annotated[
@@ -41,6 +42,12 @@ class UploadView(View):
 
     filename: str = Field(description="empty when the caller gave none")
     until: Time = Field(description="when the form for it expires")
+
+
+class SourceView(View):
+    """Where a worker fetches the photo's file, or has fetched it."""
+
+    url: str = Field(description="without its query, which may hold a signature")
 
 
 class WarningView(View):
@@ -126,6 +133,7 @@ class PhotoOutcomeView(View):
     metadata: dict[str, Any]
     original: OriginalView | None
     upload: UploadView | None = Field(description="of a direct upload that has no original")
+    source: SourceView | None = Field(None, description="of a photo that was given by its URL")
     jobs: Sequence[JobOutcomeView]
     counts: dict[JobStatus, int] = Field(description="jobs by status")
     expires_at: Time | None
@@ -163,7 +171,8 @@ def photo_view(photo: PhotoRecord, base_url: str, embed: EmbedLink = _no_embed) 
         reference=photo.reference,
         metadata=photo.metadata,
         original=photo.original,
-        upload=photo.upload,
+        upload=None if photo.source_url else photo.upload,
+        source=SourceView(url=without_query(photo.source_url)) if photo.source_url else None,
         callback=_callback_view(photo),
         jobs=[job_view(photo, job, base_url, embed) for job in photo.jobs.values()],
         counts=photo.counts,

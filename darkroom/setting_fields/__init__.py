@@ -9,7 +9,7 @@ from darkroom.setting_fields.api_limits import ApiSettings
 from darkroom.setting_fields.aws_and_logs import LogSettings, ResourceSettings
 from darkroom.setting_fields.group import MIB, PROJECT, Group
 from darkroom.setting_fields.photos_and_assets import AssetSettings, PhotoSettings
-from darkroom.setting_fields.workers import SweepSettings, WebhookSettings, WorkerSettings
+from darkroom.setting_fields.workers import FetchSettings, SweepSettings, WebhookSettings, WorkerSettings
 
 __all__ = [
     "GROUPS",
@@ -17,6 +17,7 @@ __all__ = [
     "PROJECT",
     "ApiSettings",
     "AssetSettings",
+    "FetchSettings",
     "LogSettings",
     "PhotoSettings",
     "ResourceSettings",
@@ -32,6 +33,7 @@ GROUPS: tuple[type[Group], ...] = (
     AssetSettings,
     WorkerSettings,
     WebhookSettings,
+    FetchSettings,
     SweepSettings,
     LogSettings,
 )

@@ -122,6 +122,21 @@ class WebhookSettings(Group):
         return hosts
 
 
+class FetchSettings(Group):
+    """Photos by URL"""
+
+    fetch_timeout: float = Field(
+        30,
+        ge=1,
+        le=60,
+        description="Seconds in which a worker fetches a photo from its URL, with look-ups and redirects. The hosts in "
+        "DARKROOM_WEBHOOK_PRIVATE_HOSTS may be fetched from, too, although they are not public.",
+    )
+    fetches: int = Field(
+        16, ge=1, le=256, description="Photos that one worker fetches at the same time, beside its other work."
+    )
+
+
 class SweepSettings(Group):
     """Sweep"""
 

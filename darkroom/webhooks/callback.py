@@ -1,7 +1,8 @@
 """Where a webhook may go: the rules for a callback URL, and for the addresses of its host.
 
 Nothing is looked up here, so the API can check a URL without network traffic. The addresses of a host name are checked
-when a webhook is sent (worker/webhooks/transport.py), because they can change at any time.
+when a worker connects (worker/connections.py), because they can change at any time. The URL of a photo that a worker
+fetches has the same rules.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def read_callback(url: str, private_hosts: Collection[str] = ()) -> Target:
     if len(str(parsed)) > MAX_URL:
         raise CallbackRefused(f"it is longer than {MAX_URL} characters, with all escapes written out")
     if parsed.username is not None or parsed.password is not None:
-        raise CallbackRefused("it has a user name or password; remove it, the signature shows who sent a webhook")
+        raise CallbackRefused("it has a user name or password; remove it")
     if parsed.fragment is not None:
         raise CallbackRefused("it has a #; remove it and what follows")
     host = host.removeprefix("[").removesuffix("]")

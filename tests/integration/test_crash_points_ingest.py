@@ -30,7 +30,8 @@ from tests.support.crash_scene import (
 )
 from tests.support.exhaustive import matrix
 from tests.support.faulty import Fault
-from tests.support.ingesting import await_upload, put, use_form
+from tests.support.ingesting import await_fetch, await_upload, put, use_form
+from tests.support.photo_source import PhotoSource
 from tests.support.waiting import wait_until
 
 INGEST_UPLOAD = {
@@ -82,6 +83,24 @@ UPLOAD_LOST = {
     "written": Fault(UPDATE, "after", 1),
 }
 """Where a worker dies whose sweep finds an upload whose notification was lost."""
+
+FETCH_BY_URL = {
+    "received": Fault(UPDATE, "before", 1),
+    "attempt-counted": Fault(UPDATE, "after", 1),
+    "downloaded": Fault(PUT, "before", 1),
+    "stored": Fault(PUT, "after", 1),
+    "message-about-to-be-deleted": Fault(DELETE, "before", queue=INGEST),
+    "imported": Fault(UPDATE, "after", 2),
+    "jobs-published": Fault(UPDATE, "after", 4),
+    "event-sent": Fault(SEND_BATCH, "after", queue=EVENTS),
+}
+"""Where a worker dies that fetches a photo from its URL and does its jobs."""
+
+FETCH_REFUSED = {"refused": Fault(UPDATE, "after", 2), "event-sent": Fault(SEND_BATCH, "after", queue=EVENTS)}
+"""Where a worker dies that fetches a photo from a URL that leads to none."""
+
+FETCH_LOST = {"sent": Fault(SEND, "after", queue=INGEST), "written": Fault(UPDATE, "after", 1)}
+"""Where a worker dies whose sweep finds a photo by URL whose message was lost."""
 
 
 def ingest_upload(scene: Scene, fault: Fault) -> None:
@@ -143,6 +162,39 @@ def upload_lost(scene: Scene, fault: Fault) -> None:
     scene.check()
 
 
+def fetch_by_url(scene: Scene, fault: Fault) -> None:
+    with PhotoSource({"/photo": (200, {}, scene.picture)}) as source:
+        hosts = {"DARKROOM_WEBHOOK_PRIVATE_HOSTS": source.host}
+        photo = await_fetch(scene.services, source.url("/photo"), *JOBS)
+        scene.services.outbox.send_fetch(photo)
+        scene.let_worker_die(fault, **hosts)
+        scene.repair(**hosts)
+        assert scene.stack.look(photo).status == "succeeded"
+        scene.check()
+
+
+def fetch_refused(scene: Scene, fault: Fault) -> None:
+    with PhotoSource() as source:
+        hosts = {"DARKROOM_WEBHOOK_PRIVATE_HOSTS": source.host}
+        photo = await_fetch(scene.services, source.url("/none"), *JOBS)
+        scene.services.outbox.send_fetch(photo)
+        scene.let_worker_die(fault, **hosts)
+        scene.repair(**hosts)
+        assert {job.errors[-1].code for job in scene.stack.look(photo).jobs.values()} == {"fetch_refused"}
+        scene.check()
+
+
+def fetch_lost(scene: Scene, fault: Fault) -> None:
+    with PhotoSource({"/photo": (200, {}, scene.picture)}) as source:
+        hosts = {"DARKROOM_WEBHOOK_PRIVATE_HOSTS": source.host}
+        photo = await_fetch(scene.services, source.url("/photo"), *JOBS)
+        scene.services.table.update(photo.id, lambda record: record.upload and record.upload.wait_for_fetch(-1))
+        scene.let_worker_die(fault, **OFTEN, **hosts)
+        scene.repair(**hosts)
+        assert scene.stack.look(photo).status == "succeeded"
+        scene.check()
+
+
 RUNS = runs_of(
     {
         ingest_upload: INGEST_UPLOAD,
@@ -151,10 +203,13 @@ RUNS = runs_of(
         ingest_drop: INGEST_DROP,
         ingest_fifo: INGEST_FIFO,
         upload_lost: UPLOAD_LOST,
+        fetch_by_url: FETCH_BY_URL,
+        fetch_refused: FETCH_REFUSED,
+        fetch_lost: FETCH_LOST,
     }
 )
 
 
-@pytest.mark.parametrize("point", matrix(RUNS, keep=["ingest_upload-copied"]))
+@pytest.mark.parametrize("point", matrix(RUNS, keep=["ingest_upload-copied", "fetch_by_url-stored"]))
 def test_a_crash_is_repaired(point: str, crash_runs: dict[str, Future[None]]) -> None:
     crash_runs[point].result()

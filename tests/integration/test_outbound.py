@@ -18,7 +18,8 @@ import structlog
 from darkroom.errors import DeliveryFailed
 from darkroom.webhooks.callback import Target, read_callback
 from tests.support.receiver import Receiver
-from worker.webhooks.transport import NOWHERE, WebhookResponse, post
+from worker.connections import NOWHERE
+from worker.webhooks.transport import WebhookResponse, post
 
 SHORT = 1.0
 """A time limit for those that never answer. Whoever did not keep it would let the test hang."""

@@ -34,6 +34,17 @@ def await_upload(services: Services, *jobs: dict[str, Any], until: datetime | No
     return services.table.create(photo)
 
 
+def await_fetch(services: Services, url: str, *jobs: dict[str, Any], **more: Any) -> PhotoRecord:
+    """The record of a photo by its URL, as the API makes it: nothing is sent."""
+    upload = DirectUpload(filename="beach.jpg", until=now())
+    upload.wait_for_fetch(services.settings.resend_after)
+    photo = PhotoRecord(
+        **{"id": new_id(), "owner": "default", "created_at": now(), "upload": upload, "source_url": url} | more
+    )
+    photo.add_order(jobs_adapter.validate_python(list(jobs) or [RESIZE]), services.settings.resend_after)
+    return services.table.create(photo)
+
+
 def use_form(services: Services, photo: PhotoRecord, file: bytes) -> None:
     """Upload a file with the form of a direct upload, as a browser does."""
     settings = services.settings

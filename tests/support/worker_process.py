@@ -32,6 +32,9 @@ class WorkerProcess:
         entries = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
         return [entry for entry in entries if entry["action"] == action]
 
+    def log_text(self) -> str:
+        return self._log.read_text()
+
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 

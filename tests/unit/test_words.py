@@ -43,7 +43,8 @@ ALLOWED = {
     "worker/photo/operations/resampling.py: _resample_fast": "a bug: callers read of an unexpected error",
     "worker/refusal.py: as_darkroom_error": "the words of the system, such as: no space left on device",
     "worker/webhooks/schedule.py: judge_delivery": "the detail of DeliveryFailed, which is ours",
-    "worker/webhooks/transport.py: reason": "the words of the system, such as: connection refused",
+    "api/uploads/by_url.py: _read_body": "what is wrong with the JSON, in our words",
+    "worker/connections.py: reason": "the words of the system, such as: connection refused",
 }
 """Where an error's text is used -> why that is right."""
 

@@ -8,10 +8,11 @@ import structlog
 
 from darkroom.aws.queue import Received
 from darkroom.errors import DarkroomError
-from darkroom.record.messages import OrderMessage
+from darkroom.record.messages import FetchMessage, OrderMessage
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from worker.child.runner import PhotoProcessors
+from worker.ingest.fetcher import Fetcher
 from worker.ingest.importer import Arrival, Importer, IngestTools
 from worker.ingest.notifications import read_body, split_body
 from worker.ingest.rules import IngestRules
@@ -31,6 +32,7 @@ class IngestHandler:
     ) -> None:
         self._services = services
         self._importer = Importer(services, rules)
+        self._fetcher = Fetcher(services)
         self._processors = processors
         self._orders = orders
 
@@ -38,6 +40,8 @@ class IngestHandler:
         """Carry out a message and return its verdict."""
         try:
             arrivals = read_body(received.body)
+            if isinstance(arrivals, FetchMessage):
+                return self._fetcher.handle(arrivals, received, lease)
             if not isinstance(arrivals, list):
                 return self._arrive(arrivals, received, lease)
             if len(arrivals) == 1:
@@ -57,7 +61,13 @@ class IngestHandler:
         return Delete() if photo is None else self._carry_out_order(photo, received, lease)
 
     def _carry_out_order(self, photo: PhotoRecord, received: Received, lease: Lease) -> Verdict:
-        order = photo.orders[min(photo.orders)]
+        first, *others = [order for order in photo.orders.values() if order.unfinished_jobs] or [
+            photo.orders[min(photo.orders)]
+        ]
+        for other in others:  # jobs that were added while the file was fetched
+            if not other.claim_count:
+                self._services.outbox.send_order(photo, other.id)
+        order = first
         # This message belongs to the photo's first generation, even if later ones have begun.
         message = OrderMessage.of(photo, order.id).model_copy(update={"generation": 1})
         if not self._services.photos.fifo:

@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationErr
 from darkroom.errors import MessageError
 from darkroom.jobs.faults import faults_of
 from darkroom.jobs.json_text import NotJson, read_json
-from darkroom.record.messages import IngestMessage, UploadMessage, read_ingest
+from darkroom.record.messages import FetchMessage, IngestMessage, UploadMessage, read_ingest
 
 CREATED = ("ObjectCreated:", "s3:ObjectCreated:")
 
@@ -78,7 +78,7 @@ class _Record(BaseModel):
 _records: TypeAdapter[list[_Record]] = TypeAdapter(list[_Record])
 
 
-def read_body(body: str) -> list[Notification] | IngestMessage | UploadMessage:
+def read_body(body: str) -> list[Notification] | IngestMessage | UploadMessage | FetchMessage:
     """Read a message body of the ingest queue. S3's test event and events other than creations give an empty list.
 
     Raises FutureMessage for a Darkroom message of a newer version, MessageError for any other body.

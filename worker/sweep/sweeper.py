@@ -156,16 +156,18 @@ class Sweeper:
 
     def _look_for_upload(self, photo: PhotoRecord, key: str) -> PhotoRecord:
         """A direct upload is overdue. If its file has arrived, send its message: the first one was lost, or waits in a
-        long queue. If not, the upload has expired.
+        long queue. If not, a worker fetches it, if the photo was given by its URL; otherwise the upload has expired.
 
         The message is sent before the record is written, so a crash in between causes a second message.
         """
         if not photo.overdue_upload():
             return photo
-        if self._services.bucket.exists(key):
-            self._services.outbox.send_upload(photo)
+        found = self._services.bucket.exists(key)
+        if found or photo.pending_fetch:
+            send = self._services.outbox.send_upload if found else self._services.outbox.send_fetch
+            send(photo)
             photo, _ = self._services.table.update(photo.id, lambda record: record.recheck_upload_later(), known=photo)
-            log.warning("sweep.upload_found")
+            log.warning("sweep.upload_found" if found else "sweep.fetch_resent")
         else:
             photo, _ = self._services.table.update(photo.id, lambda record: record.expire_upload(), known=photo)
             log.info("sweep.upload_expired")
