@@ -28,6 +28,14 @@ from api.routes.embeds import embeds
 from api.routes.job_results import results
 from api.routes.jobs import JobsView, jobs
 from api.routes.live import live
+from api.routes.multipart_uploads import (
+    LocationView,
+    MultipartUploadView,
+    NothingView,
+    PartsView,
+    PartUrlView,
+    multipart_uploads,
+)
 from api.routes.operations import operations
 from api.routes.photos import photos
 from api.routes.probes import probes
@@ -76,6 +84,7 @@ MAX_FORM_FIELDS = 20
 RESOURCES = (
     photos,
     direct_uploads,
+    multipart_uploads,
     upload_tokens,
     jobs,
     results,
@@ -153,6 +162,11 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
         JobsView,
         PhotoView,
         AwaitedPhotoView,
+        MultipartUploadView,
+        PartUrlView,
+        PartsView,
+        LocationView,
+        NothingView,
         UploadTokenView,
         Receipt,
         Event,

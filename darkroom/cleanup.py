@@ -9,6 +9,7 @@ from darkroom.aws.asset_table import AssetTable
 from darkroom.aws.bucket import Bucket
 from darkroom.aws.dedupe import Dedupe
 from darkroom.aws.table import Table
+from darkroom.aws.upload_parts import MultipartUploads
 from darkroom.record.clock import now
 from darkroom.record.photo import PhotoRecord
 
@@ -18,6 +19,7 @@ class Cleanup:
     table: Table
     assets: AssetTable
     bucket: Bucket
+    multipart: MultipartUploads
     dedupe: Dedupe
 
     def clean_up(self, photo: PhotoRecord) -> PhotoRecord:
@@ -28,6 +30,7 @@ class Cleanup:
         """
         at = now()
         if photo.deleted_or_expired:
+            self.multipart.abort(photo)
             self.bucket.remove_photo(photo.id)
             self.dedupe.forget(photo)
         else:

@@ -12,6 +12,7 @@ from darkroom.aws.idempotency_store import Idempotency
 from darkroom.aws.queue import Queue, WorkQueue
 from darkroom.aws.table import Table
 from darkroom.aws.token_uses import TokenUses
+from darkroom.aws.upload_parts import MultipartUploads
 from darkroom.cleanup import Cleanup
 from darkroom.outbox import Outbox
 from darkroom.settings import Settings
@@ -26,6 +27,7 @@ class Services:
     table: Table
     assets: AssetTable
     bucket: Bucket
+    multipart: MultipartUploads
     photos: WorkQueue
     ingest: WorkQueue
     events: Queue
@@ -45,6 +47,7 @@ class Services:
         photos = WorkQueue(settings.photos_queue, settings.photos_dlq, clients)
         ingest = WorkQueue(settings.ingest_queue, settings.ingest_dlq, clients)
         webhooks = WorkQueue(settings.webhooks_queue, settings.webhooks_dlq, clients)
+        multipart = MultipartUploads(settings, clients)
         events = Queue(settings.events_queue, clients)
         return cls(
             settings=settings,
@@ -52,6 +55,7 @@ class Services:
             table=table,
             assets=assets,
             bucket=bucket,
+            multipart=multipart,
             photos=photos,
             ingest=ingest,
             events=events,
@@ -60,5 +64,5 @@ class Services:
             dedupe=dedupe,
             token_uses=TokenUses(settings, clients),
             outbox=Outbox(photos, ingest, webhooks, events, settings.base_url, settings.job_events),
-            cleanup=Cleanup(table, assets, bucket, dedupe),
+            cleanup=Cleanup(table, assets, bucket, multipart, dedupe),
         )

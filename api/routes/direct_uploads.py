@@ -151,21 +151,19 @@ class AwaitedPhotoView(PhotoView):
 )
 def upload_directly(header: KeyHeader, body: DirectUploadBody) -> Response:
     ctx = context()
-    upload, max_bytes = _read(ctx, body), body.size or ctx.settings.max_upload_bytes
-    if max_bytes > ctx.settings.max_upload_bytes:
-        raise TooLarge(f"size: a photo may have at most {ctx.settings.max_upload_bytes:,} bytes")
+    upload, max_bytes = read_direct_upload(ctx, body), most_bytes(ctx, body)
 
     def act(reserved: ReservedIds) -> Response:
         earlier = ctx.services.table.get(reserved.ids[0]) if reserved.reused else None
-        with _counted(ctx, body.size, max_bytes) if earlier is None else nullcontext():
+        with count_direct_upload(ctx, body.size, max_bytes) if earlier is None else nullcontext():
             photo = earlier or _create(ctx, upload, safe_filename(body.filename), reserved)
             return _form_response(ctx, photo, body.content_type, max_bytes)
 
     return run_once(read_key(header.key), json_content(), 1, act, _replay)
 
 
-def _read(ctx: Context, body: DirectUploadBody) -> Upload:
-    """Raises InvalidRequest."""
+def read_direct_upload(ctx: Context, body: DirectUploadBody) -> Upload:
+    """What the caller wants done with the file. Raises InvalidRequest and TokenScope."""
     wanted = wanted_jobs(body.jobs, body.preset, body.callback_url)
     jobs, faults = choose_jobs(wanted.jobs, wanted.preset, ctx.presets, ctx.settings.default_preset)
     callback_url, wrong = check_callback(wanted.callback_url, ctx.settings)
@@ -185,8 +183,16 @@ def _read(ctx: Context, body: DirectUploadBody) -> Upload:
     )
 
 
+def most_bytes(ctx: Context, body: DirectUploadBody) -> int:
+    """How many bytes the file may have. Raises TooLarge for a larger `size`."""
+    most = ctx.settings.max_upload_bytes
+    if body.size and body.size > most:
+        raise TooLarge(f"size: a photo may have at most {most:,} bytes")
+    return body.size or most
+
+
 @contextmanager
-def _counted(ctx: Context, size: int | None, max_bytes: int) -> Iterator[None]:
+def count_direct_upload(ctx: Context, size: int | None, max_bytes: int) -> Iterator[None]:
     """Count the upload's bytes for its owner and its upload token, unless the form cannot be made."""
     limits: CallerLimits | None = g.get("limits")
     hint = "" if size else f"; without size the largest photo counts, {max_bytes:,} bytes"
@@ -205,20 +211,22 @@ def _create(ctx: Context, upload: Upload, filename: str, reserved: ReservedIds) 
 
 def _form_response(ctx: Context, photo: PhotoRecord, content_type: str, max_bytes: int) -> Response:
     """The photo with its form; without a form when the file has arrived."""
-    view = ctx.photo_view(_require_present(photo))
+    view = ctx.photo_view(require_present(photo))
     pending = _usable_upload(ctx, photo)
     if pending is None:
         return _photo_response(view, HTTPStatus.OK)
     form = ctx.services.bucket.upload_form(photo.id, content_type, max_bytes, pending.until)
     log.info("upload.offered", photo=photo.id, jobs=len(photo.jobs), max_bytes=max_bytes)
-    upload = UploadFormView(**pending.model_dump(), url=form.url, fields=form.fields, max_bytes=max_bytes)
+    upload = UploadFormView(
+        filename=pending.filename, until=pending.until, url=form.url, fields=form.fields, max_bytes=max_bytes
+    )
     return _photo_response(AwaitedPhotoView.model_construct(**dict(view) | {"upload": upload}), HTTPStatus.CREATED)
 
 
 def _replay(body: Any) -> Any:
     """The stored response with its form while the form is usable, then the photo as it is now. Raises PhotoGone."""
     ctx = context()
-    photo = _require_present(ctx.services.table.get(body["id"]))
+    photo = require_present(ctx.services.table.get(body["id"]))
     if _usable_upload(ctx, photo):
         return body
     return _photo_response(ctx.photo_view(photo), HTTPStatus.OK)
@@ -230,7 +238,7 @@ def _photo_response(view: PhotoView, status: HTTPStatus) -> Response:
     return response
 
 
-def _require_present(photo: PhotoRecord | None) -> PhotoRecord:
+def require_present(photo: PhotoRecord | None) -> PhotoRecord:
     if photo is None or photo.deleted_or_expired:
         raise PhotoGone(GONE_DETAIL)
     return photo

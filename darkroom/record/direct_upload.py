@@ -13,6 +13,9 @@ UPLOAD_MARGIN = timedelta(hours=1)
 """The sweep waits so long after a form has expired: on a slow connection its file may still arrive, and S3's
 notification takes time, too."""
 
+MULTIPART_TTL = timedelta(days=1)
+"""For a multipart upload, which may be continued after a break. S3 removes older parts (deploy/aws/data.yaml)."""
+
 RECHECK_FACTOR = 5
 """Each check of the sweep is this many times as late after the form's end as the one before."""
 
@@ -23,7 +26,8 @@ class DirectUpload(Stored):
     `until`: when its form expires. `key`: where the file arrives, if not under the photo's own key. `etag`: the file's
     ETag in S3, if known: another file under the same key becomes another photo. `sweep_at`: when the sweep checks it;
     None: UPLOAD_MARGIN after the form has expired. `attempts`: how often a worker failed to accept it for an unknown
-    reason. `keep_file`: the file may be good, so it stays in the bucket after it was rejected.
+    reason. `keep_file`: the file may be good, so it stays in the bucket after it was rejected. `multipart_id`: S3's id
+    of the multipart upload that sends the file. `max_bytes`: the most that its parts may have together.
     """
 
     filename: str
@@ -39,6 +43,8 @@ class DirectUpload(Stored):
     """The message whose worker fetches it."""
     fetched_until: datetime | None = None
     """When the time of that worker is over."""
+    multipart_id: str | None = None
+    max_bytes: int | None = None
 
     @property
     def check_at(self) -> datetime:
@@ -80,6 +86,11 @@ class DirectUpload(Stored):
         self.fetch_attempts = self.attempts = 0
         self.fetched_by, self.fetched_until, self.keep_file = "", None, False
         self.wait_for_fetch(seconds)
+
+    def complete(self, notified_within: float) -> None:
+        """All parts were sent. The sweep checks soon that a worker has the file: `notified_within` is in seconds."""
+        self.until = now()
+        self.sweep_at = self.until + timedelta(seconds=notified_within)
 
     def count_attempt(self) -> int:
         self.attempts += 1

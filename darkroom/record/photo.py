@@ -179,6 +179,15 @@ class PhotoRecord(PhotoFetches):
             order.due_at = now() + timedelta(seconds=resend_after)
         return True
 
+    def complete_upload(self, notified_within: float) -> None:
+        """All parts of the multipart upload were sent (`DirectUpload.complete`). Does nothing when a worker was faster.
+
+        Raises PhotoGone.
+        """
+        self._require_present()
+        if self.pending_upload:
+            self.pending_upload.complete(notified_within)
+
     def reject_upload(self, error: DarkroomError) -> bool:
         """The file cannot become a photo: all jobs fail with this error. Raises PhotoGone.
 

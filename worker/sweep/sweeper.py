@@ -169,6 +169,7 @@ class Sweeper:
             photo, _ = self._services.table.update(photo.id, lambda record: record.recheck_upload_later(), known=photo)
             log.warning("sweep.upload_found" if found else "sweep.fetch_resent")
         else:
+            self._services.multipart.abort(photo)
             photo, _ = self._services.table.update(photo.id, lambda record: record.expire_upload(), known=photo)
             log.info("sweep.upload_expired")
         return photo
