@@ -41,6 +41,7 @@ from api.routes.photos import photos
 from api.routes.probes import probes
 from api.routes.receipts import receipts
 from api.routes.upload_tokens import UploadTokenView, upload_tokens
+from api.routes.work_queue import work_queue
 from api.uploads.spool import SpooledRequest, disk_error
 from api.waits import Waits
 from darkroom import __version__
@@ -93,6 +94,7 @@ RESOURCES = (
     receipts,
     assets,
     dead_letters,
+    work_queue,
     operations,
     probes,
 )

@@ -13,6 +13,7 @@ from darkroom.aws.queue import Queue, WorkQueue
 from darkroom.aws.table import Table
 from darkroom.aws.token_uses import TokenUses
 from darkroom.aws.upload_parts import MultipartUploads
+from darkroom.aws.worker_list import WorkerList
 from darkroom.cleanup import Cleanup
 from darkroom.outbox import Outbox
 from darkroom.settings import Settings
@@ -35,6 +36,7 @@ class Services:
     idempotency: Idempotency
     dedupe: Dedupe
     token_uses: TokenUses
+    workers: WorkerList
     outbox: Outbox
     cleanup: Cleanup
 
@@ -63,6 +65,7 @@ class Services:
             idempotency=Idempotency(settings, clients),
             dedupe=dedupe,
             token_uses=TokenUses(settings, clients),
+            workers=WorkerList(settings, clients),
             outbox=Outbox(photos, ingest, webhooks, events, settings.base_url, settings.job_events),
             cleanup=Cleanup(table, assets, bucket, multipart, dedupe),
         )

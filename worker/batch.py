@@ -24,6 +24,7 @@ from darkroom.aws.queue import Received, WorkQueue
 from darkroom.errors import DarkroomError, SettingsError
 from darkroom.services import Services
 from darkroom.settings import PREFIX, Settings
+from worker.alive import AliveNotes
 from worker.announcer import announce_now
 from worker.child.runner import PhotoProcessors
 from worker.handlers import make_handlers
@@ -60,6 +61,7 @@ class BatchWorker:
         secret = settings.webhook_secret
         self._sender = WebhookSender(services, secret, threading.Event()) if secret else None
         self._capped = False
+        self._alive = AliveNotes(services.workers)
         self._batches: dict[str, Callable[[Sequence[Received], float], list[str]]] = {
             **{queue.name: partial(self._process, queue) for queue in (services.photos, services.ingest)},
             services.webhooks.name: self._deliver,
@@ -76,7 +78,9 @@ class BatchWorker:
             raise SettingsError(
                 f"this deployment has no queue {queue_name}: connect one of {known}, or set {PREFIX}STACK"
             )
-        return batch(messages, deadline)
+        not_done = batch(messages, deadline)
+        self._alive.note()
+        return not_done
 
     def _process(self, queue: WorkQueue, messages: Sequence[Received], deadline: float) -> list[str]:
         limit = self._time_limit(deadline - time.monotonic())
@@ -88,6 +92,8 @@ class BatchWorker:
         def handle(received: Received) -> Verdict:
             # The lease is never renewed: the queue hides a message for longer than a function may run.
             verdict = handler.handle(received, Lease(received, queue, clock() + deadline - time.monotonic()))
+            if isinstance(verdict, Delete | Bury):
+                self._alive.count()
             return announce_now(verdict, received, settings)
 
         with (

@@ -22,6 +22,7 @@ from darkroom.errors import Unavailable
 from darkroom.services import Services
 from darkroom.settings import Settings
 from worker import health
+from worker.alive import AliveNotes
 from worker.announcer import Announcer, announce_now, not_announced
 from worker.child.runner import PhotoProcessors
 from worker.handlers import Handler, make_handlers
@@ -77,6 +78,7 @@ class Consumer:
         self._failed = False
         self._inbox = Inbox()
         self._fetch_inbox = Inbox()
+        self._fetch_slots: list[threading.Thread] = []
         self._processors = PhotoProcessors(settings, capacity.children)
         self._transfers = ThreadPoolExecutor(TRANSFERS_PER_CHILD * capacity.children, "transfer")
         handlers = make_handlers(services, IngestRules.read(settings), self._processors, self._transfers)
@@ -91,10 +93,8 @@ class Consumer:
         self._pollers = [self._thread(f"poller of {source.queue.name}", self._receive, source) for source in sources]
         self._keepers = [self._thread(f"leases of {source.queue.name}", source.leases.run) for source in sources]
         self._slots = [self._thread(f"slot-{number}", self._work, self._inbox) for number in range(capacity.slots)]
-        # Photos by URL have threads of their own: a slow source must not hold up the photos that have arrived.
-        self._slots += [
-            self._thread(f"fetch-{number}", self._work, self._fetch_inbox) for number in range(settings.fetches)
-        ]
+        self._alive = AliveNotes(services.workers)
+        self._noting = self._thread("alive", self._alive.run, self._stopping)
         self._sweeper = self._thread("sweeper", Sweeper(services, self._stopping).run)
         secret = settings.webhook_secret
         self._senders = [WebhookSender(services, secret, self._stopping)] if secret else []
@@ -103,7 +103,15 @@ class Consumer:
     def run(self) -> bool:
         """Work until `stop` is called. False if the worker stopped because a part of it failed."""
         self._processors.start_children()
-        for thread in (*self._keepers, self._announcing, *self._slots, *self._pollers, self._sweeper, *self._webhooks):
+        for thread in (
+            *self._keepers,
+            self._announcing,
+            *self._slots,
+            *self._pollers,
+            self._sweeper,
+            *self._webhooks,
+            self._noting,
+        ):
             thread.start()
         queues = [source.queue.name for source in self._sources.values()]
         log.info("worker.started", children=self._capacity.children, slots=self._capacity.slots, queues=queues)
@@ -146,6 +154,7 @@ class Consumer:
         free = max(0, self._settings.fetches - self._fetch_inbox.count)
         for lease in leases[:free]:
             source.stock.set_stage(lease.received.receipt_handle, "after it")
+        self._start_fetch_threads(len(leases[:free]))
         if not self._fetch_inbox.put(*leases[:free]):
             self._give_back(leases[:free])
         for lease in leases[free:]:
@@ -156,6 +165,12 @@ class Consumer:
         lease = source.leases.hold(received)
         lease.on_stage = partial(source.stock.set_stage, received.receipt_handle)
         return lease
+
+    def _start_fetch_threads(self, wanted: int) -> None:
+        """Have a thread for each fetch: a slow source must not hold up the photos that have arrived. Threads stay."""
+        for number in range(len(self._fetch_slots), min(self._fetch_inbox.count + wanted, self._settings.fetches)):
+            self._fetch_slots.append(self._thread(f"fetch-{number}", self._work, self._fetch_inbox))
+            self._fetch_slots[-1].start()
 
     def _put_off(self, lease: Lease) -> Verdict:
         try:
@@ -175,6 +190,8 @@ class Consumer:
     def _end(self, inbox: Inbox, lease: Lease, verdict: Verdict) -> None:
         """Settle a message when all that belongs to it is sent. The slot is free for the next one, unless too many
         announcements wait: then it waits, too."""
+        if isinstance(verdict, Delete | Bury) and inbox is self._inbox:
+            self._alive.count()
         if lease.queue.fifo:  # the next message of its group must not begin before it is known whether this one ends
             verdict = announce_now(verdict, lease.received, self._settings)
             self._settle(lease, verdict)
@@ -244,7 +261,7 @@ class Consumer:
         deadline = time.monotonic() + self._settings.stop_grace
         self._give_back([*self._inbox.close(), *self._fetch_inbox.close()])
         self._processors.drain()
-        working = [*self._slots, *self._webhooks]
+        working = [*self._slots, *self._fetch_slots, *self._webhooks]
         self._join_or_interrupt(working, deadline)
         for thread in working:
             thread.join()

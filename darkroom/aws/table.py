@@ -225,6 +225,13 @@ class Table:
         random.shuffle(due)  # a second worker that looks does not repair the same records in the same order
         return due, "LastEvaluatedKey" not in answer
 
+    def oldest_in_index(self, count: int = 10) -> list[str]:
+        """The ids of the oldest photos in the index `due`, of WHOLE_INDEX that one request reads. Ids sort by time."""
+        with aws_errors("looking for the oldest photo"):
+            answer: Any = self._dynamodb.scan(TableName=self._name, IndexName="due", Limit=WHOLE_INDEX)
+        records = [record_in(item["pk"]) for item in answer["Items"]]
+        return sorted(record for record in records if not record.startswith(ASSETS))[:count]
+
     def postpone(self, record: str, until: datetime | None, version: int | None = None) -> None:
         """Set the time when the sweep looks at a record next; None: not before the record is written again.
 

@@ -48,6 +48,7 @@ def test_a_photo_by_url_is_fetched_and_its_jobs_are_done(stack: Stack, source: P
     assert photo_view(ended, "").source is not None
     assert len(stack.events()) == 1
     assert len(source.seen) == 1
+    assert stack.services.workers.activity().workers == 1
     assert "secret" not in worker.log_text()
 
 

@@ -22,12 +22,13 @@ CHILD = 1 + 2 * DECODING_THREADS
 def worker_threads(children: int, slots: int) -> int:
     """Threads of the worker's own process: with one for each slot, and for each child those that upload.
     Look-ups of hosts for webhooks come and go."""
-    return 12 + slots + TRANSFERS_PER_CHILD * children + AT_A_TIME
+    return 13 + slots + TRANSFERS_PER_CHILD * children + AT_A_TIME
 
 
 def worker_pids(children: int, slots: int) -> int:
     fork_server_and_resource_tracker = 2
-    threads = worker_threads(children, slots) + AT_A_TIME
+    fetches = 2 * Settings.model_fields["fetches"].default  # with look-ups of hosts
+    threads = worker_threads(children, slots) + AT_A_TIME + fetches
     return INIT + COMMANDS + threads + fork_server_and_resource_tracker + children * CHILD
 
 

@@ -84,6 +84,7 @@ def test_the_openapi_document_describes_every_route(api: Any) -> None:
         "DELETE /v1/dead-letters/{photo_id}/{order_id}",
         "POST /v1/dead-letters/{photo_id}/{order_id}/redrive",
         "GET /v1/operations",
+        "GET /v1/queue",
         "GET /healthz",
         "GET /readyz",
     }
