@@ -196,6 +196,14 @@ class ApiClient:
                     f"{error}. The file has not arrived yet; `darkroom status {photo['id']}` shows whether it does"
                 ) from error
 
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Send a request that is safe to repeat, and return the JSON of the answer. A POST gets an Idempotency-Key."""
+        if method != "POST":
+            return self._request(self._api, method, path, timeout=60).json()
+        headers = {"Idempotency-Key": f'"{uuid4()}"'}
+        with self._upload_session() as session:
+            return self._request(session, method, path, json=body, headers=headers, timeout=120).json()
+
     def photo(self, photo_id: str, wait: float = 0) -> PhotoJson:
         """The photo, as soon as its jobs have ended or `wait` seconds are over."""
         path = f"/v1/photos/{quote(photo_id, safe='')}?wait={wait:g}"

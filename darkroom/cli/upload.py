@@ -20,6 +20,7 @@ import click
 
 from darkroom.cli.client import ApiClient, PhotoJson
 from darkroom.cli.client_errors import Unreachable
+from darkroom.cli.large_upload import LARGE, LargeUpload
 from darkroom.cli.saving import ResultFolder, free_name, key_of, label_of
 from darkroom.cli.terminal import SayOnce, counted, say
 from darkroom.errors import DarkroomError
@@ -138,6 +139,12 @@ class UploadRun:
             outcome.problems.append("not sent, because Darkroom or its storage does not answer any more")
             return outcome
         try:
+            if options.direct and source.path.is_file() and source.path.stat().st_size >= LARGE:
+                wanted = {"preset": options.preset, "jobs": options.jobs, "reference": options.reference}
+                photo_id = LargeUpload(client.call, options.url, source.path, wanted, self._on_progress).send()
+                outcome.photo = client.wait(photo_id, options.timeout)
+                self._collect(client, outcome, outcome.photo)
+                return outcome
             begin = client.request_form if options.direct else client.upload
             outcome.photo = begin(source.path, preset=options.preset, jobs=options.jobs, reference=options.reference)
             if options.direct:
@@ -149,6 +156,10 @@ class UploadRun:
             if isinstance(error, Unreachable):
                 self._api_gone.set()
         return outcome
+
+    @staticmethod
+    def _on_progress(text: str) -> None:
+        say(text, err=True)
 
     def _collect(self, client: ApiClient, outcome: UploadOutcome, photo: PhotoJson) -> None:
         """Collect the results of a photo whose jobs have ended, and the reasons of jobs without a result."""
