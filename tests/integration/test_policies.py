@@ -100,6 +100,7 @@ ALLOWED: dict[str, list[tuple[str, Asked]]] = {
         ("lend the right to upload", lambda site: site.put("uploads/2/2")),
         ("lend the right to read a result", lambda site: site.get("results/1/1/1/1.jpg")),
         ("queue an order", lambda site: site.send(site.settings.photos_queue)),
+        ("have a photo by URL fetched", lambda site: site.send(site.settings.ingest_queue)),
     ],
     "worker": [
         ("read an original", lambda site: site.get("originals/1/1")),
@@ -108,20 +109,22 @@ ALLOWED: dict[str, list[tuple[str, Asked]]] = {
         ("receive an order", lambda site: site.receive(site.settings.photos_queue)),
         ("bury a message", lambda site: site.send(site.settings.ingest_dlq)),
         ("name a lost upload", lambda site: site.send(site.settings.ingest_queue)),
+        ("store the file of a photo by URL", lambda site: site.put("uploads/3/3")),
     ],
 }
 
 REFUSALS: dict[str, list[tuple[str, Asked]]] = {
     "api": [
         ("receive an order", lambda site: site.receive(site.settings.photos_queue)),
-        ("send notifications of its own", lambda site: site.send(site.settings.ingest_queue)),
+        ("receive notifications", lambda site: site.receive(site.settings.ingest_queue)),
+        ("bury a message", lambda site: site.send(site.settings.ingest_dlq)),
         ("write a result", lambda site: site.put("results/1/1/1/3.jpg")),
         ("read what was dropped", lambda site: site.get("incoming/alice/web/1.jpg")),
         ("read elsewhere in the bucket", lambda site: site.get("else/1")),
     ],
     "worker": [
         ("delete what somebody dropped", lambda site: site.delete("incoming/alice/web/1.jpg")),
-        ("write where callers upload", lambda site: site.put("uploads/3/3")),
+        ("write where callers drop files", lambda site: site.put("incoming/alice/web/3.jpg")),
         ("read the events, which are the user's", lambda site: site.receive(site.settings.events_queue)),
         ("read elsewhere in the bucket", lambda site: site.get("else/1")),
     ],
