@@ -19,8 +19,9 @@ from api.http.body_limits import upload_limits
 from api.http.time_limits import TimeLimit
 from api.openapi.schemas import components
 from api.openapi.webhook_events import webhooks
+from api.routes.archives import archives
 from api.routes.assets import assets
-from api.routes.batches import BatchProblem, BatchView
+from api.routes.batches import BatchOutcomeView, BatchProblem, BatchView, batches
 from api.routes.dead_letters import dead_letters
 from api.routes.direct_uploads import AwaitedPhotoView, direct_uploads
 from api.routes.docs_page import docs, openapi_json
@@ -91,6 +92,8 @@ RESOURCES = (
     results,
     embeds,
     live,
+    archives,
+    batches,
     receipts,
     assets,
     dead_letters,
@@ -159,6 +162,7 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
     for resource in RESOURCES:
         app.register_api(resource)
     app.components_schemas |= components(
+        BatchOutcomeView,
         BatchView,
         BatchProblem,
         JobsView,

@@ -15,12 +15,14 @@ from api.live.changes import ViewsOf
 from api.live.watcher import Watcher
 from api.token_scope import current_token
 from api.waits import Waits
+from api.zip_files import ArchivePlaces
 from darkroom.embed_links import EmbedLinks
 from darkroom.errors import NotFound
 from darkroom.owners import DEFAULT_OWNER, Owners
 from darkroom.presets import Presets
 from darkroom.record.job import JobRecord
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.photo_batch import Batch
 from darkroom.record.views import JobView, PhotoView, job_view, photo_view
 from darkroom.services import Services
 from darkroom.settings import Settings
@@ -61,6 +63,17 @@ class Context:
 
     def job_view(self, photo: PhotoRecord, job: JobRecord) -> JobView:
         return job_view(photo, job, self.settings.base_url, self.embeds.link)
+
+    @cached_property
+    def archive_places(self) -> ArchivePlaces:
+        return ArchivePlaces(self.settings.api_threads, self.settings.wait_share)
+
+    def batch(self, batch_id: UUID) -> Batch:
+        """The caller's batch. Raises NotFound when it is unknown or another owner's."""
+        batch, token = self.services.batches.get(str(batch_id)), current_token()
+        if batch is None or batch.owner != caller() or (token and batch.upload_token != token.id):
+            raise NotFound(f"there is no batch {batch_id}")
+        return batch
 
     def photo(self, photo_id: UUID) -> PhotoRecord:
         """The caller's photo. Raises NotFound when it is unknown, deleted, expired or another owner's."""

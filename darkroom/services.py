@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from darkroom.aws.asset_table import AssetTable
+from darkroom.aws.batch_table import BatchTable
 from darkroom.aws.bucket import Bucket
 from darkroom.aws.clients import Clients, make_clients
 from darkroom.aws.dedupe import Dedupe
@@ -37,6 +38,7 @@ class Services:
     dedupe: Dedupe
     token_uses: TokenUses
     workers: WorkerList
+    batches: BatchTable
     outbox: Outbox
     cleanup: Cleanup
 
@@ -51,6 +53,7 @@ class Services:
         webhooks = WorkQueue(settings.webhooks_queue, settings.webhooks_dlq, clients)
         multipart = MultipartUploads(settings, clients)
         events = Queue(settings.events_queue, clients)
+        batches = BatchTable(settings, clients)
         return cls(
             settings=settings,
             clients=clients,
@@ -66,6 +69,7 @@ class Services:
             dedupe=dedupe,
             token_uses=TokenUses(settings, clients),
             workers=WorkerList(settings, clients),
-            outbox=Outbox(photos, ingest, webhooks, events, settings.base_url, settings.job_events),
+            batches=batches,
+            outbox=Outbox(photos, ingest, webhooks, events, settings.base_url, settings.job_events, batches),
             cleanup=Cleanup(table, assets, bucket, multipart, dedupe),
         )

@@ -84,6 +84,7 @@ COMMON: ResponseDict = OPEN | {
 """Errors of every operation that needs an API key."""
 
 NOT_FOUND = problem("The photo does not exist, was deleted or has expired")
+NO_BATCH = problem("The batch does not exist, or has expired")
 NO_JOB = problem("The photo or job does not exist, or the photo was deleted or has expired")
 NO_RESULT = problem("The job has not ended, or has no result", headers=retry_after())
 INVALID = problem("A part of the request is not valid; `errors` names each field")

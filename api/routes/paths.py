@@ -21,5 +21,9 @@ class ResultPath(PhotoPath):
     name: str = Field(description="the name of a result", json_schema_extra={"pattern": NAME})
 
 
+class BatchPath(BaseModel):
+    batch_id: UUID = Field(description="the batch's id")
+
+
 class OrderPath(PhotoPath):
     order_id: UUID = Field(description="the order's id")

@@ -18,7 +18,7 @@ from api.http.problems import problem_of
 from api.idempotency import HEADER, key_parameter, read_key, run_once
 from api.openapi import responses, schemas
 from api.openapi.document import VERBATIM
-from api.routes.batches import BatchProblem, BatchView, batch_response
+from api.routes.batches import BatchOutcomeView, BatchProblem, batch_response
 from api.routes.listing import ListQuery, PhotosView, find_photos, list_link
 from api.routes.paths import PhotoPath
 from api.routes.unfinished import WaitQuery
@@ -89,7 +89,7 @@ _UPLOAD = {
             responses.REPLAYED,
         ),
         202: responses.success(
-            {"anyOf": [schemas.ref(PhotoView), schemas.ref(BatchView)]},
+            {"anyOf": [schemas.ref(PhotoView), schemas.ref(BatchOutcomeView)]},
             "Accepted; the jobs are queued",
             responses.location(description="the address of the photo; only when the request has one photo")
             | responses.retry_after()
@@ -237,6 +237,7 @@ def delete_photo(path: PhotoPath) -> Response:
     photo, repeated = ctx.services.table.update(str(path.photo_id), lambda record: _delete(record, path.photo_id))
     try:
         ctx.services.cleanup.clean_up(photo)
+        ctx.services.outbox.leave_batch(photo)
     except Unavailable as error:
         log.warning("photo.objects_not_removed", photo=photo.id, detail=error.detail)  # the sweep completes it
         if repeated:

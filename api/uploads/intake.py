@@ -25,6 +25,7 @@ from darkroom.record.delivery import Callback
 from darkroom.record.keys import original_key
 from darkroom.record.late_writes import ImportTime
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.photo_batch import Batch
 from darkroom.record.stored import Original
 from darkroom.sniff import Sniffed, sniff
 
@@ -70,6 +71,11 @@ def accept_all(
 ) -> tuple[str, list[Outcome]]:
     """Accept each photo of a batch. Returns the batch's id and the outcomes in the order of the photos."""
     *photo_ids, batch = reserved.ids
+    days = ctx.settings.retention_days
+    ctx.services.batches.create(
+        Batch(id=batch, owner=owner, created_at=now(), photos=photo_ids, upload_token=upload.token_id),
+        now() + timedelta(days=days + 1) if days else None,
+    )
     outcomes: list[Outcome] = []
     unavailable: Unavailable | None = None
     for incoming, photo_id in zip(upload.photos, photo_ids, strict=True):
@@ -93,7 +99,18 @@ def accept_all(
             outcomes.append(Accepted(photo))
         finally:
             incoming.spool.close()  # otherwise 50 photos would be 50 open files
+    refused = [id_ for id_, outcome in zip(photo_ids, outcomes, strict=True) if isinstance(outcome, Rejected)]
+    if refused:
+        _leave_batch(ctx, batch, refused)
     return batch, outcomes
+
+
+def _leave_batch(ctx: Context, batch: str, refused: list[str]) -> None:
+    """The batch does not wait for the photos that were not accepted."""
+    try:
+        ctx.services.outbox.announce_batch(ctx.services.batches.remove_photos(batch, refused))
+    except Unavailable as error:
+        log.warning("batch.not_settled", batch=batch, detail=error.detail)
 
 
 def rejected_share(upload: Upload, outcomes: list[Outcome]) -> tuple[int, int]:

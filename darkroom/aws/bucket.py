@@ -106,6 +106,13 @@ class Bucket:
                     check()
                     file.write(chunk)
 
+    def chunks(self, key: str) -> Iterator[bytes]:
+        """An object's content, CHUNK bytes at a time. Raises NotFound when there is no such object."""
+        with aws_errors(f"reading {key}"), _not_found(key):
+            body = self._s3.get_object(Bucket=self._name, Key=key, **self._checked_get)["Body"]
+            with closing(body):
+                yield from body.iter_chunks(CHUNK)
+
     def read(self, key: str) -> bytes:
         """An object's whole content; for small ones. Raises NotFound when there is none."""
         with aws_errors(f"reading {key}"), _not_found(key):

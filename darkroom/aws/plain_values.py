@@ -41,6 +41,8 @@ def typed(value: Any) -> dict[str, Any]:
             return {"NULL": True}
         case Mapping():
             return {"M": {name: typed(member) for name, member in value.items()}}
+        case set() | frozenset():
+            return {"SS": sorted(value)}
         case list() | tuple():
             return {"L": [typed(member) for member in value]}
     raise TypeError(f"DynamoDB has no {type(value).__name__}: {value!r}")
@@ -59,6 +61,8 @@ def plain(value: Mapping[str, Any]) -> Any:
             return None
         case "M":
             return {name: plain(member) for name, member in content.items()}
+        case "SS":
+            return set(content)
         case "L":
             return [plain(member) for member in content]
     raise TypeError(f"Darkroom writes no values of DynamoDB's type {kind}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from darkroom.record.job import JobRecord
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.photo_batch import BATCH_COMPLETED, Batch
 from darkroom.record.state import COMPLETED
 from darkroom.record.views import CompletedPhotoView, Time, View, job_view, photo_view
 
@@ -32,6 +33,19 @@ def photo_completed(photo: PhotoRecord, base_url: str, generation: int | None = 
         type=COMPLETED,
         timestamp=ended,
         data=CompletedPhotoView.model_validate(outcome).model_dump(mode="json"),
+    )
+
+
+def batch_completed(batch: Batch, base_url: str) -> Event:
+    """All photos of a batch have ended. The time is that of the batch, so that repetitions are the same."""
+    link = f"{base_url}/v1/batches/{batch.id}"
+    photos = [photo for photo in batch.photos if photo not in batch.left]
+    data = {"batch": batch.id, "owner": batch.owner, "photos": photos}
+    return Event(
+        id=batch.event_id,
+        type=BATCH_COMPLETED,
+        timestamp=batch.created_at,
+        data=data | {"links": {"self": link, "archive": f"{link}/archive"}},
     )
 
 

@@ -177,7 +177,7 @@ def photo_view(photo: PhotoRecord, base_url: str, embed: EmbedLink = _no_embed) 
         jobs=[job_view(photo, job, base_url, embed) for job in photo.jobs.values()],
         counts=photo.counts,
         expires_at=photo.expires_at,
-        links={"self": self_link, "jobs": f"{self_link}/jobs", "cancel": f"{self_link}/cancel"},
+        links={name: f"{self_link}/{name}" for name in ("jobs", "cancel", "events", "archive")} | {"self": self_link},
     )
 
 

@@ -28,6 +28,7 @@ EXCUSED = {
     "unknown_preset": "the settings define the presets",
     "webhooks_off": "the settings have no secret",
     "callback_refused": "which hosts and ports are allowed depends on settings and on networks that are not public",
+    "public_not_allowed": "which owners may is in the settings",
     "too_large": "the settings limit the bytes of a photo",
     "unsupported_photo": "OpenAPI allows any bytes, and some are not a photo",
     "unreadable_photo": "the same",

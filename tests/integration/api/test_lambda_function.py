@@ -87,12 +87,13 @@ def test_every_link_is_below_the_stage(staged: Any, picture: bytes) -> None:
     assert staged.get(page["links"]["next"]).status_code == 200
 
 
-def test_events_are_not_there_and_the_answer_names_what_is(staged: Any, picture: bytes) -> None:
+def test_long_responses_are_not_there_and_the_answer_names_what_is(staged: Any, picture: bytes) -> None:
     photo = staged.upload(("a.jpg", picture), preset="metadata").json()
-    for path in ("/v1/events", f"/v1/photos/{photo['id']}/events"):
+    base = f"/v1/photos/{photo['id']}"
+    for path, instead in (("/v1/events", "?wait="), (f"{base}/events", "?wait="), (f"{base}/archive", "by its link")):
         answer = staged.get(path)
         assert (answer.status_code, answer.json()["type"]) == (501, "urn:darkroom:problem:not_configured")
-        assert "?wait=" in answer.json()["detail"]
+        assert instead in answer.json()["detail"]
 
 
 def test_the_docs_page_works_below_the_stage(staged: Any) -> None:

@@ -23,7 +23,12 @@ from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original
 from darkroom.record.views import photo_view
 
-CONTEXT = cast(Context, SimpleNamespace(photo_view=lambda photo: photo_view(photo, "")))
+NO_BATCHES = SimpleNamespace(create=lambda *_: None, remove_photos=lambda *_: None)
+SERVICES = SimpleNamespace(batches=NO_BATCHES, outbox=SimpleNamespace(announce_batch=lambda _: None))
+SETTINGS = SimpleNamespace(base_url="", retention_days=None)
+CONTEXT = cast(
+    Context, SimpleNamespace(photo_view=lambda photo: photo_view(photo, ""), services=SERVICES, settings=SETTINGS)
+)
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +61,7 @@ def upload(monkeypatch: pytest.MonkeyPatch, *results: PhotoRecord | Exception) -
     spool = SimpleNamespace(close=lambda: None)
     photos = [SimpleNamespace(spool=spool, filename=f"{number}.jpg") for number in range(len(results))]
     reserved = ReservedIds.fresh(len(photos) + 1)
-    batch = cast(Upload, SimpleNamespace(photos=photos))
+    batch = cast(Upload, SimpleNamespace(photos=photos, token_id=None))
     return batch_response(CONTEXT, *intake.accept_all(CONTEXT, "default", batch, reserved, "r-1"))
 
 

@@ -40,7 +40,16 @@ class FakeServices:
         self.record = changed
         return changed, value
 
-    def put(self, key: str, source: BinaryIO, content_type: str, sha256: str, may_write: Callable[[], None]) -> None:
+    def put(
+        self,
+        key: str,
+        source: BinaryIO,
+        content_type: str,
+        sha256: str,
+        may_write: Callable[[], None],
+        served_as: str | None = None,
+    ) -> None:
+        assert served_as
         may_write()
         self.objects[key] = source.read()
         if hashlib.sha256(self.objects[key]).hexdigest() != sha256:
