@@ -25,9 +25,10 @@ from worker import health
 from worker.alive import AliveNotes
 from worker.announcer import Announcer, announce_now, not_announced
 from worker.child.runner import PhotoProcessors
+from worker.fetch_threads import FetchThreads
 from worker.handlers import Handler, make_handlers
 from worker.inbox import Inbox
-from worker.ingest.fetcher import FETCH_LATER, is_fetch, put_off
+from worker.ingest.fetcher import is_fetch, put_off
 from worker.ingest.rules import IngestRules
 from worker.lease import Lease, LeaseKeeper
 from worker.poller import Poller
@@ -77,8 +78,7 @@ class Consumer:
         self._stopping = threading.Event()
         self._failed = False
         self._inbox = Inbox()
-        self._fetch_inbox = Inbox()
-        self._fetch_slots: list[threading.Thread] = []
+        self._fetches = FetchThreads(settings.fetches, lambda name: self._thread(name, self._fetch))
         self._processors = PhotoProcessors(settings, capacity.children)
         self._transfers = ThreadPoolExecutor(TRANSFERS_PER_CHILD * capacity.children, "transfer")
         handlers = make_handlers(services, IngestRules.read(settings), self._processors, self._transfers)
@@ -149,16 +149,14 @@ class Consumer:
                 self._queue_fetches(source, fetches)
 
     def _queue_fetches(self, source: Source, leases: list[Lease]) -> None:
-        """Hand messages of photos by URL to their own threads. They do not count as work that waits for a child, so
-        those that find no free thread go back for a while."""
-        free = max(0, self._settings.fetches - self._fetch_inbox.count)
+        """Hand messages of photos by URL to their own threads. They do not count as work that waits for a child."""
+        free = self._fetches.free
         for lease in leases[:free]:
             source.stock.set_stage(lease.received.receipt_handle, "after it")
-        self._start_fetch_threads(len(leases[:free]))
-        if not self._fetch_inbox.put(*leases[:free]):
+        if not self._fetches.put(leases[:free]):
             self._give_back(leases[:free])
         for lease in leases[free:]:
-            self._settle(lease, self._put_off(lease))
+            self._settle(lease, self._put_off(lease, self._fetches.delay()))
 
     def _hold(self, source: Source, received: Received) -> Lease:
         source.stock.add(received)
@@ -166,25 +164,25 @@ class Consumer:
         lease.on_stage = partial(source.stock.set_stage, received.receipt_handle)
         return lease
 
-    def _start_fetch_threads(self, wanted: int) -> None:
-        """Have a thread for each fetch: a slow source must not hold up the photos that have arrived. Threads stay."""
-        for number in range(len(self._fetch_slots), min(self._fetch_inbox.count + wanted, self._settings.fetches)):
-            self._fetch_slots.append(self._thread(f"fetch-{number}", self._work, self._fetch_inbox))
-            self._fetch_slots[-1].start()
-
-    def _put_off(self, lease: Lease) -> Verdict:
+    def _put_off(self, lease: Lease, delay: int) -> Verdict:
         try:
-            return put_off(lease.received, self._services.outbox)
+            return put_off(lease.received, self._services.outbox, delay)
         except Unavailable as error:
             log.warning("fetch.not_put_off", detail=error.detail)
-            return Retry(FETCH_LATER, counts=False)
+            return Retry(delay, counts=False)
+
+    def _fetch(self) -> None:
+        self._work(self._fetches.inbox)
 
     def _work(self, inbox: Inbox) -> None:
         while lease := inbox.take():
+            began = time.monotonic()
             verdict: Verdict = Leave()  # only a bug makes a handler raise; the message then becomes visible again
             try:
                 verdict = self._sources[lease.queue].handler.handle(lease.received, lease)
             finally:
+                if inbox is self._fetches.inbox:
+                    self._fetches.note_time(time.monotonic() - began)
                 self._end(inbox, lease, verdict)
 
     def _end(self, inbox: Inbox, lease: Lease, verdict: Verdict) -> None:
@@ -259,11 +257,11 @@ class Consumer:
         """
         log.info("worker.draining", held=self._held)
         deadline = time.monotonic() + self._settings.stop_grace
-        self._give_back([*self._inbox.close(), *self._fetch_inbox.close()])
+        self._give_back([*self._inbox.close(), *self._fetches.inbox.close()])
         self._processors.drain()
-        working = [*self._slots, *self._fetch_slots, *self._webhooks]
-        self._join_or_interrupt(working, deadline)
-        for thread in working:
+        working = [*self._slots, *self._webhooks]
+        self._join_or_interrupt([*working, *self._fetches.threads], deadline)
+        for thread in working:  # not those of fetches: their messages become visible again by themselves
             thread.join()
         self._processors.close()
         for thread in (*self._pollers, self._sweeper):

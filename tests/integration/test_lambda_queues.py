@@ -10,7 +10,7 @@ from darkroom.record.delivery import Callback
 from darkroom.record.keys import upload_key
 from darkroom.record.messages import WebhookMessage
 from darkroom.record.photo import PhotoRecord
-from tests.support.ingesting import await_upload, notification, put, record_of, send
+from tests.support.ingesting import await_fetch, await_upload, notification, put, record_of, send
 from tests.support.lambda_functions import (
     RESIZE,
     SWEEP,
@@ -20,6 +20,7 @@ from tests.support.lambda_functions import (
     is_done,
     names,
 )
+from tests.support.photo_source import PhotoSource
 from tests.support.receiver import Receiver
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
@@ -39,6 +40,19 @@ class TestIngest:
         assert is_done(stack, photo)
         (buried,) = stack.services.ingest.dead_letters.receive(10, wait=1, visibility=60)
         assert buried.body == "what is this?"
+
+    def test_a_photo_by_url_is_fetched(self, aws_lambda: Lambda, picture: bytes) -> None:
+        stack = aws_lambda.stack
+        with PhotoSource({"/photo": (200, {}, picture)}) as photos:
+            photo = await_fetch(stack.services, photos.url("/photo"))
+            stack.services.outbox.send_fetch(photo)
+            function = aws_lambda.function(DARKROOM_WEBHOOK_PRIVATE_HOSTS=photos.host)
+            source = aws_lambda.source(function, stack.services.ingest)
+            with source.running():
+                stack.wait_for(photo)
+                wait_until("the queue is empty", lambda: counts(stack.services.ingest) == (0, 0))
+        assert is_done(stack, stack.look(photo))
+        assert stack.services.workers.activity().workers >= 1
 
 
 class TestWebhooks:

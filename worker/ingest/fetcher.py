@@ -40,16 +40,12 @@ STORING = 60.0
 """Seconds for which the photo counts as being fetched after the time for the download: the file is being stored."""
 
 
-FETCH_LATER = 5
-"""Seconds until a message comes again that found all threads for fetches in use."""
-
-
 def is_fetch(received: Received) -> bool:
     """Whether a message of the ingest queue is about a photo by URL. An unreadable one is not."""
     return '"kind":"fetch"' in received.body[:200]
 
 
-def put_off(received: Received, outbox: Outbox, seconds: int = FETCH_LATER) -> Verdict:
+def put_off(received: Received, outbox: Outbox, seconds: int) -> Verdict:
     """Send a message again with a delay: hiding it instead would add to its count of receives. Raises Unavailable."""
     outbox.ingest.send(received.body, received.group or "fetch", deduplication_id=received.id, delay=seconds)
     return Delete()
