@@ -31,9 +31,19 @@ live = APIBlueprint(
 RETRY_LATER = 10
 """Seconds. An estimate: when another listener goes is unknown."""
 
+_EVENT = {
+    "type": "object",
+    "description": "one event",
+    "properties": {
+        "event": {"enum": ["photo", "job", "gone"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "id": {"type": "string"},
+        "retry": {"type": "integer"},
+    },
+}
 _STREAM = {
     "description": "The events, until the photo has ended or the caller closes the connection",
-    "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+    "content": {MEDIA_TYPE: {"schema": _EVENT}},
 }
 _KINDS = (
     "`photo` (the whole photo: at first, and when its status changes or it gets more jobs), `job` (a job whose status "

@@ -137,8 +137,10 @@ def test_the_openapi_document_names_every_status(api: Any) -> None:
 def test_the_openapi_document_names_what_may_be_wrong_with_a_body(api: Any) -> None:
     for path, operations in api.get("/openapi.json").json()["paths"].items():
         for method, operation in operations.items():
-            documented = {"408", "413"} & operation["responses"].keys()
-            assert documented == (set() if method == "get" else {"408", "413"}), f"{method} {path}"
+            if method == "get":
+                assert "408" not in operation["responses"], path
+            else:
+                assert {"408", "413"} <= operation["responses"].keys(), f"{method} {path}"
 
 
 HTTP_ERRORS = {
