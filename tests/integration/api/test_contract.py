@@ -76,6 +76,7 @@ def keyed(start_api: Any) -> Any:
         DARKROOM_RATE_LIMIT="off",
         DARKROOM_MAX_WAIT="0.1",
         DARKROOM_WEBHOOK_SECRET="whsec_" + "A" * 43 + "=",
+        DARKROOM_SIGNING_KEYS="a-signing-key-of-32-characters-or-more",
     )
 
 
