@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, cast
 
-from flask import Response, g, redirect, request
+from flask import Response, g, request
 from flask.json.provider import DefaultJSONProvider
 from flask_openapi3.models.info import Info
 from flask_openapi3.models.server import Server
@@ -38,10 +38,12 @@ from api.routes.multipart_uploads import (
     multipart_uploads,
 )
 from api.routes.operations import operations
+from api.routes.originals import originals
 from api.routes.photos import photos
 from api.routes.probes import probes
 from api.routes.receipts import receipts
 from api.routes.upload_tokens import UploadTokenView, upload_tokens
+from api.routes.web_page import web_page
 from api.routes.work_queue import work_queue
 from api.uploads.spool import SpooledRequest, disk_error
 from api.waits import Waits
@@ -90,6 +92,7 @@ RESOURCES = (
     upload_tokens,
     jobs,
     results,
+    originals,
     embeds,
     live,
     archives,
@@ -180,7 +183,7 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
         AssetView,
     )
     app.register_blueprint(docs)
-    app.add_url_rule("/", "root", lambda: redirect(f"{settings.base_url}/docs"))
+    app.register_blueprint(web_page)
     app.add_url_rule("/openapi.json", "openapi", openapi_json(app, keys_needed))
     return app
 

@@ -111,7 +111,7 @@ def auth_mode(settings: Settings, owners: Owners) -> Literal["keys", "off"]:
         return settings.auth
     if owners.keys:
         return "keys"
-    if settings.auth is None and not _is_loopback(settings.host):
+    if settings.auth is None and not is_loopback(settings.host):
         raise SettingsError(
             f"every client that reaches {settings.host} ({PREFIX}HOST) could do everything, because there are no API "
             f"keys: {HOW_KEYS_ARE_MADE}; or set {PREFIX}AUTH=off if only trusted clients can reach it"
@@ -238,7 +238,7 @@ def _listed(names: Iterable[str]) -> str:
     return " and ".join(sorted(names))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Whether every address of the host is a loopback address; no if the name is unknown."""
     try:
         found = socket.getaddrinfo(host, None)

@@ -33,8 +33,17 @@ from darkroom.owners import DEFAULT_OWNER, ONLY_SENT, Owners, auth_mode, hash_of
 from darkroom.settings import PREFIX, Settings
 from darkroom.signed_texts import Signer
 
-OPEN = {"root", "openapi", "docs.page", "docs.static", "probes.healthz", "probes.readyz", "embeds.get_embedded"}
-"""Endpoints that need no key: load balancers have none, the docs describe how to send one, and an embed link is
+OPEN = {
+    "openapi",
+    "docs.page",
+    "docs.static",
+    "web_page.page",
+    "web_page.static",
+    "probes.healthz",
+    "probes.readyz",
+    "embeds.get_embedded",
+}
+"""Endpoints that need no key: load balancers have none, the docs and the web page ask for one, and an embed link is
 signed."""
 
 SCHEME = "apiKey"

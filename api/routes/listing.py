@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from api.context import Context, caller
 from darkroom.aws.cursors import cursor_after
 from darkroom.jobs.spec import Spec
+from darkroom.record.labels import MAX_REFERENCE
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.views import PhotoView
 
@@ -29,6 +30,12 @@ class ListQuery(Spec):
     status: Literal["awaiting_upload", "processing", "succeeded", "failed", "cancelled"] | None = Field(
         None, description="only photos with this status"
     )
+    reference: str | None = Field(
+        None, min_length=1, max_length=MAX_REFERENCE, description="only photos with exactly this reference of yours"
+    )
+
+    def fits(self, photo: PhotoRecord) -> bool:
+        return self.status in (None, photo.status) and self.reference in (None, photo.reference)
 
 
 class PhotosView(BaseModel):
@@ -44,10 +51,10 @@ def find_photos(ctx: Context, query: ListQuery) -> tuple[list[PhotoRecord], str 
     found: list[PhotoRecord] = []
     cursor, jobs = query.cursor, 0
     for _ in range(MAX_PAGES):
-        size = PAGE if query.status else query.limit - len(found)
+        size = PAGE if query.status or query.reference else query.limit - len(found)
         page, cursor = ctx.services.table.list_photos(caller(), size, cursor)
         for number, photo in enumerate(page, 1):
-            if not photo.deleted_or_expired and query.status in (None, photo.status):
+            if not photo.deleted_or_expired and query.fits(photo):
                 found.append(photo)
                 jobs += len(photo.jobs)
             if len(found) == query.limit or jobs >= MAX_JOBS:

@@ -74,6 +74,11 @@ class ApiSettings(Group):
         "https://photos.example.com, https://*.example.com for all of its subdomains, or * for all pages. "
         "`darkroom provision` sets the bucket's rule. Default: none but the API's own pages.",
     )
+    web_page: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="The web page at /. auto: on if the API listens on a loopback address only. off: / redirects to "
+        "/docs. Where callers need an API key, the page asks for one.",
+    )
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: int = Field(8080, ge=1, le=65535, description="Port that the API listens on.")
     api_processes: int = Field(2, ge=1, le=64, description="gunicorn worker processes of the API.")
