@@ -41,7 +41,6 @@ def page() -> AnyResponse:
     response.headers["Content-Security-Policy"] = content_security_policy(ctx)
     response.headers["Cache-Control"] = "no-cache"
     response.headers["Referrer-Policy"] = "same-origin"
-    response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 

@@ -94,6 +94,7 @@ def api(deploy: Any, page_url: str, tmp_path_factory: pytest.TempPathFactory) ->
         variables = {
             "DARKROOM_CORS_ORIGINS": f"{page_url}, https://*.example.com",
             "DARKROOM_SIGNING_KEYS": "a-signing-key-of-32-characters-or-more",
+            "DARKROOM_WEB_PAGE": "off",  # then / redirects
         }
         deployment = deploy(**QUICK_LEASE, **variables, DARKROOM_API_KEYS=f"alice:{hash_of(KEY)}")
         Stack(Services.connect(deployment.settings), deployment.environ_of("worker"), folder, exits).worker()

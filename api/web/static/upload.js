@@ -35,7 +35,7 @@ export function upload(root) {
   const take = (list) => {
     const photos = [...list].filter((file) => file.type.startsWith("image/") || /\.(jpe?g|png|webp|gif|tiff?|avif|hei[cf]|jxl|dng|jp2)$/i.test(file.name));
     if (!photos.length) return say("Only photos can be uploaded, such as JPEG, PNG, HEIC or WebP.", "error");
-    if (!editor) return;
+    if (!editor) return void operations().then(() => take(photos), () => {}); // the page is still loading
     if (editor.isEmpty) return say("Add a job first, or choose a preset.", "error");
     for (const file of photos) one(file, { ...editor.chosen }, reference);
   };

@@ -61,6 +61,7 @@ def test_the_openapi_document_describes_every_route(api: Any) -> None:
         "POST /v1/upload-tokens",
         "GET /v1/photos/{photo_id}",
         "DELETE /v1/photos/{photo_id}",
+        "GET /v1/photos/{photo_id}/original",
         "POST /v1/photos/{photo_id}/cancel",
         "GET /v1/photos/{photo_id}/jobs",
         "POST /v1/photos/{photo_id}/jobs",
@@ -136,8 +137,31 @@ def test_the_body_that_the_docs_page_offers_adds_jobs(api: Any, picture: bytes) 
     assert answer.json()["jobs"][0]["name"] == "small"
 
 
+def test_without_the_web_page_the_root_leads_to_the_docs(start_api: Any) -> None:
+    off = start_api(DARKROOM_WEB_PAGE="off")
+    assert off.get("/").headers["Location"] == f"{off.settings.base_url}/docs"
+
+
+def test_the_original_of_a_photo_can_be_fetched(api: Any, picture: bytes) -> None:
+    photo = api.upload(("Ä cat.jpg", picture), preset="metadata").json()
+    path = f"/v1/photos/{photo['id']}/original"
+
+    answer = api.get(path, allow_redirects=True)
+    assert (answer.status_code, answer.content, answer.headers["Content-Type"]) == (200, picture, "image/jpeg")
+    assert answer.headers["Content-Disposition"].startswith("inline")
+    saved = api.get(f"{path}?download=1", allow_redirects=True)
+    assert saved.headers["Content-Disposition"].startswith("attachment")
+    head = api.ask("HEAD", path)
+    assert (head.status_code, head.headers["Content-Length"]) == (200, str(len(picture)))
+    assert head.headers["ETag"] == f'"{photo["original"]["sha256"]}"'
+
+    api.services.bucket.remove([api.record(photo["id"]).original.key])
+    assert api.get(path).status_code == 404
+    awaited = api.post("/v1/uploads", json={"preset": "metadata"}).json()
+    assert api.get(f"/v1/photos/{awaited['id']}/original").status_code == 409
+
+
 def test_the_docs_page_loads_everything_from_the_api(api: Any) -> None:
-    assert api.get("/").headers["Location"] == f"{api.settings.base_url}/docs"
     page = api.get("/docs")
     assert page.headers["Content-Type"].startswith("text/html")
     sources = re.findall(r'(?:src|href)="([^"]+)"', page.text)
