@@ -77,8 +77,8 @@ class ApiSettings(Group):
     web_page: Literal["auto", "on", "off"] = Field(
         "auto",
         description="The web page at /. auto: on if the API listens on a loopback address only. off: / redirects to "
-        "/docs. Where callers need an API key, the page asks for one. docker compose sets on, and publishes its ports on "
-        "127.0.0.1 only.",
+        "/docs. Where callers need an API key, the page asks for one. docker compose sets on, and publishes its ports "
+        "on 127.0.0.1 only.",
     )
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: int = Field(8080, ge=1, le=65535, description="Port that the API listens on.")

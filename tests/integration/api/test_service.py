@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from darkroom.jobs.job_types import JOB_TYPES
 from darkroom.jobs.step_types import STEP_TYPES
 from darkroom.photo_warnings import WARNING_CODES
 from tests.support.api import refusal_to_start
+from tests.support.waiting import PATIENCE
 
 
 def test_the_api_is_alive_and_ready(api: Any) -> None:
@@ -146,10 +148,10 @@ def test_the_original_of_a_photo_can_be_fetched(api: Any, picture: bytes) -> Non
     photo = api.upload(("Ä cat.jpg", picture), preset="metadata").json()
     path = f"/v1/photos/{photo['id']}/original"
 
-    answer = api.get(path, allow_redirects=True)
+    answer = requests.get(api.get(path).headers["Location"], timeout=PATIENCE)
     assert (answer.status_code, answer.content, answer.headers["Content-Type"]) == (200, picture, "image/jpeg")
     assert answer.headers["Content-Disposition"].startswith("inline")
-    saved = api.get(f"{path}?download=1", allow_redirects=True)
+    saved = requests.get(api.get(f"{path}?download=1").headers["Location"], timeout=PATIENCE)
     assert saved.headers["Content-Disposition"].startswith("attachment")
     head = api.ask("HEAD", path)
     assert (head.status_code, head.headers["Content-Length"]) == (200, str(len(picture)))
