@@ -38,11 +38,13 @@ class EmbedExpired(RequestError):
 
 @dataclass(frozen=True)
 class EmbedTarget:
-    """What an embed link leads to: the result with this name, or of this job."""
+    """What an embed link leads to: the result with this name, or of this job. `until`: when the link expires, as Unix
+    time, or FOR_EVER."""
 
     photo_id: str
     name: str | None
     job_id: str | None
+    until: int
 
 
 class EmbedLinks:
@@ -54,12 +56,16 @@ class EmbedLinks:
     def link(self, photo: PhotoRecord, job: JobRecord) -> str | None:
         """The address of the job's result; None if it has none yet, or nothing can be signed here."""
         until = FOR_EVER if photo.public else window_end(photo.created_at, time.time(), self._ttl)
-        if self._cdn and job.result and job.result.key:
-            return self._cdn.address(job.result.key, until or None)
+        if job.result and job.result.key and (address := self.at_cdn(job.result.key, until)):
+            return address
         if self._signer is None or not (job.name or job.result):
             return None
         text = self._signer.sign("embed-link", [photo.id, job.name or "", "" if job.name else job.id, until])
         return f"{self._base_url}/v1/embeds/{text}"
+
+    def at_cdn(self, key: str, until: int) -> str | None:
+        """The address of an object at the CDN; None if there is no CDN. `until`: Unix time, or FOR_EVER."""
+        return self._cdn.address(key, until or None) if self._cdn else None
 
     def read(self, text: str) -> EmbedTarget:
         """Raises EmbedInvalid and EmbedExpired."""
@@ -71,7 +77,7 @@ class EmbedLinks:
             raise EmbedInvalid from None
         if until != FOR_EVER and until <= time.time():
             raise EmbedExpired
-        return EmbedTarget(photo_id, name or None, job_id or None)
+        return EmbedTarget(photo_id, name or None, job_id or None, until)
 
 
 def window_end(start: datetime, now: float, ttl: int) -> int:

@@ -72,6 +72,13 @@ class Settings(
             faults.append(
                 f"{PREFIX}MAX_REQUEST_BYTES must be at least {PREFIX}MAX_UPLOAD_BYTES ({self.max_upload_bytes})"
             )
+        if (self.cdn_key_id is None) != (self.cdn_private_key_file is None):
+            faults.append(
+                f"{PREFIX}CDN_KEY_ID and {PREFIX}CDN_PRIVATE_KEY_FILE belong together: set both; or set "
+                "none, and the CDN shows every result to everyone who knows its address"
+            )
+        if self.cdn_key_id and self.cdn_url is None:
+            faults.append(f"{PREFIX}CDN_KEY_ID signs addresses of {PREFIX}CDN_URL, which is not set")
         if self.backoff_cap < self.backoff_base:
             faults.append(f"{PREFIX}BACKOFF_CAP must be at least {PREFIX}BACKOFF_BASE ({self.backoff_base:g})")
         if self.retention_days and self.upload_ttl > self.retention_days * 86_400 / 2:

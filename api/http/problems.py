@@ -12,7 +12,13 @@ from typing import get_type_hints
 import structlog
 from flask import Flask, Response, current_app, g, request
 from pydantic import BaseModel, Field, ValidationError
-from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.exceptions import (
+    ClientDisconnected,
+    HTTPException,
+    MethodNotAllowed,
+    RequestedRangeNotSatisfiable,
+    RequestEntityTooLarge,
+)
 from werkzeug.exceptions import NotFound as WerkzeugNotFound
 
 from darkroom.errors import DarkroomError, Fault, InvalidRequest, RequestError, TooLarge
@@ -183,6 +189,8 @@ def _detail_of(error: HTTPException) -> str:
     if isinstance(error, RequestEntityTooLarge):
         limit = request.max_content_length
         return f"the body has more than {limit:,} bytes" if limit else "the request has more bytes than allowed"
+    if isinstance(error, RequestedRangeNotSatisfiable):
+        return f"Range begins after the end: the result has {error.length:,} bytes"
     if isinstance(error, ClientDisconnected):
         return "the body is not complete: the connection was closed before all of it arrived"
     return vars(error).get("description") or "the request is not valid"  # the class's description is werkzeug's
@@ -195,8 +203,9 @@ def _http_error(error: HTTPException) -> Response:
     if status < HTTPStatus.BAD_REQUEST:  # werkzeug raises redirects too
         return Response(status=status, headers=original.headers)
     response = problem_response(make_problem(status, code_of(status), _detail_of(error)))
-    if "Allow" in original.headers:
-        response.headers["Allow"] = original.headers["Allow"]
+    for name in ("Allow", "Content-Range"):
+        if name in original.headers:
+            response.headers[name] = original.headers[name]
     return response
 
 

@@ -47,4 +47,6 @@ def get_embedded(path: EmbedPath, query: DownloadQuery) -> Response:
         raise NotFound("the photo of this link was deleted or has expired")
     job = photo.job_named(target.name) if target.name else photo.job(str(target.job_id))
     age = min(REDIRECT_AGE, ctx.settings.link_ttl // 2)
-    return result_response(job, query.download, f"public, max-age={age}")
+    return result_response(
+        job, query.download, f"public, max-age={age}", shown_at=lambda key: ctx.embeds.at_cdn(key, target.until)
+    )

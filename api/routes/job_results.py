@@ -58,8 +58,16 @@ ANSWERS: ResponseDict = {
         "description": "The result of any other job: a redirect to the file",
         "headers": responses.location(always=True, description="a presigned URL that is valid for a limited time"),
     },
+    206: {
+        "description": "The part of a metadata result that Range names",
+        "headers": responses.header("Content-Range", "which bytes, of how many", {"type": "string"}, always=True),
+    },
     304: {"description": "The result is the one that If-None-Match names", "headers": _ETAG},
     409: responses.NO_RESULT,
+    416: responses.problem(
+        "Range begins after the end of the result",
+        headers=responses.header("Content-Range", "how many bytes the result has", {"type": "string"}),
+    ),
     422: responses.INVALID,
 }
 
@@ -105,10 +113,17 @@ def _answer(read: Callable[[], JobRecord], query: ResultQuery) -> Response:
     return result_response(job, query.download, PRIVATE, RETRY_SOON if waited else BUSY_RETRY)
 
 
-def result_response(job: JobRecord, download: bool, cache_control: str, retry_after: int = RETRY_SOON) -> Response:
+def result_response(
+    job: JobRecord,
+    download: bool,
+    cache_control: str,
+    retry_after: int = RETRY_SOON,
+    shown_at: Callable[[str], str | None] = lambda _key: None,
+) -> Response:
     """The result of a job: itself if it is JSON, otherwise a redirect to its file. Problem 409 while there is none.
 
-    `retry_after`: seconds. Raises NotFound for a result that has expired, and Conflict if there will be none.
+    `retry_after`: seconds. `shown_at`: the address of an object at a CDN, by its key; without one the redirect leads to
+    the bucket. Raises NotFound for a result that has expired, and Conflict if there will be none.
     """
     if job.unfinished:
         return not_finished(job, retry_after)
@@ -133,7 +148,8 @@ def result_response(job: JobRecord, download: bool, cache_control: str, retry_af
     if JOB_TYPES[job.spec.type].inline:
         return _result_itself(result, bucket.read(result.key), download, cache_control)
     response = Response(status=HTTPStatus.FOUND)
-    response.headers["Location"] = bucket.link(result.key, attachment(result.filename) if download else None)
+    at_cdn = None if download else shown_at(result.key)
+    response.headers["Location"] = at_cdn or bucket.link(result.key, attachment(result.filename) if download else None)
     response.headers["Cache-Control"] = "no-store" if cache_control == PRIVATE else cache_control
     return response
 
@@ -142,9 +158,17 @@ def _result_itself(result: Result, content: bytes, download: bool, cache_control
     response = _described(Response(content, content_type=result.content_type), result, download)
     _cached(response, result, cache_control)
     response.headers["Accept-Ranges"] = "bytes"
-    if request.range:
+    if _range_applies():
         response.make_conditional(request.environ, accept_ranges=True, complete_length=len(content))
     return response
+
+
+def _range_applies() -> bool:
+    """Whether the response may be a part of the result.
+
+    RFC 9110, 14.2: a Range counts only for GET, and one of another unit is ignored. One with several parts may be."""
+    wanted = request.range
+    return request.method == "GET" and wanted is not None and wanted.units == "bytes" and len(wanted.ranges) == 1
 
 
 def _described(response: Response, result: Result, download: bool) -> Response:

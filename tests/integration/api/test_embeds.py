@@ -116,6 +116,27 @@ def test_head_range_and_conditional_requests_work_on_every_address_of_a_result(k
         assert saved.headers["Content-Disposition"].startswith("attachment; ")
 
 
+@pytest.mark.parametrize("header", ["pages=1-2", "bytes=0-1,5-6", "bytes=x"])
+def test_a_range_that_is_not_understood_is_ignored(keyed: Any, picture: bytes, header: str) -> None:
+    photo = upload(keyed, picture).json()["id"]
+    finish(keyed, photo)
+    whole = keyed.get(embeds(keyed, photo)["facts"], headers={"Range": header})
+    assert (whole.status_code, whole.content) == (200, FILE)
+
+
+def test_head_ignores_a_range_and_a_range_beyond_the_end_is_refused_with_the_length(keyed: Any, picture: bytes) -> None:
+    photo = upload(keyed, picture).json()["id"]
+    finish(keyed, photo)
+    link = embeds(keyed, photo)["facts"]
+    head = keyed.ask("HEAD", link, headers={"Range": "bytes=3-7"})
+    assert (head.status_code, head.headers["Content-Length"]) == (200, str(len(FILE)))
+    beyond = keyed.get(link, headers={"Range": "bytes=99-"})
+    assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, f"bytes */{len(FILE)}")
+    assert beyond.headers["Content-Type"] == "application/problem+json"
+    newer = keyed.get(link, headers={"Range": "bytes=3-7", "If-Range": '"another"'})
+    assert (newer.status_code, newer.content) == (200, FILE)
+
+
 def test_a_link_of_a_deleted_photo_leads_nowhere(keyed: Any, picture: bytes) -> None:
     photo = upload(keyed, picture).json()["id"]
     link = embeds(keyed, photo)["small"]
@@ -154,3 +175,20 @@ def test_without_a_signing_key_there_are_no_links(start_api: Any, picture: bytes
     api = start_api(DARKROOM_API_KEYS=f"alice:{hash_of(ALICE)}")
     photo = upload(api, picture).json()["id"]
     assert embeds(api, photo) == {"small": None, "facts": None}
+
+
+def test_with_a_cdn_the_address_is_that_of_the_object_and_an_earlier_link_redirects_there(
+    start_api: Any, picture: bytes
+) -> None:
+    api = start_api(DARKROOM_CDN_URL="https://cdn.example.com")
+    photo = upload(api, picture).json()["id"]
+    early = embeds(api, photo)
+    finish(api, photo)
+    links = embeds(api, photo)
+
+    assert links["small"].startswith("https://cdn.example.com/results/")
+    assert links["facts"] == early["facts"]  # it stands in the record, so it has no object
+    redirect = api.get(early["small"])
+    assert (redirect.status_code, redirect.headers["Location"]) == (302, links["small"])
+    saved = api.get(f"{early['small']}?download=1")
+    assert "response-content-disposition=attachment" in saved.headers["Location"]

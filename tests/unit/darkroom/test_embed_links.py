@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -51,10 +52,22 @@ def test_cloudfront_can_check_the_signature_of_an_address(tmp_path: Path) -> Non
         '"Condition":{"DateLessThan":{"AWS:EpochTime":1900000000}}}]}'
     )
     given = query["Signature"].translate(str.maketrans("-_~", "+=/"))
-    import base64
-
     key.public_key().verify(base64.b64decode(given), policy.encode(), padding.PKCS1v15(), hashes.SHA1())
     assert "Expires=4102444800" in cdn.address("results/1.jpg", None)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"DARKROOM_CDN_URL": "https://cdn.example.com", "DARKROOM_CDN_KEY_ID": "K1"},
+        {"DARKROOM_CDN_URL": "https://cdn.example.com", "DARKROOM_CDN_PRIVATE_KEY_FILE": "key.pem"},
+        {"DARKROOM_CDN_KEY_ID": "K1", "DARKROOM_CDN_PRIVATE_KEY_FILE": "key.pem"},
+    ],
+    ids=["no file", "no id", "no CDN"],
+)
+def test_half_of_the_settings_for_signatures_are_refused(given: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="DARKROOM_CDN_KEY_ID"):
+        read_settings(given)
 
 
 @pytest.mark.parametrize("wrong", ["missing", "text", "another kind of key"])
