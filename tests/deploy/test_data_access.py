@@ -47,6 +47,23 @@ def test_bucket_and_queues_refuse_plain_http(resources: dict[str, Any]) -> None:
     assert protected == of_type(resources, "AWS::SQS::Queue").keys() | of_type(resources, "AWS::S3::Bucket").keys()
 
 
+def test_one_distribution_alone_may_read_results_and_nothing_else(resources: dict[str, Any]) -> None:
+    (policy,) = of_type(resources, "AWS::S3::BucketPolicy").values()
+    allowed = [
+        choice
+        for choice in (one["Fn::If"] for one in policy["PolicyDocument"]["Statement"])
+        if choice[1]["Effect"] == "Allow"
+    ]
+    ((condition, statement, _),) = allowed
+    assert condition == "CdnReads"
+    assert statement["Principal"] == {"Service": "cloudfront.amazonaws.com"}
+    assert (statement["Action"], statement["Resource"]) == ("s3:GetObject", {"Fn::Sub": "${Photos.Arn}/results/*"})
+    source = statement["Condition"]["StringEquals"]["aws:SourceArn"]["Fn::Sub"]
+    assert source.endswith(":distribution/${CdnDistribution}")
+    access = of_type(load("cdn.yaml")["Resources"], "AWS::CloudFront::OriginAccessControl")["Access"]
+    assert access["OriginAccessControlConfig"]["SigningBehavior"] == "always"
+
+
 def test_only_the_bucket_may_send_to_a_queue_without_a_role(resources: dict[str, Any]) -> None:
     allowed = [
         (name, statement["Principal"], statement["Condition"].keys())
