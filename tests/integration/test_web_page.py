@@ -214,7 +214,7 @@ def test_a_refused_photo_says_why_and_can_be_tried_again(site: Api, page: Page) 
     page.goto(f"{site.url}/")
     upload(page, b"not a photo", "broken.jpg")
     row = page.locator(".sent .row").filter(has_text="broken.jpg")
-    assert "not a photo" in row.locator(".note.error").inner_text()
+    assert "This is a text file" in row.locator(".note.error").inner_text()
     assert row.get_by_role("button", name="Try again").is_visible()
 
 
