@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 import pytest
 
@@ -146,6 +147,9 @@ def test_downloads_give_the_original_and_results(site: Api, page: Page) -> None:
         assert saved.value.suggested_filename == name
         if name == "cat.jpg":
             assert saved.value.path().read_bytes() == file
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Download all (zip)").click()
+    assert {"cat-thumbnail.jpg", "cat-small.jpg"} < set(ZipFile(saved.value.path()).namelist())
 
 
 def test_pasted_and_dropped_photos_are_uploaded(site: Api, page: Page) -> None:

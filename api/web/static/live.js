@@ -25,7 +25,7 @@ async function run(path, unfinished, changed, signal) {
         else if (event.type === "gone") changed(null, { gone: event.data.id });
       }
     } catch (error) {
-      if (signal.aborted || error.status === 401) return;
+      if (signal.aborted || [401, 403, 404].includes(error.status)) return;
       if (error.status === 501) return ask(unfinished, changed, signal);
     }
     await pause(AGAIN, signal);
