@@ -95,6 +95,7 @@ def test_a_token_may_call_nothing_else(keyed: Any, picture: bytes) -> None:
             if allowed or operation.get("security") == []:
                 continue
             ids = {"photo_id": photo, "job_id": UNKNOWN, "asset_id": "0" * 64, "order_id": UNKNOWN, "name": "x"}
+            ids |= {"batch_id": UNKNOWN, "part_number": "1"}
             answer = keyed.ask(method.upper(), path.format_map(ids), headers=bearer(token), json={})
             assert (answer.status_code, code(answer)) == (403, "token_scope"), (method, path)
             assert "upload photos" in answer.json()["detail"]
