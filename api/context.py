@@ -56,10 +56,18 @@ class Context:
 
     @cached_property
     def watcher(self) -> Watcher:
-        return Watcher(self.services.table, ViewsOf(self.photo_view, self.job_view))
+        return Watcher(self.services.table, ViewsOf(self.view_for_all, self.job_view))
 
     def photo_view(self, photo: PhotoRecord) -> PhotoView:
+        """The photo as the current caller may see it."""
+        if current_token():
+            return self.view_for_all(photo)
         return photo_view(photo, self.settings.base_url, self.embeds.link)
+
+    def view_for_all(self, photo: PhotoRecord) -> PhotoView:
+        """The photo without the owner's callback URL, which may hold a secret: for tokens, and for events."""
+        view = photo_view(photo, self.settings.base_url, self.embeds.link)
+        return view.model_copy(update={"callback": None})
 
     def job_view(self, photo: PhotoRecord, job: JobRecord) -> JobView:
         return job_view(photo, job, self.settings.base_url, self.embeds.link)

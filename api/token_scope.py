@@ -136,13 +136,17 @@ class WantedJobs:
     token_id: str | None = None
 
 
-def wanted_jobs(jobs: list[Job] | None, preset: str | None, callback_url: str | None) -> WantedJobs:
+def wanted_jobs(
+    jobs: list[Job] | None, preset: str | None, callback_url: str | None, public: bool | None
+) -> WantedJobs:
     """What the current request asks for, or its token says. Raises TokenScope for what the token does not allow."""
     token = current_token()
     if token is None:
         return WantedJobs(jobs, preset, callback_url)
     if callback_url is not None:
         raise TokenScope("an upload token names the callback URL of its photos itself: leave out callback_url")
+    if public:
+        raise TokenScope("an upload token makes no public photos: their embed links would outlive it for ever")
     return WantedJobs(*token.choose(jobs, preset), token.callback, token.id)
 
 

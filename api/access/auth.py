@@ -110,6 +110,7 @@ def register(app: Flask, settings: Settings, owners: Owners, signer: Signer | No
             if token.owner not in owners.names:
                 raise TokenInvalid("the owner of this upload token has no API key any more")
             owner, counted_as = token.owner, token.id
+            limits.count_request(f"tokens of {owner}")  # all together may do no more than one key
         else:
             token, counted_as = None, hash_of(credential) if credential else ""
             owner = owners.owner_of(counted_as) or _refuse()

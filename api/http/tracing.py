@@ -16,6 +16,9 @@ HEADER = "X-Request-Id"
 PROBES = ("probes.healthz", "probes.readyz")
 """Load balancers call them every few seconds: their log lines have the level debug."""
 
+SECRET = {"link"}
+"""Parts of paths that are no ids but signed texts."""
+
 ACCEPTED_ID = "[A-Za-z0-9._:=-]{1,64}"
 """A caller's own request id that the API takes over; it replaces any other."""
 
@@ -31,8 +34,15 @@ def _begin() -> None:
     g.request_id = given if re.fullmatch(ACCEPTED_ID, given) else str(uuid.uuid4())
     g.begun = time.monotonic()
     structlog.contextvars.clear_contextvars()
-    ids = {name.removesuffix("_id"): str(value) for name, value in (request.view_args or {}).items()}
+    parts = (request.view_args or {}).items()
+    ids = {name.removesuffix("_id"): str(value) for name, value in parts if name not in SECRET}
     structlog.contextvars.bind_contextvars(trace=g.request_id, **ids)
+
+
+def _path() -> str:
+    """The path of the request, without what opens something for everyone who reads the log."""
+    rule = request.url_rule
+    return rule.rule if rule and SECRET & rule.arguments else request.path
 
 
 def _end(response: Response) -> Response:
@@ -45,7 +55,7 @@ def _end(response: Response) -> Response:
     getattr(log, level)(
         "request.answered",
         method=request.method,
-        path=request.path,
+        path=_path(),
         status=response.status_code,
         seconds=round(time.monotonic() - g.begun, 3),
     )

@@ -164,7 +164,7 @@ def upload_directly(header: KeyHeader, body: DirectUploadBody) -> Response:
 
 def read_direct_upload(ctx: Context, body: DirectUploadBody) -> Upload:
     """What the caller wants done with the file. Raises InvalidRequest and TokenScope."""
-    wanted = wanted_jobs(body.jobs, body.preset, body.callback_url)
+    wanted = wanted_jobs(body.jobs, body.preset, body.callback_url, body.public)
     jobs, faults = choose_jobs(wanted.jobs, wanted.preset, ctx.presets, ctx.settings.default_preset)
     callback_url, wrong = check_callback(wanted.callback_url, ctx.settings)
     wrong += check_assets(ctx, jobs, None if wanted.jobs else wanted.preset or ctx.settings.default_preset)

@@ -67,7 +67,7 @@ def read_upload(ctx: Context) -> Upload:
             f"a body of type {incoming.mimetype} is not supported: send multipart/form-data with parts named {PART}, "
             "or the photo itself as image/* or application/octet-stream"
         )
-    wanted = wanted_jobs(fields.jobs, fields.preset, fields.callback_url)
+    wanted = wanted_jobs(fields.jobs, fields.preset, fields.callback_url, fields.public)
     if fields.dedupe and current_token():
         raise TokenScope("an upload token allows no dedupe: it would find photos that it has not uploaded")
     jobs, more = choose_jobs(wanted.jobs, wanted.preset, ctx.presets, ctx.settings.default_preset)

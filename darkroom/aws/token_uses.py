@@ -6,6 +6,8 @@ whose process dies before it is stored stays counted.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import structlog
 
 from darkroom.aws.clients import Clients
@@ -51,10 +53,12 @@ class TokenUses:
     def give_back(self, token_id: str, photos: int, size: int) -> None:
         """Count less again, after photos that were not stored. A failure is only logged."""
         try:
-            with aws_errors("counting an upload"):
+            expired = self._dynamodb.exceptions.ConditionalCheckFailedException
+            with aws_errors("counting an upload"), suppress(expired):
                 self._dynamodb.update_item(
                     TableName=self._name,
                     Key={"pk": _pk(token_id)},
+                    ConditionExpression="attribute_exists(pk)",
                     UpdateExpression="ADD photos :photos, #size :size",
                     ExpressionAttributeNames={"#size": "size"},
                     ExpressionAttributeValues={":photos": -photos, ":size": -size},

@@ -103,7 +103,8 @@ class WebhookSettings(Group):
     )
     webhook_private_hosts: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         (),
-        description="Hosts that webhooks may go to although they are not public, and without TLS; for development. "
+        description="Hosts that webhooks may go to, and photos by URL come from, although they are not public, and "
+        "without TLS; for development. "
         "Write host or host:port, separated by commas, such as host.docker.internal:9000. Default: none.",
     )
 

@@ -137,6 +137,14 @@ def test_head_ignores_a_range_and_a_range_beyond_the_end_is_refused_with_the_len
     assert (newer.status_code, newer.content) == (200, FILE)
 
 
+def test_no_log_line_has_a_link(keyed: Any, picture: bytes) -> None:
+    photo = upload(keyed, picture).json()["id"]
+    link = embeds(keyed, photo)["small"]
+    assert keyed.get(link).status_code == 409
+    assert link.rpartition("/")[2] not in keyed.log_text()
+    assert "/v1/embeds/<link>" in {line["path"] for line in keyed.logged("request.answered")}
+
+
 def test_a_link_of_a_deleted_photo_leads_nowhere(keyed: Any, picture: bytes) -> None:
     photo = upload(keyed, picture).json()["id"]
     link = embeds(keyed, photo)["small"]

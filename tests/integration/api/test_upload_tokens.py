@@ -27,6 +27,7 @@ def keyed(start_api: Any) -> Any:
         DARKROOM_API_KEYS=f"alice:{hash_of(ALICE)} bob:{hash_of(BOB)}",
         DARKROOM_SIGNING_KEYS=f"{NEW},{OLD}",
         DARKROOM_RATE_LIMIT="off",
+        DARKROOM_PUBLIC_OWNERS="alice",
         DARKROOM_WEBHOOK_SECRET="whsec_" + "A" * 43 + "=",
     )
 
@@ -147,6 +148,7 @@ def test_a_direct_upload_counts_the_most_that_its_form_takes(keyed: Any) -> None
         ({}, "", 202),
         ({}, "?dedupe=true", 403),
         ({}, "?callback_url=https://example.com/", 403),
+        ({}, "?public=true", 403),
         ({}, "?reference=mine", 202),
     ],
 )
@@ -164,7 +166,10 @@ def test_the_first_preset_and_the_callback_are_those_of_the_token(keyed: Any, pi
     token = make_token(keyed, presets=["thumbnail", "web"], callback_url="https://example.com/photos")
     photo = upload(keyed, token, picture).json()
     assert len(photo["jobs"]) == 1
-    assert photo["callback"]["url"] == "https://example.com/photos"
+    path = f"/v1/photos/{photo['id']}"
+    assert keyed.get(path, headers=bearer(ALICE)).json()["callback"]["url"] == "https://example.com/photos"
+    for seen in (photo, keyed.get(path, headers=bearer(token)).json()):
+        assert seen["callback"] is None  # the owner's address is not for the page
 
 
 @pytest.mark.parametrize(
