@@ -237,6 +237,7 @@ def test_what_an_order_and_a_deletion_cost(stack: Stack, picture: bytes) -> None
         assert count_requests(proxy, "s3.", "dynamodb.") == {
             "dynamodb.GetItem": 1,
             "dynamodb.PutItem": 2,  # the claim and the results
+            "dynamodb.UpdateItem": 1,  # the worker is alive; it says so once a minute, whatever it does
             "s3.GetObject": 1,
             "s3.PutObject": 2,
         }
