@@ -11,12 +11,17 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+import structlog
+
 from api.http.event_stream import ConnectedListener, StreamBegun
 from api.http.phase import Phase
 from api.http.time_limits import Progress, TimeLimit
 
 if TYPE_CHECKING:
     from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
+
+
+log = structlog.get_logger()
 
 
 class MainLoop(Protocol):
@@ -68,7 +73,12 @@ class Streams:
         caller.on_close = close
         caller.response.add(begun.head)
         self._respond(conn)
-        begun.attach(listener)
+        try:
+            begun.attach(listener)
+        except Exception:  # it would end the main loop, and with it the process and all its connections
+            log.exception("listener.not_attached")
+            if conn in self._listeners:
+                self._loop.drop(conn)
 
     def end_all(self) -> None:
         """The process is shutting down: listeners connect again, to another one."""

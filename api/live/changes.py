@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ HEARTBEAT = b": heartbeat\n\n"
 
 RETRY = b"retry: 2000\n\n"
 """Milliseconds after which a browser connects again."""
+
+_VERSION = re.compile("[0-9]{1,15}")
+"""Callers choose what they send as Last-Event-ID, and Python refuses to read a number of more than 4,300 digits."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,10 @@ def event_id(photo: PhotoRecord) -> str:
 
 
 def is_newer(photo: PhotoRecord, last_event: str | None) -> bool:
-    """Whether the photo has changed since the event with this id. True for an id of another photo, and for none."""
+    """Whether the photo has changed since the event with this id. True for an id that no event of
+    this photo had, and for none."""
     photo_id, _, version = (last_event or "").partition(":")
-    known = photo_id == photo.id and version.isascii() and version.isdigit()
+    known = photo_id == photo.id and _VERSION.fullmatch(version)
     return not known or photo.version > int(version)
 
 

@@ -99,6 +99,14 @@ def test_a_listener_that_comes_again_gets_what_it_has_missed(api: Any, picture: 
         assert [(name, data["status"]) for name, data in later.rest()] == [("photo", "cancelled")]
 
 
+def test_a_last_event_id_that_no_event_had_ends_no_process(api: Any, picture: bytes) -> None:
+    photo = api.upload_photo(picture)
+    for last in ("x", f"{photo['id']}:x", f"{photo['id']}:{'9' * 5000}"):
+        with listen(api, f"/v1/photos/{photo['id']}/events", **{"Last-Event-ID": last}) as events:
+            name, data = events.next()
+            assert (name, data["id"]) == ("photo", photo["id"])
+
+
 def test_a_deleted_photo_is_gone(api: Any, picture: bytes) -> None:
     photo = api.upload_photo(picture)
     with listen(api, f"/v1/photos/{photo['id']}/events") as events:
