@@ -36,11 +36,10 @@ UPLOAD: dict[str, tuple[Fault, list[str]]] = {
     "record-written": (Fault(CREATE, "after"), ["failed"]),
     "original-stored": (Fault(PUT, "after"), ["succeeded"]),
     "order-sent-not-answered": (Fault(SEND, "after", queue=PHOTOS), ["succeeded"]),
-    "between-two-photos": (Fault(CREATE, "before", 3), ["succeeded"]),
-    "second-of-two-written": (Fault(CREATE, "after", 3), ["failed", "succeeded"]),
+    "between-two-photos": (Fault(CREATE, "before", 2), ["succeeded"]),
+    "second-of-two-written": (Fault(CREATE, "after", 2), ["failed", "succeeded"]),
 }
-"""Where the API dies in an upload, and how the photos end that there are then, newest first. An upload of two photos
-writes their batch first."""
+"""Where the API dies in an upload, and how the photos end that there are then, newest first."""
 
 MORE_JOBS = {
     "nothing-written": (Fault(UPDATE, "before"), ["succeeded"]),

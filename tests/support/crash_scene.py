@@ -162,6 +162,10 @@ class Scene:
                 self._check_result(job)
         event_ids: dict[str, set[str]] = {photo.id: set() for photo in photos}
         for event in self.stack.events():
+            if event["type"] == "batch.completed":
+                assert event["id"] == f"{event['data']['batch']}:batch.completed"
+                assert event["data"]["batch"] in {photo.batch for photo in photos}
+                continue
             assert event["type"] == "photo.completed"
             event_ids[event["data"]["id"]].add(event["id"])
         for photo, expected in zip(photos, generations or [1] * len(photos), strict=True):

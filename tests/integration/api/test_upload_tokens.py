@@ -43,7 +43,7 @@ def make_token(api: Any, of: str = ALICE, **allowed: Any) -> str:
 
 
 def forged(keys: list[str], **changes: Any) -> str:
-    fields = {"id": new_id(), "owner": "alice", "until": int(time.time()) + 60, "photos": 1, "size": 10**6}
+    fields = {"id": new_id(), "owner": "alice", "until": int(time.time()) + 3600, "photos": 1, "size": 10**6}
     return UploadToken(**fields | {"presets": ["web"]} | changes).write(Signer(keys))
 
 
