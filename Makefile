@@ -64,7 +64,7 @@ policies: $(READY) ## tests of processes that may do nothing but what deploy/aws
 # Those of API and workers. Not the tests of the command line, which is an operator's and may do more, and not those
 # that ask AWS for nothing that the others do not ask for.
 UNDER_POLICIES := $(filter-out $(patsubst %,tests/integration/api/test_%.py,connections contract hostile_requests limits silence slow_callers slow_readers streaming), \
-	$(wildcard $(addprefix tests/integration/,test_worker*.py test_sweep.py test_dead_letters.py test_webhooks*.py \
+	$(wildcard $(addprefix tests/integration/,test_worker*.py test_sweep.py test_dead_letters.py test_webhooks*.py test_by_url.py \
 	$(addprefix test_ingest_,direct_uploads.py two_at_once.py drops.py messages.py failures.py sweep.py) api/test_*.py)))
 
 chaos: $(READY) ## 500 photos while workers are killed every 2 s (ARGS='--photos 500 --workers 4 --seed 1 --fifo')

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from api.live.changes import ViewsOf
 from api.live.watcher import Watcher
+from api.queue_numbers import QueueCounter, count_queue
 from api.token_scope import current_token
 from api.waits import Waits
 from api.zip_files import ArchivePlaces
@@ -57,6 +58,10 @@ class Context:
     @cached_property
     def watcher(self) -> Watcher:
         return Watcher(self.services.table, ViewsOf(self.view_for_all, self.job_view))
+
+    @cached_property
+    def queue_counter(self) -> QueueCounter:
+        return QueueCounter(lambda: count_queue(self.services))
 
     def photo_view(self, photo: PhotoRecord) -> PhotoView:
         """The photo as the current caller may see it."""
