@@ -39,6 +39,7 @@ OPEN_TO_TOKENS = {
     "batches.get_batch": "getBatch",
     "archives.get_photo_archive": "getPhotoArchive",
     "archives.get_batch_archive": "getBatchArchive",
+    "archives.get_archive": "getArchive",
     "live.follow_photo": "followPhoto",
     "results.get_result": "getResult",
     "results.get_named_result": "getNamedResult",

@@ -1,22 +1,25 @@
-"""Archives: the results of a photo, or of a batch, as one zip file."""
+"""Archives: the results of a photo, of a batch, or of photos that the caller names, as one zip file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import cast
+from uuid import UUID
 
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
+from pydantic import Field
 
 from api.access.limit_errors import TooManyRequests
-from api.context import context
+from api.context import context, require_own
 from api.http.request import ApiRequest
 from api.openapi import responses
 from api.routes.paths import BatchPath, PhotoPath
 from api.zip_files import MAX_FILES, files_of, write
 from darkroom.aws.bucket import attachment
 from darkroom.errors import Conflict, NotConfigured
+from darkroom.jobs.spec import Spec
 from darkroom.record.photo import PhotoRecord
 
 archives = APIBlueprint(
@@ -29,6 +32,16 @@ archives = APIBlueprint(
 
 RETRY_LATER = 10
 """Seconds. An estimate: when another download ends is unknown."""
+
+MAX_CHOSEN = 50
+"""Photos that one request may name. Their ids have to fit into a request line, of which gunicorn takes 4,094 bytes."""
+
+
+class ArchiveQuery(Spec):
+    photo: list[UUID] = Field(
+        min_length=1, max_length=MAX_CHOSEN, description="the id of a photo; give it once for each photo"
+    )
+
 
 _ZIP = {
     "description": "A zip file with the results of all jobs that have succeeded",
@@ -66,6 +79,24 @@ def get_batch_archive(path: BatchPath) -> Response:
     batch = ctx.batch(path.batch_id)
     photos = [photo for photo in ctx.services.table.get_many(batch.photos) if not photo.deleted_or_expired]
     return _archive(photos, f"batch-{batch.id}.zip")
+
+
+@archives.get(
+    "/v1/archive",
+    operation_id="getArchive",
+    summary="Download the results of several photos as a zip file",
+    description=f"Of the photos that you name, also when they were not uploaded together. {_HOW}",
+    responses={
+        200: _ZIP,
+        404: responses.problem("You have no photo with one of these ids"),
+        409: responses.problem("No job has a result, or too many have one"),
+        422: responses.INVALID,
+    },
+)
+def get_archive(query: ArchiveQuery) -> Response:
+    ids = dict.fromkeys(query.photo)
+    found = {photo.id: photo for photo in context().services.table.get_many([str(photo_id) for photo_id in ids])}
+    return _archive([require_own(found.get(str(photo_id)), photo_id) for photo_id in ids], "photos.zip")
 
 
 def _archive(photos: Iterable[PhotoRecord], name: str) -> Response:

@@ -129,6 +129,37 @@ def test_an_archive_has_each_result_under_its_own_name(keyed: Any, picture: byte
     assert (head.status_code, head.headers["Content-Length"]) == (200, str(len(of_one.content)))
 
 
+def test_an_archive_of_named_photos_has_them_in_this_order(keyed: Any, picture: bytes) -> None:
+    ids = [upload(keyed, (name, picture))["id"] for name in ("a.jpg", "b.jpg", "c.jpg")]
+    for photo_id in ids:
+        finish(keyed, photo_id)
+
+    answer = keyed.get("/v1/archive", params={"photo": [ids[2], ids[0], ids[2]]}, headers=bearer(ALICE))
+
+    assert 'filename="photos.zip"' in answer.headers["Content-Disposition"]
+    names = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+    assert names == ["c-small.jpg", "c-facts.json", "a-small.jpg", "a-facts.json"]
+
+
+def test_an_archive_of_named_photos_needs_each_of_them(keyed: Any, picture: bytes) -> None:
+    photo = upload(keyed, ("a.jpg", picture))["id"]
+    finish(keyed, photo)
+    foreign = upload(keyed, ("b.jpg", picture), key=BOB)["id"]
+
+    def ask(*ids: str) -> Any:
+        return keyed.get("/v1/archive", params={"photo": ids}, headers=bearer(ALICE))
+
+    refused = ask(photo, foreign)
+    assert (refused.status_code, refused.json()["detail"]) == (404, f"there is no photo {foreign}")
+    assert keyed.ask("DELETE", f"/v1/photos/{foreign}", headers=bearer(BOB)).status_code == 204
+    assert ask(foreign).status_code == 404
+    for ids in ([], [photo] * 51, ["no-id"]):
+        refused = ask(*ids)
+        assert (refused.status_code, refused.json()["errors"][0]["field"].partition("[")[0]) == (422, "photo")
+    token = keyed.post("/v1/upload-tokens", json={"max_photos": 1}, headers=bearer(ALICE)).json()["token"]
+    assert keyed.get("/v1/archive", params={"photo": photo}, headers=bearer(token)).status_code == 404
+
+
 def test_a_result_that_vanishes_meanwhile_breaks_the_download(keyed: Any, picture: bytes) -> None:
     photo = upload(keyed, ("a.jpg", picture))["id"]
     finish(keyed, photo)

@@ -75,6 +75,7 @@ def test_the_openapi_document_describes_every_route(api: Any) -> None:
         "GET /v1/batches/{batch_id}",
         "GET /v1/batches/{batch_id}/archive",
         "GET /v1/photos/{photo_id}/archive",
+        "GET /v1/archive",
         "GET /v1/events",
         "GET /v1/photos/{photo_id}/events",
         "POST /v1/photos/{photo_id}/jobs/{job_id}/retry",
