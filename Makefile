@@ -134,12 +134,12 @@ $(READY): $(READY_TO_RUN) requirements/dev.txt
 
 # The image's dependencies first, so that nothing else holds them back. local.txt and dev.txt repeat their versions.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--custom-compile-command "make lock" --extra metadata --extra jxl --extra cdn $(ARGS) pyproject.toml
+	--custom-compile-command "make lock" --extra services --extra metadata --extra jxl --extra cdn $(ARGS) pyproject.toml
 
 lock: ## choose the versions in requirements/*.txt again (needs uv; ARGS=--upgrade for the newest)
 	$(LOCK) -o requirements/app.txt
-	$(LOCK) --extra cli --extra local --override requirements/overrides.txt -c requirements/app.txt -o requirements/local.txt
-	$(LOCK) --extra cli --extra local --group dev --override requirements/overrides.txt -c requirements/local.txt \
+	$(LOCK) --extra local --override requirements/overrides.txt -c requirements/app.txt -o requirements/local.txt
+	$(LOCK) --extra local --group dev --override requirements/overrides.txt -c requirements/local.txt \
 		-o requirements/dev.txt
 
 clean: ## remove .darkroom (photos of `make run`) and the caches of tests and lint; keeps .venv

@@ -20,11 +20,12 @@ from PIL import AvifImagePlugin, features
 from darkroom import __version__
 
 PACKAGES = (
-    *("apig-wsgi", "arabic-reshaper", "awslambdaric", "boto3", "click", "cykooz-resizer", "flask", "flask-cors"),
+    *("click", "requests", "urllib3"),
+    *("apig-wsgi", "arabic-reshaper", "awslambdaric", "boto3", "cykooz-resizer", "flask", "flask-cors"),
     *("flask-openapi3", "gunicorn", "itsdangerous", "limits", "numpy", "pillow", "pillow-heif", "pydantic"),
-    *("pyseccomp", "python-bidi", "standardwebhooks", "structlog", "urllib3", "uuid-utils", "zipstream-ng"),
+    *("pyseccomp", "python-bidi", "standardwebhooks", "structlog", "uuid-utils", "zipstream-ng"),
 )
-"""The dependencies in pyproject.toml."""
+"""The dependencies in pyproject.toml, then those of the extra `services`."""
 
 EXTRAS = ("exiv2", "pillow-jxl-plugin", "cryptography")
 """The dependencies of the extras `metadata`, `jxl` and `cdn`, which the image contains. The second has libjxl within

@@ -1,4 +1,4 @@
-"""`darkroom asset`: upload, list and remove the files that jobs name. It talks to the API and needs the `cli` extra."""
+"""`darkroom asset`: upload, list and remove the files that jobs name. It talks to the API."""
 
 from __future__ import annotations
 

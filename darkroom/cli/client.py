@@ -7,7 +7,7 @@
             if job["result"]:
                 darkroom.download(photo["id"], job["id"], Path(job["result"]["filename"]))
 
-Needs the `cli` extra. A client is for one thread; give each thread its own.
+A client is for one thread; give each thread its own.
 """
 
 from __future__ import annotations

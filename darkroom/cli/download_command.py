@@ -1,4 +1,4 @@
-"""`darkroom download`: results of a photo, all or by name. It talks to the API and needs the `cli` extra."""
+"""`darkroom download`: results of a photo, all or by name. It talks to the API."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The `darkroom` command.
 
-`upload`, `download` and `status` need the `cli` extra; all other commands run in the container image too. So each
-command imports what it needs when it runs.
+`upload`, `download`, `status` and `asset` run wherever the package is installed; all other commands need the extra
+`services`. So each command imports what it needs when it runs.
 """
 
 from __future__ import annotations
@@ -34,9 +34,13 @@ class Commands(click.Group):
         except DarkroomError as error:
             say(f"Error: {error.detail}", err=True)
         except ModuleNotFoundError as error:
-            if error.name != "requests":
+            if (error.name or "").partition(".")[0] in ("api", "darkroom", "worker"):
                 raise
-            say("Error: this command needs the package requests; in the checkout, `make install` installs it", err=True)
+            say(
+                f"Error: this command needs the package {error.name}, which the extra `services` installs; in the "
+                "checkout, `make install` installs everything",
+                err=True,
+            )
         except BrokenPipeError:  # `darkroom ... | head`: click exits without a message
             raise
         except OSError as error:

@@ -19,10 +19,16 @@ def _checked_url(_ctx: click.Context, _param: click.Parameter, value: str) -> st
 
 
 def checked_jobs(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    """Check the jobs before anything is sent: a typing error would fail every photo."""
+    """Check the jobs before anything is sent: a typing error would fail every photo.
+
+    Without the extra `services` only the JSON is checked here, and the API checks the jobs.
+    """
     if value is None:
         return None
-    from pydantic import ValidationError
+    try:
+        from pydantic import ValidationError
+    except ModuleNotFoundError:
+        return _checked_json(value)
 
     from darkroom.jobs.faults import faults_of
     from darkroom.jobs.job_types import jobs_adapter
@@ -40,6 +46,16 @@ def checked_jobs(_ctx: click.Context, _param: click.Parameter, value: str | None
     except ValidationError as error:
         faults = [f"{fault.field}: {fault.detail}" for fault in faults_of(error, "jobs")]
         raise click.BadParameter("\n  ".join(faults)) from error
+    return json.dumps(given, separators=(",", ":"), ensure_ascii=False)
+
+
+def _checked_json(value: str) -> str:
+    try:
+        given = json.loads(Path(value[1:]).read_bytes() if value.startswith("@") else value)
+    except OSError as error:
+        raise click.BadParameter(f"cannot read {value[1:]}: {error.strerror}") from error
+    except ValueError as error:
+        raise click.BadParameter(f"jobs: this is not valid JSON: {error}") from error
     return json.dumps(given, separators=(",", ":"), ensure_ascii=False)
 
 

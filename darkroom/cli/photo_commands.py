@@ -1,4 +1,4 @@
-"""`darkroom upload` and `darkroom status`: they talk to the API and need the `cli` extra."""
+"""`darkroom upload` and `darkroom status`: they talk to the API."""
 
 from __future__ import annotations
 

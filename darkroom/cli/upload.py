@@ -1,7 +1,4 @@
-"""`darkroom upload`: find the photos, upload several at a time, download their results, and report.
-
-Needs the `cli` extra.
-"""
+"""`darkroom upload`: find the photos, upload several at a time, download their results, and report."""
 
 from __future__ import annotations
 

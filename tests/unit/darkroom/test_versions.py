@@ -49,10 +49,10 @@ def test_every_shared_library_in_the_wheels_is_listed(found: Installation) -> No
 
 def test_the_packages_are_the_dependencies(found: Installation) -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    names = [re.match(r"[\w-]+", dependency) for dependency in project["dependencies"]]
+    optional = project["optional-dependencies"]
+    names = [re.match(r"[\w-]+", dependency) for dependency in (*project["dependencies"], *optional["services"])]
     assert [name[0] for name in names if name] == list(PACKAGES)
     has_wheel = sys.platform == "linux" and platform.machine() == "x86_64"
-    optional = project["optional-dependencies"]
     extras = [re.match(r"[\w-]+", name) for name in (*optional["metadata"], *optional["jxl"], *optional["cdn"])]
     assert [name[0] for name in extras if name] == list(EXTRAS)
     missing = {name for name, version in found.packages.items() if version is None}
