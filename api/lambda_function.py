@@ -29,6 +29,7 @@ from api.app import create_app
 from api.bootstrap import prepare
 from api.context import context
 from api.http.body_limits import upload_limits
+from api.uploads.by_url import is_by_url
 from darkroom.errors import RequestTooLarge, SettingsError
 from darkroom.logs import set_up_logs
 from darkroom.owners import DEFAULT_OWNER, HOW_KEYS_ARE_MADE, Owners, auth_mode, hash_of, read_owners
@@ -47,6 +48,10 @@ MAX_WAIT = 25.0
 AWS_TIMEOUT = 8.0
 """Seconds. Three tries of a call end before the gateway closes the connection, so that the caller gets a 503 with
 Retry-After."""
+
+
+BY_URL = "photos.upload_photos"
+"""The endpoint that takes photos, or the URL of one as JSON."""
 
 
 def lambda_handler(event: Event, context: Any) -> Event:
@@ -114,9 +119,11 @@ def _refuse_large_files() -> None:
 
 def _refuse_text() -> None:
     """A REST API passes bodies that are not of a binary type as text, with most bytes replaced. Some photos can still
-    be decoded after that, with wrong pixels."""
+    be decoded after that, with wrong pixels. JSON is text, so a photo by URL stays as it was sent."""
     event = request.environ["apig_wsgi.full_event"]
-    if upload_limits(request.endpoint, context().settings) and event.get("body") and not event.get("isBase64Encoded"):
+    text = event.get("body") and not event.get("isBase64Encoded")
+    by_url = request.endpoint == BY_URL and is_by_url()
+    if text and not by_url and upload_limits(request.endpoint, context().settings):
         raise UnsupportedMediaType(
             "the gateway took this for text, which damaged the file: send multipart/form-data, "
             "or the file itself with a Content-Type such as image/jpeg or application/octet-stream"

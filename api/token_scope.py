@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from flask import g
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from darkroom.aws.token_uses import TokenUses
+from darkroom.aws.idempotency_store import ReservedIds
+from darkroom.aws.token_uses import TokenLimit, TokenUses, Use
 from darkroom.errors import RequestError, Unauthorized
 from darkroom.jobs.job_types import Job, Jobs
 from darkroom.signed_texts import Signer, WrongSignature
@@ -156,27 +157,32 @@ class Count:
     """An upload that was counted."""
 
     uses: TokenUses
-    token: UploadToken | None
+    use: Use | None = None
 
     def give_back(self, photos: int, size: int) -> None:
-        if self.token and photos:
-            self.uses.give_back(self.token.id, photos, size)
+        if self.use and photos:
+            self.uses.give_back(self.use, photos, size)
 
 
 @contextmanager
-def counted(uses: TokenUses, photos: int, size: int) -> Iterator[Count]:
+def counted(uses: TokenUses, photos: int, size: int, key: str | None, reserved: ReservedIds) -> Iterator[Count]:
     """Count an upload of the current request's token, unless it fails. Raises TokenSpent.
 
-    `size`: bytes. Without a token nothing is counted.
+    `size`: bytes. `key`: the Idempotency-Key; all tries with the same one count once. Without a token nothing is
+    counted.
     """
-    count = Count(uses, token := current_token())
-    if token and not uses.take(token.id, photos, size, token.photos, token.size, token.until):
+    if (token := current_token()) is None:
+        yield Count(uses)
+        return
+    limit = TokenLimit(token.id, token.photos, token.size, token.until)
+    use = Use(limit, photos, size, reserved.ids[0] if key else None)
+    if not uses.take(use, again=reserved.reused):
         raise TokenSpent(
             f"this upload token allows {token.photos:,} photos of {token.size:,} bytes together; "
             f"less is left than this upload needs ({photos:,} photos, {size:,} bytes)"
         )
     try:
-        yield count
+        yield Count(uses, use)
     except BaseException:
-        count.give_back(photos, size)
+        uses.give_back(use, use.photos, use.size)
         raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -150,16 +151,16 @@ class AwaitedPhotoView(PhotoView):
     },
 )
 def upload_directly(header: KeyHeader, body: DirectUploadBody) -> Response:
-    ctx = context()
+    ctx, key = context(), read_key(header.key)
     upload, max_bytes = read_direct_upload(ctx, body), most_bytes(ctx, body)
 
     def act(reserved: ReservedIds) -> Response:
         earlier = ctx.services.table.get(reserved.ids[0]) if reserved.reused else None
-        with count_direct_upload(ctx, body.size, max_bytes) if earlier is None else nullcontext():
+        with count_direct_upload(ctx, body.size, max_bytes, Try(key, reserved, earlier is not None)):
             photo = earlier or _create(ctx, upload, safe_filename(body.filename), reserved)
             return _form_response(ctx, photo, body.content_type, max_bytes)
 
-    return run_once(read_key(header.key), json_content(), 1, act, _replay)
+    return run_once(key, json_content(), 1, act, _replay)
 
 
 def read_direct_upload(ctx: Context, body: DirectUploadBody) -> Upload:
@@ -191,13 +192,22 @@ def most_bytes(ctx: Context, body: DirectUploadBody) -> int:
     return body.size or most
 
 
+@dataclass(frozen=True)
+class Try:
+    """A try of a request. `made`: an earlier try with the same Idempotency-Key has made the photo."""
+
+    key: str | None
+    reserved: ReservedIds
+    made: bool
+
+
 @contextmanager
-def count_direct_upload(ctx: Context, size: int | None, max_bytes: int) -> Iterator[None]:
-    """Count the upload's bytes for its owner and its upload token, unless the form cannot be made."""
+def count_direct_upload(ctx: Context, size: int | None, max_bytes: int, attempt: Try) -> Iterator[None]:
+    """Count the upload's bytes once for its owner and its upload token, unless the form cannot be made."""
     limits: CallerLimits | None = g.get("limits")
     hint = "" if size else f"; without size the largest photo counts, {max_bytes:,} bytes"
-    of_owner = limits.direct_upload(caller(), max_bytes, hint) if limits else nullcontext()
-    with of_owner, counted(ctx.services.token_uses, 1, max_bytes):
+    of_owner = limits.direct_upload(caller(), max_bytes, hint) if limits and not attempt.made else nullcontext()
+    with of_owner, counted(ctx.services.token_uses, 1, max_bytes, attempt.key, attempt.reserved):
         yield
 
 

@@ -24,6 +24,7 @@ from api.openapi import responses, schemas
 from api.openapi.document import VERBATIM
 from api.routes.direct_uploads import (
     DirectUploadBody,
+    Try,
     count_direct_upload,
     most_bytes,
     read_direct_upload,
@@ -161,18 +162,18 @@ class NothingView(View):
     },
 )
 def begin_upload(header: KeyHeader, body: MultipartBody) -> Response:
-    ctx, wanted = context(), _wanted(body)
+    ctx, wanted, key = context(), _wanted(body), read_key(header.key)
     upload, max_bytes = read_direct_upload(ctx, wanted), most_bytes(ctx, wanted)
 
     def act(reserved: ReservedIds) -> Response:
         photo = ctx.services.table.get(reserved.ids[0]) if reserved.reused else None
-        if photo is not None:
-            return _upload_response(ctx, require_present(photo), max_bytes, HTTPStatus.OK)
-        with count_direct_upload(ctx, wanted.size, max_bytes):
+        with count_direct_upload(ctx, wanted.size, max_bytes, Try(key, reserved, photo is not None)):
+            if photo is not None:
+                return _upload_response(ctx, require_present(photo), max_bytes, HTTPStatus.OK)
             photo = _begin(ctx, reserved.ids[0], upload, safe_filename(wanted.filename), max_bytes)
             return _upload_response(ctx, photo, max_bytes, HTTPStatus.CREATED)
 
-    return run_once(read_key(header.key), json_content(), 1, act, _replay)
+    return run_once(key, json_content(), 1, act, _replay)
 
 
 @multipart_uploads.get(

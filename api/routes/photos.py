@@ -118,11 +118,11 @@ def upload_photos() -> Response:
     def act(reserved: ReservedIds) -> Response:
         size = sum(photo.spool.size for photo in upload.photos)
         if len(upload.photos) > 1:
-            with counted(ctx.services.token_uses, len(upload.photos), size) as count:
+            with counted(ctx.services.token_uses, len(upload.photos), size, key, reserved) as count:
                 batch, outcomes = accept_all(ctx, caller(), upload, reserved, g.request_id)
                 count.give_back(*rejected_share(upload, outcomes))
             return batch_response(ctx, batch, outcomes)
-        with counted(ctx.services.token_uses, 1, size):
+        with counted(ctx.services.token_uses, 1, size, key, reserved):
             photo = accept(ctx, caller(), upload.photos[0], upload, reserved, batch=None, trace=g.request_id)
         return _photo_response(ctx, photo, HTTPStatus.ACCEPTED if photo.unfinished else HTTPStatus.OK)
 

@@ -69,7 +69,7 @@ def test_invalid_messages_go_to_the_dead_letter_queue_with_the_reason(busy_stack
         "what is this?": "neither a Darkroom message nor a notification from S3",
         "[]": "expected a JSON object",
         '{"Records": [{"eventName": "ObjectCreated:Put"}]}': "Records[0].eventTime: is required",
-        '{"v": 1, "kind": "work"}': "expected ingest or upload on this queue",
+        '{"v": 1, "kind": "work"}': "expected ingest, upload or fetch on this queue",
         '{"v": 1, "kind": "ingest", "owner": "alice"}': "key: is required",
         request("incoming/alice/x.jpg", reference="x" * 300): "reference: ",
         request("incoming/bob/x.jpg"): "does not belong to alice",

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import requests
 
-from api.token_scope import OPEN_TO_TOKENS, PREFIX, UploadToken
+from api.token_scope import OPEN_TO_TOKENS, PREFIX, UploadToken, read_token
 from darkroom.owners import hash_of, new_key
 from darkroom.record.ids import new_id
 from darkroom.signed_texts import Signer
+from tests.support.idempotent_uploads import forget_answer
 
 ALICE, BOB = new_key(), new_key()
 OLD, NEW = "old-signing-key-" * 2, "new-signing-key-" * 2
@@ -129,6 +130,47 @@ def test_a_repeated_request_is_counted_once_and_keys_are_the_tokens_own(keyed: A
     token, other = make_token(keyed), make_token(keyed)
     first, again, foreign = (upload(keyed, by, picture, **{"Idempotency-Key": "1"}) for by in (token, token, other))
     assert first.json()["id"] == again.json()["id"] != foreign.json()["id"]
+
+
+def test_a_try_after_a_crash_is_not_counted_again(keyed: Any, picture: bytes) -> None:
+    """The API dies after it has stored the photos, and before it has stored its answer."""
+    token = make_token(keyed, max_photos=4)
+    principal = f"alice#{read_token(Signer([NEW]), token).id}"
+    two = [("photo", ("a.jpg", picture)), ("photo", ("b.jpg", picture)), ("photo", ("c.jpg", b"no photo"))]
+
+    def send() -> list[requests.Response]:
+        headers = bearer(token)
+        return [
+            keyed.post("/v1/photos", files=two, headers=headers | {"Idempotency-Key": "batch"}),
+            keyed.post("/v1/uploads", json={"size": 10}, headers=headers | {"Idempotency-Key": "direct"}),
+        ]
+
+    first = send()
+    for key in ("batch", "direct"):
+        forget_answer(keyed, key, principal)
+    again = send()
+
+    assert [answer.status_code for answer in first + again] == [202, 201, 202, 201]
+    (batch, direct), (batch_again, direct_again) = ([answer.json() for answer in tried] for tried in (first, again))
+    assert [photo.get("id") for photo in batch["photos"]] == [photo.get("id") for photo in batch_again["photos"]]
+    assert direct["id"] == direct_again["id"]
+    item = keyed.services.clients.dynamodb.get_item(
+        TableName=keyed.settings.table, Key={"pk": f"upload_token#{principal.removeprefix('alice#')}"}
+    )["Item"]
+    assert (item["photos"], item["size"]) == (3, 2 * len(picture) + 10)
+
+
+@pytest.mark.parametrize("path", ["/v1/photos", "/v1/s3/multipart"])
+def test_a_token_with_one_photo_left_allows_the_try_after_a_crash(keyed: Any, picture: bytes, path: str) -> None:
+    token = make_token(keyed)
+    headers = bearer(token) | {"Idempotency-Key": "only"}
+    body: Any = {"data": picture} if path == "/v1/photos" else {"json": {"filename": "a.jpg", "type": "image/jpeg"}}
+    if "data" in body:
+        headers["Content-Type"] = "image/jpeg"
+    assert keyed.post(path, headers=headers, **body).status_code in (201, 202)
+    forget_answer(keyed, "only", f"alice#{read_token(Signer([NEW]), token).id}")
+    assert keyed.post(path, headers=headers, **body).status_code in (200, 202)
+    assert upload(keyed, token, picture).status_code == 403
 
 
 def test_a_direct_upload_counts_the_most_that_its_form_takes(keyed: Any) -> None:
