@@ -139,7 +139,9 @@ def _read_body() -> tuple[PhotoByUrl, str]:
     try:
         given = read_json(data)
     except NotJson as error:
-        raise BadRequest(f"the body is {error}") from error
+        raise BadRequest(
+            f"the body is {error}; to upload a file, send it as multipart/form-data, or with its own Content-Type"
+        ) from error
     try:
         return PhotoByUrl.model_validate(given), hashlib.sha256(data).hexdigest()
     except ValidationError as error:

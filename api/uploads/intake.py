@@ -72,12 +72,18 @@ def accept_all(
     """Accept each photo of a batch. Returns the batch's id and the outcomes in the order of the photos."""
     *photo_ids, batch = reserved.ids
     days = ctx.settings.retention_days
-    ctx.services.batches.create(
-        Batch(id=batch, owner=owner, created_at=now(), photos=photo_ids, upload_token=upload.token_id),
-        now() + timedelta(days=days + 1) if days else None,
-    )
     outcomes: list[Outcome] = []
     unavailable: Unavailable | None = None
+    try:
+        ctx.services.batches.create(
+            Batch(id=batch, owner=owner, created_at=now(), photos=photo_ids, upload_token=upload.token_id),
+            now() + timedelta(days=days + 1) if days else None,
+        )
+    except Unavailable as error:  # no photo is accepted, and the caller learns this for each of them
+        log.warning("batch.unavailable", batch=batch, detail=error.detail)
+        for incoming in upload.photos:
+            incoming.spool.close()
+        return batch, [Rejected(incoming.filename or "photo", error) for incoming in upload.photos]
     for incoming, photo_id in zip(upload.photos, photo_ids, strict=True):
         filename = incoming.filename or "photo"
         try:
