@@ -40,19 +40,22 @@ Attach = Callable[[ConnectedListener], None]
 
 
 class StreamBegun(BaseException):
-    """The response goes on. It is no Exception, so that no handler of errors answers it."""
+    """The response goes on. It is no Exception, so that no handler of errors answers it.
 
-    def __init__(self, head: bytes, attach: Attach) -> None:
+    `begin`: the head of the response, and what follows it at once.
+    """
+
+    def __init__(self, begin: bytes, attach: Attach) -> None:
         super().__init__()
-        self.head, self.attach = head, attach
+        self.begin, self.attach = begin, attach
 
 
 class EventStream(Response):
-    """`attach` gets the listener. It runs in the main loop, so it may not wait."""
+    """`first`: the first events. `attach` gets the listener. It runs in the main loop, so it may not wait."""
 
-    def __init__(self, attach: Attach) -> None:
+    def __init__(self, first: bytes, attach: Attach) -> None:
         super().__init__(content_type=f"{MEDIA_TYPE}; charset=utf-8")
-        self._attach = attach
+        self._first, self._attach = first, attach
         self.headers["Cache-Control"] = "no-store"
         self.headers["X-Accel-Buffering"] = "no"  # nginx would collect events instead of passing them on
 
@@ -64,4 +67,5 @@ class EventStream(Response):
         headers["Connection"] = "close"
         headers["Date"] = formatdate(usegmt=True)
         lines = [f"HTTP/1.1 {self.status}", *(f"{name}: {text}" for name, text in headers)]
-        raise StreamBegun("\r\n".join([*lines, "", ""]).encode("latin-1"), self._attach)
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+        raise StreamBegun(head + self._first, self._attach)

@@ -52,7 +52,7 @@ from api.http.parse_faults import parse_fault
 from api.http.phase import Phase
 from api.http.refusals import error_response, malformed_response, refusal
 from api.http.request import BodyAwaited
-from api.http.streams import Streams
+from api.http.streams import LISTEN, Streams
 from api.http.time_limits import Progress
 from darkroom.settings import Settings
 
@@ -189,7 +189,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             )
         self.begin_phase(conn, phase)
         if self.phases.get(conn) is phase and caller.response.memory:
-            self._bound_memory()
+            self.bound_memory()
 
     def on_client_socket_readable(self, conn: TConn, client: Any) -> None:
         if conn in self.keepalived_conns:  # another event of the same turn may have closed it
@@ -339,17 +339,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.drop(conn)
 
     def _make_room(self) -> None:
-        """All connections are in use: close the one that has been idle for the longest time, or else the slowest one.
+        """All connections are in use: close the one that has been idle for the longest time, or else the slowest one,
+        or else that of a listener.
 
-        Otherwise callers who only hold connections would keep others from connecting.
+        Otherwise callers who only hold connections would keep others from connecting. Listeners need not send anything,
+        so their speed says nothing.
         """
         if self.keepalived_conns:
             self.keepalived_conns[0].timeout = 0
             self.murder_keepalived()
-        elif slowest := self._slowest(self.phases):
+            return
+        others = [conn for conn, phase in self.phases.items() if phase.name != LISTEN]
+        if slowest := self._slowest(others or self.phases):
             self.drop_because("all connections are in use, and this one is the slowest", slowest)
 
-    def _bound_memory(self) -> None:
+    def bound_memory(self) -> None:
         """Close the connections of the slowest readers while too much of responses waits in memory."""
         while self.callers.unsent > MAX_UNSENT:
             if not (slowest := self._slowest(conn for conn in self.phases if conn.sock.response.memory)):

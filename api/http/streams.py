@@ -42,37 +42,47 @@ class MainLoop(Protocol):
 
     def drop_because(self, reason: str, conn: TConn) -> None: ...
 
+    def bound_memory(self) -> None: ...
+
+
+LISTEN = "listen"
+"""The phase of a listener for whom nothing waits."""
 
 LISTEN_LIMIT = TimeLimit(math.inf, math.inf)
 """Who listens need not send anything."""
 
 MAX_BEHIND = 256 * 1024
-"""Bytes of events that wait for a listener in memory. One who is further behind is dropped: with its Last-Event-ID it
-can begin again."""
+"""Bytes of events that wait for a listener in memory when it gets the next ones. One who is further behind is dropped:
+with its Last-Event-ID it can begin again. What it gets at the beginning does not count, and one event may be longer."""
 
 
 class Streams:
     def __init__(self, loop: MainLoop) -> None:
         self._loop = loop
         self._listeners: dict[TConn, ConnectedListener] = {}
+        self._max_waiting: dict[TConn, int] = {}
+        """Bytes that may wait for each listener when it gets the next events."""
         self._ending: set[TConn] = set()
 
     def begin(self, conn: TConn, begun: StreamBegun) -> None:
-        """Send the head of the response, and from now on what the listener is sent."""
+        """Send the beginning of the response, and from now on what the listener is sent."""
         caller = conn.sock
         listener = ConnectedListener(partial(self._loop.method_queue.defer, self._push, conn))
         self._listeners[conn] = listener
+        self._max_waiting[conn] = MAX_BEHIND + len(begun.begin)
         before = caller.on_close
 
         def close() -> None:
             listener.gone = True
             self._listeners.pop(conn, None)
+            self._max_waiting.pop(conn, None)
             self._ending.discard(conn)
             before()
 
         caller.on_close = close
-        caller.response.add(begun.head)
+        caller.response.add(begun.begin)
         self._respond(conn)
+        self._bound_memory(conn)
         try:
             begun.attach(listener)
         except Exception:  # it would end the main loop, and with it the process and all its connections
@@ -91,14 +101,20 @@ class Streams:
         if last:
             self._ending.add(conn)
         response = conn.sock.response
-        if response.memory + len(events) > MAX_BEHIND:
+        if events and response.memory > self._max_waiting[conn]:
             self._loop.drop_because("the listener reads too slowly", conn)
             return
         if events:
             response.add(events)
-        if self._loop.in_phase(conn, "listen"):
+        if self._loop.in_phase(conn, LISTEN):
             self._loop.end_phase(conn)
             self._respond(conn)
+        self._bound_memory(conn)
+
+    def _bound_memory(self, conn: TConn) -> None:
+        """Adding up what all connections hold takes time, so not for a listener who has read everything."""
+        if conn in self._listeners and conn.sock.response.memory:
+            self._loop.bound_memory()
 
     def _respond(self, conn: TConn) -> None:
         response = conn.sock.response
@@ -129,5 +145,5 @@ class Streams:
 
         drop = partial(self._loop.drop, conn)
         self._loop.begin_phase(
-            conn, Phase("listen", selectors.EVENT_READ, closed, lambda: progress, then=drop, expired=drop)
+            conn, Phase(LISTEN, selectors.EVENT_READ, closed, lambda: progress, then=drop, expired=drop)
         )

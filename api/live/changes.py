@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from pydantic import BaseModel
 
+from darkroom.record.clock import now
 from darkroom.record.job import JobRecord
 from darkroom.record.photo import PhotoRecord
 
@@ -23,16 +25,24 @@ _VERSION = re.compile("[0-9]{1,15}")
 
 @dataclass(frozen=True)
 class Seen:
-    """What a listener knows of a photo."""
+    """What listeners know of a photo."""
 
     version: int
     status: str
     jobs: Mapping[str, tuple[str, int]]
     """Status and attempts by the job's id."""
+    unfinished: bool
+    generation: int
+    expires_at: datetime | None
 
     @property
-    def unfinished(self) -> bool:
-        return self.status in ("awaiting_upload", "processing")
+    def gone(self) -> bool:
+        return self.status in ("deleted", "expired")
+
+    @property
+    def expires(self) -> bool:
+        """Whether the photo's time has come, and the listeners do not know it."""
+        return self.expires_at is not None and self.expires_at <= now() and not self.gone
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,8 @@ class ViewsOf:
 
 def seen(photo: PhotoRecord) -> Seen:
     jobs = {job.id: (job.status, job.attempts) for job in photo.jobs.values()}
-    return Seen(photo.version, photo.status, jobs)
+    unfinished = photo.unfinished and not photo.deleted_or_expired
+    return Seen(photo.version, photo.status, jobs, unfinished, photo.generation, photo.expires_at)
 
 
 def event_id(photo: PhotoRecord) -> str:

@@ -1,21 +1,22 @@
 """One thread for each process looks at all photos that callers listen to, so that they share its reads.
 
-DynamoDB has nothing that tells many readers of a change, so the thread asks: once in PAUSE for a photo with unfinished
-work, in batches of 100, however many callers listen to it.
+DynamoDB has nothing that tells many readers of a change, so the thread asks: once in PAUSE, in batches of 100, for each
+photo with unfinished work, however many callers listen to it. Of an owner's finished photos it only reads the list.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from api.live.changes import HEARTBEAT, RETRY, Seen, ViewsOf, changes, gone, is_newer, seen, whole
-from darkroom.aws.table import Table
+from api.live.followed import NEWEST, Followed, Listener, Page
+from darkroom.aws.table import Found, Table
 from darkroom.errors import DarkroomError
 from darkroom.record.photo import PhotoRecord
 
@@ -29,95 +30,79 @@ PAUSE_AFTER_ERROR = 5.0
 HEARTBEAT_SECONDS = 15.0
 """Proxies close connections on which nothing happens for 60 s (nginx, Application Load Balancer)."""
 
-NEWEST = 50
-"""Photos of an owner that are looked at. Beyond these, only those count that had unfinished work before."""
+KEPT = 60.0
+"""Seconds that may pass between a listener's request and the start of its events."""
+
+Baseline = list[tuple[str, Seen]]
 
 
-class Listener(Protocol):
-    """A caller who gets events. Any thread may call its methods; none of them waits."""
+@dataclass(frozen=True)
+class Feed:
+    """Events for one listener: `first` at once, and then what it is sent after `attach`, which never waits."""
 
-    gone: bool
-    """The caller has closed the connection, or reads too slowly."""
-
-    def send(self, events: bytes) -> None: ...
-
-    def end(self) -> None:
-        """Close the connection when everything is sent."""
-
-
-@dataclass
-class _Photo:
-    """Who listens to a photo, and what they know of it."""
-
-    seen: Seen
-    listeners: list[Listener] = field(default_factory=list)
-
-
-@dataclass
-class _Owner:
-    """Who listens to all photos of an owner, and what they know of each."""
-
-    seen: dict[str, Seen] = field(default_factory=dict)
-    listeners: list[Listener] = field(default_factory=list)
-    begun: bool = False
+    first: bytes
+    attach: Callable[[Listener], None]
 
 
 class Watcher:
     def __init__(self, table: Table, views: ViewsOf) -> None:
         self._table, self._views = table, views
-        self._photos: dict[str, _Photo] = {}
-        self._owners: dict[str, _Owner] = {}
+        self._followed: dict[tuple[str, str | None], Followed] = {}
+        """By owner and photo."""
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._heartbeat_at = 0.0
-        self.reads = 0
-        """Photos read from the table, for the benchmark."""
+        self._unreadable: set[str] = set()
 
-    @property
-    def listeners(self) -> int:
+    def listeners(self, owner: str | None = None) -> int:
+        """How many listen now; `owner`: of this owner only."""
         with self._changed:
-            return sum(1 for _ in self._all())
+            return sum(1 for _ in self._all(owner))
 
-    def follow_photo(self, listener: Listener, photo: PhotoRecord, last_event: str | None) -> None:
-        """Send the photo as it is, unless the listener knows it from `last_event`, and then what changes until it has
+    def photo_feed(self, photo: PhotoRecord, last_event: str | None) -> Feed:
+        """The photo as it is, unless the listener knows it from `last_event`, and then what changes until it has
         ended."""
-        listener.send(RETRY)
-        if is_newer(photo, last_event):
-            listener.send(whole(photo, self._views))
+        first = RETRY + (whole(photo, self._views) if is_newer(photo, last_event) else b"")
         if not photo.unfinished:
-            listener.end()
-            return
-        with self._changed:
-            watched = self._photos.setdefault(photo.id, _Photo(seen(photo)))
-            watched.listeners.append(listener)
-            if watched.seen.version > photo.version:  # then this listener would miss what has changed since
-                watched.seen = seen(photo)
-            self._wake()
+            return Feed(first, lambda listener: listener.end())
+        return Feed(first, partial(self._attach, photo.owner, photo.id, [(photo.id, seen(photo))]))
 
-    def follow_owner(self, listener: Listener, owner: str, now: list[PhotoRecord]) -> None:
-        """Send these photos as they are now, and then what changes in the owner's photos."""
-        listener.send(RETRY)
-        for photo in reversed(now):
-            listener.send(whole(photo, self._views))
-        with self._changed:
-            self._owners.setdefault(owner, _Owner()).listeners.append(listener)
-            self._wake()
+    def owner_feed(self, owner: str, again: bool) -> Feed:
+        """What changes in the owner's photos. `again`: the listener has lost a connection; it first gets the newest
+        photos as they are now. Reads the table, unless others listen to this owner already."""
+        baseline: Baseline = []
+        first = [RETRY]
+        if again or not self._keep(owner):
+            photos, _ = self._table.list_photos(owner, NEWEST)
+            baseline = [(photo.id, seen(photo)) for photo in photos]
+            first += [whole(photo, self._views) for photo in reversed(photos) if again and not photo.deleted_or_expired]
+        return Feed(b"".join(first), partial(self._attach, owner, None, baseline))
 
-    def _wake(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
-            self._thread.start()
-        self._changed.notify()
+    def _keep(self, owner: str) -> bool:
+        """Whether the owner's photos are known already. Then they stay known until the listener can be attached."""
+        with self._changed:
+            if followed := self._followed.get((owner, None)):
+                followed.kept_until = time.monotonic() + KEPT
+            return followed is not None
+
+    def _attach(self, owner: str, photo: str | None, baseline: Baseline, listener: Listener) -> None:
+        with self._changed:
+            followed = self._followed.setdefault((owner, photo), Followed(owner, photo))
+            followed.attach(listener, baseline)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+                self._thread.start()
+            self._changed.notify()
 
     def _run(self) -> None:
         while True:
             with self._changed:
                 self._forget_gone()
-                while not (self._photos or self._owners):
+                while not self._followed:
                     self._changed.wait()
             pause = PAUSE
             try:
-                self._look()
+                self.look()
             except DarkroomError as error:
                 log.warning("watcher.failed", code=error.code, detail=error.detail)
                 pause = PAUSE_AFTER_ERROR
@@ -127,58 +112,58 @@ class Watcher:
             self._beat()
             time.sleep(pause)
 
-    def _look(self) -> None:
-        """Read all photos that somebody listens to, and send what has changed."""
+    def look(self) -> None:
+        """Read all photos that may have changed, and send what has."""
         with self._changed:
-            photos, owners = dict(self._photos), dict(self._owners)
-        newest = {owner: self._table.newest(owner, NEWEST) for owner in owners}
-        wanted = dict.fromkeys(photos)
-        for owner, ids in newest.items():
-            wanted |= dict.fromkeys(id_ for id_ in ids if _worth_a_look(owners[owner], id_))
-            wanted |= dict.fromkeys(id_ for id_, known in owners[owner].seen.items() if known.unfinished)
-        found = {photo.id: photo for photo in self._table.get_many(list(wanted))}
-        self.reads += len(wanted)
-        for photo_id, watched in photos.items():
-            self._tell(watched, photo_id, found.get(photo_id))
-        for owner, all_of in owners.items():
-            self._tell_owner(all_of, [photo for photo in found.values() if photo.owner == owner])
-            recent = set(newest[owner])
-            all_of.seen = {id_: known for id_, known in all_of.seen.items() if known.unfinished or id_ in recent}
+            followed = list(self._followed.values())
+        pages = [Page() if one.photo else Page(self._table.newest(one.owner, NEWEST)) for one in followed]
+        with self._changed:
+            due = [one.due(page) for one, page in zip(followed, pages, strict=True)]
+        found = self._table.find(list(dict.fromkeys(photo_id for ids in due for photo_id in ids)))
+        self._log_unreadable(found)
+        for one, ids, page in zip(followed, due, pages, strict=True):
+            self._tell(one, ids, found, page)
 
-    def _tell(self, watched: _Photo, photo_id: str, photo: PhotoRecord | None) -> None:
-        if photo is None or photo.deleted_or_expired:
-            events, ended = gone(photo_id), True
-        else:
-            events, ended = changes(watched.seen, photo, self._views), not photo.unfinished
-            watched.seen = seen(photo)
+    def _tell(self, followed: Followed, ids: Iterable[str], found: Found, page: Page) -> None:
+        """Send what has changed in these photos. Renders without the lock, for which the main loop would wait."""
         with self._changed:
-            listeners = list(watched.listeners)
+            before = followed.known(ids)
+        events, after = self._news(before, found)
+        state = after.get(followed.photo or "")
+        ended = followed.photo in after and not (state and state.unfinished)
+        with self._changed:
+            followed.learn(before, after, page)
             if ended:
-                self._photos.pop(photo_id, None)
+                self._followed.pop((followed.owner, followed.photo), None)
+            listeners = list(followed.listeners)
         for listener in listeners:
             if events:
                 listener.send(events)
             if ended:
                 listener.end()
 
-    def _tell_owner(self, watched: _Owner, photos: list[PhotoRecord]) -> None:
-        """Photos that are new for the listeners come whole, but not those that were there when the first one came."""
+    def _news(self, before: dict[str, Seen | None], found: Found) -> tuple[bytes, dict[str, Seen | None]]:
+        """The events since `before`, and what the listeners know after them. Photos that are new to them come whole."""
         events = []
-        for photo in reversed(photos):
-            before = watched.seen.get(photo.id)
-            if photo.deleted_or_expired:
-                events.append(gone(photo.id) if before else b"")
-                watched.seen.pop(photo.id, None)
+        after: dict[str, Seen | None] = {}
+        for photo_id in sorted(before):  # the oldest first: ids sort by time
+            known, photo = before[photo_id], found.photos.get(photo_id)
+            if photo_id in found.unreadable or (photo and known and photo.version < known.version):
                 continue
-            if before:
-                events.append(changes(before, photo, self._views))
-            elif watched.begun:
+            after[photo_id] = seen(photo) if photo else None
+            if photo is None or photo.deleted_or_expired:
+                events.append(gone(photo_id) if known and not known.gone else b"")
+            elif known is None:
                 events.append(whole(photo, self._views))
-            watched.seen[photo.id] = seen(photo)
-        watched.begun = True
-        if text := b"".join(events):
-            for listener in list(watched.listeners):
-                listener.send(text)
+            else:
+                events.append(changes(known, photo, self._views))
+        return b"".join(events), after
+
+    def _log_unreadable(self, found: Found) -> None:
+        """Once for each photo: the next process, of the newer release, reads it."""
+        for photo_id in found.unreadable.keys() - self._unreadable:
+            log.warning("record.unreadable", detail=found.unreadable[photo_id].detail)
+        self._unreadable = set(found.unreadable)
 
     def _beat(self) -> None:
         if time.monotonic() < self._heartbeat_at:
@@ -190,22 +175,13 @@ class Watcher:
             listener.send(HEARTBEAT)
 
     def _forget_gone(self) -> None:
-        """Forget listeners who have closed their connections, and what nobody listens to."""
-        tables: tuple[dict[str, Any], ...] = (self._photos, self._owners)
-        for table in tables:
-            for key, watched in list(table.items()):
-                watched.listeners[:] = [listener for listener in watched.listeners if not listener.gone]
-                if not watched.listeners:
-                    del table[key]
+        """Forget listeners who have closed their connections, and what has no listener."""
+        for key, followed in list(self._followed.items()):
+            followed.listeners[:] = [listener for listener in followed.listeners if not listener.gone]
+            if not followed.listeners and followed.kept_until < time.monotonic():
+                del self._followed[key]
 
-    def _all(self) -> Iterator[Listener]:
-        lists = [photo.listeners for photo in self._photos.values()] + [
-            owner.listeners for owner in self._owners.values()
-        ]
-        yield from (listener for listeners in lists for listener in listeners if not listener.gone)
-
-
-def _worth_a_look(owner: _Owner, photo_id: str) -> bool:
-    """Whether a photo of the newest ones may have changed: it is new, or has unfinished work."""
-    known = owner.seen.get(photo_id)
-    return known is None or known.unfinished
+    def _all(self, owner: str | None = None) -> Iterator[Listener]:
+        for followed in self._followed.values():
+            if owner in (None, followed.owner):
+                yield from (listener for listener in followed.listeners if not listener.gone)

@@ -14,7 +14,8 @@ from api.context import Context, caller, context, no_content
 from api.http.event_stream import MEDIA_TYPE, EventStream
 from api.http.request import ApiRequest
 from api.live.changes import is_newer
-from api.live.watcher import NEWEST, Watcher
+from api.live.followed import NEWEST
+from api.live.watcher import Watcher
 from api.openapi import responses
 from api.routes.paths import PhotoPath
 from darkroom.errors import NotConfigured
@@ -75,7 +76,8 @@ def follow_photo(path: PhotoPath, header: LastEvent) -> Response:
     photo = ctx.photo(path.photo_id)
     if not photo.unfinished and not is_newer(photo, header.last):
         return no_content()
-    return EventStream(lambda listener: watcher.follow_photo(listener, photo, header.last))
+    feed = watcher.photo_feed(photo, header.last)
+    return EventStream(feed.first, feed.attach)
 
 
 @live.get(
@@ -87,9 +89,8 @@ def follow_photo(path: PhotoPath, header: LastEvent) -> Response:
     responses={200: _STREAM},
 )
 def follow_all(header: LastEvent) -> Response:
-    ctx, watcher, owner = context(), _watcher(), caller()
-    now = ctx.services.table.list_photos(owner, NEWEST)[0] if header.last else []
-    return EventStream(lambda listener: watcher.follow_owner(listener, owner, now))
+    feed = _watcher().owner_feed(caller(), again=bool(header.last))
+    return EventStream(feed.first, feed.attach)
 
 
 def _watcher() -> Watcher:
@@ -97,7 +98,7 @@ def _watcher() -> Watcher:
     ctx: Context = context()
     if cast(ApiRequest, request).caller is None:
         raise NotConfigured("this installation holds no connections open: ask with ?wait= instead")
-    if ctx.watcher.listeners >= ctx.settings.max_listeners:
+    if ctx.watcher.listeners() >= ctx.settings.max_listeners:
         raise TooManyRequests(
             f"this process has {ctx.settings.max_listeners} listeners, the most that {PREFIX}MAX_LISTENERS allows",
             RETRY_LATER,

@@ -26,6 +26,12 @@ ASSETS = "assets#"
 """Before the owner, in the key of the item that holds the assets of an owner (darkroom/aws/asset_table.py)."""
 
 
+GENERATION = "generation"
+"""The attribute that the index `by_owner` has besides its keys. A photo that has ended changes only in a new
+generation, so who knows the index need not read the records of such photos. It rises seldom: each rise writes to the
+index."""
+
+
 def key_of(record: str) -> dict[str, str]:
     """`record`: a photo's id, or `assets#{owner}`."""
     return {"pk": record if record.startswith(ASSETS) else f"photo#{record}"}
@@ -40,7 +46,7 @@ def item_of(photo: PhotoRecord) -> dict[str, Any]:
     """The item of a photo, without the version: the record, and the attributes that the indexes and TTL use."""
     item: dict[str, Any] = key_of(photo.id) | {"record": pack(_text_of(photo))}
     if not photo.deleted_at:  # a tombstone is in no list
-        item["photo_list"] = list_key(photo.owner, photo.list_part)
+        item |= {"photo_list": list_key(photo.owner, photo.list_part), GENERATION: photo.generation}
     if photo.expires_at and not photo.late_writes:  # DynamoDB must not remove what the sweep still needs
         item["ttl"] = int((photo.expires_at + TTL_MARGIN).timestamp())
     if photo.due_at:

@@ -13,6 +13,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -21,7 +22,18 @@ import structlog
 from darkroom.aws.clients import Clients
 from darkroom.aws.cursors import cursor_after, dead_letter_cursor, read_cursor, read_dead_letter_cursor
 from darkroom.aws.failures import aws_errors
-from darkroom.aws.items import ASSETS, SHARDS, item_of, key_of, note_written, photo_of, record_in, seconds_of, text_in
+from darkroom.aws.items import (
+    ASSETS,
+    GENERATION,
+    SHARDS,
+    item_of,
+    key_of,
+    note_written,
+    photo_of,
+    record_in,
+    seconds_of,
+    text_in,
+)
 from darkroom.aws.owner_lists import DEAD_LETTERS, PHOTOS, OwnerLists
 from darkroom.errors import FutureRecord, NotFound
 from darkroom.record.clock import now
@@ -38,6 +50,15 @@ BATCH_GET = 100
 
 WHOLE_INDEX = 1000
 """Photos in the index `due` up to which one request reads all of it: an entry has about 80 bytes, so 10 read units."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Records by the ids of their photos. An id that is in neither of the two has no record."""
+
+    photos: dict[str, PhotoRecord] = field(default_factory=dict)
+    unreadable: dict[str, FutureRecord] = field(default_factory=dict)
+    """A newer release wrote them."""
 
 
 class Table:
@@ -123,10 +144,11 @@ class Table:
         photos = [photo for photo in self.get_many(ids) if not photo.deleted_at]
         return photos, cursor_after(ids[-1]) if more else None
 
-    def newest(self, owner: str, limit: int) -> list[str]:
-        """The ids of an owner's newest photos. Some may be deleted."""
+    def newest(self, owner: str, limit: int) -> dict[str, int]:
+        """The ids of an owner's newest photos, newest first, and the generation of each, as the index has them: it is
+        eventually consistent. Reads no record."""
         keys, _ = self._lists.page(PHOTOS, owner, limit, None)
-        return [_photo_in(key["pk"]) for key in keys]
+        return {_photo_in(key["pk"]): int(key.get(GENERATION, 0)) for key in keys}
 
     def list_dead_letters(
         self, owner: str | None, limit: int, cursor: str | None = None
@@ -155,7 +177,14 @@ class Table:
 
     def get_many(self, ids: list[str]) -> list[PhotoRecord]:
         """The records with these ids that exist, in the order of the ids. Logs those that this release cannot read."""
-        found: dict[str, PhotoRecord] = {}
+        found = self.find(ids)
+        for error in found.unreadable.values():  # one unreadable record must not hide the others
+            log.warning("record.unreadable", detail=error.detail)
+        return [found.photos[photo_id] for photo_id in ids if photo_id in found.photos]
+
+    def find(self, ids: list[str]) -> Found:
+        """The records with these ids, strongly consistent, and those that exist but that this release cannot read."""
+        found = Found()
         for start in range(0, len(ids), BATCH_GET):
             wanted: Any = {
                 self._name: {
@@ -167,15 +196,14 @@ class Table:
                 with aws_errors("reading photos"):
                     answer = self._dynamodb.batch_get_item(RequestItems=wanted)
                 for item in answer["Responses"].get(self._name, []):
+                    photo_id = _photo_in(item["pk"])
                     try:
-                        photo = photo_of(item)
-                    except FutureRecord as error:  # one unreadable record must not hide the others
-                        log.warning("record.unreadable", detail=error.detail)
-                    else:
-                        found[photo.id] = photo
+                        found.photos[photo_id] = photo_of(item)
+                    except FutureRecord as error:
+                        found.unreadable[photo_id] = error
                 if wanted := answer.get("UnprocessedKeys"):
                     time.sleep(random.uniform(0.05, 0.2))  # noqa: S311 - jitter, not a secret
-        return [found[photo_id] for photo_id in ids if photo_id in found]
+        return found
 
     def overdue(self, shards: Iterable[int] = range(SHARDS), page: int = 25) -> Iterator[str]:
         """The records in these shards whose time in the index has come: ids of photos, and `assets#{owner}` for those

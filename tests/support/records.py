@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from darkroom.aws.packing import pack, unpack
 from darkroom.jobs.job_types import jobs_adapter
 from darkroom.record.clock import now
 from darkroom.record.ids import new_id
@@ -13,6 +16,7 @@ from darkroom.record.late_writes import LateWrites
 from darkroom.record.order import Claim, Order
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original, Result
+from darkroom.services import Services
 
 RESEND = 300.0
 LIMIT = 90.0
@@ -65,3 +69,20 @@ def end_late_writes(record: PhotoRecord) -> None:
 def make_overdue(record: PhotoRecord) -> None:
     for order in record.orders.values():
         order.due_at = now() - timedelta(seconds=1)
+
+
+def edit_record(services: Services, photo_id: str, change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """Change the JSON of a stored record, and nothing else of its item. Returns the JSON."""
+    table, key = services.settings.table, {"pk": f"photo#{photo_id}"}
+    dynamodb = services.clients.dynamodb
+    item: Any = dynamodb.get_item(TableName=table, Key=key)["Item"]
+    record: dict[str, Any] = json.loads(unpack(item["record"]))
+    change(record)
+    dynamodb.update_item(
+        TableName=table,
+        Key=key,
+        UpdateExpression="SET #record = :record",
+        ExpressionAttributeNames={"#record": "record"},
+        ExpressionAttributeValues={":record": pack(json.dumps(record).encode())},
+    )
+    return record

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from darkroom.aws.bucket import Bucket
-from darkroom.aws.items import pack, unpack
 from darkroom.aws.queue import Queue
 from darkroom.aws.write_check import MayWrite
 from darkroom.jobs.asset_ids import AssetKind
@@ -25,6 +24,7 @@ from darkroom.record.owner_assets import Asset, AssetContent
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Original, Result
 from darkroom.services import Services
+from tests.support.records import edit_record
 from tests.support.waiting import wait_until
 from tests.support.worker_process import WorkerProcess
 
@@ -113,19 +113,7 @@ class Stack:
 
     def edit_record(self, photo: PhotoRecord, change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         """Change the JSON of a record, and nothing else of its item. Returns the JSON."""
-        table, key = self.services.settings.table, {"pk": f"photo#{photo.id}"}
-        dynamodb = self.services.clients.dynamodb
-        item: Any = dynamodb.get_item(TableName=table, Key=key)["Item"]
-        record: dict[str, Any] = json.loads(unpack(item["record"]))
-        change(record)
-        dynamodb.update_item(
-            TableName=table,
-            Key=key,
-            UpdateExpression="SET #record = :record",
-            ExpressionAttributeNames={"#record": "record"},
-            ExpressionAttributeValues={":record": pack(json.dumps(record).encode())},
-        )
-        return record
+        return edit_record(self.services, photo.id, change)
 
     def look(self, photo: PhotoRecord) -> PhotoRecord:
         found = self.services.table.get(photo.id)

@@ -15,6 +15,7 @@ import requests
 
 from darkroom.owners import hash_of, new_key
 from tests.support.ended_jobs import IN_THE_RECORD, fail, succeed
+from tests.support.records import edit_record
 from tests.support.waiting import PATIENCE
 
 ALICE, BOB = new_key(), new_key()
@@ -25,6 +26,7 @@ def keyed(start_api: Any) -> Any:
     return start_api(
         DARKROOM_API_KEYS=f"alice:{hash_of(ALICE)} bob:{hash_of(BOB)}",
         DARKROOM_SIGNING_KEYS="a-signing-key-of-32-characters-or-more",
+        DARKROOM_API_PROCESSES="1",  # so that all listeners share one thread that looks
     )
 
 
@@ -50,6 +52,11 @@ class Events:
             elif not line and name:
                 return name, data
         return "", None
+
+    def next_of(self, wanted: str) -> Any:
+        """The data of the next event of this name. Photos that another listener's look has not seen come whole before
+        that."""
+        return next(data for name, data in iter(self.next, ("", None)) if name == wanted)
 
     def rest(self) -> list[tuple[str, Any]]:
         return list(iter(self.next, ("", None)))
@@ -115,15 +122,15 @@ def test_a_deleted_photo_is_gone(api: Any, picture: bytes) -> None:
         assert events.rest() == [("gone", {"id": photo["id"]})]
 
 
-def test_all_photos_of_an_owner_and_no_others(keyed: Any, picture: bytes) -> None:
-    def upload(key: str) -> str:
-        headers = bearer(key) | {"Content-Type": "image/jpeg"}
-        return str(keyed.post("/v1/photos?preset=metadata", data=picture, headers=headers).json()["id"])
+def upload_as(keyed: Any, key: str, picture: bytes) -> str:
+    headers = bearer(key) | {"Content-Type": "image/jpeg"}
+    return str(keyed.post("/v1/photos?preset=metadata", data=picture, headers=headers).json()["id"])
 
-    earlier = upload(ALICE)
+
+def test_all_photos_of_an_owner_and_no_others(keyed: Any, picture: bytes) -> None:
+    earlier = upload_as(keyed, ALICE, picture)
     with listen(keyed, "/v1/events", **bearer(ALICE)) as events:
-        time.sleep(2)  # the first look: what it sees is not new
-        bobs, hers = upload(BOB), upload(ALICE)
+        bobs, hers = upload_as(keyed, BOB, picture), upload_as(keyed, ALICE, picture)
         name, photo = events.next()
         assert (name, photo["id"]) == ("photo", hers)
         keyed.change_record(bobs, fail)
@@ -133,6 +140,43 @@ def test_all_photos_of_an_owner_and_no_others(keyed: Any, picture: bytes) -> Non
         assert seen[1][1]["id"] == earlier
     with listen(keyed, "/v1/events", **bearer(ALICE), **{"Last-Event-ID": events.last_id}) as again:
         assert {again.next()[1]["id"] for _ in range(2)} == {earlier, hers}
+
+
+def test_what_ends_between_the_request_and_the_first_look_is_not_lost(keyed: Any, picture: bytes) -> None:
+    hers = upload_as(keyed, ALICE, picture)
+    with listen(keyed, "/v1/events", **bearer(BOB)):
+        time.sleep(0.3)  # the thread has looked, and looks again after a second
+        with listen(keyed, "/v1/events", **bearer(ALICE)) as events:
+            keyed.change_record(hers, fail)
+            photo = events.next_of("photo")
+            assert (photo["id"], photo["status"]) == (hers, "failed")
+
+
+def test_a_finished_photo_that_changes_again_is_seen_by_who_follows_all(keyed: Any, picture: bytes) -> None:
+    retried, deleted = (upload_as(keyed, ALICE, picture) for _ in range(2))
+    for photo in (retried, deleted):
+        keyed.change_record(photo, fail)
+    (job,) = keyed.record(retried).jobs
+    with listen(keyed, "/v1/events", **bearer(ALICE)) as events:
+        time.sleep(1.5)  # the thread has seen that they have ended
+        keyed.post(f"/v1/photos/{retried}/jobs/{job}/retry", headers=bearer(ALICE))
+        assert events.next_of("job")["status"] == "queued"
+        assert events.next_of("photo")["status"] == "processing"
+        keyed.ask("DELETE", f"/v1/photos/{deleted}", headers=bearer(ALICE))
+        assert events.next() == ("gone", {"id": deleted})
+
+
+def test_a_record_of_a_newer_release_is_not_gone(api: Any, picture: bytes) -> None:
+    photo = api.upload_photo(picture)["id"]
+    with listen(api, f"/v1/photos/{photo}/events") as events:
+        assert events.next()[0] == "photo"
+        edit_record(api.services, photo, lambda record: record.update(colour="blue"))
+        time.sleep(2.5)  # the thread has looked
+        edit_record(api.services, photo, lambda record: record.pop("colour"))
+        api.post(f"/v1/photos/{photo}/cancel")
+        assert [name for name, _ in events.rest()] == ["job", "photo"]
+    if lines := api.logged("record.unreadable"):
+        assert len(lines) == 1  # not one for each look
 
 
 def test_a_photo_of_another_owner_or_token_is_not_found(keyed: Any, picture: bytes) -> None:
