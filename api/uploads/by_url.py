@@ -79,7 +79,7 @@ def read_by_url(ctx: Context) -> tuple[str, str, Upload, str]:
     wrong += check_public(body.public, caller(), ctx.settings)
     url = body.url
     try:
-        url = read_callback(body.url, ctx.settings.webhook_private_hosts).url
+        url = read_callback(body.url, ctx.settings.fetch_private_hosts).url
     except CallbackRefused as error:
         wrong.append(Fault("url", error.detail, "url_refused"))
     if faults := one_choice(body.model_dump(exclude_none=True)) + faults + wrong:

@@ -20,8 +20,13 @@ class PhotoFetches(PhotoState):
         Returns the number of the attempt; 0 when there is nothing to fetch. Raises PhotoGone, FetchInProgress.
         """
         self._require_present()
-        until = now() + timedelta(seconds=time_limit)
-        return self.pending_fetch.begin_fetch(message_id, until, resend_after) if self.pending_fetch else 0
+        if not (upload := self.pending_fetch):
+            return 0
+        attempt = upload.begin_fetch(message_id, now() + timedelta(seconds=time_limit), resend_after)
+        for order in self.orders.values():
+            for job in order.unfinished_jobs:
+                job.attempts = attempt  # an error of this attempt has its number
+        return attempt
 
     def note_failed_fetch(self, error: DarkroomError, delay: float, resend_after: float) -> None:
         """An attempt to fetch the file has failed, and the next one is in `delay` seconds. Raises PhotoGone."""

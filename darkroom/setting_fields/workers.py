@@ -6,6 +6,7 @@ import re
 from typing import Annotated
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -16,6 +17,16 @@ from darkroom.setting_fields.group import MIB, Group, listed
 from darkroom.webhooks.signing import masters_of
 
 _HOST = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
+
+
+def _hosts(given: tuple[str, ...]) -> tuple[str, ...]:
+    if wrong := [host for host in given if not _HOST.fullmatch(host)]:
+        raise ValueError(f"{wrong[0]!r} is not a host; expected names such as localhost:9000, separated by commas")
+    return given
+
+
+PrivateHosts = Annotated[tuple[str, ...], BeforeValidator(listed), AfterValidator(_hosts)]
+"""Hosts that may have any address."""
 
 
 class WorkerSettings(Group):
@@ -101,10 +112,9 @@ class WebhookSettings(Group):
     webhook_timeout: float = Field(
         15, ge=1, le=30, description="Seconds for one delivery, the look-up of the host included."
     )
-    webhook_private_hosts: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+    webhook_private_hosts: PrivateHosts = Field(
         (),
-        description="Hosts that webhooks may go to, and photos by URL come from, although they are not public, and "
-        "without TLS; for development. "
+        description="Hosts that webhooks may go to although they are not public, and without TLS; for development. "
         "Write host or host:port, separated by commas, such as host.docker.internal:9000. Default: none.",
     )
 
@@ -115,13 +125,6 @@ class WebhookSettings(Group):
             masters_of(given.get_secret_value())
         return given
 
-    @field_validator("webhook_private_hosts")
-    @classmethod
-    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        if wrong := [host for host in hosts if not _HOST.fullmatch(host)]:
-            raise ValueError(f"{wrong[0]!r} is not a host; expected names such as localhost:9000, separated by commas")
-        return hosts
-
 
 class FetchSettings(Group):
     """Photos by URL"""
@@ -130,8 +133,13 @@ class FetchSettings(Group):
         30,
         ge=1,
         le=60,
-        description="Seconds in which a worker fetches a photo from its URL, with look-ups and redirects. The hosts in "
-        "DARKROOM_WEBHOOK_PRIVATE_HOSTS may be fetched from, too, although they are not public.",
+        description="Seconds in which a worker fetches a photo from its URL, with look-ups and redirects.",
+    )
+    fetch_private_hosts: PrivateHosts = Field(
+        (),
+        description="Hosts that photos by URL may come from although they are not public, and without TLS; for "
+        "development. Each caller can then read photos from these hosts. Write them as in "
+        "DARKROOM_WEBHOOK_PRIVATE_HOSTS. Default: none.",
     )
     fetches: int = Field(
         16, ge=1, le=256, description="Photos that one worker fetches at the same time, beside its other work."

@@ -90,13 +90,13 @@ class Target:
     path: str
     tls: bool
     private: bool
-    """DARKROOM_WEBHOOK_PRIVATE_HOSTS names the host, so its addresses are not checked."""
+    """A setting names the host, so its addresses are not checked."""
 
 
 def read_callback(url: str, private_hosts: Collection[str] = ()) -> Target:
     """Parse and check a callback URL without looking up its host. Raises CallbackRefused with the reason.
 
-    `private_hosts`: hosts, with or without a port, that webhooks may go to at any address, and without TLS.
+    `private_hosts`: hosts, with or without a port, that are allowed at any address, and without TLS.
     """
     try:
         parsed = _url.validate_python(url)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
+import itertools
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.views import photo_view
+from tests.support.certificate import self_signed
 from tests.support.ingesting import await_fetch, check_original, photos_of, stored, wait_until_quiet
 from tests.support.photo_source import PhotoSource
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
+
+HOST = "127.0.0.1"
 
 
 @pytest.fixture
@@ -28,7 +35,7 @@ def give(stack: Stack, url: str, **more: Any) -> PhotoRecord:
 
 
 def start(stack: Stack, source: PhotoSource, **variables: str) -> Any:
-    return stack.worker(DARKROOM_WEBHOOK_PRIVATE_HOSTS=source.host, **variables)
+    return stack.worker(**{"DARKROOM_FETCH_PRIVATE_HOSTS": source.host} | variables)
 
 
 def error_of(photo: PhotoRecord) -> tuple[str, str]:
@@ -61,21 +68,84 @@ def test_a_view_shows_the_source_without_its_query(stack: Stack) -> None:
     assert "secret" not in view.model_dump_json()
 
 
-def test_a_url_that_leads_to_no_photo_fails_with_its_reason(stack: Stack, source: PhotoSource) -> None:
-    source.answers["/text"] = (200, {"Content-Type": "image/jpeg"}, b"no photo")
-    start(stack, source)
-    missing, text = give(stack, source.url("/missing")), give(stack, source.url("/text"))
-    code, detail = error_of(stack.wait_for(missing))
-    assert code == "fetch_refused"
-    assert "404 Not Found" in detail
-    assert error_of(stack.wait_for(text))[0] == "unsupported_photo"
+MOST = 100_000
+"""Bytes that a photo may have in the test of reasons."""
+
+
+def drip() -> Iterator[bytes]:
+    while True:
+        time.sleep(0.1)
+        yield b"x"
+
+
+REASONS: dict[str, tuple[Any, str, str]] = {
+    "/circle": ((302, {"Location": "/circle"}, b""), "fetch_refused", f"the redirects of {HOST} lead in a circle"),
+    "/hop0": ((301, {"Location": "/hop1"}, b""), "fetch_refused", "there are more than 5 redirects"),
+    "/inside": (
+        (302, {"Location": "https://10.0.0.7/photo.jpg?key=secret"}, b""),
+        "fetch_refused",
+        "a redirect leads to a URL that is not allowed: 10.0.0.7 is not a public address: it is a private address",
+    ),
+    "/large": ((200, {}, b"x" * (MOST + 1)), "fetch_refused", "the file has more than 100,000 bytes"),
+    "/endless": ((200, {}, itertools.repeat(b"x" * 9000)), "fetch_refused", "the file has more than 100,000 bytes"),
+    "/drip": ((200, {}, drip()), "fetch_failed", f"{HOST}: the file did not arrive within 2 s"),
+    "/bomb": (
+        (200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(10_000_000))),
+        "fetch_refused",
+        f"{HOST} sent the file compressed, although only the plain file was asked for",
+    ),
+    "/text": (
+        (200, {"Content-Type": "image/jpeg"}, b"no photo"),
+        "unsupported_photo",
+        "This is a text file; accepted are JPEG, PNG, WebP, GIF, TIFF, AVIF and HEIC.",
+    ),
+    "/empty": ((200, {}, b""), "fetch_refused", f"{HOST} sent an empty file"),
+    "/missing": ((404, {}, b""), "fetch_refused", f"{HOST} answered 404 Not Found"),
+    "/gone": ((410, {}, b""), "fetch_refused", f"{HOST} answered 410 Gone"),
+    "/login": ((401, {}, b""), "fetch_refused", f"{HOST} answered 401 Unauthorized"),
+    "/busy": ((429, {}, b""), "fetch_failed", f"{HOST} answered 429 Too Many Requests"),
+    "/down": ((503, {}, b""), "fetch_failed", f"{HOST} answered 503 Service Unavailable"),
+}
+"""What a path answers, and the error that then stands on the photo."""
+
+
+def test_each_failure_leaves_its_reason_on_the_photo(stack: Stack, source: PhotoSource, tmp_path: Path) -> None:
+    """With a single attempt. An error that may pass makes a dead letter, which can be fetched again; others do not."""
+    source.answers |= {path: answer for path, (answer, _, _) in REASONS.items()}
+    source.answers |= {f"/hop{number}": (301, {"Location": f"/hop{number + 1}"}, b"") for number in range(9)}
+    with PhotoSource(certificate=self_signed(tmp_path, "photos.example")) as secure:
+        start(
+            stack,
+            source,
+            DARKROOM_FETCH_PRIVATE_HOSTS=f"{source.host},{secure.host}",
+            DARKROOM_FETCH_TIMEOUT="2",
+            DARKROOM_MAX_ATTEMPTS="1",
+            DARKROOM_MAX_UPLOAD_BYTES=str(MOST),
+        )
+        # Owners of their own: one owner has at most four fetches at a time.
+        given = {path: give(stack, source.url(path), owner=f"owner{i}") for i, path in enumerate(REASONS)}
+        untrusted = give(stack, secure.url("/photo"), owner="tls")
+        for path, photo in given.items():
+            _, code, detail = REASONS[path]
+            ended = stack.wait_for(photo)
+            assert error_of(ended) == (code, detail), path
+            (order,), (job,) = ended.orders.values(), ended.jobs.values()
+            assert [error.attempt for error in job.errors] == [1]
+            assert (order.dead_letter is not None) == (code == "fetch_failed"), path
+        ended = stack.wait_for(untrusted)
+        assert error_of(ended) == (
+            "fetch_failed",
+            "127.0.0.1: its certificate is not accepted: self-signed certificate",
+        )
+        assert secure.seen == []
     wait_until_quiet(stack)
     assert stored(stack, "uploads/") == []
-    assert len(stack.events()) == 2
+    assert len(stack.events()) == len(REASONS) + 1
+    assert all(event["status"] == "failed" for event in stack.events())
 
 
 def test_a_private_address_is_refused(stack: Stack, source: PhotoSource) -> None:
-    stack.worker()  # no host is allowed to be private
+    stack.worker(DARKROOM_WEBHOOK_PRIVATE_HOSTS=source.host)  # what webhooks may do, fetches may not
     code, detail = error_of(stack.wait_for(give(stack, source.url("/photo?signature=secret"))))
     assert code == "fetch_refused"
     assert "not a public address" in detail
@@ -89,7 +159,10 @@ def test_a_failure_that_passes_is_tried_again(stack: Stack, source: PhotoSource,
     ended = stack.wait_for(give(stack, source.url("/busy")))
     assert ended.status == "succeeded"
     (job,) = ended.jobs.values()
-    assert [error.code for error in job.errors][:2] == ["fetch_failed", "fetch_failed"][: len(job.errors)]
+    assert [(error.attempt, error.code, error.detail) for error in job.errors] == [
+        (1, "fetch_failed", f"{HOST} answered 503 Service Unavailable"),
+        (2, "fetch_failed", f"{HOST} answered 429 Too Many Requests"),
+    ]
     assert not answers
 
 

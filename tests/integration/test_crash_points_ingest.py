@@ -164,7 +164,7 @@ def upload_lost(scene: Scene, fault: Fault) -> None:
 
 def fetch_by_url(scene: Scene, fault: Fault) -> None:
     with PhotoSource({"/photo": (200, {}, scene.picture)}) as source:
-        hosts = {"DARKROOM_WEBHOOK_PRIVATE_HOSTS": source.host}
+        hosts = {"DARKROOM_FETCH_PRIVATE_HOSTS": source.host}
         photo = await_fetch(scene.services, source.url("/photo"), *JOBS)
         scene.services.outbox.send_fetch(photo)
         scene.let_worker_die(fault, **hosts)
@@ -175,7 +175,7 @@ def fetch_by_url(scene: Scene, fault: Fault) -> None:
 
 def fetch_refused(scene: Scene, fault: Fault) -> None:
     with PhotoSource() as source:
-        hosts = {"DARKROOM_WEBHOOK_PRIVATE_HOSTS": source.host}
+        hosts = {"DARKROOM_FETCH_PRIVATE_HOSTS": source.host}
         photo = await_fetch(scene.services, source.url("/none"), *JOBS)
         scene.services.outbox.send_fetch(photo)
         scene.let_worker_die(fault, **hosts)
@@ -186,7 +186,7 @@ def fetch_refused(scene: Scene, fault: Fault) -> None:
 
 def fetch_lost(scene: Scene, fault: Fault) -> None:
     with PhotoSource({"/photo": (200, {}, scene.picture)}) as source:
-        hosts = {"DARKROOM_WEBHOOK_PRIVATE_HOSTS": source.host}
+        hosts = {"DARKROOM_FETCH_PRIVATE_HOSTS": source.host}
         photo = await_fetch(scene.services, source.url("/photo"), *JOBS)
         scene.services.table.update(photo.id, lambda record: record.upload and record.upload.wait_for_fetch(-1))
         scene.let_worker_die(fault, **OFTEN, **hosts)

@@ -46,7 +46,7 @@ class TestIngest:
         with PhotoSource({"/photo": (200, {}, picture)}) as photos:
             photo = await_fetch(stack.services, photos.url("/photo"))
             stack.services.outbox.send_fetch(photo)
-            function = aws_lambda.function(DARKROOM_WEBHOOK_PRIVATE_HOSTS=photos.host)
+            function = aws_lambda.function(DARKROOM_FETCH_PRIVATE_HOSTS=photos.host)
             source = aws_lambda.source(function, stack.services.ingest)
             with source.running():
                 stack.wait_for(photo)

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import structlog
 
 from darkroom.errors import DeliveryFailed
 from darkroom.webhooks.callback import Target, read_callback
+from tests.support.certificate import self_signed
 from tests.support.receiver import Receiver
 from worker.connections import NOWHERE
 from worker.webhooks.transport import WebhookResponse, post
@@ -267,15 +267,7 @@ class TestNames:
 class TestCertificates:
     @pytest.fixture
     def certificate(self, tmp_path: Path) -> Path:
-        """A self-signed one for `hook.example`, with its key."""
-        file = tmp_path / "certificate.pem"
-        subprocess.run(
-            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=hook.example "
-            f"-addext subjectAltName=DNS:hook.example -keyout {file}.key -out {file}".split(),
-            check=True,
-            capture_output=True,
-        )
-        return file
+        return self_signed(tmp_path, "hook.example")
 
     @pytest.fixture
     def secure(self, certificate: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Target:

@@ -126,7 +126,7 @@ class Fetcher:
                 file,
                 self._settings.max_upload_bytes,
                 seconds,
-                self._settings.webhook_private_hosts,
+                self._settings.fetch_private_hosts,
                 self._tls,
                 check,
             )

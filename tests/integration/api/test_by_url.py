@@ -8,6 +8,7 @@ import pytest
 import requests
 
 URL = "https://example.com/beach.jpg?signature=secret"
+SECRET = "whsec_" + "A" * 43 + "="
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,19 @@ def test_a_url_that_is_not_allowed_is_refused_at_once(api: Any, url: str) -> Non
     answer = api.post("/v1/photos", json={"url": url, "preset": "metadata"})
     assert fields(answer) == ["url"]
     assert "password@" not in answer.text
+
+
+def test_webhooks_and_fetches_have_private_hosts_of_their_own(start_api: Any) -> None:
+    api = start_api(
+        DARKROOM_WEBHOOK_PRIVATE_HOSTS="hooks.internal",
+        DARKROOM_FETCH_PRIVATE_HOSTS="127.0.0.1:9000",
+        DARKROOM_WEBHOOK_SECRET=SECRET,
+    )
+    hook, photo = "http://hooks.internal/", "http://127.0.0.1:9000/a.jpg"
+    accepted = api.post("/v1/photos", json={"url": photo, "preset": "metadata", "callback_url": hook})
+    assert accepted.status_code == 202, accepted.text
+    refused = api.post("/v1/photos", json={"url": hook, "preset": "metadata", "callback_url": photo})
+    assert sorted(fields(refused)) == ["callback_url", "url"]
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,10 @@ def test_a_fault_shows_the_value() -> None:
     assert "(it is 'eighty')" in faults_of(DARKROOM_PORT="eighty")[0]
 
 
-@pytest.mark.parametrize("name", ["OWNERS_FILE", "PORT", "PRESETS_FILE", "AUTH", "PUBLIC_URL", "WEBHOOK_PRIVATE_HOSTS"])
+@pytest.mark.parametrize(
+    "name",
+    ["OWNERS_FILE", "PORT", "PRESETS_FILE", "AUTH", "PUBLIC_URL", "WEBHOOK_PRIVATE_HOSTS", "FETCH_PRIVATE_HOSTS"],
+)
 @pytest.mark.parametrize("secret", ["dk_" + "x-Y_4" * 9, "whsec_" + "aB+/" * 8])
 def test_a_secret_in_the_wrong_variable_is_a_fault_and_not_shown(name: str, secret: str) -> None:
     (fault,) = faults_of(**{PREFIX + name: secret})

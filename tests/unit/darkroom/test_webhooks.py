@@ -319,8 +319,10 @@ class TestSettings:
     def test_private_hosts_are_a_list(self) -> None:
         settings = read_settings({"DARKROOM_WEBHOOK_PRIVATE_HOSTS": "localhost:9000, Host.Docker.Internal,[::1]:80,"})
         assert settings.webhook_private_hosts == ("localhost:9000", "host.docker.internal", "[::1]:80")
+        assert settings.fetch_private_hosts == ()
 
+    @pytest.mark.parametrize("name", ["DARKROOM_WEBHOOK_PRIVATE_HOSTS", "DARKROOM_FETCH_PRIVATE_HOSTS"])
     @pytest.mark.parametrize("host", ["http://localhost", "localhost:", "localhost:x", "a b", "*", "10.0.0.0/8"])
-    def test_a_value_that_is_not_a_host_is_refused(self, host: str) -> None:
-        with pytest.raises(SettingsError, match="DARKROOM_WEBHOOK_PRIVATE_HOSTS"):
-            read_settings({"DARKROOM_WEBHOOK_PRIVATE_HOSTS": f"localhost,{host}"})
+    def test_a_value_that_is_not_a_host_is_refused(self, name: str, host: str) -> None:
+        with pytest.raises(SettingsError, match=name):
+            read_settings({name: f"localhost,{host}"})

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import io
+import socket
 import ssl
+import threading
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from darkroom.errors import DarkroomError
 from darkroom.fetch_errors import FetchFailed, FetchRefused
+from tests.support.certificate import self_signed
 from tests.support.photo_source import PhotoSource
+from worker.connections import NOWHERE
 from worker.ingest.download import download
 
 PHOTO = b"the bytes of a photo"
@@ -78,6 +84,47 @@ def test_a_host_that_leads_to_private_addresses_is_not_fetched_from(source: Phot
     assert source.seen == []
 
 
+class Names:
+    """Stands in for DNS, whose answers a test cannot have otherwise: a host's answers, one for each look-up."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, answers: dict[str, list[str]]) -> None:
+        self.asked: list[str] = []
+        self._answers = answers
+        monkeypatch.setattr(socket, "getaddrinfo", self._ask)
+
+    def _ask(self, host: str, port: int, **_: Any) -> list[Any]:
+        self.asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (self._answers[host].pop(0), port))]
+
+
+def test_the_address_that_was_checked_is_the_one_that_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host whose name leads to a public address when it is checked, and to a private one at the next look-up."""
+    names = Names(monkeypatch, {"rebinding.example": ["93.184.215.14", "127.0.0.1"]})
+    connected: list[object] = []
+
+    def connect(_: socket.socket, address: object) -> None:
+        connected.append(address)
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    with pytest.raises(FetchFailed, match=r"rebinding\.example: the connection failed: Connection refused"):
+        download("https://rebinding.example/", io.BytesIO(), 1000, 20, [], ssl.create_default_context(), lambda: None)
+    assert names.asked == ["rebinding.example"]
+    assert connected == [("93.184.215.14", 443)]
+
+
+def test_a_redirect_to_a_name_of_a_private_address_is_not_followed(
+    source: PhotoSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.answers["/a"] = redirect(f"https://inside.example:{source.host.partition(':')[2]}/photo.jpg?key=secret")
+    names = Names(monkeypatch, {"127.0.0.1": ["127.0.0.1"], "inside.example": ["127.0.0.1"]})
+    with pytest.raises(FetchFailed) as refused:
+        fetch(source, "/a")
+    assert refused.value.detail == f"inside.example: {NOWHERE}"
+    assert names.asked == ["127.0.0.1", "inside.example"]
+    assert [path for path, _ in source.seen] == ["/a"]
+
+
 def test_redirects_in_a_circle_end(source: PhotoSource) -> None:
     source.answers |= {"/a": redirect("/b"), "/b": redirect("/a")}
     with pytest.raises(FetchRefused, match="in a circle"):
@@ -97,6 +144,8 @@ def test_a_long_chain_of_redirects_ends(source: PhotoSource) -> None:
     [
         ((404, {}, b""), FetchRefused, "404 Not Found"),
         ((403, {}, b""), FetchRefused, "403 Forbidden"),
+        ((410, {}, b""), FetchRefused, "410 Gone"),
+        ((408, {}, b""), FetchFailed, "408 Request Timeout"),
         ((429, {}, b""), FetchFailed, "429 Too Many Requests"),
         ((503, {}, b""), FetchFailed, "503 Service Unavailable"),
         ((200, {}, b""), FetchRefused, "empty file"),
@@ -129,6 +178,27 @@ def test_a_slow_source_is_given_up(source: PhotoSource) -> None:
     with pytest.raises(FetchFailed, match="did not arrive within"):
         fetch(source, "/photo.jpg?key=secret", seconds=0.3)
     source.open.set()
+
+
+def test_a_file_that_drips_is_given_up(source: PhotoSource) -> None:
+    """Each byte comes in time, and the whole file does not."""
+    may_end = threading.Event()
+
+    def drip() -> Iterator[bytes]:
+        while not may_end.wait(0.05):
+            yield b"x"
+
+    source.answers["/a"] = (200, {"Content-Length": "900"}, drip())
+    with pytest.raises(FetchFailed, match=r"did not arrive within 0\.5 s"):
+        fetch(source, "/a", seconds=0.5)
+    may_end.set()
+
+
+def test_a_certificate_that_is_not_trusted_ends_the_download(tmp_path: Path) -> None:
+    with PhotoSource(certificate=self_signed(tmp_path, "photos.example")) as secure:
+        with pytest.raises(FetchFailed, match=r"127\.0\.0\.1: its certificate is not accepted: self-signed"):
+            fetch(secure, "/photo.jpg")
+        assert secure.seen == []
 
 
 def test_an_error_of_the_caller_ends_the_download(source: PhotoSource) -> None:
