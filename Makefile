@@ -105,6 +105,7 @@ lint: $(READY) ## what CI checks before it runs the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy examples/*/*.py
 	$(BIN)/lint-imports
 
 format: $(READY) ## put the code into its form

@@ -40,8 +40,9 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """README.md, CONTRIBUTING.md, and every page of docs/ and deploy/ that is written by hand."""
-    found = [*PROJECT.glob("docs/**/*.md"), *PROJECT.glob("deploy/**/*.md")]
+    """README.md, CONTRIBUTING.md, and every page of docs/, deploy/ and examples/ that is written by hand."""
+    folders = ("docs/**", "deploy/**", "examples", "examples/*")  # not the packages that npm installs in an example
+    found = [page for folder in folders for page in PROJECT.glob(f"{folder}/*.md")]
     first = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md"]
     return first + sorted(page for page in found if page.name != "scale.md")
 

@@ -89,7 +89,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @every_page
 def test_files_that_are_named_exist(page: Path) -> None:
-    known = {"api", "bench", "darkroom", "deploy", "docs", "tests", "worker"}
+    known = {"api", "bench", "darkroom", "deploy", "docs", "examples", "tests", "worker"}
     for code in CODE.findall(FENCED.sub("", page.read_text())):
         if code.partition("/")[0] in known and re.fullmatch(r"[\w./-]+/[\w./-]*", code):
             assert (PROJECT / code).exists(), code

@@ -1,0 +1,65 @@
+"""A program of examples/, run as its README says, with its output in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from darkroom.services import Services
+from darkroom.settings import PROJECT
+from tests.support.api import Api
+from tests.support.deployment import Deploy
+from tests.support.stack import QUICK_LEASE, Stack
+from tests.support.waiting import PATIENCE, wait_until
+
+EXAMPLES = PROJECT / "examples"
+
+
+def environ_with(**variables: str) -> dict[str, str]:
+    """The environment of a user, who has no variables of the tests."""
+    users = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DARKROOM_"))}
+    return users | variables
+
+
+@contextlib.contextmanager
+def api_and_worker(deploy: Deploy, folder: Path, **variables: str) -> Iterator[Api]:
+    """The Darkroom that an example uses."""
+    with contextlib.ExitStack() as exits:
+        deployment = deploy(**QUICK_LEASE, **variables)
+        Stack(Services.connect(deployment.settings), deployment.environ_of("worker"), folder, exits).worker()
+        api = Api(deployment, folder / "api.log", {}, payload="")
+        exits.callback(api.stop)
+        yield api
+
+
+class ExampleProcess:
+    """A server of an example. Use it as a context manager."""
+
+    def __init__(self, command: list[str], folder: Path, log: Path, **variables: str) -> None:
+        self._log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command, cwd=folder, env=environ_with(**variables), stdout=output, stderr=output
+            )
+
+    def __enter__(self) -> ExampleProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait(PATIENCE)
+
+    def printed(self) -> list[str]:
+        return self._log.read_text().splitlines()
+
+    def wait_for(self, text: str) -> str:
+        """The first line with this text."""
+
+        def found() -> str | None:
+            assert self._process.poll() is None, self._log.read_text()
+            return next((line for line in self.printed() if text in line), None)
+
+        return wait_until(f"the example prints {text!r}", found)
