@@ -103,6 +103,11 @@ def caller() -> str:
     return cast(str, g.get("owner", DEFAULT_OWNER))
 
 
+def owners_share() -> bool:
+    """Whether callers have API keys: then each owner may use a share of what there is, and no more."""
+    return "limits" in g
+
+
 def principal() -> str:
     """The caller, as one who shares no Idempotency-Keys with others: an owner, or an upload token of an owner."""
     token = current_token()

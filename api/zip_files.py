@@ -7,18 +7,24 @@ download that ends early is too short, and the client knows it.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from zipstream import ZipStream  # type: ignore[import-untyped]
 
+from api.access.limit_errors import TooManyRequests
 from darkroom.aws.bucket import Bucket
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Result
 
 MAX_FILES = 5000
 """Results in one archive. Each needs some hundred bytes of memory."""
+
+
+RETRY_LATER = 10
+"""Seconds. An estimate: when another download ends is unknown."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +35,37 @@ class ArchiveFile:
 
 
 class ArchivePlaces:
-    """How many archives a process sends at a time: each holds a thread."""
+    """How many archives a process sends at a time: each holds a thread. Safe to use from several threads."""
 
     def __init__(self, threads: int, share: float) -> None:
         self.limit = max(1, min(int(threads * share / 2), threads - 1))
-        self._places = threading.BoundedSemaphore(self.limit)
+        self.limit_of_owner = max(1, self.limit // 2)
+        self._taken: Counter[str] = Counter()
+        self._lock = threading.Lock()
 
-    def take(self) -> bool:
-        return self._places.acquire(blocking=False)
+    def take(self, owner: str, shared: bool) -> None:
+        """Take a place, which `give_back` ends. `shared`: one owner may take only `limit_of_owner` of them.
 
-    def give_back(self) -> None:
-        self._places.release()
+        Raises TooManyRequests.
+        """
+        with self._lock:
+            if self._taken.total() >= self.limit:
+                raise TooManyRequests(
+                    f"this process sends {self.limit} archives, and no more at the same time", RETRY_LATER
+                )
+            if shared and self._taken[owner] >= self.limit_of_owner:
+                raise TooManyRequests(
+                    f"this process sends {self.limit_of_owner} archives to you, and no more at the same time; wait for "
+                    "one of them to end",
+                    RETRY_LATER,
+                )
+            self._taken[owner] += 1
+
+    def give_back(self, owner: str) -> None:
+        with self._lock:
+            self._taken[owner] -= 1
+            if not self._taken[owner]:
+                del self._taken[owner]
 
 
 def files_of(photos: Iterable[PhotoRecord]) -> list[ArchiveFile]:

@@ -36,7 +36,7 @@ class Listener(Protocol):
 
 
 @dataclass(frozen=True)
-class Page:
+class NewestPhotos:
     """The generations of an owner's newest photos by id, as the index has them: it may be a little late."""
 
     photos: Mapping[str, int] = field(default_factory=dict)
@@ -71,16 +71,16 @@ class Followed:
             if others is None or mine.version < others.version:
                 self._seen[photo_id] = mine
 
-    def due(self, page: Page) -> list[str]:
-        """The photos that may have changed: new ones, unfinished ones, and finished ones that the page says more of."""
+    def due(self, newest: NewestPhotos) -> list[str]:
+        """The photos that may have changed: new and unfinished ones, and finished ones of which the list says more."""
         if self.photo:
             return [self.photo]
-        wanted = [id_ for id_, generation in page.photos.items() if _may_differ(self._seen.get(id_), generation)]
+        wanted = [id_ for id_, generation in newest.photos.items() if _may_differ(self._seen.get(id_), generation)]
         older = 0
         for id_, known in self._seen.items():
-            if id_ in page.photos:
+            if id_ in newest.photos:
                 continue
-            if page.covers(id_):  # then it was deleted, or the page is late
+            if newest.covers(id_):  # then it was deleted, or the list is late
                 wanted.append(id_)
             elif known.unfinished and older < OLDER:
                 wanted.append(id_)
@@ -90,7 +90,7 @@ class Followed:
     def known(self, ids: Iterable[str]) -> dict[str, Seen | None]:
         return {photo_id: self._seen.get(photo_id) for photo_id in ids}
 
-    def learn(self, before: Mapping[str, Seen | None], after: Mapping[str, Seen | None], page: Page) -> None:
+    def learn(self, before: Mapping[str, Seen | None], after: Mapping[str, Seen | None], newest: NewestPhotos) -> None:
         """The listeners know `after` now, except where a new one has come who does not know `before`. None: gone.
 
         Forget photos of which no news can come.
@@ -102,9 +102,9 @@ class Followed:
             if now:
                 self._seen[photo_id] = now
         if not self.photo:
-            older = [id_ for id_, one in self._seen.items() if not page.covers(id_) and one.unfinished]
+            older = [id_ for id_, one in self._seen.items() if not newest.covers(id_) and one.unfinished]
             kept = set(sorted(older)[-MAX_OLDER:])
-            self._seen = {id_: one for id_, one in self._seen.items() if id_ in kept or page.covers(id_)}
+            self._seen = {id_: one for id_, one in self._seen.items() if id_ in kept or newest.covers(id_)}
 
 
 def _may_differ(known: Seen | None, generation: int) -> bool:

@@ -15,8 +15,8 @@ from functools import partial
 import structlog
 
 from api.live.changes import HEARTBEAT, RETRY, Seen, ViewsOf, changes, gone, is_newer, seen, whole
-from api.live.followed import NEWEST, Followed, Listener, Page
-from darkroom.aws.table import Found, Table
+from api.live.followed import NEWEST, Followed, Listener, NewestPhotos
+from darkroom.aws.table import FoundRecords, Table
 from darkroom.errors import DarkroomError
 from darkroom.record.photo import PhotoRecord
 
@@ -89,10 +89,13 @@ class Watcher:
         with self._changed:
             followed = self._followed.setdefault((owner, photo), Followed(owner, photo))
             followed.attach(listener, baseline)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
-                self._thread.start()
-            self._changed.notify()
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+            self._thread.start()
+        self._changed.notify()
 
     def _run(self) -> None:
         while True:
@@ -116,15 +119,17 @@ class Watcher:
         """Read all photos that may have changed, and send what has."""
         with self._changed:
             followed = list(self._followed.values())
-        pages = [Page() if one.photo else Page(self._table.newest(one.owner, NEWEST)) for one in followed]
+        lists = [
+            NewestPhotos() if one.photo else NewestPhotos(self._table.newest(one.owner, NEWEST)) for one in followed
+        ]
         with self._changed:
-            due = [one.due(page) for one, page in zip(followed, pages, strict=True)]
+            due = [one.due(newest) for one, newest in zip(followed, lists, strict=True)]
         found = self._table.find(list(dict.fromkeys(photo_id for ids in due for photo_id in ids)))
         self._log_unreadable(found)
-        for one, ids, page in zip(followed, due, pages, strict=True):
-            self._tell(one, ids, found, page)
+        for one, ids, newest in zip(followed, due, lists, strict=True):
+            self._tell(one, ids, found, newest)
 
-    def _tell(self, followed: Followed, ids: Iterable[str], found: Found, page: Page) -> None:
+    def _tell(self, followed: Followed, ids: Iterable[str], found: FoundRecords, newest: NewestPhotos) -> None:
         """Send what has changed in these photos. Renders without the lock, for which the main loop would wait."""
         with self._changed:
             before = followed.known(ids)
@@ -132,7 +137,7 @@ class Watcher:
         state = after.get(followed.photo or "")
         ended = followed.photo in after and not (state and state.unfinished)
         with self._changed:
-            followed.learn(before, after, page)
+            followed.learn(before, after, newest)
             if ended:
                 self._followed.pop((followed.owner, followed.photo), None)
             listeners = list(followed.listeners)
@@ -142,7 +147,7 @@ class Watcher:
             if ended:
                 listener.end()
 
-    def _news(self, before: dict[str, Seen | None], found: Found) -> tuple[bytes, dict[str, Seen | None]]:
+    def _news(self, before: dict[str, Seen | None], found: FoundRecords) -> tuple[bytes, dict[str, Seen | None]]:
         """The events since `before`, and what the listeners know after them. Photos that are new to them come whole."""
         events = []
         after: dict[str, Seen | None] = {}
@@ -159,7 +164,7 @@ class Watcher:
                 events.append(changes(known, photo, self._views))
         return b"".join(events), after
 
-    def _log_unreadable(self, found: Found) -> None:
+    def _log_unreadable(self, found: FoundRecords) -> None:
         """Once for each photo: the next process, of the newer release, reads it."""
         for photo_id in found.unreadable.keys() - self._unreadable:
             log.warning("record.unreadable", detail=found.unreadable[photo_id].detail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import cast
 from uuid import UUID
 
@@ -11,8 +12,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
-from api.access.limit_errors import TooManyRequests
-from api.context import context, require_own
+from api.context import caller, context, owners_share, require_own
 from api.http.request import ApiRequest
 from api.openapi import responses
 from api.routes.paths import BatchPath, PhotoPath
@@ -29,9 +29,6 @@ archives = APIBlueprint(
     abp_responses=responses.COMMON
     | {"501": responses.problem("This installation cannot send long responses, as on AWS Lambda: fetch each result")},
 )
-
-RETRY_LATER = 10
-"""Seconds. An estimate: when another download ends is unknown."""
 
 MAX_CHOSEN = 50
 """Photos that one request may name. Their ids have to fit into a request line, of which gunicorn takes 4,094 bytes."""
@@ -117,10 +114,8 @@ def _archive(photos: Iterable[PhotoRecord], name: str) -> Response:
     response.content_length = size
     if request.method == "HEAD":
         return response
-    if not ctx.archive_places.take():
-        raise TooManyRequests(
-            f"this process sends {ctx.archive_places.limit} archives, and no more at the same time", RETRY_LATER
-        )
+    owner = caller()
+    ctx.archive_places.take(owner, owners_share())
     response.response = content
-    response.call_on_close(ctx.archive_places.give_back)
+    response.call_on_close(partial(ctx.archive_places.give_back, owner))
     return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 from flask import Response, request
@@ -10,7 +11,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from api.access.limit_errors import TooManyRequests
-from api.context import Context, caller, context, no_content
+from api.context import Context, caller, context, no_content, owners_share
 from api.http.event_stream import MEDIA_TYPE, EventStream
 from api.http.request import ApiRequest
 from api.live.changes import is_newer
@@ -98,9 +99,15 @@ def _watcher() -> Watcher:
     ctx: Context = context()
     if cast(ApiRequest, request).caller is None:
         raise NotConfigured("this installation holds no connections open: ask with ?wait= instead")
-    if ctx.watcher.listeners() >= ctx.settings.max_listeners:
+    most, of_owner = ctx.settings.max_listeners, math.ceil(ctx.settings.max_listeners * ctx.settings.listener_share)
+    if ctx.watcher.listeners() >= most:
         raise TooManyRequests(
-            f"this process has {ctx.settings.max_listeners} listeners, the most that {PREFIX}MAX_LISTENERS allows",
+            f"this process has {most:,} listeners, the most that {PREFIX}MAX_LISTENERS allows", RETRY_LATER
+        )
+    if owners_share() and ctx.watcher.listeners(caller()) >= of_owner:
+        raise TooManyRequests(
+            f"{of_owner:,} of your listeners are connected to this process, the most that {PREFIX}LISTENER_SHARE "
+            "allows; close one of them first",
             RETRY_LATER,
         )
     return ctx.watcher

@@ -53,7 +53,7 @@ WHOLE_INDEX = 1000
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundRecords:
     """Records by the ids of their photos. An id that is in neither of the two has no record."""
 
     photos: dict[str, PhotoRecord] = field(default_factory=dict)
@@ -182,9 +182,9 @@ class Table:
             log.warning("record.unreadable", detail=error.detail)
         return [found.photos[photo_id] for photo_id in ids if photo_id in found.photos]
 
-    def find(self, ids: list[str]) -> Found:
+    def find(self, ids: list[str]) -> FoundRecords:
         """The records with these ids, strongly consistent, and those that exist but that this release cannot read."""
-        found = Found()
+        found = FoundRecords()
         for start in range(0, len(ids), BATCH_GET):
             wanted: Any = {
                 self._name: {

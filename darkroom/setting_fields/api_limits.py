@@ -127,6 +127,13 @@ class ApiSettings(Group):
         description="Most callers who listen to live events in one API process. Each holds a connection, and no "
         "thread.",
     )
+    listener_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Most listeners of one owner in an API process, as a share of DARKROOM_MAX_LISTENERS, where there "
+        "are API keys.",
+    )
     idempotency_hours: int = Field(
         24, ge=1, le=336, description="Hours for which the API remembers an Idempotency-Key."
     )

@@ -187,6 +187,23 @@ def test_only_so_many_archives_at_the_same_time(start_api: Any, picture: bytes) 
     api.wait_until("the place is free", lambda: api.get(f"/v1/photos/{photo}/archive", stream=True).status_code == 200)
 
 
+def test_one_owner_does_not_take_all_places_for_archives(start_api: Any, picture: bytes) -> None:
+    keys = {"DARKROOM_API_KEYS": f"alice:{hash_of(ALICE)} bob:{hash_of(BOB)}"}
+    api = start_api(DARKROOM_API_PROCESSES="1", DARKROOM_API_THREADS="8", **keys)  # two places
+    urls = {}
+    for key in (ALICE, BOB):
+        photo = upload(api, ("a.jpg", picture), key=key)["id"]
+        finish(api, photo, size=30_000_000)
+        urls[key] = f"{api.url}/v1/photos/{photo}/archive"
+    with requests.get(urls[ALICE], headers=bearer(ALICE), stream=True, timeout=PATIENCE) as slow:
+        assert slow.status_code == 200
+        refused = api.get(urls[ALICE], headers=bearer(ALICE))
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "10")
+        assert "1 archives to you" in refused.json()["detail"]
+        with requests.get(urls[BOB], headers=bearer(BOB), stream=True, timeout=PATIENCE) as other:
+            assert other.status_code == 200
+
+
 def test_what_there_is_no_archive_of(keyed: Any, picture: bytes) -> None:
     sent = upload(keyed, ("a.jpg", picture), ("b.jpg", picture))
     assert keyed.get(f"/v1/batches/{sent['batch']}/archive", headers=bearer(ALICE)).status_code == 409

@@ -215,6 +215,19 @@ def test_listeners_hold_no_thread(start_api: Any, picture: bytes) -> None:
     api.wait_until("the listeners are forgotten", lambda: api.get("/v1/events", stream=True).status_code == 200)
 
 
+def test_one_owner_does_not_take_all_places_for_listeners(start_api: Any) -> None:
+    keys = {"DARKROOM_API_KEYS": f"alice:{hash_of(ALICE)} bob:{hash_of(BOB)}"}
+    api = start_api(DARKROOM_API_PROCESSES="1", DARKROOM_MAX_LISTENERS="3", DARKROOM_LISTENER_SHARE="0.5", **keys)
+    with ExitStack() as open_:
+        for _ in range(2):
+            open_.enter_context(listen(api, "/v1/events", **bearer(ALICE)))
+        refused = api.get("/v1/events", headers=bearer(ALICE))
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "10")
+        assert "2 of your listeners" in refused.json()["detail"]
+        open_.enter_context(listen(api, "/v1/events", **bearer(BOB)))
+        assert "DARKROOM_MAX_LISTENERS" in api.get("/v1/events", headers=bearer(BOB)).json()["detail"]
+
+
 def test_a_listener_that_does_not_read_is_dropped(api: Any, picture: bytes) -> None:
     jobs = [{"type": "resize", "width": 10 + number, "name": f"{'n' * 40}{number}"} for number in range(50)]
     photo = api.upload_photo(picture, jobs=jobs, metadata=json.dumps({"note": "x" * 1500}))["id"]
