@@ -14,17 +14,12 @@ from pathlib import PurePosixPath
 
 from zipstream import ZipStream  # type: ignore[import-untyped]
 
-from api.access.limit_errors import TooManyRequests
 from darkroom.aws.bucket import Bucket
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.stored import Result
 
 MAX_FILES = 5000
 """Results in one archive. Each needs some hundred bytes of memory."""
-
-
-RETRY_LATER = 10
-"""Seconds. An estimate: when another download ends is unknown."""
 
 
 @dataclass(frozen=True)
@@ -43,23 +38,21 @@ class ArchivePlaces:
         self._taken: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def take(self, owner: str, shared: bool) -> None:
-        """Take a place, which `give_back` ends. `shared`: one owner may take only `limit_of_owner` of them.
+    def take(self, owner: str, shared: bool) -> str:
+        """Take a place, which `give_back` ends, and return an empty text; or, if none is free, why.
 
-        Raises TooManyRequests.
+        `shared`: one owner may take only `limit_of_owner` of them.
         """
         with self._lock:
             if self._taken.total() >= self.limit:
-                raise TooManyRequests(
-                    f"this process sends {self.limit} archives, and no more at the same time", RETRY_LATER
-                )
+                return f"this process sends {self.limit} archives, and no more at the same time"
             if shared and self._taken[owner] >= self.limit_of_owner:
-                raise TooManyRequests(
+                return (
                     f"this process sends {self.limit_of_owner} archives to you, and no more at the same time; wait for "
-                    "one of them to end",
-                    RETRY_LATER,
+                    "one of them to end"
                 )
             self._taken[owner] += 1
+            return ""
 
     def give_back(self, owner: str) -> None:
         with self._lock:

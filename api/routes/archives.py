@@ -12,6 +12,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
+from api.access.limit_errors import TooManyRequests
 from api.context import caller, context, owners_share, require_own
 from api.http.request import ApiRequest
 from api.openapi import responses
@@ -39,6 +40,9 @@ class ArchiveQuery(Spec):
         min_length=1, max_length=MAX_CHOSEN, description="the id of a photo; give it once for each photo"
     )
 
+
+RETRY_LATER = 10
+"""Seconds. An estimate: when another download ends is unknown."""
 
 _ZIP = {
     "description": "A zip file with the results of all jobs that have succeeded",
@@ -115,7 +119,8 @@ def _archive(photos: Iterable[PhotoRecord], name: str) -> Response:
     if request.method == "HEAD":
         return response
     owner = caller()
-    ctx.archive_places.take(owner, owners_share())
+    if refused := ctx.archive_places.take(owner, owners_share()):
+        raise TooManyRequests(refused, RETRY_LATER)
     response.response = content
     response.call_on_close(partial(ctx.archive_places.give_back, owner))
     return response
