@@ -7,6 +7,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import localstack_client.session
@@ -21,6 +22,7 @@ from tests.support.browser import chromium
 from tests.support.deployment import Deploy, Deployment
 from tests.support.fault_proxy import FaultProxy, transparent_mix
 from tests.support.launcher import share_aws_models
+from tests.support.npm import HERE, install_packages
 from tests.support.principals import principals
 
 if TYPE_CHECKING:
@@ -71,6 +73,12 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def browser() -> Iterator[Browser]:
     with chromium() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The packages of tests/npm/package-lock.json."""
+    return install_packages(HERE)
 
 
 @pytest.fixture(autouse=True)
