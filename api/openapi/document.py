@@ -7,6 +7,7 @@ from typing import Any
 
 from api.http.tracing import ACCEPTED_ID
 from api.http.tracing import HEADER as REQUEST_ID
+from api.openapi.generators import suit_generators
 from api.openapi.responses import TOO_LARGE, TOO_LATE
 from darkroom.jobs.job_types import jobs_adapter
 
@@ -36,3 +37,4 @@ def complete(document: dict[str, Any]) -> None:
         operation["responses"] = dict(sorted(operation["responses"].items()))
         for described in operation["responses"].values():
             described.setdefault("headers", {})[REQUEST_ID] = {"$ref": f"#/components/headers/{REQUEST_ID}"}
+    suit_generators(document)

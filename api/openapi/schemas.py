@@ -11,6 +11,8 @@ from pydantic.json_schema import models_json_schema
 
 SCHEMAS = "#/components/schemas/"
 
+ANY_FILE = "application/octet-stream"
+
 
 def ref(model: type[BaseModel]) -> dict[str, Any]:
     """A reference to the model's schema among the document's components."""
@@ -40,6 +42,14 @@ def exactly_one(fields: dict[str, dict[str, Any]]) -> JsonDict:
     return {"oneOf": [{"required": [name], "properties": {name: value}} for name, value in fields.items()]}
 
 
+def file_body() -> dict[str, Any]:
+    """The content of a requestBody that is the file itself.
+
+    The document names one media type: generators of clients know no others, and people need not choose one.
+    """
+    return {ANY_FILE: {"schema": {"type": "string", "format": "binary"}}}
+
+
 def form_fields(model: type[BaseModel], examples: dict[str, str]) -> dict[str, dict[str, Any]]:
     """A model's fields as fields of a form: text, left out or empty instead of null, some of them JSON."""
     return {name: _as_text(field, examples.get(name)) for name, field in inline(model)["properties"].items()}
@@ -54,10 +64,10 @@ def query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
 
 
 def _as_text(field: dict[str, Any], example: str | None) -> dict[str, Any]:
-    # JSON is text here: by OpenAPI's own rules each item of a list would be a part of its own.
+    # JSON is text here: by OpenAPI's own rules each item of a list would be a part of its own. It has no
+    # contentMediaType: Swagger UI would ask for a file.
     text = [option for option in field["anyOf"] if option.get("type") in ("string", "boolean")]
-    as_json = {"type": "string", "contentMediaType": "application/json", "contentSchema": field["anyOf"][0]}
-    written = text[0] if text else as_json
+    written = text[0] if text else {"type": "string"}
     if "pattern" in written:
         written |= {"pattern": f"^$|{written['pattern']}"}
     return written | {"description": field["description"]} | ({} if example is None else {"example": example})

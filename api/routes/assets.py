@@ -52,14 +52,15 @@ _FORM = {
     "required": [PART],
     "additionalProperties": False,
 }
-_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/avif", "application/octet-stream")
+_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/avif", schemas.ANY_FILE)
 _ADD = {
     "parameters": schemas.query_parameters(AssetFields),
     "requestBody": {
         "required": True,
-        "description": "A form with the file; or the file as the body, with the name in the query.",
+        "description": "A form with the file; or the file as the body, with the name in the query. A picture as the "
+        "body may also have its own Content-Type, such as image/png.",
         "content": {"multipart/form-data": {"schema": _FORM, "encoding": {PART: {"contentType": ", ".join(_TYPES)}}}}
-        | {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in _TYPES},
+        | schemas.file_body(),
     },
 }
 _ADDRESS = responses.location(always=True, description="the address of the asset")

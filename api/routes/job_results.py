@@ -50,7 +50,7 @@ _HOW = (
 )
 ANSWERS: ResponseDict = {
     200: responses.success(
-        {"type": "object"},
+        {"type": "object", "additionalProperties": True},
         "The result of a metadata job",
         responses.header("Content-Disposition", "a file name for the result", {"type": "string"}, always=True) | _ETAG,
     ),

@@ -62,15 +62,16 @@ _FORM = {
     "additionalProperties": False,
     "not": {"required": ["jobs", "preset"]},
 }
-_TYPES = (*INPUT_FORMATS.values(), "application/octet-stream")
+_TYPES = (*INPUT_FORMATS.values(), schemas.ANY_FILE)
 _UPLOAD = {
     "parameters": [key_parameter(), *schemas.query_parameters(RawFields)],
     "requestBody": {
         "required": True,
         "description": "A form with one or several photos; or one photo as the body, with the fields in the query; "
-        "or JSON with the URL of a photo, which a worker fetches.",
+        "or JSON with the URL of a photo, which a worker fetches. A photo as the body may also have its own "
+        f"Content-Type: {', '.join(INPUT_FORMATS.values())}.",
         "content": {"multipart/form-data": {"schema": _FORM, "encoding": {PART: {"contentType": ", ".join(_TYPES)}}}}
-        | {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in _TYPES}
+        | schemas.file_body()
         | schemas.json_body(PhotoByUrl)["content"],
     },
 }

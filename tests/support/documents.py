@@ -63,6 +63,14 @@ def blocks(page: Path) -> Iterator[Block]:
         before = line
 
 
+def under(page: Path, heading: str) -> list[Block]:
+    """The blocks in the section of a page with this heading, which has two hashes."""
+    lines = page.read_text().splitlines()
+    start = lines.index(f"## {heading}") + 1
+    end = next((at for at in range(start, len(lines)) if lines[at].startswith("## ")), len(lines))
+    return [block for block in blocks(page) if start < block.line <= end]
+
+
 def commands(page: Path, test: str) -> list[Block]:
     return [block for block in blocks(page) if block.test == test]
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from darkroom.settings import PROJECT
-from tests.support.documents import Block, blocks
+from tests.support.documents import Block, under
 
 GUIDE = PROJECT / "CONTRIBUTING.md"
 
@@ -52,10 +52,7 @@ print(json.dumps({
 
 def walkthrough(heading: str) -> list[Block]:
     """The diffs under a heading."""
-    lines = GUIDE.read_text().splitlines()
-    start = lines.index(f"## {heading}") + 1
-    end = next((at for at in range(start, len(lines)) if lines[at].startswith("## ")), len(lines))
-    return [block for block in blocks(GUIDE) if block.language == "diff" and start < block.line <= end]
+    return [block for block in under(GUIDE, heading) if block.language == "diff"]
 
 
 def apply(block: Block, folder: Path) -> str:
