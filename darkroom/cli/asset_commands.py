@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from darkroom.cli.api_connection import connected
 from darkroom.cli.options import api_key_option, url_option
-from darkroom.cli.terminal import SayOnce, say, say_table
+from darkroom.cli.terminal import say, say_table
 from darkroom.errors import DarkroomError
 
 
@@ -43,14 +44,15 @@ def add(files: tuple[Path, ...], name: str | None, url: str, api_key: str | None
     """
     if name is not None and len(files) > 1:
         raise click.UsageError("--name is for one file")
-    from darkroom.cli.client import ApiClient
+    from darkroom.cli.advice import advised
+    from darkroom.client import ClientError
 
-    with ApiClient(url, api_key=api_key, on_wait=SayOnce()) as client:
+    with connected(url, api_key, patience=6) as client:
         for file in files:
             try:
                 say(client.add_asset(file, file.name if name is None else name)["id"])
-            except DarkroomError as error:
-                raise DarkroomError(f"{file}: {error}") from error
+            except ClientError as error:
+                raise DarkroomError(f"{file}: {advised(error)}") from error
 
 
 @asset.command("list")
@@ -59,9 +61,7 @@ def add(files: tuple[Path, ...], name: str | None, url: str, api_key: str | None
 @click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
 def list_assets(url: str, api_key: str | None, as_json: bool) -> None:
     """List your assets, newest first."""
-    from darkroom.cli.client import ApiClient
-
-    with ApiClient(url, patience=2, api_key=api_key, on_wait=SayOnce()) as client:
+    with connected(url, api_key) as client:
         found = client.assets()
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -85,9 +85,7 @@ def remove(ids: tuple[str, ...], url: str, api_key: str | None) -> None:
 
     Jobs that name one and are not done yet will fail. If you add the same file again, you can retry them.
     """
-    from darkroom.cli.client import ApiClient
-
-    with ApiClient(url, patience=2, api_key=api_key, on_wait=SayOnce()) as client:
+    with connected(url, api_key) as client:
         for asset_id in ids:
             client.remove_asset(asset_id)
             say(f"removed {asset_id}")

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from darkroom.cli.api_connection import connected, known_photo
 from darkroom.cli.options import api_key_option, url_option
-from darkroom.cli.terminal import SayOnce, say
+from darkroom.cli.terminal import say
 from darkroom.errors import DarkroomError
 
 if TYPE_CHECKING:
-    from darkroom.cli.client import JobJson, PhotoJson
+    from darkroom.client import JobJson, PhotoJson
 
 
 @click.command()
@@ -53,12 +54,13 @@ def download(photo_id: str, names: tuple[str, ...], out: Path, url: str, api_key
       0    all files are there
       1    something failed, or a result does not exist; the reasons are printed
     """
-    from darkroom.cli.client import ApiClient
+    from darkroom.cli.advice import advised
     from darkroom.cli.saving import ResultFolder, label_of
+    from darkroom.client import ClientError
 
     problems = 0
-    with ApiClient(url, patience=2, api_key=api_key, on_wait=SayOnce()) as client:
-        photo = client.known_photo(photo_id)
+    with connected(url, api_key) as client:
+        photo = known_photo(client, photo_id)
         jobs = _chosen(photo, names)  # a wrong name is found before any wait
         photo = client.wait(photo_id, timeout)
         jobs = _chosen(photo, names)
@@ -70,9 +72,9 @@ def download(photo_id: str, names: tuple[str, ...], out: Path, url: str, api_key
                     if job["result"] is None:
                         raise DarkroomError(_reason(job))
                     say(str(folder.save(client, photo_id, job)))
-                except (DarkroomError, OSError) as error:
+                except (ClientError, DarkroomError, OSError) as error:
                     problems += 1
-                    say(f"{label_of(job)}: {error}", err=True)
+                    say(f"{label_of(job)}: {advised(error)}", err=True)
     if problems:
         raise click.exceptions.Exit(1)
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
+from darkroom.cli.api_connection import connected, known_photo
 from darkroom.cli.options import api_key_option, checked_jobs, url_option
-from darkroom.cli.terminal import SayOnce, say_table
+from darkroom.cli.terminal import say_table
+
+if TYPE_CHECKING:
+    from darkroom.client import OriginalJson, ResultJson
 
 
 @click.command()
@@ -85,7 +89,8 @@ def upload(
     photos = find_photos(paths, out)
     if not photos:
         raise click.UsageError("there are no photos in " + ", ".join(str(path) for path in paths))
-    if not upload_all(photos, UploadOptions(url, preset, jobs, reference, timeout, out, api_key, direct), parallel):
+    options = UploadOptions(url, preset, json.loads(jobs) if jobs else None, reference, timeout, out, api_key, direct)
+    if not upload_all(photos, options, parallel):
         raise click.exceptions.Exit(1)
 
 
@@ -102,18 +107,16 @@ def status(photo_id: str, url: str, api_key: str | None, as_json: bool) -> None:
       darkroom status 0198c5f2-6a7e-7c3d-9a51-1f0c6b2d4e88
       darkroom status 0198c5f2-6a7e-7c3d-9a51-1f0c6b2d4e88 --json | jq .counts
     """
-    from darkroom.cli.client import ApiClient
-
-    with ApiClient(url, patience=2, api_key=api_key, on_wait=SayOnce()) as client:
-        photo = client.known_photo(photo_id)
+    with connected(url, api_key) as client:
+        photo = known_photo(client, photo_id)
     if as_json:
         click.echo(json.dumps(photo, indent=2))
         return
-    original = photo["original"] or {}
+    original = photo["original"]
     facts = {
         "photo": photo["id"],
         "status": photo["status"],
-        "file": (original or photo.get("upload") or {}).get("filename"),
+        "file": original["filename"] if original else (photo.get("upload") or {}).get("filename"),
         "original": _picture(original),
         "created": photo["created_at"],
     }
@@ -121,12 +124,12 @@ def status(photo_id: str, url: str, api_key: str | None, as_json: bool) -> None:
     click.echo()
     rows = []
     for job in photo["jobs"]:
-        ending = f"{job['error']['code']}: {job['error']['detail']}" if job["error"] else _picture(job["result"] or {})
+        ending = f"{job['error']['code']}: {job['error']['detail']}" if job["error"] else _picture(job["result"])
         rows.append([job["id"], job["name"] or "", job["type"], job["status"], str(job["attempts"]), ending])
     say_table([["JOB", "NAME", "TYPE", "STATUS", "ATTEMPTS", "RESULT"], *rows])
 
 
-def _picture(facts: dict[str, Any]) -> str:
+def _picture(facts: OriginalJson | ResultJson | None) -> str:
     """`800x600 image/jpeg 93 KB`; metadata results have no width."""
     if not facts:
         return ""

@@ -6,7 +6,7 @@ import re
 from pathlib import Path, PurePath
 from uuid import uuid4
 
-from darkroom.cli.client import ApiClient, JobJson
+from darkroom.client import Client, JobJson
 
 
 def safe_name(name: str) -> str:
@@ -45,12 +45,12 @@ class ResultFolder:
         self._partial = partial
         self._taken: set[str] = set()
 
-    def save(self, client: ApiClient, photo_id: str, job: JobJson) -> Path:
-        """Download the result of a job that has one. Raises DarkroomError or OSError."""
+    def save(self, client: Client, photo_id: str, job: JobJson) -> Path:
+        """Download the result of a job that has one. Raises ClientError or OSError."""
         result = job["result"]
         assert result is not None
         name = free_name(PurePath(safe_name(result["filename"]) or job["id"]), self._taken)
         partial = self._partial / uuid4().hex
-        client.download(photo_id, job["id"], partial)
+        client.result(photo_id, job=job["id"], to=partial)
         self._folder.mkdir(parents=True, exist_ok=True)
         return partial.replace(self._folder / name)

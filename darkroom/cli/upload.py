@@ -12,17 +12,21 @@ from pathlib import Path, PurePath
 from queue import Empty, SimpleQueue
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
+from typing import Any
 
 import click
 
-from darkroom.cli.client import ApiClient, PhotoJson
-from darkroom.cli.client_errors import Unreachable
-from darkroom.cli.large_upload import LARGE, LargeUpload
+from darkroom.cli.advice import advised
+from darkroom.cli.api_connection import connected
+from darkroom.cli.progress import UploadProgress
 from darkroom.cli.saving import ResultFolder, free_name, key_of, label_of
 from darkroom.cli.terminal import SayOnce, counted, say
-from darkroom.errors import DarkroomError
+from darkroom.client import Client, ClientError, PhotoJson, Unreachable, UploadArguments
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"}
+
+LARGE = 32 * 1024 * 1024
+"""Bytes from which --direct sends a file in parts."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class UploadOptions:
 
     url: str
     preset: str | None
-    jobs: str | None
+    jobs: list[dict[str, Any]] | None
     reference: str | None
     timeout: float
     out: Path | None
@@ -53,6 +57,7 @@ class UploadOutcome:
 
     source: LocalPhoto
     photo: PhotoJson | None = None
+    photo_id: str | None = None
     files: list[Path] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -102,9 +107,9 @@ def folders_for(names: list[PurePath]) -> list[PurePath]:
 class UploadRun:
     """Uploads photos, several at a time."""
 
-    def __init__(self, options: UploadOptions, partial: Path, on_wait: Callable[[str], None]) -> None:
+    def __init__(self, options: UploadOptions, partial: Path, on_busy: Callable[[str], None]) -> None:
         self._options = options
-        self._on_wait = on_wait
+        self._on_busy = on_busy
         self._partial = partial
         """Downloads go here first, on the same file system, and move to their folder when they are complete."""
         self._api_gone = Event()
@@ -119,7 +124,7 @@ class UploadRun:
 
         def work() -> None:
             with (
-                ApiClient(self._options.url, api_key=self._options.api_key, on_wait=self._on_wait) as client,
+                Client(self._options.url, self._options.api_key, on_busy=self._on_busy) as client,
                 suppress(Empty),
             ):
                 while True:
@@ -130,35 +135,38 @@ class UploadRun:
         for _ in photos:
             yield done.get()
 
-    def _process(self, client: ApiClient, source: LocalPhoto) -> UploadOutcome:
+    def _process(self, client: Client, source: LocalPhoto) -> UploadOutcome:
         outcome, options = UploadOutcome(source), self._options
         if self._api_gone.is_set():
             outcome.problems.append("not sent, because Darkroom or its storage does not answer any more")
             return outcome
         try:
-            if options.direct and source.path.is_file() and source.path.stat().st_size >= LARGE:
-                wanted = {"preset": options.preset, "jobs": options.jobs, "reference": options.reference}
-                photo_id = LargeUpload(client.call, options.url, source.path, wanted, self._on_progress).send()
-                outcome.photo = client.wait(photo_id, options.timeout)
-                self._collect(client, outcome, outcome.photo)
-                return outcome
-            begin = client.request_form if options.direct else client.upload
-            outcome.photo = begin(source.path, preset=options.preset, jobs=options.jobs, reference=options.reference)
-            if options.direct:
-                client.send_direct(source.path, outcome.photo)
-            outcome.photo = client.wait(outcome.photo["id"], options.timeout)
+            outcome.photo = self._send(client, source.path)
+            outcome.photo_id = outcome.photo["id"]
+            outcome.photo = client.wait(outcome.photo_id, options.timeout)
             self._collect(client, outcome, outcome.photo)
         except Exception as error:  # noqa: BLE001 - the other photos go on
             outcome.problems.append(_words(error))
+            if isinstance(error, ClientError) and error.photo_id:
+                outcome.photo_id = error.photo_id
             if isinstance(error, Unreachable):
                 self._api_gone.set()
         return outcome
 
-    @staticmethod
-    def _on_progress(text: str) -> None:
-        say(text, err=True)
+    def _send(self, client: Client, path: Path) -> PhotoJson:
+        options = self._options
+        wanted: UploadArguments = {
+            "preset": options.preset,
+            "jobs": options.jobs,
+            "reference": options.reference,
+        }
+        if not options.direct:
+            return client.upload(path, **wanted)
+        if path.is_file() and path.stat().st_size >= LARGE:
+            return client.upload_large(path, on_progress=UploadProgress(path.name), **wanted)
+        return client.upload_direct(path, **wanted)
 
-    def _collect(self, client: ApiClient, outcome: UploadOutcome, photo: PhotoJson) -> None:
+    def _collect(self, client: Client, outcome: UploadOutcome, photo: PhotoJson) -> None:
         """Collect the results of a photo whose jobs have ended, and the reasons of jobs without a result."""
         outcome.problems += _reasons(photo)
         out = self._options.out
@@ -166,11 +174,11 @@ class UploadRun:
         for job in photo["jobs"]:
             if not job["result"]:
                 continue
-            outcome.links.append(f"{label_of(job):<8}  {client.result_url(photo['id'], job['id'])}")
+            outcome.links.append(f"{label_of(job):<8}  {client.result_url(photo['id'], job=job['id'])}")
             if folder:
                 try:
                     outcome.files.append(folder.save(client, photo["id"], job))
-                except (DarkroomError, OSError) as error:
+                except (ClientError, OSError) as error:
                     outcome.problems.append(f"{label_of(job)}: {_words(error)}")
 
 
@@ -186,7 +194,7 @@ def _reasons(photo: PhotoJson) -> list[str]:
 
 
 def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, DarkroomError | OSError) else repr(error)
+    return advised(error) if isinstance(error, ClientError | OSError) else repr(error)
 
 
 # --- the report ---------------------------------------------------------------------------------------------------
@@ -194,11 +202,11 @@ def _words(error: Exception) -> str:
 
 def upload_all(photos: Sequence[LocalPhoto], options: UploadOptions, parallel: int) -> bool:
     """Upload the photos and report the outcome of each. Returns True if all succeeded."""
-    on_wait = SayOnce()
-    with ApiClient(options.url, patience=2, api_key=options.api_key, on_wait=on_wait) as client:
+    on_busy = SayOnce()
+    with connected(options.url, options.api_key) as client:
         client.check()
         # A wrong preset or API key is found here, before any photo is sent.
-        presets = client.presets()
+        presets = client.operations()["presets"]
         if options.preset and options.preset not in presets:
             raise click.UsageError(
                 f"there is no preset {options.preset!r} at {options.url}; it has {', '.join(presets)}"
@@ -212,7 +220,7 @@ def upload_all(photos: Sequence[LocalPhoto], options: UploadOptions, parallel: i
         with (
             TemporaryDirectory(prefix=".partial-", dir=options.out, ignore_cleanup_errors=True) as partial,
             click.progressbar(
-                UploadRun(options, Path(partial), on_wait).outcomes(photos, parallel),
+                UploadRun(options, Path(partial), on_busy).outcomes(photos, parallel),
                 len(photos),
                 label="photos",
                 show_eta=False,
@@ -249,7 +257,7 @@ def _sum_up(outcomes: Sequence[UploadOutcome], total: int, out: Path | None, sec
     """Name the failed photos and print totals, to standard error."""
     failed = _failed(outcomes)
     for outcome in failed:
-        photo = f" (photo {outcome.photo['id']})" if outcome.photo else ""
+        photo = f" (photo {outcome.photo_id})" if outcome.photo_id else ""
         say(f"failed: {outcome.source.path}{photo}", err=True)
         for problem in outcome.problems:
             say("  " + problem.replace("\n", "\n  "), err=True)

@@ -15,7 +15,7 @@ from flask import Flask, Response, redirect, request
 from PIL import Image
 from werkzeug.serving import make_server
 
-from darkroom.cli.client import ApiClient
+from darkroom.client import Client
 from tests.support.api import Api
 from tests.support.fake_api import files_below, problem, run
 from tests.support.stack import QUICK_LEASE
@@ -181,8 +181,8 @@ def test_a_fault_of_the_storage_is_no_reason_to_give_up(stand_in: StandIn, tmp_p
 
 
 def test_nor_is_it_when_results_are_fetched(stand_in: StandIn, tmp_path: Path) -> None:
-    with ApiClient(stand_in.url) as client:
-        client.download("photo", "job", tmp_path / "result")
+    with Client(stand_in.url) as client:
+        client.result("photo", job="job", to=tmp_path / "result")
 
     assert (tmp_path / "result").read_text() == "done"
 

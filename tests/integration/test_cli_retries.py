@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from werkzeug.serving import make_server
 
-from darkroom.cli.client import ApiClient
+from darkroom.client import Client
 from tests.support.fake_api import JPEG, FakeApi, in_process, run, write
 
 
@@ -27,7 +27,7 @@ def test_retries_at_a_busy_api_end_and_the_wait_is_reported_once(
     fake_api: FakeApi, photo_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(photo_folder, "full.jpg", "a/full.jpg")
-    monkeypatch.setattr("darkroom.cli.sessions.BUSY_FOR", 3)
+    monkeypatch.setattr("darkroom.client.sessions.BUSY_FOR", 3)
     result = run("upload", photo_folder, url=fake_api.url)
 
     assert result.exit_code == 1
@@ -62,7 +62,7 @@ def test_a_photo_that_the_api_may_have_accepted_is_sent_again_under_the_same_key
 def test_an_upload_that_gets_no_answer_is_reported(
     fake_api: FakeApi, photo_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("darkroom.cli.sessions.READ_TRIES", 1)
+    monkeypatch.setattr("darkroom.client.sessions.READ_TRIES", 1)
     write(photo_folder, "a.jpg", "lost.jpg")
     result = run("upload", photo_folder, url=fake_api.url)
     assert result.exit_code == 1
@@ -74,8 +74,8 @@ def test_an_upload_that_gets_no_answer_is_reported(
 
 def test_the_callers_own_idempotency_key_is_sent(fake_api: FakeApi, photo_folder: Path) -> None:
     write(photo_folder, "a.jpg")
-    with ApiClient(fake_api.url) as client:
-        client.upload(photo_folder / "a.jpg", key="order-7")
+    with Client(fake_api.url) as client:
+        client.upload(photo_folder / "a.jpg", idempotency_key="order-7")
     assert fake_api.uploads[0]["headers"]["Idempotency-Key"] == '"order-7"'
 
 
@@ -91,7 +91,7 @@ def test_an_api_that_starts_late_gets_its_photo(photo_folder: Path) -> None:
             server.handle_request()
 
     threading.Timer(1, start).start()
-    with ApiClient(f"http://127.0.0.1:{port}") as client:
+    with Client(f"http://127.0.0.1:{port}") as client:
         assert client.upload(photo_folder / "a.jpg")["status"] == "processing"
     assert len(stand_in.uploads) == 1
 
@@ -112,7 +112,7 @@ def test_an_api_that_does_not_run_is_reported_with_how_to_start_it(photo_folder:
 def test_when_the_api_stops_the_remaining_photos_are_reported_and_not_tried(
     fake_api: FakeApi, photo_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ApiClient.__init__, "__defaults__", (0, None, None))
+    monkeypatch.setattr(Client.__init__, "__kwdefaults__", {"patience": 0, "on_busy": None})
     write(photo_folder, "a.jpg", "last.jpg", "never.jpg")
     result = run("upload", photo_folder, "--parallel", "1", url=fake_api.url)
     assert result.exit_code == 1

@@ -203,17 +203,6 @@ def test_a_terminal_gets_one_progress_bar(fake_api: FakeApi, photo_folder: Path,
     assert "1 failed" in seen.decode()
 
 
-def test_without_the_cli_extra_it_says_what_to_install(photo_folder: Path) -> None:
-    write(photo_folder, "a.jpg")
-    without = "sys.modules['requests'] = None; import runpy; runpy.run_module('darkroom')"
-    for arguments in (["upload", photo_folder], ["status", "x"]):
-        process = in_process(*arguments, code=without)
-        _, stderr = process.communicate(timeout=30)
-        assert process.returncode == 1
-        assert "in the checkout, `make install` installs it" in stderr
-        assert "Traceback" not in stderr
-
-
 def test_file_names_that_are_not_valid_unicode_are_sent(fake_api: FakeApi, photo_folder: Path, tmp_path: Path) -> None:
     try:
         write(photo_folder, os.fsdecode(b"caf\xe9.jpg"), "100% & more?.jpg")

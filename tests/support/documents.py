@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from darkroom.settings import PROJECT
@@ -78,12 +79,14 @@ def commands(page: Path, test: str) -> list[Block]:
 def script(page: Path, test: str, replaced: dict[str, str]) -> str:
     """The blocks of a page that have this mark, in order, as one program for bash. It stops at the first failure.
 
+    Blocks of Python that follow each other are one program, so that the names of one are there in the next.
+
     `replaced`: texts to replace, such as ports, and their replacements.
     """
     parts = ["set -euo pipefail", REPORTING_CURL, "set -x"]
-    for block in commands(page, test):
-        python = f"{sys.executable} - <<'END-OF-PYTHON'\n{block.text}END-OF-PYTHON\n"
-        parts.append(python if block.language == "python" else block.text)
+    for is_python, group in groupby(commands(page, test), lambda block: block.language == "python"):
+        text = "\n".join(block.text for block in group)
+        parts.append(f"{sys.executable} - <<'END-OF-PYTHON'\n{text}END-OF-PYTHON\n" if is_python else text)
     text = "\n".join(parts)
     for documented, actual in replaced.items():
         text = text.replace(documented, actual)

@@ -12,9 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from api.http.photo_memory import LARGEST_IN_MEMORY
-from darkroom.cli.client import ApiClient
-from darkroom.cli.client_errors import ApiError
 from darkroom.cli.main import main
+from darkroom.client import ApiError, Client
 from darkroom.owners import hash_of, new_key, read_owners
 from darkroom.settings import Settings
 
@@ -67,7 +66,7 @@ def test_a_key_for_an_invalid_owner_is_not_made(owner: str) -> None:
 
 
 def test_the_key_is_taken_from_the_option_or_the_variable(keyed: Any, photo: Path) -> None:
-    with ApiClient(keyed.url, api_key=ALICE) as client:
+    with Client(keyed.url, api_key=ALICE) as client:
         photo_id = client.upload(photo, preset="metadata")["id"]
 
     assert keyed.record(photo_id).owner == "alice"
@@ -92,8 +91,8 @@ def test_a_netrc_file_does_not_replace_the_key(keyed: Any, tmp_path: Path, monke
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
 
-    with ApiClient(keyed.url, api_key=ALICE) as client:
-        assert "web" in client.presets()
+    with Client(keyed.url, api_key=ALICE) as client:
+        assert "web" in client.operations()["presets"]
 
 
 # --- a wrong key -------------------------------------------------------------------------------------------------
@@ -139,7 +138,7 @@ def test_a_client_that_is_still_sending_reads_the_refusal(keyed: Any, tmp_path: 
     with large.open("wb") as file:
         file.truncate(30_000_000)
 
-    with ApiClient(keyed.url, api_key=new_key()) as client, pytest.raises(ApiError) as refused:
+    with Client(keyed.url, api_key=new_key()) as client, pytest.raises(ApiError) as refused:
         client.upload(large)
 
     assert refused.value.http_status == 401
@@ -151,9 +150,9 @@ def test_a_client_that_is_still_sending_reads_the_refusal(keyed: Any, tmp_path: 
 def test_the_client_waits_for_a_short_rate_limit(start_api: Any) -> None:
     api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_RATE_LIMIT="2/2 seconds")
 
-    with ApiClient(api.url, api_key=ALICE) as client:
+    with Client(api.url, api_key=ALICE) as client:
         for _ in range(7):
-            assert client.presets()
+            assert client.operations()["presets"]
 
     assert [line for line in api.logged("request.answered") if line["status"] == 429]
 
@@ -161,9 +160,9 @@ def test_the_client_waits_for_a_short_rate_limit(start_api: Any) -> None:
 def test_the_client_does_not_wait_for_a_long_rate_limit(start_api: Any, photo: Path) -> None:
     api = start_api(DARKROOM_API_KEYS=KEYS, DARKROOM_API_PROCESSES="1", DARKROOM_RATE_LIMIT="1/hour")
 
-    with ApiClient(api.url, api_key=ALICE) as client:
-        client.presets()
-        for ask in (client.presets, lambda: client.upload(photo)):
+    with Client(api.url, api_key=ALICE) as client:
+        client.operations()
+        for ask in (client.operations, lambda: client.upload(photo)):
             with pytest.raises(ApiError, match="1 per 1 hour") as refused:
                 ask()
             assert refused.value.http_status == 429
@@ -184,7 +183,7 @@ def test_the_client_waits_for_a_free_upload_place(narrow: Any, photo: Path, pict
     uploaded: list[str] = []
 
     def upload() -> None:
-        with ApiClient(narrow.url, api_key=ALICE) as client:
+        with Client(narrow.url, api_key=ALICE) as client:
             uploaded.append(client.upload(photo, preset="metadata")["id"])
 
     head = (

@@ -1,45 +1,9 @@
-"""Errors of the HTTP client, and what they say about a request that failed."""
+"""What the errors of requests and urllib3 say about a request that failed."""
 
 from __future__ import annotations
 
 import requests
 from urllib3.exceptions import MaxRetryError, ProtocolError, ReadTimeoutError
-
-from darkroom.errors import DarkroomError
-
-
-class ApiError(DarkroomError):
-    """The API, or the storage, refused a request."""
-
-    code = "api_error"
-
-    def __init__(self, http_status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.http_status = http_status
-
-
-class NotDarkroom(DarkroomError):
-    """Another program answers at the address."""
-
-    code = "not_darkroom"
-
-
-class Unreachable(DarkroomError):
-    """Nothing answers at the address."""
-
-    code = "unreachable"
-
-
-class AnswerLost(DarkroomError):
-    """A request was sent, perhaps several times, but no answer came, so its effect is unknown."""
-
-    code = "answer_lost"
-
-
-class NotFinished(DarkroomError):
-    """The photo's jobs did not end within the caller's time limit."""
-
-    code = "not_finished"
 
 
 def may_have_arrived(error: requests.RequestException) -> bool:

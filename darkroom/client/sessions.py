@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any, Self, cast
 
@@ -17,11 +18,30 @@ from darkroom import __version__
 
 STATUS_TRIES = 6
 READ_TRIES = 3
-"""Tries of an upload whose answer does not come; each takes two minutes."""
+"""Tries of a POST whose answer does not come; an upload then waits two minutes each time."""
 LONGEST_WAIT = 60
 """Seconds. The client does not follow a longer Retry-After."""
 BUSY_FOR = 600
 """Seconds for which the client repeats a request that a busy API refuses."""
+
+
+class Repeat(Enum):
+    """When a request may be sent again."""
+
+    READ = auto()
+    """Always: it changes nothing, or the second time changes no more than the first."""
+    KEYED = auto()
+    """Always: it is a POST with an Idempotency-Key. A 409 then means that the first try still runs, or that its API
+    process died and the lock has to expire."""
+    SAFE = auto()
+    """Always: it is a POST or PUT that has the same effect twice."""
+    ONCE = auto()
+    """Only when the first try has surely had no effect."""
+
+
+TRANSIENT = (429, 502, 503, 504)
+REFUSED = (429, 503)
+"""Statuses after which the request has had no effect."""
 
 
 class BusyRetry(Retry):
@@ -67,6 +87,14 @@ class BusyRetry(Retry):
             return None
 
 
+def seconds_of(retry_after: str | None) -> float | None:
+    """The seconds that a Retry-After asks for; None without one that can be parsed."""
+    try:
+        return Retry().parse_retry_after(retry_after) if retry_after else None
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
+
+
 class BearerAuth(AuthBase):
     """Sends the API key. Unlike a plain header, requests does not replace it with a password from .netrc."""
 
@@ -78,29 +106,33 @@ class BearerAuth(AuthBase):
         return request
 
 
-def api_session(
+def make_session(
+    repeat: Repeat,
     patience: int,
     api_key: str | None = None,
-    upload: bool = False,
     on_refusal: Callable[[int], None] | None = None,
     also_retry: tuple[int, ...] = (),
 ) -> requests.Session:
-    """Repeats GET, or with `upload` POST, which must be safe to repeat.
+    """A session whose requests are repeated as `repeat` says.
 
-    `also_retry`: further statuses after which another try may succeed.
+    `patience`: further tries when nothing answers. `also_retry`: further statuses after which another try may succeed.
     """
     session = requests.Session()
-    session.headers["User-Agent"] = f"darkroom-cli/{__version__}"
+    session.headers["User-Agent"] = f"darkroom-client/{__version__}"
     if api_key:
         session.auth = BearerAuth(api_key)
+    reads = {Repeat.READ: None, Repeat.ONCE: 0}.get(repeat, min(patience, READ_TRIES))
+    statuses = REFUSED if repeat is Repeat.ONCE else (*TRANSIENT, *also_retry)
+    if repeat is Repeat.KEYED:
+        statuses += (HTTPStatus.CONFLICT.value,)
     retry = BusyRetry(
-        total=None if upload else 6,
+        total=STATUS_TRIES if repeat is Repeat.READ else None,
         connect=patience,
-        read=min(patience, READ_TRIES) if upload else None,
-        status=STATUS_TRIES if upload else None,
+        read=reads,
+        status=None if repeat is Repeat.READ else STATUS_TRIES,
         other=0,
-        status_forcelist=(429, 502, 503, 504, *also_retry),
-        allowed_methods=["POST"] if upload else ["GET"],
+        status_forcelist=statuses,
+        allowed_methods=["GET", "DELETE"] if repeat is Repeat.READ else ["POST", "PUT", "DELETE"],
         backoff_factor=0.5,
         backoff_max=15,
         backoff_jitter=0.5,
@@ -113,9 +145,9 @@ def api_session(
     return session
 
 
-def storage_session(patience: int, upload: bool = False) -> requests.Session:
+def storage_session(repeat: Repeat, patience: int) -> requests.Session:
     """For presigned URLs and forms of S3. It never sends a password from .netrc, which S3 would take for a second
     signature. It repeats a request after S3's 500."""
-    session = api_session(patience, upload=upload, also_retry=(500,))
+    session = make_session(repeat, patience, also_retry=(HTTPStatus.INTERNAL_SERVER_ERROR.value,))
     session.auth = lambda request: request
     return session
