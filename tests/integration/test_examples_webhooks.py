@@ -23,18 +23,19 @@ from tests.support.waiting import PATIENCE
 SECRETS = secrets_of("default", SecretStr(MASTER))
 """What `darkroom webhook-secret default` prints."""
 
-PORT = free_port()
 
-URL = f"http://localhost:{PORT}/darkroom"
+@pytest.fixture
+def host() -> str:
+    return f"localhost:{free_port()}"
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[], ExampleProcess]]:
+def start(host: str, tmp_path: Path) -> Iterator[Callable[[], ExampleProcess]]:
     """Starts the receiver. All of a test have one database."""
     with contextlib.ExitStack() as exits:
 
         def run() -> ExampleProcess:
-            command = [sys.executable, "-m", "flask", "--app", "receiver", "run", "--port", str(PORT)]
+            command = [sys.executable, "-m", "flask", "--app", "receiver", "run", "--port", host.partition(":")[2]]
             variables = {"WEBHOOK_SECRET": SECRETS[0], "DATABASE": str(tmp_path / "events.sqlite3")}
             process = ExampleProcess(command, EXAMPLES / "webhook-receiver", tmp_path / "receiver.log", **variables)
             receiver = exits.enter_context(process)
@@ -48,17 +49,25 @@ def event(number: int) -> str:
     return json.dumps({"type": "photo.completed", "data": {"id": f"photo-{number}", "status": "succeeded"}})
 
 
-def send(body: str, headers: dict[str, str]) -> int:
-    return requests.post(URL, data=body, headers=headers, timeout=PATIENCE).status_code
+@pytest.fixture
+def send(host: str) -> Callable[[str, dict[str, str]], int]:
+    """Send a webhook; returns the status of the answer."""
+    url = f"http://{host}/darkroom"
+    return lambda body, headers: requests.post(url, data=body, headers=headers, timeout=PATIENCE).status_code
 
 
 def test_a_webhook_of_darkroom_is_handled_once(
-    start: Callable[[], ExampleProcess], deploy: Deploy, picture: bytes, tmp_path: Path
+    start: Callable[[], ExampleProcess],
+    send: Callable[[str, dict[str, str]], int],
+    host: str,
+    deploy: Deploy,
+    picture: bytes,
+    tmp_path: Path,
 ) -> None:
     receiver = start()
-    settings = {"DARKROOM_WEBHOOK_SECRET": MASTER, "DARKROOM_WEBHOOK_PRIVATE_HOSTS": f"localhost:{PORT}"}
+    settings = {"DARKROOM_WEBHOOK_SECRET": MASTER, "DARKROOM_WEBHOOK_PRIVATE_HOSTS": host}
     with api_and_worker(deploy, tmp_path, **settings) as api:
-        photo = api.upload_photo(picture, preset="web", callback_url=URL)["id"]
+        photo = api.upload_photo(picture, preset="web", callback_url=f"http://{host}/darkroom")["id"]
         receiver.wait_for(f"photo.completed {photo}: succeeded")
 
     with contextlib.closing(sqlite3.connect(tmp_path / "events.sqlite3")) as database:
@@ -70,7 +79,9 @@ def test_a_webhook_of_darkroom_is_handled_once(
     assert handled == [f"{photo}:", "photo-2:"]
 
 
-def test_only_what_darkroom_has_signed_is_accepted(start: Callable[[], ExampleProcess]) -> None:
+def test_only_what_darkroom_has_signed_is_accepted(
+    start: Callable[[], ExampleProcess], send: Callable[[str, dict[str, str]], int]
+) -> None:
     receiver = start()
     signed = signed_headers("event-1", event(1), SECRETS)
 

@@ -22,6 +22,9 @@ CODE = re.compile(r"`([^`\n]+)`")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
+FILES = {"css", "html", "js", "md", "mts", "py", "toml", "yaml", "yml"}
+"""How names of files end."""
+
 NOT_OF_THE_SERVICES = {"DARKROOM_API_KEY", "DARKROOM_URL"}
 """Variables that only the command line reads."""
 
@@ -121,7 +124,7 @@ def test_tests_that_are_named_exist(page: Path) -> None:
 @every_page
 def test_log_actions_and_events_that_are_named_exist(page: Path) -> None:
     named = re.findall(r"`([a-z]+\.[a-z_]+)`", page.read_text())
-    actions = [name for name in named if name.rpartition(".")[2] not in {"md", "mts", "py", "toml", "yaml", "yml"}]
+    actions = [name for name in named if name.rpartition(".")[2] not in FILES]
     code = "".join(
         file.read_text() for root in ("api", "darkroom", "worker") for file in (PROJECT / root).rglob("*.py")
     )
