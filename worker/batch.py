@@ -1,4 +1,5 @@
 """A batch of messages that Lambda received and will delete: they are handled one after the other while time is left.
+Meanwhile photos by URL are fetched at the same time.
 
 Lambda deletes every message that the answer does not name. Messages that are not done are named, and given back here
 with the delay of their verdict; otherwise they would stay hidden until the queue's own, long visibility timeout.
@@ -13,8 +14,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 
@@ -28,6 +30,7 @@ from worker.alive import AliveNotes
 from worker.announcer import announce_now
 from worker.child.runner import PhotoProcessors
 from worker.handlers import make_handlers
+from worker.ingest.fetcher import is_fetch
 from worker.ingest.rules import IngestRules
 from worker.lease import Lease, clock
 from worker.verdict import Bury, Delete, Retry, Verdict, backoff
@@ -130,34 +133,48 @@ class BatchWorker:
 def handle_all(
     queue: WorkQueue, messages: Sequence[Received], latest: float, handle: Handle, settings: Settings
 ) -> list[str]:
-    """Handle messages one after the other, and begin none after `latest`. Returns the ids of those that are not done.
+    """Handle messages, and begin none after `latest`. Returns the ids of those that are not done.
 
-    In a FIFO queue a group stops at its first message that is not done, so that no later one overtakes it.
+    Photos by URL are fetched at the same time, because fetches mostly wait. Meanwhile all other messages are handled one
+    after the other. In a FIFO queue a group stops at its first message that is not done, so that no later one overtakes
+    it.
     """
     not_done: list[str] = []
     delays: dict[str, int] = {}
     stopped: dict[str | None, int] = {}
-    for received in messages:
-        verdict: Verdict
-        if queue.fifo and received.group in stopped:
-            verdict = Retry(stopped[received.group], counts=False)
-        elif time.monotonic() > latest:
-            verdict = Retry(0, counts=False)
-        else:
-            try:
-                verdict = handle(received)
-            except Exception:
-                log.exception("message.unexpected_error", message=received.id)
-                verdict = Retry(backoff(received.receives, settings))
-        if isinstance(verdict, Delete | Bury):
-            continue
-        not_done.append(received.id)
-        if isinstance(verdict, Retry):
-            delays[received.receipt_handle] = verdict.delay
-        stopped.setdefault(received.group, delays.get(received.receipt_handle, 0))
+    with ThreadPoolExecutor(settings.fetches, "fetch") as threads:
+
+        def begin(received: Received) -> Future[Verdict]:
+            return threads.submit(copy_context().run, _verdict_of, received, latest, handle, settings)
+
+        fetches = {received.id: begin(received) for received in messages if is_fetch(received)}
+        for received in sorted(messages, key=lambda one: one.id in fetches):
+            verdict: Verdict
+            if received.id in fetches:
+                verdict = fetches[received.id].result()
+            elif queue.fifo and received.group in stopped:
+                verdict = Retry(stopped[received.group], counts=False)
+            else:
+                verdict = _verdict_of(received, latest, handle, settings)
+            if isinstance(verdict, Delete | Bury):
+                continue
+            not_done.append(received.id)
+            if isinstance(verdict, Retry):
+                delays[received.receipt_handle] = verdict.delay
+            stopped.setdefault(received.group, delays.get(received.receipt_handle, 0))
     _give_back(queue, delays)
     log.info("batch.done", queue=queue.name, messages=len(messages), not_done=len(not_done))
     return not_done
+
+
+def _verdict_of(received: Received, latest: float, handle: Handle, settings: Settings) -> Verdict:
+    if time.monotonic() > latest:
+        return Retry(0, counts=False)
+    try:
+        return handle(received)
+    except Exception:
+        log.exception("message.unexpected_error", message=received.id)
+        return Retry(backoff(received.receives, settings))
 
 
 def _give_back(queue: WorkQueue, delays: dict[str, int]) -> None:

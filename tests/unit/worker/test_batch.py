@@ -5,12 +5,14 @@ tests/integration/test_lambda_*.py test the same with real queues and real work.
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import structlog
 
 from darkroom.aws.queue import Received
 from darkroom.errors import Unavailable
@@ -95,3 +97,50 @@ def test_a_standard_queue_does_not_stop_at_a_failure() -> None:
 
 def test_a_message_that_cannot_be_given_back_is_still_reported() -> None:
     assert run(VisibilityQueue(down=True), {"a1": Retry(7), "a2": Delete()}) == ["a1"]
+
+
+def run_fetches(latest: float, handle: Callable[[Received], Verdict], *others: str) -> list[str]:
+    """A batch of three photos by URL, and other messages after them."""
+    bodies = {f"f{number}": '{"v":1,"kind":"fetch"}' for number in range(3)} | dict.fromkeys(others, "{}")
+    messages = [
+        Received(id=name, receipt_handle=name, body=body, group="a", receives=1) for name, body in bodies.items()
+    ]
+    return handle_all(cast(Any, VisibilityQueue()), messages, latest, handle, SETTINGS)
+
+
+def test_photos_by_url_are_fetched_at_the_same_time_and_hold_up_no_other_message() -> None:
+    together = threading.Barrier(4, timeout=60)
+
+    def handle(received: Received) -> Verdict:
+        together.wait()  # until all three fetches and the other message are being handled
+        return Delete()
+
+    assert run_fetches(NO_HURRY, handle, "other") == []
+
+
+def test_each_fetch_has_its_own_verdict() -> None:
+    verdicts = {"f0": Delete(), "f1": Retry(7), "f2": KeyError("x"), "other": Leave()}
+
+    def handle(received: Received) -> Verdict:
+        verdict = verdicts[received.id]
+        if isinstance(verdict, Exception):
+            raise verdict
+        return verdict
+
+    assert run_fetches(NO_HURRY, handle, "other") == ["other", "f1", "f2"]
+
+
+def test_no_fetch_is_begun_after_the_latest_time() -> None:
+    assert run_fetches(time.monotonic() - 1, lambda _: pytest.fail("begun")) == ["f0", "f1", "f2"]
+
+
+def test_the_log_lines_of_a_fetch_name_the_invocation() -> None:
+    seen: list[object] = []
+
+    def handle(_: Received) -> Verdict:
+        seen.append(structlog.contextvars.get_contextvars().get("request"))
+        return Delete()
+
+    with structlog.contextvars.bound_contextvars(request="r-1"):
+        run_fetches(NO_HURRY, handle)
+    assert seen == ["r-1"] * 3
