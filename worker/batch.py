@@ -135,7 +135,7 @@ def handle_all(
 ) -> list[str]:
     """Handle messages, and begin none after `latest`. Returns the ids of those that are not done.
 
-    Photos by URL are fetched at the same time, because fetches mostly wait. Meanwhile all other messages are handled one
+    Photos by URL are fetched at the same time, because fetches mostly wait. Meanwhile the others are handled one
     after the other. In a FIFO queue a group stops at its first message that is not done, so that no later one overtakes
     it.
     """
