@@ -35,11 +35,20 @@ class RefersTo:
 ASSET_ID = r"^[0-9a-f]{64}$"
 """A SHA-256: 64 hexadecimal digits in small letters."""
 
+KIND = "x-asset"
+"""The keyword in the schema of such a field: which kind of asset it names. A program can make a form from it."""
+
 AssetId = Annotated[str, Field(pattern=ASSET_ID, description="id of an asset: the SHA-256 of its file")]
 PictureId = Annotated[
-    str, Field(pattern=ASSET_ID, description="id of a picture (POST /v1/assets)"), RefersTo("picture")
+    str,
+    Field(pattern=ASSET_ID, description="id of a picture (POST /v1/assets)", json_schema_extra={KIND: "picture"}),
+    RefersTo("picture"),
 ]
-LutId = Annotated[str, Field(pattern=ASSET_ID, description="id of a .cube file (POST /v1/assets)"), RefersTo("lut")]
+LutId = Annotated[
+    str,
+    Field(pattern=ASSET_ID, description="id of a .cube file (POST /v1/assets)", json_schema_extra={KIND: "lut"}),
+    RefersTo("lut"),
+]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 // The frame of the page: which view is shown, the API key, and messages.
 
-import { html, render } from "./vendor/lit-html/lit-html.js";
+import { html, nothing, render } from "./vendor/lit-html/lit-html.js";
 import { get, keepKey, key, onKeyNeeded } from "./api.js";
 import { gallery } from "./gallery.js";
 import { photoView } from "./photo.js";
@@ -15,17 +15,18 @@ function show({ focus = true } = {}) {
   leave();
   const [path, query] = (location.hash.slice(1) || "/").split("?");
   const [, name = "", id = ""] = path.split("/");
-  const view = { "": upload, photos: id ? photoView : gallery, queue }[name] ?? upload;
+  const views = { "": [upload, "Upload"], photos: id ? [photoView, "Photo"] : [gallery, "Photos"], queue: [queue, "Queue"] };
+  const [view, title] = Object.hasOwn(views, name) ? views[name] : views[""];
   main.replaceChildren();
   delete main._$litPart$; // lit-html starts anew in an element that was emptied
   const section = document.createElement("div");
   section.className = "view";
   main.append(section);
-  leave = view(section, { id: decodeURIComponent(id), query: new URLSearchParams(query) }) ?? (() => {});
+  leave = view(section, { id, query: new URLSearchParams(query) }) ?? (() => {});
   for (const link of document.querySelectorAll("nav a"))
     if (link.getAttribute("href") === `#/${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
-  document.title = { "": "Upload", photos: id ? "Photo" : "Photos", queue: "Queue" }[name] + " - Darkroom";
+  document.title = `${title} - Darkroom`;
   if (focus) main.focus({ preventScroll: true });
   scrollTo(0, 0);
 }
@@ -40,13 +41,21 @@ function askForKey(refused) {
   render(html`
     <form method="dialog" @submit=${enter}>
       <h2 id="key-title">API key</h2>
-      <p>${refused ? "The API does not know this key. Enter another one." : "The API needs a key to tell whose photos these are."}
+      <p>${refused ? "The API does not know this key. Enter another one." : key() ? "The page uses a key. Enter another one to see the photos of another owner." : "The API needs a key: it says whose photos these are."}
         The page keeps it until you close this tab.</p>
       <label>Key <input name="key" type="password" required autocomplete="off" spellcheck="false"></label>
       <p class="actions"><button class="primary">Use this key</button>
-        <button type="button" @click=${() => dialog.close()}>Cancel</button></p>
+        <button type="button" @click=${() => dialog.close()}>Cancel</button>
+        ${key() ? html`<button type="button" class="danger" @click=${forget}>Forget the key</button>` : nothing}</p>
     </form>`, dialog);
   dialog.showModal();
+}
+
+function forget() {
+  keepKey("");
+  dialog.close();
+  say("The page has forgotten the key");
+  show();
 }
 
 async function enter(event) {

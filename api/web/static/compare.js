@@ -1,7 +1,7 @@
 // Two pictures of a photo over each other, with a slider between them: the original, or any result that browsers show.
 
 import { html, nothing } from "./vendor/lit-html/lit-html.js";
-import { localFile } from "./upload.js";
+import { localFile } from "./uploads.js";
 import { key, send } from "./api.js";
 import { isShown, jobTitle, originalPath, pictureOf, resultPath, shownPictures } from "./shared.js";
 
@@ -30,6 +30,8 @@ export function compare(update) {
     const original = photo.original && isShown(photo.original.content_type) && !broken.has(ORIGINAL);
     return [...(original ? [[ORIGINAL, "Original"]] : []), ...jobs.map((job) => [job.id, jobTitle(job)])];
   }
+  // Pictures have the proportions of the left one: the box is no higher than it needs to be.
+  const fit = ({ target: { naturalWidth, naturalHeight, parentElement } }) => parentElement.style.setProperty("--ratio", naturalWidth / naturalHeight);
   const slide = (event) => event.target.closest(".compare").style.setProperty("--at", `${event.target.value}%`);
 
   function render(photo) {
@@ -41,7 +43,7 @@ export function compare(update) {
     const name = (side) => all.find(([id]) => id === side)[1];
     const pick = (side, current) => html`<label class="side-pick"><span class="hidden">${side} picture</span><select @change=${(event) => { chosen[side] = event.target.value; update(); }}>
       ${all.map(([id, label]) => html`<option value=${id} .selected=${id === current}>${label}</option>`)}</select></label>`;
-    const picture = (side, which) => html`<img class=${which} src=${source(photo, side) ?? ""} alt="${name(side)} of ${photo.original?.filename ?? "the photo"}"
+    const picture = (side, which) => html`<img class=${which} src=${source(photo, side) ?? ""} alt="${name(side)} of ${photo.original?.filename ?? "the photo"}" @load=${which === "left" || left === right ? fit : null}
       @error=${() => { if (side === ORIGINAL && !broken.has(side)) { broken.add(side); update(); } }}>`;
     return html`<section class="card comparison" aria-label="Compare pictures">
       <div class="compare">${picture(right, "right")}${left === right ? nothing : html`${picture(left, "left")}

@@ -1,6 +1,7 @@
 // Form fields made from a JSON schema of GET /v1/operations. An empty field leaves its parameter out.
 
 import { html, nothing } from "./vendor/lit-html/lit-html.js";
+import { assetField } from "./assets.js";
 
 const HIDDEN = new Set(["type", "filter", "output", "steps"]); // the jobs editor shows these itself
 const RARE = new Set(["tolerate", "frames", "page", "kernel", "dpr"]);
@@ -10,8 +11,14 @@ export function resolve(schema, defs) {
   return schema;
 }
 
-// `value`: an object of parameters. `change` gets the new one. `path` makes the ids of the fields unique.
-export function fields(schema, defs, value, change, path) {
+// Texts of schemas have `code` in them.
+export const prose = (text) => text.split("`").map((part, at) => (at % 2 ? html`<code>${part}</code>` : part));
+
+// The parameters that name an asset. An example names assets that the owner does not have.
+export const assetsOf = (schema) => Object.entries(schema.properties ?? {}).filter(([, field]) => field["x-asset"]).map(([name]) => name);
+
+// `value`: an object of parameters. `change` gets the new one. `path` makes the ids of the fields unique. `update` renders again.
+export function fields(schema, defs, value, change, path, update) {
   const all = Object.entries(schema.properties ?? {}).filter(([name]) => !HIDDEN.has(name));
   const one = ([name, field]) => {
     const set = (given) => {
@@ -19,7 +26,10 @@ export function fields(schema, defs, value, change, path) {
       change(given === undefined ? rest : { ...rest, [name]: given });
     };
     const description = field.description ?? "";
-    return control({ name, field, kind: kindOf(field, defs), given: value[name], set, id: `${path}-${name}`, description });
+    const id = `${path}-${name}`;
+    if (field["x-asset"])
+      return assetField({ kind: field["x-asset"], label: name, given: value[name], set, id, help: prose(description), update });
+    return control({ name, field, kind: kindOf(field, defs), given: value[name], set, id, description });
   };
   const usual = all.filter(([name]) => !RARE.has(name));
   const rare = all.filter(([name]) => RARE.has(name));
@@ -49,7 +59,7 @@ function kindOf(field, defs) {
 
 function control({ name, field, kind, given, set, id, description }) {
   const label = name.replaceAll("_", " ");
-  const help = description ? html`<small id=${`${id}-help`}>${description}</small>` : nothing;
+  const help = description ? html`<small id=${`${id}-help`}>${prose(description)}</small>` : nothing;
   const described = description ? `${id}-help` : nothing;
   const initial = field.default === null || field.default === undefined || typeof field.default === "object" ? "" : String(field.default);
   const text = (value) => (value === "" ? undefined : value);

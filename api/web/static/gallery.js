@@ -4,13 +4,15 @@ import { html, nothing, render } from "./vendor/lit-html/lit-html.js";
 import { repeat } from "./vendor/lit-html/directives/repeat.js";
 import { get } from "./api.js";
 import { follow, isUnfinished, photoOf, withJob } from "./live.js";
-import { badge, nameOf, thumbnail, time } from "./shared.js";
+import { badge, download, nameOf, thumbnail, time } from "./shared.js";
 
-const STATUSES = { "": "all", processing: "in work", succeeded: "done", failed: "failed", cancelled: "cancelled", awaiting_upload: "waiting for their file" };
+const STATUSES = ["processing", "succeeded", "failed", "cancelled", "awaiting_upload"];
 const PAGE = 24;
+const MOST = 50; // photos of an archive
 
 export function gallery(root, { query }) {
   const state = { photos: null, next: null, error: null };
+  const selected = new Set(); // ids
   const given = Object.fromEntries(["status", "reference", "cursor"].map((name) => [name, query.get(name) ?? ""]));
   let gone = false, stop = () => {};
   const update = () => gone || render(view(), root);
@@ -35,35 +37,52 @@ export function gallery(root, { query }) {
     const at = state.photos.findIndex((one) => one.id === (photo?.id ?? id ?? photoOf(job)));
     const isNew = at < 0 && photo && !given.cursor && !given.status && (!given.reference || photo.reference === given.reference);
     if (isNew && (!state.photos.length || photo.id > state.photos[0].id)) state.photos = [photo, ...state.photos];
-    else if (at >= 0 && id) state.photos = state.photos.filter((one) => one.id !== id);
+    else if (at >= 0 && id) {
+      state.photos = state.photos.filter((one) => one.id !== id);
+      selected.delete(id);
+    }
     else if (at >= 0) state.photos = state.photos.with(at, photo ?? withJob(state.photos[at], job));
     update();
   }
 
   const search = (event) => {
     event.preventDefault();
-    const form = new FormData(event.target.form ?? event.target);
+    const form = new FormData(event.target);
     location.hash = hash({ status: form.get("status"), reference: form.get("reference").trim(), cursor: "" });
   };
 
-  const card = (photo) => html`<li><a class="card photo" href="#/photos/${photo.id}">
-    <span class="frame">${thumbnail(photo)}</span>
-    <span class="name">${nameOf(photo)}</span>
+  const card = (photo) => html`<li class="card photo">
+    <a href="#/photos/${photo.id}"><span class="frame">${thumbnail(photo)}</span><span class="name">${nameOf(photo)}</span></a>
     <span class="muted">${time(photo.created_at)}</span>
-    ${photo.reference ? html`<span class="muted reference">${photo.reference}</span>` : nothing}
-    ${badge(photo.status)}</a></li>`;
+    ${photo.reference ? html`<span class="muted reference" title=${photo.reference}>${photo.reference}</span>` : nothing}
+    ${badge(photo.status)}
+    <label class="select"><input type="checkbox" aria-label="Select ${nameOf(photo)}" .checked=${selected.has(photo.id)}
+      @change=${(event) => { if (event.target.checked) selected.add(photo.id); else selected.delete(photo.id); update(); }}></label></li>`;
+
+  const selection = () => {
+    const chosen = state.photos.filter(({ id }) => selected.has(id));
+    const ids = chosen.filter(({ jobs }) => jobs.some((job) => job.status === "succeeded")).map(({ id }) => id);
+    const all = () => { for (const { id } of state.photos) selected.add(id); update(); };
+    return html`<div class="selection ${chosen.length ? "some" : ""}" role="group" aria-label="Selected photos">
+      <button class="small" type="button" @click=${all} ?disabled=${chosen.length === state.photos.length}>Select all on this page</button>
+      ${chosen.length ? html`<button class="small" type="button" @click=${() => { selected.clear(); update(); }}>Clear</button>` : nothing}
+      ${ids.length && ids.length <= MOST ? download(`v1/archive?${ids.map((id) => `photo=${id}`).join("&")}`, "photos.zip", "Download results (zip)") : nothing}
+      <span class="muted" role="status">${!chosen.length ? "Select photos to download their results together."
+        : `${chosen.length} selected${ids.length ? "" : ": no results yet"}${ids.length > MOST ? `: an archive has at most ${MOST} photos` : ""}`}</span></div>`;
+  };
 
   const view = () => html`
     <h1>Photos</h1>
     <form class="search" role="search" @submit=${search}>
-      <div class="field"><label for="status">Status</label><select id="status" name="status" @change=${search}>
-        ${Object.entries(STATUSES).map(([value, label]) => html`<option value=${value} .selected=${given.status === value}>${label}</option>`)}</select></div>
-      <div class="field grow"><label for="find">Reference</label><input id="find" name="reference" type="search" maxlength="200" value=${given.reference} placeholder="exactly as it was given"></div>
+      <div class="field"><label for="status">Status</label><select id="status" name="status">
+        <option value="">all</option>
+        ${STATUSES.map((status) => html`<option value=${status} .selected=${given.status === status}>${status.replaceAll("_", " ")}</option>`)}</select></div>
+      <div class="field grow"><label for="find">Reference</label><input id="find" name="reference" type="search" maxlength="256" value=${given.reference} placeholder="exactly as it was given"></div>
       <button>Search</button>
     </form>
     ${state.error ? html`<p class="note error">${state.error.message}</p>`
       : !state.photos ? html`<p class="loading">Loading</p>`
-      : state.photos.length ? html`<ul class="grid">${repeat(state.photos, (photo) => photo.id, card)}</ul>`
+      : state.photos.length ? html`${selection()}<ul class="grid">${repeat(state.photos, (photo) => photo.id, card)}</ul>`
       : html`<p class="empty">${given.status || given.reference || given.cursor ? "No photo here fits the search." : html`No photos yet. <a href="#/">Upload the first one.</a>`}</p>`}
     <nav class="pages" aria-label="Pages">
       ${given.cursor ? html`<a class="button" href=${hash({ cursor: "" })}>Newest photos</a>` : nothing}

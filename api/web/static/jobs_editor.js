@@ -2,7 +2,7 @@
 
 import { html, nothing } from "./vendor/lit-html/lit-html.js";
 import { repeat } from "./vendor/lit-html/directives/repeat.js";
-import { fields, resolve } from "./fields.js";
+import { assetsOf, fields, prose, resolve } from "./fields.js";
 
 let counter = 0;
 
@@ -38,7 +38,7 @@ export class JobsEditor {
     return html`<fieldset class="presets"><legend class="hidden">Preset</legend>
       ${Object.entries(this.ops.presets).map(([name, preset]) => html`
         <label class="preset"><input type="radio" name="preset-${this.id}" .checked=${this.preset === name} @change=${() => this.#set({ preset: name })}>
-          <span><strong>${name}</strong> ${preset.description}
+          <span><strong>${name}</strong> ${prose(preset.description ?? "")}
             <span class="chips">${preset.jobs.map((job) => html`<span class="chip">${job.name ?? job.type}</span>`)}</span></span></label>`)}
     </fieldset>`;
   }
@@ -67,6 +67,7 @@ export class JobsEditor {
   #example(kind, type, filter) {
     const schema = this.#schema(kind, type, filter);
     const { steps, ...value } = structuredClone(schema.examples?.[0] ?? { type });
+    for (const name of assetsOf(schema)) delete value[name];
     const given = { type, ...(filter ? { filter } : {}), ...value, type, ...(filter ? { filter } : {}) };
     return { id: ++counter, value: given, steps: type === "pipeline" ? (steps ?? []).map((step) => ({ id: ++counter, value: { type: step.type, ...step } })) : null };
   }
@@ -87,8 +88,8 @@ export class JobsEditor {
       ${filter ? html`<div class="field"><label for="${id}-filter">filter</label>
         <select id="${id}-filter" @change=${(event) => Object.assign(entry, { value: this.#example(kind, "filter", event.target.value).value }) && this.update()}>
           ${Object.keys(this.ops.filters).map((name) => html`<option .selected=${name === filter}>${name}</option>`)}</select></div>` : nothing}
-      <details class="about"><summary>What it does</summary><p>${schema.description}</p></details>
-      ${repeat([id], (key) => key, () => fields(schema, this.ops.$defs, entry.value, change, id))}
+      <details class="about"><summary>What it does</summary><p>${prose(schema.description)}</p></details>
+      ${repeat([id], (key) => key, () => fields(schema, this.ops.$defs, entry.value, change, id, this.update))}
       ${entry.steps ? this.#steps(entry) : nothing}
       ${schema.properties.output ? this.#output(entry, change, id) : nothing}`;
   }

@@ -3,6 +3,7 @@
 import { get, send } from "./api.js";
 
 const AGAIN = 2000; // milliseconds until the next try after the stream was lost
+const AT_ONCE = 2; // photos to wait for: a browser has six connections to one host, and uploads need three
 
 // Calls `changed(photo)` with a photo, or `changed(null, { job })` when one of its jobs changed. Returns a function that stops.
 export function follow(path, unfinished, changed) {
@@ -35,7 +36,7 @@ async function run(path, unfinished, changed, signal) {
 // Where the API cannot hold a stream (on AWS Lambda): ask for each unfinished photo, and let the API wait for its end.
 async function ask(unfinished, changed, signal) {
   while (!signal.aborted) {
-    const ids = unfinished();
+    const ids = unfinished().slice(0, AT_ONCE);
     try {
       for (const photo of await Promise.all(ids.map((id) => get(`v1/photos/${id}?wait=10`, { signal })))) changed(photo);
     } catch {

@@ -6,7 +6,7 @@ const FIRST = ["taken_at", "camera", "lens", "exposure", "gps", "description", "
 const FOLDED = { exif: "All EXIF fields", measures: "Measures" };
 const SKIPPED = ["schema_version"];
 
-const words = (name) => name.replaceAll("_", " ");
+const words = (name) => name.replaceAll("_", " ").replaceAll(/\b(gps|iso|exif|icc)\b/g, (word) => word.toUpperCase());
 const isEmpty = (value) => value === null || value === "" || (Array.isArray(value) && !value.length)
   || (typeof value === "object" && !Array.isArray(value) && !Object.values(value).some((one) => !isEmpty(one)));
 

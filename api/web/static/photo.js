@@ -71,12 +71,13 @@ export function photoView(root, { id }) {
     </div>
     <div class="side">${badge(one.status)}
       ${isPicture(one) && shownPictures(state.photo).includes(one) ? html`<button class="small" type="button" aria-label="Show ${jobTitle(one)} above" @click=${() => { comparison.show(one.id); scrollTo({ top: 0, behavior: "smooth" }); }}>Show</button>` : nothing}
-      ${one.status === "succeeded" ? download(resultPath(state.photo, one), one.result.filename, "Download", `Download ${one.result.filename}`) : nothing}
+      ${one.status === "succeeded" ? download(`${resultPath(state.photo, one)}?download=1`, one.result.filename, "Download", `Download ${one.result.filename}`) : nothing}
       ${one.status === "failed" || one.status === "cancelled" ? html`<button class="small" type="button" aria-label="Retry ${jobTitle(one)}" @click=${retry(one)}>Retry</button>` : nothing}
     </div></li>`;
 
   const own = (photo) => {
-    const rows = [["Reference", photo.reference], ["Uploaded", time(photo.created_at)], ["Batch", photo.batch],
+    const rows = [["Reference", photo.reference], ["Uploaded", time(photo.created_at)], ["Source", photo.source?.url],
+      ["Batch", photo.batch && html`${photo.batch} ${download(`v1/batches/${photo.batch}/archive`, `batch-${photo.batch}.zip`, "Download its results (zip)")}`],
       ["Original", photo.original && `${photo.original.width} × ${photo.original.height}, ${photo.original.content_type}, ${bytes(photo.original.size)}`],
       ["Expires", photo.expires_at && time(photo.expires_at)],
       ...Object.entries(photo.metadata).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)])];
@@ -85,7 +86,7 @@ export function photoView(root, { id }) {
 
   const view = () => {
     const { photo, error, editor } = state;
-    if (error) return html`<h1>Photo</h1><p class="note error">${error.message}</p><p><a href="#/photos">All photos</a></p>`;
+    if (error) return html`<p class="back"><a href="#/photos">All photos</a></p><h1>Photo</h1><p class="note error">${error.message}</p>`;
     if (!photo) return html`<h1>Photo</h1><p class="loading">Loading</p>`;
     const done = photo.jobs.filter((one) => one.status === "succeeded");
     return html`
@@ -93,7 +94,7 @@ export function photoView(root, { id }) {
       <div class="title"><h1>${nameOf(photo)}</h1>${badge(photo.status)}</div>
       <p class="actions">
         ${photo.links.archive && done.length ? download(`${path}/archive`, `${nameOf(photo)}.zip`, "Download all (zip)") : nothing}
-        ${photo.original ? download(`${path}/original`, photo.original.filename, "Download original") : nothing}
+        ${photo.original ? download(`${path}/original?download=1`, photo.original.filename, "Download original") : nothing}
         ${isUnfinished(photo) ? html`<button class="small" type="button" @click=${cancel}>Cancel</button>` : nothing}
         <button class="small danger" type="button" @click=${remove}>Delete</button></p>
       ${comparison.render(photo)}
@@ -102,10 +103,10 @@ export function photoView(root, { id }) {
           ${editor ? html`<div class="card">${editor.render()}<p class="actions">
               <button class="primary" type="button" ?disabled=${editor.isEmpty} @click=${more}>Add these jobs</button>
               <button type="button" @click=${() => { state.editor = null; update(); }}>Cancel</button></p></div>`
-            : photo.original ? html`<button type="button" @click=${openEditor}>Make more of this photo</button>` : nothing}
+            : photo.original ? html`<button type="button" @click=${openEditor}>Add jobs</button>` : nothing}
         </section>
         <section aria-labelledby="facts-title"><h2 id="facts-title">About this photo</h2>${own(photo)}
-          ${state.facts ? metadataTable(state.facts) : html`<p class="muted">A metadata job shows camera, time and place here.</p>`}</section>
+          ${state.facts ? metadataTable(state.facts) : html`<p class="muted">Add a metadata job to see camera, time and place here.</p>`}</section>
       </div>`;
   };
 

@@ -6,7 +6,15 @@ import { change, get } from "./api.js";
 import { doing, say, time } from "./shared.js";
 
 const AGAIN = 5000; // milliseconds between two looks at the queue
-const LABELS = { backlog_seconds: "seconds of backlog", oldest_seconds: "oldest, seconds", workers: "workers alive" };
+const NUMBERS = [
+  ["waiting", "waiting"], ["in_flight", "in flight"], ["delayed", "delayed"], ["oldest_seconds", "age of the oldest photo", duration],
+  ["per_minute", "done per minute"], ["backlog_seconds", "CPU time of the backlog", duration], ["workers", "workers alive"], ["dead_letters", "your dead letters"],
+];
+
+function duration(seconds) {
+  for (const [unit, size] of [["days", 86400], ["h", 3600], ["min", 60]]) if (seconds >= 2 * size) return `${(seconds / size).toFixed(1)} ${unit}`;
+  return `${Math.round(seconds)} s`;
+}
 
 export function queue(root) {
   const state = { numbers: undefined, letters: null, next: null, error: null, cursor: null };
@@ -49,15 +57,15 @@ export function queue(root) {
     return html`<li class="card row"><div class="grow">
         <p class="name"><a href="#/photos/${dead.photo}">${name}</a> ${dead.reference ? html`<span class="muted">${dead.reference}</span>` : nothing}</p>
         <p class="note error">${dead.reason.detail} <span class="muted">(${dead.reason.code})</span></p>
-        <p class="muted">${dead.jobs.map((job) => job.type).join(", ")}; ${dead.attempts} ${dead.attempts === 1 ? "attempt" : "attempts"}; given up ${time(dead.buried_at)}</p>
+        <p class="muted">${dead.jobs.map((job) => job.type).join(", ")}; ${dead.attempts ? `${dead.attempts} ${dead.attempts === 1 ? "attempt" : "attempts"}; ` : ""}given up ${time(dead.buried_at)}</p>
         ${dead.jobs.some((job) => job.errors.length) ? html`<details class="rare"><summary>Errors</summary><ul>${dead.jobs.flatMap((job) => job.errors.map((error) => html`<li>${job.type}, attempt ${error.attempt}: ${error.detail} (${error.code})</li>`))}</ul></details>` : nothing}
       </div><div class="side">
         <button class="small" type="button" aria-label="Redrive ${name}" @click=${act(`${path}/redrive`, "POST", "Queued again")}>Redrive</button>
         <button class="small danger" type="button" aria-label="Purge ${name}" @click=${act(path, "DELETE", "Purged")}>Purge</button></div></li>`;
   };
 
-  const numbers = (queue) => html`<dl class="numbers">${Object.entries(queue).filter(([, value]) => value === null || typeof value === "number").map(([name, value]) => html`
-    <div class="card"><dt>${LABELS[name] ?? name.replaceAll("_", " ")}</dt><dd>${value === null ? "-" : Number.isInteger(value) ? value : value.toFixed(1)}</dd></div>`)}</dl>`;
+  const numbers = (queue) => html`<dl class="numbers">${NUMBERS.filter(([name]) => queue[name] !== undefined).map(([name, label, text = String]) => html`
+    <div class="card"><dt>${label}</dt><dd>${queue[name] === null ? html`<span aria-label="none">-</span>` : text(queue[name])}</dd></div>`)}</dl>`;
 
   const view = () => html`
     <h1>Queue</h1>

@@ -3,12 +3,8 @@
 import { html, nothing } from "./vendor/lit-html/lit-html.js";
 import { key, send } from "./api.js";
 
-const WORDS = {
-  awaiting_upload: "waiting for its file", processing: "in work", queued: "queued", succeeded: "done", failed: "failed",
-  cancelled: "cancelled",
-};
-
-export const badge = (status) => html`<span class="badge ${status}">${WORDS[status] ?? status}</span>`;
+// The words of the API, so that a program finds them again.
+export const badge = (status) => html`<span class="badge ${status}">${status.replaceAll("_", " ")}</span>`;
 
 export function bytes(size) {
   if (size < 1000) return `${size} bytes`;
@@ -41,13 +37,16 @@ export const doing = (action) => async (event) => {
   }
 };
 
-export const nameOf = (photo) => photo.original?.filename || photo.upload?.filename || photo.id;
+export const nameOf = (photo) =>
+  photo.original?.filename || photo.upload?.filename || photo.source?.url.split("/").pop() || photo.id;
+// Why jobs have failed, each reason once.
+export const reasons = (photo) => [...new Set(photo.jobs.filter((job) => job.error && job.status === "failed").map((job) => job.error.detail))];
 export const jobTitle = (job) => job.name || (job.type === "filter" && job.spec?.filter) || job.type;
 
 export const isPicture = (job) => job.status === "succeeded" && job.result?.content_type.startsWith("image/");
 const SHOWN = /^image\/(jpeg|png|webp|avif|gif)$/;
 export const isShown = (type) => SHOWN.test(type ?? "");
-export const shownPictures = (photo) => photo.jobs.filter((job) => isPicture(job) && isShown(job.result.content_type));
+export const shownPictures = (photo) => (photo.jobs ?? []).filter((job) => isPicture(job) && isShown(job.result.content_type));
 export const smallest = (photo) => shownPictures(photo).sort((a, b) => a.result.size - b.result.size)[0];
 
 export const resultPath = (photo, job) => `v1/photos/${photo.id}/jobs/${job.id}/result`;
@@ -66,14 +65,14 @@ export const thumbnail = (photo) => {
     : html`<span class="blank" aria-hidden="true">${(photo.original?.content_type ?? "photo").split("/").pop()}</span>`;
 };
 
-// Saves a file. Without a key a link does it; with a key, the file is fetched first.
+// Saves the file at a path. Without a key a link does it; with a key, the file is fetched first.
 export const download = (path, filename, label, title) =>
   key()
     ? html`<button class="small" type="button" aria-label=${title ?? nothing} @click=${doing(() => save(path, filename))}>${label}</button>`
-    : html`<a class="button small" aria-label=${title ?? nothing} href="${path}?download=1" download=${filename}>${label}</a>`;
+    : html`<a class="button small" aria-label=${title ?? nothing} href=${path} download=${filename}>${label}</a>`;
 
 async function save(path, filename) {
-  const blob = await (await send(`${path}?download=1`)).blob();
+  const blob = await (await send(path)).blob();
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = filename;

@@ -2,80 +2,42 @@
 
 import { html, nothing, render } from "./vendor/lit-html/lit-html.js";
 import { repeat } from "./vendor/lit-html/directives/repeat.js";
-import { address, key, newKey, operations, send } from "./api.js";
+import { address, key, operations } from "./api.js";
 import { JobsEditor } from "./jobs_editor.js";
-import { follow, isUnfinished, photoOf, withJob } from "./live.js";
-import { badge, bytes, copy, doing, jobTitle, say, thumbnail } from "./shared.js";
+import { isUnfinished } from "./live.js";
+import { badge, bytes, copy, doing, download, jobTitle, reasons, say, thumbnail } from "./shared.js";
+import { sentOf, tryAgain, uploadFiles, uploadUrl, uploads, watchUploads } from "./uploads.js";
 
-// What was uploaded since the page was opened. It stays when another view is shown.
-const sent = []; // { id, file, preview, photo, error }
-const files = new Map(); // id of a photo -> the address of its local file
-let editor, reference = "", numbers = 0;
-
-export const localFile = (id) => files.get(id);
+const PHOTO = /\.(jpe?g|png|webp|gif|tiff?|avif|hei[cf]|jxl|dng|jp2)$/i; // browsers know no type for some of them
+let editor, reference = "", url = ""; // they stay when another view is shown
 
 export function upload(root) {
-  let failed = null, stop = () => {}, gone = false, over = false;
+  let failed = null, gone = false, over = false;
   const update = () => gone || render(view(), root);
 
-  operations().then((ops) => { editor ??= new JobsEditor(ops, update); editor.update = update; update(); },
+  const load = () => operations().then((ops) => { failed = null; editor ??= new JobsEditor(ops, update); editor.update = update; update(); },
     (error) => { failed = error; update(); });
-  const watch = () => {
-    stop();
-    stop = follow("v1/events", () => sent.filter(({ photo }) => photo && isUnfinished(photo)).map(({ photo }) => photo.id), (photo, { job, gone: id } = {}) => {
-      const at = sent.find((one) => one.photo?.id === (photo?.id ?? id ?? photoOf(job)));
-      if (!at) return;
-      if (id) sent.splice(sent.indexOf(at), 1);
-      else at.photo = photo ?? withJob(at.photo, job);
-      update();
-    });
-  };
-  watch();
+  load();
+  const stop = watchUploads(update);
 
-  const take = (list) => {
-    const photos = [...list].filter((file) => file.type.startsWith("image/") || /\.(jpe?g|png|webp|gif|tiff?|avif|hei[cf]|jxl|dng|jp2)$/i.test(file.name));
-    if (!photos.length) return say("Only photos can be uploaded, such as JPEG, PNG, HEIC or WebP.", "error");
-    if (!editor) return void operations().then(() => take(photos), () => {}); // the page is still loading
-    if (editor.isEmpty) return say("Add a job first, or choose a preset.", "error");
-    for (const file of photos) one(file, { ...editor.chosen }, reference);
+  const isReady = () => {
+    if (editor && !editor.isEmpty) return true;
+    say(editor ? "Add a job first, or choose a preset." : "The page is still loading. Try again.", "error");
+    return false;
   };
-  async function one(file, chosen, reference) {
-    const entry = { id: ++numbers, file, preview: URL.createObjectURL(file), chosen, reference };
-    sent.unshift(entry);
-    await deliver(entry);
-  }
-  async function deliver(entry) {
-    entry.error = null;
+  const given = () => ({ chosen: { ...editor.chosen }, reference });
+  const take = (list) => {
+    const photos = [...list].filter((file) => file.type.startsWith("image/") || PHOTO.test(file.name));
+    if (!photos.length) return say("Only photos can be uploaded, such as JPEG, PNG, HEIC or WebP.", "error");
+    if (isReady()) uploadFiles(photos, given());
+  };
+  const takeUrl = (event) => {
+    event.preventDefault();
+    if (!isReady()) return;
+    uploadUrl(url.trim(), given());
+    url = "";
     update();
-    await turn();
-    try {
-      const form = new FormData();
-      form.append("photo", entry.file, entry.file.name);
-      for (const [name, value] of Object.entries(entry.chosen)) form.append(name, typeof value === "string" ? value : JSON.stringify(value));
-      if (entry.reference) form.append("reference", entry.reference);
-      entry.key ??= newKey();
-      entry.photo = await (await send("v1/photos", { method: "POST", form, headers: { "Idempotency-Key": entry.key } })).json();
-      files.set(entry.photo.id, entry.preview);
-    } catch (error) {
-      entry.error = error;
-      if (error.status) entry.key = null; // the API has answered: another try is another request
-    } finally {
-      release();
-    }
-    update();
-    refresh(entry);
-  }
-  // The work may have ended before the stream of events knew the photo.
-  async function refresh(entry) {
-    if (!entry.photo) return;
-    try {
-      const photo = await (await send(`v1/photos/${entry.photo.id}?wait=2`)).json();
-      if (entry.photo.status === "processing") entry.photo = photo;
-      update();
-    } catch (error) {
-      if (error.status === 404) entry.photo = null;
-    }
-  }
+  };
 
   const paste = (event) => event.clipboardData?.files.length && (event.preventDefault(), take(event.clipboardData.files));
   const dragging = (event) => {
@@ -97,45 +59,34 @@ export function upload(root) {
 
   const view = () => html`
     <h1>Upload photos</h1>
-    <div class="columns">
+    <div class="columns upload">
       <section class="card drop ${over ? "over" : ""}" aria-labelledby="drop-title">
         <img src="web/icon.svg" alt="" width="56" height="56">
-        <h2 id="drop-title">${over ? "Let go to upload" : "Drop photos here"}</h2>
-        <p class="muted">or paste them from the clipboard</p>
+        <h2 id="drop-title">${over ? "Let go to upload" : "Add photos"}</h2>
+        <p class="muted with-mouse">Drop them anywhere on this page, paste them, or choose them.</p>
         <p class="actions">${picker("Choose photos", "choose", false)}${picker("Take a photo", "camera", true)}</p>
+        <form class="field" @submit=${takeUrl}><label for="url">URL of a photo</label>
+          <span class="with-button"><input id="url" type="url" required pattern="https?://.+" title="a URL, such as https://example.com/beach.jpg"
+            placeholder="https://example.com/beach.jpg" autocomplete="off" .value=${url} @input=${(event) => { url = event.target.value; }}><button>Fetch</button></span></form>
         <div class="field"><label for="reference">Reference <span class="muted">(optional: your own id, to find the photos again)</span></label>
-          <input id="reference" type="text" maxlength="200" .value=${reference} @input=${(event) => { reference = event.target.value; update(); }}></div>
+          <input id="reference" type="text" maxlength="256" autocomplete="off" .value=${reference} @input=${(event) => { reference = event.target.value; update(); }}></div>
       </section>
-      <section class="card" aria-labelledby="make-title">
-        <h2 id="make-title">What to make of them</h2>
-        ${failed ? html`<p class="note error">${failed.message} <button class="small" type="button" @click=${() => location.reload()}>Try again</button></p>`
-          : editor ? html`${editor.render()}${request()}` : html`<p class="loading">Loading the operations</p>`}
+      <section class="card make" aria-labelledby="make-title">
+        <h2 id="make-title">What to make</h2>
+        ${failed ? html`<p class="note error">${failed.message} <button class="small" type="button" @click=${load}>Try again</button></p>`
+          : editor ? editor.render() : html`<p class="loading">Loading</p>`}
       </section>
+      ${editor ? request() : nothing}
     </div>
-    ${sent.length ? html`<h2>Uploaded now</h2><ul class="sent">${repeat(sent, (entry) => entry.id, row)}</ul>` : nothing}`;
+    ${uploads.length ? html`<h2>Your uploads</h2>${repeat(uploads, (one) => one.id, oneUpload)}` : nothing}`;
 
   const request = () => {
     const { preset, jobs } = editor.chosen;
     const line = curl({ preset, jobs, reference });
-    return html`<details class="request" ?open=${Boolean(jobs)}><summary>The same request in a program</summary>
+    return html`<details class="card request" ?open=${Boolean(jobs)}><summary>The same request in a program</summary>
       ${jobs ? html`<h3>jobs</h3><pre tabindex="0" aria-label="The jobs as JSON">${JSON.stringify(jobs, null, 2)}</pre>` : nothing}
       <h3>curl</h3><pre tabindex="0" aria-label="The request with curl" class="wrap">${line}</pre>
       <button class="small" type="button" @click=${doing(() => copy(line))}>Copy the curl line</button></details>`;
-  };
-
-  const row = (entry) => {
-    const { photo, error, file } = entry;
-    const name = photo?.original?.filename ?? file.name;
-    return html`<li class="card row">
-      <span class="thumb">${photo && !isUnfinished(photo) ? thumbnail(photo) : html`<img src=${entry.preview} alt="" @error=${(event) => { event.target.hidden = true; }}>`}</span>
-      <div class="grow">
-        <p class="name">${photo ? html`<a href="#/photos/${photo.id}">${name}</a>` : name}</p>
-        <p class="muted">${bytes(file.size)}${entry.reference ? html`, ${entry.reference}` : nothing}</p>
-        ${error ? html`<p class="note error">${error.message}</p>` : nothing}
-        ${photo ? html`<ul class="chips">${photo.jobs.map((job) => html`<li class="chip ${job.status}" title=${job.error?.detail ?? ""}><span class="dot" aria-hidden="true"></span>${jobTitle(job)}<span class="hidden">: ${job.status}</span></li>`)}</ul>` : nothing}
-      </div>
-      ${photo ? badge(photo.status) : error ? html`<button class="small" type="button" @click=${() => deliver(entry)}>Try again</button>` : html`<span class="badge processing">uploading</span>`}
-    </li>`;
   };
 
   update();
@@ -148,11 +99,43 @@ export function upload(root) {
   };
 }
 
-// At most three uploads at a time: a browser has six connections to one host.
-let running = 0;
-const waiting = [];
-const turn = () => (running < 3 ? (running++, Promise.resolve()) : new Promise((go) => waiting.push(go)));
-const release = () => (waiting.length ? waiting.shift()() : running--);
+// One request: a headline when it has several photos, and a row for each photo.
+function oneUpload(one) {
+  const several = one.entries.length > 1;
+  const done = one.entries.some(({ photo }) => photo?.jobs.some((job) => job.status === "succeeded"));
+  return html`<section class="one-upload" aria-label=${several ? `Upload of ${one.entries.length} photos` : `Upload of ${one.entries[0].name}`}>
+    ${several ? html`<div class="title"><h3>${one.entries.length} photos</h3><span class="actions">
+      ${one.cancel ? html`${percent(one)}${cancelButton(one)}` : nothing}
+      ${one.batch && done ? download(`v1/batches/${one.batch}/archive`, `batch-${one.batch}.zip`, "Download all results (zip)") : nothing}
+      ${one.error ? html`<button class="small" type="button" @click=${() => tryAgain(one)}>Try again</button>` : nothing}</span></div>
+      ${one.error ? html`<p class="note error">${one.error.message}</p>` : nothing}` : nothing}
+    <ul class="sent">${repeat(one.entries, (entry) => entry.id, (entry) => row(one, entry, several))}</ul></section>`;
+}
+
+const percent = (one) => html`<span class="muted">${one.total ? `${bytes(one.sent)} of ${bytes(one.total)}, ${Math.floor((100 * one.sent) / one.total)} %` : "waiting"}</span>`;
+const cancelButton = (one) => html`<button class="small" type="button" @click=${one.cancel}>Cancel the upload</button>`;
+
+function row(one, entry, several) {
+  const { photo, size } = entry;
+  const error = entry.error ?? (several ? null : one.error);
+  const name = (photo && photo.original?.filename) || entry.name;
+  return html`<li class="card row">
+    <span class="thumb">${photo && !isUnfinished(photo) || !entry.preview ? thumbnail(photo ?? {}) : html`<img src=${entry.preview} alt="" @error=${(event) => { event.target.hidden = true; }}>`}</span>
+    <div class="grow">
+      <p class="name">${photo ? html`<a href="#/photos/${photo.id}">${name}</a>` : name}</p>
+      <p class="muted">${entry.url ?? bytes(size)}${one.reference ? html`, ${one.reference}` : nothing}</p>
+      ${one.cancel && entry.file ? html`<progress max=${size || 1} value=${sentOf(one, entry)} aria-label="Bytes sent of ${name}"></progress>
+        ${several ? nothing : percent(one)}` : nothing}
+      ${error ? html`<p class="note error">${error.message}</p>` : nothing}
+      ${photo ? html`<ul class="chips">${photo.jobs.map((job) => html`<li class="chip ${job.status}"><span class="dot" aria-hidden="true"></span>${jobTitle(job)}<span class="hidden">: ${job.status}</span></li>`)}</ul>
+        ${reasons(photo).map((reason) => html`<p class="note error">${reason}</p>`)}` : nothing}
+    </div>
+    <div class="side">${photo ? badge(photo.status)
+      : error ? html`<button class="small" type="button" aria-label="Try again: ${name}" @click=${() => tryAgain(one, entry)}>Try again</button>`
+      : one.error ? nothing
+      : html`<span class="badge processing">uploading</span>${several || !one.cancel ? nothing : cancelButton(one)}`}</div>
+  </li>`;
+}
 
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
