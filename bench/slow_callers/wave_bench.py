@@ -130,7 +130,7 @@ class WaveBench:
 
 def _reads(proxy: FaultProxy | None) -> dict[str, int]:
     """Requests of the thread that looks for changes; the good client causes none of these."""
-    return {name: proxy.seen(f"dynamodb.{name}") if proxy else 0 for name in ("BatchGetItem", "Query")}
+    return {name: proxy.seen(f"dynamodb.{name}") if proxy else 0 for name in ("BatchGetItem", "Query", "GetItem")}
 
 
 def _wait_for(client: GoodClient, process: LocalProcess) -> None:

@@ -12,6 +12,7 @@ NOT_ON_LAMBDA = {
     "test_connections.py": _CALLERS,
     "test_silence.py": _CALLERS,
     "test_live.py": _CALLERS,
+    "test_live_browser.py": _CALLERS,
     "test_batch_archives.py": "a function cannot send a response of any length",
     "test_streaming.py": f"{_CALLERS}; {_LARGE}",
     "test_contract.py::test_http_errors_are_documented_for_every_operation": _CALLERS,
