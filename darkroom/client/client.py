@@ -43,6 +43,8 @@ POLL = 20.0
 PAUSE = 1.0
 """Seconds between two such requests: an API with too many waiting requests answers at once."""
 
+PAGE = 100
+"""Entries of a list that one request asks for."""
 LONGEST_ASSET_NAME = 100
 """Characters of a name that the API takes."""
 
@@ -138,7 +140,7 @@ class Client:
 
     def photos(self, status: str | None = None, reference: str | None = None) -> Iterator[PhotoJson]:
         """All your photos, or those with this status and exactly this reference; newest first."""
-        return self._pages("/v1/photos", "photos", {"status": status, "reference": reference, "limit": "100"})
+        return self._pages("/v1/photos", "photos", {"status": status, "reference": reference, "limit": str(PAGE)})
 
     def wait(self, photo_id: str, timeout: float = 300) -> PhotoJson:
         """Wait until all jobs of the photo have ended. Raises NotFinished after `timeout` seconds."""
@@ -238,7 +240,7 @@ class Client:
 
     def dead_letters(self, code: str | None = None) -> Iterator[DeadLetterJson]:
         """Your jobs that were given up, or those with this reason; newest first."""
-        return self._pages("/v1/dead-letters", "dead_letters", {"code": code, "limit": "100"})
+        return self._pages("/v1/dead-letters", "dead_letters", {"code": code, "limit": str(PAGE)})
 
     def redrive(self, dead_letter_id: str) -> PhotoJson:
         """Queue the jobs of a dead letter again, with new attempts."""
