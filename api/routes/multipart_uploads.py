@@ -7,6 +7,7 @@ the id of its photo. From the completion on, the file takes the same way as that
 from __future__ import annotations
 
 import math
+import re
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -67,6 +68,10 @@ JSON_TEXTS = ("jobs", "size", "public")
 OF_UPPY = ("name", "type", "relativePath")
 """Fields that Uppy itself writes into `metadata`."""
 
+ETAG_OF_PARTS = re.compile(r"[0-9a-f]{32}-[0-9]{1,5}")
+"""The ETag of an object that was made of parts: its last number is how many (Amazon S3 User Guide, "Checking object
+integrity")."""
+
 ENDED = "the upload was completed, cancelled or has expired"
 
 
@@ -110,8 +115,8 @@ class PartView(BaseModel):
     model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
 
     number: int = Field(alias="PartNumber")
-    size: int = Field(alias="Size", description="bytes")
-    etag: str = Field(alias="ETag")
+    size: int | None = Field(alias="Size", description="bytes; null when the upload was completed")
+    etag: str = Field(alias="ETag", description="of the part; of the whole file when the upload was completed")
 
 
 class PartsView(RootModel[list[PartView]]):
@@ -202,6 +207,8 @@ def sign_part(path: PartPath) -> Response:
     "/v1/s3/multipart/<uuid:photo_id>",
     operation_id="listParts",
     summary="List the parts of a large photo that have arrived",
+    description="Of a completed upload these are all parts: a caller whose request to complete it had no answer sends "
+    "that request again.",
     responses={
         200: responses.success(schemas.ref(PartsView), "The parts, by number"),
         404: responses.NOT_FOUND,
@@ -210,8 +217,12 @@ def sign_part(path: PartPath) -> Response:
 )
 def list_parts(path: PhotoPath) -> Response:
     ctx = context()
-    upload = _open_upload(ctx.photo(path.photo_id))
-    parts = ctx.services.multipart.parts(str(path.photo_id), str(upload.multipart_id))
+    photo = ctx.photo(path.photo_id)
+    if etag := _etag_of_completed(ctx, photo):
+        count = range(1, int(etag.rpartition("-")[2]) + 1)
+        return json_response(PartsView([PartView(number=number, size=None, etag=etag) for number in count]))
+    upload = _open_upload(photo)
+    parts = ctx.services.multipart.parts(photo.id, str(upload.multipart_id))
     return json_response(PartsView([PartView(number=part.number, size=part.size, etag=part.etag) for part in parts]))
 
 
@@ -332,6 +343,18 @@ def _open_upload(photo: PhotoRecord) -> DirectUpload:
     if upload is None or upload.until <= now():
         raise Conflict(f"photo {photo.id} is {photo.status}: {ENDED}")
     return _multipart(photo)
+
+
+def _etag_of_completed(ctx: Context, photo: PhotoRecord) -> str:
+    """The ETag of the file that S3 has made of the parts; empty if it has not.
+
+    It ends with the number of parts, as in "d41d8cd98f00b204e9800998ecf8427e-3".
+    """
+    if photo.original:
+        etag = photo.original.key.rpartition("/")[2]  # darkroom.record.keys.original_key
+    else:
+        etag = (photo.pending_upload and ctx.services.bucket.etag(upload_key(photo.id))) or ""
+    return etag if ETAG_OF_PARTS.fullmatch(etag) else ""
 
 
 def _max_bytes(ctx: Context, upload: DirectUpload) -> int:

@@ -158,6 +158,25 @@ def test_a_failed_upload_goes_on_at_the_button(api: Api, page: Page, large_photo
     assert sent == [(1, 200), (2, 200), (3, 200), (4, 200)]
 
 
+def test_a_completion_without_an_answer_is_repeated(page: Page, large_photo: Path) -> None:
+    """The network goes after S3 has put the parts together, before Uppy knows of it: nothing is sent again."""
+    sent = parts_of(page)
+
+    def lose_answer(route: Route) -> None:
+        route.fetch()
+        route.abort("connectionreset")
+
+    page.route("**/complete?**", lose_answer, times=1)
+    add(page, large_photo)
+    upload(page)
+    page.wait_for_selector(".uppy-StatusBar-actionBtn--retry")
+    page.locator(".uppy-StatusBar-actionBtn--retry").click()
+
+    shown(page)
+    assert states(page) == ["panorama.tif: succeeded"]
+    assert sent == [(1, 200), (2, 200), (3, 200), (4, 200)]
+
+
 def test_the_page_shows_why_the_api_refuses_an_upload(page: Page, tmp_path: Path) -> None:
     with (tmp_path / "too-large.tif").open("wb") as file:
         file.truncate(MOST + 1)

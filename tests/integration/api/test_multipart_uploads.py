@@ -10,7 +10,7 @@ import requests
 
 from darkroom.owners import hash_of, new_key
 from darkroom.record.clock import now
-from darkroom.record.keys import upload_key
+from darkroom.record.keys import original_key, upload_key
 from darkroom.record.stored import Original
 from tests.support.waiting import PATIENCE
 
@@ -96,6 +96,26 @@ def test_completing_again_works_also_after_a_worker_has_the_file(api: Any) -> No
     api.services.table.update(upload["uploadId"], lambda photo: photo.accept_upload(original, 60))
     api.services.bucket.remove([upload["key"]])
     assert complete(api, upload, part).status_code == 200
+
+
+def test_the_parts_of_a_completed_upload_are_listed_for_callers_that_complete_it_again(api: Any) -> None:
+    """Uppy does so when the connection was lost while it completed the upload."""
+    upload = begin(api)
+    parts = [send(api, upload, number, b"0" * (5 * MIB)) for number in (1, 2)] + [send(api, upload, 3, b"x")]
+    assert complete(api, upload, *parts).status_code == 200
+
+    for worker_has_the_file in (False, True):
+        if worker_has_the_file:
+            key = original_key(upload["uploadId"], api.services.bucket.etag(upload["key"]))
+            original = Original(
+                key=key, filename="a.jpg", content_type="image/jpeg", size=1, sha256="0" * 64, width=1, height=1
+            )
+            api.services.table.update(upload["uploadId"], lambda photo: photo.accept_upload(original, 60))  # noqa: B023
+            api.services.bucket.remove([upload["key"]])
+        listed = api.get(f"{ADDRESS}/{upload['uploadId']}").json()
+        assert [(part["PartNumber"], part["Size"]) for part in listed] == [(1, None), (2, None), (3, None)]
+        again = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in listed]
+        assert complete(api, upload, *again).json() == {"location": upload["location"]}
 
 
 def test_parts_with_too_many_bytes_are_removed_with_their_photo(api: Any) -> None:
