@@ -163,13 +163,15 @@ class Sweeper:
         if not photo.overdue_upload():
             return photo
         found = self._services.bucket.exists(key)
+        if not found and photo.upload and photo.upload.multipart_id:
+            self._services.multipart.abort(photo)
+            found = self._services.bucket.exists(key)  # now its parts can no longer be put together
         if found or photo.pending_fetch:
             send = self._services.outbox.send_upload if found else self._services.outbox.send_fetch
             send(photo)
             photo, _ = self._services.table.update(photo.id, lambda record: record.recheck_upload_later(), known=photo)
             log.warning("sweep.upload_found" if found else "sweep.fetch_resent")
         else:
-            self._services.multipart.abort(photo)
             photo, _ = self._services.table.update(photo.id, lambda record: record.expire_upload(), known=photo)
             log.info("sweep.upload_expired")
         return photo
