@@ -26,7 +26,7 @@ export function gallery(root, { query }) {
     const params = new URLSearchParams(Object.entries(given).filter(([, value]) => value));
     params.set("limit", PAGE);
     try {
-      Object.assign(state, await get(`v1/photos?${params}`));
+      Object.assign(state, { error: null }, await get(`v1/photos?${params}`));
       if (!gone) stop = follow("v1/events", () => state.photos.filter(isUnfinished).map(({ id }) => id), changed);
     } catch (error) {
       state.error = error;
@@ -80,7 +80,7 @@ export function gallery(root, { query }) {
       <div class="field grow"><label for="find">Reference</label><input id="find" name="reference" type="search" maxlength="256" value=${given.reference} placeholder="exactly as it was given"></div>
       <button>Search</button>
     </form>
-    ${state.error ? html`<p class="note error">${state.error.message}</p>`
+    ${state.error ? html`<p class="note error">${state.error.message} <button class="small" type="button" @click=${load}>Try again</button></p>`
       : !state.photos ? html`<p class="loading">Loading</p>`
       : state.photos.length ? html`${selection()}<ul class="grid">${repeat(state.photos, (photo) => photo.id, card)}</ul>`
       : html`<p class="empty">${given.status || given.reference || given.cursor ? "No photo here fits the search." : html`No photos yet. <a href="#/">Upload the first one.</a>`}</p>`}

@@ -69,7 +69,10 @@ export function queue(root) {
 
   const view = () => html`
     <h1>Queue</h1>
-    ${state.error ? html`<p class="note error">${state.error.message}</p>` : nothing}
+    ${state.error ? html`<p class="note error">${state.error.message}${state.error.status === 401 ? "" : " The page tries again."}</p>` : nothing}
+    ${state.error && !state.letters ? nothing : content()}`;
+
+  const content = () => html`
     ${state.numbers ? numbers(state.numbers) : nothing}
     <div class="title"><h2>Dead letters</h2>${state.letters?.length ? html`<span class="actions">
       <button class="small" type="button" @click=${all("POST", "Queue all dead letters again?", "Queued again")}>Redrive all</button>

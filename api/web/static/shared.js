@@ -81,6 +81,7 @@ async function save(path, filename) {
 }
 
 export async function copy(text) {
+  if (!navigator.clipboard) throw new Error("Browsers copy on HTTPS pages only. Select the text instead.");
   await navigator.clipboard.writeText(text);
   say("Copied");
 }

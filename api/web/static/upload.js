@@ -78,7 +78,7 @@ export function upload(root) {
       </section>
       ${editor ? request() : nothing}
     </div>
-    ${uploads.length ? html`<h2>Your uploads</h2>${repeat(uploads, (one) => one.id, oneUpload)}` : nothing}`;
+    ${uploads.length ? html`<div class="title"><h2>Your uploads</h2><span class="muted" role="status">${summary()}</span></div>${repeat(uploads, (one) => one.id, oneUpload)}` : nothing}`;
 
   const request = () => {
     const { preset, jobs } = editor.chosen;
@@ -99,6 +99,14 @@ export function upload(root) {
   };
 }
 
+// How many photos are how far, such as "2 processing, 1 succeeded".
+function summary() {
+  const counts = Object.groupBy(uploads.flatMap((one) => one.entries.map((entry) => entry.photo?.status ?? (entry.error || one.error ? "not sent" : "uploading"))), (status) => status);
+  return Object.entries(counts).map(([status, all]) => `${all.length} ${status.replaceAll("_", " ")}`).join(", ");
+}
+
+const problem = (error) => html`<p class="note ${error.cancelled ? "" : "error"}">${error.message}</p>`;
+
 // One request: a headline when it has several photos, and a row for each photo.
 function oneUpload(one) {
   const several = one.entries.length > 1;
@@ -108,7 +116,7 @@ function oneUpload(one) {
       ${one.cancel ? html`${percent(one)}${cancelButton(one)}` : nothing}
       ${one.batch && done ? download(`v1/batches/${one.batch}/archive`, `batch-${one.batch}.zip`, "Download all results (zip)") : nothing}
       ${one.error ? html`<button class="small" type="button" @click=${() => tryAgain(one)}>Try again</button>` : nothing}</span></div>
-      ${one.error ? html`<p class="note error">${one.error.message}</p>` : nothing}` : nothing}
+      ${one.error ? problem(one.error) : nothing}` : nothing}
     <ul class="sent">${repeat(one.entries, (entry) => entry.id, (entry) => row(one, entry, several))}</ul></section>`;
 }
 
@@ -120,13 +128,13 @@ function row(one, entry, several) {
   const error = entry.error ?? (several ? null : one.error);
   const name = (photo && photo.original?.filename) || entry.name;
   return html`<li class="card row">
-    <span class="thumb">${photo && !isUnfinished(photo) || !entry.preview ? thumbnail(photo ?? {}) : html`<img src=${entry.preview} alt="" @error=${(event) => { event.target.hidden = true; }}>`}</span>
+    <span class="thumb" data-type=${/[^.]*$/.exec(entry.name)[0].slice(0, 5)}>${photo && !isUnfinished(photo) || !entry.preview ? thumbnail(photo ?? {}) : html`<img src=${entry.preview} alt="" @error=${(event) => { event.target.hidden = true; }}>`}</span>
     <div class="grow">
       <p class="name">${photo ? html`<a href="#/photos/${photo.id}">${name}</a>` : name}</p>
       <p class="muted">${entry.url ?? bytes(size)}${one.reference ? html`, ${one.reference}` : nothing}</p>
       ${one.cancel && entry.file ? html`<progress max=${size || 1} value=${sentOf(one, entry)} aria-label="Bytes sent of ${name}"></progress>
         ${several ? nothing : percent(one)}` : nothing}
-      ${error ? html`<p class="note error">${error.message}</p>` : nothing}
+      ${error ? problem(error) : nothing}
       ${photo ? html`<ul class="chips">${photo.jobs.map((job) => html`<li class="chip ${job.status}"><span class="dot" aria-hidden="true"></span>${jobTitle(job)}<span class="hidden">: ${job.status}</span></li>`)}</ul>
         ${reasons(photo).map((reason) => html`<p class="note error">${reason}</p>`)}` : nothing}
     </div>

@@ -118,7 +118,8 @@ function accepted(upload, answers, batch) {
 }
 
 function refused(upload, error) {
-  if (error.status) upload.key = null; // the API has answered: another try is another request
+  // After a refusal another try is another request. Otherwise the API may have the photos already, or will take them later.
+  if (error.status >= 400 && error.status < 500 && ![409, 429].includes(error.status)) upload.key = null;
   const tooMany = error.status === 413 || error.errors?.some(({ code }) => code === "too_many_photos");
   if (tooMany && upload.entries.length > 1) {
     uploads.splice(uploads.indexOf(upload), 1);
@@ -127,7 +128,7 @@ function refused(upload, error) {
   } else if (error.photos?.length) {
     upload.entries.forEach((entry, at) => { entry.error = error.photos[at] ? problemOf(error.photos[at].status, error.photos[at]) : error; });
   } else {
-    upload.error = error.name === "AbortError" ? { message: "You have cancelled the upload." } : error;
+    upload.error = error.name === "AbortError" ? { message: "You have cancelled the upload.", cancelled: true } : error;
   }
 }
 

@@ -37,7 +37,7 @@ def start(deploy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
 @pytest.fixture(scope="module")
 def site(start: Callable[..., Api]) -> Api:
     """May fetch photos from web servers on this machine."""
-    return start(DARKROOM_WEBHOOK_PRIVATE_HOSTS="127.0.0.1")
+    return start(DARKROOM_FETCH_PRIVATE_HOSTS="127.0.0.1")
 
 
 @pytest.fixture
