@@ -54,6 +54,7 @@ from darkroom.jobs.json_text import read_json
 from darkroom.owners import auth_mode, read_owners
 from darkroom.presets import read_presets
 from darkroom.record.asset_views import AssetView
+from darkroom.record.batch_views import CompletedBatchView
 from darkroom.record.events import Event
 from darkroom.record.receipt import Receipt
 from darkroom.record.views import CompletedPhotoView, PhotoView
@@ -179,6 +180,7 @@ def create_app(settings: Settings, services: Services) -> DarkroomApi:
         UploadTokenView,
         Receipt,
         Event,
+        CompletedBatchView,
         CompletedPhotoView,
         AssetView,
     )

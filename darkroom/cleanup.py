@@ -10,6 +10,7 @@ from darkroom.aws.bucket import Bucket
 from darkroom.aws.dedupe import Dedupe
 from darkroom.aws.table import Table
 from darkroom.aws.upload_parts import MultipartUploads
+from darkroom.batch_ends import BatchEnds
 from darkroom.record.clock import now
 from darkroom.record.photo import PhotoRecord
 
@@ -21,18 +22,22 @@ class Cleanup:
     bucket: Bucket
     multipart: MultipartUploads
     dedupe: Dedupe
+    batch_ends: BatchEnds
 
     def clean_up(self, photo: PhotoRecord) -> PhotoRecord:
         """Remove the objects of a photo that its record does not need, and note in the record that this was done.
 
         For a deleted or expired photo these are all of its objects. Every look lists them again: a late writer may have
-        stored some since. May be repeated after any crash. Raises Unavailable, and then the record stays due.
+        stored some since. The batch of a deleted photo no longer waits for it. May be repeated after any crash. Raises
+        Unavailable, and then the record stays due.
         """
         at = now()
         if photo.deleted_or_expired:
             self.multipart.abort(photo)
             self.bucket.remove_photo(photo.id)
             self.dedupe.forget(photo)
+            if photo.deleted_at and photo.batch:
+                self.batch_ends.note_deletion(photo)
         else:
             self._remove_unneeded(photo.id, [*self.bucket.originals(photo.id), *self.bucket.results(photo.id)])
         return self.table.update(photo.id, lambda record: record.note_look(at), known=photo)[0]

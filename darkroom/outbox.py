@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from darkroom.aws.batch_table import BatchTable
 from darkroom.aws.queue import Outgoing, Queue, WorkQueue
+from darkroom.batch_ends import BatchEnds
 from darkroom.errors import Unavailable
 from darkroom.record.clock import now
-from darkroom.record.events import Event, batch_completed, job_ended, photo_completed
-from darkroom.record.messages import FetchMessage, OrderMessage, UploadMessage, WebhookMessage
+from darkroom.record.events import Event, job_ended, photo_completed
+from darkroom.record.messages import BatchWebhookMessage, FetchMessage, OrderMessage, UploadMessage, WebhookMessage
 from darkroom.record.photo import PhotoRecord
-from darkroom.record.photo_batch import Batch
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Outbox:
     events: Queue
     base_url: str
     job_events: bool
-    batches: BatchTable
+    batch_ends: BatchEnds
 
     def send_order(self, photo: PhotoRecord, order_id: str) -> None:
         """Put the unfinished jobs of an order on the queue; if the photo's file has to be fetched first, have a worker
@@ -67,7 +66,7 @@ class Outbox:
         message = FetchMessage(photo=photo.id, owner=photo.owner)
         self.ingest.send(message.model_dump_json(), group=photo.owner, deduplication_id=photo.id)
 
-    def send_webhook(self, message: WebhookMessage) -> None:
+    def send_webhook(self, message: WebhookMessage | BatchWebhookMessage) -> None:
         """Have a worker deliver a webhook, not before the message says so. Raises Unavailable."""
         self.webhooks.send(
             message.model_dump_json(),
@@ -84,7 +83,8 @@ class Outbox:
     def announcements(self, photo: PhotoRecord, message: OrderMessage | None = None) -> list[Announcement]:
         """The events and the webhook of a photo that has ended, and the job events of a message's order.
 
-        The last photo of a batch that ends brings the event of the batch, too. Raises Unavailable for such a photo.
+        If the photo's batch has ended with it, this sends the event and the webhook of the batch. Raises Unavailable
+        and FutureRecord for a photo of a batch.
 
         There are none for an unfinished photo, except when the message is of an earlier generation: that one has
         ended, or no later one would have begun, and perhaps only this message still leads to its events.
@@ -94,27 +94,12 @@ class Outbox:
             generations.insert(0, message.generation)
         events = [*self._job_events(photo, message), *self._photo_events(photo, generations)]
         if photo.batch and not photo.unfinished:
-            events += self._batch_events(self.batches.end_photo(photo.batch, photo.id))
+            self.batch_ends.note_end(photo)
         undelivered = [number for number in generations if (state := photo.delivery(number)) and not state.ended]
         return [
             *(Announcement(self.events, Outgoing(one.model_dump_json(), photo.owner, one.id)) for one in events),
             *(Announcement(self.webhooks, _outgoing(WebhookMessage.of(photo, number))) for number in undelivered),
         ]
-
-    def leave_batch(self, photo: PhotoRecord) -> None:
-        """A photo of a batch was deleted: the batch does not wait for it any more. Raises Unavailable."""
-        if photo.batch:
-            self.announce_batch(self.batches.remove_photos(photo.batch, [photo.id]))
-
-    def announce_batch(self, batch: Batch | None) -> None:
-        """Send the event of a batch, if all its photos have ended. Raises Unavailable."""
-        for event in self._batch_events(batch):
-            self.events.send(event.model_dump_json(), group=event.data["owner"], deduplication_id=event.id)
-
-    def _batch_events(self, batch: Batch | None) -> list[Event]:
-        """The event of a batch that has ended. Each worker that notes an ended photo after that sends it once more,
-        under the same id."""
-        return [batch_completed(batch, self.base_url)] if batch and batch.completed else []
 
     def _job_events(self, photo: PhotoRecord, message: OrderMessage | None) -> list[Event]:
         order = photo.orders.get(message.order) if message and self.job_events else None

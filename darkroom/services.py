@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from darkroom.aws.asset_table import AssetTable
 from darkroom.aws.batch_table import BatchTable
@@ -15,6 +16,7 @@ from darkroom.aws.table import Table
 from darkroom.aws.token_uses import TokenUses
 from darkroom.aws.upload_parts import MultipartUploads
 from darkroom.aws.worker_list import WorkerList
+from darkroom.batch_ends import BatchEnds
 from darkroom.cleanup import Cleanup
 from darkroom.outbox import Outbox
 from darkroom.settings import Settings
@@ -39,6 +41,7 @@ class Services:
     token_uses: TokenUses
     workers: WorkerList
     batches: BatchTable
+    batch_ends: BatchEnds
     outbox: Outbox
     cleanup: Cleanup
 
@@ -54,6 +57,8 @@ class Services:
         multipart = MultipartUploads(settings, clients)
         events = Queue(settings.events_queue, clients)
         batches = BatchTable(settings, clients)
+        recheck = timedelta(seconds=min(settings.resend_after, settings.sweep_interval))
+        batch_ends = BatchEnds(table, batches, events, webhooks, settings.base_url, recheck)
         return cls(
             settings=settings,
             clients=clients,
@@ -70,6 +75,7 @@ class Services:
             token_uses=TokenUses(settings, clients),
             workers=WorkerList(settings, clients),
             batches=batches,
-            outbox=Outbox(photos, ingest, webhooks, events, settings.base_url, settings.job_events, batches),
-            cleanup=Cleanup(table, assets, bucket, multipart, dedupe),
+            batch_ends=batch_ends,
+            outbox=Outbox(photos, ingest, webhooks, events, settings.base_url, settings.job_events, batch_ends),
+            cleanup=Cleanup(table, assets, bucket, multipart, dedupe, batch_ends),
         )

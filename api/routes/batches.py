@@ -15,12 +15,14 @@ from api.context import RETRY_SOON, Context, context, json_response
 from api.http.problems import Problem, problem_of, problem_response, unexpected_problem
 from api.openapi import responses
 from api.routes.paths import BatchPath
+from api.token_scope import current_token
 from api.uploads.intake import Accepted, Outcome, Rejected
 from darkroom.errors import InvalidRequest, Unavailable
+from darkroom.record.batch_views import batch_callback_view, batch_links
 from darkroom.record.job import JobStatus
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.state import PhotoStatus
-from darkroom.record.views import PhotoView, Time
+from darkroom.record.views import CallbackView, PhotoView, Time
 
 batches = APIBlueprint(
     "batches",
@@ -44,9 +46,12 @@ class BatchView(BaseModel):
     """A batch and its photos, in the order sent. Photos that were not accepted, were deleted or have expired are left
     out."""
 
+    generation: int = Field(description="how often it has ended; again after its photos got more jobs")
+
     id: str
     owner: str
     status: Literal["processing", "completed"] = Field(description="completed: the jobs of all its photos have ended")
+    callback: CallbackView | None = Field(description="where a webhook is sent when all its photos have ended")
     created_at: Time
     counts: dict[PhotoStatus, int] = Field(description="photos by status")
     photos: list[BatchPhotoView]
@@ -62,9 +67,8 @@ class BatchView(BaseModel):
 def get_batch(path: BatchPath) -> Response:
     ctx = context()
     batch = ctx.batch(path.batch_id)
-    photos = [photo for photo in ctx.services.table.get_many(batch.photos) if not photo.deleted_or_expired]
-    unfinished = any(photo.unfinished for photo in photos)
-    link = f"{ctx.settings.base_url}/v1/batches/{batch.id}"
+    records = {photo.id: photo for photo in ctx.services.table.get_many(batch.photos)}
+    photos, unfinished = batch.present(records), bool(batch.unfinished(records))
     view = BatchView(
         id=batch.id,
         owner=batch.owner,
@@ -72,7 +76,9 @@ def get_batch(path: BatchPath) -> Response:
         created_at=batch.created_at,
         counts=dict(Counter(photo.status for photo in photos)),
         photos=[_short(ctx, photo) for photo in photos],
-        links={"self": link, "archive": f"{link}/archive"},
+        generation=batch.generation,
+        callback=None if current_token() else batch_callback_view(batch),  # the URL may hold a secret of the owner
+        links=batch_links(batch, ctx.settings.base_url),
     )
     return json_response(view, retry_after=RETRY_SOON if unfinished else None)
 

@@ -238,7 +238,6 @@ def delete_photo(path: PhotoPath) -> Response:
     photo, repeated = ctx.services.table.update(str(path.photo_id), lambda record: _delete(record, path.photo_id))
     try:
         ctx.services.cleanup.clean_up(photo)
-        ctx.services.outbox.leave_batch(photo)
     except Unavailable as error:
         log.warning("photo.objects_not_removed", photo=photo.id, detail=error.detail)  # the sweep completes it
         if repeated:

@@ -70,53 +70,72 @@ def accept_all(
     ctx: Context, owner: str, upload: Upload, reserved: ReservedIds, trace: str
 ) -> tuple[str, list[Outcome]]:
     """Accept each photo of a batch. Returns the batch's id and the outcomes in the order of the photos."""
-    *photo_ids, batch = reserved.ids
-    days = ctx.settings.retention_days
+    *photo_ids, batch_id = reserved.ids
     outcomes: list[Outcome] = []
     unavailable: Unavailable | None = None
     try:
-        ctx.services.batches.create(
-            Batch(id=batch, owner=owner, created_at=now(), photos=photo_ids, upload_token=upload.token_id),
-            now() + timedelta(days=days + 1) if days else None,
-        )
+        batch = _open_batch(ctx, owner, upload, batch_id, photo_ids)
     except Unavailable as error:  # no photo is accepted, and the caller learns this for each of them
-        log.warning("batch.unavailable", batch=batch, detail=error.detail)
+        log.warning("batch.unavailable", batch=batch_id, detail=error.detail)
         for incoming in upload.photos:
             incoming.spool.close()
-        return batch, [Rejected(incoming.filename or "photo", error) for incoming in upload.photos]
+        return batch_id, [Rejected(incoming.filename or "photo", error) for incoming in upload.photos]
     for incoming, photo_id in zip(upload.photos, photo_ids, strict=True):
         filename = incoming.filename or "photo"
         try:
             if unavailable:  # the other photos would only wait for the same timeouts
                 raise unavailable
-            photo = accept(ctx, owner, incoming, upload, replace(reserved, ids=(photo_id,)), batch, trace)
+            photo = accept(ctx, owner, incoming, upload, replace(reserved, ids=(photo_id,)), batch_id, trace)
         except Unavailable as error:
             if unavailable is None:
-                log.warning("batch.unavailable", batch=batch, detail=error.detail)
+                log.warning("batch.unavailable", batch=batch_id, detail=error.detail)
             unavailable = error
             outcomes.append(Rejected(filename, error))
         except (PhotoError, TooLarge, PhotoGone) as error:
             outcomes.append(Rejected(filename, error))
         except Exception:
             # The caller must still learn which of the other photos were accepted.
-            log.exception("batch.photo_failed", batch=batch, filename=filename)
+            log.exception("batch.photo_failed", batch=batch_id, filename=filename)
             outcomes.append(Rejected(filename, None))
         else:
             outcomes.append(Accepted(photo))
         finally:
             incoming.spool.close()  # otherwise 50 photos would be 50 open files
-    refused = [id_ for id_, outcome in zip(photo_ids, outcomes, strict=True) if isinstance(outcome, Rejected)]
-    if refused:
-        _leave_batch(ctx, batch, refused)
-    return batch, outcomes
+    accepted = [outcome.photo.id for outcome in outcomes if isinstance(outcome, Accepted)]
+    if accepted != photo_ids:
+        _close_batch(ctx, batch, accepted, found=not set(accepted) <= set(photo_ids))
+    return batch_id, outcomes
 
 
-def _leave_batch(ctx: Context, batch: str, refused: list[str]) -> None:
-    """The batch does not wait for the photos that were not accepted."""
+def _open_batch(ctx: Context, owner: str, upload: Upload, batch_id: str, photo_ids: list[str]) -> Batch:
+    """Write the batch before its photos, so that the sweep finds it if this process dies between two of them."""
+    at = now()
+    callback_url = upload.callback_url or ctx.owners.callback_url(owner)
+    days = ctx.settings.retention_days
+    until = at + timedelta(seconds=ctx.settings.storing_time(sum(photo.spool.size for photo in upload.photos)))
+    batch = Batch(
+        id=batch_id,
+        owner=owner,
+        created_at=at,
+        photos=photo_ids,
+        upload_token=upload.token_id,
+        callback=Callback(url=callback_url) if callback_url else None,
+    )
+    return ctx.services.batch_ends.open(batch, photo_ids, until, until + timedelta(days=days) if days else None)
+
+
+def _close_batch(ctx: Context, batch: Batch, accepted: list[str], found: bool) -> None:
+    """Write which photos the batch has, because these are not the ones that it was opened with.
+
+    If AWS is down, the sweep sees which photos were not accepted. But it cannot see which photos of earlier uploads
+    `dedupe` has found: then this raises Unavailable, and the next try of the request finds them again.
+    """
     try:
-        ctx.services.outbox.announce_batch(ctx.services.batches.remove_photos(batch, refused))
+        ctx.services.batch_ends.close(batch, accepted)
     except Unavailable as error:
-        log.warning("batch.not_settled", batch=batch, detail=error.detail)
+        if found:
+            raise
+        log.warning("batch.not_closed", batch=batch.id, detail=error.detail)
 
 
 def rejected_share(upload: Upload, outcomes: list[Outcome]) -> tuple[int, int]:

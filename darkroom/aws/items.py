@@ -26,6 +26,9 @@ ASSETS = "assets#"
 """Before the owner, in the key of the item that holds the assets of an owner (darkroom/aws/asset_table.py)."""
 
 
+BATCHES = "batch#"
+"""Before the id, in the key of the item of a batch (darkroom/aws/batch_table.py)."""
+
 GENERATION = "generation"
 """The attribute that the index `by_owner` has besides its keys. A photo that has ended changes only in a new
 generation, so who knows the index need not read the records of such photos. It rises seldom: each rise writes to the
@@ -33,8 +36,13 @@ index."""
 
 
 def key_of(record: str) -> dict[str, str]:
-    """`record`: a photo's id, or `assets#{owner}`."""
-    return {"pk": record if record.startswith(ASSETS) else f"photo#{record}"}
+    """`record`: a photo's id, `assets#{owner}` or `batch#{id}`."""
+    return {"pk": f"photo#{record}" if is_photo(record) else record}
+
+
+def is_photo(record: str) -> bool:
+    """Whether a record as `record_in` returns it is that of a photo."""
+    return not record.startswith((ASSETS, BATCHES))
 
 
 def record_in(key: Any) -> str:

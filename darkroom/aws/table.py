@@ -23,9 +23,9 @@ from darkroom.aws.clients import Clients
 from darkroom.aws.cursors import cursor_after, dead_letter_cursor, read_cursor, read_dead_letter_cursor
 from darkroom.aws.failures import aws_errors
 from darkroom.aws.items import (
-    ASSETS,
     GENERATION,
     SHARDS,
+    is_photo,
     item_of,
     key_of,
     note_written,
@@ -206,8 +206,8 @@ class Table:
         return found
 
     def overdue(self, shards: Iterable[int] = range(SHARDS), page: int = 25) -> Iterator[str]:
-        """The records in these shards whose time in the index has come: ids of photos, and `assets#{owner}` for those
-        of assets. The records themselves say whether they are overdue.
+        """The records in these shards whose time in the index has come: ids of photos, `assets#{owner}` for those of
+        assets, and `batch#{id}` for those of batches. The records themselves say whether they are overdue.
 
         Pages of the shards come in turn, with the shards in random order.
         """
@@ -216,7 +216,7 @@ class Table:
     def unfinished(self, page: int = 5) -> Iterator[str]:
         """Ids of photos that have unfinished work, in an order that is random for the shards of the index."""
         due = self._due_until(now() + timedelta(days=365), range(SHARDS), page)
-        return (record for record in due if not record.startswith(ASSETS))
+        return filter(is_photo, due)
 
     def _due_until(self, until: datetime, shards: Iterable[int], page: int) -> Iterator[str]:
         query: dict[str, Any] = {
@@ -258,7 +258,7 @@ class Table:
         with aws_errors("looking for the oldest photo"):
             answer: Any = self._dynamodb.scan(TableName=self._name, IndexName="due", Limit=WHOLE_INDEX)
         records = [record_in(item["pk"]) for item in answer["Items"]]
-        return sorted(record for record in records if not record.startswith(ASSETS))[:count]
+        return sorted(filter(is_photo, records))[:count]
 
     def postpone(self, record: str, until: datetime | None, version: int | None = None) -> None:
         """Set the time when the sweep looks at a record next; None: not before the record is written again.

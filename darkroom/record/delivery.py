@@ -1,4 +1,4 @@
-"""Deliveries of a photo's webhooks: one for each generation of the photo that has ended."""
+"""Deliveries of the webhooks of a photo or a batch: one for each of its generations that has ended."""
 
 from __future__ import annotations
 
@@ -74,7 +74,44 @@ class Callback(Stored):
         self.deliveries[generation] = delivery
 
     def drop_old(self, generation: int) -> None:
-        """Forget deliveries that are too old when the photo has reached this generation."""
+        """Forget deliveries that are too old when the record has reached this generation."""
         self.deliveries = {
             number: one for number, one in self.deliveries.items() if number > generation - KEPT_DELIVERIES
         }
+
+
+class WithCallback(Stored):
+    """A record whose ends are reported by webhooks: a photo, or a batch."""
+
+    callback: Callback | None = None
+    generation: int = 1
+
+    @property
+    def deleted_or_expired(self) -> bool:
+        raise NotImplementedError
+
+    def delivery(self, generation: int | None = None) -> Delivery | None:
+        """The state of a generation's webhook; None when there is none to deliver."""
+        generation = generation or self.generation
+        if self.callback is None or self.deleted_or_expired or generation <= self.generation - KEPT_DELIVERIES:
+            return None
+        return self.callback.delivery(generation)
+
+    def begin_delivery(self, generation: int, attempt: int, message_id: str, until: datetime) -> None:
+        """Start an attempt to deliver a webhook (`Delivery.begin`).
+
+        `until`: when the worker counts as dead. Raises Conflict when it is not this attempt's turn.
+        """
+        delivery = self.delivery(generation)
+        if self.callback is None or delivery is None:
+            raise Conflict(f"there is no webhook to deliver for generation {generation}")
+        self.callback.keep(generation, delivery.begin(attempt, message_id, until))
+        self.callback.drop_old(self.generation)
+
+    def note_delivery(
+        self, generation: int, attempt: int, error: str | None = None, next_at: datetime | None = None
+    ) -> None:
+        """Note how an attempt ended (`Delivery.note`). Does nothing if the delivery has ended. Raises Conflict."""
+        delivery = self.delivery(generation)
+        if self.callback and delivery and not delivery.ended:
+            self.callback.keep(generation, delivery.note(attempt, error, next_at))

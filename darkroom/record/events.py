@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from darkroom.record.batch_views import completed_batch_view
 from darkroom.record.job import JobRecord
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.photo_batch import BATCH_COMPLETED, Batch
@@ -12,7 +13,7 @@ from darkroom.record.views import CompletedPhotoView, Time, View, job_view, phot
 
 
 class Event(View):
-    """Something that has happened to a photo. Repetitions of an event have the same id."""
+    """Something that has happened to a photo or a batch. Repetitions of an event have the same id."""
 
     id: str
     type: str
@@ -36,16 +37,16 @@ def photo_completed(photo: PhotoRecord, base_url: str, generation: int | None = 
     )
 
 
-def batch_completed(batch: Batch, base_url: str) -> Event:
-    """All photos of a batch have ended. The time is that of the batch, so that repetitions are the same."""
-    link = f"{base_url}/v1/batches/{batch.id}"
-    photos = [photo for photo in batch.photos if photo not in batch.left]
-    data = {"batch": batch.id, "owner": batch.owner, "photos": photos}
+def batch_completed(batch: Batch, base_url: str, generation: int) -> Event:
+    """All photos of a batch have ended, in this generation of it.
+
+    The event shows the last end of the batch: if that is a later one, `generation` is higher than `ended_generation`.
+    """
     return Event(
-        id=batch.event_id,
+        id=batch.event_id(generation),
         type=BATCH_COMPLETED,
-        timestamp=batch.created_at,
-        data=data | {"links": {"self": link, "archive": f"{link}/archive"}},
+        timestamp=batch.ended_at or batch.created_at,
+        data=completed_batch_view(batch, base_url, generation).model_dump(mode="json"),
     )
 
 

@@ -7,7 +7,7 @@ gives the message back: during a rolling upgrade an old worker must not bury new
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
@@ -24,6 +24,7 @@ from darkroom.record.job import JobRecord
 from darkroom.record.keys import Key, original_key
 from darkroom.record.labels import MAX_REFERENCE, Metadata, Text
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.photo_batch import Batch
 
 VERSION = 1
 
@@ -99,19 +100,28 @@ class OrderMessage(Message):
         return f"{self.photo}-{self.order}-{self.send}"
 
 
-class WebhookMessage(Message):
-    """A generation of a photo has ended. A worker delivers the webhook, but not before `not_before`.
+class _AnyWebhookMessage(Message):
+    """A generation of a record has ended. A worker delivers the webhook, but not before `not_before`.
 
     The record holds the URL and the number of attempts. If there are several messages about one webhook, the record
     names the one that leads to the next attempt; the others are dropped.
     """
 
-    kind: Literal["webhook"] = "webhook"
-    photo: Id
     owner: Owner
     generation: int = Field(ge=1)
     not_before: AwareDatetime
     id: Id = Field(description="stays the same when the message is only sent again later")
+
+    def delay(self, at: datetime) -> int:
+        """DelaySeconds for SQS when the message is sent at this time: until it is due, or the longest possible."""
+        return min(max(0, math.ceil((self.not_before - at).total_seconds())), LONGEST_DELAY)
+
+
+class WebhookMessage(_AnyWebhookMessage):
+    """The webhook of a photo."""
+
+    kind: Literal["webhook"] = "webhook"
+    photo: Id
 
     @classmethod
     def of(cls, photo: PhotoRecord, generation: int, not_before: datetime | None = None) -> WebhookMessage:
@@ -124,9 +134,23 @@ class WebhookMessage(Message):
     def deduplication_id(self) -> str:
         return f"{self.photo}-{self.generation}"
 
-    def delay(self, at: datetime) -> int:
-        """DelaySeconds for SQS when the message is sent at this time: until it is due, or the longest possible."""
-        return min(max(0, math.ceil((self.not_before - at).total_seconds())), LONGEST_DELAY)
+
+class BatchWebhookMessage(_AnyWebhookMessage):
+    """The webhook of a batch."""
+
+    kind: Literal["batch_webhook"] = "batch_webhook"
+    batch: Id
+
+    @classmethod
+    def of(cls, batch: Batch, generation: int, not_before: datetime | None = None) -> BatchWebhookMessage:
+        """A new message about the webhook of a generation, due now or at the given time."""
+        return cls(
+            batch=batch.id, owner=batch.owner, generation=generation, not_before=not_before or now(), id=new_id()
+        )
+
+    @property
+    def deduplication_id(self) -> str:
+        return f"{self.batch}-{self.generation}"
 
 
 class IngestMessage(Message):
@@ -186,21 +210,30 @@ def read_order(body: str) -> OrderMessage:
     return _read(body, OrderMessage)
 
 
-def read_webhook(body: str) -> WebhookMessage:
+def read_webhook(body: str) -> WebhookMessage | BatchWebhookMessage:
     """Read a message body of the webhooks queue. Raises as `read_order`."""
-    return _read(body, WebhookMessage)
+    kinds: dict[str, type[WebhookMessage | BatchWebhookMessage]] = {
+        "webhook": WebhookMessage,
+        "batch_webhook": BatchWebhookMessage,
+    }
+    return _read_one_of(body, kinds)
 
 
 def read_ingest(body: str) -> IngestMessage | UploadMessage | FetchMessage:
     """Read a message on the ingest queue that is no notification of S3. Raises as `read_order`."""
-    kind = _read(body, _Kind).kind
     kinds: dict[str, type[IngestMessage | UploadMessage | FetchMessage]] = {
         "ingest": IngestMessage,
         "upload": UploadMessage,
         "fetch": FetchMessage,
     }
+    return _read_one_of(body, kinds)
+
+
+def _read_one_of(body: str, kinds: Mapping[str, type[M]]) -> M:
+    kind = _read(body, _Kind).kind
     if kind not in kinds:
-        known = "ingest, upload or fetch"
+        *first, last = kinds
+        known = f"{', '.join(first)} or {last}"
         raise MessageError(f"not a Darkroom message: kind: expected {known} on this queue, not {kind[:80]!r}")
     return _read(body, kinds[kind])
 

@@ -308,25 +308,6 @@ class PhotoRecord(PhotoFetches):
         if self.late_writes:
             self.late_writes = self.late_writes.failed(wait)
 
-    def begin_delivery(self, generation: int, attempt: int, message_id: str, until: datetime) -> None:
-        """Start an attempt to deliver a webhook (`Delivery.begin`).
-
-        `until`: when the worker counts as dead. Raises Conflict when it is not this attempt's turn.
-        """
-        delivery = self.delivery(generation)
-        if self.callback is None or delivery is None:
-            raise Conflict(f"photo {self.id} has no webhook to deliver for generation {generation}")
-        self.callback.keep(generation, delivery.begin(attempt, message_id, until))
-        self.callback.drop_old(self.generation)
-
-    def note_delivery(
-        self, generation: int, attempt: int, error: str | None = None, next_at: datetime | None = None
-    ) -> None:
-        """Note how an attempt ended (`Delivery.note`). Does nothing if the delivery has ended. Raises Conflict."""
-        delivery = self.delivery(generation)
-        if self.callback and delivery and not delivery.ended:
-            self.callback.keep(generation, delivery.note(attempt, error, next_at))
-
     # --- inside -------------------------------------------------------------------------------------------------
 
     def _forget_contents(self) -> None:

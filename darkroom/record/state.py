@@ -14,13 +14,13 @@ from pydantic import Field
 from darkroom.errors import NotFound
 from darkroom.jobs.spec import NAME
 from darkroom.record.clock import now
-from darkroom.record.delivery import KEPT_DELIVERIES, Callback, Delivery
+from darkroom.record.delivery import WithCallback
 from darkroom.record.direct_upload import DirectUpload
 from darkroom.record.job import JobRecord, JobStatus
 from darkroom.record.keys import job_and_fence, results_prefix
 from darkroom.record.late_writes import LateWrites
 from darkroom.record.order import Order
-from darkroom.record.stored import Original, Stored
+from darkroom.record.stored import Original
 
 PhotoStatus = Literal[
     "awaiting_upload", "processing", "succeeded", "failed", "cancelled", "expired", "deleted"
@@ -33,7 +33,7 @@ UNFINISHED_REQUEST = timedelta(minutes=5)
 """After this time the sweep finishes a cancellation or a deletion that the API has begun."""
 
 
-class PhotoState(Stored):
+class PhotoState(WithCallback):
     """Everything that is known about a photo."""
 
     id: str
@@ -52,8 +52,6 @@ class PhotoState(Stored):
     """The id of the upload token that uploaded it; None: an API key did, or none was needed."""
     dedupe_key: str | None = None
     """Key of the item that leads uploads of the same photo to this one (darkroom/aws/dedupe.py)."""
-    callback: Callback | None = None
-    generation: int = 1
     fence_counter: int = 0
     orders: dict[str, Order] = Field(default_factory=dict)
     expires_at: datetime | None = None
@@ -198,10 +196,3 @@ class PhotoState(Stored):
 
     def overdue_orders(self) -> list[str]:
         return [order.id for order in self.orders.values() if order.overdue]
-
-    def delivery(self, generation: int | None = None) -> Delivery | None:
-        """The state of a generation's webhook; None when there is none to deliver."""
-        generation = generation or self.generation
-        if self.callback is None or self.deleted_or_expired or generation <= self.generation - KEPT_DELIVERIES:
-            return None
-        return self.callback.delivery(generation)

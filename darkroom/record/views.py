@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from darkroom.jobs.job_types import Job
 from darkroom.photo_metadata.measures import ShortMeasures
+from darkroom.record.delivery import Callback
 from darkroom.record.job import JobRecord, JobStatus
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.source import without_query
@@ -104,7 +105,7 @@ class JobView(JobOutcomeView):
 
 
 class DeliveryView(View):
-    """The delivery of one webhook of the photo."""
+    """The delivery of one webhook of a photo or a batch."""
 
     event: str = Field(description="its webhook-id")
     attempts: int
@@ -173,7 +174,7 @@ def photo_view(photo: PhotoRecord, base_url: str, embed: EmbedLink = _no_embed) 
         original=photo.original,
         upload=None if photo.source_url else photo.upload,
         source=SourceView(url=without_query(photo.source_url)) if photo.source_url else None,
-        callback=_callback_view(photo),
+        callback=callback_view(photo.callback, lambda number: photo.event_id(COMPLETED, generation=number)),
         jobs=[job_view(photo, job, base_url, embed) for job in photo.jobs.values()],
         counts=photo.counts,
         expires_at=photo.expires_at,
@@ -181,14 +182,15 @@ def photo_view(photo: PhotoRecord, base_url: str, embed: EmbedLink = _no_embed) 
     )
 
 
-def _callback_view(photo: PhotoRecord) -> CallbackView | None:
-    if photo.callback is None:
+def callback_view(callback: Callback | None, event_id: Callable[[int], str]) -> CallbackView | None:
+    """`event_id`: of a generation."""
+    if callback is None:
         return None
     deliveries = [
-        DeliveryView(event=photo.event_id(COMPLETED, generation=number), **delivery.model_dump())
-        for number, delivery in sorted(photo.callback.deliveries.items())
+        DeliveryView(event=event_id(number), **delivery.model_dump())
+        for number, delivery in sorted(callback.deliveries.items())
     ]
-    return CallbackView(url=photo.callback.url, deliveries=deliveries)
+    return CallbackView(url=callback.url, deliveries=deliveries)
 
 
 def job_view(photo: PhotoRecord, job: JobRecord, base_url: str, embed: EmbedLink = _no_embed) -> JobView:

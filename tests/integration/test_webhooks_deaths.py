@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 from typing import Literal
 
 import pytest
 
 from tests.support.exhaustive import matrix
-from tests.support.faulty import Fault, start
-from tests.support.hooked import Hooked, delivered
+from tests.support.faulty import Fault
+from tests.support.hooked import SOON_BACK, Hooked, delivered, let_worker_die
 from tests.support.stack import QUICK_LEASE
-from tests.support.waiting import PATIENCE
 
 NOTE = "darkroom.record.photo:PhotoRecord.note_delivery"
 POST = "worker.webhooks.sender:WebhookSender._post"
@@ -22,9 +20,6 @@ WEBHOOKS = "-photo-webhooks"
 
 BEGIN = "darkroom.record.photo:PhotoRecord.begin_delivery"
 
-SOON_BACK = {"DARKROOM_WEBHOOK_TIMEOUT": "2", "DARKROOM_AWS_TIMEOUT": "3"}
-"""So that the webhook of a killed worker is."""
-
 DEATHS = {
     "record-written-no-webhook-sent": Fault(SEND_BATCH, "before", queue=WEBHOOKS),
     "webhook-sent-order-not-deleted": Fault(SEND_BATCH, "after", queue=WEBHOOKS),
@@ -33,16 +28,6 @@ DEATHS = {
     "delivered-not-written-down": Fault(NOTE, "before"),
     "written-down-not-deleted": Fault(DELETE, "before", queue=WEBHOOKS),
 }
-
-
-def let_worker_die(hooked: Hooked, fault: Fault, environ: dict[str, str]) -> None:
-    process = start("worker", [fault], environ, hooked.stack.directory / "dies.log")
-    try:
-        assert process.wait(PATIENCE) == -signal.SIGKILL
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
 
 
 class TestDeaths:

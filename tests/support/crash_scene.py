@@ -22,6 +22,7 @@ from PIL import Image
 
 from darkroom.record.keys import result_key
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.photo_batch import Batch
 from darkroom.services import Services
 from tests.support.faulty import Fault, start
 from tests.support.records import end_late_writes
@@ -105,6 +106,8 @@ class Scene:
 
     def wait_until_settled(self) -> None:
         wait_until("nothing is unfinished", lambda: not any(photo.unfinished for photo in self.photos()))
+        ids = {photo.batch for photo in self.photos() if photo.batch}
+        wait_until("every batch has ended", lambda: not any(self.batch(batch_id).due_at for batch_id in ids))
         self.stack.wait_until_empty()
         wait_until("the ingest queue is empty", lambda: is_empty(self.services.ingest))
         spool = self.services.settings.spool_dir
@@ -132,6 +135,11 @@ class Scene:
             self.healthy.send(signal.SIGTERM)
             assert self.healthy.wait() == 0
             self.healthy = None
+
+    def batch(self, batch_id: str) -> Batch:
+        batch = self.services.batches.get(batch_id)
+        assert batch is not None
+        return batch
 
     # --- the final state ----------------------------------------------------------------------------------------
 
@@ -161,10 +169,11 @@ class Scene:
             for job in photo.jobs.values():
                 self._check_result(job)
         event_ids: dict[str, set[str]] = {photo.id: set() for photo in photos}
+        batches = [self.batch(photo.batch) for photo in photos if photo.batch]
+        batch_event_ids: dict[str, set[str]] = {batch.id: set() for batch in batches}
         for event in self.stack.events():
             if event["type"] == "batch.completed":
-                assert event["id"] == f"{event['data']['batch']}:batch.completed"
-                assert event["data"]["batch"] in {photo.batch for photo in photos}
+                batch_event_ids[event["data"]["id"]].add(event["id"])
                 continue
             assert event["type"] == "photo.completed"
             event_ids[event["data"]["id"]].add(event["id"])
@@ -172,6 +181,8 @@ class Scene:
             assert photo.generation == expected
             ids = {photo.model_copy(update={"generation": n + 1}).event_id("photo.completed") for n in range(expected)}
             assert event_ids[photo.id] == ids
+        for batch in batches:
+            assert batch_event_ids[batch.id] == {batch.event_id(n + 1) for n in range(max(generations, default=1))}
         assert self.stack.receive(self.services.photos.dead_letters) == []
         assert self.stack.receive(self.services.ingest.dead_letters) == []
 

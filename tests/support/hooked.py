@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 from darkroom.aws.queue import Queue, Received
@@ -9,13 +10,17 @@ from darkroom.record.clock import now
 from darkroom.record.delivery import Callback, Delivery
 from darkroom.record.messages import WebhookMessage
 from darkroom.record.photo import PhotoRecord
+from tests.support.faulty import Fault, start
 from tests.support.receiver import Receiver
 from tests.support.stack import Stack
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 from tests.support.worker_process import WorkerProcess
 
 MASTER = "whsec_" + "A" * 43 + "="
 RESIZE = {"type": "resize", "width": 160}
+
+SOON_BACK = {"DARKROOM_WEBHOOK_TIMEOUT": "2", "DARKROOM_AWS_TIMEOUT": "3"}
+"""So that the webhook of a killed worker is."""
 
 
 class Hooked:
@@ -81,6 +86,16 @@ class Hooked:
 
     def dead_letters(self) -> Queue:
         return self.queue.dead_letters
+
+
+def let_worker_die(hooked: Hooked, fault: Fault, environ: dict[str, str]) -> None:
+    process = start("worker", [fault], environ, hooked.stack.directory / "dies.log")
+    try:
+        assert process.wait(PATIENCE) == -signal.SIGKILL
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def as_received(message: WebhookMessage) -> Received:

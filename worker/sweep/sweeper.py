@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 import structlog
 
 from darkroom.aws.failures import ask_hanging_services_once
-from darkroom.aws.items import ASSETS, SHARDS
+from darkroom.aws.items import ASSETS, BATCHES, SHARDS
 from darkroom.aws.sweep_turns import SweepTurns
 from darkroom.errors import Conflict, DarkroomError, NotFound, Unavailable
 from darkroom.record.clock import now
@@ -81,13 +81,10 @@ class Sweeper:
         for record in overdue:
             if self._stopping.is_set():
                 return
-            owner = record.removeprefix(ASSETS) if record.startswith(ASSETS) else None
-            with structlog.contextvars.bound_contextvars(**{"owner": owner} if owner else {"photo": record}):
+            kind, repair, name = self._repair_of(record)
+            with structlog.contextvars.bound_contextvars(**{kind: name}):
                 try:
-                    if owner:
-                        self.repair_assets(owner)
-                    else:
-                        self.repair(record)
+                    repair(name)
                 except (NotFound, Conflict) as error:
                     log.info("sweep.overtaken", detail=error.detail)  # another worker was faster
                 except DarkroomError as error:
@@ -97,6 +94,14 @@ class Sweeper:
                 except Exception:
                     log.exception("sweep.unexpected_error")
                     self._postpone(record, self._resend_after)
+
+    def _repair_of(self, record: str) -> tuple[str, Callable[[str], None], str]:
+        """What repairs an overdue record (`Table.overdue`): the kind of its name, the method, and the name."""
+        if record.startswith(ASSETS):
+            return "owner", self.repair_assets, record.removeprefix(ASSETS)
+        if record.startswith(BATCHES):
+            return "batch", self.repair_batch, record.removeprefix(BATCHES)
+        return "photo", self.repair, record
 
     def _postpone(self, record: str, seconds: float) -> None:
         """Postpone a record that cannot be repaired now, so that it does not hide the records behind it.
@@ -131,6 +136,11 @@ class Sweeper:
         if keys := assets.overdue:
             self._services.cleanup.remove_assets(owner, keys)
             log.info("sweep.assets_cleaned_up", objects=len(keys))
+
+    def repair_batch(self, batch_id: str) -> None:
+        """Look whether a batch has ended, because the process that should have looked may have died."""
+        if not self._services.batch_ends.repair(batch_id):
+            self._services.table.postpone(f"{BATCHES}{batch_id}", None)  # it has expired
 
     def _continue_work(self, photo: PhotoRecord) -> PhotoRecord:
         """Repair what keeps a photo's jobs from ending. Returns its record as it is then."""

@@ -1,4 +1,5 @@
-"""Webhooks: each photo that has ended is reported to its callback, at least once and always under the same event id.
+"""Webhooks: each photo and each batch that has ended is reported to its callback, at least once and always under the
+same event id.
 
 receive -> reserve the attempt in the record -> POST -> record the outcome -> send the next message -> delete. The
 message is deleted last, so a crash between any two steps leaves a message, and the delivery goes on. If there are
@@ -24,9 +25,10 @@ import darkroom
 from darkroom.aws.queue import Received
 from darkroom.errors import Conflict, DarkroomError, DeliveryFailed, MessageError
 from darkroom.record.clock import now
-from darkroom.record.events import photo_completed
-from darkroom.record.messages import WebhookMessage, read_webhook
+from darkroom.record.events import Event
+from darkroom.record.messages import BatchWebhookMessage, WebhookMessage, read_webhook
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.photo_batch import Batch
 from darkroom.services import Services
 from darkroom.webhooks.callback import read_callback
 from darkroom.webhooks.signing import secrets_of, signed_headers
@@ -35,9 +37,12 @@ from worker.refusal import refuse
 from worker.verdict import Delete, Retry, Verdict, backoff
 from worker.webhooks.fair_share import FairShare
 from worker.webhooks.schedule import Delivered, GivenUp, TryAgain, judge_delivery
+from worker.webhooks.subjects import R, Subject, subject_of
 from worker.webhooks.transport import WebhookResponse, post
 
 log = structlog.get_logger()
+
+AnyMessage = WebhookMessage | BatchWebhookMessage
 
 AT_A_TIME = 16
 """Deliveries that one worker runs at the same time. They mostly wait for receivers."""
@@ -112,8 +117,10 @@ class WebhookSender:
         """Carry out a message and return its verdict. After any failure the message comes again."""
         try:
             message = read_webhook(received.body)
-            with structlog.contextvars.bound_contextvars(photo=message.photo, owner=message.owner):
-                self._handle(message)
+            subject = subject_of(message, self._services)
+            name = {"batch": subject.id} if isinstance(message, BatchWebhookMessage) else {"photo": subject.id}
+            with structlog.contextvars.bound_contextvars(**name, owner=message.owner):
+                self._handle(message, subject)
             return Delete()
         except MessageError as error:
             return refuse(self._queue, received, error, self._settings)
@@ -127,40 +134,40 @@ class WebhookSender:
 
     # --- one message --------------------------------------------------------------------------------------------
 
-    def _handle(self, message: WebhookMessage) -> None:
+    def _handle(self, message: AnyMessage, subject: Subject[R]) -> None:
         if message.not_before > now():  # SQS cannot delay a message for long enough
             self._put_off(message, message.not_before)
             return
-        photo = self._services.table.get(message.photo)
-        delivery = photo.delivery(message.generation) if photo else None
-        if photo is None or delivery is None or delivery.ended:
-            log.info("webhook.dropped", reason="it was delivered or given up, or the photo or its callback is gone")
+        record = subject.records.get(subject.id)
+        delivery = record.delivery(message.generation) if record else None
+        if record is None or delivery is None or delivery.ended:
+            log.info("webhook.dropped", reason="it was delivered or given up, or its record or callback is gone")
         elif delivery.next_at and delivery.next_at > now():
             if delivery.message_id in (None, message.id):  # a worker died before it sent the next message
-                self._services.outbox.send_webhook(WebhookMessage.of(photo, message.generation, delivery.next_at))
+                self._services.outbox.send_webhook(subject.message(record, message.generation, delivery.next_at))
             else:
                 log.info("webhook.dropped", reason="another message leads to the next attempt")
         else:
             began = time.monotonic()
-            if wait := self._fair_share.take(photo.owner, began):
+            if wait := self._fair_share.take(record.owner, began):
                 self._put_off(message, now() + timedelta(seconds=wait))
                 return
             try:
-                self._deliver(message, photo, delivery.attempts + 1)
+                self._deliver(message, subject, record, delivery.attempts + 1)
             finally:
-                self._fair_share.done(photo.owner, began, time.monotonic())
+                self._fair_share.done(record.owner, began, time.monotonic())
 
-    def _put_off(self, message: WebhookMessage, until: datetime) -> None:
+    def _put_off(self, message: AnyMessage, until: datetime) -> None:
         """Send the message again with a delay. Hiding it instead would add to its count of receives."""
         self._services.outbox.send_webhook(message.model_copy(update={"not_before": until}))
 
-    def _deliver(self, message: WebhookMessage, photo: PhotoRecord, attempt: int) -> None:
-        table, generation = self._services.table, message.generation
+    def _deliver(self, message: AnyMessage, subject: Subject[R], known: R, attempt: int) -> None:
+        records, generation = subject.records, message.generation
         until = now() + self._longest
-        photo, _ = table.update(
-            photo.id, lambda record: record.begin_delivery(generation, attempt, message.id, until), known=photo
+        record, _ = records.update(
+            subject.id, lambda record: record.begin_delivery(generation, attempt, message.id, until), known
         )
-        outcome = self._outcome(message, photo)
+        outcome = self._outcome(subject.event(record, generation), record)
         at = now()
         error: str | None = None
         next_at: datetime | None = None
@@ -172,25 +179,24 @@ class WebhookSender:
                 log.warning("webhook.failed", attempt=attempt, detail=error, next_in=round(delay))
             case GivenUp(error):
                 log.error("webhook.given_up", attempt=attempt, detail=error)
-        photo, _ = table.update(
-            photo.id, lambda record: record.note_delivery(generation, attempt, error, next_at), known=photo
+        record, _ = records.update(
+            subject.id, lambda record: record.note_delivery(generation, attempt, error, next_at), record
         )
         if next_at:
-            self._services.outbox.send_webhook(WebhookMessage.of(photo, generation, next_at))
+            self._services.outbox.send_webhook(subject.message(record, generation, next_at))
 
-    def _outcome(self, message: WebhookMessage, photo: PhotoRecord) -> WebhookResponse | DeliveryFailed:
+    def _outcome(self, event: Event, record: PhotoRecord | Batch) -> WebhookResponse | DeliveryFailed:
         try:
-            return self._post(message, photo)
+            return self._post(event, record)
         except DeliveryFailed as error:
             return error
 
-    def _post(self, message: WebhookMessage, photo: PhotoRecord) -> WebhookResponse:
-        assert photo.callback is not None
+    def _post(self, event: Event, record: PhotoRecord | Batch) -> WebhookResponse:
+        assert record.callback is not None
         # Check the address again: the setting that allowed it may have changed.
-        target = read_callback(photo.callback.url, self._settings.webhook_private_hosts)
-        event = photo_completed(photo, self._settings.base_url, message.generation)
+        target = read_callback(record.callback.url, self._settings.webhook_private_hosts)
         body = event.model_dump_json()
-        signed = signed_headers(event.id, body, secrets_of(photo.owner, self._secret))
+        signed = signed_headers(event.id, body, secrets_of(record.owner, self._secret))
         return post(target, body.encode(), HEADERS | signed, self._settings.webhook_timeout, self._tls)
 
     # --- the queue ----------------------------------------------------------------------------------------------

@@ -66,13 +66,7 @@ def finish(api: Any, photo_id: str, size: int = 1000) -> None:
     api.change_record(photo_id, publish)
 
 
-def announce(api: Any, photo_id: str) -> list[dict[str, Any]]:
-    """What a worker sends when the photo has ended; the events of batches among it."""
-    sent = [json.loads(one.message.body) for one in api.services.outbox.announcements(api.record(photo_id))]
-    return [event for event in sent if event["type"] == "batch.completed"]
-
-
-def test_a_batch_counts_its_photos_and_ends_with_the_last_one(keyed: Any, picture: bytes) -> None:
+def test_a_batch_counts_its_photos(keyed: Any, picture: bytes) -> None:
     sent = upload(keyed, ("a.jpg", picture), ("no photo.jpg", b"text"), ("b.jpg", picture))
     first, second = (photo["id"] for photo in sent["photos"] if "id" in photo)
     link = sent["links"]["batch"]
@@ -83,27 +77,9 @@ def test_a_batch_counts_its_photos_and_ends_with_the_last_one(keyed: Any, pictur
     assert (before["status"], before["counts"]) == ("processing", {"processing": 2})
     assert [(photo["id"], photo["filename"]) for photo in before["photos"]] == [(first, "a.jpg"), (second, "b.jpg")]
     finish(keyed, first)
-    assert announce(keyed, first) == []
     keyed.change_record(second, fail)
-    (event,) = announce(keyed, second)
-    assert event["id"] == f"{sent['batch']}:batch.completed"
-    assert event["data"]["photos"] == [first, second]
-    assert event["data"]["links"]["archive"] == f"{link}/archive"
-    assert announce(keyed, first) == [event]  # again after a crash, under the same id
     after = keyed.get(link, headers=bearer(ALICE)).json()
     assert (after["status"], after["counts"]) == ("completed", {"succeeded": 1, "failed": 1})
-
-
-def test_a_batch_does_not_wait_for_a_deleted_photo(keyed: Any, picture: bytes) -> None:
-    sent = upload(keyed, ("a.jpg", picture), ("b.jpg", picture))
-    first, second = (photo["id"] for photo in sent["photos"])
-    finish(keyed, first)
-    assert announce(keyed, first) == []
-    assert keyed.ask("DELETE", f"/v1/photos/{second}", headers=bearer(ALICE)).status_code == 204
-    events = keyed.services.events.receive(10, wait=1, visibility=1)
-    assert f"{sent['batch']}:batch.completed" in {json.loads(one.body)["id"] for one in events}
-    view = keyed.get(f"/v1/batches/{sent['batch']}", headers=bearer(ALICE)).json()
-    assert [photo["id"] for photo in view["photos"]] == [first]
 
 
 def test_an_archive_has_each_result_under_its_own_name(keyed: Any, picture: bytes) -> None:
