@@ -10,7 +10,7 @@ from darkroom.cli.terminal import SayOnce
 from darkroom.errors import DarkroomError
 
 if TYPE_CHECKING:  # it takes a tenth of a second, and most commands do not need it
-    from darkroom.client import Client, PhotoJson
+    from darkroom.client import BatchJson, Client, PhotoJson
 
 
 @contextmanager
@@ -34,3 +34,13 @@ def known_photo(client: Client, photo_id: str) -> PhotoJson:
         return client.photo(photo_id)
     except ResourceMissing as error:
         raise DarkroomError(f"there is no photo {photo_id} at {client.url}") from error
+
+
+def known_batch(client: Client, batch_id: str) -> BatchJson:
+    """The batch with the id that the user has typed. Raises DarkroomError that names the id if there is none."""
+    from darkroom.client import ResourceMissing
+
+    try:
+        return client.batch(batch_id)
+    except ResourceMissing as error:
+        raise DarkroomError(f"there is no batch {batch_id} at {client.url}") from error

@@ -1,7 +1,7 @@
 """The `darkroom` command.
 
-`upload`, `download`, `status` and `asset` run wherever the package is installed; all other commands need the extra
-`services`. So each command imports what it needs when it runs.
+`upload`, `download`, `status`, `batch` and `asset` run wherever the package is installed; all other commands need the
+extra `services`. So each command imports what it needs when it runs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from darkroom.cli.asset_commands import asset
 from darkroom.cli.dead_letter_commands import dead_letters
 from darkroom.cli.download_command import download
 from darkroom.cli.operator_commands import check_settings, key, provision, queue, record, versions, webhook_secret
-from darkroom.cli.photo_commands import status, upload
+from darkroom.cli.photo_commands import batch, status, upload
 from darkroom.cli.plan_command import plan
 from darkroom.cli.replay import replay
 from darkroom.cli.terminal import say
@@ -68,6 +68,7 @@ for command in (
     upload,
     download,
     status,
+    batch,
     asset,
     plan,
     replay,

@@ -1,4 +1,4 @@
-"""`darkroom upload` and `darkroom status`: they talk to the API."""
+"""`darkroom upload`, `darkroom status` and `darkroom batch`: they talk to the API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from darkroom.cli.api_connection import connected, known_photo
+from darkroom.cli.api_connection import connected, known_batch, known_photo
 from darkroom.cli.options import api_key_option, checked_jobs, url_option
 from darkroom.cli.terminal import say_table
 
@@ -127,6 +127,35 @@ def status(photo_id: str, url: str, api_key: str | None, as_json: bool) -> None:
         ending = f"{job['error']['code']}: {job['error']['detail']}" if job["error"] else _picture(job["result"])
         rows.append([job["id"], job["name"] or "", job["type"], job["status"], str(job["attempts"]), ending])
     say_table([["JOB", "NAME", "TYPE", "STATUS", "ATTEMPTS", "RESULT"], *rows])
+
+
+@click.command()
+@click.argument("batch_id", metavar="ID")
+@url_option
+@api_key_option
+@click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
+def batch(batch_id: str, url: str, api_key: str | None, as_json: bool) -> None:
+    """Show a batch and its photos. A request that uploads several photos makes a batch.
+
+    \b
+    Examples:
+      darkroom batch 0198c5f2-6a7e-7c3d-9a51-1f0c6b2d4e88
+      darkroom batch 0198c5f2-6a7e-7c3d-9a51-1f0c6b2d4e88 --json | jq .counts
+    """
+    with connected(url, api_key) as client:
+        found = known_batch(client, batch_id)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    counts = ", ".join(f"{count} {status}" for status, count in found["counts"].items())
+    facts = {"batch": found["id"], "status": found["status"], "photos": counts, "created": found["created_at"]}
+    say_table([[name, value] for name, value in facts.items() if value])
+    click.echo()
+    rows = [
+        [photo["id"], photo["filename"] or "", photo["status"], f"{sum(photo['counts'].values())}"]
+        for photo in found["photos"]
+    ]
+    say_table([["PHOTO", "FILE", "STATUS", "JOBS"], *rows])
 
 
 def _picture(facts: OriginalJson | ResultJson | None) -> str:

@@ -92,11 +92,13 @@ class BatchPhotoJson(TypedDict):
 
 
 class BatchJson(TypedDict):
-    """A batch and its photos. `counts`: photos by status."""
+    """A batch and its photos. `counts`: photos by status. `generation`: how often it has ended."""
 
+    generation: int
     id: str
     owner: str
     status: Literal["processing", "completed"]
+    callback: dict[str, Any] | None
     created_at: str
     counts: dict[str, int]
     photos: list[BatchPhotoJson]

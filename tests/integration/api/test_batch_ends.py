@@ -15,6 +15,7 @@ from darkroom.record.ids import new_id
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.photo_batch import Batch
 from tests.support.ended_jobs import fail, succeed
+from tests.support.fake_api import run
 from tests.support.fault_proxy import FaultProxy
 from worker.sweep.sweeper import Sweeper
 
@@ -288,6 +289,24 @@ def test_the_sweep_completes_a_deletion_of_which_the_batch_has_not_learned(quick
     sweep(quick)
 
     assert [event["data"]["photos"] for event in events(quick, sent["batch"])] == [[first]]
+
+
+def test_the_command_shows_a_batch_and_its_photos(api: Any, picture: bytes) -> None:
+    sent = upload(api, picture, picture, jobs=[{"type": "metadata"}])
+    first, second = ids_of(sent)
+    end(api, first)
+
+    shown = run("batch", sent["batch"], url=api.url)
+
+    assert shown.exit_code == 0, shown.stderr
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    assert ["status", "processing"] in lines
+    assert ["PHOTO", "FILE", "STATUS", "JOBS"] in lines
+    assert [line for line in lines if line and line[0] == first] == [[first, "0.jpg", "succeeded", "1"]]
+    assert [line for line in lines if line and line[0] == second] == [[second, "1.jpg", "processing", "1"]]
+    assert json.loads(run("batch", sent["batch"], "--json", url=api.url).stdout) == view(api, sent["batch"])
+    unknown = run("batch", first, url=api.url)
+    assert (unknown.exit_code, unknown.stderr) == (1, f"Error: there is no batch {first} at {api.url}\n")
 
 
 def item(api: Any, batch_id: str) -> dict[str, Any]:
