@@ -6,6 +6,7 @@ needed. flask-cors answers for the app; `Cors.refusal_headers` serves the few re
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -34,8 +35,9 @@ EXPOSED = [
 PREFLIGHT_SECONDS = 7200
 """For which a browser remembers a preflight; Chromium remembers none for longer."""
 
+MINUTE = 60.0
 MAX_LOGGED = 100
-"""Origins that a process logs as refused, each once."""
+"""Origins that a process logs as refused in a minute, each once."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def is_preflight(incoming: Request) -> bool:
 def register(app: Flask, cors: Cors, base_url: str) -> None:
     """Answer preflights, and let the pages of these origins read every response. `base_url`: the API's own address."""
     own_host = urlsplit(base_url).netloc
-    refused: set[str] = set()
+    refused = RefusedOrigins()
 
     def finish(response: Response) -> Response:
         if cors.origins and ALL not in cors.origins:
@@ -73,7 +75,7 @@ def register(app: Flask, cors: Cors, base_url: str) -> None:
         allowed = "Access-Control-Allow-Origin" in response.headers
         # Browsers send `Origin` with each POST of the API's own pages, too.
         if origin and not allowed and urlsplit(origin).netloc not in {request.host, own_host}:
-            _log_refused(origin, refused)
+            refused.log(origin)
         return response
 
     app.after_request(finish)  # Flask calls it after flask-cors's, which is registered later
@@ -91,13 +93,22 @@ def register(app: Flask, cors: Cors, base_url: str) -> None:
         )
 
 
-def _log_refused(origin: str, refused: set[str]) -> None:
-    if origin in refused or len(refused) >= MAX_LOGGED:
-        return
-    refused.add(origin)
-    log.warning(
-        "cors.refused",
-        origin=origin[:200],
-        detail=f"a page of this origin called the API, and its browser lets it read no response: {PREFIX}CORS_ORIGINS "
-        "does not list the origin",
-    )
+class RefusedOrigins:
+    """Logs the origins that may not call, each once a minute at most."""
+
+    def __init__(self) -> None:
+        self._logged: set[str] = set()
+        self._until = 0.0
+
+    def log(self, origin: str) -> None:
+        if (at := time.monotonic()) >= self._until:
+            self._logged, self._until = set(), at + MINUTE
+        if origin in self._logged or len(self._logged) >= MAX_LOGGED:
+            return
+        self._logged.add(origin)
+        log.warning(
+            "cors.refused",
+            origin=origin[:200],
+            detail="a page of this origin called the API, and its browser lets it read no response: "
+            f"{PREFIX}CORS_ORIGINS does not list the origin",
+        )

@@ -27,7 +27,7 @@ CHUNKED_RECEIVE = 64 * 1024
 
 _API_KEY = re.compile(rb"\nauthorization:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
-_ORIGIN = re.compile(rb"\norigin:[ \t]*([^\s]*)", re.IGNORECASE)
+_ORIGIN = re.compile(rb"\norigin:[ \t]*([^\s]*)[ \t\r]*\n", re.IGNORECASE)
 
 _HEAD_END = re.compile(rb"\n\r?\n")
 
@@ -245,12 +245,13 @@ class RequestBuffer:
 
     def _head_complete(self) -> bool:
         found = _HEAD_END.search(self._data, self._searched, MAX_HEAD)
-        if found:
-            key = _API_KEY.search(self._data, 0, found.start() + 1)
-            self.api_key = key[1] if key else b""
-            origin = _ORIGIN.search(self._data, 0, found.start() + 1)
-            self.origin = origin[1].decode("latin-1") if origin else ""
         self._searched = max(0, len(self._data) - 2)
         if not found and len(self._data) >= MAX_HEAD:
             self._data, self._head_too_long = self._data[:MAX_HEAD], True
-        return bool(found) or self._head_too_long
+        if not found and not self._head_too_long:
+            return False
+        end = found.start() + 1 if found else MAX_HEAD
+        key, origin = _API_KEY.search(self._data, 0, end), _ORIGIN.search(self._data, 0, end)
+        self.api_key = key[1] if key else b""
+        self.origin = origin[1].decode("latin-1") if origin else ""
+        return True

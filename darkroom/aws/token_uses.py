@@ -1,6 +1,8 @@
 """How much of each upload token is used: an item with pk = `upload_token#{id}`, which expires with the token.
 
-All API processes count in the same item, by conditional updates, so a token is never worth more than it says.
+All API processes count in the same item, by conditional updates, so a token is never worth more than it says. The item
+has a set of the tries that are counted, because the SDK sends an update again when its answer is lost: a try is counted
+once, and given back once.
 
 An upload with an Idempotency-Key may be tried again, so it also has an item of its own that says how much is counted
 for it: pk = `upload_token#{id}#{upload}`. Each try counts only what is missing there. It gives back only what it has
@@ -10,6 +12,7 @@ counted, but never too little.
 
 from __future__ import annotations
 
+import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +22,6 @@ import structlog
 from darkroom.aws.clients import Clients
 from darkroom.aws.failures import aws_errors
 from darkroom.errors import Unavailable
-from darkroom.record.ids import new_id
 from darkroom.settings import Settings
 
 log = structlog.get_logger()
@@ -46,7 +48,8 @@ class Use:
     photos: int
     size: int
     upload: str | None = None
-    attempt: str = field(default_factory=new_id)
+    attempt: str = field(default_factory=lambda: secrets.token_urlsafe(6))
+    """Short, because the item of a token has one for each of up to 10,000 uploads. An item has at most 400 KB."""
     earlier_photos: int = 0
     earlier_size: int = 0
     """What earlier tries have counted of it."""
@@ -65,7 +68,7 @@ class TokenUses:
         if again and use.upload:
             self._take_over(use)
         with aws_errors("counting an upload"):
-            if not self._count(use.limit, use.photos - use.earlier_photos, use.size - use.earlier_size):
+            if not self._count(use):
                 return False
             if use.upload:
                 self._note(use)
@@ -84,15 +87,21 @@ class TokenUses:
                 self._dynamodb.update_item(
                     TableName=self._name,
                     Key={"pk": _pk(use.limit.token)},
-                    ConditionExpression="attribute_exists(pk)",
-                    UpdateExpression="ADD photos :photos, #size :size",
+                    ConditionExpression="contains(tries, :attempt)",
+                    UpdateExpression="ADD photos :photos, #size :size DELETE tries :tries",
                     ExpressionAttributeNames={"#size": "size"},
-                    ExpressionAttributeValues={":photos": -photos, ":size": -size},
+                    ExpressionAttributeValues={
+                        ":photos": -photos,
+                        ":size": -size,
+                        ":attempt": use.attempt,
+                        ":tries": {use.attempt},
+                    },
                 )
         except Unavailable as error:
             log.warning("token.not_given_back", detail=error.detail)
 
-    def _count(self, limit: TokenLimit, photos: int, size: int) -> bool:
+    def _count(self, use: Use) -> bool:
+        limit, photos, size = use.limit, use.photos - use.earlier_photos, use.size - use.earlier_size
         if photos > limit.photos or size > limit.size:
             return False
         if not photos and not size:  # an earlier try has counted
@@ -101,8 +110,9 @@ class TokenUses:
             self._dynamodb.update_item(
                 TableName=self._name,
                 Key={"pk": _pk(limit.token)},
-                UpdateExpression="ADD photos :photos, #size :size SET #ttl = :until",
-                ConditionExpression="attribute_not_exists(pk) OR (photos <= :most_photos AND #size <= :most_size)",
+                UpdateExpression="ADD photos :photos, #size :size, tries :tries SET #ttl = :until",
+                ConditionExpression="attribute_not_exists(pk) OR "
+                "(photos <= :most_photos AND #size <= :most_size AND NOT contains(tries, :attempt))",
                 ExpressionAttributeNames={"#size": "size", "#ttl": "ttl"},
                 ExpressionAttributeValues={
                     ":photos": photos,
@@ -110,11 +120,21 @@ class TokenUses:
                     ":until": limit.until,
                     ":most_photos": limit.photos - photos,
                     ":most_size": limit.size - size,
+                    ":attempt": use.attempt,
+                    ":tries": {use.attempt},
                 },
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            return False
+            return self._is_counted(use)
         return True
+
+    def _is_counted(self, use: Use) -> bool:
+        """Whether an update was refused because it was carried out before, and its answer was lost."""
+        found = self._dynamodb.get_item(
+            TableName=self._name, Key={"pk": _pk(use.limit.token)}, ProjectionExpression="tries", ConsistentRead=True
+        )
+        tries: Any = found.get("Item", {}).get("tries", ())
+        return use.attempt in tries
 
     def _take_over(self, use: Use) -> None:
         """Learn what is counted for the upload already. After this its earlier tries give nothing back."""

@@ -382,3 +382,11 @@ def test_scaling_returns_exactly_one_metric() -> None:
     others = {metric["Id"] for metric in metrics} - {answer["Id"]}
     # No functions. FILL, above all, fills what is only late.
     assert set(re.findall(r"\w+", answer["Expression"])) == others
+
+
+def test_origins_with_spaces_are_refused() -> None:
+    """The bucket's rule would hold " https://b.example", which no browser sends."""
+    pattern = load("data.yaml")["Parameters"]["CorsOrigins"]["AllowedPattern"]
+    assert re.fullmatch(pattern, "https://a.example,https://*.b.example")
+    assert re.fullmatch(pattern, "")
+    assert not re.fullmatch(pattern, "https://a.example, https://b.example")

@@ -203,7 +203,13 @@ def test_errors_and_redirects_can_be_read_too(api: Api, page_url: str) -> None:
         assert "Retry-After" in answer.headers["Access-Control-Expose-Headers"]
 
 
-@pytest.mark.parametrize("line", ["Content-Length: many", "Transfer-Encoding: gzip"])
+LONG_HEAD = "\r\n".join(f"X-{number}: {'x' * 8000}" for number in range(5))
+"""More than a head may have: the parser never sees its end."""
+
+
+@pytest.mark.parametrize(
+    "line", ["Content-Length: many", "Transfer-Encoding: gzip", LONG_HEAD], ids=lambda line: line[:9]
+)
 def test_responses_that_the_app_does_not_make_can_be_read_too(api: Api, page_url: str, line: str) -> None:
     with socket.create_connection(("127.0.0.1", api.settings.port), PATIENCE) as caller:
         caller.sendall(f"POST /v1/photos HTTP/1.1\r\nHost: x\r\nOrigin: {page_url}\r\n{line}\r\n\r\n".encode())

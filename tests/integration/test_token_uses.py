@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 from darkroom.aws.token_uses import TokenLimit, TokenUses, Use
@@ -78,4 +79,23 @@ def test_a_try_that_was_taken_over_gives_nothing_back(settings: Any, clients: An
 def test_a_try_after_one_that_died_before_it_counted_counts(settings: Any, clients: Any) -> None:
     token = Token(settings, clients)
     assert token.uses.take(token.use(2, "upload"), again=True)
+    assert token.left == 1
+
+
+def test_an_update_that_the_sdk_sends_again_counts_once(settings: Any, clients: Any) -> None:
+    """The answer to the first one is lost."""
+    token, sent = Token(settings, clients), clients.dynamodb.update_item
+
+    def twice(**arguments: Any) -> Any:
+        sent(**arguments)
+        return sent(**arguments)
+
+    token.uses._dynamodb = SimpleNamespace(
+        update_item=twice, get_item=clients.dynamodb.get_item, exceptions=clients.dynamodb.exceptions
+    )
+    use = token.use(3)
+    assert token.uses.take(use)
+    assert not token.uses.take(token.use(1))
+    token.uses.give_back(use, 1, 100)
+    token.uses._dynamodb = clients.dynamodb
     assert token.left == 1

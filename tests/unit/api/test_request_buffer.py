@@ -48,6 +48,23 @@ def test_a_head_is_complete_with_its_last_byte(pair: Pair) -> None:
     assert buffer.read(10_000) == GET + b"body"
 
 
+def test_the_origin_of_a_head_that_is_too_long_is_found(pair: Pair) -> None:
+    buffer, theirs = pair
+    head = b"GET / HTTP/1.1\r\nOrigin: https://a.example\r\nX-Long: "
+    theirs.sendall(head + b"x" * (MAX_HEAD - len(head)))
+    assert buffer.receive_head()
+    assert buffer.origin == "https://a.example"
+
+
+def test_an_origin_that_is_cut_off_is_none(pair: Pair) -> None:
+    buffer, theirs = pair
+    start = b"GET / HTTP/1.1\r\nX-Long: "
+    end = b"\r\nOrigin: https://a.example"
+    theirs.sendall(start + b"x" * (MAX_HEAD - len(start) - len(end)) + end + b".evil.example\r\n\r\n")
+    assert buffer.receive_head()
+    assert buffer.origin == ""
+
+
 @pytest.mark.parametrize(
     ("field", "key"),
     [(b"Authorization: Bearer dk_1", b"Bearer dk_1"), (b"AUTHORIZATION:x", b"x"), (b"X-Authorization: x", b"")],
