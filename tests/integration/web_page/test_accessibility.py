@@ -95,6 +95,7 @@ def test_axe_finds_nothing_in_any_view(site: Api, browser: Browser, scheme: Any,
 
 
 def test_everything_works_by_keyboard(site: Api, page: Page) -> None:
+    page.on("filechooser", lambda _: None)  # begins to intercept choosers, which takes a while
     page.goto(f"{site.url}/")
     page.locator(".preset").first.wait_for()
     press = page.keyboard.press
