@@ -28,7 +28,7 @@ from api.uploads.fields import RawFields, UploadFields
 from api.uploads.intake import GONE_DETAIL, accept, accept_all, rejected_share
 from api.uploads.parse import PART, Upload, read_upload
 from darkroom.aws.idempotency_store import ReservedIds
-from darkroom.errors import NotFound, PhotoGone, Unavailable
+from darkroom.errors import FutureRecord, NotFound, PhotoGone, Unavailable
 from darkroom.record.photo import PhotoRecord
 from darkroom.record.views import PhotoView
 from darkroom.sniff import INPUT_FORMATS
@@ -218,7 +218,7 @@ def cancel_photo(path: PhotoPath) -> Response:
         ctx.services.outbox.announce(photo)
         if photo.upload:
             photo, _ = ctx.services.table.update(photo.id, lambda record: record.mark_notified(), known=photo)
-    except Unavailable as error:
+    except (Unavailable, FutureRecord) as error:
         # The worker that receives the photo's message finds its jobs ended, and sends the event. A photo whose file has
         # not arrived has no message: the sweep sends its event.
         log.warning("photo.not_announced", photo=photo.id, detail=error.detail)
@@ -238,7 +238,7 @@ def delete_photo(path: PhotoPath) -> Response:
     photo, repeated = ctx.services.table.update(str(path.photo_id), lambda record: _delete(record, path.photo_id))
     try:
         ctx.services.cleanup.clean_up(photo)
-    except Unavailable as error:
+    except (Unavailable, FutureRecord) as error:
         log.warning("photo.objects_not_removed", photo=photo.id, detail=error.detail)  # the sweep completes it
         if repeated:
             raise

@@ -18,7 +18,7 @@ import structlog
 from api.context import Context
 from api.uploads.parse import Incoming, Upload
 from darkroom.aws.idempotency_store import ReservedIds
-from darkroom.errors import DarkroomError, PhotoError, PhotoGone, TooLarge, Unavailable
+from darkroom.errors import DarkroomError, FutureRecord, PhotoError, PhotoGone, TooLarge, Unavailable
 from darkroom.filenames import photo_filename
 from darkroom.record.clock import now
 from darkroom.record.delivery import Callback
@@ -128,11 +128,11 @@ def _close_batch(ctx: Context, batch: Batch, accepted: list[str], found: bool) -
     """Write which photos the batch has, because these are not the ones that it was opened with.
 
     If AWS is down, the sweep sees which photos were not accepted. But it cannot see which photos of earlier uploads
-    `dedupe` has found: then this raises Unavailable, and the next try of the request finds them again.
+    `dedupe` has found: then this raises the error, and the next try of the request finds them again.
     """
     try:
         ctx.services.batch_ends.close(batch, accepted)
-    except Unavailable as error:
+    except (Unavailable, FutureRecord) as error:
         if found:
             raise
         log.warning("batch.not_closed", batch=batch.id, detail=error.detail)

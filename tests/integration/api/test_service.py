@@ -102,10 +102,16 @@ def test_the_openapi_document_describes_every_route(api: Any) -> None:
         assert operation["summary"], name
         assert "application/problem+json" in operation["responses"]["500"]["content"], name
         assert all("X-Request-Id" in answer["headers"] for answer in operation["responses"].values()), name
-    (webhook,) = document["webhooks"].values()
-    event, completed = webhook["post"]["requestBody"]["content"]["application/json"]["schema"]["allOf"]
-    assert event == {"$ref": "#/components/schemas/Event"}
-    assert completed["properties"]["data"] == {"$ref": "#/components/schemas/CompletedPhotoView"}
+    data = {}
+    for kind, webhook in document["webhooks"].items():
+        event, completed = webhook["post"]["requestBody"]["content"]["application/json"]["schema"]["allOf"]
+        assert event == {"$ref": "#/components/schemas/Event"}
+        assert completed["properties"]["type"] == {"const": kind}
+        data[kind] = completed["properties"]["data"]
+    assert data == {
+        "photo.completed": {"$ref": "#/components/schemas/CompletedPhotoView"},
+        "batch.completed": {"$ref": "#/components/schemas/CompletedBatchView"},
+    }
     schemas = document["components"]["schemas"]
     assert "name" in schemas["JobOutcomeView"]["properties"]
     assert schemas["CompletedPhotoView"]["properties"].keys() == (
