@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from darkroom.record.clock import now
 from darkroom.record.job import JobRecord
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.step_progress import StepProgress
 
 HEARTBEAT = b": heartbeat\n\n"
 """A comment. It keeps proxies from closing a connection on which nothing happens."""
@@ -34,6 +35,7 @@ class Seen:
     unfinished: bool
     generation: int
     expires_at: datetime | None
+    progress: StepProgress | None
 
     @property
     def gone(self) -> bool:
@@ -43,6 +45,12 @@ class Seen:
     def expires(self) -> bool:
         """Whether the photo's time has come, and the listeners do not know it."""
         return self.expires_at is not None and self.expires_at <= now() and not self.gone
+
+
+class ProgressOfPhoto(StepProgress):
+    """The data of an event `progress`. `id`: the photo's."""
+
+    id: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class ViewsOf:
 def seen(photo: PhotoRecord) -> Seen:
     jobs = {job.id: (job.status, job.attempts) for job in photo.jobs.values()}
     unfinished = photo.unfinished and not photo.deleted_or_expired
-    return Seen(photo.version, photo.status, jobs, unfinished, photo.generation, photo.expires_at)
+    return Seen(photo.version, photo.status, jobs, unfinished, photo.generation, photo.expires_at, photo.progress)
 
 
 def event_id(photo: PhotoRecord) -> str:
@@ -73,12 +81,14 @@ def is_newer(photo: PhotoRecord, last_event: str | None) -> bool:
 
 
 def whole(photo: PhotoRecord, views: ViewsOf) -> bytes:
-    """The event `photo`: all that is known of it."""
-    return _event("photo", event_id(photo), views.photo(photo))
+    """The event `photo`: all that is known of it. Then `progress` if an order takes long."""
+    progress = progress_of(photo.id, photo.progress) if photo.progress else b""
+    return _event("photo", event_id(photo), views.photo(photo)) + progress
 
 
 def changes(before: Seen, photo: PhotoRecord, views: ViewsOf) -> bytes:
-    """An event `job` for each job that has changed, then `photo` if the photo's status has, or it has more jobs."""
+    """An event `job` for each job that has changed, then `photo` if the photo's status has, or it has more jobs, and
+    `progress` if the step of a long order has."""
     after = seen(photo)
     if after == before:
         return b""
@@ -87,7 +97,14 @@ def changes(before: Seen, photo: PhotoRecord, views: ViewsOf) -> bytes:
     events = b"".join(_event("job", None, views.job(photo, job)) for job in changed)
     if (after.status, after.jobs.keys()) != (before.status, before.jobs.keys()):
         return events + whole(photo, views)
+    if after.progress and after.progress != before.progress:
+        events += progress_of(photo.id, after.progress)
     return events + _id(photo) if events else b""
+
+
+def progress_of(photo_id: str, progress: StepProgress) -> bytes:
+    """The event `progress`: the step that a worker does, and how many are done."""
+    return _event("progress", None, ProgressOfPhoto(id=photo_id, **progress.model_dump()))
 
 
 def gone(photo_id: str) -> bytes:

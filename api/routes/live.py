@@ -37,7 +37,7 @@ _EVENT = {
     "type": "object",
     "description": "one event",
     "properties": {
-        "event": {"enum": ["photo", "job", "gone"]},
+        "event": {"enum": ["photo", "job", "progress", "gone"]},
         "data": {"type": "string", "contentMediaType": "application/json"},
         "id": {"type": "string"},
         "retry": {"type": "integer"},
@@ -49,8 +49,10 @@ _STREAM = {
 }
 _KINDS = (
     "`photo` (the whole photo: at first, and when its status changes or it gets more jobs), `job` (a job whose status "
-    "or attempts have changed), `gone` (the photo was deleted or has expired). `data` is JSON, as in other responses. "
-    "A comment comes every 15 seconds. After a lost connection a browser sends Last-Event-ID, and misses nothing."
+    "or attempts have changed), `progress` (of work that takes longer than 2 seconds: `{id, step, done, of}`, the "
+    "photo's id, the step that the worker does, and how many of all steps are done), `gone` (the photo was deleted or "
+    "has expired). `data` is JSON, as in other responses. A comment comes every 15 seconds. After a lost connection a "
+    "browser sends Last-Event-ID, and misses nothing."
 )
 
 

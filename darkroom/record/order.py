@@ -15,6 +15,7 @@ from darkroom.errors import ClaimLost, Conflict, DarkroomError, NotFound, OrderI
 from darkroom.jobs.job_types import Job
 from darkroom.record.clock import now
 from darkroom.record.job import JobRecord
+from darkroom.record.step_progress import StepProgress
 from darkroom.record.stored import Result, Stored, shortened
 
 KEPT_REDRIVES = 2
@@ -81,7 +82,7 @@ class Order(Stored):
     worker has published all jobs or buried the order. After a retryable error a PUT may still be under way. `resumed`:
     a repeated request has continued with the order, so the request that made it must no longer mark it failed.
     `storing_until`: until then an API process may still be storing the original; None when the original is known to be
-    stored.
+    stored. `progress`: how far the worker was when it wrote the record last; only of an order that takes long.
     """
 
     id: str
@@ -98,6 +99,7 @@ class Order(Stored):
     trace: str = ""
     dead_letter: DeadLetter | None = None
     redrives: list[Redrive] = Field(default_factory=list)
+    progress: StepProgress | None = None
 
     @property
     def attempts(self) -> int:
@@ -149,7 +151,7 @@ class Order(Stored):
         after a crash), and then for `resend_after`.
         """
         jobs = self.unfinished_jobs
-        self.fence, self.message_id = fence, message_id
+        self.fence, self.message_id, self.progress = fence, message_id, None
         self.claim_count += 1
         exhausted = self.attempts > max_attempts
         if exhausted:  # this claim is only there to bury the order

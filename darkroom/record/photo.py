@@ -25,6 +25,7 @@ from darkroom.record.job import JobRecord
 from darkroom.record.late_writes import IMPORT_TIME, LateWrites
 from darkroom.record.order import Claim, Order
 from darkroom.record.state import UNFINISHED_REQUEST
+from darkroom.record.step_progress import StepProgress
 from darkroom.record.stored import MAX_CONTENT, Original, RecordFull, Result
 
 TOMBSTONE_DAYS = 20
@@ -253,17 +254,24 @@ class PhotoRecord(PhotoFetches):
         order.require_claimable(message_id)
         return bool(order.unfinished_jobs)
 
-    def publish(self, claim: Claim, outcomes: Mapping[str, Result | DarkroomError], last: bool = False) -> set[str]:
+    def publish(
+        self,
+        claim: Claim,
+        outcomes: Mapping[str, Result | DarkroomError],
+        last: bool = False,
+        progress: StepProgress | None = None,
+    ) -> set[str]:
         """End jobs with their results or errors (`Order.publish`). Raises PhotoGone, ClaimLost.
 
-        `last`: the worker has no further job to do, so it will store nothing more. Raises RecordFull when the contents
-        of these results are too long for the record; they then belong into the bucket.
+        `last`: the worker has no further job to do, so it will store nothing more. `progress`: how far it is. Raises
+        RecordFull when the contents of these results are too long for the record; they then belong into the bucket.
         """
         order = self._claimed(claim)
         published = order.publish(outcomes)
         contents = any(isinstance(outcome, Result) and outcome.content for outcome in outcomes.values())
         if contents and self.content_size > MAX_CONTENT:
             raise RecordFull
+        order.progress = None if last else progress
         if last:
             order.release()
         return published

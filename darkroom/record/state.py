@@ -20,6 +20,7 @@ from darkroom.record.job import JobRecord, JobStatus
 from darkroom.record.keys import job_and_fence, results_prefix
 from darkroom.record.late_writes import LateWrites
 from darkroom.record.order import Order
+from darkroom.record.step_progress import StepProgress
 from darkroom.record.stored import Original
 
 PhotoStatus = Literal[
@@ -83,6 +84,12 @@ class PhotoState(WithCallback):
     @property
     def counts(self) -> dict[JobStatus, int]:
         return dict(Counter(job.status for job in self.jobs.values()))
+
+    @property
+    def progress(self) -> StepProgress | None:
+        """How far the worker is that has the newest order in progress; None if none is, or has not taken long."""
+        running = [order.progress for order in self.orders.values() if order.progress and order.in_progress]
+        return running[-1] if running else None
 
     @property
     def content_size(self) -> int:

@@ -197,8 +197,8 @@ CONTENT = b"\xff\xd8 a picture"
 
 def answer(pipe: Connection, _limits: ChildLimits) -> None:
     """Write a result, if one is asked for, and answer what stands in the original."""
-    _, (original, *results) = receive_question(pipe)
-    for result in results:
+    question, (original, *files) = receive_question(pipe)
+    for result in files[: len(question.jobs) if isinstance(question, Work) else 0]:
         os.write(result, CONTENT)
     pipe.send_bytes(os.read(original, 2_000_000))
     threading.Event().wait()
@@ -324,7 +324,7 @@ def test_a_lie_about_a_file_is_found_out(look: Callable[..., Sniffed], lie: dict
 
 def tell_what_the_fork_server_knows(pipe: Connection, _limits: ChildLimits) -> None:
     """Its memory at the time of the fork is the child's own now."""
-    _, (original, _) = receive_question(pipe)
+    _, (original, *_) = receive_question(pipe)
     folder = Path(os.read(original, 4096).decode())
     (folder / "dumpable").write_text(str(ctypes.CDLL(None).prctl(PR_GET_DUMPABLE, 0, 0, 0, 0)))
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # else only root could read it

@@ -132,6 +132,14 @@ class TestLeasesAndClaims:
         assert order.claim_count == 1
         assert sum(len(worker.logged("job.stored")) for worker in workers) == 1
 
+    def test_a_long_order_shows_its_step(self, stack: Stack, picture: bytes, slow_job: dict[str, Any]) -> None:
+        photo = stack.submit(picture, RESIZE, slow_job)
+        stack.worker(SLOW, DARKROOM_CHILDREN="1")
+        wait_until("the record has the step", lambda: stack.look(photo).progress)
+        shown = stack.look(photo).progress
+        assert shown is None or (shown.step, shown.done < shown.of) == ("blur", True)
+        assert stack.wait_for(photo).progress is None
+
     def test_the_photo_of_a_killed_worker_is_done_by_another(
         self, stack: Stack, picture: bytes, slow_job: dict[str, Any]
     ) -> None:

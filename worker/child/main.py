@@ -13,6 +13,7 @@ import signal
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import BinaryIO
 
@@ -34,6 +35,7 @@ from worker.child.protocol import (
     job_answer_adapter,
     look_outcome_adapter,
     receive_question,
+    write_progress,
 )
 from worker.photo.animation.animation_limits import AnimationLimits
 from worker.photo.job_ends import PipelineResult
@@ -92,7 +94,8 @@ def do(
 ) -> Iterator[JobAnswer]:
     """Do the jobs, and answer each as soon as it ends. A failed job is answered, too. Closes the descriptors.
 
-    `descriptors`: those of the original, of the results of the jobs, and of the assets with these ids.
+    `descriptors`: those of the original, of the results of the jobs, of the file for the progress, and of the assets
+    with these ids.
 
     Raises MemoryError, and PermissionError if the sandbox refused something.
     """
@@ -102,12 +105,14 @@ def do(
             job_id: files.enter_context(os.fdopen(descriptor, "wb"))
             for job_id, descriptor in zip(jobs, descriptors[1 : 1 + len(jobs)], strict=True)
         }
+        progress = files.enter_context(os.fdopen(descriptors[1 + len(jobs)], "wb", buffering=0)).fileno()
         asset_files = {
             asset_id: files.enter_context(os.fdopen(descriptor, "rb"))
-            for asset_id, descriptor in zip(assets, descriptors[1 + len(jobs) :], strict=True)
+            for asset_id, descriptor in zip(assets, descriptors[2 + len(jobs) :], strict=True)
         }
         animations = AnimationLimits(limits.max_frames, limits.max_animation_pixels)
-        for end in produce(original, jobs, results, limits.max_pixels, limits.memory, asset_files, animations):
+        tell = partial(write_progress, progress)
+        for end in produce(original, jobs, results, limits.max_pixels, limits.memory, asset_files, animations, tell):
             try:
                 if isinstance(end.result, Exception):
                     raise end.result

@@ -12,6 +12,7 @@ thread, lock, connection or secret of the worker.
 from __future__ import annotations
 
 import multiprocessing
+import select
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from typing import TypeVar
 
 from darkroom.errors import ChildDied, NotPermitted, OutOfMemory, ProcessError, TimeLimitExceeded
 from darkroom.jobs.job_types import Job
+from darkroom.record.step_progress import StepProgress
 from darkroom.sniff import Sniffed
 from worker.child import sandbox
 from worker.child.limits import ChildLimits, allow_cpu_time
@@ -38,6 +40,7 @@ from worker.child.protocol import (
     Work,
     read_job_outcome,
     read_look_outcome,
+    read_progress,
     send_question,
     serve_by_name,
 )
@@ -76,6 +79,29 @@ def try_sandbox(limits: ChildLimits) -> list[str]:
     return missing
 
 
+def _receive_at_once(pipe: Connection) -> None:
+    """Receiving waits itself."""
+
+
+class ProgressReports:
+    """Shows the progress of a child that has worked for `every` seconds, and after that as often, while it waits for
+    an answer. For one question."""
+
+    def __init__(self, every: float, show: Callable[[StepProgress], None]) -> None:
+        """`show` may raise DarkroomError, which ends the work."""
+        self._every, self._show = every, show
+        self._due = time.monotonic() + every
+
+    def wait(self, progress: Path, pipe: Connection) -> None:
+        """Wait until the child answers, or has ended. `progress`: the file in which it notes its step."""
+        arrival = select.poll()
+        arrival.register(pipe.fileno(), select.POLLIN)
+        while not arrival.poll(max(0.0, self._due - time.monotonic()) * 1000):
+            self._due = time.monotonic() + self._every
+            if found := read_progress(progress):
+                self._show(found)
+
+
 class Child:
     """One child process. It is started when it is needed and replaced after `orders` questions. One photo processor
     has it at a time."""
@@ -88,7 +114,12 @@ class Child:
         self._pipe: Connection | None = None
 
     def run(
-        self, original: Path, jobs: dict[str, Job], time_limit: float, assets: Mapping[str, Path] | None = None
+        self,
+        original: Path,
+        jobs: dict[str, Job],
+        time_limit: float,
+        assets: Mapping[str, Path] | None = None,
+        reports: ProgressReports | None = None,
     ) -> Iterator[JobOutcome]:
         """Have the jobs done, one outcome after another, all within `time_limit` seconds. The files of the results are
         made beside the original. `assets`: id -> file, of every asset that the jobs name.
@@ -99,7 +130,10 @@ class Child:
         check = partial(read_job_outcome, unanswered=dict(results))
         files = dict(assets or {})
         question = Work(jobs, tuple(files))
-        return self._ask(question, original, [*results.values()], check, time_limit, [*files.values()])
+        progress = original.with_name("progress")
+        written = [*results.values(), progress]
+        wait = partial(reports.wait, progress) if reports else _receive_at_once
+        return self._ask(question, original, written, check, time_limit, [*files.values()], len(jobs), wait)
 
     def look(self, original: Path, time_limit: float) -> Sniffed:
         """What a file is, by its header. Raises what `sniff` raises, ProcessError, and OSError as `run`."""
@@ -115,24 +149,27 @@ class Child:
         self,
         question: Work | Look,
         original: Path,
-        results: list[Path],
+        written: list[Path],
         check: Callable[[bytes], A],
         time_limit: float,
         assets: Sequence[Path] = (),
+        answers: int = 1,
+        wait: Callable[[Connection], None] = _receive_at_once,
     ) -> Iterator[A]:
-        """Ask, and check each answer. A child that does not finish, or meets an unexpected error, is stopped: a new
-        one may succeed."""
+        """Ask, and check each answer. `written`: files that the child writes. `wait` is called before each answer is
+        received. A child that does not finish, or meets an unexpected error, is stopped: a new one may succeed."""
         deadline = time.monotonic() + time_limit
         process, pipe = self.start()
         finished, sound = False, True
         # The kill ends our reads and writes, whatever the child does with its end of the pipe.
-        with opened(original, results, assets) as files, watchdog(deadline, process.kill):
+        with opened(original, written, assets) as files, watchdog(deadline, process.kill):
             try:
                 assert process.pid is not None  # it was started
                 allow_cpu_time(process.pid, time_limit, self._orders_left)
                 send_question(pipe, question, files.descriptors)
                 files.close()
-                for _ in range(len(results) or 1):
+                for _ in range(answers):
+                    wait(pipe)
                     answer = check(pipe.recv_bytes(LONGEST_ANSWER))
                     sound = sound and not (isinstance(answer.result, Failure) and answer.result.error.retryable)
                     yield answer

@@ -9,6 +9,7 @@ A child opens no files. The worker opens them, and their descriptors travel with
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pkgutil
 import re
@@ -46,6 +47,7 @@ from darkroom.jobs.output_formats import RESULT_FORMATS
 from darkroom.making import Making, is_allowed
 from darkroom.photo_metadata.measures import ShortMeasures
 from darkroom.photo_warnings import PhotoWarning, are_allowed
+from darkroom.record.step_progress import StepProgress
 from darkroom.sniff import INPUT_FORMATS, Sniffed
 from worker.child.limits import ChildLimits
 
@@ -63,8 +65,9 @@ NOT_PERMITTED = 78
 BYTE = b"\0"
 """What carries the descriptors: they cannot travel alone."""
 
-MOST_DESCRIPTORS = 1 + MAX_JOBS + MAX_ASSETS
-"""The original, a file for each result, and the assets. The kernel sends at most 253 at a time (SCM_MAX_FD)."""
+MOST_DESCRIPTORS = 1 + MAX_JOBS + 1 + MAX_ASSETS
+"""The original, a file for each result, one for the progress, and the assets. The kernel sends at most 253 at a time
+(SCM_MAX_FD)."""
 
 LONGEST_ANSWER = 1024 * 1024
 """Bytes. A usual answer has a few hundred, one with a traceback some thousand."""
@@ -113,8 +116,8 @@ class Look:
 
 @dataclass(frozen=True)
 class Work:
-    """Asks for jobs on one original. The original's descriptor comes along, then one for the result of each job, and
-    then one for each of the assets, which these ids name."""
+    """Asks for jobs on one original. The original's descriptor comes along, then one for the result of each job, one
+    for the progress, and then one for each of the assets, which these ids name."""
 
     jobs: dict[str, Job]
     assets: tuple[str, ...] = ()
@@ -235,6 +238,28 @@ class LookOutcome:
 
 job_answer_adapter: TypeAdapter[JobAnswer] = TypeAdapter(JobAnswer)
 look_outcome_adapter: TypeAdapter[LookOutcome] = TypeAdapter(LookOutcome)
+
+
+# --- progress -------------------------------------------------------------------------------------------------------
+
+PROGRESS_SIZE = 128
+"""Bytes of the file in which a child notes its step. The worker reads it when no answer has come for a while, so a
+step of a short order costs the child a write and the worker nothing."""
+
+
+def write_progress(file: int, step: str, done: int, of: int) -> None:
+    with contextlib.suppress(OSError):  # the disk is full: no job fails for that
+        os.lseek(file, 0, os.SEEK_SET)
+        os.write(file, f'{{"step":"{step}","done":{done},"of":{of}}}'.ljust(PROGRESS_SIZE).encode())
+
+
+def read_progress(path: Path) -> StepProgress | None:
+    """The step that the child does; None if it has noted none, or something else."""
+    try:
+        with path.open("rb") as file:
+            return StepProgress.model_validate_json(file.read(PROGRESS_SIZE))
+    except (OSError, ValidationError):
+        return None
 
 
 # --- checks of the answers ------------------------------------------------------------------------------------------

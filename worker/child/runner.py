@@ -25,7 +25,7 @@ from darkroom.sniff import Sniffed
 from worker.child.asset_cache import AssetCache
 from worker.child.limits import ChildLimits
 from worker.child.line import Line
-from worker.child.process import Child
+from worker.child.process import Child, ProgressReports
 from worker.child.protocol import Failure, JobOutcome
 from worker.child.workspace import Workspace
 from worker.lease import Lease, Stage
@@ -266,13 +266,13 @@ class PhotoProcessor:
                 self.check()
                 raise
 
-    def process(self, work: ChildWork) -> Generator[JobOutcome, None, None]:
+    def process(self, work: ChildWork, reports: ProgressReports | None = None) -> Generator[JobOutcome, None, None]:
         """Do all jobs in the child of this processor (`child`), with one decode. If the child dies, each unfinished job
-        runs once more, alone in a new child. Raises OSError if the files cannot be opened, and what `check` raises.
-        Close the generator before the child is given back."""
+        runs once more, alone in a new child. `reports` shows how far it is. Raises OSError if the files cannot be
+        opened, and what `check` raises. Close the generator before the child is given back."""
         unfinished = dict(work.jobs)
         try:
-            for outcome in self._run(work):
+            for outcome in self._run(work, reports):
                 del unfinished[outcome.job]
                 yield outcome
             return
@@ -280,11 +280,11 @@ class PhotoProcessor:
             self.check()
             log.warning("child.lost", code=error.code, detail=error.detail, unfinished=len(unfinished))
         for job_id in unfinished:
-            yield from self._alone(job_id, work.of_one(job_id))
+            yield from self._alone(job_id, work.of_one(job_id), reports)
 
-    def _alone(self, job_id: str, work: ChildWork) -> Iterator[JobOutcome]:
+    def _alone(self, job_id: str, work: ChildWork, reports: ProgressReports | None) -> Iterator[JobOutcome]:
         try:
-            yield from self._run(work)
+            yield from self._run(work, reports)
         except ProcessError as error:
             self.check()
             yield JobOutcome(job_id, Failure(error.code, error.detail))
@@ -292,9 +292,9 @@ class PhotoProcessor:
             if self._child:
                 self._child.stop()
 
-    def _run(self, work: ChildWork) -> Iterator[JobOutcome]:
+    def _run(self, work: ChildWork, reports: ProgressReports | None) -> Iterator[JobOutcome]:
         company = tuple(work.jobs) if len(work.jobs) > 1 else ()
-        for outcome in self._running_child().run(work.original, work.jobs, self._time_limit, work.assets):
+        for outcome in self._running_child().run(work.original, work.jobs, self._time_limit, work.assets, reports):
             yield replace(outcome, company=company)
 
     def _running_child(self) -> Child:

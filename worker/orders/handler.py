@@ -183,7 +183,8 @@ class OrderHandler:
             if waited > RENEW_AFTER:
                 self._renew_claim(claim, attempt, publication)
             processor.check()
-            with closing(processor.process(work)) as outcomes:
+            reports = publication.reports(processor.check)
+            with closing(processor.process(work, reports)) as outcomes:
                 for outcome in outcomes:
                     processor.check()
                     if isinstance(outcome.result, Failure) and outcome.result.error.retryable:

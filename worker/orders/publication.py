@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import io
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from contextvars import copy_context
 from functools import partial
@@ -21,20 +21,23 @@ import structlog
 
 import darkroom
 from darkroom.aws.write_check import MayWrite
-from darkroom.errors import ChildDied, DarkroomError, WrongHash
+from darkroom.errors import ChildDied, DarkroomError, Unavailable, WrongHash
 from darkroom.jobs.job_types import JOB_TYPES, result_filename
 from darkroom.record.clock import now
 from darkroom.record.keys import result_key
 from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.step_progress import StepProgress
 from darkroom.record.stored import MAX_CONTENT, RecordFull, Result
 from darkroom.services import Services
+from worker.child.process import ProgressReports
 from worker.child.protocol import Failure, JobOutcome, ProducedFile
 
 log = structlog.get_logger()
 
 PUBLISH_EVERY = 2.0
-"""Seconds between two updates of the record. A long order shows its progress; a short one needs one update."""
+"""Seconds between two updates of the record. A long order shows which jobs have ended, and its step; a short one needs
+one update."""
 
 
 def _versions() -> dict[str, str]:
@@ -66,6 +69,7 @@ class Publication:
         self._last: JobOutcome | None = None
         self._outcomes: dict[str, Result | DarkroomError] = {}
         self._bytes = 0
+        self._progress: StepProgress | None = None
         self._last_publish = time.monotonic()
 
     def __enter__(self) -> Publication:
@@ -94,6 +98,31 @@ class Publication:
         if self._left and time.monotonic() - self._last_publish > PUBLISH_EVERY:
             self._collect([job_id for job_id, stored in self._storing.items() if stored.done()])
             self._publish()
+
+    def reports(self, check: Callable[[], None]) -> ProgressReports:
+        """What shows the step of a child that begins now, if it takes longer than PUBLISH_EVERY. `check` raises an
+        error if the work must not go on."""
+
+        def show(progress: StepProgress) -> None:
+            check()
+            self.show(progress)
+
+        return ProgressReports(PUBLISH_EVERY, show)
+
+    def show(self, progress: StepProgress) -> None:
+        """Publish the step of the child, and what is stored, if the last update is more than PUBLISH_EVERY seconds ago.
+
+        Raises ClaimLost if another worker has the order, NotFound if the photo is gone.
+        """
+        if progress == self._progress:
+            return
+        self._progress = progress
+        if time.monotonic() - self._last_publish > PUBLISH_EVERY:
+            self._collect([job_id for job_id, stored in self._storing.items() if stored.done()])
+            try:
+                self._publish(even_without_outcomes=True)
+            except Unavailable as error:  # the results will be published all the same
+                log.warning("progress.not_shown", detail=error.detail)
 
     @property
     def size(self) -> int:
@@ -191,8 +220,8 @@ class Publication:
             self._outcomes[job_id] = self._storing[job_id].result()
             del self._storing[job_id]
 
-    def _publish(self) -> None:
-        if not self._outcomes:
+    def _publish(self, even_without_outcomes: bool = False) -> None:
+        if not (self._outcomes or even_without_outcomes):
             return
         try:
             counted = self._update()
@@ -209,7 +238,7 @@ class Publication:
         ended = not self._left and not self._storing and not self._last
         self.photo, counted = self._services.table.update(
             self.photo.id,
-            lambda record: record.publish(self._claim, self._outcomes, last=ended),
+            lambda record: record.publish(self._claim, self._outcomes, last=ended, progress=self._progress),
             known=self.photo,
         )
         return counted

@@ -34,6 +34,7 @@ from worker.photo.metadata import metadata
 from worker.photo.metadata.read import read_metadata
 from worker.photo.operations.plan_operations import OPERATIONS, measure
 from worker.photo.result_metadata.proof import check_fields, fields_of, reread
+from worker.photo.step_count import StepCount, Tell
 
 
 def produce(
@@ -44,10 +45,11 @@ def produce(
     memory: int | None = None,
     assets: Mapping[str, BinaryIO] | None = None,
     animation_limits: AnimationLimits = USUAL_LIMITS,
+    tell: Tell = lambda _step, _done, _of: None,
 ) -> Iterator[JobEnd]:
     """Do the jobs (id -> job) of the photo in `original`, and write each result to its empty file.
 
-    `assets`: id -> open file, of every asset that the jobs name.
+    `assets`: id -> open file, of every asset that the jobs name. `tell` hears of each step (`StepCount`).
 
     Jobs of one picture end page by page, in the order of the page's plan, and then those of animations. A job fails
     alone: with PhotoError when the photo cannot become what the job asks for, because the result would have more than
@@ -61,16 +63,18 @@ def produce(
         yield from (JobEnd(job_id, error) for job_id in jobs)
         return
     of_pages, of_frames = job_runs(photo.stored, jobs)
+    count = StepCount(tell, len(of_pages) + len(of_frames))
     for page, of_page in of_pages.items():
         try:
             opened = PhotoFile(original, max_pixels, page) if page else photo
         except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind
             yield from (JobEnd(job_id, error) for job_id in of_page)
         else:
-            yield from _from_one_picture(opened, of_page, files, max_pixels, memory, assets or {})
+            yield from _from_one_picture(opened, of_page, files, max_pixels, memory, assets or {}, count)
     for job_id, job in of_frames.items():
         try:
-            yield _animated(original, job_id, job, files[job_id], max_pixels, memory, assets or {}, animation_limits)
+            file, limits = files[job_id], animation_limits
+            yield _animated(original, job_id, job, file, max_pixels, memory, assets or {}, limits, count)
         except Exception as error:  # noqa: BLE001 - decoders raise errors of any kind
             _free_pictures(error)
             yield JobEnd(job_id, error)
@@ -83,6 +87,7 @@ def _from_one_picture(
     max_pixels: int,
     memory: int | None,
     assets: Mapping[str, BinaryIO],
+    count: StepCount,
 ) -> Iterator[JobEnd]:
     """Do the jobs that work with one picture: a still photo, a page of it, or the first frame of an animation."""
     started = time.perf_counter()
@@ -90,9 +95,11 @@ def _from_one_picture(
     try:
         header = file.facts()
         plan = plan_within(file.stored, jobs, max_pixels, memory, {})
+        count.begin(len(plan.nodes))
         if not plan.decodes:
-            yield from PlanRun(plan, materials_of(header, assets), None, jobs, files, {}).ends()
+            yield from PlanRun(plan, materials_of(header, assets), None, jobs, files, {}, count=count).ends()
             return
+        count.step("decode", 0)
         photo, image = file.decode(plan.scale, tolerate_cut=any(map(_tolerates_cut, jobs.values())))
         if photo.stored != plan.photo:  # for some formats the header does not say everything
             plan = plan_within(photo.stored, jobs, max_pixels, memory, {})
@@ -109,10 +116,11 @@ def _from_one_picture(
     materials = materials_of(photo, assets)
     if plan.measured_for:
         started = time.perf_counter()
+        count.step("trim", 0)
         plan, errors = _measured(plan, materials, image, jobs, max_pixels, memory)
         yield from (JobEnd(job_id, error) for job_id, error in errors.items() if job_id not in refused)
         seconds["trim"] = time.perf_counter() - started
-    run = PlanRun(plan, materials, image if plan.decodes else None, jobs, files, seconds, refused)
+    run = PlanRun(plan, materials, image if plan.decodes else None, jobs, files, seconds, refused, count)
     del image  # the run frees it
     yield from run.ends()
 
@@ -151,6 +159,7 @@ def _animated(
     memory: int | None,
     assets: Mapping[str, BinaryIO],
     limits: AnimationLimits,
+    count: StepCount,
 ) -> JobEnd:
     """Do a job on every frame. A photo whose first frame is cut short counts as a still photo."""
     photo, first = PhotoFile(original, max_pixels).decode(1, tolerate_cut=_tolerates_cut(job))
@@ -163,7 +172,7 @@ def _animated(
         return next(PlanRun(plan, materials, first, jobs, {job_id: file}, {}).ends())
     del first
     end = len(plan.nodes) - 1
-    written = write_animation(original, materials, plan, job, file, limits)
+    written = write_animation(original, materials, plan, job, file, limits, count)
     encoded = written.encoded
     fields = fields_of(file, encoded.format)
     check_fields(fields, job.output)
@@ -218,6 +227,7 @@ class PlanRun:
         files: Mapping[str, BinaryIO],
         seconds: Mapping[str, float],
         ended: Collection[str] = (),
+        count: StepCount | None = None,
     ) -> None:
         self._plan = plan
         self._materials = materials
@@ -235,6 +245,7 @@ class PlanRun:
         self._seconds: defaultdict[str, float] = defaultdict(float, seconds)
         """What was spent since the last job ended."""
         self._ended = ended
+        self._count = count or StepCount()
         finishes = [node.operation for node in plan.nodes if isinstance(node.operation, Finish)]
         self._uses = Counter(finish.same_as for finish in finishes if finish.same_as is not None)
         """Job -> how many later jobs have the same result."""
@@ -288,6 +299,7 @@ class PlanRun:
         operation = node.operation
         if isinstance(operation, Decode):
             return None  # done
+        self._count.step(operation.label, position)
         started = time.perf_counter()
         sources = [self._pictures[source] for source in node.sources]
         if not isinstance(operation, Finish):

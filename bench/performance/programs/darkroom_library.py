@@ -32,7 +32,8 @@ def carry_out(photo: Path, order: str, out: Path) -> None:
     jobs = {str(number): job for number, job in enumerate(jobs_adapter.validate_python(ORDERS[order]))}
     assets = assets_of(*jobs.values())
     with _memory_files(len(jobs)) as results:
-        descriptors = [_original(photo), *map(os.dup, results), *(_original(ASSETS[one]) for one in assets)]
+        written = [*map(os.dup, results), os.memfd_create("progress")]
+        descriptors = [_original(photo), *written, *(_original(ASSETS[one]) for one in assets)]
         answers = do(jobs, descriptors, ChildLimits(None, MAX_PIXELS, MAX_RESULT_BYTES), assets)
         failures = [answer.result for answer in answers if isinstance(answer.result, Failure)]
         if failures:

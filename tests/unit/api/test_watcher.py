@@ -15,7 +15,9 @@ from api.live.watcher import Watcher
 from darkroom.aws.table import FoundRecords
 from darkroom.errors import FutureRecord
 from darkroom.record.clock import now
+from darkroom.record.order import Claim
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.step_progress import StepProgress
 from tests.support.records import claim, job_list, photo, result
 
 
@@ -235,6 +237,25 @@ def test_a_look_that_has_read_an_older_state_than_a_listener_knows_sends_nothing
         table.photos[old.id] = state
         watcher.look()
         assert caller.new() == []
+
+
+def test_the_step_of_a_long_order_is_shown_once(watcher: Watcher, table: StoredPhotos) -> None:
+    record = table.add()
+    callers = follow(watcher, record), follow_all(watcher)
+    claims: list[Claim] = []
+    table.change(record, lambda changed: claims.append(claim(changed)))
+    watcher.look()
+    for caller in callers:
+        caller.new()
+    step = StepProgress(step="encode", done=3, of=9)
+    table.change(record, lambda changed: changed.publish(claims[0], {}, progress=step))
+    for expected in (["progress"], []):
+        watcher.look()
+        assert [caller.new() for caller in callers] == [expected, expected]
+    assert follow(watcher, table.photos[record.id]).new() == ["photo", "progress"]
+    table.change(record, lambda changed: changed.publish(claims[0], dict.fromkeys(claims[0].jobs, result()), True))
+    watcher.look()
+    assert callers[0].new() == ["job", "job", "photo"]
 
 
 def test_listeners_share_reads(watcher: Watcher, table: StoredPhotos) -> None:

@@ -14,7 +14,7 @@ from darkroom.errors import DarkroomError, PhotoError, UnreadablePhoto
 from darkroom.jobs.job_types import jobs_adapter
 from worker.child.limits import ChildLimits
 from worker.child.main import do, look
-from worker.child.protocol import JOB_ERRORS, Description, Failure
+from worker.child.protocol import JOB_ERRORS, Description, Failure, read_progress
 from worker.child.workspace import opened
 
 LIMITS = ChildLimits(None, 1_000_000, 10_000_000)
@@ -55,7 +55,8 @@ def test_the_answer_describes_each_file(tmp_path: Path) -> None:
         [{"type": "resize", "width": 30, "output": {"format": "webp"}}, {"type": "metadata"}]
     )
     results = [tmp_path / "a", tmp_path / "b"]
-    with opened(original, results) as files:
+    progress = tmp_path / "progress"
+    with opened(original, [*results, progress]) as files:
         descriptors = [os.dup(descriptor) for descriptor in files.descriptors]
     answers = do({"a": jobs[0], "b": jobs[1]}, descriptors, LIMITS)
     picture, metadata = (answer.result for answer in answers)
@@ -68,6 +69,18 @@ def test_the_answer_describes_each_file(tmp_path: Path) -> None:
     assert (picture.width, picture.height) == (30, 20)
     assert picture.seconds.keys() == {"decode", "resize", "encode"}
     assert (metadata.format, metadata.width, metadata.height) == ("json", None, None)
+    last = read_progress(progress)
+    assert last is not None
+    assert (last.step, last.done) == ("metadata", last.of - 1)
+
+
+@pytest.mark.parametrize(
+    "noted", [b"", b"x", b'{"step":"a b","done":0,"of":1}', b'{"step":"encode","done":-1,"of":1}', b"[" * 10**6]
+)
+def test_a_step_that_a_child_makes_up_is_not_shown(tmp_path: Path, noted: bytes) -> None:
+    (tmp_path / "progress").write_bytes(noted)
+    assert read_progress(tmp_path / "progress") is None
+    assert read_progress(tmp_path / "nothing") is None
 
 
 def test_a_child_can_report_every_error_about_a_photo() -> None:

@@ -10,15 +10,16 @@ from typing import Any, BinaryIO, cast
 
 import pytest
 
-from darkroom.errors import WrongHash
+from darkroom.errors import Unavailable, UnreadablePhoto, WrongHash
 from darkroom.making import Making
 from darkroom.record.keys import job_and_fence
 from darkroom.record.photo import PhotoRecord
+from darkroom.record.step_progress import StepProgress
 from darkroom.record.stored import MAX_CONTENT, Result
 from darkroom.services import Services
 from tests.support.records import claim, only_order, photo
 from worker.child.protocol import JobOutcome, ProducedFile
-from worker.orders.publication import Publication
+from worker.orders.publication import PUBLISH_EVERY, Publication
 
 METADATA = {"type": "metadata"}
 
@@ -87,6 +88,60 @@ def publish(services: FakeServices, folder: Path, *files: bytes, claimed: Any = 
             publication.add(JobOutcome(job, file))
         publication.publish()
     return cast(list[Result], [job.result for job in services.record.orders[claimed.order].jobs.values()])
+
+
+def test_the_step_of_a_long_order_is_in_the_record_until_the_order_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("worker.orders.publication.time.monotonic", lambda: clock[0])
+    services = FakeServices(photo(METADATA))
+    claimed = claim(services.record)
+    writes: list[StepProgress | None] = []
+    first, second = (StepProgress(step=step, done=done, of=3) for step, done in (("resize", 1), ("encode", 2)))
+
+    def update(*arguments: Any, **more: Any) -> Any:
+        updated = FakeServices.update(services, *arguments, **more)
+        writes.append(services.record.progress)
+        return updated
+
+    monkeypatch.setattr(services, "update", update)
+    with (
+        ThreadPoolExecutor(1) as uploads,
+        Publication(cast(Services, services), services.record, claimed, lambda: None, uploads) as publication,
+    ):
+        publication.show(first)
+        assert writes == []  # the order has not taken long
+        clock[0] += PUBLISH_EVERY + 0.1
+        publication.show(second)
+        assert writes == [second]
+        clock[0] += PUBLISH_EVERY + 0.1
+        publication.show(second)
+        assert writes == [second]  # nothing has changed
+        publication.fail(claimed.jobs, UnreadablePhoto("it is damaged"))
+    assert writes == [second, None]
+    assert only_order(services.record).progress is None
+
+
+def test_a_step_that_cannot_be_written_does_not_end_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("worker.orders.publication.time.monotonic", lambda: clock[0])
+    services = FakeServices(photo(METADATA))
+    claimed = claim(services.record)
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise Unavailable("the table does not answer")
+
+    with (
+        ThreadPoolExecutor(1) as uploads,
+        Publication(cast(Services, services), services.record, claimed, lambda: None, uploads) as publication,
+    ):
+        clock[0] += PUBLISH_EVERY + 0.1
+        with monkeypatch.context() as outage:
+            outage.setattr(services, "update", fails)
+            publication.show(StepProgress(step="encode", done=1, of=2))
+        publication.fail(claimed.jobs, UnreadablePhoto("it is damaged"))
+    assert services.record.status == "failed"
 
 
 def text(size: int) -> bytes:

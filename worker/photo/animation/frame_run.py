@@ -30,6 +30,7 @@ from worker.photo.encode.encoding import Encoded, encode_frames, pixel_hash
 from worker.photo.encode.frame_sequence import Frames, ShownFrame
 from worker.photo.materials import Materials
 from worker.photo.operations.plan_operations import OPERATIONS
+from worker.photo.step_count import StepCount
 
 _NEVER = 2**62
 
@@ -44,7 +45,13 @@ class FramesWritten:
 
 
 def write_animation(
-    original: BinaryIO, materials: Materials, plan: Plan, job: PictureJob, file: BinaryIO, limits: AnimationLimits
+    original: BinaryIO,
+    materials: Materials,
+    plan: Plan,
+    job: PictureJob,
+    file: BinaryIO,
+    limits: AnimationLimits,
+    count: StepCount | None = None,
 ) -> FramesWritten:
     """Write the animation that a job makes of a photo to its empty file.
 
@@ -60,7 +67,7 @@ def write_animation(
         limits.check("The result", animation.count, _largest(plan))
         if not animation.whole and not warnings:
             warnings = _cut(photo, job, animation.count)
-        run = _FrameRun(plan, materials, animation)
+        run = _FrameRun(plan, materials, animation, count or StepCount())
         try:
             return FramesWritten(run.write(job, file), warnings, dict(run.seconds))
         except UnreadablePhoto as error:
@@ -94,8 +101,10 @@ def _is_gray(photo: PhotoFacts) -> bool:
 class _FrameRun:
     """Runs a plan for one frame after the other. `read` counts the frames that were read."""
 
-    def __init__(self, plan: Plan, materials: Materials, animation: Animation) -> None:
+    def __init__(self, plan: Plan, materials: Materials, animation: Animation, count: StepCount) -> None:
         self._plan = plan
+        self._count = count
+        count.begin(animation.count)
         self._freed = plan.freed_after()
         photo = materials.photo
         self._photo = replace(photo, colours=None) if _is_gray(photo) else photo
@@ -134,6 +143,7 @@ class _FrameRun:
         """The frames of the result."""
         try:
             for frame in self._timed(self._animation.frames):
+                self._count.step("frame", self.read)
                 self.read += 1
                 image = self._result(frame.image)
                 self._hash.update(pixel_hash(image).encode())
