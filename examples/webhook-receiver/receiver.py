@@ -33,6 +33,8 @@ def create_app() -> Flask:
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
     webhook = Webhook(os.environ["WEBHOOK_SECRET"])  # what `darkroom webhook-secret OWNER` prints
+    with closing(sqlite3.connect(DATABASE)) as database:
+        database.execute(TABLE)
     arrived = threading.Event()
     arrived.set()  # events that were noted before this process started
     threading.Thread(target=handle_events, args=[arrived], daemon=True).start()
@@ -51,15 +53,9 @@ def create_app() -> Flask:
     return app
 
 
-def open_database() -> sqlite3.Connection:
-    database = sqlite3.connect(DATABASE)
-    database.execute(TABLE)
-    return database
-
-
 def note_event(event_id: str, body: str) -> None:
     """Darkroom may send an event again, with the same id: it is noted once."""
-    with closing(open_database()) as database, database:
+    with closing(sqlite3.connect(DATABASE)) as database, database:
         database.execute("INSERT OR IGNORE INTO events (id, body) VALUES (?, ?)", [event_id, body])
 
 
@@ -67,7 +63,7 @@ def handle_events(arrived: threading.Event) -> None:
     """Handle the noted events, now and each time that one arrives. If the process ends, the next one continues."""
     while arrived.wait():
         arrived.clear()
-        with closing(open_database()) as database:
+        with closing(sqlite3.connect(DATABASE)) as database:
             for event_id, body in database.execute("SELECT id, body FROM events WHERE NOT handled").fetchall():
                 try:
                     handle(json.loads(body))
