@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,14 +43,19 @@ class ExampleProcess:
         self._log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                command, cwd=folder, env=environ_with(**variables), stdout=output, stderr=output
+                command,
+                cwd=folder,
+                env=environ_with(**variables),
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
 
     def __enter__(self) -> ExampleProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
+        os.killpg(self._process.pid, signal.SIGKILL)  # also what the command has started, as npm does
         self._process.wait(PATIENCE)
 
     def printed(self) -> list[str]:
