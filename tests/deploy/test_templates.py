@@ -384,9 +384,24 @@ def test_scaling_returns_exactly_one_metric() -> None:
     assert set(re.findall(r"\w+", answer["Expression"])) == others
 
 
-def test_origins_with_spaces_are_refused() -> None:
+# --- pages of other origins ---
+
+
+@pytest.mark.parametrize("name", ["data.yaml", "serverless.yaml", "darkroom.yaml", "fargate.yaml"])
+def test_origins_with_spaces_are_refused(name: str) -> None:
     """The bucket's rule would hold " https://b.example", which no browser sends."""
-    pattern = load("data.yaml")["Parameters"]["CorsOrigins"]["AllowedPattern"]
+    pattern = load(name)["Parameters"]["CorsOrigins"]["AllowedPattern"]
     assert re.fullmatch(pattern, "https://a.example,https://*.b.example")
     assert re.fullmatch(pattern, "")
     assert not re.fullmatch(pattern, "https://a.example, https://b.example")
+
+
+def test_the_api_gets_origins_and_signing_keys_on_lambda_and_on_fargate() -> None:
+    names = {"DARKROOM_CORS_ORIGINS", "DARKROOM_SIGNING_KEYS"}
+    assert names <= load("serverless.yaml")["Resources"]["Api"]["Properties"]["Environment"]["Variables"].keys()
+    api = next(container for _, container in containers() if container["Name"] == "api")
+    secrets = [choice for entry in api["Secrets"] for choice in entry["Fn::If"] if "Name" in choice]
+    assert names <= environment(api).keys() | {secret["Name"] for secret in secrets}
+    nested = load("darkroom.yaml")["Resources"]
+    for stack, given_names in {"Data": ["CorsOrigins"], "Functions": ["CorsOrigins", "SigningKeys"]}.items():
+        assert set(given_names) <= nested[stack]["Properties"]["Parameters"].keys()
