@@ -55,7 +55,8 @@ class ExampleProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)  # also what the command has started, as npm does
+        with contextlib.suppress(ProcessLookupError):  # it was ended before
+            os.killpg(self._process.pid, signal.SIGKILL)  # also what the command has started, as npm does
         self._process.wait(PATIENCE)
 
     def printed(self) -> list[str]:
