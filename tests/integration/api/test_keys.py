@@ -25,8 +25,16 @@ PAIRS = [f"alice:{hash_of(ALICE)}", f"alice:{hash_of(ALICES_OTHER)}", f"bob:{has
 
 UNKNOWN = "01890000-0000-7000-8000-000000000000"
 
-WITHOUT_ALL = ("/v1/photos", "/v1/uploads", "/v1/s3/multipart", "/v1/upload-tokens", "/v1/assets", "/v1/events")
-"""Routes without an id that take no `all`."""
+WITHOUT_ALL = (
+    "/v1/photos",
+    "/v1/uploads",
+    "/v1/s3/multipart",
+    "/v1/upload-tokens",
+    "/v1/assets",
+    "/v1/events",
+    "/v1/archive",
+)
+"""Routes without an id in their path that take no `all`. What the archive gives of others' photos is tested with it."""
 
 REFUSED = {
     "no key": {},
