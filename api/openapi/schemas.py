@@ -50,7 +50,7 @@ def file_body() -> dict[str, Any]:
     return {ANY_FILE: {"schema": {"type": "string", "format": "binary"}}}
 
 
-def form_fields(model: type[BaseModel], examples: dict[str, str]) -> dict[str, dict[str, Any]]:
+def form_fields(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """A model's fields as fields of a form: text, left out or empty instead of null, some of them JSON."""
     return {name: _as_text(field, examples.get(name)) for name, field in inline(model)["properties"].items()}
 
@@ -63,7 +63,7 @@ def query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
     ]
 
 
-def _as_text(field: dict[str, Any], example: str | None) -> dict[str, Any]:
+def _as_text(field: dict[str, Any], example: Any) -> dict[str, Any]:
     # JSON is text here: by OpenAPI's own rules each item of a list would be a part of its own. It has no
     # contentMediaType: Swagger UI would ask for a file.
     text = [option for option in field["anyOf"] if option.get("type") in ("string", "boolean")]

@@ -69,6 +69,7 @@ class RedriveBody(Selection, StrictSpec):
         json_schema_extra=schemas.exactly_one(
             {"code": {"type": "string"}, "ids": {"type": "array"}, "all": {"const": True}}
         )
+        | {"example": {"all": True}}
     )
 
     ids: list[Id] | None = Field(None, min_length=1, max_length=100)

@@ -68,7 +68,12 @@ def _known_type(given: str) -> str:
 class DirectUploadBody(StrictSpec):
     """The jobs, and what the caller knows about the photo before it is uploaded."""
 
-    model_config = ConfigDict(json_schema_extra={"not": {"required": ["jobs", "preset"]}})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "not": {"required": ["jobs", "preset"]},
+            "example": {"preset": "web", "filename": "cat.jpg", "reference": "order-4711"},
+        }
+    )
 
     jobs: Jobs | None = Field(None, description="without jobs and preset, the default preset applies")
     preset: str | None = Field(

@@ -78,6 +78,12 @@ ENDED = "the upload was completed, cancelled or has expired"
 class MultipartBody(StrictSpec):
     """What Uppy sends when it begins to upload a file."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"filename": "panorama.jpg", "type": "image/jpeg", "metadata": {"preset": "web"}},
+        }
+    )
+
     filename: Text | None = Field(None, max_length=1024, description="the photo's file name")
     type: Text | None = Field(None, max_length=255, description="not used: a worker finds out the type from the file")
     metadata: dict[str, Any] | None = Field(

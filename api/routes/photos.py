@@ -42,12 +42,14 @@ photos = APIBlueprint(
     abp_responses=responses.COMMON,
 )
 
-_EXAMPLES = {
+_EXAMPLES: dict[str, Any] = {
     "jobs": '[{"type": "resize", "width": 800}, {"type": "metadata"}]',
     "metadata": '{"album": "Rome"}',
     "preset": "",
     "callback_url": "",
     "reference": "",
+    "public": False,  # Swagger UI proposes true
+    "dedupe": False,
 }
 _FILES = {
     "description": "one photo or several",

@@ -38,7 +38,12 @@ MAX_SECONDS = 86_400
 class UploadTokenBody(StrictSpec):
     """What the token allows."""
 
-    model_config = ConfigDict(json_schema_extra={"not": {"required": ["jobs", "presets"]}})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "not": {"required": ["jobs", "presets"]},
+            "example": {"presets": ["web"], "max_photos": 10, "expires_in": 3600},
+        }
+    )
 
     presets: list[str] | None = Field(
         None,

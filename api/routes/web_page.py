@@ -46,8 +46,7 @@ def page() -> AnyResponse:
 
 def content_security_policy(ctx: Context) -> str:
     """Scripts and styles are our files only. Pictures may also come from the bucket, a CDN and embed links."""
-    addresses = (ctx.services.bucket.link("origin"), ctx.settings.base_url, str(ctx.settings.cdn_url or ""))
-    origins = " ".join(sorted({origin for address in addresses if (origin := _origin(address))}))
+    origins = result_origins(ctx)
     return "; ".join(
         (
             "default-src 'none'",
@@ -61,6 +60,12 @@ def content_security_policy(ctx: Context) -> str:
             "frame-ancestors 'none'",
         )
     )
+
+
+def result_origins(ctx: Context) -> str:
+    """The origins that results may come from, for a Content-Security-Policy: the bucket's, the API's and a CDN's."""
+    addresses = (ctx.services.bucket.link("origin"), ctx.settings.base_url, str(ctx.settings.cdn_url or ""))
+    return " ".join(sorted({origin for address in addresses if (origin := _origin(address))}))
 
 
 def _origin(address: str) -> str:

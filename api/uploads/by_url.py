@@ -40,7 +40,12 @@ MAX_BODY = 1024 * 1024
 class PhotoByUrl(StrictSpec):
     """A photo that Darkroom fetches, and what it is uploaded with."""
 
-    model_config = ConfigDict(json_schema_extra={"not": {"required": ["jobs", "preset"]}})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "not": {"required": ["jobs", "preset"]},
+            "example": {"url": "https://example.com/cat.jpg", "preset": "web"},
+        }
+    )
 
     url: Text = Field(
         max_length=MAX_URL,
