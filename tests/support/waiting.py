@@ -8,7 +8,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 120.0
+PATIENCE = 240.0
 """Seconds until a test that waits fails. The limit only ends a hanging test; no test measures time with it."""
 
 
