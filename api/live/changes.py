@@ -20,6 +20,10 @@ HEARTBEAT = b": heartbeat\n\n"
 RETRY = b"retry: 2000\n\n"
 """Milliseconds after which a browser connects again."""
 
+BEGUN = b"id: begun\n\n"
+"""Only an id. A listener who loses the connection before its first event sends it when it connects again, and so is
+known as one who may have missed something."""
+
 _VERSION = re.compile("[0-9]{1,15}")
 """Callers choose what they send as Last-Event-ID, and Python refuses to read a number of more than 4,300 digits."""
 

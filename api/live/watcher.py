@@ -14,7 +14,7 @@ from functools import partial
 
 import structlog
 
-from api.live.changes import HEARTBEAT, RETRY, Seen, ViewsOf, changes, gone, is_newer, seen, whole
+from api.live.changes import BEGUN, HEARTBEAT, RETRY, Seen, ViewsOf, changes, gone, is_newer, seen, whole
 from api.live.followed import NEWEST, Followed, Listener, NewestPhotos
 from darkroom.aws.table import FoundRecords, Table
 from darkroom.errors import DarkroomError
@@ -71,7 +71,7 @@ class Watcher:
         """What changes in the owner's photos. `again`: the listener has lost a connection; it first gets the newest
         photos as they are now. Reads the table, unless others listen to this owner already."""
         baseline: Baseline = []
-        first = [RETRY]
+        first = [RETRY, BEGUN]
         if again or not self._keep(owner):
             photos, _ = self._table.list_photos(owner, NEWEST)
             baseline = [(photo.id, seen(photo)) for photo in photos]

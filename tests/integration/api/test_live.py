@@ -53,6 +53,12 @@ class Events:
                 return name, data
         return "", None
 
+    def begin(self) -> None:
+        """Read until there is an id."""
+        while not self.last_id:
+            field, _, text = next(self._lines).partition(": ")
+            self.last_id = text if field == "id" else ""
+
     def next_of(self, wanted: str) -> Any:
         """The data of the next event of this name. Photos that another listener's look has not seen come whole before
         that."""
@@ -140,6 +146,15 @@ def test_all_photos_of_an_owner_and_no_others(keyed: Any, picture: bytes) -> Non
         assert seen[1][1]["id"] == earlier
     with listen(keyed, "/v1/events", **bearer(ALICE), **{"Last-Event-ID": events.last_id}) as again:
         assert {again.next()[1]["id"] for _ in range(2)} == {earlier, hers}
+
+
+def test_what_happens_after_a_connection_is_lost_before_its_first_event_is_heard_of(keyed: Any, picture: bytes) -> None:
+    with listen(keyed, "/v1/events", **bearer(ALICE)) as events:
+        events.begin()
+    hers = upload_as(keyed, ALICE, picture)
+    keyed.change_record(hers, fail)
+    with listen(keyed, "/v1/events", **bearer(ALICE), **{"Last-Event-ID": events.last_id}) as again:
+        assert next(photo["status"] for _, photo in iter(again.next, ("", None)) if photo["id"] == hers) == "failed"
 
 
 def test_what_ends_between_the_request_and_the_first_look_is_not_lost(keyed: Any, picture: bytes) -> None:

@@ -141,6 +141,11 @@ def test_what_ends_before_the_first_look_is_heard_of(watcher: Watcher, table: St
     assert caller.new() == ["job", "job", "photo"]
 
 
+def test_a_listener_has_an_id_before_its_first_event(watcher: Watcher) -> None:
+    """With it the listener is known as one who comes again, if the connection is lost before that event."""
+    assert b"\nid: " in watcher.owner_feed("ann", again=False).first
+
+
 def test_what_changes_between_the_request_and_the_start_of_its_events_is_heard_of(
     watcher: Watcher, table: StoredPhotos
 ) -> None:
