@@ -75,8 +75,8 @@ class LastEvent(BaseModel):
     },
 )
 def follow_photo(path: PhotoPath, header: LastEvent) -> Response:
-    ctx, watcher = context(), _watcher()
-    photo = ctx.photo(path.photo_id)
+    photo = context().photo(path.photo_id)
+    watcher = _watcher()
     if not photo.unfinished and not is_newer(photo, header.last):
         return no_content()
     feed = watcher.photo_feed(photo, header.last)
