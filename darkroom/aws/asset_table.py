@@ -6,21 +6,19 @@ to be removed, so that the sweep finds it.
 
 from __future__ import annotations
 
-import itertools
-import random
-import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from darkroom.aws.clients import Clients
+from darkroom.aws.compare_and_swap import compare_and_swap
 from darkroom.aws.failures import aws_errors
 from darkroom.aws.items import ASSETS, SHARDS, key_of, seconds_of
 from darkroom.aws.packing import pack, unpack
 from darkroom.errors import FutureRecord
-from darkroom.record.ids import new_id
 from darkroom.record.owner_assets import OwnerAssets
 from darkroom.settings import Settings
 
@@ -37,24 +35,8 @@ class AssetTable:
         return self._read(owner)[0]
 
     def update(self, owner: str, change: Callable[[OwnerAssets], T]) -> tuple[OwnerAssets, T]:
-        """Apply a change to the assets of an owner and write them. A change that raises leaves them unchanged.
-
-        `change` is called again on the new state when another process has written it. Returns the assets as written,
-        and what `change` returned.
-        """
-        write_id = new_id()
-        assets, _ = self._read(owner)
-        for tries in itertools.count():
-            before, assets = assets, assets.model_copy(deep=True)
-            value = change(assets)
-            if assets == before or self._put(assets, write_id):
-                return assets, value
-            time.sleep(random.uniform(0, min(1.0, 0.01 * 2**tries)))  # noqa: S311 - jitter, not a secret
-            assets, last_write = self._read(owner)
-            # When the answer to our write is lost, the SDK sends it again, and that try finds our own new version.
-            if last_write == write_id:
-                return assets, value
-        raise AssertionError("unreachable")
+        """Apply a change to the assets of an owner and write them (`Table.update`)."""
+        return compare_and_swap(partial(self._read, owner), self._put, change)
 
     def _read(self, owner: str) -> tuple[OwnerAssets, str]:
         """The assets of an owner, and the id of the update that wrote them."""

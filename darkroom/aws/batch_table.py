@@ -6,16 +6,15 @@ are unfinished or its event is not sent, so that the sweep finds it after a cras
 
 from __future__ import annotations
 
-import itertools
-import random
-import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from darkroom.aws.clients import Clients
+from darkroom.aws.compare_and_swap import compare_and_swap
 from darkroom.aws.failures import aws_errors
 from darkroom.aws.items import BATCHES, SHARDS, TTL_MARGIN, key_of, seconds_of
 from darkroom.aws.packing import pack, unpack
@@ -58,18 +57,7 @@ class BatchTable:
 
         Raises NotFound when there is no such batch, FutureRecord when a newer release wrote it.
         """
-        write_id = new_id()
-        batch = known or self._read(batch_id)[0]
-        for tries in itertools.count():
-            before, batch = batch, batch.model_copy(deep=True)
-            value = change(batch)
-            if batch == before or self._put(batch, write_id):
-                return batch, value
-            time.sleep(random.uniform(0, min(1.0, 0.01 * 2**tries)))  # noqa: S311 - jitter, not a secret
-            batch, last_write = self._read(batch_id)
-            if last_write == write_id:
-                return batch, value
-        raise AssertionError("unreachable")
+        return compare_and_swap(partial(self._read, batch_id), self._put, change, known)
 
     def _read(self, batch_id: str) -> tuple[Batch, str]:
         """A batch, and the id of the update that wrote it."""

@@ -9,17 +9,18 @@ writer that is late or fenced out sees the newer record and cannot overwrite it.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 
 from darkroom.aws.clients import Clients
+from darkroom.aws.compare_and_swap import compare_and_swap
 from darkroom.aws.cursors import cursor_after, dead_letter_cursor, read_cursor, read_dead_letter_cursor
 from darkroom.aws.failures import aws_errors
 from darkroom.aws.items import (
@@ -74,9 +75,7 @@ class Table:
         """
         photo.list_part = self._lists.part_for_new(photo.owner)
         write_id = new_id()
-        try:
-            self._put(photo, write_id, "attribute_not_exists(pk)")
-        except _VersionConflict:
+        if not self._put(photo, write_id, new=True):
             found, last_write = self._read(photo.id)
             if last_write != write_id:
                 return found
@@ -107,30 +106,11 @@ class Table:
     def update(
         self, photo_id: str, change: Callable[[PhotoRecord], T], known: PhotoRecord | None = None
     ) -> tuple[PhotoRecord, T]:
-        """Apply a change to a record and write it. A change that raises leaves the record unchanged.
+        """Apply a change to a record and write it (`compare_and_swap`). `known`: the record as last read.
 
-        `change` is called again on the new state when another process has written the record. `known`: the record as
-        last read, which saves a read if it is still current. Returns the record as written, and what `change` returned.
-        Raises NotFound when there is no such photo.
+        Returns the record as written, and what `change` returned. Raises NotFound when there is no such photo.
         """
-        photo = known or self._read(photo_id)[0]
-        write_id = new_id()
-        for tries in itertools.count():
-            before, photo = photo, photo.model_copy(deep=True)
-            value = change(photo)
-            if photo == before:
-                return photo, value
-            try:
-                self._put(photo, write_id, "version = :version", {":version": photo.version})
-            except _VersionConflict:
-                time.sleep(random.uniform(0, min(1.0, 0.01 * 2**tries)))  # noqa: S311 - jitter, not a secret
-                photo, last_write = self._read(photo_id)
-                # When the answer to our write is lost, the SDK sends it again, and that try finds our own new version.
-                if last_write == write_id:
-                    return photo, value
-            else:
-                return photo, value
-        raise AssertionError("unreachable")
+        return compare_and_swap(partial(self._read, photo_id), self._put, change, known)
 
     def list_photos(self, owner: str, limit: int, cursor: str | None = None) -> tuple[list[PhotoRecord], str | None]:
         """A page of an owner's photos, newest first, and the next page's cursor.
@@ -299,22 +279,23 @@ class Table:
             answer = self._dynamodb.get_item(TableName=self._name, Key=key_of(photo_id), ConsistentRead=True)
         return answer.get("Item")
 
-    def _put(self, photo: PhotoRecord, write_id: str, condition: str, values: dict[str, Any] | None = None) -> None:
-        """Write a record under a condition, and raise its version. Raises _VersionConflict."""
+    def _put(self, photo: PhotoRecord, write_id: str, new: bool = False) -> bool:
+        """Write a record and raise its version. False if it no longer has the version that was read or, if it is
+        `new`, if there is one already."""
         item = item_of(photo) | {"version": photo.version + 1, "write_id": write_id}
-        query: dict[str, Any] = {"ExpressionAttributeValues": values} if values else {}
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if not new:
+            values = {":version": photo.version}
+            condition = {"ConditionExpression": "version = :version", "ExpressionAttributeValues": values}
         with aws_errors(f"writing photo {photo.id}"):
             try:
-                self._dynamodb.put_item(TableName=self._name, Item=item, ConditionExpression=condition, **query)
+                self._dynamodb.put_item(TableName=self._name, Item=item, **condition)
             except self._dynamodb.exceptions.ConditionalCheckFailedException:
-                raise _VersionConflict from None
+                return False
         note_written(photo, item)
+        return True
 
 
 def _photo_in(key: Any) -> str:
     """The photo's id at the end of a key of the table or of an index."""
     return str(key).rpartition("#")[2]
-
-
-class _VersionConflict(Exception):
-    """Another process has written the record since it was read."""

@@ -164,11 +164,11 @@ def test_a_write_that_follows_a_lost_answer_to_create_does_not_undo_what_others_
     (order,) = photo.orders
     put = table._put
 
-    def lose_the_answer(record: PhotoRecord, *args: Any) -> None:
+    def lose_the_answer(record: PhotoRecord, write_id: str, new: bool) -> bool:
         monkeypatch.undo()
-        put(record.model_copy(deep=True), *args)
+        put(record.model_copy(deep=True), write_id, new)
         table.update(record.id, lambda other: other.claim(order, 100, 90, 300))
-        put(record, *args)  # the SDK sends it again
+        return put(record, write_id, new)  # the SDK sends it again
 
     monkeypatch.setattr(table, "_put", lose_the_answer)
     created = table.create(photo)
