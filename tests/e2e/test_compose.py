@@ -285,7 +285,7 @@ def test_the_docs_page_in_a_browser(stack: ComposeProject, browser: Browser) -> 
         page.on("pageerror", lambda error: faults.append(str(error)))
         # Not the name of DARKROOM_PUBLIC_URL, but one that people type.
         page.goto(f"{stack.url.replace('127.0.0.1', 'localhost')}/docs")
-        expect(page.get_by_text("/v1/photos", exact=True).first).to_be_visible()
+        expect(page.get_by_text("/v1/photos", exact=True).first).to_be_visible(timeout=30_000)
         assert page.locator(".opblock").count() >= 10
         operation = page.locator("#operations-operations-listOperations")
         operation.locator(".opblock-summary-control").click()

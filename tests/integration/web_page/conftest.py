@@ -11,12 +11,10 @@ import pytest
 from darkroom.services import Services
 from tests.support.api import Api
 from tests.support.stack import QUICK_LEASE, Stack
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-LONGEST = 30
-"""Seconds until what a person waits for must be there."""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +43,7 @@ def page(browser: Browser) -> Iterator[Page]:
     """A page in whose console nothing is wrong at the end."""
     with contextlib.closing(browser.new_context(locale="en-GB")) as context:
         page = context.new_page()
-        page.set_default_timeout(LONGEST * 1000)
+        page.set_default_timeout(PATIENCE * 1000)
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda line: faults.append(line.text) if "Content Security" in line.text else None)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.api import Api
 from tests.support.exhaustive import matrix
+from tests.support.waiting import PATIENCE
 from tests.support.web_page import bury, done, gps_photo, unworked, upload
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def test_axe_finds_nothing_in_any_view(site: Api, browser: Browser, scheme: Any,
     screen: Any = {"width": width, "height": 800}
     with contextlib.closing(browser.new_context(color_scheme=scheme, viewport=screen)) as context:
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(PATIENCE * 1000)
         for view, ready, act in views:
             page.goto("about:blank")
             page.goto(f"{site.url}/{view}")
