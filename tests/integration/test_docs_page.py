@@ -172,12 +172,17 @@ def fill(block: Locator, form: Form) -> None:
 
 def opened(page: Page, service: Service, operation: dict[str, Any]) -> Locator:
     """Open the page at an operation, and press "Try it out". A page that stays gets slower with each operation."""
-    page.goto("about:blank")
+    from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
     tag, name = operation["tags"][0].replace(" ", "_"), operation["operationId"]
-    page.goto(f"{service.api.url}/docs#/{tag}/{name}")
     block = page.locator(f"#operations-{tag}-{name}")
-    block.get_by_role("button", name="Try it out").click()
-    return block
+    for seconds in (45, PATIENCE):  # on a busy machine a page sometimes draws nothing, and is opened once more
+        page.goto("about:blank")
+        page.goto(f"{service.api.url}/docs#/{tag}/{name}")
+        with contextlib.suppress(PlaywrightTimeout):
+            block.get_by_role("button", name="Try it out").click(timeout=seconds * 1000)
+            return block
+    raise AssertionError(f"{name} cannot be tried")
 
 
 def try_out(page: Page, block: Locator, name: str, form: Form) -> str:
