@@ -28,9 +28,7 @@ from darkroom.client import (
 from darkroom.errors import AttemptsExhausted
 from darkroom.owners import hash_of, new_key
 from darkroom.record.photo import PhotoRecord
-from tests.support.api import Api
-from tests.support.stack import QUICK_LEASE
-from tests.support.worker_process import WorkerProcess
+from tests.support.api import Api, api_and_worker
 
 SMALL = {"name": "small", "type": "resize", "width": 40}
 NOWHERE = "01890000-0000-7000-8000-000000000000"
@@ -40,17 +38,12 @@ KEY = new_key()
 @pytest.fixture(scope="module")
 def api(deploy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """An API with a worker; one owner has a key."""
-    logs = tmp_path_factory.mktemp("logs")
-    deployment = deploy(
-        **QUICK_LEASE,
-        DARKROOM_API_KEYS=f"alice:{hash_of(KEY)}",
-        DARKROOM_SIGNING_KEYS="a-key-of-32-characters-for-tests",
-    )
-    worker = WorkerProcess(deployment.environ_of("worker") | {"DARKROOM_LOG_FORMAT": "json"}, logs / "worker.log")
-    made = Api(deployment, logs / "api.log", {}, payload="")
-    yield made
-    made.stop()
-    worker.stop()
+    keys = {
+        "DARKROOM_API_KEYS": f"alice:{hash_of(KEY)}",
+        "DARKROOM_SIGNING_KEYS": "a-key-of-32-characters-for-tests",
+    }
+    with api_and_worker(deploy, tmp_path_factory.mktemp("logs"), **keys) as made:
+        yield made
 
 
 @pytest.fixture

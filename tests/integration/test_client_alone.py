@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.support.api import Api
+from tests.support.api import Api, api_and_worker
 from tests.support.fake_api import in_process
-from tests.support.stack import QUICK_LEASE
 from tests.support.without_services import BLOCK
-from tests.support.worker_process import WorkerProcess
 
 COMMAND = f"{BLOCK}\nimport runpy; runpy.run_module('darkroom')"
 
@@ -35,13 +33,8 @@ with Client(url) as client:
 @pytest.fixture(scope="module")
 def api(deploy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """An API with a worker."""
-    logs = tmp_path_factory.mktemp("logs")
-    deployment = deploy(**QUICK_LEASE)
-    worker = WorkerProcess(deployment.environ_of("worker") | {"DARKROOM_LOG_FORMAT": "json"}, logs / "worker.log")
-    made = Api(deployment, logs / "api.log", {}, payload="")
-    yield made
-    made.stop()
-    worker.stop()
+    with api_and_worker(deploy, tmp_path_factory.mktemp("logs")) as made:
+        yield made
 
 
 @pytest.fixture

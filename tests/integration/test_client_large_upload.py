@@ -13,9 +13,7 @@ from PIL import Image
 
 from darkroom.client import ApiError, Client
 from darkroom.client.resume_notes import KEPT, ResumeNote, state_folder
-from tests.support.api import Api
-from tests.support.stack import QUICK_LEASE
-from tests.support.worker_process import WorkerProcess
+from tests.support.api import Api, api_and_worker
 
 JOBS = [{"name": "small", "type": "resize", "width": 40}]
 MIB = 1024 * 1024
@@ -28,13 +26,8 @@ class Stopped(Exception):
 @pytest.fixture(scope="module")
 def api(deploy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """An API with a worker."""
-    logs = tmp_path_factory.mktemp("logs")
-    deployment = deploy(**QUICK_LEASE)
-    worker = WorkerProcess(deployment.environ_of("worker") | {"DARKROOM_LOG_FORMAT": "json"}, logs / "worker.log")
-    made = Api(deployment, logs / "api.log", {}, payload="")
-    yield made
-    made.stop()
-    worker.stop()
+    with api_and_worker(deploy, tmp_path_factory.mktemp("logs")) as made:
+        yield made
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from PIL import Image
 
 from darkroom.local.emulator import free_port
 from darkroom.owners import hash_of, new_key
-from tests.support.api import Api
+from tests.support.api import Api, api_and_worker
 from tests.support.deployment import Deploy
-from tests.support.example_process import EXAMPLES, api_and_worker, environ_with
+from tests.support.example_process import EXAMPLES, environ_with
 from tests.support.waiting import PATIENCE
 
 KEY = new_key()

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from darkroom.owners import hash_of, new_key
-from tests.support.api import Api
+from tests.support.api import Api, api_and_worker
 from tests.support.deployment import Deploy
-from tests.support.example_process import EXAMPLES, api_and_worker, environ_with
+from tests.support.example_process import EXAMPLES, environ_with
 from tests.support.waiting import PATIENCE
 
 KEY = new_key()

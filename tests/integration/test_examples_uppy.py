@@ -16,8 +16,8 @@ from PIL import Image
 
 from darkroom.local.emulator import free_port
 from darkroom.owners import hash_of, new_key
-from tests.support.api import Api
-from tests.support.example_process import EXAMPLES, ExampleProcess, api_and_worker
+from tests.support.api import Api, api_and_worker
+from tests.support.example_process import EXAMPLES, ExampleProcess
 from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from pydantic import SecretStr
 
 from darkroom.local.emulator import free_port
 from darkroom.webhooks.signing import secrets_of, signed_headers
+from tests.support.api import api_and_worker
 from tests.support.deployment import Deploy
-from tests.support.example_process import EXAMPLES, ExampleProcess, api_and_worker
+from tests.support.example_process import EXAMPLES, ExampleProcess
 from tests.support.hooked import MASTER
 from tests.support.waiting import PATIENCE
 

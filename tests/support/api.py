@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,8 @@ import requests
 from darkroom.record.photo import PhotoRecord
 from darkroom.services import Services
 from tests.support import launcher
+from tests.support.deployment import Deploy
+from tests.support.stack import QUICK_LEASE, Stack
 from tests.support.waiting import PATIENCE
 from tests.support.worker_process import children_of
 
@@ -140,3 +142,14 @@ def refusal_to_start(environ: dict[str, str]) -> str:
 
 
 StartApi = Callable[..., Api]
+
+
+@contextlib.contextmanager
+def api_and_worker(deploy: Deploy, folder: Path, **variables: str) -> Iterator[Api]:
+    """An API and a worker of a deployment with these variables. `folder`: for their logs."""
+    with contextlib.ExitStack() as exits:
+        deployment = deploy(**QUICK_LEASE, **variables)
+        Stack(Services.connect(deployment.settings), deployment.environ_of("worker"), folder, exits).worker()
+        api = Api(deployment, folder / "api.log", {}, payload="")
+        exits.callback(api.stop)
+        yield api

@@ -6,14 +6,9 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-from darkroom.services import Services
 from darkroom.settings import PROJECT
-from tests.support.api import Api
-from tests.support.deployment import Deploy
-from tests.support.stack import QUICK_LEASE, Stack
 from tests.support.waiting import PATIENCE, wait_until
 
 EXAMPLES = PROJECT / "examples"
@@ -23,17 +18,6 @@ def environ_with(**variables: str) -> dict[str, str]:
     """The environment of a user, who has no variables of the tests."""
     users = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DARKROOM_"))}
     return users | variables
-
-
-@contextlib.contextmanager
-def api_and_worker(deploy: Deploy, folder: Path, **variables: str) -> Iterator[Api]:
-    """The Darkroom that an example uses."""
-    with contextlib.ExitStack() as exits:
-        deployment = deploy(**QUICK_LEASE, **variables)
-        Stack(Services.connect(deployment.settings), deployment.environ_of("worker"), folder, exits).worker()
-        api = Api(deployment, folder / "api.log", {}, payload="")
-        exits.callback(api.stop)
-        yield api
 
 
 class ExampleProcess:
